@@ -1,0 +1,1 @@
+//! Every mailbox of the program.

@@ -1,0 +1,3 @@
+//! `stillctl`: the control client.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Curriculum, hygiene, selection, pairs, evaluation statistics, promotion gate.

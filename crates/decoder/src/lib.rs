@@ -1,0 +1,1 @@
+//! The decoder on plain slices: configuration, weights, safetensors, forward and backward kernels.

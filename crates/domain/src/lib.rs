@@ -1,0 +1,37 @@
+//! Ids and plain data of the house: what the actors send, the store keeps and the client prints.
+//!
+//! This crate knows serde and nothing else of the house: no clock, no files, no tensors.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ids`] | newtypes for every name and number that identifies something |
+//! | [`problem`] | a problem with its gold answer; a demonstration of a long thought |
+//! | [`trajectory`] | one rollout: tokens, log-probabilities, provenance |
+//! | [`verdict`] | what the verifier, the hygiene rules and the measures say of a rollout |
+//! | [`training_set`] | a sealed, hashed manifest of a query over the pool |
+//! | [`round`] | the life of one explore, train, evaluate round |
+//! | [`evaluation`] | accuracies with intervals, overall and by level |
+//! | [`policy`] | published policies and the checkpoints that hold them |
+//! | [`seed`] | seeds derived from names, so that a restart draws the same numbers |
+
+pub mod evaluation;
+pub mod ids;
+pub mod policy;
+pub mod problem;
+pub mod round;
+pub mod seed;
+pub mod training_set;
+pub mod trajectory;
+pub mod verdict;
+
+pub use evaluation::{Estimate, Evaluation, ProblemScore};
+pub use ids::{
+    AttemptId, AttemptIdError, AttemptNumber, CheckpointId, DemonstrationId, PolicyVersion, ProblemId,
+    RoundNumber, TrainingSetId,
+};
+pub use policy::{CheckpointFile, CheckpointManifest, PolicyOrigin, PolicyRecord};
+pub use problem::{AnswerKind, Demonstration, Problem, Split};
+pub use round::{Round, RoundPhase, RoundTally};
+pub use training_set::{Algorithm, PreferencePair, TrainingSet, TrainingSetContent};
+pub use trajectory::{FinishReason, SamplingSettings, Trajectory, VersionSpan};
+pub use verdict::{JudgedTrajectory, Measures, Outcome, Rejection, Verdict};

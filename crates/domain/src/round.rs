@@ -1,0 +1,91 @@
+//! The life of one round.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    evaluation::Evaluation,
+    ids::{PolicyVersion, RoundNumber, TrainingSetId},
+    verdict::Outcome,
+};
+
+/// How far a round has come. Every step is durable before the next begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundPhase {
+    /// Rollouts are gathered until the quota is met. Round 0 (imitation) skips this.
+    Exploring,
+    /// The training set is sealed and the learner works on it.
+    Training,
+    /// The candidate is trained and being scored.
+    Evaluating,
+    /// The candidate was published.
+    Promoted,
+    /// The candidate was not good enough; the old policy stays.
+    Rejected,
+}
+
+impl RoundPhase {
+    /// Whether nothing more happens in this round.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Promoted | Self::Rejected)
+    }
+}
+
+/// What exploration brought in a round, counted when its training set was sealed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundTally {
+    /// Judged trajectories of the round by outcome.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Trajectories newly selected into the training set.
+    pub selected: u64,
+    /// Trajectories in the pool, right and wrong.
+    pub pool: u64,
+}
+
+/// One explore, train, evaluate round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Its number; 0 is imitation.
+    pub round: RoundNumber,
+    /// How far it has come.
+    pub phase: RoundPhase,
+    /// The policy that was current when the round began.
+    pub policy_version: PolicyVersion,
+    /// The set it trains on, once sealed.
+    pub training_set: Option<TrainingSetId>,
+    /// What exploration brought.
+    pub tally: RoundTally,
+    /// Mean training loss of the last optimizer steps, in nats a token.
+    pub training_loss: Option<f64>,
+    /// The candidate's scores.
+    pub evaluation: Option<Evaluation>,
+    /// Why the gate promoted or rejected the candidate.
+    pub decision: Option<String>,
+    /// The version the candidate was published as.
+    pub promoted_version: Option<PolicyVersion>,
+    /// When the round began, milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// When it ended.
+    pub ended_at_ms: Option<u64>,
+}
+
+impl Round {
+    /// A round that has just begun.
+    pub fn begin(round: RoundNumber, policy_version: PolicyVersion, phase: RoundPhase, now_ms: u64) -> Self {
+        Self {
+            round,
+            phase,
+            policy_version,
+            training_set: None,
+            tally: RoundTally::default(),
+            training_loss: None,
+            evaluation: None,
+            decision: None,
+            promoted_version: None,
+            started_at_ms: now_ms,
+            ended_at_ms: None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! SFT and DPO learners: losses, optimizer, packing, checkpoints.

@@ -1,0 +1,1 @@
+//! The policy as a burn module: fused operators, GPU decoding.

@@ -1,0 +1,156 @@
+//! What the trainer drives: one training job at a time, optimizer step by optimizer step.
+
+use std::path::{Path, PathBuf};
+
+use still_domain::{RoundNumber, TrainingSetId};
+use thiserror::Error;
+
+use crate::Weights;
+
+/// A response to train on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// Text that the learner tokenises and ends with the stop token.
+    Text(String),
+    /// The very tokens that a policy drew, its stop token included.
+    Tokens(Vec<u32>),
+}
+
+/// A problem with a response to imitate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SftExample {
+    /// The problem statement, before any prompt template.
+    pub problem: String,
+    /// The response; the loss covers its tokens only.
+    pub response: Response,
+}
+
+/// A problem with a right and a wrong response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreferenceExample {
+    /// The problem statement, before any prompt template.
+    pub problem: String,
+    /// The response to prefer.
+    pub chosen: Response,
+    /// The response to avoid.
+    pub rejected: Response,
+}
+
+/// What a job trains on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainingExamples {
+    /// Supervised fine-tuning.
+    Sft(Vec<SftExample>),
+    /// Direct preference optimisation.
+    Dpo(Vec<PreferenceExample>),
+}
+
+/// The parameters that a job starts from.
+#[derive(Debug, Clone)]
+pub enum Initialisation {
+    /// The configured base model.
+    Base,
+    /// A published policy.
+    Policy(Weights),
+}
+
+/// One training job.
+#[derive(Debug, Clone)]
+pub struct TrainingJob {
+    /// The round it belongs to.
+    pub round: RoundNumber,
+    /// The sealed set it trains on.
+    pub training_set: TrainingSetId,
+    /// The set's examples, in the manifest's order.
+    pub examples: TrainingExamples,
+    /// Where it starts.
+    pub initialisation: Initialisation,
+    /// Seed of the data order.
+    pub seed: u64,
+    /// A checkpoint folder of this very job to go on from.
+    pub resume: Option<PathBuf>,
+}
+
+/// How far a job goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainingPlan {
+    /// Optimizer steps of the whole job.
+    pub total_steps: u64,
+    /// Steps already taken: zero unless it was resumed.
+    pub resumed_step: u64,
+}
+
+/// What one optimizer step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LearnerStep {
+    /// Steps taken, this one included.
+    pub step: u64,
+    /// Steps of the whole job.
+    pub total_steps: u64,
+    /// Mean loss over the step's target tokens (SFT, nats a token) or pairs (DPO).
+    pub loss: f64,
+    /// Global norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate used.
+    pub learning_rate: f64,
+    /// Tokens of the step's sequences, prompts included.
+    pub tokens: u64,
+    /// Whether the update was left out because loss or gradient was not finite.
+    pub skipped: bool,
+}
+
+impl LearnerStep {
+    /// Whether the job is complete.
+    pub const fn is_last(&self) -> bool {
+        self.step >= self.total_steps
+    }
+}
+
+/// Why a learner could not go on.
+#[derive(Debug, Error)]
+pub enum LearnerError {
+    /// The job cannot be run as given.
+    #[error("the training job is refused: {0}")]
+    Refused(String),
+    /// The checkpoint cannot be gone on from.
+    #[error("checkpoint `{path}` cannot be resumed: {reason}")]
+    Checkpoint {
+        /// The checkpoint's folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A step or a save was asked for with no job begun.
+    #[error("no training job has begun")]
+    NoJob,
+    /// Too many steps in a row were not finite.
+    #[error("training diverged at step {step}: {reason}")]
+    Diverged {
+        /// The step.
+        step: u64,
+        /// What was seen.
+        reason: String,
+    },
+    /// The device or the disk failed.
+    #[error("the learner failed: {0}")]
+    Device(String),
+}
+
+/// One training job at a time.
+pub trait Learner: Send {
+    /// Begins a job, or goes on with it from its checkpoint.
+    fn begin(&mut self, job: TrainingJob) -> Result<TrainingPlan, LearnerError>;
+
+    /// Takes one optimizer step.
+    fn step(&mut self) -> Result<LearnerStep, LearnerError>;
+
+    /// Writes weights, moments, schedule and data order into `folder` (created, empty) and syncs every
+    /// file. The folder is also a Hugging Face folder of the policy as it stands.
+    fn save(&mut self, folder: &Path) -> Result<(), LearnerError>;
+
+    /// The parameters as they stand.
+    fn weights(&mut self) -> Result<Weights, LearnerError>;
+
+    /// Ends the job and frees its memory.
+    fn end(&mut self);
+}

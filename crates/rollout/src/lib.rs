@@ -1,0 +1,1 @@
+//! The generation engine: continuous batching, sampling, log-probabilities.

@@ -1,0 +1,1 @@
+//! Doubles for tests: scripted roles, temporary stores.

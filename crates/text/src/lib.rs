@@ -1,0 +1,1 @@
+//! Tokenizers, chat templates, thought and solution tags.

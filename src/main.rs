@@ -1,0 +1,3 @@
+//! `stilld`: the daemon.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Durable truth: typed ordered keys, checksummed values, one atomic commit.
