@@ -1,0 +1,154 @@
+//! Brings a model's files into the cache and gives their folder.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use hf_hub::{
+    Cache, CacheRepo, Repo, RepoType,
+    api::sync::{Api, ApiBuilder},
+};
+
+use crate::source::{HubError, ModelSource};
+
+const CONFIG: &str = "config.json";
+const SINGLE_WEIGHTS: &str = "model.safetensors";
+const WEIGHTS_INDEX: &str = "model.safetensors.index.json";
+/// Files taken along when the repository has them.
+const OPTIONAL_FILES: [&str; 8] = [
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+];
+
+/// Where the hub is and how it may be used. Unset fields follow Hugging Face's environment variables:
+/// `HF_HOME` for the cache, `HF_ENDPOINT` for the address, `HF_HUB_OFFLINE` for offline mode.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HubConfig {
+    /// Folder of the cache.
+    pub cache_dir: Option<PathBuf>,
+    /// Address of the hub.
+    pub endpoint: Option<String>,
+    /// Never ask the hub: use the cache alone.
+    pub offline: bool,
+}
+
+/// Resolves model names to folders.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    config: HubConfig,
+    cache: Cache,
+}
+
+impl Hub {
+    /// Takes the configuration and fills it from the environment.
+    pub fn new(config: HubConfig) -> Self {
+        let cache = config.cache_dir.clone().map_or_else(Cache::from_env, Cache::new);
+        let offline = config.offline || std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| is_true(&value));
+        Self { config: HubConfig { offline, ..config }, cache }
+    }
+
+    /// The folder of a model with its configuration, weights and tokenizer, downloaded where necessary.
+    ///
+    /// # Errors
+    /// When the folder or repository is not there, is incomplete, or cannot be fetched.
+    pub fn resolve(&self, source: &ModelSource) -> Result<PathBuf, HubError> {
+        match source {
+            ModelSource::Folder(path) if path.is_dir() => Ok(path.clone()),
+            ModelSource::Folder(path) => Err(HubError::NoFolder(path.clone())),
+            ModelSource::Hub { repository, revision } => {
+                let repo = |revision: &str| {
+                    Repo::with_revision(repository.clone(), RepoType::Model, revision.to_owned())
+                };
+                if self.config.offline {
+                    let name = source.to_string();
+                    return self.cached(&self.cache.repo(repo(revision)), &name);
+                }
+                self.fetch(source, repo(revision), repo)
+            }
+        }
+    }
+
+    /// The snapshot folder that the cache already holds, complete.
+    fn cached(&self, repo: &CacheRepo, model: &str) -> Result<PathBuf, HubError> {
+        let absent = || HubError::Offline { model: model.to_owned(), cache: self.cache.path().clone() };
+        let config = repo.get(CONFIG).ok_or_else(absent)?;
+        let folder = config.parent().ok_or_else(absent)?.to_owned();
+        let weights = weight_files(&folder)?;
+        if weights.iter().all(|file| folder.join(file).exists()) { Ok(folder) } else { Err(absent()) }
+    }
+
+    fn fetch(
+        &self,
+        source: &ModelSource,
+        asked: Repo,
+        repo: impl Fn(&str) -> Repo,
+    ) -> Result<PathBuf, HubError> {
+        let model = source.to_string();
+        let failed = |action: &str, error: &dyn ToString| HubError::Hub {
+            model: model.clone(),
+            action: action.to_owned(),
+            reason: error.to_string(),
+        };
+        let api = self.api().map_err(|error| failed("setting up the client", &error))?;
+        let info =
+            api.repo(asked.clone()).info().map_err(|error| failed("reading the repository", &error))?;
+        let pinned = api.repo(repo(&info.sha));
+        let present: BTreeSet<&str> = info.siblings.iter().map(|file| file.rfilename.as_str()).collect();
+        let get =
+            |file: &str| pinned.get(file).map_err(|error| failed(&format!("downloading `{file}`"), &error));
+        if !present.contains(CONFIG) {
+            return Err(HubError::Incomplete { model, file: CONFIG.to_owned() });
+        }
+        let config = get(CONFIG)?;
+        for file in OPTIONAL_FILES.iter().filter(|file| present.contains(**file)) {
+            get(file)?;
+        }
+        if present.contains(WEIGHTS_INDEX) {
+            get(WEIGHTS_INDEX)?;
+        } else if !present.contains(SINGLE_WEIGHTS) {
+            return Err(HubError::Incomplete { model, file: SINGLE_WEIGHTS.to_owned() });
+        }
+        let folder = config.parent().unwrap_or(Path::new(".")).to_owned();
+        for file in weight_files(&folder)? {
+            get(&file)?;
+        }
+        // what was asked for by branch is found again by branch when offline
+        let cached = self.cache.repo(asked);
+        cached.create_ref(&info.sha).map_err(|source| HubError::Cache { path: folder.clone(), source })?;
+        Ok(folder)
+    }
+
+    fn api(&self) -> Result<Api, hf_hub::api::sync::ApiError> {
+        let mut builder = ApiBuilder::from_env().with_progress(false);
+        builder = builder.with_cache_dir(self.cache.path().clone());
+        if let Some(endpoint) = &self.config.endpoint {
+            builder = builder.with_endpoint(endpoint.clone());
+        }
+        builder.build()
+    }
+}
+
+/// The weight files that a snapshot needs: those of its index, or the single one.
+fn weight_files(folder: &Path) -> Result<BTreeSet<String>, HubError> {
+    let path = folder.join(WEIGHTS_INDEX);
+    if !path.exists() {
+        return Ok(BTreeSet::from([SINGLE_WEIGHTS.to_owned()]));
+    }
+    let in_cache = |source| HubError::Cache { path: path.clone(), source };
+    let index: serde_json::Value = serde_json::from_slice(&fs::read(&path).map_err(in_cache)?)
+        .map_err(|error| in_cache(error.into()))?;
+    let map = index.get("weight_map").and_then(serde_json::Value::as_object);
+    Ok(map.into_iter().flatten().filter_map(|(_, file)| file.as_str().map(str::to_owned)).collect())
+}
+
+fn is_true(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
+}

@@ -1,0 +1,125 @@
+//! How a model is named, and what can be wrong with a name.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use thiserror::Error;
+
+/// Marks a name on the hub.
+const HUB_PREFIX: &str = "hf:";
+/// The revision meant when none is written.
+const DEFAULT_REVISION: &str = "main";
+
+/// Where a model comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// A Hugging Face folder on this machine.
+    Folder(PathBuf),
+    /// A repository of the hub.
+    Hub {
+        /// `owner/name`.
+        repository: String,
+        /// A branch, a tag or a commit.
+        revision: String,
+    },
+}
+
+/// Why a model cannot be had.
+#[derive(Debug, Error)]
+pub enum HubError {
+    /// The name is not of the form that the hub uses.
+    #[error("`{0}` names no model: write a folder, `hf:owner/name` or `hf:owner/name@revision`")]
+    Name(String),
+    /// The folder is not there.
+    #[error("model folder `{0}` does not exist")]
+    NoFolder(PathBuf),
+    /// The repository holds nothing that can be loaded.
+    #[error("{model} has no `{file}`: only repositories with safetensors weights can be loaded")]
+    Incomplete {
+        /// The model asked for.
+        model: String,
+        /// What is missing.
+        file: String,
+    },
+    /// Offline, and the cache does not have it.
+    #[error(
+        "{model} is not in the cache `{cache}` and the hub may not be asked: go online once, or copy the folder"
+    )]
+    Offline {
+        /// The model asked for.
+        model: String,
+        /// The cache looked into.
+        cache: PathBuf,
+    },
+    /// The hub did not answer as it should.
+    #[error(
+        "{model}: {action} failed: {reason} (a gated model needs a token in HF_TOKEN's place, the token file)"
+    )]
+    Hub {
+        /// The model asked for.
+        model: String,
+        /// What was tried.
+        action: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A file of the cache cannot be read or written.
+    #[error("cache file `{path}`: {source}")]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl FromStr for ModelSource {
+    type Err = HubError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let Some(rest) = name.strip_prefix(HUB_PREFIX) else {
+            if name.is_empty() {
+                return Err(HubError::Name(name.to_owned()));
+            }
+            return Ok(Self::Folder(PathBuf::from(name)));
+        };
+        let (repository, revision) = rest.split_once('@').unwrap_or((rest, DEFAULT_REVISION));
+        let is_plain = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        let is_repository = repository.split('/').count() <= 2 && repository.split('/').all(is_plain);
+        if !is_repository || !revision.split('/').all(is_plain) {
+            return Err(HubError::Name(name.to_owned()));
+        }
+        Ok(Self::Hub { repository: repository.to_owned(), revision: revision.to_owned() })
+    }
+}
+
+impl fmt::Display for ModelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Hub { repository, revision } => write!(f, "{HUB_PREFIX}{repository}@{revision}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_leave_the_cache_are_refused() {
+        for name in ["hf:", "hf:a/b/c", "hf:../x", "hf:a/..", "hf:a/b@../c", "hf:a b/c", ""] {
+            let error = name.parse::<ModelSource>().unwrap_err();
+            assert!(error.to_string().contains("hf:owner/name"), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_revision_defaults_to_main() {
+        let source: ModelSource = "hf:gpt2".parse().unwrap();
+        assert_eq!(source, ModelSource::Hub { repository: "gpt2".into(), revision: "main".into() });
+    }
+}
