@@ -1,1 +1,26 @@
-//! Tokenizers, chat templates, thought and solution tags.
+//! Everything between text and token ids.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`Tokenizer`] | a Hugging Face tokenizer folder, or the embedded one of the quick start |
+//! | [`IncrementalDecoder`] | token ids to text as they come, never a broken character |
+//! | [`ChatTemplate`] | a conversation to a prompt, as transformers renders it |
+//! | [`PromptStyle`] | a problem to a prompt: raw, chat, or the paper's exploration prompt |
+//! | [`thought`] | thought and solution in a response: parsed, rendered, found among tokens |
+//!
+//! Nothing here panics on a token or a byte that a vocabulary lacks: such a byte encodes to nothing, such
+//! a token decodes to nothing.
+
+mod chat_template;
+mod error;
+mod incremental;
+mod prompt;
+pub mod thought;
+mod tokenizer;
+
+pub use chat_template::{ChatContext, ChatMessage, ChatTemplate};
+pub use error::{TemplateError, TokenizerError};
+pub use incremental::{DecodedTokens, IncrementalDecoder};
+pub use prompt::{EXPLORATION_PROMPT, PROBLEM_PLACEHOLDER, PromptStyle};
+pub use thought::{FormatError, ThoughtAndSolution};
+pub use tokenizer::{SpecialTokens, Tokenizer};

@@ -1,0 +1,260 @@
+//! A tokenizer with what surrounds it in a Hugging Face folder: special tokens, stop tokens, chat template.
+
+mod files;
+mod quick_start;
+mod token_bytes;
+
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+
+use tokenizers::{AddedToken, decoders::DecoderWrapper};
+
+use crate::{
+    chat_template::ChatTemplate,
+    error::TokenizerError,
+    incremental::{DecodedTokens, IncrementalDecoder},
+};
+use files::Companions;
+use token_bytes::TokenBytes;
+
+/// The special tokens by the names that chat templates know them under (`bos_token`, `eos_token`, ...).
+pub type SpecialTokens = BTreeMap<String, String>;
+
+/// A tokenizer; cheap to clone.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tokenizer: tokenizers::Tokenizer,
+    token_bytes: TokenBytes,
+    companions: Companions,
+    chat_template: Option<ChatTemplate>,
+    roles: RoleIds,
+}
+
+#[derive(Debug, Clone, Default)]
+struct RoleIds {
+    beginning: Option<u32>,
+    end: Option<u32>,
+    padding: Option<u32>,
+    stop: Vec<u32>,
+}
+
+impl Tokenizer {
+    /// Reads a model folder: `tokenizer.json` must be there; `tokenizer_config.json`,
+    /// `special_tokens_map.json`, `generation_config.json` and `chat_template.jinja` may be.
+    pub fn load(folder: &Path) -> Result<Self, TokenizerError> {
+        let path = folder.join(files::TOKENIZER);
+        let content = std::fs::read(&path).map_err(|source| TokenizerError::Read {
+            path: path.clone(),
+            source,
+            remedy: "point at a Hugging Face model folder that holds a fast tokenizer",
+        })?;
+        let tokenizer =
+            tokenizers::Tokenizer::from_bytes(content).map_err(|error| TokenizerError::Malformed {
+                path,
+                reason: error.to_string(),
+                remedy: "copy it again from the model's repository",
+            })?;
+        Self::assemble(tokenizer, Companions::load(folder)?, folder)
+    }
+
+    /// The embedded tokenizer of the quick start, 26 entries: padding and end token, the paper's four tags,
+    /// `\boxed{`, `Wait,` and the single characters `0`-`9`, `+-*=;?}` and space. Other characters encode
+    /// to nothing.
+    pub fn quick_start() -> Result<Self, TokenizerError> {
+        Self::assemble(quick_start::tokenizer()?, quick_start::companions(), Path::new("quick start"))
+    }
+
+    /// Writes the tokenizer's files into `folder`, so that `transformers` loads them beside the weights.
+    pub fn save(&self, folder: &Path) -> Result<(), TokenizerError> {
+        let json =
+            self.inner.tokenizer.to_string(true).map_err(|error| refused("be written as JSON", &*error))?;
+        files::write(&folder.join(files::TOKENIZER), &json)?;
+        self.inner.companions.save(folder)
+    }
+
+    /// Token ids of `text`. Special and added tokens written out in `text` become their ids.
+    ///
+    /// `with_special_tokens` adds what the model's post-processor adds around a text (such as a beginning
+    /// token); leave it off for responses and for rendered chats, which bring their own.
+    pub fn encode(&self, text: &str, with_special_tokens: bool) -> Result<Vec<u32>, TokenizerError> {
+        let encoding = self.inner.tokenizer.encode_fast(text, with_special_tokens);
+        Ok(encoding.map_err(|error| refused("encode the text", &*error))?.get_ids().to_vec())
+    }
+
+    /// The text of `ids`, special tokens written out; bytes that form no character become U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.inner.tokenizer.decode(ids, false).map_err(|error| refused("decode the tokens", &*error))
+    }
+
+    /// The text of `ids` with the special tokens left out.
+    pub fn decode_without_special_tokens(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        self.inner.tokenizer.decode(ids, true).map_err(|error| refused("decode the tokens", &*error))
+    }
+
+    /// The text of `ids` together with where each token's text ends.
+    pub fn decode_with_ends(&self, ids: &[u32]) -> Result<DecodedTokens, TokenizerError> {
+        DecodedTokens::new(self, ids)
+    }
+
+    /// A decoder for tokens that come one by one.
+    pub fn incremental_decoder(&self) -> IncrementalDecoder {
+        IncrementalDecoder::new(self.clone())
+    }
+
+    /// The bytes that `id` adds to a text, empty for an id without a token. They may end inside a character.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        self.inner.token_bytes.get(id)
+    }
+
+    /// Whether [`Self::token_bytes`] joined give [`Self::decode`] exactly, as they do for byte-level
+    /// tokenizers. Others (`SentencePiece`) treat a leading space differently.
+    pub fn bytes_are_exact(&self) -> bool {
+        self.inner.token_bytes.is_exact()
+    }
+
+    /// The id of a token given as the vocabulary writes it.
+    pub fn token_to_id(&self, token: &str) -> Option<u32> {
+        self.inner.tokenizer.token_to_id(token)
+    }
+
+    /// The token of an id as the vocabulary writes it.
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        self.inner.tokenizer.id_to_token(id)
+    }
+
+    /// Number of ids in use, added tokens included: one more than the largest id. A model's embedding may
+    /// be larger.
+    pub fn vocabulary_size(&self) -> usize {
+        self.inner.token_bytes.len()
+    }
+
+    /// The id that begins a text, where the model has one.
+    pub fn beginning_id(&self) -> Option<u32> {
+        self.inner.roles.beginning
+    }
+
+    /// The id that ends a text.
+    pub fn end_id(&self) -> Option<u32> {
+        self.inner.roles.end
+    }
+
+    /// The id that fills up short rows.
+    pub fn padding_id(&self) -> Option<u32> {
+        self.inner.roles.padding
+    }
+
+    /// The ids that end generation, in ascending order: those of `generation_config.json` and the end id.
+    pub fn stop_ids(&self) -> &[u32] {
+        &self.inner.roles.stop
+    }
+
+    /// The special tokens by name.
+    pub fn special_tokens(&self) -> &SpecialTokens {
+        &self.inner.companions.special_tokens
+    }
+
+    /// The chat template, where the model has one.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.inner.chat_template.as_ref()
+    }
+
+    pub(crate) fn inner(&self) -> &tokenizers::Tokenizer {
+        &self.inner.tokenizer
+    }
+
+    fn assemble(
+        mut tokenizer: tokenizers::Tokenizer,
+        companions: Companions,
+        folder: &Path,
+    ) -> Result<Self, TokenizerError> {
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| refused("switch truncation off", &*error))?;
+        add_missing_tokens(&mut tokenizer, &companions, folder)?;
+        let roles = resolve_roles(&tokenizer, &companions, folder)?;
+        let chat_template = companions
+            .chat_template
+            .as_deref()
+            .map(|source| ChatTemplate::new(source, companions.special_tokens.clone()))
+            .transpose()
+            .map_err(|error| TokenizerError::Malformed {
+                path: folder.join(files::CONFIG),
+                reason: error.to_string(),
+                remedy: "repair the chat template or remove it",
+            })?;
+        let token_bytes = TokenBytes::new(&tokenizer);
+        Ok(Self { inner: Arc::new(Inner { tokenizer, token_bytes, companions, chat_template, roles }) })
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocabulary_size", &self.vocabulary_size())
+            .field("roles", &self.inner.roles)
+            .finish_non_exhaustive()
+    }
+}
+
+fn refused(action: &'static str, error: &dyn std::error::Error) -> TokenizerError {
+    TokenizerError::Refused { action, reason: error.to_string() }
+}
+
+/// Adds the tokens that only `tokenizer_config.json` knows, in id order, and checks that they get their ids.
+fn add_missing_tokens(
+    tokenizer: &mut tokenizers::Tokenizer,
+    companions: &Companions,
+    folder: &Path,
+) -> Result<(), TokenizerError> {
+    for (&id, token) in &companions.added_tokens {
+        if tokenizer.token_to_id(&token.content) == Some(id) {
+            continue;
+        }
+        let added = AddedToken::from(token.content.clone(), token.special)
+            .lstrip(token.lstrip)
+            .rstrip(token.rstrip)
+            .single_word(token.single_word)
+            .normalized(token.normalized);
+        tokenizer.add_tokens([added]).map_err(|error| refused("take an added token", &*error))?;
+        if tokenizer.token_to_id(&token.content) != Some(id) {
+            return Err(TokenizerError::Malformed {
+                path: folder.join(files::CONFIG),
+                reason: format!("added token `{}` cannot have the id {id}", token.content),
+                remedy: "copy tokenizer.json and tokenizer_config.json from one model folder",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn resolve_roles(
+    tokenizer: &tokenizers::Tokenizer,
+    companions: &Companions,
+    folder: &Path,
+) -> Result<RoleIds, TokenizerError> {
+    let id_of = |role: &'static str| -> Result<Option<u32>, TokenizerError> {
+        let Some(token) = companions.special_tokens.get(role) else { return Ok(None) };
+        let unknown =
+            || TokenizerError::UnknownToken { path: folder.join(files::CONFIG), role, token: token.clone() };
+        tokenizer.token_to_id(token).ok_or_else(unknown).map(Some)
+    };
+    let generation = &companions.generation;
+    let end = id_of("eos_token")?.or_else(|| generation.stop_ids.first().copied());
+    let mut stop = generation.stop_ids.clone();
+    stop.extend(end);
+    stop.sort_unstable();
+    stop.dedup();
+    Ok(RoleIds {
+        beginning: id_of("bos_token")?.or(generation.beginning_id),
+        end,
+        padding: id_of("pad_token")?.or(generation.padding_id),
+        stop,
+    })
+}
+
+/// How the tokenizer's decoder joins tokens.
+fn is_byte_level(tokenizer: &tokenizers::Tokenizer) -> bool {
+    matches!(tokenizer.get_decoder(), Some(DecoderWrapper::ByteLevel(_)))
+}

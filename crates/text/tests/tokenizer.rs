@@ -1,0 +1,250 @@
+//! Tokenizer folders: tiny hand-made ones in both merge styles, the quick start's, and (when
+//! `STILL_QWEN_TOKENIZERS` points at a folder that holds `qwen2_5/` and `qwen3/`) Qwen's.
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+use std::{fs, path::Path};
+
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use still_text::{PromptStyle, Tokenizer, thought};
+
+/// A byte-level BPE over a few bytes: `Ã` and `©` are the two bytes of `é`.
+fn tiny_tokenizer(merges: &Value) -> Value {
+    json!({
+        "version": "1.0",
+        "truncation": { "direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0 },
+        "padding": null,
+        "added_tokens": [
+            { "id": 10, "content": "<|end|>", "single_word": false, "lstrip": false, "rstrip": false,
+              "normalized": false, "special": true },
+            { "id": 11, "content": "<think>", "single_word": false, "lstrip": false, "rstrip": false,
+              "normalized": false, "special": false }
+        ],
+        "normalizer": null,
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
+            { "type": "Split", "pattern": { "Regex": "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|\\s+(?!\\S)|\\s+" },
+              "behavior": "Isolated", "invert": false },
+            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false }
+        ] },
+        "post_processor": null,
+        "decoder": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false,
+                     "use_regex": false },
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false,
+            "vocab": { "a": 0, "b": 1, "Ġ": 2, "Ã": 3, "©": 4, "ab": 5, "Ġab": 6, "1": 7, "Ċ": 8, "bÃ": 9 },
+            "merges": merges
+        }
+    })
+}
+
+fn pair_merges() -> Value {
+    json!([["a", "b"], ["Ġ", "ab"], ["b", "Ã"]])
+}
+
+fn write_folder(folder: &Path, merges: &Value) {
+    let write = |name: &str, value: &Value| fs::write(folder.join(name), value.to_string()).unwrap();
+    write("tokenizer.json", &tiny_tokenizer(merges));
+    write(
+        "tokenizer_config.json",
+        &json!({
+            "eos_token": { "content": "<|end|>", "special": true }, "pad_token": "<|pad|>",
+            "added_tokens_decoder": {
+                "10": { "content": "<|end|>", "special": true },
+                "12": { "content": "<|pad|>", "special": true, "normalized": false }
+            },
+            "chat_template": [
+                { "name": "tool_use", "template": "no" },
+                { "name": "default", "template": "{{ messages[0].content }}{{ eos_token }}" }
+            ]
+        }),
+    );
+    write("generation_config.json", &json!({ "eos_token_id": [11, 10], "bos_token_id": 8 }));
+}
+
+#[test]
+fn both_merge_styles_give_the_same_tokens() {
+    for merges in [json!(["a b", "Ġ ab", "b Ã"]), pair_merges()] {
+        let folder = tempfile::tempdir().unwrap();
+        write_folder(folder.path(), &merges);
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        assert_eq!(tokenizer.encode("ab ab<|end|>bé1", false).unwrap(), [5, 6, 10, 9, 4, 7]);
+        assert_eq!(tokenizer.decode(&[5, 6, 10, 9, 4, 7]).unwrap(), "ab ab<|end|>bé1");
+        assert_eq!(tokenizer.decode_without_special_tokens(&[5, 10, 11]).unwrap(), "ab<think>");
+    }
+}
+
+#[test]
+fn the_files_around_the_tokenizer_are_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &pair_merges());
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.end_id(), Some(10));
+    assert_eq!(tokenizer.padding_id(), Some(12), "the token that only tokenizer_config.json knows");
+    assert_eq!(tokenizer.beginning_id(), Some(8));
+    assert_eq!(tokenizer.stop_ids(), [10, 11]);
+    assert_eq!(tokenizer.vocabulary_size(), 13);
+    assert_eq!(PromptStyle::Chat.render("a", &tokenizer).unwrap(), "a<|end|>");
+    assert_eq!(PromptStyle::Chat.encode("a", &tokenizer).unwrap(), [0, 10]);
+    let paper = PromptStyle::Paper.render("the {problem}", &tokenizer).unwrap();
+    assert!(paper.ends_with("the {problem}<|end|>") && paper.contains(thought::END_OF_SOLUTION), "{paper}");
+
+    let copy = tempfile::tempdir().unwrap();
+    tokenizer.save(copy.path()).unwrap();
+    let again = Tokenizer::load(copy.path()).unwrap();
+    assert_eq!(again.stop_ids(), tokenizer.stop_ids());
+    assert_eq!(again.padding_id(), Some(12));
+    assert_eq!(PromptStyle::Chat.render("a", &again).unwrap(), "a<|end|>");
+}
+
+#[test]
+fn bytes_and_ids_that_the_vocabulary_lacks_vanish_without_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &pair_merges());
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.encode("a\0zb☕", false).unwrap(), [0, 1]);
+    assert_eq!(tokenizer.decode(&[0, 99, u32::MAX, 1]).unwrap(), "ab");
+    assert_eq!(tokenizer.token_bytes(u32::MAX), b"");
+    assert_eq!(tokenizer.encode("abababab", false).unwrap().len(), 4, "the file's truncation is off");
+}
+
+#[test]
+fn a_folder_without_a_tokenizer_is_refused_by_file_and_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Tokenizer::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("model folder"), "{error}");
+    fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
+    let error = Tokenizer::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("not valid") && error.contains("repository"), "{error}");
+    write_folder(folder.path(), &pair_merges());
+    fs::write(folder.path().join("tokenizer_config.json"), r#"{"eos_token": "<none>"}"#).unwrap();
+    let error = Tokenizer::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("eos_token") && error.contains("<none>"), "{error}");
+}
+
+#[test]
+fn the_quick_start_has_the_ids_of_its_reference() {
+    let tokenizer = Tokenizer::quick_start().unwrap();
+    let pieces = ["<pad>", "<eos>", "<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>"]
+        .into_iter()
+        .chain(["<|end_of_solution|>", "\\boxed{", "Wait,"])
+        .map(str::to_owned)
+        .chain("0123456789+-*=;? }".chars().map(String::from));
+    assert_eq!(tokenizer.vocabulary_size(), 26);
+    for (id, piece) in (0..).zip(pieces) {
+        assert_eq!(tokenizer.token_to_id(&piece), Some(id), "{piece}");
+        assert_eq!(tokenizer.encode(&piece, true).unwrap(), [id], "{piece}");
+        assert_eq!(tokenizer.decode(&[id]).unwrap(), piece);
+    }
+    assert_eq!((tokenizer.padding_id(), tokenizer.end_id()), (Some(0), Some(1)));
+    assert_eq!(tokenizer.stop_ids(), [1]);
+    let text = thought::render_compact("7*7+0=49;Wait,7*2+4=18;", "\\boxed{33789}");
+    let ids = tokenizer.encode(&format!("7*4827=?{text}<eos>"), true).unwrap();
+    assert_eq!(&ids[..9], [15, 20, 12, 16, 10, 15, 21, 23, 2]);
+    assert_eq!(ids.last(), Some(&1));
+    assert_eq!(tokenizer.decode_without_special_tokens(&ids).unwrap(), format!("7*4827=?{text}"));
+    assert_eq!(tokenizer.encode("7x8é=?\n", true).unwrap(), [15, 16, 21, 23]);
+}
+
+#[test]
+fn the_quick_start_survives_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    Tokenizer::quick_start().unwrap().save(folder.path()).unwrap();
+    let loaded = Tokenizer::load(folder.path()).unwrap();
+    let text = "7*4827=?<|begin_of_thought|>7*7+0=49;<|end_of_thought|>\\boxed{1}<eos>";
+    assert_eq!(
+        loaded.encode(text, true).unwrap(),
+        Tokenizer::quick_start().unwrap().encode(text, true).unwrap()
+    );
+    assert_eq!(loaded.stop_ids(), [1]);
+    assert_eq!(loaded.decode(&loaded.encode(text, true).unwrap()).unwrap(), text);
+}
+
+#[test]
+fn thought_and_solution_are_found_among_the_tokens() {
+    let tokenizer = Tokenizer::quick_start().unwrap();
+    let ids = tokenizer.encode(&thought::render_compact("1+2=3;", "\\boxed{3}"), false).unwrap();
+    let decoded = tokenizer.decode_with_ends(&ids).unwrap();
+    let parsed = thought::parse(&decoded.text).unwrap();
+    assert_eq!(decoded.tokens_of(parsed.thought_span.clone()), 1..7);
+    assert_eq!(decoded.tokens_of(parsed.solution_span.clone()), 9..12);
+    assert_eq!(decoded.tokens_of(parsed.thought_block.clone()), 0..8);
+}
+
+proptest! {
+    #[test]
+    fn token_by_token_gives_the_text_of_all_at_once(
+        ids in proptest::collection::vec(0_u32..14, 0..30)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        write_folder(folder.path(), &pair_merges());
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        let whole = tokenizer.decode(&ids).unwrap();
+        let (mut decoder, mut text) = (tokenizer.incremental_decoder(), String::new());
+        for &id in &ids {
+            let before = text.len();
+            decoder.push(id, &mut text).unwrap();
+            prop_assert!(whole.starts_with(&text), "{} is no beginning of {}", text, whole);
+            prop_assert!(text.is_char_boundary(before));
+        }
+        decoder.finish(&mut text).unwrap();
+        prop_assert_eq!(&text, &whole);
+        let decoded = tokenizer.decode_with_ends(&ids).unwrap();
+        prop_assert_eq!(decoded.text, whole);
+        prop_assert_eq!(decoded.ends.len(), ids.len());
+    }
+}
+
+#[test]
+fn a_sentence_piece_tokenizer_decodes_token_by_token_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+        "pre_tokenizer": null, "post_processor": null,
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+            { "type": "ByteFallback" }, { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 } ] },
+        "model": { "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": true,
+            "vocab": { "▁a": 0, "b": 1, "<0xC3>": 2, "<0xA9>": 3, "▁": 4 }, "merges": [] }
+    });
+    fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert!(!tokenizer.bytes_are_exact());
+    for ids in [vec![0, 1, 2, 3, 0], vec![4, 2, 3, 1], vec![0, 2], vec![1, 0, 0, 1]] {
+        let (mut decoder, mut text) = (tokenizer.incremental_decoder(), String::new());
+        for &id in &ids {
+            decoder.push(id, &mut text).unwrap();
+        }
+        decoder.finish(&mut text).unwrap();
+        assert_eq!(text, tokenizer.decode(&ids).unwrap(), "{ids:?}");
+    }
+    assert_eq!(tokenizer.token_bytes(0), b" a");
+    assert_eq!(tokenizer.token_bytes(2), [0xc3]);
+}
+
+#[derive(Deserialize)]
+struct Case {
+    text: String,
+    ids: Vec<u32>,
+    decoded: String,
+}
+
+#[test]
+#[ignore = "needs the tokenizers of Qwen2.5 and Qwen3 in the folder STILL_QWEN_TOKENIZERS"]
+fn the_tokenizers_of_qwen_give_the_reference_ids() {
+    let folder = std::env::var("STILL_QWEN_TOKENIZERS").unwrap();
+    let cases: std::collections::BTreeMap<String, Vec<Case>> =
+        serde_json::from_str(include_str!("fixtures/qwen_tokens.json")).unwrap();
+    for (name, cases) in cases {
+        let tokenizer = Tokenizer::load(&Path::new(&folder).join(&name)).unwrap();
+        assert!(tokenizer.end_id().is_some() && tokenizer.chat_template().is_some());
+        for case in cases {
+            assert_eq!(tokenizer.encode(&case.text, false).unwrap(), case.ids, "{name}: {:?}", case.text);
+            assert_eq!(tokenizer.decode(&case.ids).unwrap(), case.decoded);
+            assert_eq!(tokenizer.decode_with_ends(&case.ids).unwrap().text, case.decoded);
+        }
+    }
+}
