@@ -1,1 +1,3 @@
-//! The control protocol between stillctl and stilld.
+//! placeholder
+mod exit;
+pub use exit::Exit;

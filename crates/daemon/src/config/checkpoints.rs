@@ -1,0 +1,35 @@
+//! `[checkpoints]`: how often training is saved, and what is kept.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::findings::Findings;
+
+/// How often training is saved, and what is kept. Checkpoints of published policies are always kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointsSection {
+    /// Optimizer steps between two checkpoints; 0 saves only at the end of training.
+    pub every_steps: u64,
+    /// Newest checkpoints kept.
+    pub keep_last: usize,
+    /// Best rounds by accuracy whose last checkpoint is kept.
+    pub keep_best: usize,
+    /// Keep every checkpoint whose step is a multiple of this; 0 keeps none for that.
+    pub keep_every_steps: u64,
+}
+
+impl Default for CheckpointsSection {
+    fn default() -> Self {
+        Self { every_steps: 100, keep_last: 2, keep_best: 1, keep_every_steps: 0 }
+    }
+}
+
+impl CheckpointsSection {
+    /// Notes what would lose the last checkpoint.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.keep_last > 0, "checkpoints.keep_last", || {
+            "must be at least 1: a damaged checkpoint falls back on the one before it".to_owned()
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! `[device]`: where tensor work runs.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::findings::Findings;
+
+/// Where tensor work runs, by role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceSection {
+    /// Device of the learner: "cpu" or "cuda:<index>".
+    pub learner: Device,
+    /// Devices of the samplers, one sampler on each: a list of "cpu" or "cuda:<index>".
+    pub samplers: Vec<Device>,
+    /// Device of the evaluator: "cpu" or "cuda:<index>".
+    pub evaluator: Device,
+    /// Threads of the learner on the CPU; 0 takes what the machine has.
+    pub learner_threads: usize,
+    /// Threads of each sampler on the CPU; 0 takes what the machine has.
+    pub sampler_threads: usize,
+    /// Threads of the evaluator on the CPU; 0 takes what the machine has.
+    pub evaluator_threads: usize,
+    /// Number format of the weights that rollouts are drawn with.
+    pub precision: Precision,
+}
+
+/// A device that tensors live on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU, by its index.
+    Cuda(usize),
+}
+
+/// Number format of weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    #[default]
+    F32,
+    /// bfloat16: half the memory; norms, softmax and logits stay in 32 bits.
+    Bf16,
+}
+
+impl Default for DeviceSection {
+    fn default() -> Self {
+        Self {
+            learner: Device::Cpu,
+            samplers: vec![Device::Cpu],
+            evaluator: Device::Cpu,
+            learner_threads: 0,
+            sampler_threads: 0,
+            evaluator_threads: 0,
+            precision: Precision::F32,
+        }
+    }
+}
+
+impl DeviceSection {
+    /// Notes what cannot be run.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(!self.samplers.is_empty(), "device.samplers", || {
+            "name at least one device, for example [\"cpu\"]".to_owned()
+        });
+        for (key, threads) in [
+            ("device.learner_threads", self.learner_threads),
+            ("device.sampler_threads", self.sampler_threads),
+            ("device.evaluator_threads", self.evaluator_threads),
+        ] {
+            findings.require(threads <= 1024, key, || format!("{threads} threads are more than 1024"));
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || format!("`{text}` is no device: write \"cpu\" or \"cuda:0\"");
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(error),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Device {
+    fn schema_name() -> Cow<'static, str> {
+        "Device".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^(cpu|cuda:[0-9]+)$"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_survives_its_text_form_and_another_text_is_refused_with_the_remedy() {
+        for device in [Device::Cpu, Device::Cuda(7)] {
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        for text in ["gpu", "cuda", "cuda:", "cuda:-1", "CPU"] {
+            assert!(text.parse::<Device>().unwrap_err().contains("cuda:0"), "{text}");
+        }
+    }
+}

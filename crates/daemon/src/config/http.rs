@@ -1,0 +1,37 @@
+//! `[http]`: the page of metrics and health.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::findings::Findings;
+
+/// The page of metrics and health, read only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSection {
+    /// Address and port of `/metrics`, `/livez`, `/readyz` and the dashboard; port 0 takes a free one,
+    /// and an empty text turns the page off. It has no access control: keep it on a private address.
+    pub listen: String,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9464".to_owned() }
+    }
+}
+
+impl HttpSection {
+    /// The address; `None` when the page is off.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listen.parse().ok()
+    }
+
+    /// Notes what is no address.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.listen.is_empty() || self.address().is_some(), "http.listen", || {
+            format!("`{}` is no address with a port: write for example \"127.0.0.1:9464\"", self.listen)
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! The configuration: one file per section, merged from layers, every value with its origin.
+//!
+//! Layers, weakest first: the documented defaults, a TOML file, the environment
+//! (`STILL__SECTION__KEY`), the command line (`--set section.key=value`). An unknown key is an error that
+//! suggests the nearest known one; what validation finds is told all at once, each with its origin.
+//!
+//! ```
+//! use still_daemon::config::{ConfigLayers, Origin};
+//! let loaded = ConfigLayers::new()
+//!     .text("quick.toml", "[run]\nrounds = 5\n")
+//!     .environment([("STILL__RUN__SEED".to_owned(), "7".to_owned())])
+//!     .set("round.problems=900")
+//!     .load()?;
+//! assert_eq!((loaded.config.run.rounds, loaded.config.run.seed, loaded.config.round.problems), (5, 7, 900));
+//! assert_eq!(loaded.origin("run.rounds"), Origin::File { path: "quick.toml".into(), line: 2 });
+//! # Ok::<(), still_daemon::config::ConfigError>(())
+//! ```
+
+mod checkpoints;
+mod device;
+mod error;
+mod evaluation;
+mod exploration;
+mod findings;
+mod gate;
+mod http;
+mod hygiene;
+mod keys;
+mod layers;
+mod log;
+mod model;
+mod origin;
+mod round;
+mod run;
+mod sampling;
+mod selection;
+mod show;
+mod supervision;
+mod task;
+mod training;
+mod verifier;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use checkpoints::CheckpointsSection;
+pub use device::{Device, DeviceSection, Precision};
+pub use error::{ConfigError, KeyProblem};
+pub use evaluation::EvaluationSection;
+pub use exploration::ExplorationSection;
+pub use findings::{Finding, Findings};
+pub use gate::{GateMetric, GateSection};
+pub use http::HttpSection;
+pub use hygiene::HygieneSection;
+pub use layers::{ConfigLayers, LoadedConfig};
+pub use log::{LogFormat, LogSection, ProgressStyle};
+pub use model::{EmbeddedModel, ModelSection, ModelSource};
+pub use origin::Origin;
+pub use round::{Initialisation, RoundAlgorithm, RoundSection};
+pub use run::RunSection;
+pub use sampling::Sampling;
+pub use selection::{LengthPreference, Preference, SelectionSection};
+pub use show::{reference, schema, show_json, show_toml};
+pub use supervision::SupervisionSection;
+pub use task::{PromptStyle, TaskFiles, TaskSection, TaskSource};
+pub use training::{DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Schedule, TrainingSection};
+pub use verifier::{VerifierProfile, VerifierSection};
+
+/// The quick start's configuration, in force when no file is named.
+pub const QUICKSTART: &str = include_str!("../../../../configs/quickstart.toml");
+/// How the quick start's configuration is named as an origin.
+pub const QUICKSTART_NAME: &str = "configs/quickstart.toml (built in)";
+
+/// The whole configuration of `stilld`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What the whole run depends on.
+    pub run: RunSection,
+    /// Where tensor work runs.
+    pub device: DeviceSection,
+    /// The base model.
+    pub model: ModelSection,
+    /// What the model learns to solve.
+    pub task: TaskSection,
+    /// How problems are attempted.
+    pub exploration: ExplorationSection,
+    /// When a round's training set is sealed, and how it is trained on.
+    pub round: RoundSection,
+    /// Which correct trajectories enter a training set.
+    pub selection: SelectionSection,
+    /// What keeps a response out of every training set.
+    pub hygiene: HygieneSection,
+    /// How the learner works.
+    pub training: TrainingSection,
+    /// How a candidate is scored.
+    pub evaluation: EvaluationSection,
+    /// Whether a candidate is published.
+    pub gate: GateSection,
+    /// How answers are judged.
+    pub verifier: VerifierSection,
+    /// How often training is saved, and what is kept.
+    pub checkpoints: CheckpointsSection,
+    /// How failed actors are restarted.
+    pub supervision: SupervisionSection,
+    /// The page of metrics and health.
+    pub http: HttpSection,
+    /// What the daemon tells.
+    pub log: LogSection,
+}
+
+impl Config {
+    /// Everything that cannot be used, section by section; empty when the configuration is sound.
+    pub fn validate(&self) -> Findings {
+        let mut findings = Findings::default();
+        self.run.validate(&mut findings);
+        self.device.validate(&mut findings);
+        self.model.validate(&mut findings);
+        self.task.validate(&mut findings);
+        self.exploration.validate(&mut findings);
+        self.round.validate(&mut findings);
+        self.selection.validate(&mut findings);
+        self.hygiene.validate(&mut findings);
+        self.training.validate(&mut findings);
+        self.evaluation.validate(&mut findings);
+        self.gate.validate(&mut findings);
+        self.verifier.validate(&mut findings);
+        self.checkpoints.validate(&mut findings);
+        self.supervision.validate(&mut findings);
+        self.http.validate(&mut findings);
+        self.log.validate(&mut findings);
+        if self.gate.metric == GateMetric::HardAccuracy && self.evaluation.hard_levels.is_empty() {
+            findings.note("gate.metric", "\"hard_accuracy\" needs evaluation.hard_levels".to_owned());
+        }
+        findings
+    }
+}

@@ -1,0 +1,66 @@
+//! `[round]`: when a round's training set is sealed and how it is trained on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::findings::Findings;
+
+/// When a round's training set is sealed, and how it is trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoundSection {
+    /// Problems whose visit must be judged before the set is sealed.
+    pub problems: u32,
+    /// New selected trajectories at which the set is sealed early; 0 waits for all problems.
+    pub selected: u32,
+    /// Seconds after which a round is sealed with what it has; 0 waits without end.
+    pub max_exploration_seconds: u64,
+    /// A round with fewer new selected trajectories than this goes on exploring.
+    pub min_selected: u32,
+    /// What training starts from.
+    pub init: Initialisation,
+    /// How the policy is trained on the set.
+    pub algorithm: RoundAlgorithm,
+}
+
+/// What a round's training starts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialisation {
+    /// The base model: the paper's way.
+    #[default]
+    Base,
+    /// The published policy: suits a budget of minutes.
+    Previous,
+}
+
+/// How the policy is trained on a round's set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoundAlgorithm {
+    /// Supervised fine-tuning on demonstrations and selected trajectories.
+    #[default]
+    Sft,
+    /// Direct preference optimisation on pairs of right and wrong trajectories, from the imitated policy.
+    Dpo,
+}
+
+impl Default for RoundSection {
+    fn default() -> Self {
+        Self {
+            problems: 1_000,
+            selected: 0,
+            max_exploration_seconds: 0,
+            min_selected: 1,
+            init: Initialisation::Base,
+            algorithm: RoundAlgorithm::Sft,
+        }
+    }
+}
+
+impl RoundSection {
+    /// Notes what cannot be run.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.problems > 0, "round.problems", || "must be at least 1".to_owned());
+    }
+}

@@ -1,0 +1,52 @@
+//! `[supervision]`: how failed actors are restarted.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::findings::Findings;
+
+/// How failed actors are restarted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SupervisionSection {
+    /// Wait before the first restart, in milliseconds; it doubles with every further one.
+    pub first_backoff_ms: u64,
+    /// Longest wait before a restart, in milliseconds.
+    pub max_backoff_ms: u64,
+    /// Restarts of one actor within the window before the daemon gives up (exit code 8).
+    pub max_restarts: u32,
+    /// The window, in seconds.
+    pub window_seconds: u64,
+    /// Longest wait for an answer between actors, in seconds.
+    pub call_deadline_seconds: u64,
+    /// Longest wait for work in flight when the daemon drains, in seconds.
+    pub drain_deadline_seconds: u64,
+}
+
+impl Default for SupervisionSection {
+    fn default() -> Self {
+        Self {
+            first_backoff_ms: 100,
+            max_backoff_ms: 10_000,
+            max_restarts: 10,
+            window_seconds: 60,
+            call_deadline_seconds: 30,
+            drain_deadline_seconds: 60,
+        }
+    }
+}
+
+impl SupervisionSection {
+    /// Notes what makes no policy.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.max_backoff_ms >= self.first_backoff_ms, "supervision.max_backoff_ms", || {
+            format!("must be at least first_backoff_ms = {}", self.first_backoff_ms)
+        });
+        for (key, seconds) in [
+            ("supervision.window_seconds", self.window_seconds),
+            ("supervision.call_deadline_seconds", self.call_deadline_seconds),
+        ] {
+            findings.require(seconds > 0, key, || "must be at least 1".to_owned());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `[task]`: what the model learns to solve.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use still_quickstart::QuickStartTask;
+
+use super::findings::Findings;
+
+/// What the model learns to solve.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskSection {
+    /// Where problems and demonstrations come from.
+    pub source: TaskSource,
+    /// How a problem is put to the model.
+    pub prompt: PromptStyle,
+    /// A text file whose content replaces the instruction of the prompt; empty keeps the built-in one.
+    pub prompt_file: PathBuf,
+    /// The JSONL files, read once when the daemon starts with `source = "files"`.
+    pub files: TaskFiles,
+    /// The embedded task: digits times a digit, worked with carries.
+    pub quickstart: QuickStartTask,
+}
+
+/// Where problems and demonstrations come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskSource {
+    /// The embedded task of `[task.quickstart]`.
+    #[default]
+    Quickstart,
+    /// The files of `[task.files]`, and what `stillctl` imports later.
+    Files,
+}
+
+/// How a problem is put to the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptStyle {
+    /// The problem alone, as the embedded model reads it.
+    #[default]
+    Bare,
+    /// The paper's instruction with the problem, in the user turn of the model's chat template.
+    Paper,
+    /// The problem alone, in the user turn of the model's chat template.
+    Chat,
+}
+
+/// The JSONL files of a task. Paths are relative to the folder the daemon is started in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TaskFiles {
+    /// Problems to explore.
+    pub problems: Vec<PathBuf>,
+    /// Long thoughts to imitate.
+    pub demonstrations: Vec<PathBuf>,
+    /// Problems held out to score policies on.
+    pub evaluation: Vec<PathBuf>,
+}
+
+impl TaskSection {
+    /// Notes what cannot be served.
+    pub fn validate(&self, findings: &mut Findings) {
+        match self.source {
+            TaskSource::Quickstart => {
+                if let Err(error) = self.quickstart.generate(0) {
+                    findings.note("task.quickstart", error.to_string());
+                }
+            }
+            TaskSource::Files => {
+                findings.require(!self.files.evaluation.is_empty(), "task.files.evaluation", || {
+                    "source = \"files\" needs held-out problems: without them no policy can be promoted"
+                        .to_owned()
+                });
+                findings.require(!self.files.demonstrations.is_empty(), "task.files.demonstrations", || {
+                    "source = \"files\" needs demonstrations to imitate".to_owned()
+                });
+            }
+        }
+    }
+}
