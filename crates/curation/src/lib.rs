@@ -1,1 +1,52 @@
-//! Curriculum, hygiene, selection, pairs, evaluation statistics, promotion gate.
+//! What is attempted, what is kept, what is trained on and what is promoted.
+//!
+//! Every decision here is a pure function of recorded facts: no clock, no file, no thread. Actors own the
+//! values and translate messages; a restart rebuilds them from the pool and decides the same again.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`curriculum`] | which problem gets the next attempt |
+//! | [`hygiene`] | whether a response may be trained on at all |
+//! | [`candidate`] | what selection knows of a rollout |
+//! | [`selection`] | which right trajectories join the training set |
+//! | [`pairs`] | which right and wrong trajectories form preference pairs |
+//! | [`decontamination`] | whether a problem repeats a held-out one |
+//! | [`statistics`] | intervals, avg@k, pass@k, maj@k, G-Pass@k |
+//! | [`gate`] | whether a candidate policy replaces the incumbent |
+
+pub mod candidate;
+pub mod curriculum;
+pub mod decontamination;
+pub mod gate;
+pub mod hygiene;
+pub mod pairs;
+pub mod selection;
+pub mod statistics;
+
+pub use candidate::{Candidate, Span};
+pub use curriculum::{
+    Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, ProblemState, Recorded,
+};
+pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
+pub use gate::{Evidence, GateConfig, GateDecision, GateReason};
+pub use hygiene::{HygieneConfig, HygieneReport, Response};
+pub use pairs::{PairSelection, PairsConfig};
+pub use selection::{Decision, LengthPreference, PerplexityPreference, Selection, SelectionConfig};
+
+use thiserror::Error;
+
+/// A setting that makes no sense.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("`{key}` {problem}")]
+pub struct SettingError {
+    /// The key inside its section.
+    pub key: &'static str,
+    /// What is wrong with the value, and what it must be.
+    pub problem: String,
+}
+
+impl SettingError {
+    fn new(key: &'static str, problem: impl Into<String>) -> Self {
+        Self { key, problem: problem.into() }
+    }
+}

@@ -1,0 +1,118 @@
+//! What selection knows of a rollout: small enough to keep one for every trajectory of the pool in memory.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use still_domain::{AttemptId, JudgedTrajectory, Outcome, Rejection};
+
+/// The part of a response that a measure is taken over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Span {
+    /// The thought; the whole response where the thought was not measured.
+    #[default]
+    Thought,
+    /// The whole response.
+    Response,
+}
+
+/// A judged trajectory without its tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The attempt.
+    pub id: AttemptId,
+    /// The verifier's finding.
+    pub outcome: Outcome,
+    /// What hygiene has against it.
+    pub rejection: Option<Rejection>,
+    /// Equal for texts that differ in nothing but white space.
+    pub fingerprint: u128,
+    /// Length of the response in tokens.
+    pub response_tokens: u32,
+    /// Length of the thought in tokens.
+    pub thought_tokens: u32,
+    /// Perplexity of the response.
+    pub perplexity: f32,
+    /// Perplexity of the thought.
+    pub thought_perplexity: Option<f32>,
+}
+
+impl Candidate {
+    /// The perplexity over `span`; `None` when it is not a finite number.
+    pub fn perplexity_over(&self, span: Span) -> Option<f32> {
+        let perplexity = match span {
+            Span::Thought => self.thought_perplexity.unwrap_or(self.perplexity),
+            Span::Response => self.perplexity,
+        };
+        Some(perplexity).filter(|value| value.is_finite())
+    }
+
+    /// The length over `span`, in tokens.
+    pub const fn tokens_over(&self, span: Span) -> u32 {
+        match span {
+            Span::Thought if self.thought_tokens > 0 => self.thought_tokens,
+            Span::Thought | Span::Response => self.response_tokens,
+        }
+    }
+}
+
+impl From<&JudgedTrajectory> for Candidate {
+    fn from(judged: &JudgedTrajectory) -> Self {
+        Self {
+            id: judged.trajectory.id.clone(),
+            outcome: judged.verdict.outcome,
+            rejection: judged.rejection,
+            fingerprint: fingerprint(&judged.trajectory.text),
+            response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
+            thought_tokens: judged.measures.thought_tokens,
+            perplexity: judged.measures.perplexity,
+            thought_perplexity: judged.measures.thought_perplexity,
+        }
+    }
+}
+
+/// Names a text by its words: the first 128 bits of BLAKE3 over them.
+pub fn fingerprint(text: &str) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for word in text.split_whitespace() {
+        hasher.update(word.as_bytes()).update(b" ");
+    }
+    let mut bytes = [0; 16];
+    hasher.finalize_xof().fill(&mut bytes);
+    u128::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A candidate of 100 tokens whose fingerprint is its own.
+    pub(crate) fn candidate(id: &str, outcome: Outcome, perplexity: f32) -> Candidate {
+        Candidate {
+            id: id.parse().unwrap(),
+            outcome,
+            rejection: None,
+            fingerprint: fingerprint(id),
+            response_tokens: 100,
+            thought_tokens: 80,
+            perplexity,
+            thought_perplexity: Some(perplexity),
+        }
+    }
+
+    #[test]
+    fn white_space_does_not_change_a_fingerprint_and_words_do() {
+        assert_eq!(fingerprint("a  b\nc"), fingerprint(" a b c "));
+        assert_ne!(fingerprint("a b"), fingerprint("ab"));
+    }
+
+    #[test]
+    fn the_thought_falls_back_on_the_response_and_infinity_is_no_perplexity() {
+        let mut one = candidate("p#0", Outcome::Correct, 2.0);
+        one.thought_perplexity = None;
+        one.thought_tokens = 0;
+        assert_eq!(one.perplexity_over(Span::Thought), Some(2.0));
+        assert_eq!(one.tokens_over(Span::Thought), 100);
+        one.perplexity = f32::NAN;
+        assert_eq!(one.perplexity_over(Span::Response), None);
+    }
+}

@@ -1,0 +1,251 @@
+//! The curriculum's rules, one by one, and its invariants under random histories.
+
+use proptest::prelude::*;
+use still_domain::AttemptNumber;
+
+use super::*;
+
+const V1: PolicyVersion = PolicyVersion(1);
+
+fn curriculum(config: CurriculumConfig, problems: &[(&str, u8)]) -> Curriculum {
+    let mut curriculum = Curriculum::new(config);
+    curriculum.policy_promoted(V1);
+    for (id, level) in problems {
+        assert!(curriculum.add(ProblemId::new(*id), Some(*level)));
+    }
+    curriculum
+}
+
+fn take(curriculum: &mut Curriculum, count: usize) -> Vec<String> {
+    (0..count).map_while(|_| curriculum.next_attempt()).map(|id| id.to_string()).collect()
+}
+
+fn record(curriculum: &mut Curriculum, attempt: &str, outcome: Outcome) {
+    assert_eq!(curriculum.record(&attempt.parse().unwrap(), outcome, curriculum.newest), Recorded::New);
+}
+
+#[test]
+fn the_hardest_unsolved_problem_comes_first_in_whole_waves() {
+    let config = CurriculumConfig { attempts_per_wave: 2, ..Default::default() };
+    let mut curriculum = curriculum(config, &[("easy", 1), ("hard", 5), ("middle", 3)]);
+    let first = take(&mut curriculum, 6);
+    assert_eq!(first, ["hard#0", "hard#1", "middle#0", "middle#1", "easy#0", "easy#1"]);
+    assert_eq!(curriculum.next_attempt(), None);
+    assert_eq!(curriculum.counts().of(ProblemState::Running), 3);
+    assert_eq!(curriculum.counts().running_attempts, 6);
+
+    record(&mut curriculum, "hard#0", Outcome::Correct);
+    record(&mut curriculum, "hard#1", Outcome::Wrong);
+    record(&mut curriculum, "easy#0", Outcome::Wrong);
+    record(&mut curriculum, "easy#1", Outcome::Wrong);
+    assert_eq!(take(&mut curriculum, 4), ["easy#2", "easy#3", "hard#2", "hard#3"], "unsolved before hard");
+}
+
+#[test]
+fn the_supplied_order_is_kept_and_finishes_a_problem_first() {
+    let config =
+        CurriculumConfig { order: CurriculumOrder::Supplied, attempts_per_wave: 2, ..Default::default() };
+    let mut curriculum = curriculum(config, &[("a", 1), ("b", 5)]);
+    assert_eq!(take(&mut curriculum, 3), ["a#0", "a#1", "b#0"]);
+    record(&mut curriculum, "a#0", Outcome::Wrong);
+    record(&mut curriculum, "a#1", Outcome::Wrong);
+    assert_eq!(take(&mut curriculum, 2), ["b#1", "a#2"], "a wave begun is completed first");
+}
+
+#[test]
+fn the_frontier_is_the_level_solved_about_half_the_time() {
+    let config = CurriculumConfig {
+        order: CurriculumOrder::Frontier,
+        attempts_per_wave: 1,
+        failures_to_park: 1,
+        correct_to_retire: 1,
+        ..Default::default()
+    };
+    let mut problems: Vec<(String, u8)> = Vec::new();
+    for level in 1..=3 {
+        problems.extend((0..200).map(|number| (format!("l{level}-{number}"), level)));
+    }
+    let problems: Vec<(&str, u8)> = problems.iter().map(|(id, level)| (id.as_str(), *level)).collect();
+    let mut curriculum = curriculum(config, &problems);
+    for number in 0..100 {
+        let half = if number % 2 == 0 { Outcome::Correct } else { Outcome::Wrong };
+        record(&mut curriculum, &format!("l1-{number}#0"), Outcome::Correct);
+        record(&mut curriculum, &format!("l2-{number}#0"), half);
+        record(&mut curriculum, &format!("l3-{number}#0"), Outcome::Wrong);
+    }
+    assert!(take(&mut curriculum, 50).iter().all(|id| id.starts_with("l2-")));
+}
+
+#[test]
+fn enough_right_answers_retire_a_problem_once_its_wave_is_complete() {
+    let config = CurriculumConfig { attempts_per_wave: 3, correct_to_retire: 2, ..Default::default() };
+    let mut curriculum = curriculum(config, &[("p", 1)]);
+    take(&mut curriculum, 3);
+    record(&mut curriculum, "p#0", Outcome::Correct);
+    record(&mut curriculum, "p#2", Outcome::Correct);
+    assert_eq!(curriculum.state(&ProblemId::new("p")), Some(ProblemState::Running));
+    record(&mut curriculum, "p#1", Outcome::Wrong);
+    assert_eq!(curriculum.state(&ProblemId::new("p")), Some(ProblemState::Retired));
+    assert_eq!(curriculum.next_attempt(), None);
+}
+
+#[test]
+fn a_hopeless_problem_is_parked_until_the_policy_improves_and_then_capped() {
+    let config =
+        CurriculumConfig { attempts_per_wave: 2, failures_to_park: 2, max_attempts: 5, ..Default::default() };
+    let id = ProblemId::new("p");
+    let mut curriculum = curriculum(config, &[("p", 1)]);
+    for (version, wave) in [(2, vec!["p#0", "p#1"]), (3, vec!["p#2", "p#3"]), (4, vec!["p#4"])] {
+        assert_eq!(take(&mut curriculum, 9), wave);
+        for attempt in wave {
+            record(&mut curriculum, attempt, Outcome::Wrong);
+        }
+        if version < 4 {
+            assert_eq!(curriculum.state(&id), Some(ProblemState::Parked));
+            assert_eq!(curriculum.next_attempt(), None);
+        }
+        curriculum.policy_promoted(PolicyVersion(version));
+    }
+    assert_eq!(curriculum.state(&id), Some(ProblemState::Exhausted));
+    assert_eq!(curriculum.next_attempt(), None);
+}
+
+#[test]
+fn errors_of_the_verifier_never_park_a_problem() {
+    let config = CurriculumConfig { attempts_per_wave: 2, failures_to_park: 1, ..Default::default() };
+    let mut curriculum = curriculum(config, &[("p", 1)]);
+    take(&mut curriculum, 2);
+    record(&mut curriculum, "p#0", Outcome::Error);
+    record(&mut curriculum, "p#1", Outcome::Error);
+    assert_eq!(take(&mut curriculum, 1), ["p#2"]);
+}
+
+#[test]
+fn what_ran_when_the_process_died_is_asked_for_again_under_the_same_name() {
+    let config = CurriculumConfig { attempts_per_wave: 4, correct_to_retire: 1, ..Default::default() };
+    let mut rebuilt = curriculum(config, &[("p", 1), ("q", 1)]);
+    record(&mut rebuilt, "p#0", Outcome::Correct);
+    record(&mut rebuilt, "p#2", Outcome::Wrong);
+    assert_eq!(take(&mut rebuilt, 3), ["p#1", "p#3", "q#0"], "the wave is completed though p is solved");
+    assert_eq!(rebuilt.release_all(), 3);
+    assert!(!rebuilt.release(&"p#1".parse().unwrap()));
+    assert_eq!(take(&mut rebuilt, 2), ["p#1", "p#3"]);
+    assert!(rebuilt.release(&"p#1".parse().unwrap()));
+    assert_eq!(take(&mut rebuilt, 1), ["p#1"]);
+}
+
+#[test]
+fn unknown_problems_and_doubles_change_nothing() {
+    let mut curriculum = curriculum(CurriculumConfig::default(), &[("p", 1)]);
+    assert!(!curriculum.add(ProblemId::new("p"), Some(7)));
+    let unknown = "x#0".parse().unwrap();
+    assert_eq!(curriculum.record(&unknown, Outcome::Correct, V1), Recorded::UnknownProblem);
+    record(&mut curriculum, "p#0", Outcome::Wrong);
+    let known = "p#0".parse().unwrap();
+    assert_eq!(curriculum.record(&known, Outcome::Correct, V1), Recorded::Known);
+    assert_eq!(curriculum.problems[0].correct(), 0);
+    assert_eq!(curriculum.counts().problems(), 1);
+}
+
+#[test]
+fn an_attempt_number_beyond_the_cap_stalls_nothing() {
+    let mut curriculum = curriculum(CurriculumConfig::default(), &[("p", 1)]);
+    record(&mut curriculum, &format!("p#{}", u32::MAX), Outcome::Wrong);
+    assert_eq!(take(&mut curriculum, 2), ["p#0", "p#1"]);
+}
+
+#[test]
+fn counts_of_zero_are_refused_by_name() {
+    let config = CurriculumConfig { attempts_per_wave: 0, ..Default::default() };
+    assert_eq!(config.validate().unwrap_err().to_string(), "`attempts_per_wave` must be at least 1");
+    assert!(CurriculumConfig::default().validate().is_ok());
+    assert!(serde_json::from_str::<CurriculumConfig>(r#"{"max_attempt": 3}"#).is_err());
+}
+
+/// Problem and attempt, then outcome and policy version.
+type RandomFact = ((usize, u32), (Outcome, u64));
+
+fn orders() -> impl Strategy<Value = CurriculumOrder> {
+    prop_oneof![
+        Just(CurriculumOrder::Hardest),
+        Just(CurriculumOrder::Frontier),
+        Just(CurriculumOrder::Supplied)
+    ]
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop::sample::select(Outcome::ALL.to_vec())
+}
+
+proptest! {
+    /// Facts in any order give the same state and the same next attempts.
+    #[test]
+    fn the_order_of_facts_does_not_matter(
+        order in orders(),
+        facts in prop::collection::btree_map((0_usize..6, 0_u32..12), (outcomes(), 1_u64..4), 0..40),
+        rotation in 0_usize..40,
+    ) {
+        let config = CurriculumConfig { order, max_attempts: 12, ..Default::default() };
+        let problems: Vec<(String, u8)> = (0..6).map(|n| (format!("p{n}"), n as u8 % 3)).collect();
+        let build = |facts: &[RandomFact]| {
+            let mut curriculum = Curriculum::new(config);
+            for (id, level) in &problems {
+                curriculum.add(ProblemId::new(id.as_str()), Some(*level));
+            }
+            for ((problem, number), (outcome, version)) in facts {
+                let id = AttemptId { problem: ProblemId::new(format!("p{problem}")), number: AttemptNumber(*number) };
+                curriculum.record(&id, *outcome, PolicyVersion(*version));
+            }
+            curriculum.policy_promoted(PolicyVersion(3));
+            curriculum
+        };
+        let mut facts: Vec<_> = facts.into_iter().collect();
+        let mut one = build(&facts);
+        let middle = rotation.min(facts.len());
+        facts.rotate_left(middle);
+        let mut two = build(&facts);
+        prop_assert_eq!(one.counts(), two.counts());
+        prop_assert_eq!(take(&mut one, 100), take(&mut two, 100));
+    }
+
+    /// Whatever happens, no attempt is given out twice, no cap is broken, and the counts add up.
+    #[test]
+    fn a_random_history_keeps_the_invariants(
+        order in orders(),
+        steps in prop::collection::vec((0_u8..8, outcomes(), any::<prop::sample::Index>()), 1..200),
+    ) {
+        let config = CurriculumConfig { order, max_attempts: 6, ..Default::default() };
+        let problems: Vec<(String, u8)> = (0..5).map(|n| (format!("p{n}"), n as u8)).collect();
+        let borrowed: Vec<(&str, u8)> = problems.iter().map(|(id, level)| (id.as_str(), *level)).collect();
+        let mut curriculum = curriculum(config, &borrowed);
+        let mut running: Vec<AttemptId> = Vec::new();
+        let mut done: BTreeSet<AttemptId> = BTreeSet::new();
+        let mut version = V1;
+        for (kind, outcome, pick) in steps {
+            match kind {
+                0 if !running.is_empty() => {
+                    let lost = running.swap_remove(pick.index(running.len()));
+                    prop_assert!(curriculum.release(&lost));
+                }
+                1 => {
+                    version = version.next();
+                    curriculum.policy_promoted(version);
+                }
+                2..=4 if !running.is_empty() => {
+                    let finished = running.swap_remove(pick.index(running.len()));
+                    prop_assert_eq!(curriculum.record(&finished, outcome, version), Recorded::New);
+                    done.insert(finished);
+                }
+                _ => if let Some(attempt) = curriculum.next_attempt() {
+                    prop_assert!(attempt.number.0 < 6);
+                    prop_assert!(!done.contains(&attempt) && !running.contains(&attempt));
+                    running.push(attempt);
+                },
+            }
+            prop_assert_eq!(curriculum.counts().running_attempts, running.len());
+            prop_assert_eq!(curriculum.counts().problems(), 5);
+            let queued: usize = curriculum.queues.values().map(BTreeSet::len).sum();
+            prop_assert_eq!(curriculum.counts().ready(), queued);
+        }
+    }
+}
