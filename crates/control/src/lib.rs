@@ -1,3 +1,42 @@
-//! placeholder
+//! The control protocol between `stillctl` and `stilld`: HTTP/1.1 with JSON over a Unix domain socket.
+//!
+//! The socket is [`SOCKET_NAME`] in the data directory, mode 0600: who may read the data may control the
+//! daemon. A reply below status 400 carries the type named here; above, an [`ErrorReply`].
+//!
+//! | request | body or query | reply |
+//! |---|---|---|
+//! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/events` | | one [`Event`] a line, until the daemon ends |
+//! | `POST /v1/pause`, `/v1/resume` | [`ActivityRequest`] | [`Done`] |
+//! | `POST /v1/drain`, `/v1/stop`, `/v1/checkpoint`, `/v1/seal` | | [`Done`] |
+//! | `POST /v1/problems/import`, `/v1/demonstrations/import` | JSONL; [`ImportQuery`] | [`ImportReport`] |
+//! | `GET /v1/problems` | [`ProblemQuery`] | [`ProblemList`] |
+//! | `GET /v1/pool` | [`PoolQuery`] | one [`PoolEntry`] a line |
+//! | `GET /v1/pool/show` | [`PoolShowQuery`] | `still_domain::JudgedTrajectory` |
+//! | `GET /v1/pool/export` | [`PoolQuery`] | one `still_domain::JudgedTrajectory` a line |
+//! | `GET /v1/policies` | | list of `still_domain::PolicyRecord` |
+//! | `POST /v1/policies/promote` | [`PromoteRequest`] | [`Done`] |
+//! | `POST /v1/policies/rollback` | | [`Done`] |
+//! | `POST /v1/fault/kill` (builds with fault injection) | [`KillRequest`] | [`Done`] |
+
+mod error;
+mod event;
 mod exit;
+mod pool;
+mod request;
+mod status;
+
+pub use error::{ErrorKind, ErrorReply};
+pub use event::{Event, RoundReport};
 pub use exit::Exit;
+pub use pool::PoolEntry;
+pub use request::{
+    Activity, ActivityRequest, Done, ImportQuery, ImportReport, KillRequest, LineProblem, OnError, PoolQuery,
+    PoolShowQuery, ProblemLine, ProblemList, ProblemQuery, PromoteRequest,
+};
+pub use status::{ActorState, ActorStatus, Status};
+
+/// Name of the control socket inside the data directory.
+pub const SOCKET_NAME: &str = "stilld.sock";
+/// What every path of this version of the protocol begins with.
+pub const PREFIX: &str = "/v1";

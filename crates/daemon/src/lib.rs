@@ -7,6 +7,10 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`config`] | the configuration: sections, layers, origins, schema |
+//! | [`control`] | the control socket |
+//! | [`import`] | problems and demonstrations from JSONL |
 
 pub mod cli;
 pub mod config;
+pub mod control;
+pub mod import;

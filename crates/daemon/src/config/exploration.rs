@@ -9,6 +9,9 @@ use super::{findings::Findings, sampling::Sampling};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExplorationSection {
+    /// Draw rollouts at all; false trains every round on the demonstrations alone: the ablation that shows
+    /// what exploration is worth.
+    pub enabled: bool,
     /// Attempts at a problem over the whole run; the paper's cap is 20.
     pub attempts_per_problem: u32,
     /// Attempts at a problem that are asked for together; they share their prompt's prefill.
@@ -31,6 +34,7 @@ pub struct ExplorationSection {
 impl Default for ExplorationSection {
     fn default() -> Self {
         Self {
+            enabled: true,
             attempts_per_problem: 20,
             attempts_per_visit: 4,
             stop_after_correct: 4,

@@ -17,9 +17,9 @@ pub struct SelectionSection {
     pub length: LengthPreference,
     /// Leave out a response that equals one already selected for its problem.
     pub distinct: bool,
-    /// Train on every finished trajectory, right or wrong: the ablation that shows what verification is
-    /// worth.
-    pub unverified: bool,
+    /// Take correct trajectories only; false trains on every finished one, right or wrong: the ablation
+    /// that shows what verification is worth.
+    pub verified: bool,
     /// Keep the demonstrations in every round's set.
     pub keep_demonstrations: bool,
     /// Preference pairs of one problem, for DPO.
@@ -59,7 +59,7 @@ impl Default for SelectionSection {
             perplexity: Preference::High,
             length: LengthPreference::None,
             distinct: true,
-            unverified: false,
+            verified: true,
             keep_demonstrations: true,
             pairs_per_problem: 2,
         }

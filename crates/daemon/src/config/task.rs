@@ -16,8 +16,6 @@ pub struct TaskSection {
     pub source: TaskSource,
     /// How a problem is put to the model.
     pub prompt: PromptStyle,
-    /// A text file whose content replaces the instruction of the prompt; empty keeps the built-in one.
-    pub prompt_file: PathBuf,
     /// The JSONL files, read once when the daemon starts with `source = "files"`.
     pub files: TaskFiles,
     /// The embedded task: digits times a digit, worked with carries.
@@ -41,7 +39,7 @@ pub enum TaskSource {
 pub enum PromptStyle {
     /// The problem alone, as the embedded model reads it.
     #[default]
-    Bare,
+    Raw,
     /// The paper's instruction with the problem, in the user turn of the model's chat template.
     Paper,
     /// The problem alone, in the user turn of the model's chat template.
@@ -58,6 +56,16 @@ pub struct TaskFiles {
     pub demonstrations: Vec<PathBuf>,
     /// Problems held out to score policies on.
     pub evaluation: Vec<PathBuf>,
+}
+
+impl From<PromptStyle> for still_text::PromptStyle {
+    fn from(style: PromptStyle) -> Self {
+        match style {
+            PromptStyle::Raw => Self::Raw,
+            PromptStyle::Paper => Self::Paper,
+            PromptStyle::Chat => Self::Chat,
+        }
+    }
 }
 
 impl TaskSection {

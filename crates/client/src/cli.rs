@@ -1,0 +1,280 @@
+//! The command line of `stillctl`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use still_control::{Exit, SOCKET_NAME};
+use still_domain::{AttemptId, Outcome, Split};
+
+/// Controls a running stilld over its socket.
+#[derive(Debug, Parser)]
+#[command(name = "stillctl", version, after_help = Exit::table())]
+pub(crate) struct Cli {
+    /// What to ask.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// The daemon's data directory.
+    #[arg(long, global = true, value_name = "DIR", env = "STILL_DATA_DIR", default_value = "data")]
+    data_dir: PathBuf,
+    /// The daemon's socket, in place of `stilld.sock` in the data directory.
+    #[arg(long, global = true, value_name = "FILE", env = "STILL_SOCKET")]
+    socket: Option<PathBuf>,
+    /// JSON in place of tables.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to ask.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// How the daemon stands.
+    Status,
+    /// What happens, as it happens, until the daemon ends.
+    Watch,
+    /// Stop taking up new work, of one activity or of both.
+    Pause {
+        /// The activity.
+        activity: Option<Activity>,
+    },
+    /// Go on, with one activity or with both.
+    Resume {
+        /// The activity.
+        activity: Option<Activity>,
+    },
+    /// Finish the work in flight, then end the daemon.
+    Drain,
+    /// End the daemon without waiting for work in flight.
+    Stop,
+    /// Write a checkpoint of the training at work.
+    Checkpoint,
+    /// Close the round's exploration now.
+    Seal,
+    /// Problems.
+    #[command(subcommand)]
+    Problems(ProblemsCommand),
+    /// Demonstrations.
+    #[command(subcommand)]
+    Demonstrations(DemonstrationsCommand),
+    /// The pool of judged trajectories.
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// Published policies.
+    #[command(subcommand)]
+    Policies(PoliciesCommand),
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Break something, to see that it comes back; only in builds with fault injection.
+    #[command(subcommand, hide = true)]
+    Fault(FaultCommand),
+}
+
+/// Problems.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProblemsCommand {
+    /// Import problems with gold answers.
+    ///
+    /// Each line: `problem`, `question` or `prompt`; `answer` or `gold` (a number, text, GSM8K's
+    /// `#### n`) or a `solution` with a box; optionally `id`, `level` or `difficulty`, `kind`.
+    Import {
+        /// The file and what to do with broken lines.
+        #[command(flatten)]
+        import: ImportArguments,
+        /// What the problems are for.
+        #[arg(long, value_enum, default_value_t = SplitName::Explore)]
+        split: SplitName,
+    },
+    /// List problems with what has come of them.
+    List {
+        /// Only problems of this level.
+        #[arg(long)]
+        level: Option<u8>,
+        /// Only problems for this use.
+        #[arg(long, value_enum)]
+        split: Option<SplitName>,
+        /// At most this many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u64,
+    },
+}
+
+/// Demonstrations.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemonstrationsCommand {
+    /// Import demonstrations of long thoughts.
+    ///
+    /// Each line: a problem with `thought` and `solution`, or with a `response` or `completion` that holds
+    /// both in their tags (or `<think>`), or `messages` of one user and one assistant.
+    Import(ImportArguments),
+}
+
+/// A file to import.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArguments {
+    /// The JSONL file; "-" reads standard input.
+    pub(crate) file: PathBuf,
+    /// What to do at a broken line.
+    #[arg(long, value_enum, default_value_t = OnError::Abort)]
+    pub(crate) on_error: OnError,
+}
+
+/// The pool of judged trajectories.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoolCommand {
+    /// List trajectories.
+    List {
+        /// Which ones.
+        #[command(flatten)]
+        filter: PoolFilter,
+        /// At most this many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u64,
+    },
+    /// Show one trajectory with everything known of it.
+    Show {
+        /// The attempt, `problem#number`.
+        id: AttemptId,
+    },
+    /// Write every trajectory with everything known of it, one JSON object a line.
+    Export {
+        /// Which ones.
+        #[command(flatten)]
+        filter: PoolFilter,
+        /// At most this many.
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+}
+
+/// Which trajectories.
+#[derive(Debug, Args)]
+pub(crate) struct PoolFilter {
+    /// Only those with this verdict.
+    #[arg(long, value_parser = outcome)]
+    pub(crate) verdict: Option<Outcome>,
+    /// Only those of this problem.
+    #[arg(long, value_name = "ID")]
+    pub(crate) problem: Option<String>,
+    /// Only those that this policy version began.
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) policy: Option<u64>,
+}
+
+/// Published policies.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PoliciesCommand {
+    /// List published policies.
+    List,
+    /// Put a published policy in force again, under a new version.
+    Promote {
+        /// The version to copy.
+        version: u64,
+    },
+    /// Put the policy before the present one in force again, under a new version.
+    Rollback,
+}
+
+/// Break something.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultCommand {
+    /// Kill an actor.
+    Kill {
+        /// The actor.
+        actor: String,
+    },
+}
+
+/// An activity of the daemon.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Activity {
+    /// Rollouts.
+    Explore,
+    /// Optimizer steps.
+    Train,
+}
+
+/// What to do at a broken line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnError {
+    /// Import nothing.
+    Abort,
+    /// Keep the good lines.
+    Skip,
+}
+
+/// What problems are for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SplitName {
+    /// The policy explores them.
+    Explore,
+    /// Policies are scored on them.
+    Evaluate,
+}
+
+impl Cli {
+    /// The socket to ask.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.socket.clone().unwrap_or_else(|| self.data_dir.join(SOCKET_NAME))
+    }
+}
+
+impl From<Activity> for still_control::Activity {
+    fn from(activity: Activity) -> Self {
+        match activity {
+            Activity::Explore => Self::Explore,
+            Activity::Train => Self::Train,
+        }
+    }
+}
+
+impl From<OnError> for still_control::OnError {
+    fn from(on_error: OnError) -> Self {
+        match on_error {
+            OnError::Abort => Self::Abort,
+            OnError::Skip => Self::Skip,
+        }
+    }
+}
+
+impl From<SplitName> for Split {
+    fn from(split: SplitName) -> Self {
+        match split {
+            SplitName::Explore => Self::Explore,
+            SplitName::Evaluate => Self::Evaluate,
+        }
+    }
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    Outcome::ALL.into_iter().find(|outcome| outcome.name() == text).ok_or_else(|| {
+        let known = Outcome::ALL.map(Outcome::name).join(", ");
+        format!("write one of {known}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_socket_lies_in_the_data_directory_unless_it_is_named() {
+        let socket = |words: &[&str]| Cli::try_parse_from(words).unwrap().socket();
+        assert_eq!(socket(&["stillctl", "--data-dir", "d", "status"]), PathBuf::from("d/stilld.sock"));
+        assert_eq!(socket(&["stillctl", "status", "--socket", "s"]), PathBuf::from("s"));
+    }
+
+    #[test]
+    fn an_unknown_verdict_names_the_known_ones() {
+        let error = Cli::try_parse_from(["stillctl", "pool", "list", "--verdict", "good"]).unwrap_err();
+        assert!(error.to_string().contains("no_answer"), "{error}");
+    }
+}

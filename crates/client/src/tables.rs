@@ -1,0 +1,273 @@
+//! Answers as tables for people.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Table, presets};
+use still_control::{Event, ImportReport, PoolEntry, ProblemList, RoundReport, Status};
+use still_domain::{Estimate, JudgedTrajectory, PolicyOrigin, PolicyRecord, RoundPhase};
+
+/// Longest text in a cell, in characters.
+const CELL_WIDTH: usize = 48;
+
+/// How the daemon stands.
+pub(crate) fn status(status: &Status) -> String {
+    let mut facts = vec![
+        (
+            "daemon",
+            format!("{} (process {}), up {}", status.version, status.pid, duration(status.uptime_seconds)),
+        ),
+        ("data directory", status.data_dir.clone()),
+        ("metrics", status.metrics.clone().unwrap_or_else(|| "off".to_owned())),
+        ("round", round(status)),
+        (
+            "policy",
+            status.policy.map_or_else(|| "none yet".to_owned(), |version| format!("version {version}")),
+        ),
+        ("explored", format!("{}, {} selected", share(status.judged, status.quota), status.selected)),
+        ("trained", share(status.step, status.total_steps)),
+        ("pool", format!("{} trajectories", status.pool)),
+        (
+            "tokens a second",
+            format!(
+                "{:.0} drawn, {:.0} trained",
+                status.rollout_tokens_per_second, status.training_tokens_per_second
+            ),
+        ),
+    ];
+    if let Some(last) = &status.last_round {
+        facts.push(("last round", round_report(last)));
+    }
+    let mut table = plain();
+    for (name, value) in facts {
+        table.add_row([name.to_owned(), value]);
+    }
+    let mut actors = headed(&["actor", "state", "queued", "in flight", "idle", "restarts"]);
+    for actor in &status.actors {
+        actors.add_row([
+            actor.name.clone(),
+            actor.state.name().to_owned(),
+            actor.queued.to_string(),
+            actor.in_flight.to_string(),
+            duration(actor.idle_seconds),
+            actor.restarts.to_string(),
+        ]);
+    }
+    if status.actors.is_empty() { table.to_string() } else { format!("{table}\n\n{actors}") }
+}
+
+/// An event in a line.
+pub(crate) fn event(event: &Event) -> String {
+    match event {
+        Event::Phase { round, phase } => format!("round {round}: {}", phase_name(*phase)),
+        Event::Explored { round, judged, quota, correct, pool, tokens_per_second } => format!(
+            "round {round}: explored {}, {correct} correct, pool {pool}, {tokens_per_second:.0} tokens/s",
+            share(*judged, *quota)
+        ),
+        Event::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second } => format!(
+            "round {round}: trained {}, loss {loss:.4}, rate {learning_rate:.2e}, {tokens_per_second:.0} tokens/s",
+            share(*step, *total_steps)
+        ),
+        Event::Evaluated { round, judged, total } => {
+            format!("round {round}: evaluated {}", share(*judged, *total))
+        }
+        Event::Published { version } => format!("policy {version} published"),
+        Event::RoundEnded(report) => round_report(report),
+        Event::Restarted { actor, restarts, reason } => {
+            format!("{actor} failed and is started again (restart {restarts}): {reason}")
+        }
+        Event::Warning { message } => format!("warning: {message}"),
+        Event::Draining => "draining".to_owned(),
+    }
+}
+
+/// Problems with what has come of them.
+pub(crate) fn problems(list: &ProblemList) -> String {
+    let mut table = headed(&["problem", "level", "for", "correct", "statement", "gold"]);
+    for problem in &list.problems {
+        table.add_row([
+            problem.id.to_string(),
+            problem.level.map(|level| level.to_string()).unwrap_or_default(),
+            format!("{:?}", problem.split).to_lowercase(),
+            format!("{}/{}", problem.correct, problem.attempts),
+            short(&problem.text),
+            short(&problem.gold),
+        ]);
+    }
+    format!("{table}\n{} of {}", list.problems.len(), list.total)
+}
+
+/// What an import brought.
+pub(crate) fn import(report: &ImportReport) -> String {
+    let mut text = format!("{} imported, {} known already", report.imported, report.known);
+    if report.broken_count > 0 {
+        text.push_str(&format!(", {} broken lines left out", report.broken_count));
+        for line in &report.broken {
+            text.push_str(&format!("\n  {line}"));
+        }
+    }
+    text
+}
+
+/// Trajectories of the pool.
+pub(crate) fn pool(entries: &[PoolEntry]) -> String {
+    let mut table = headed(&["attempt", "policy", "verdict", "answer", "rejected", "tokens", "perplexity"]);
+    for entry in entries {
+        table.add_row([
+            entry.id.to_string(),
+            entry.policy_version.to_string(),
+            entry.verdict.to_string(),
+            entry.extracted.as_deref().map(short).unwrap_or_default(),
+            entry.rejection.map(|rejection| rejection.to_string()).unwrap_or_default(),
+            entry.tokens.to_string(),
+            format!("{:.3}", entry.perplexity),
+        ]);
+    }
+    table.to_string()
+}
+
+/// One trajectory with everything known of it but its token ids.
+pub(crate) fn trajectory(judged: &JudgedTrajectory) -> String {
+    let (trajectory, verdict, measures) = (&judged.trajectory, &judged.verdict, &judged.measures);
+    let versions: Vec<_> = trajectory
+        .versions
+        .iter()
+        .map(|span| format!("{} (tokens {} to {})", span.version, span.start, span.end))
+        .collect();
+    let mut table = plain();
+    for (name, value) in [
+        ("attempt", trajectory.id.to_string()),
+        ("policy", versions.join(", ")),
+        ("verdict", verdict.outcome.to_string()),
+        ("answer", verdict.extracted.clone().unwrap_or_default()),
+        ("rule", verdict.rule.clone().unwrap_or_default()),
+        ("verifier", verdict.verifier.clone()),
+        ("rejected", judged.rejection.map(|rejection| rejection.to_string()).unwrap_or_default()),
+        ("tokens", format!("{} + {}", trajectory.prompt_token_count, trajectory.tokens.len())),
+        ("finish", format!("{:?}", trajectory.finish).to_lowercase()),
+        ("perplexity", format!("{:.4}", measures.perplexity)),
+        ("temperature", trajectory.sampling.temperature.to_string()),
+        ("seed", trajectory.seed.to_string()),
+    ] {
+        table.add_row([name.to_owned(), value]);
+    }
+    format!("{table}\n\n{}", trajectory.text)
+}
+
+/// Published policies.
+pub(crate) fn policies(policies: &[PolicyRecord]) -> String {
+    let mut table = headed(&["version", "from", "checkpoint", "accuracy"]);
+    for policy in policies {
+        table.add_row([
+            policy.version.to_string(),
+            match policy.origin {
+                PolicyOrigin::Base => "the base model".to_owned(),
+                PolicyOrigin::Round(round) => format!("round {round}"),
+                PolicyOrigin::Operator(version) => format!("version {version}, by hand"),
+            },
+            policy.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
+            policy.accuracy.as_ref().map(estimate).unwrap_or_default(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn round(status: &Status) -> String {
+    let mut text = format!("{}, {}", status.round, phase_name(status.phase));
+    if status.rounds_wanted > 0 {
+        text.push_str(&format!(", ends after {}", status.rounds_wanted));
+    }
+    for (is_so, word) in [
+        (status.exploration_paused, "exploration paused"),
+        (status.training_paused, "training paused"),
+        (status.draining, "draining"),
+    ] {
+        if is_so {
+            text.push_str(", ");
+            text.push_str(word);
+        }
+    }
+    text
+}
+
+fn round_report(report: &RoundReport) -> String {
+    let mut text = format!("round {} {}", report.round, phase_name(report.phase));
+    if let Some(accuracy) = &report.accuracy {
+        text.push_str(&format!(": accuracy {}", estimate(accuracy)));
+    }
+    if let Some(hard) = &report.hard_accuracy {
+        text.push_str(&format!(", hard {}", estimate(hard)));
+    }
+    text.push_str(&by_level(&report.by_level));
+    text.push_str(&format!(
+        ", pool {}, {} selected, {}",
+        report.pool,
+        report.selected,
+        duration(report.seconds)
+    ));
+    if let Some(decision) = &report.decision {
+        text.push_str(&format!(" ({decision})"));
+    }
+    text
+}
+
+fn by_level(levels: &BTreeMap<u8, Estimate>) -> String {
+    let one = |(level, estimate): (&u8, &Estimate)| format!("{level}: {:.1}", estimate.value * 100.0);
+    if levels.is_empty() {
+        return String::new();
+    }
+    format!(", by level {}", levels.iter().map(one).collect::<Vec<_>>().join(" / "))
+}
+
+fn estimate(estimate: &Estimate) -> String {
+    let percent = |share: f64| share * 100.0;
+    format!(
+        "{:.1} % ({:.1} to {:.1})",
+        percent(estimate.value),
+        percent(estimate.low),
+        percent(estimate.high)
+    )
+}
+
+const fn phase_name(phase: RoundPhase) -> &'static str {
+    match phase {
+        RoundPhase::Exploring => "exploring",
+        RoundPhase::Training => "training",
+        RoundPhase::Evaluating => "evaluating",
+        RoundPhase::Promoted => "promoted",
+        RoundPhase::Rejected => "rejected",
+    }
+}
+
+fn share(part: u64, whole: u64) -> String {
+    if whole == 0 { part.to_string() } else { format!("{part} of {whole}") }
+}
+
+fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// A text on one line, cut to the width of a cell.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= CELL_WIDTH {
+        return line;
+    }
+    line.chars().take(CELL_WIDTH - 1).chain(['…']).collect()
+}
+
+fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table
+}
+
+fn headed(names: &[&str]) -> Table {
+    let mut table = plain();
+    table.set_header(names);
+    table
+}

@@ -1,0 +1,168 @@
+//! What happens in the daemon, as it happens: the stream behind `watch` and the progress bars.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use still_domain::{Estimate, PolicyVersion, Round, RoundNumber, RoundPhase};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A round entered a phase.
+    Phase {
+        /// The round.
+        round: RoundNumber,
+        /// The phase entered.
+        phase: RoundPhase,
+    },
+    /// Exploration came further.
+    Explored {
+        /// The round.
+        round: RoundNumber,
+        /// Judged in this round.
+        judged: u64,
+        /// Judgements that the round waits for; 0 when it has no quota.
+        quota: u64,
+        /// Of these, correct.
+        correct: u64,
+        /// Trajectories in the pool, right and wrong.
+        pool: u64,
+        /// Tokens drawn a second, over the last seconds.
+        tokens_per_second: f64,
+    },
+    /// Training came further.
+    Trained {
+        /// The round.
+        round: RoundNumber,
+        /// Optimizer steps taken.
+        step: u64,
+        /// Optimizer steps of the job.
+        total_steps: u64,
+        /// Loss of the last step.
+        loss: f64,
+        /// Learning rate of the last step.
+        learning_rate: f64,
+        /// Tokens trained on a second, over the last seconds.
+        tokens_per_second: f64,
+    },
+    /// Evaluation came further.
+    Evaluated {
+        /// The round.
+        round: RoundNumber,
+        /// Answers judged.
+        judged: u64,
+        /// Answers to judge.
+        total: u64,
+    },
+    /// A policy was put in force.
+    Published {
+        /// Its version.
+        version: PolicyVersion,
+    },
+    /// A round was promoted or rejected.
+    RoundEnded(RoundReport),
+    /// An actor failed and is started again.
+    Restarted {
+        /// The actor.
+        actor: String,
+        /// How often it was restarted.
+        restarts: u64,
+        /// Why it failed.
+        reason: String,
+    },
+    /// Something an operator should know of.
+    Warning {
+        /// What.
+        message: String,
+    },
+    /// The daemon finishes its work in flight and will end.
+    Draining,
+}
+
+/// What a round brought, in the figures of its table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// The round.
+    pub round: RoundNumber,
+    /// Whether its candidate was promoted or rejected.
+    pub phase: RoundPhase,
+    /// Why.
+    pub decision: Option<String>,
+    /// Over all held-out problems.
+    pub accuracy: Option<Estimate>,
+    /// Over the hard levels.
+    pub hard_accuracy: Option<Estimate>,
+    /// By level.
+    pub by_level: BTreeMap<u8, Estimate>,
+    /// Trajectories in the pool, right and wrong.
+    pub pool: u64,
+    /// Newly selected into the training set.
+    pub selected: u64,
+    /// Judged in this round.
+    pub judged: u64,
+    /// Mean training loss of the last steps, in nats a token.
+    pub loss: Option<f64>,
+    /// Tokens drawn a second over the round; zero when not known.
+    pub rollout_tokens_per_second: f64,
+    /// Tokens trained on a second over the round; zero when not known.
+    pub training_tokens_per_second: f64,
+    /// From the round's beginning to its end, in seconds.
+    pub seconds: f64,
+}
+
+impl RoundReport {
+    /// The figures of a round; token rates are not kept in it and stay zero.
+    pub fn of(round: &Round) -> Self {
+        let evaluation = round.evaluation.as_ref();
+        let ended_at_ms = round.ended_at_ms.unwrap_or(round.started_at_ms);
+        Self {
+            round: round.round,
+            phase: round.phase,
+            decision: round.decision.clone(),
+            accuracy: evaluation.map(|evaluation| evaluation.accuracy),
+            hard_accuracy: evaluation.and_then(|evaluation| evaluation.hard_accuracy),
+            by_level: evaluation.map(|evaluation| evaluation.by_level.clone()).unwrap_or_default(),
+            pool: round.tally.pool,
+            selected: round.tally.selected,
+            judged: round.tally.outcomes.values().sum(),
+            loss: round.training_loss,
+            rollout_tokens_per_second: 0.0,
+            training_tokens_per_second: 0.0,
+            seconds: ended_at_ms.saturating_sub(round.started_at_ms) as f64 / 1000.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_flat_object_with_its_name() {
+        let event = Event::Trained {
+            round: RoundNumber(2),
+            step: 5,
+            total_steps: 500,
+            loss: 0.5,
+            learning_rate: 3e-3,
+            tokens_per_second: 25_000.0,
+        };
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!((json["event"].as_str(), json["step"].as_u64()), (Some("trained"), Some(5)));
+        assert_eq!(serde_json::from_value::<Event>(json).unwrap(), event);
+        assert_eq!(serde_json::to_string(&Event::Draining).unwrap(), r#"{"event":"draining"}"#);
+    }
+
+    #[test]
+    fn a_report_counts_every_outcome_and_the_seconds() {
+        let mut round = Round::begin(RoundNumber(1), PolicyVersion(1), RoundPhase::Exploring, 1_000);
+        round.tally.outcomes.insert(still_domain::Outcome::Correct, 3);
+        round.tally.outcomes.insert(still_domain::Outcome::Wrong, 4);
+        round.ended_at_ms = Some(3_500);
+        let report = RoundReport::of(&round);
+        assert_eq!((report.judged, report.seconds), (7, 2.5));
+        let json = serde_json::to_string(&Event::RoundEnded(report.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), Event::RoundEnded(report));
+    }
+}

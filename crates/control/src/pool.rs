@@ -1,0 +1,58 @@
+//! A trajectory of the pool, as it is listed.
+
+use serde::{Deserialize, Serialize};
+use still_domain::{
+    AttemptId, AttemptNumber, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Rejection,
+};
+
+/// A trajectory of the pool, as it is listed: who, what, and how it was judged, without its tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PoolEntry {
+    /// The attempt, `problem#number`.
+    pub id: AttemptId,
+    /// The problem attempted.
+    pub problem: ProblemId,
+    /// Which attempt at it, from 0.
+    pub attempt: AttemptNumber,
+    /// The policy that drew its first token.
+    pub policy_version: PolicyVersion,
+    /// The verifier's finding.
+    pub verdict: Outcome,
+    /// The answer that was read.
+    pub extracted: Option<String>,
+    /// The rule that found the verdict.
+    pub rule: Option<String>,
+    /// The verifier and its version.
+    pub verifier: String,
+    /// Why hygiene keeps it out of training sets.
+    pub rejection: Option<Rejection>,
+    /// Tokens of the response.
+    pub tokens: u64,
+    /// Perplexity of the response.
+    pub perplexity: f32,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// The response.
+    pub text: String,
+}
+
+impl From<&JudgedTrajectory> for PoolEntry {
+    fn from(judged: &JudgedTrajectory) -> Self {
+        let (trajectory, verdict) = (&judged.trajectory, &judged.verdict);
+        Self {
+            id: trajectory.id.clone(),
+            problem: trajectory.id.problem.clone(),
+            attempt: trajectory.id.number,
+            policy_version: trajectory.policy_version(),
+            verdict: verdict.outcome,
+            extracted: verdict.extracted.clone(),
+            rule: verdict.rule.clone(),
+            verifier: verdict.verifier.clone(),
+            rejection: judged.rejection,
+            tokens: trajectory.tokens.len() as u64,
+            perplexity: judged.measures.perplexity,
+            seed: trajectory.seed,
+            text: trajectory.text.clone(),
+        }
+    }
+}

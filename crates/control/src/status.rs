@@ -1,0 +1,101 @@
+//! How the daemon stands.
+
+use serde::{Deserialize, Serialize};
+use still_domain::{PolicyVersion, RoundNumber, RoundPhase};
+
+use crate::event::RoundReport;
+
+/// How the daemon stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Process id of the daemon.
+    pub pid: u32,
+    /// The data directory.
+    pub data_dir: String,
+    /// Address of the page of metrics; `None` when it is off.
+    pub metrics: Option<String>,
+    /// Seconds since the daemon started.
+    pub uptime_seconds: f64,
+    /// The round at work.
+    pub round: RoundNumber,
+    /// How far it has come.
+    pub phase: RoundPhase,
+    /// Rounds after which the daemon ends; 0 has no end.
+    pub rounds_wanted: u32,
+    /// The published policy; `None` before the base model is loaded.
+    pub policy: Option<PolicyVersion>,
+    /// Exploration waits on an operator's word.
+    pub exploration_paused: bool,
+    /// Training waits on an operator's word.
+    pub training_paused: bool,
+    /// The daemon is finishing its work in flight and will end.
+    pub draining: bool,
+    /// Judged in this round.
+    pub judged: u64,
+    /// Judgements that the round waits for; 0 when it has no quota.
+    pub quota: u64,
+    /// Newly selected in this round.
+    pub selected: u64,
+    /// Trajectories in the pool, right and wrong.
+    pub pool: u64,
+    /// Optimizer steps taken in this round.
+    pub step: u64,
+    /// Optimizer steps of this round's training; 0 before it begins.
+    pub total_steps: u64,
+    /// Tokens drawn a second, over the last seconds.
+    pub rollout_tokens_per_second: f64,
+    /// Tokens trained on a second, over the last seconds.
+    pub training_tokens_per_second: f64,
+    /// Every actor, in start order.
+    pub actors: Vec<ActorStatus>,
+    /// The last round that ended.
+    pub last_round: Option<RoundReport>,
+}
+
+/// One actor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActorStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: ActorState,
+    /// Messages and work items that wait for it.
+    pub queued: u64,
+    /// Work items it is at.
+    pub in_flight: u64,
+    /// Seconds since it last got something done.
+    pub idle_seconds: f64,
+    /// How often it was restarted.
+    pub restarts: u64,
+}
+
+/// What an actor is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorState {
+    /// Coming up.
+    Starting,
+    /// At work.
+    Running,
+    /// Waiting on an operator's word.
+    Paused,
+    /// Waiting before it is started again.
+    Restarting,
+    /// Ended.
+    Stopped,
+}
+
+impl ActorState {
+    /// The name used in JSON and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Stopped => "stopped",
+        }
+    }
+}

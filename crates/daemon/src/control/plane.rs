@@ -1,0 +1,87 @@
+//! What the control socket and the pages ask of the daemon.
+
+use std::future::Future;
+
+use futures_util::stream::BoxStream;
+use still_control::{Activity, Done, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, Status};
+use still_domain::{AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem};
+
+/// What happens, as it happens; ends when the daemon does.
+pub type EventStream = BoxStream<'static, Event>;
+/// Trajectories in the order of their ids; an error ends the stream.
+pub type TrajectoryStream = BoxStream<'static, Result<JudgedTrajectory, ErrorReply>>;
+
+/// What an import brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// New records, durable now.
+    pub imported: u64,
+    /// Records that were there already.
+    pub known: u64,
+}
+
+/// The daemon, as operators see it. Every method answers promptly or fails; none waits for a round.
+pub trait ControlPlane: Send + Sync + 'static {
+    /// How the daemon stands.
+    fn status(&self) -> impl Future<Output = Result<Status, ErrorReply>> + Send;
+
+    /// Whether the supervisor lives.
+    fn is_alive(&self) -> bool;
+
+    /// What happens from now on.
+    fn events(&self) -> EventStream;
+
+    /// Stops taking up new work of an activity, or of both.
+    fn pause(&self, activity: Option<Activity>) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Goes on with an activity, or with both.
+    fn resume(&self, activity: Option<Activity>) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Finishes the work in flight, then ends the daemon; returns when that has begun.
+    fn drain(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Ends the daemon without waiting for work in flight; nothing acknowledged is lost.
+    fn stop(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Writes a checkpoint of the training at work.
+    fn checkpoint(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Closes the round's exploration now.
+    fn seal(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Makes problems durable and supplies those to explore.
+    fn import_problems(
+        &self,
+        problems: Vec<Problem>,
+    ) -> impl Future<Output = Result<Imported, ErrorReply>> + Send;
+
+    /// Makes demonstrations durable; the next training set holds them.
+    fn import_demonstrations(
+        &self,
+        demonstrations: Vec<Demonstration>,
+    ) -> impl Future<Output = Result<Imported, ErrorReply>> + Send;
+
+    /// Problems with what has come of them.
+    fn problems(&self, query: ProblemQuery) -> impl Future<Output = Result<ProblemList, ErrorReply>> + Send;
+
+    /// Trajectories of the pool.
+    fn pool(&self, query: PoolQuery) -> impl Future<Output = Result<TrajectoryStream, ErrorReply>> + Send;
+
+    /// One trajectory; `None` when the attempt was never judged.
+    fn trajectory(
+        &self,
+        id: AttemptId,
+    ) -> impl Future<Output = Result<Option<JudgedTrajectory>, ErrorReply>> + Send;
+
+    /// Published policies, oldest first.
+    fn policies(&self) -> impl Future<Output = Result<Vec<PolicyRecord>, ErrorReply>> + Send;
+
+    /// Puts a published policy in force again, under a new version.
+    fn promote(&self, version: PolicyVersion) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Puts the policy before the present one in force again, under a new version.
+    fn rollback(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Kills an actor. Reached only in builds with fault injection.
+    fn kill(&self, actor: String) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+}

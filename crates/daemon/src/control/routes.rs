@@ -1,0 +1,271 @@
+//! The requests of the control protocol, each handed to the [`ControlPlane`].
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    http::{StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use futures_util::{StreamExt, stream::BoxStream};
+use serde::{Serialize, de::DeserializeOwned};
+use still_control::{
+    ActivityRequest, Done, ErrorKind, ErrorReply, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry,
+    PoolQuery, PoolShowQuery, ProblemQuery, PromoteRequest,
+};
+use tokio::sync::watch;
+
+use super::plane::{ControlPlane, Imported};
+use crate::import::{self, Parsed};
+
+/// Largest file that one request may import, in bytes.
+const MAX_BODY_BYTES: usize = 1 << 30;
+/// Broken lines that a report lists.
+const MAX_LISTED: usize = 100;
+
+/// What every request needs.
+struct Shared<C> {
+    plane: Arc<C>,
+    closing: watch::Receiver<bool>,
+}
+
+/// A refusal on its way out.
+struct Refusal(ErrorReply);
+
+type Answer<T> = Result<Json<T>, Refusal>;
+type Content = Result<Bytes, BytesRejection>;
+
+/// The routes of the protocol; streams end once `closing` holds true.
+pub(super) fn router<C: ControlPlane>(plane: Arc<C>, closing: watch::Receiver<bool>) -> Router {
+    let router = Router::new()
+        .route("/v1/status", get(status::<C>))
+        .route("/v1/events", get(events::<C>))
+        .route("/v1/pause", post(pause::<C>))
+        .route("/v1/resume", post(resume::<C>))
+        .route("/v1/drain", post(drain::<C>))
+        .route("/v1/stop", post(stop::<C>))
+        .route("/v1/checkpoint", post(checkpoint::<C>))
+        .route("/v1/seal", post(seal::<C>))
+        .route("/v1/problems", get(problems::<C>))
+        .route("/v1/problems/import", post(import_problems::<C>))
+        .route("/v1/demonstrations/import", post(import_demonstrations::<C>))
+        .route("/v1/pool", get(pool_list::<C>))
+        .route("/v1/pool/show", get(pool_show::<C>))
+        .route("/v1/pool/export", get(pool_export::<C>))
+        .route("/v1/policies", get(policies::<C>))
+        .route("/v1/policies/promote", post(promote::<C>))
+        .route("/v1/policies/rollback", post(rollback::<C>));
+    let router = if cfg!(feature = "fault-injection") {
+        router.route("/v1/fault/kill", post(kill::<C>))
+    } else {
+        router
+    };
+    router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(Arc::new(Shared { plane, closing }))
+}
+
+type Shell<C> = State<Arc<Shared<C>>>;
+
+async fn status<C: ControlPlane>(State(shared): Shell<C>) -> Answer<still_control::Status> {
+    answer(shared.plane.status().await)
+}
+
+async fn events<C: ControlPlane>(State(shared): Shell<C>) -> Response {
+    let mut closing = shared.closing.clone();
+    let closed = async move {
+        // a sender that is gone closes as well
+        let _ = closing.wait_for(|closing| *closing).await;
+    };
+    let events = shared.plane.events().take_until(Box::pin(closed));
+    lines(events.map(Ok).boxed())
+}
+
+async fn pause<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    let ActivityRequest { activity } = read(body)?;
+    answer(shared.plane.pause(activity).await)
+}
+
+async fn resume<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    let ActivityRequest { activity } = read(body)?;
+    answer(shared.plane.resume(activity).await)
+}
+
+async fn drain<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
+    answer(shared.plane.drain().await)
+}
+
+async fn stop<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
+    answer(shared.plane.stop().await)
+}
+
+async fn checkpoint<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
+    answer(shared.plane.checkpoint().await)
+}
+
+async fn seal<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
+    answer(shared.plane.seal().await)
+}
+
+async fn problems<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Answer<still_control::ProblemList> {
+    let query: ProblemQuery = query(&uri)?;
+    answer(shared.plane.problems(query).await)
+}
+
+async fn import_problems<C: ControlPlane>(
+    State(shared): Shell<C>,
+    uri: Uri,
+    body: Content,
+) -> Answer<ImportReport> {
+    let asked: ImportQuery = query(&uri)?;
+    let text = body.map_err(too_large)?;
+    let (source, split) = (asked.source.clone(), asked.split);
+    let parsed = in_background(move || import::problems(&text, &source, split)).await?;
+    let (records, report) = accept(parsed, &asked)?;
+    let imported = shared.plane.import_problems(records).await.map_err(Refusal)?;
+    Ok(Json(complete(report, imported)))
+}
+
+async fn import_demonstrations<C: ControlPlane>(
+    State(shared): Shell<C>,
+    uri: Uri,
+    body: Content,
+) -> Answer<ImportReport> {
+    let asked: ImportQuery = query(&uri)?;
+    let text = body.map_err(too_large)?;
+    let source = asked.source.clone();
+    let parsed = in_background(move || import::demonstrations(&text, &source)).await?;
+    let (records, report) = accept(parsed, &asked)?;
+    let imported = shared.plane.import_demonstrations(records).await.map_err(Refusal)?;
+    Ok(Json(complete(report, imported)))
+}
+
+async fn pool_list<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Result<Response, Refusal> {
+    let query: PoolQuery = query(&uri)?;
+    let pool = shared.plane.pool(query).await.map_err(Refusal)?;
+    Ok(lines(pool.map(|item| item.map(|judged| PoolEntry::from(&judged))).boxed()))
+}
+
+async fn pool_show<C: ControlPlane>(
+    State(shared): Shell<C>,
+    uri: Uri,
+) -> Answer<still_domain::JudgedTrajectory> {
+    let PoolShowQuery { id } = query(&uri)?;
+    let found = shared.plane.trajectory(id.clone()).await.map_err(Refusal)?;
+    let missing =
+        || Refusal(ErrorReply::new(ErrorKind::NotFound, format!("the pool holds no trajectory `{id}`")));
+    found.map(Json).ok_or_else(missing)
+}
+
+async fn pool_export<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Result<Response, Refusal> {
+    let query: PoolQuery = query(&uri)?;
+    Ok(lines(shared.plane.pool(query).await.map_err(Refusal)?))
+}
+
+async fn policies<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<still_domain::PolicyRecord>> {
+    answer(shared.plane.policies().await)
+}
+
+async fn promote<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    let PromoteRequest { version } = read(body)?;
+    answer(shared.plane.promote(version).await)
+}
+
+async fn rollback<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
+    answer(shared.plane.rollback().await)
+}
+
+async fn kill<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    let KillRequest { actor } = read(body)?;
+    answer(shared.plane.kill(actor).await)
+}
+
+async fn unknown_path(uri: Uri) -> Refusal {
+    let message = format!("the daemon knows no `{}`: the client may be newer than the daemon", uri.path());
+    Refusal(ErrorReply::new(ErrorKind::NotFound, message))
+}
+
+async fn unknown_method(uri: Uri) -> Refusal {
+    Refusal(ErrorReply::new(ErrorKind::BadRequest, format!("`{}` is not asked for this way", uri.path())))
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.0)).into_response()
+    }
+}
+
+fn answer<T>(result: Result<T, ErrorReply>) -> Answer<T> {
+    result.map(Json).map_err(Refusal)
+}
+
+/// A request's JSON; an empty body is an empty object.
+fn read<T: DeserializeOwned>(body: Content) -> Result<T, Refusal> {
+    let bytes = body.map_err(too_large)?;
+    let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+    serde_json::from_slice(bytes).map_err(|error| bad_request(&error))
+}
+
+fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    Query::try_from_uri(uri).map(|Query(query)| query).map_err(|error| bad_request(&error.body_text()))
+}
+
+fn bad_request(error: &dyn ToString) -> Refusal {
+    Refusal(ErrorReply::new(
+        ErrorKind::BadRequest,
+        format!("the request cannot be read: {}", error.to_string()),
+    ))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a conversion of errors")]
+fn too_large(rejection: BytesRejection) -> Refusal {
+    let message =
+        format!("{}: at most {MAX_BODY_BYTES} bytes at once, split the file", rejection.body_text());
+    Refusal(ErrorReply::new(ErrorKind::BadInput, message))
+}
+
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Refusal(ErrorReply::new(ErrorKind::Internal, error.to_string())))
+}
+
+/// The good records with a report of the broken lines; with `abort`, a broken line refuses the file.
+fn accept<T>(parsed: Parsed<T>, asked: &ImportQuery) -> Result<(Vec<T>, ImportReport), Refusal> {
+    let Parsed { records, repeated, mut broken } = parsed;
+    let broken_count = broken.len() as u64;
+    if let (OnError::Abort, Some(first)) = (asked.on_error, broken.first()) {
+        let message = format!(
+            "{}: {broken_count} broken of {} lines, nothing was imported; {first} (or keep the good lines with `--on-error skip`)",
+            asked.source,
+            records.len() as u64 + repeated + broken_count,
+        );
+        return Err(Refusal(ErrorReply::new(ErrorKind::BadInput, message)));
+    }
+    broken.truncate(MAX_LISTED);
+    Ok((records, ImportReport { imported: 0, known: repeated, broken, broken_count }))
+}
+
+fn complete(report: ImportReport, imported: Imported) -> ImportReport {
+    ImportReport { imported: imported.imported, known: report.known + imported.known, ..report }
+}
+
+/// One JSON object a line. An error that comes once the reply has begun is the last line: `{"error": ...}`.
+fn lines<T: Serialize + 'static>(items: BoxStream<'static, Result<T, ErrorReply>>) -> Response {
+    let text = items.map(|item| {
+        let mut line = match item {
+            Ok(item) => serde_json::to_vec(&item),
+            Err(error) => serde_json::to_vec(&serde_json::json!({"error": error})),
+        }
+        .unwrap_or_default();
+        line.push(b'\n');
+        Ok::<_, Infallible>(line)
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(text)).into_response()
+}

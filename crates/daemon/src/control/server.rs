@@ -1,0 +1,63 @@
+//! The server on the control socket.
+
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{net::UnixListener, sync::watch};
+
+use super::{
+    plane::ControlPlane,
+    routes,
+    socket::{SocketError, SocketFile},
+};
+
+/// An open control socket that nobody answers on yet.
+#[derive(Debug)]
+pub struct ControlServer {
+    listener: UnixListener,
+    file: SocketFile,
+    path: PathBuf,
+}
+
+impl ControlServer {
+    /// Opens the socket at `path`.
+    ///
+    /// # Errors
+    /// When a daemon listens on it, or the system refuses.
+    pub async fn bind(path: &Path) -> Result<Self, SocketError> {
+        let (listener, file) = SocketFile::open(path).await?;
+        Ok(Self { listener, file, path: path.to_owned() })
+    }
+
+    /// Where the socket is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Answers until `shutdown` is over, ends the streams of events, finishes what was asked and removes
+    /// the socket.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve<C: ControlPlane>(
+        self,
+        plane: Arc<C>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let Self { listener, file, .. } = self;
+        let (close, closing) = watch::channel(false);
+        let router = routes::router(plane, closing);
+        let shutdown = async move {
+            shutdown.await;
+            // nobody watches when no stream is open
+            let _ = close.send(true);
+        };
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+        drop(file);
+        served
+    }
+}
