@@ -1,0 +1,462 @@
+//! Requests in, finished rollouts out.
+//!
+//! A step runs one token of every decoding row and, within a budget, a piece of the prompts that wait;
+//! draws a token for every row whose context is complete; ends rows and, at the next step, refills their
+//! slots. Nothing blocks, nothing spawns (but for sampling on several threads), no clock is read.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    hash::Hash,
+    sync::Arc,
+};
+
+use still_domain::{FinishReason, PolicyVersion};
+use thiserror::Error;
+
+use crate::{
+    budget::Budget,
+    request::{Abandoned, Finished, Progress, Request, SubmitError},
+    sampling::{Draw, DrawRow, Sampler, SamplingError, draw_rows, validate},
+    sequence::Sequence,
+    slots::{Prefix, Slots},
+    step_model::{Span, StepError, StepModel},
+    stop::TokenText,
+};
+
+/// What happens to the keys and values of running rows when the policy changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CachePolicy {
+    /// They stay: the row goes on at once, on keys and values of two policies (as asynchronous trainers do).
+    #[default]
+    Keep,
+    /// They are computed again under the new policy.
+    Recompute,
+}
+
+/// How an engine uses its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Prompt tokens that one step may run beside the decoding rows.
+    pub prefill_tokens_per_step: usize,
+    /// Most rows at once; the model's slots bound it too.
+    pub rows: usize,
+    /// Cache positions that all rows together may come to need; a row needs its prompt and its longest
+    /// response.
+    pub cache_tokens: usize,
+    /// A beginning that two prompts share is run again, not copied, if it is shorter than this.
+    pub least_shared_tokens: usize,
+    /// What happens to caches when the policy changes.
+    pub cache_policy: CachePolicy,
+    /// Threads that draw tokens when there are many logits.
+    pub sampling_threads: usize,
+}
+
+/// What one step brought.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport<K> {
+    /// Rollouts that ended.
+    pub finished: Vec<Finished<K>>,
+    /// Rollouts that cannot be served.
+    pub abandoned: Vec<Abandoned<K>>,
+    /// Tokens drawn.
+    pub tokens: usize,
+    /// Prompt tokens run, those run again after a swap or for want of memory included.
+    pub prefill_tokens: usize,
+    /// Prompt tokens taken over from another row's cache.
+    pub shared_tokens: usize,
+    /// Rows put back into the queue because memory ran out.
+    pub put_back: usize,
+    /// Rows that hold a slot, after the step.
+    pub active: usize,
+    /// Rows that wait for one, after the step.
+    pub waiting: usize,
+}
+
+/// Why a step failed. The rows are as they were: the step may be tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] StepError),
+    /// The model broke its contract.
+    #[error("the model gave {given} logits where {expected} were asked for")]
+    WrongLogits {
+        /// Logits given.
+        given: usize,
+        /// Logits asked for.
+        expected: usize,
+    },
+}
+
+/// Many rollouts at once on one model. `K` names requests.
+pub struct Engine<M: StepModel, K> {
+    model: M,
+    version: PolicyVersion,
+    config: EngineConfig,
+    token_text: Option<Arc<dyn TokenText>>,
+    names: HashSet<K>,
+    queue: VecDeque<Sequence<K>>,
+    slots: Slots<K>,
+    budget: Budget,
+    ended: Vec<Finished<K>>,
+    plan: Vec<Planned>,
+    logits: Vec<f32>,
+    samplers: Vec<Sampler>,
+    draws: Vec<Result<Draw, SamplingError>>,
+}
+
+/// What a row runs in a step.
+#[derive(Debug, Clone, Copy)]
+struct Planned {
+    slot: usize,
+    tokens: usize,
+    wants_logits: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            prefill_tokens_per_step: 512,
+            rows: usize::MAX,
+            cache_tokens: usize::MAX,
+            least_shared_tokens: 4,
+            cache_policy: CachePolicy::Keep,
+            sampling_threads: 1,
+        }
+    }
+}
+
+impl<K> Default for StepReport<K> {
+    fn default() -> Self {
+        Self {
+            finished: Vec::new(),
+            abandoned: Vec::new(),
+            tokens: 0,
+            prefill_tokens: 0,
+            shared_tokens: 0,
+            put_back: 0,
+            active: 0,
+            waiting: 0,
+        }
+    }
+}
+
+impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
+    /// An engine on `model`, whose present weights are those of `version`.
+    pub fn new(model: M, version: PolicyVersion, config: EngineConfig) -> Self {
+        let slot_count = model.slot_count();
+        Self {
+            version,
+            config,
+            token_text: None,
+            names: HashSet::new(),
+            queue: VecDeque::new(),
+            slots: Slots::new(slot_count, config.least_shared_tokens),
+            budget: Budget::new(config.rows.min(slot_count), config.prefill_tokens_per_step),
+            ended: Vec::new(),
+            plan: Vec::with_capacity(slot_count),
+            logits: Vec::new(),
+            samplers: vec![Sampler::new(); config.sampling_threads.max(1)],
+            draws: Vec::with_capacity(slot_count),
+            model,
+        }
+    }
+
+    /// Gives the engine the text of tokens, which stop strings need.
+    #[must_use]
+    pub fn with_token_text(mut self, token_text: Arc<dyn TokenText>) -> Self {
+        self.token_text = Some(token_text);
+        self
+    }
+
+    /// Takes a request in; it may wait for a slot.
+    pub fn submit(&mut self, request: Request<K>) -> Result<(), SubmitError> {
+        self.check(&request)?;
+        self.names.insert(request.id.clone());
+        let sequence = Sequence::new(
+            request,
+            self.model.slot_capacity_tokens(),
+            self.model.vocabulary_size(),
+            self.token_text.as_ref(),
+        );
+        if sequence.is_over_before_it_began() {
+            self.ended.push(sequence.finish(FinishReason::Length).0);
+        } else {
+            self.queue.push_back(sequence);
+        }
+        Ok(())
+    }
+
+    /// Withdraws a request: the next step reports it as [`FinishReason::Cancelled`], with the tokens drawn
+    /// so far. Whether it was there.
+    pub fn cancel(&mut self, id: &K) -> bool {
+        if let Some(place) = self.queue.iter().position(|sequence| sequence.id == *id) {
+            let cancelled = self.queue.remove(place);
+            self.ended.extend(cancelled.map(|sequence| sequence.finish(FinishReason::Cancelled).0));
+            return true;
+        }
+        let found = self.slots.sequences().find(|(_, sequence)| sequence.id == *id).map(|(slot, _)| slot);
+        found.and_then(|slot| self.end(slot, FinishReason::Cancelled)).is_some_and(|finished| {
+            self.ended.push(finished);
+            true
+        })
+    }
+
+    /// Puts newer weights in force for every token drawn from now on.
+    pub fn publish(&mut self, version: PolicyVersion, weights: M::Weights) -> Result<(), EngineError> {
+        self.model.set_weights(weights)?;
+        self.version = version;
+        match self.config.cache_policy {
+            CachePolicy::Keep => self.slots.forget_residents(),
+            CachePolicy::Recompute => self.slots.forget_caches(),
+        }
+        Ok(())
+    }
+
+    /// Runs one step: at most one new token for every active row.
+    pub fn step(&mut self) -> Result<StepReport<K>, EngineError> {
+        let mut report = StepReport::default();
+        self.admit();
+        while !self.slots.held().is_empty() {
+            self.share_prefixes(&mut report)?;
+            self.make_plan();
+            match self.run_plan() {
+                Ok(()) => {
+                    self.budget.step_went_well();
+                    self.take_tokens(&mut report);
+                    break;
+                }
+                Err(EngineError::Model(StepError::OutOfMemory(reason))) => {
+                    self.give_way(&reason, &mut report);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        report.finished.append(&mut self.ended);
+        for id in
+            report.finished.iter().map(|ended| &ended.id).chain(report.abandoned.iter().map(|lost| &lost.id))
+        {
+            self.names.remove(id);
+        }
+        report.active = self.slots.held().len();
+        report.waiting = self.queue.len();
+        Ok(report)
+    }
+
+    /// Requests that could be taken in and hold a slot at the next step.
+    pub fn free_slots(&self) -> usize {
+        self.budget.rows().saturating_sub(self.slots.held().len() + self.queue.len())
+    }
+
+    /// Whether nothing is active, waiting or still to be reported.
+    pub fn is_idle(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// How far a rollout is; `None` if it is not here.
+    pub fn progress(&self, id: &K) -> Option<Progress<'_>> {
+        let active = self.slots.sequences().map(|(_, sequence)| (sequence, true));
+        let waiting = self.queue.iter().map(|sequence| (sequence, false));
+        active
+            .chain(waiting)
+            .find(|(sequence, _)| sequence.id == *id)
+            .map(|(sequence, is_active)| sequence.progress(is_active))
+    }
+
+    /// The version whose weights are in force.
+    pub const fn version(&self) -> PolicyVersion {
+        self.version
+    }
+
+    /// The model.
+    pub const fn model(&self) -> &M {
+        &self.model
+    }
+
+    fn check(&self, request: &Request<K>) -> Result<(), SubmitError> {
+        validate(&request.settings)?;
+        let capacity = self.model.slot_capacity_tokens();
+        let vocabulary_size = self.model.vocabulary_size();
+        if self.names.contains(&request.id) {
+            return Err(SubmitError::Duplicate);
+        }
+        if request.prompt.is_empty() {
+            return Err(SubmitError::EmptyPrompt);
+        }
+        if request.prompt.len() >= capacity {
+            return Err(SubmitError::PromptTooLong { tokens: request.prompt.len(), capacity });
+        }
+        if let Some(&token) = request.prompt.iter().find(|&&token| token as usize >= vocabulary_size) {
+            return Err(SubmitError::UnknownToken { token, vocabulary_size });
+        }
+        if !request.stop_strings.is_empty() && self.token_text.is_none() {
+            return Err(SubmitError::NoTokenText);
+        }
+        Ok(())
+    }
+
+    /// Seats waiting rollouts, first come first served, as far as rows, slots and cache positions go.
+    fn admit(&mut self) {
+        let mut needed: usize = self.slots.sequences().map(|(_, sequence)| sequence.most_tokens()).sum();
+        while self.slots.held().len() < self.budget.rows() {
+            let Some(next) = self.queue.front() else { return };
+            needed = needed.saturating_add(next.most_tokens());
+            if needed > self.config.cache_tokens && !self.slots.held().is_empty() {
+                return;
+            }
+            let Some(seat) = self.slots.find_seat(next) else { return };
+            let Some(next) = self.queue.pop_front() else { return };
+            self.slots.admit(seat, next);
+        }
+    }
+
+    /// Lets rows that have not started take their beginning over from another row's cache.
+    fn share_prefixes(&mut self, report: &mut StepReport<K>) -> Result<(), EngineError> {
+        for place in 0..self.slots.held().len() {
+            let Some(&slot) = self.slots.held().get(place) else { break };
+            if self.slots.sequence(slot).is_none_or(|sequence| sequence.has_started) {
+                continue;
+            }
+            let copied = match self.slots.find_prefix(slot) {
+                Prefix::Coming => continue,
+                Prefix::Here => None,
+                Prefix::Cached { slot: from, tokens } => match self.model.copy_prefix(from, slot, tokens) {
+                    Ok(()) => Some(tokens),
+                    // what was cached here before may be gone by half
+                    Err(StepError::OutOfMemory(_)) => Some(0),
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if let Some(sequence) = self.slots.sequence_mut(slot) {
+                if let Some(tokens) = copied {
+                    sequence.set_cached(tokens);
+                }
+                sequence.has_started = true;
+                report.shared_tokens += sequence.cached();
+            }
+        }
+        Ok(())
+    }
+
+    /// Every decoding row runs its token; rows with more to run get pieces of the prefill budget, the
+    /// longest admitted first.
+    fn make_plan(&mut self) {
+        self.plan.clear();
+        let mut prefill = self.budget.prefill_tokens();
+        for (slot, sequence) in self.slots.sequences() {
+            let pending = sequence.pending_tokens().len();
+            let tokens = if pending == 1 { 1 } else { pending.min(prefill) };
+            if tokens == 0 || !sequence.has_started {
+                continue;
+            }
+            if pending > 1 {
+                prefill -= tokens;
+            }
+            self.plan.push(Planned { slot, tokens, wants_logits: tokens == pending });
+        }
+    }
+
+    fn run_plan(&mut self) -> Result<(), EngineError> {
+        let slots = &self.slots;
+        let spans: Vec<Span<'_>> = self
+            .plan
+            .iter()
+            .filter_map(|planned| {
+                let sequence = slots.sequence(planned.slot)?;
+                let tokens = sequence.pending_tokens().get(..planned.tokens)?;
+                Some(Span {
+                    slot: planned.slot,
+                    start: sequence.cached(),
+                    tokens,
+                    wants_logits: planned.wants_logits,
+                })
+            })
+            .collect();
+        self.model.step(&spans, &mut self.logits)?;
+        let expected = spans.iter().filter(|span| span.wants_logits).count() * self.model.vocabulary_size();
+        if self.logits.len() != expected {
+            return Err(EngineError::WrongLogits { given: self.logits.len(), expected });
+        }
+        Ok(())
+    }
+
+    /// Draws a token for every row whose logits are there.
+    fn take_tokens(&mut self, report: &mut StepReport<K>) {
+        for planned in &self.plan {
+            let Some(sequence) = self.slots.sequence_mut(planned.slot) else { continue };
+            if planned.tokens > 1 || !planned.wants_logits {
+                report.prefill_tokens += planned.tokens;
+            }
+            sequence.advance(planned.tokens);
+        }
+        self.draw_all();
+        let drawn = std::mem::take(&mut self.draws);
+        let plan = std::mem::take(&mut self.plan);
+        for (planned, draw) in plan.iter().filter(|planned| planned.wants_logits).zip(&drawn) {
+            let Some(sequence) = self.slots.sequence_mut(planned.slot) else { continue };
+            match draw {
+                Ok(draw) => {
+                    report.tokens += 1;
+                    if let Some(reason) = sequence.push(*draw, self.version) {
+                        report.finished.extend(self.end(planned.slot, reason));
+                    }
+                }
+                Err(error) => {
+                    let abandoned = self.slots.release(planned.slot);
+                    report.abandoned.extend(
+                        abandoned.map(|sequence| Abandoned { id: sequence.id, reason: error.to_string() }),
+                    );
+                }
+            }
+        }
+        self.draws = drawn;
+        self.plan = plan;
+    }
+
+    /// Fills `draws`, one for each planned row that wants logits, in order.
+    fn draw_all(&mut self) {
+        let vocabulary_size = self.model.vocabulary_size();
+        let rows: Vec<_> = self
+            .plan
+            .iter()
+            .filter(|planned| planned.wants_logits)
+            .filter_map(|planned| self.slots.sequence(planned.slot))
+            .zip(self.logits.chunks_exact_mut(vocabulary_size.max(1)))
+            .map(|(sequence, logits)| DrawRow {
+                logits,
+                settings: &sequence.settings,
+                seen: sequence.seen(),
+                seed: sequence.seed,
+                index: sequence.length() as u64,
+            })
+            .collect();
+        draw_rows(&mut self.samplers, rows, &mut self.draws);
+    }
+
+    fn end(&mut self, slot: usize, reason: FinishReason) -> Option<Finished<K>> {
+        let (finished, resident) = self.slots.release(slot)?.finish(reason);
+        self.slots.keep_resident(slot, resident);
+        Some(finished)
+    }
+
+    /// Memory ran out: shrinks the budget and puts the rows that came last back into the queue. A row that
+    /// does not fit even alone is abandoned.
+    fn give_way(&mut self, reason: &str, report: &mut StepReport<K>) {
+        let rows = self.plan.len();
+        let prefill = self.plan.iter().map(|planned| planned.tokens).filter(|&tokens| tokens > 1).sum();
+        let can_shrink = self.budget.lower(rows, prefill);
+        if !can_shrink && let Some(slot) = self.plan.first().map(|planned| planned.slot) {
+            report.abandoned.extend(self.slots.release(slot).map(|sequence| Abandoned {
+                id: sequence.id,
+                reason: format!("it does not fit the device's memory even alone: {reason}"),
+            }));
+        }
+        while self.slots.held().len() > self.budget.rows() {
+            let Some(&slot) = self.slots.held().last() else { break };
+            let Some(mut sequence) = self.slots.release(slot) else { break };
+            sequence.forget_cache();
+            self.queue.push_front(sequence);
+            report.put_back += 1;
+        }
+    }
+}
