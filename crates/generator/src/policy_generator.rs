@@ -1,0 +1,303 @@
+//! [`Generator`] on the engine of `still-rollout`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use still_domain::{AttemptId, FinishReason, ProblemId, Trajectory};
+use still_roles::{
+    FinishedRollout, Generator, GeneratorError, GeneratorStep, PolicySnapshot, Rollout, Weights,
+};
+use still_rollout::{Engine, EngineConfig, Finished, Request, StepError, StepModel, TokenText};
+use still_text::{PromptStyle, Tokenizer};
+
+use crate::measure::measure;
+
+/// What makes a model of the first weights that are published.
+type BuildModel<M> = Box<dyn FnMut(&Weights) -> Result<M, StepError> + Send>;
+
+/// How problems become rollouts.
+#[derive(Debug, Clone)]
+pub struct GeneratorConfig {
+    /// How a problem becomes a prompt.
+    pub prompt_style: PromptStyle,
+    /// Strings that end a response.
+    pub stop_strings: Vec<String>,
+    /// Rollouts that are worth holding at once, active and waiting.
+    pub capacity: usize,
+    /// How the engine uses its model.
+    pub engine: EngineConfig,
+}
+
+/// A policy that works on many rollouts at once.
+pub struct PolicyGenerator<M: StepModel<Weights = Weights>> {
+    tokenizer: Tokenizer,
+    config: GeneratorConfig,
+    stop_ids: Arc<[u32]>,
+    stop_strings: Arc<[String]>,
+    build_model: BuildModel<M>,
+    /// Absent until the first policy is published.
+    engine: Option<Engine<M, AttemptId>>,
+    pending: HashMap<AttemptId, Pending>,
+    /// The prompt of the latest problem: the rollouts of one problem come together.
+    latest_prompt: Option<(ProblemId, Arc<[u32]>)>,
+    /// Rollouts that the engine gave up, each reported by one step.
+    refused: Vec<GeneratorError>,
+}
+
+/// What the engine does not need to know of a rollout under way.
+struct Pending {
+    rollout: Rollout,
+    prompt_token_count: u32,
+}
+
+impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
+    /// A generator that builds its model from the first policy that is published to it.
+    pub fn new(
+        tokenizer: Tokenizer,
+        config: GeneratorConfig,
+        build_model: impl FnMut(&Weights) -> Result<M, StepError> + Send + 'static,
+    ) -> Self {
+        Self {
+            stop_ids: tokenizer.stop_ids().into(),
+            stop_strings: config.stop_strings.clone().into(),
+            tokenizer,
+            config,
+            build_model: Box::new(build_model),
+            engine: None,
+            pending: HashMap::new(),
+            latest_prompt: None,
+            refused: Vec::new(),
+        }
+    }
+
+    fn prompt_of(&mut self, rollout: &Rollout) -> Result<Arc<[u32]>, GeneratorError> {
+        if let Some((problem, prompt)) = &self.latest_prompt
+            && *problem == rollout.id.problem
+        {
+            return Ok(Arc::clone(prompt));
+        }
+        let encoded = self.config.prompt_style.encode(&rollout.problem, &self.tokenizer);
+        let prompt: Arc<[u32]> = encoded.map_err(|error| refuse(&rollout.id, &error))?.into();
+        self.latest_prompt = Some((rollout.id.problem.clone(), Arc::clone(&prompt)));
+        Ok(prompt)
+    }
+
+    fn conclude(&mut self, ended: Finished<AttemptId>) -> Result<FinishedRollout, GeneratorError> {
+        let Pending { rollout, prompt_token_count } = self.pending.remove(&ended.id).ok_or_else(|| {
+            GeneratorError::Device(format!("the engine ended {}, which nobody asked for", ended.id))
+        })?;
+        // the stop token is no part of the text
+        let shown = match (ended.finish, ended.tokens.split_last()) {
+            (FinishReason::Stop, Some((_, before))) => before,
+            _ => ended.tokens.as_slice(),
+        };
+        let response = measure(&self.tokenizer, shown, &ended.log_probabilities)
+            .map_err(|error| refuse(&ended.id, &error))?;
+        Ok(FinishedRollout {
+            measures: response.measures,
+            is_well_formed: response.is_well_formed,
+            trajectory: Trajectory {
+                id: ended.id,
+                prompt_token_count,
+                tokens: ended.tokens,
+                log_probabilities: ended.log_probabilities,
+                text: response.text,
+                sampling: rollout.sampling,
+                seed: rollout.seed,
+                finish: ended.finish,
+                versions: ended.versions,
+            },
+        })
+    }
+}
+
+impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
+    fn publish(&mut self, policy: PolicySnapshot) -> Result<(), GeneratorError> {
+        if let Some(engine) = &mut self.engine {
+            return engine.publish(policy.version, policy.weights).map_err(|error| device(&error));
+        }
+        let model = (self.build_model)(&policy.weights).map_err(|error| device(&error))?;
+        let tokenizer = self.tokenizer.clone();
+        let token_text: Arc<dyn TokenText> = Arc::new(move |token: u32, text: &mut Vec<u8>| {
+            text.extend_from_slice(tokenizer.token_bytes(token))
+        });
+        self.engine =
+            Some(Engine::new(model, policy.version, self.config.engine).with_token_text(token_text));
+        Ok(())
+    }
+
+    fn submit(&mut self, rollout: Rollout) -> Result<(), GeneratorError> {
+        let prompt = self.prompt_of(&rollout)?;
+        let engine = self.engine.as_mut().ok_or(GeneratorError::NoPolicy)?;
+        let request = Request {
+            id: rollout.id.clone(),
+            prompt: Arc::clone(&prompt),
+            settings: rollout.sampling,
+            seed: rollout.seed,
+            stop_ids: Arc::clone(&self.stop_ids),
+            stop_strings: Arc::clone(&self.stop_strings),
+        };
+        engine.submit(request).map_err(|error| refuse(&rollout.id, &error))?;
+        let pending = Pending { prompt_token_count: prompt.len() as u32, rollout };
+        self.pending.insert(pending.rollout.id.clone(), pending);
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: &AttemptId) {
+        if let Some(engine) = &mut self.engine {
+            engine.cancel(id);
+        }
+    }
+
+    fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
+        if let Some(refused) = self.refused.pop() {
+            return Err(refused);
+        }
+        let engine = self.engine.as_mut().ok_or(GeneratorError::NoPolicy)?;
+        let report = engine.step().map_err(|error| device(&error))?;
+        for lost in report.abandoned {
+            self.pending.remove(&lost.id);
+            self.refused.push(GeneratorError::Refused { id: lost.id, reason: lost.reason });
+        }
+        let mut finished = Vec::with_capacity(report.finished.len());
+        for ended in report.finished {
+            match self.conclude(ended) {
+                Ok(rollout) => finished.push(rollout),
+                Err(error) => self.refused.push(error),
+            }
+        }
+        Ok(GeneratorStep {
+            finished,
+            tokens: report.tokens as u64,
+            active: report.active,
+            waiting: report.waiting,
+        })
+    }
+
+    fn capacity(&self) -> usize {
+        self.config.capacity
+    }
+
+    fn is_idle(&self) -> bool {
+        self.refused.is_empty() && self.engine.as_ref().is_none_or(Engine::is_idle)
+    }
+}
+
+fn refuse(id: &AttemptId, error: &dyn ToString) -> GeneratorError {
+    GeneratorError::Refused { id: id.clone(), reason: error.to_string() }
+}
+
+fn device(error: &dyn ToString) -> GeneratorError {
+    GeneratorError::Device(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use still_decoder::{DecoderConfig, DecoderWeights};
+    use still_domain::{AttemptNumber, PolicyVersion, SamplingSettings, seed};
+    use still_rollout::Span;
+
+    use super::*;
+
+    /// A model that writes its prompt's first character again and again, then the stop token.
+    struct Parrot;
+
+    impl StepModel for Parrot {
+        type Weights = Weights;
+
+        fn vocabulary_size(&self) -> usize {
+            26
+        }
+
+        fn slot_count(&self) -> usize {
+            2
+        }
+
+        fn slot_capacity_tokens(&self) -> usize {
+            64
+        }
+
+        fn step(&mut self, spans: &[Span<'_>], logits: &mut Vec<f32>) -> Result<(), StepError> {
+            logits.clear();
+            for span in spans.iter().filter(|span| span.wants_logits) {
+                let mut row = vec![0.0; 26];
+                let last = span.start + span.tokens.len();
+                row[if last >= 12 { 1 } else { 8 }] = 100.0;
+                logits.extend(row);
+            }
+            Ok(())
+        }
+
+        fn copy_prefix(&mut self, _: usize, _: usize, _: usize) -> Result<(), StepError> {
+            Ok(())
+        }
+
+        fn set_weights(&mut self, _: Weights) -> Result<(), StepError> {
+            Ok(())
+        }
+    }
+
+    fn generator() -> PolicyGenerator<Parrot> {
+        let config = GeneratorConfig {
+            prompt_style: PromptStyle::Raw,
+            stop_strings: Vec::new(),
+            capacity: 8,
+            engine: EngineConfig::default(),
+        };
+        PolicyGenerator::new(Tokenizer::quick_start().unwrap(), config, |_| Ok(Parrot))
+    }
+
+    fn rollout(number: u32) -> Rollout {
+        let id = AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) };
+        let seed = seed::of_attempt(0, &id);
+        Rollout { id, problem: "7*4827=?".to_owned(), sampling: SamplingSettings::default(), seed }
+    }
+
+    fn policy(version: u64) -> PolicySnapshot {
+        let json = serde_json::json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
+            "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 26,
+            "num_key_value_heads": 2, "rms_norm_eps": 1e-5, "max_position_embeddings": 64,
+            "hidden_act": "silu", "rope_theta": 10000.0, "tie_word_embeddings": true
+        });
+        let config = DecoderConfig::from_hugging_face(&json).unwrap();
+        PolicySnapshot {
+            version: PolicyVersion(version),
+            weights: Arc::new(DecoderWeights::random(&config, 0)),
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_before_a_policy_is_there() {
+        let error = generator().submit(rollout(0)).unwrap_err();
+        assert!(matches!(error, GeneratorError::NoPolicy), "{error}");
+    }
+
+    #[test]
+    fn a_rollout_comes_back_with_text_provenance_and_measures() {
+        let mut generator = generator();
+        generator.publish(policy(3)).unwrap();
+        for number in 0..3 {
+            generator.submit(rollout(number)).unwrap();
+        }
+        let mut finished = Vec::new();
+        while !generator.is_idle() {
+            finished.extend(generator.step().unwrap().finished);
+        }
+        assert_eq!(finished.len(), 3);
+        let first = &finished[0];
+        assert_eq!(first.trajectory.text, "0000");
+        assert_eq!(first.trajectory.tokens, [8, 8, 8, 8, 1]);
+        assert_eq!(first.trajectory.prompt_token_count, 8);
+        assert_eq!(first.trajectory.policy_version(), PolicyVersion(3));
+        assert!(!first.is_well_formed);
+    }
+
+    #[test]
+    fn a_problem_that_cannot_be_served_is_refused_by_name() {
+        let mut generator = generator();
+        generator.publish(policy(0)).unwrap();
+        let error = generator.submit(Rollout { problem: "1".repeat(80), ..rollout(0) }).unwrap_err();
+        assert!(matches!(error, GeneratorError::Refused { .. }), "{error}");
+        assert!(generator.is_idle());
+    }
+}
