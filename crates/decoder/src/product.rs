@@ -1,0 +1,139 @@
+//! Matrix products on strided views of slices: the one place that calls `gemm`.
+//!
+//! `gemm` takes raw pointers; [`multiply`] checks every view against its slice before it hands them over.
+#![expect(unsafe_code, reason = "gemm takes raw pointers; the views' bounds are checked here")]
+
+use gemm::Parallelism;
+
+/// A read-only matrix in a slice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// `rows` consecutive rows of `columns` entries.
+    pub(crate) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::strided(values, rows, columns, columns)
+    }
+
+    /// Rows of `columns` entries whose starts lie `row_stride` apart.
+    pub(crate) fn strided(values: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
+        Self { values, rows, columns, row_stride, column_stride: 1 }
+    }
+
+    /// The transposed matrix.
+    pub(crate) fn transposed(self) -> Self {
+        Self {
+            values: self.values,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+}
+
+/// Where a product goes: rows whose starts lie `row_stride` apart.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    values: &'a mut [f32],
+    row_stride: usize,
+    accumulates: bool,
+}
+
+impl<'a> Target<'a> {
+    /// Overwrites rows that lie `row_stride` apart.
+    pub(crate) fn store(values: &'a mut [f32], row_stride: usize) -> Self {
+        Self { values, row_stride, accumulates: false }
+    }
+
+    /// Adds to rows that lie `row_stride` apart.
+    pub(crate) fn add(values: &'a mut [f32], row_stride: usize) -> Self {
+        Self { values, row_stride, accumulates: true }
+    }
+}
+
+/// `target (+)= scale * left * right`.
+pub(crate) fn multiply(
+    target: Target<'_>,
+    scale: f32,
+    left: View<'_>,
+    right: View<'_>,
+    parallelism: Parallelism,
+) {
+    let (rows, inner, columns) = (left.rows, left.columns, right.columns);
+    assert_eq!(inner, right.rows, "the inner sizes of a product");
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!(extent(rows, columns, target.row_stride, 1) <= target.values.len(), "the target of a product");
+    for view in [left, right] {
+        let extent = extent(view.rows, view.columns, view.row_stride, view.column_stride);
+        assert!(extent <= view.values.len(), "a factor of a product");
+    }
+    // SAFETY: the strides are not negative and every element the views reach lies inside its slice (asserted above); the
+    // target is borrowed mutably, so it overlaps neither factor.
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            inner,
+            target.values.as_mut_ptr(),
+            1,
+            target.row_stride as isize,
+            target.accumulates,
+            left.values.as_ptr(),
+            left.column_stride as isize,
+            left.row_stride as isize,
+            right.values.as_ptr(),
+            right.column_stride as isize,
+            right.row_stride as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// Entries from the first to the last that a view reaches, both included.
+fn extent(rows: usize, columns: usize, row_stride: usize, column_stride: usize) -> usize {
+    if rows == 0 || columns == 0 {
+        return 0;
+    }
+    (rows - 1) * row_stride + (columns - 1) * column_stride + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_follow_strides_transposes_and_accumulation() {
+        let left = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0];
+        let right = [5.0, 6.0, 7.0, 8.0];
+        let mut target = vec![1.0; 6];
+        let left = View::strided(&left, 2, 2, 3);
+        multiply(Target::store(&mut target, 3), 1.0, left, View::new(&right, 2, 2), Parallelism::None);
+        assert_eq!(target, [19.0, 22.0, 1.0, 43.0, 50.0, 1.0]);
+        let right = View::new(&right, 2, 2).transposed();
+        multiply(Target::add(&mut target, 3), 2.0, left, right, Parallelism::None);
+        assert_eq!(target, [19.0 + 34.0, 22.0 + 46.0, 1.0, 43.0 + 78.0, 50.0 + 106.0, 1.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a factor of a product")]
+    fn a_view_beyond_its_slice_is_caught() {
+        let values = [0.0; 5];
+        let mut target = [0.0; 4];
+        let view = View::new(&values, 2, 3);
+        multiply(Target::store(&mut target, 2), 1.0, view, view.transposed(), Parallelism::None);
+    }
+}

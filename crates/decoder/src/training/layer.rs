@@ -1,0 +1,471 @@
+//! One block of the decoder, forward and backward.
+
+use super::attention::{AttentionOutput, attention_backward, attention_forward};
+use super::norm::rms_norm_again;
+use super::{Segments, rms_norm_backward, rms_norm_forward};
+use crate::lanes::{sigmoid, vectorised};
+use crate::product::{Target, View, multiply};
+use crate::threads::balanced_runs;
+use crate::{DecoderConfig, LayerView, RopeTable, Threads};
+
+/// A run may be this much longer than its share before the threads rather share each product.
+const TOLERATED_IMBALANCE: f64 = 1.25;
+
+/// What every block of one pass over a batch has in common.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerPass<'a> {
+    /// The decoder's sizes.
+    pub config: &'a DecoderConfig,
+    /// Rotations up to the longest segment.
+    pub rope: &'a RopeTable,
+    /// Where sequences begin.
+    pub segments: &'a Segments,
+    /// What may compute.
+    pub threads: &'a Threads,
+}
+
+/// Whether a forward pass keeps what the backward pass wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActivationMode {
+    /// Keep it: about `qkv + query + hidden + 2 * intermediate` numbers a token.
+    Keep,
+    /// Keep nothing; the backward pass computes the block again.
+    Recompute,
+}
+
+/// What the backward pass of one block wants, by run of segments.
+pub struct LayerActivations {
+    parts: Vec<PartActivations>,
+}
+
+/// Gradients of one block's parameters, shaped like [`crate::LayerWeights`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerGradients {
+    /// `[hidden]`
+    pub input_norm: Vec<f32>,
+    /// `[qkv, hidden]`
+    pub qkv: Vec<f32>,
+    /// `[qkv]`
+    pub qkv_bias: Option<Vec<f32>>,
+    /// `[head_dim]`
+    pub query_norm: Option<Vec<f32>>,
+    /// `[head_dim]`
+    pub key_norm: Option<Vec<f32>>,
+    /// `[hidden, query]`
+    pub output: Vec<f32>,
+    /// `[hidden]`
+    pub post_attention_norm: Vec<f32>,
+    /// `[2 * intermediate, hidden]`
+    pub gate_up: Vec<f32>,
+    /// `[hidden, intermediate]`
+    pub down: Vec<f32>,
+}
+
+struct PartActivations {
+    input_roots: Vec<f32>,
+    /// Rotated, `[tokens, qkv]`.
+    qkv: Vec<f32>,
+    /// Before normalisation and rotation, with its inverse roots, where heads are normalised.
+    plain_heads: Option<(Vec<f32>, Vec<f32>)>,
+    attention: AttentionOutput,
+    /// The residual stream after attention.
+    middle: Vec<f32>,
+    middle_roots: Vec<f32>,
+    gate_up: Vec<f32>,
+}
+
+impl LayerActivations {
+    /// Bytes held.
+    pub fn memory_bytes(&self) -> usize {
+        self.parts.iter().map(PartActivations::memory_bytes).sum()
+    }
+}
+
+impl LayerGradients {
+    fn add(&mut self, other: Self) {
+        let pairs = [
+            (&mut self.input_norm, other.input_norm),
+            (&mut self.qkv, other.qkv),
+            (&mut self.output, other.output),
+            (&mut self.post_attention_norm, other.post_attention_norm),
+            (&mut self.gate_up, other.gate_up),
+            (&mut self.down, other.down),
+        ];
+        let optional = [
+            (&mut self.qkv_bias, other.qkv_bias),
+            (&mut self.query_norm, other.query_norm),
+            (&mut self.key_norm, other.key_norm),
+        ];
+        let optional = optional.into_iter().filter_map(|(left, right)| left.as_mut().zip(right));
+        for (left, right) in pairs.into_iter().chain(optional) {
+            vectorised(|| left.iter_mut().zip(&right).for_each(|(left, right)| *left += right));
+        }
+    }
+}
+
+/// Takes `x` (`[tokens, hidden]`) through one block.
+pub fn layer_forward(
+    pass: LayerPass<'_>,
+    weights: LayerView<'_>,
+    x: &[f32],
+    mode: ActivationMode,
+) -> (Vec<f32>, Option<LayerActivations>) {
+    let parts = pass.parts();
+    let hidden = pass.config.hidden_size;
+    let mut results = pass.over_parts(&parts, |part, tokens| {
+        part.forward(weights, &x[tokens.start * hidden..tokens.end * hidden])
+    });
+    let mut y = std::mem::take(&mut results[0].0);
+    for (more, _) in &results[1..] {
+        y.extend_from_slice(more);
+    }
+    let keep = || LayerActivations { parts: results.into_iter().map(|(_, kept)| kept).collect() };
+    (y, (mode == ActivationMode::Keep).then(keep))
+}
+
+/// Gradients of `x` and of the block's parameters, given that of its output.
+///
+/// `activations` must come from the forward pass over the same segments with the same number of threads; without them
+/// the block is computed again.
+pub fn layer_backward(
+    pass: LayerPass<'_>,
+    weights: LayerView<'_>,
+    x: &[f32],
+    activations: Option<&LayerActivations>,
+    grad_y: &[f32],
+) -> (Vec<f32>, LayerGradients) {
+    let parts = pass.parts();
+    let hidden = pass.config.hidden_size;
+    let kept: Vec<_> = match activations {
+        Some(activations) => activations.parts.iter().map(Some).collect(),
+        None => parts.iter().map(|_| None).collect(),
+    };
+    assert_eq!(kept.len(), parts.len(), "activations of the same batch and number of threads");
+    let results = pass.over_parts(&parts, |part, tokens| {
+        let rows = tokens.start * hidden..tokens.end * hidden;
+        let index = parts.iter().position(|(_, other)| *other == tokens).unwrap_or_default();
+        let (x, grad_y) = (&x[rows.clone()], &grad_y[rows]);
+        match kept[index] {
+            Some(kept) => part.backward(weights, x, kept, grad_y),
+            None => part.backward(weights, x, &part.forward(weights, x).1, grad_y),
+        }
+    });
+    let mut results = results.into_iter();
+    let Some((mut grad_x, mut gradients)) = results.next() else {
+        unreachable!("a batch has at least one part");
+    };
+    for (more_x, more) in results {
+        grad_x.extend_from_slice(&more_x);
+        gradients.add(more);
+    }
+    (grad_x, gradients)
+}
+
+type Part = (Segments, std::ops::Range<usize>);
+
+impl LayerPass<'_> {
+    /// Runs of segments, one for each thread if they come out even, else all in one.
+    fn parts(&self) -> Vec<Part> {
+        let (threads, total) = (self.threads.count(), self.segments.token_count());
+        let lengths: Vec<_> = self.segments.lengths().collect();
+        let runs = balanced_runs(&lengths, threads);
+        let longest = runs.iter().map(|run| lengths[run.clone()].iter().sum()).max().unwrap_or(0_usize);
+        if threads > 1 && (longest * threads) as f64 <= total as f64 * TOLERATED_IMBALANCE {
+            runs.into_iter().map(|run| self.segments.part(run)).collect()
+        } else {
+            vec![(self.segments.clone(), 0..total)]
+        }
+    }
+
+    /// Calls `work` for every part: side by side with a thread each, or one part with all threads.
+    fn over_parts<R: Send>(
+        &self,
+        parts: &[Part],
+        work: impl Fn(LayerPass<'_>, std::ops::Range<usize>) -> R + Sync,
+    ) -> Vec<R> {
+        match parts {
+            [(segments, tokens)] => {
+                vec![self.threads.run(|| work(LayerPass { segments, ..*self }, tokens.clone()))]
+            }
+            parts => self.threads.map(parts.len(), |index| {
+                let (segments, tokens) = &parts[index];
+                work(LayerPass { segments, threads: &Threads::single(), ..*self }, tokens.clone())
+            }),
+        }
+    }
+
+    /// `x W'` for a weight matrix `[out, in]`.
+    fn project(&self, x: &[f32], weight: &[f32], inner: usize) -> Vec<f32> {
+        let (rows, columns) = (x.len() / inner, weight.len() / inner);
+        let mut y = vec![0.0; rows * columns];
+        let weight = View::new(weight, columns, inner).transposed();
+        let target = Target::store(&mut y, columns);
+        multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
+        y
+    }
+
+    /// `y + x W'`.
+    fn project_onto(&self, y: &[f32], x: &[f32], weight: &[f32], inner: usize) -> Vec<f32> {
+        let (rows, columns) = (x.len() / inner, weight.len() / inner);
+        let mut y = y.to_vec();
+        let weight = View::new(weight, columns, inner).transposed();
+        let target = Target::add(&mut y, columns);
+        multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
+        y
+    }
+
+    /// The gradients of `x` and of the weight of `y = x W'`.
+    fn project_backward(
+        &self,
+        x: &[f32],
+        weight: &[f32],
+        inner: usize,
+        grad_y: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
+        let (rows, columns) = (x.len() / inner, weight.len() / inner);
+        let (mut grad_x, mut grad_weight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+        let grad_y = View::new(grad_y, rows, columns);
+        let parallelism = self.threads.parallelism();
+        let weight = View::new(weight, columns, inner);
+        multiply(Target::store(&mut grad_x, inner), 1.0, grad_y, weight, parallelism);
+        let x = View::new(x, rows, inner);
+        multiply(Target::store(&mut grad_weight, inner), 1.0, grad_y.transposed(), x, parallelism);
+        (grad_x, grad_weight)
+    }
+
+    fn forward(&self, weights: LayerView<'_>, x: &[f32]) -> (Vec<f32>, PartActivations) {
+        let (config, threads) = (self.config, self.threads);
+        let (hidden, epsilon) = (config.hidden_size, config.rms_norm_epsilon);
+        let (normed, input_roots) = rms_norm_forward(x, weights.input_norm, epsilon, threads);
+        let mut qkv = self.project(&normed, weights.qkv, hidden);
+        let plain_heads = self.prepare_heads(weights, &mut qkv);
+        let attention = attention_forward(config, self.segments, &qkv, threads);
+        let middle = self.project_onto(x, &attention.values, weights.output, config.query_size());
+        let (normed, middle_roots) = rms_norm_forward(&middle, weights.post_attention_norm, epsilon, threads);
+        let gate_up = self.project(&normed, weights.gate_up, hidden);
+        let gated = self.gate(&gate_up);
+        let y = self.project_onto(&middle, &gated, weights.down, config.intermediate_size);
+        let kept =
+            PartActivations { input_roots, qkv, plain_heads, attention, middle, middle_roots, gate_up };
+        (y, kept)
+    }
+
+    fn backward(
+        &self,
+        weights: LayerView<'_>,
+        x: &[f32],
+        kept: &PartActivations,
+        grad_y: &[f32],
+    ) -> (Vec<f32>, LayerGradients) {
+        let (config, threads) = (self.config, self.threads);
+        let hidden = config.hidden_size;
+
+        let gated = self.gate(&kept.gate_up);
+        let (grad_gated, down) =
+            self.project_backward(&gated, weights.down, config.intermediate_size, grad_y);
+        let grad_gate_up = self.gate_backward(&kept.gate_up, &grad_gated);
+        let normed = rms_norm_again(&kept.middle, weights.post_attention_norm, &kept.middle_roots, threads);
+        let (grad_normed, gate_up) = self.project_backward(&normed, weights.gate_up, hidden, &grad_gate_up);
+        let mut grad_middle = grad_y.to_vec();
+        let post_attention_norm = rms_norm_backward(
+            &kept.middle,
+            weights.post_attention_norm,
+            &kept.middle_roots,
+            &grad_normed,
+            &mut grad_middle,
+            threads,
+        );
+
+        let (grad_values, output) =
+            self.project_backward(&kept.attention.values, weights.output, config.query_size(), &grad_middle);
+        let mut grad_qkv =
+            attention_backward(config, self.segments, &kept.qkv, &kept.attention, &grad_values, threads);
+        let (query_norm, key_norm) = self.prepare_heads_backward(weights, kept, &mut grad_qkv);
+        let qkv_bias = weights.qkv_bias.map(|bias| column_sums(&grad_qkv, bias.len()));
+        let normed = rms_norm_again(x, weights.input_norm, &kept.input_roots, threads);
+        let (grad_normed, qkv) = self.project_backward(&normed, weights.qkv, hidden, &grad_qkv);
+        let mut grad_x = grad_middle;
+        let input_norm =
+            rms_norm_backward(x, weights.input_norm, &kept.input_roots, &grad_normed, &mut grad_x, threads);
+        let gradients = LayerGradients {
+            input_norm,
+            qkv,
+            qkv_bias,
+            query_norm,
+            key_norm,
+            output,
+            post_attention_norm,
+            gate_up,
+            down,
+        };
+        (grad_x, gradients)
+    }
+
+    /// Adds the bias, normalises query and key heads where the model does, and rotates them.
+    ///
+    /// Returns the heads before normalisation and their inverse roots.
+    fn prepare_heads(&self, weights: LayerView<'_>, qkv: &mut [f32]) -> Option<(Vec<f32>, Vec<f32>)> {
+        let (width, stride) = (self.config.head_dim, self.config.qkv_size());
+        if let Some(bias) = weights.qkv_bias {
+            for row in qkv.chunks_exact_mut(stride) {
+                row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+            }
+        }
+        let turned = self.turned_size();
+        let plain = weights.query_norm.zip(weights.key_norm).map(|(query_norm, key_norm)| {
+            let mut plain = Vec::with_capacity(qkv.len() / stride * turned);
+            qkv.chunks_exact(stride).for_each(|row| plain.extend_from_slice(&row[..turned]));
+            let epsilon = self.config.rms_norm_epsilon;
+            let queries = self.config.attention_head_count;
+            let mut roots = Vec::with_capacity(plain.len() / width);
+            vectorised(|| {
+                for (row, plain) in qkv.chunks_exact_mut(stride).zip(plain.chunks_exact(turned)) {
+                    let heads = row[..turned].chunks_exact_mut(width).zip(plain.chunks_exact(width));
+                    for (index, (head, plain)) in heads.enumerate() {
+                        let scale = if index < queries { query_norm } else { key_norm };
+                        let root = super::norm::inverse_root(plain, epsilon);
+                        super::norm::scale_row(head, plain, scale, root);
+                        roots.push(root);
+                    }
+                }
+            });
+            (plain, roots)
+        });
+        let positions = self.positions();
+        self.threads.map_rows(qkv, stride, |first, rows| {
+            vectorised(|| {
+                for (row, position) in rows.chunks_exact_mut(stride).zip(&positions[first..]) {
+                    for head in row[..turned].chunks_exact_mut(width) {
+                        self.rope.rotate(head, *position);
+                    }
+                }
+            });
+        });
+        plain
+    }
+
+    /// Takes the gradient of prepared heads back to that of the projection's output; returns the norms' gradients.
+    fn prepare_heads_backward(
+        &self,
+        weights: LayerView<'_>,
+        kept: &PartActivations,
+        grad_qkv: &mut [f32],
+    ) -> (Option<Vec<f32>>, Option<Vec<f32>>) {
+        let (width, stride, turned) = (self.config.head_dim, self.config.qkv_size(), self.turned_size());
+        let positions = self.positions();
+        self.threads.map_rows(grad_qkv, stride, |first, rows| {
+            vectorised(|| {
+                for (row, position) in rows.chunks_exact_mut(stride).zip(&positions[first..]) {
+                    for head in row[..turned].chunks_exact_mut(width) {
+                        self.rope.rotate_back(head, *position);
+                    }
+                }
+            });
+        });
+        let norms = weights.query_norm.zip(weights.key_norm);
+        let Some(((query_norm, key_norm), (plain, roots))) = norms.zip(kept.plain_heads.as_ref()) else {
+            return (None, None);
+        };
+        let heads_per_row = turned / width;
+        let queries = self.config.attention_head_count;
+        let (mut grad_query_norm, mut grad_key_norm) = (vec![0.0; width], vec![0.0; width]);
+        let single = Threads::single();
+        let mut grad_head = vec![0.0; width];
+        for (index, (plain, root)) in plain.chunks_exact(width).zip(roots).enumerate() {
+            let (row, head) = (index / heads_per_row, index % heads_per_row);
+            let grad = &mut grad_qkv[row * stride + head * width..][..width];
+            grad_head.copy_from_slice(grad);
+            grad.fill(0.0);
+            let (scale, total) = if head < queries {
+                (query_norm, &mut grad_query_norm)
+            } else {
+                (key_norm, &mut grad_key_norm)
+            };
+            let grad_scale =
+                rms_norm_backward(plain, scale, std::slice::from_ref(root), &grad_head, grad, &single);
+            total.iter_mut().zip(grad_scale).for_each(|(total, grad)| *total += grad);
+        }
+        (Some(grad_query_norm), Some(grad_key_norm))
+    }
+
+    /// `silu(gate) * up`
+    fn gate(&self, gate_up: &[f32]) -> Vec<f32> {
+        let inner = self.config.intermediate_size;
+        let mut gated = vec![0.0; gate_up.len() / 2];
+        self.threads.map_rows(&mut gated, inner, |first, rows| {
+            let gate_up = &gate_up[first * 2 * inner..];
+            vectorised(|| {
+                for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up.chunks_exact(2 * inner)) {
+                    let (gate, up) = gate_up.split_at(inner);
+                    for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
+                        *gated = gate * sigmoid(*gate) * up;
+                    }
+                }
+            });
+        });
+        gated
+    }
+
+    /// With s = sigmoid(g): dg = dz u s (1 + g (1 - s)), du = dz g s.
+    fn gate_backward(&self, gate_up: &[f32], grad_gated: &[f32]) -> Vec<f32> {
+        let inner = self.config.intermediate_size;
+        let mut grad_gate_up = vec![0.0; gate_up.len()];
+        self.threads.map_rows(&mut grad_gate_up, 2 * inner, |first, rows| {
+            let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
+            let grad_gated = grad_gated[first * inner..].chunks_exact(inner);
+            vectorised(|| {
+                for ((grad, gate_up), grad_gated) in
+                    rows.chunks_exact_mut(2 * inner).zip(gate_up).zip(grad_gated)
+                {
+                    let (gate, up) = gate_up.split_at(inner);
+                    let (grad_gate, grad_up) = grad.split_at_mut(inner);
+                    let inputs = gate.iter().zip(up).zip(grad_gated);
+                    for ((grad_gate, grad_up), ((gate, up), grad)) in
+                        grad_gate.iter_mut().zip(grad_up).zip(inputs)
+                    {
+                        let s = sigmoid(*gate);
+                        *grad_gate = grad * up * s * (1.0 + gate * (1.0 - s));
+                        *grad_up = grad * gate * s;
+                    }
+                }
+            });
+        });
+        grad_gate_up
+    }
+
+    /// Width of the query and key heads, which turn with the position.
+    fn turned_size(&self) -> usize {
+        self.config.query_size() + self.config.key_value_size()
+    }
+
+    fn positions(&self) -> Vec<usize> {
+        assert!(
+            self.segments.longest() <= self.rope.position_count(),
+            "the rope table covers every position"
+        );
+        self.segments.lengths().flat_map(|length| 0..length).collect()
+    }
+}
+
+impl PartActivations {
+    fn memory_bytes(&self) -> usize {
+        let heads = self.plain_heads.as_ref().map_or(0, |(plain, roots)| plain.len() + roots.len());
+        let numbers = self.input_roots.len()
+            + self.qkv.len()
+            + heads
+            + self.attention.values.len()
+            + self.attention.log_sums.len()
+            + self.middle.len()
+            + self.middle_roots.len()
+            + self.gate_up.len();
+        numbers * size_of::<f32>()
+    }
+}
+
+fn column_sums(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; width];
+    for row in rows.chunks_exact(width) {
+        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    }
+    sums
+}
