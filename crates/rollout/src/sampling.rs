@@ -10,7 +10,7 @@ use still_domain::SamplingSettings;
 use thiserror::Error;
 
 use crate::{
-    exponential::{BLOCK, exponentials, finite_maximum, sum_of_exponentials},
+    exponential::{BLOCK, block_maxima, exponentials, finite_maximum, sum_of_exponentials},
     penalty::{SeenTokens, penalise},
     random::uniform,
 };
@@ -59,6 +59,8 @@ pub enum SettingsError {
 pub struct Sampler {
     weights: Vec<f32>,
     sums: Vec<f64>,
+    maxima: Vec<f32>,
+    order: Vec<f32>,
     candidates: Vec<Candidate>,
     saved: Vec<f32>,
 }
@@ -185,28 +187,25 @@ impl Sampler {
         }
     }
 
-    /// Fills `candidates` with the tokens that top-k, top-p and min-p keep; gives the sum of their weights.
+    /// Fills `candidates` with the tokens that top-k, top-p and min-p keep, heaviest first; gives the sum of
+    /// their weights.
     fn keep_candidates(&mut self, total: f64, settings: &SamplingSettings, keeps_all_by_k: bool) -> f64 {
-        // the heaviest token has the weight 1, so min-p is a bound on the weight itself
-        let mut floor = 0.0;
-        if keeps_all_by_k {
-            floor = settings.min_p;
-            if settings.top_p < 1.0 {
-                // tokens below this bound weigh less than (1 - top_p) of the total all together,
-                // so none of them is among the heaviest that make up top_p
-                let bound = total * (1.0 - f64::from(settings.top_p)) / self.weights.len() as f64;
-                floor = floor.max(bound as f32);
-            }
-        }
+        block_maxima(&self.weights, &mut self.maxima);
+        let floor = if keeps_all_by_k {
+            self.floor_of_nucleus(total, settings)
+        } else {
+            self.floor_of_top_k(settings)
+        };
         let candidates = &mut self.candidates;
         candidates.clear();
-        candidates.extend(
-            self.weights
-                .iter()
-                .zip(0..)
-                .filter(|&(&weight, _)| weight > 0.0 && weight >= floor)
-                .map(|(&weight, token)| Candidate { weight, token }),
-        );
+        for ((block, &maximum), start) in
+            self.weights.chunks(BLOCK).zip(&self.maxima).zip((0..).step_by(BLOCK))
+        {
+            if maximum >= floor {
+                let kept = block.iter().zip(start..).filter(|&(&weight, _)| weight > 0.0 && weight >= floor);
+                candidates.extend(kept.map(|(&weight, token)| Candidate { weight, token }));
+            }
+        }
         let mut total = total;
         if !keeps_all_by_k {
             let kept = settings.top_k as usize;
@@ -224,6 +223,31 @@ impl Sampler {
         let heavy_enough = candidates.partition_point(|candidate| candidate.weight >= settings.min_p);
         candidates.truncate(heavy_enough.max(1));
         weight_of(candidates)
+    }
+
+    /// A weight that every token kept by top-p and min-p has at least.
+    fn floor_of_nucleus(&self, total: f64, settings: &SamplingSettings) -> f32 {
+        // the heaviest token has the weight 1, so min-p is a bound on the weight itself
+        if settings.top_p >= 1.0 {
+            return settings.min_p;
+        }
+        // tokens below this bound weigh less than (1 - top_p) of the total all together, so none of them is
+        // among the heaviest that make up top_p
+        let bound = total * (1.0 - f64::from(settings.top_p)) / self.weights.len() as f64;
+        settings.min_p.max(bound as f32)
+    }
+
+    /// A weight that every token kept by top-k has at least: the k-th largest of the blocks' maxima, as
+    /// there are k tokens that reach it.
+    fn floor_of_top_k(&mut self, settings: &SamplingSettings) -> f32 {
+        let kept = settings.top_k as usize;
+        if self.maxima.len() < kept {
+            return 0.0;
+        }
+        self.order.clear();
+        self.order.extend_from_slice(&self.maxima);
+        let (_, floor, _) = self.order.select_nth_unstable_by(kept - 1, |a, b| b.total_cmp(a));
+        *floor
     }
 }
 
@@ -271,14 +295,10 @@ fn keep_nucleus(candidates: &mut Vec<Candidate>, wanted: f64) {
     }
 }
 
+/// The first place of the largest element; 0 in a row without one.
 fn first_maximum(row: &[f32]) -> u32 {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (place, &value) in row.iter().enumerate() {
-        if value > best.1 {
-            best = (place, value);
-        }
-    }
-    best.0 as u32
+    let maximum = finite_maximum(row);
+    row.iter().position(|&value| Some(value) == maximum).unwrap_or(0) as u32
 }
 
 #[cfg(test)]
