@@ -1,0 +1,46 @@
+//! Why nothing was run.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::limits::LimitTooLow;
+
+/// Confinement is not possible here, so no program is run at all.
+#[derive(Debug, Error)]
+#[error("programs cannot be confined here: {feature} failed ({source}); {remedy}")]
+pub struct Unavailable {
+    /// The kernel feature that is missing or forbidden.
+    pub feature: &'static str,
+    /// What would help.
+    pub remedy: &'static str,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+/// Why a program was not run. Says nothing about the program.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// The jail could not be built.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The command cannot be started inside.
+    #[error(
+        "`{command}` cannot be started: {source}; give an absolute path and list what it needs in `readable`"
+    )]
+    Command {
+        /// The first word of the command.
+        command: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A path or word holds a zero byte, or a file name a folder.
+    #[error("`{0}` cannot be used in a command: it is empty, holds a zero byte or names a folder")]
+    Word(String),
+    /// A limit makes no sense.
+    #[error(transparent)]
+    Limits(#[from] LimitTooLow),
+    /// The host ran out of something.
+    #[error("the sandbox failed: {0}")]
+    Host(#[from] io::Error),
+}
