@@ -8,9 +8,19 @@
 //! | [`cli`] | the command line |
 //! | [`config`] | the configuration: sections, layers, origins, schema |
 //! | [`control`] | the control socket |
+//! | [`http`] | the read-only page: metrics, health, dashboard |
 //! | [`import`] | problems and demonstrations from JSONL |
+//! | [`inspect`] | a stopped daemon's records as tables and JSON |
+//! | [`progress`] | bars and tables on a terminal, lines on a pipe |
+//! | [`signals`] | the first signal drains, the second ends at once |
 
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod http;
 pub mod import;
+pub mod inspect;
+pub mod progress;
+pub mod signals;
+
+mod round_table;

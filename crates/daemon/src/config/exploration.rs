@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_curation::{CurriculumConfig, CurriculumOrder};
 
 use super::{findings::Findings, sampling::Sampling};
 
@@ -12,16 +13,17 @@ pub struct ExplorationSection {
     /// Draw rollouts at all; false trains every round on the demonstrations alone: the ablation that shows
     /// what exploration is worth.
     pub enabled: bool,
+    /// Which of the problems that may be attempted comes first.
+    pub order: CurriculumOrder,
     /// Attempts at a problem over the whole run; the paper's cap is 20.
     pub attempts_per_problem: u32,
     /// Attempts at a problem that are asked for together; they share their prompt's prefill.
     pub attempts_per_visit: u32,
     /// A problem is retired once this many of its attempts are correct.
     pub stop_after_correct: u32,
-    /// A problem is parked after this many attempts without a correct one; 0 never parks.
+    /// A problem never solved waits for a better policy after this many attempts without a correct one
+    /// under the newest; 0 never parks.
     pub park_after: u32,
-    /// A parked problem comes back after this many promotions.
-    pub park_promotions: u32,
     /// Rollouts in flight at once, over all samplers.
     pub concurrent_rollouts: usize,
     /// Published policies by which exploration may run ahead of the policy that its trajectories came
@@ -35,11 +37,11 @@ impl Default for ExplorationSection {
     fn default() -> Self {
         Self {
             enabled: true,
+            order: CurriculumOrder::Hardest,
             attempts_per_problem: 20,
             attempts_per_visit: 4,
             stop_after_correct: 4,
             park_after: 12,
-            park_promotions: 1,
             concurrent_rollouts: 128,
             max_policy_lag: 1,
             sampling: Sampling::default(),
@@ -48,6 +50,17 @@ impl Default for ExplorationSection {
 }
 
 impl ExplorationSection {
+    /// The settings as the curriculum takes them.
+    pub fn curriculum(&self) -> CurriculumConfig {
+        CurriculumConfig {
+            order: self.order,
+            max_attempts: self.attempts_per_problem,
+            attempts_per_wave: self.attempts_per_visit,
+            correct_to_retire: self.stop_after_correct,
+            failures_to_park: if self.park_after == 0 { u32::MAX } else { self.park_after },
+        }
+    }
+
     /// Notes what cannot be run.
     pub fn validate(&self, findings: &mut Findings) {
         for (key, count) in [

@@ -22,9 +22,7 @@ mod error;
 mod evaluation;
 mod exploration;
 mod findings;
-mod gate;
 mod http;
-mod hygiene;
 mod keys;
 mod layers;
 mod log;
@@ -33,7 +31,6 @@ mod origin;
 mod round;
 mod run;
 mod sampling;
-mod selection;
 mod show;
 mod supervision;
 mod task;
@@ -42,6 +39,9 @@ mod verifier;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_curation::{
+    DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError,
+};
 
 pub use checkpoints::CheckpointsSection;
 pub use device::{Device, DeviceSection, Precision};
@@ -49,9 +49,7 @@ pub use error::{ConfigError, KeyProblem};
 pub use evaluation::EvaluationSection;
 pub use exploration::ExplorationSection;
 pub use findings::{Finding, Findings};
-pub use gate::{GateMetric, GateSection};
 pub use http::HttpSection;
-pub use hygiene::HygieneSection;
 pub use layers::{ConfigLayers, LoadedConfig};
 pub use log::{LogFormat, LogSection, ProgressStyle};
 pub use model::{EmbeddedModel, ModelSection, ModelSource};
@@ -59,7 +57,6 @@ pub use origin::Origin;
 pub use round::{Initialisation, RoundAlgorithm, RoundSection};
 pub use run::RunSection;
 pub use sampling::Sampling;
-pub use selection::{LengthPreference, Preference, SelectionSection};
 pub use show::{reference, schema, show_json, show_toml};
 pub use supervision::SupervisionSection;
 pub use task::{PromptStyle, TaskFiles, TaskSection, TaskSource};
@@ -88,15 +85,19 @@ pub struct Config {
     /// When a round's training set is sealed, and how it is trained on.
     pub round: RoundSection,
     /// Which correct trajectories enter a training set.
-    pub selection: SelectionSection,
+    pub selection: SelectionConfig,
+    /// Which right and wrong trajectories form preference pairs, for `round.algorithm = "dpo"`.
+    pub pairs: PairsConfig,
     /// What keeps a response out of every training set.
-    pub hygiene: HygieneSection,
+    pub hygiene: HygieneConfig,
+    /// Which problems repeat a held-out one and are not explored.
+    pub decontamination: DecontaminationConfig,
     /// How the learner works.
     pub training: TrainingSection,
     /// How a candidate is scored.
     pub evaluation: EvaluationSection,
     /// Whether a candidate is published.
-    pub gate: GateSection,
+    pub gate: GateConfig,
     /// How answers are judged.
     pub verifier: VerifierSection,
     /// How often training is saved, and what is kept.
@@ -119,18 +120,23 @@ impl Config {
         self.task.validate(&mut findings);
         self.exploration.validate(&mut findings);
         self.round.validate(&mut findings);
-        self.selection.validate(&mut findings);
-        self.hygiene.validate(&mut findings);
         self.training.validate(&mut findings);
         self.evaluation.validate(&mut findings);
-        self.gate.validate(&mut findings);
         self.verifier.validate(&mut findings);
         self.checkpoints.validate(&mut findings);
         self.supervision.validate(&mut findings);
         self.http.validate(&mut findings);
         self.log.validate(&mut findings);
-        if self.gate.metric == GateMetric::HardAccuracy && self.evaluation.hard_levels.is_empty() {
-            findings.note("gate.metric", "\"hard_accuracy\" needs evaluation.hard_levels".to_owned());
+        for (section, checked) in [
+            ("selection", self.selection.validate()),
+            ("pairs", self.pairs.validate()),
+            ("hygiene", self.hygiene.validate()),
+            ("decontamination", self.decontamination.validate()),
+            ("gate", self.gate.validate()),
+        ] {
+            if let Err(SettingError { key, problem }) = checked {
+                findings.note(&format!("{section}.{key}"), problem);
+            }
         }
         findings
     }

@@ -72,8 +72,10 @@ fn write_section(
     let path_of = |key: &Key| if path.is_empty() { key.name.clone() } else { format!("{path}.{}", key.name) };
     for key in keys {
         if matches!(key.content, Content::Value { .. }) {
-            let line =
-                format!("{} = {}", key.name, inline_toml(values.get(&key.name).unwrap_or(&Value::Null)));
+            let line = match values.get(&key.name).unwrap_or(&Value::Null) {
+                Value::Null => format!("# {} is not set", key.name),
+                value => format!("{} = {}", key.name, inline_toml(value)),
+            };
             write(text, &path_of(key), key, &line);
         }
     }
@@ -81,9 +83,7 @@ fn write_section(
         if let Content::Section(inner) = &key.content {
             let path = path_of(key);
             text.push('\n');
-            if path.contains('.') || !key.description.is_empty() {
-                comment(text, &key.description);
-            }
+            comment(text, &key.description);
             text.push_str(&format!("[{path}]\n"));
             write_section(text, &path, inner, values.get(&key.name).unwrap_or(&Value::Null), write);
         }
@@ -97,9 +97,8 @@ fn to_value(config: &Config) -> Value {
 /// A value on one line of TOML.
 fn inline_toml(value: &Value) -> String {
     match value {
-        Value::Null => "\"\"".to_owned(),
         Value::String(text) => toml::Value::from(text.as_str()).to_string(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
         Value::Array(items) => {
             format!("[{}]", items.iter().map(inline_toml).collect::<Vec<_>>().join(", "))
         }

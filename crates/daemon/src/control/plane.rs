@@ -3,7 +3,9 @@
 use std::future::Future;
 
 use futures_util::stream::BoxStream;
-use still_control::{Activity, Done, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, Status};
+use still_control::{
+    Activity, Done, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport, Status,
+};
 use still_domain::{AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem};
 
 /// What happens, as it happens; ends when the daemon does.
@@ -30,6 +32,9 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// What happens from now on.
     fn events(&self) -> EventStream;
+
+    /// Every round that has begun, oldest first, for the dashboard.
+    fn rounds(&self) -> impl Future<Output = Result<Vec<RoundReport>, ErrorReply>> + Send;
 
     /// Stops taking up new work of an activity, or of both.
     fn pause(&self, activity: Option<Activity>) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
