@@ -248,3 +248,30 @@ fn the_tokenizers_of_qwen_give_the_reference_ids() {
         }
     }
 }
+
+#[test]
+#[ignore = "needs the converted SmolLM2-135M-Instruct in the folder STILL_SMOLLM2 and its reference in STILL_SMOLLM2_REFERENCE"]
+fn the_tokenizer_of_smollm2_gives_the_reference_ids() {
+    let tokenizer = Tokenizer::load(Path::new(&std::env::var("STILL_SMOLLM2").unwrap())).unwrap();
+    let reference = fs::read_to_string(std::env::var("STILL_SMOLLM2_REFERENCE").unwrap()).unwrap();
+    let reference: Value = serde_json::from_str(&reference).unwrap();
+    let cases: Vec<Case> = serde_json::from_value(reference["tokenizer_tests"].clone()).unwrap();
+    for case in &cases {
+        // the reference comes from transformers 5, whose GPT-2 class sets the digit splitting of
+        // tokenizer.json aside; superscripts after a space are where that shows
+        if !case.text.contains('²') {
+            assert_eq!(tokenizer.encode(&case.text, false).unwrap(), case.ids, "{:?}", case.text);
+        }
+        assert_eq!(tokenizer.decode(&case.ids).unwrap(), case.decoded);
+        assert_eq!(tokenizer.decode_with_ends(&case.ids).unwrap().text, case.decoded);
+    }
+    for prompt in reference["prompts"].as_array().unwrap() {
+        let style = if prompt["kind"] == "chat" { PromptStyle::Chat } else { PromptStyle::Raw };
+        let problem = prompt["user"].as_str().or_else(|| prompt["prompt"].as_str()).unwrap();
+        let ids: Vec<u32> = serde_json::from_value(prompt["ids"].clone()).unwrap();
+        assert_eq!(style.encode(problem, &tokenizer).unwrap(), ids, "{problem}");
+    }
+    for byte in 0..=u8::MAX {
+        tokenizer.encode(&char::from(byte).to_string(), false).unwrap();
+    }
+}
