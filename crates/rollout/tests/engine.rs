@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 use scripted::ScriptedModel;
 use still_rollout::{
-    CachePolicy, Engine, EngineConfig, EngineError, FinishReason, Finished, PolicyVersion, Request,
-    SamplingSettings, StepError, SubmitError, VersionSpan,
+    CachePolicy, Engine, EngineConfig, EngineError, FinishReason, Finished, PolicyVersion, Request, Sampler,
+    SamplingSettings, SeenTokens, Span, StepError, StepModel, SubmitError, VersionSpan,
 };
 
 const VOCABULARY: usize = 50;
@@ -373,8 +373,59 @@ fn what_cannot_be_served_is_refused_with_its_reason() {
     assert_eq!((finished[&1].tokens.len(), finished[&1].finish), (0, FinishReason::Length));
 }
 
+/// Every token of a rollout drawn again by hand: a fresh model with the weights of the token's version runs
+/// the whole context in one span.
+fn draw_again(request: &Request<u32>, finished: &Finished<u32>) -> (Vec<u32>, Vec<f32>) {
+    let mut context = request.prompt.to_vec();
+    let mut log_probabilities = Vec::new();
+    for span in &finished.versions {
+        for index in span.start..span.end {
+            let mut model = ScriptedModel::new(VOCABULARY, 1, 128);
+            model.set_weights(span.version.0).unwrap();
+            let mut logits = Vec::new();
+            let whole = Span { slot: 0, start: 0, tokens: &context, wants_logits: true };
+            model.step(&[whole], &mut logits).unwrap();
+            let seen = SeenTokens::new(VOCABULARY, &context);
+            let draw = Sampler::new()
+                .draw(&mut logits, &request.settings, Some(&seen), request.seed, u64::from(index))
+                .unwrap();
+            context.push(draw.token);
+            log_probabilities.push(draw.log_probability);
+        }
+    }
+    (context.split_off(request.prompt.len()), log_probabilities)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn with_recomputed_caches_each_token_is_what_its_own_version_draws(
+        swaps in proptest::collection::vec(0_usize..12, 0..12), slots in 1_usize..7, memory in 4_usize..80,
+    ) {
+        let requests = mixed_requests(12);
+        let mut model = ScriptedModel::new(VOCABULARY, slots, 128);
+        model.most_tokens_per_step = memory;
+        let config = EngineConfig { cache_policy: CachePolicy::Recompute, ..EngineConfig::default() };
+        let mut engine = Engine::new(model, PolicyVersion(0), config);
+        for request in &requests {
+            engine.submit(request.clone()).unwrap();
+        }
+        let mut finished = Vec::new();
+        for (version, steps) in (1..).zip(swaps) {
+            for _ in 0..steps {
+                finished.extend(engine.step().unwrap().finished);
+            }
+            engine.publish(PolicyVersion(version), version).unwrap();
+        }
+        finished.extend(run(&mut engine).into_values());
+        prop_assert_eq!(finished.len(), requests.len());
+        for ended in finished {
+            let (tokens, log_probabilities) = draw_again(&requests[ended.id as usize], &ended);
+            prop_assert_eq!(&tokens, &ended.tokens);
+            prop_assert_eq!(&log_probabilities, &ended.log_probabilities);
+        }
+    }
+
     #[test]
     fn any_mixture_of_events_loses_no_request_and_changes_no_token(
         events in proptest::collection::vec((0_u8..8, 0_u32..30), 1..60),
