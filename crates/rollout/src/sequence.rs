@@ -87,11 +87,6 @@ impl<K> Sequence<K> {
         self.log_probabilities.len()
     }
 
-    /// The tokens whose keys and values are in the cache.
-    pub(crate) fn cached_tokens(&self) -> &[u32] {
-        self.context.get(..self.cached).unwrap_or(&[])
-    }
-
     /// The tokens that are still to be run.
     pub(crate) fn pending_tokens(&self) -> &[u32] {
         self.context.get(self.cached..).unwrap_or(&[])
@@ -102,6 +97,7 @@ impl<K> Sequence<K> {
         &self.context
     }
 
+    /// How many tokens' keys and values are in the cache.
     pub(crate) const fn cached(&self) -> usize {
         self.cached
     }

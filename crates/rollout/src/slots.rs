@@ -118,26 +118,32 @@ impl<K> Slots<K> {
     pub(crate) fn find_prefix(&self, number: usize) -> Prefix {
         let Some(sequence) = self.sequence(number) else { return Prefix::Here };
         let wanted = sequence.context();
+        let most = wanted.len() - 1;
         let (mut best, mut best_slot, mut coming) = (sequence.cached(), number, 0);
-        let mut consider = |slot: usize, cached: &[u32]| {
-            let tokens = self.shareable(cached, wanted);
-            if tokens > best {
-                (best, best_slot) = (tokens, slot);
-            }
-        };
         for &other in &self.free {
-            consider(other, self.seats.get(other).map_or(&[][..], |slot| &slot.resident));
+            let resident = self.seats.get(other).map_or(&[][..], |slot| &slot.resident);
+            let tokens = self.shareable(resident, wanted);
+            if tokens > best {
+                (best, best_slot) = (tokens, other);
+            }
         }
         let mut is_earlier = true;
         for &other in &self.held {
+            if best == most || coming == most {
+                break;
+            }
             is_earlier &= other != number;
             let Some(slot) = self.seats.get(other).filter(|slot| other != number && !slot.is_stale) else {
                 continue;
             };
             let Some(sequence) = &slot.sequence else { continue };
-            consider(other, sequence.cached_tokens());
-            if is_earlier {
-                coming = coming.max(self.shareable(sequence.context(), wanted));
+            let common = self.shareable(sequence.context(), wanted);
+            let tokens = common.min(sequence.cached());
+            if tokens > best && tokens >= self.least_shared_tokens {
+                (best, best_slot) = (tokens, other);
+            }
+            if is_earlier && common > tokens {
+                coming = coming.max(common);
             }
         }
         if coming >= best + self.least_shared_tokens {
