@@ -175,12 +175,14 @@ async fn good_lines_are_kept_or_nothing_is_imported_as_the_flag_says() {
 async fn demonstrations_of_many_megabytes_are_imported() {
     let daemon = Daemon::start().await;
     let thought = "carry the one; ".repeat(10_000);
-    let lines: String = (0..60)
+    let lines: Vec<String> = (0..60)
         .map(|number| {
-            let line = serde_json::json!({"problem": number.to_string(), "thought": thought, "solution": "\\boxed{1}"});
-            format!("{line}\n")
+            let solution = "\\boxed{1}";
+            serde_json::json!({"problem": number.to_string(), "thought": thought, "solution": solution})
+                .to_string()
         })
         .collect();
+    let lines = lines.join("\n");
     let file = daemon.file("long.jsonl", &lines);
     let report = daemon.json(&["demonstrations", "import", file.to_str().unwrap()]).await;
     assert_eq!(report["imported"], 60);

@@ -2,13 +2,17 @@
 //!
 //! Without a command the daemon runs; every other command is a one-shot job on the same code.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use still_control::Exit;
+use thiserror::Error;
 
 use crate::config::{
-    ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, QUICKSTART, QUICKSTART_NAME,
+    self, ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, QUICKSTART, QUICKSTART_NAME,
 };
 
 /// Imitate, explore, self-improve: turns a language model into a slow-thinking reasoner, round after round.
@@ -128,7 +132,7 @@ pub enum ConfigCommand {
 /// A model, where it runs and how tokens are drawn from it.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArguments {
-    /// "embedded", "hf:owner/name[@revision]" or a Hugging Face folder.
+    /// `embedded`, `hf:owner/name`, `hf:owner/name@revision` or a Hugging Face folder.
     #[arg(long, value_name = "MODEL", value_parser = |text: &str| text.parse::<ModelSource>())]
     pub model: ModelSource,
     /// "cpu" or "cuda:0".
@@ -286,6 +290,17 @@ pub struct EvalArguments {
     pub json: bool,
 }
 
+/// Why `config` came to nothing.
+#[derive(Debug, Error)]
+pub enum ConfigCommandError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The answer cannot be written.
+    #[error("the answer cannot be written: {0}")]
+    Output(#[from] io::Error),
+}
+
 /// What to do at a broken line of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnError {
@@ -332,6 +347,38 @@ impl ConfigArguments {
     }
 }
 
+impl ConfigCommand {
+    /// Runs the command: `check` writes nothing when the file is sound.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, or `out` not be written.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), ConfigCommandError> {
+        let text = match self {
+            Self::Show { configuration, json: false } => config::show_toml(&configuration.load()?),
+            Self::Show { configuration, json: true } => pretty(&config::show_json(&configuration.load()?)),
+            Self::Check { file } => {
+                ConfigLayers::new().file(file)?.load()?;
+                String::new()
+            }
+            Self::Schema => pretty(&config::schema()),
+            Self::Reference => config::reference(),
+        };
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+}
+
+impl ConfigCommandError {
+    /// How the program ends.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Config(error) => error.exit(),
+            Self::Output(_) => Exit::Internal,
+        }
+    }
+}
+
 impl RunArguments {
     /// The merged, sound configuration.
     ///
@@ -362,6 +409,10 @@ impl TrainArguments {
         }
         layers.load()
     }
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
 }
 
 /// The environment, variables that are no Unicode left out.
@@ -419,5 +470,25 @@ mod tests {
         let error = parse(&["explode"]).unwrap_err();
         assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()));
         assert!(parse(&["generate", "--model", "hf:nobody", "--prompt", "x"]).is_err());
+    }
+
+    #[test]
+    fn config_shows_checks_and_documents() {
+        let run = |words: &[&str]| {
+            let Command::Config(command) = parse(words).unwrap().into_command() else { panic!("no config") };
+            let mut out = Vec::new();
+            command.run(&mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        let text = run(&["config", "show", "--set", "run.seed=5"]).unwrap();
+        assert!(text.contains("seed = 5  # --set run.seed=5"), "{text}");
+        assert!(text.contains("problems = 900  # configs/quickstart.toml (built in):"), "{text}");
+        let json = run(&["config", "show", "--json", "--data-dir", "d"]).unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).unwrap()["config"]["run"]["data_dir"],
+            "d"
+        );
+        assert!(run(&["config", "schema"]).unwrap().contains("\"$schema\""));
+        let error = run(&["config", "check", "/nowhere.toml"]).unwrap_err();
+        assert_eq!(error.exit(), Exit::Configuration);
     }
 }

@@ -28,7 +28,7 @@ pub enum Progress {
 
 /// Bars for what goes on, and a table of the rounds that ended.
 pub struct Bars {
-    bars: MultiProgress,
+    screen: MultiProgress,
     explore: ProgressBar,
     train: ProgressBar,
     evaluate: ProgressBar,
@@ -56,14 +56,14 @@ impl Progress {
 
     /// Bars on `target`, tables on `out`.
     pub fn bars(target: ProgressDrawTarget, out: Box<dyn Write + Send>) -> Self {
-        let bars = MultiProgress::with_draw_target(target);
+        let screen = MultiProgress::with_draw_target(target);
         let bar = |name: &'static str| {
-            let bar = bars.add(ProgressBar::new(0).with_prefix(name));
+            let bar = screen.add(ProgressBar::new(0).with_prefix(name));
             bar.set_style(style(COUNTER));
             bar
         };
         let (explore, train, evaluate) = (bar("exploring"), bar("training"), bar("evaluating"));
-        Self::Bars(Box::new(Bars { bars, explore, train, evaluate, rounds: Vec::new(), out }))
+        Self::Bars(Box::new(Bars { screen, explore, train, evaluate, rounds: Vec::new(), out }))
     }
 
     /// Lines on `out`.
@@ -99,7 +99,7 @@ impl Progress {
     pub fn end(&mut self) {
         if let Self::Bars(bars) = self {
             // a terminal that is gone needs no clearing
-            let _ = bars.bars.clear();
+            let _ = bars.screen.clear();
         }
     }
 
@@ -159,7 +159,7 @@ impl Bars {
     fn print(&mut self, text: &str) {
         let out = &mut self.out;
         // a reader that is gone must not end the daemon
-        let _ = self.bars.suspend(|| writeln!(out, "{text}").and_then(|()| out.flush()));
+        let _ = self.screen.suspend(|| writeln!(out, "{text}").and_then(|()| out.flush()));
     }
 }
 

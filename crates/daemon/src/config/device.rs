@@ -11,11 +11,11 @@ use super::findings::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceSection {
-    /// Device of the learner: "cpu" or "cuda:<index>".
+    /// Device of the learner: "cpu" or "cuda:0", "cuda:1" and so on.
     pub learner: Device,
-    /// Devices of the samplers, one sampler on each: a list of "cpu" or "cuda:<index>".
+    /// Devices of the samplers, one sampler on each: a list of "cpu" or "cuda:0", "cuda:1" and so on.
     pub samplers: Vec<Device>,
-    /// Device of the evaluator: "cpu" or "cuda:<index>".
+    /// Device of the evaluator: "cpu" or "cuda:0", "cuda:1" and so on.
     pub evaluator: Device,
     /// Threads of the learner on the CPU; 0 takes what the machine has.
     pub learner_threads: usize,

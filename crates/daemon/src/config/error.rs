@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use still_control::Exit;
 use thiserror::Error;
 
 use super::origin::Origin;
@@ -35,6 +36,13 @@ pub enum ConfigError {
     /// Keys that are unknown or hold what they cannot.
     #[error("{}", lines(.0))]
     Keys(Vec<KeyProblem>),
+}
+
+impl ConfigError {
+    /// How the program ends.
+    pub const fn exit(&self) -> Exit {
+        Exit::Configuration
+    }
 }
 
 /// What is wrong with a key.

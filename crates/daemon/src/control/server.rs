@@ -5,15 +5,19 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::{net::UnixListener, sync::watch};
+use tokio::{net::UnixListener, sync::watch, time::sleep};
 
 use super::{
     plane::ControlPlane,
     routes,
     socket::{SocketError, SocketFile},
 };
+
+/// Longest wait for clients that do not read what they asked for, once the daemon ends.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// An open control socket that nobody answers on yet.
 #[derive(Debug)]
@@ -50,14 +54,24 @@ impl ControlServer {
     ) -> io::Result<()> {
         let Self { listener, file, .. } = self;
         let (close, closing) = watch::channel(false);
-        let router = routes::router(plane, closing);
+        let router = routes::router(plane, closing.clone());
         let shutdown = async move {
             shutdown.await;
             // nobody watches when no stream is open
             let _ = close.send(true);
         };
-        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+        let served = tokio::select! {
+            served = axum::serve(listener, router).with_graceful_shutdown(shutdown) => served,
+            () = grace(closing) => Ok(()),
+        };
         drop(file);
         served
     }
+}
+
+/// Over when clients have had their time after the closing.
+async fn grace(mut closing: watch::Receiver<bool>) {
+    // a sender that is gone closes as well
+    let _ = closing.wait_for(|closing| *closing).await;
+    sleep(GRACE).await;
 }

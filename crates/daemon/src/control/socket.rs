@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use still_control::Exit;
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
 
@@ -18,7 +19,7 @@ const MAX_PATH_BYTES: usize = 107;
 #[derive(Debug, Error)]
 pub enum SocketError {
     /// A daemon listens on it.
-    #[error("a daemon{} listens on `{path}`: stop it first, or choose another data directory", of_process(.pid))]
+    #[error("a daemon{} listens on `{path}`: stop it first, or choose another data directory", of_process(*.pid))]
     InUse {
         /// The socket.
         path: PathBuf,
@@ -47,6 +48,16 @@ pub enum SocketError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl SocketError {
+    /// How the program ends.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::InUse { .. } => Exit::AddressInUse,
+            Self::NoSocket { .. } | Self::TooLong { .. } | Self::Io { .. } => Exit::Store,
+        }
+    }
 }
 
 /// A listening socket whose file goes when it does.
@@ -106,7 +117,7 @@ async fn make_way(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-fn of_process(pid: &Option<i32>) -> String {
+fn of_process(pid: Option<i32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 

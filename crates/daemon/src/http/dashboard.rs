@@ -34,8 +34,9 @@ fn facts(status: &Status) -> String {
         ("data directory", status.data_dir.clone()),
     ]
     .iter()
-    .map(|(name, value)| format!("<tr><th>{name}</th><td>{}</td></tr>", escaped(value)))
-    .collect()
+    .fold(String::new(), |table, (name, value)| {
+        format!("{table}<tr><th>{name}</th><td>{}</td></tr>", escaped(value))
+    })
 }
 
 fn rounds_table(rounds: &[RoundReport]) -> String {

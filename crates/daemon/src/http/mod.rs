@@ -13,7 +13,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use still_control::{ActorState, Status};
+use still_control::{ActorState, Exit, Status};
 use thiserror::Error;
 use tokio::{net::TcpListener, time::timeout};
 
@@ -43,6 +43,13 @@ pub enum PageError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+impl PageError {
+    /// How the program ends.
+    pub const fn exit(&self) -> Exit {
+        Exit::AddressInUse
+    }
 }
 
 /// An open port that nobody answers on yet.

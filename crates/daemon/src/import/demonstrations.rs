@@ -22,12 +22,11 @@ pub(super) fn demonstration(
     fields: &Map<String, Value>,
     source: &str,
 ) -> Result<Demonstration, FieldProblem> {
-    let (problem, response) = match first(fields, &CONVERSATION) {
-        Some((field, conversation)) => from_conversation(field, conversation)?,
-        None => {
-            let problem = required_text(fields, &STATEMENT, "the problem's statement")?;
-            (problem.to_owned(), from_fields(fields)?)
-        }
+    let (problem, response) = if let Some((field, conversation)) = first(fields, &CONVERSATION) {
+        from_conversation(field, conversation)?
+    } else {
+        let problem = required_text(fields, &STATEMENT, "the problem's statement")?;
+        (problem.to_owned(), from_fields(fields)?)
     };
     let id = name(fields)?.unwrap_or_else(|| hashed_name("demonstration", &[&problem, &response]));
     Ok(Demonstration {

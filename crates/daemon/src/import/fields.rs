@@ -59,14 +59,12 @@ pub(super) fn required_text<'fields>(
     names: &[&'static str],
     what: &str,
 ) -> Result<&'fields str, FieldProblem> {
-    match text(fields, names)? {
-        Some((_, text)) => Ok(text),
-        None => {
-            let first = names.first().copied().unwrap_or_default();
-            let known = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            Err(FieldProblem::new(first, format!("{what} is missing"), format!("add one of {known}")))
-        }
+    if let Some((_, text)) = text(fields, names)? {
+        return Ok(text);
     }
+    let first = names.first().copied().unwrap_or_default();
+    let known = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Err(FieldProblem::new(first, format!("{what} is missing"), format!("add one of {known}")))
 }
 
 /// The record's own name, where it has one.

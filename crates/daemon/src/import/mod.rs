@@ -19,7 +19,7 @@ mod problems;
 use std::{collections::HashMap, fs, io, path::Path};
 
 use serde_json::{Map, Value};
-use still_control::LineProblem;
+use still_control::{Exit, LineProblem};
 use still_domain::{AnswerKind, Demonstration, Problem, Split};
 use thiserror::Error;
 
@@ -63,6 +63,13 @@ pub enum ImportError {
         /// The file.
         path: String,
     },
+}
+
+impl ImportError {
+    /// How the program ends.
+    pub const fn exit(&self) -> Exit {
+        Exit::BadInput
+    }
 }
 
 /// The problems of JSONL text.
