@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod inference;
 mod lanes;
 mod matrix;
 mod product;
@@ -14,6 +15,7 @@ mod weights;
 
 pub use config::{Architecture, DecoderConfig, Llama3Scaling, RopeConfig, SpecialTokens};
 pub use error::DecoderError;
+pub use inference::{CpuDecoder, KeyValueCache, Span};
 pub use matrix::{Matrix, Storage};
 pub use rope::RopeTable;
 pub use threads::Threads;

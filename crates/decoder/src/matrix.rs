@@ -80,6 +80,17 @@ impl Matrix {
         }
     }
 
+    /// Writes one row, widened to f32.
+    pub(crate) fn read_row(&self, row: usize, target: &mut [f32]) {
+        let range = row * self.columns..(row + 1) * self.columns;
+        match &self.storage {
+            Storage::F32(values) => target.copy_from_slice(&values[range]),
+            Storage::Bf16(values) => {
+                target.iter_mut().zip(&values[range]).for_each(|(target, value)| *target = value.to_f32());
+            }
+        }
+    }
+
     /// The same matrix as f32; shares the numbers when they already are.
     #[must_use]
     pub fn to_f32(&self) -> Self {

@@ -24,5 +24,6 @@ pub use head::{
 };
 pub use layer::{ActivationMode, LayerActivations, LayerGradients, LayerPass, layer_backward, layer_forward};
 pub use model::{DecoderGradients, model_gradients, model_hidden_states, model_loss};
+pub(crate) use norm::{inverse_root, scale_row};
 pub use norm::{rms_norm_backward, rms_norm_forward};
 pub use segments::Segments;

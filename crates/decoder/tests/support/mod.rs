@@ -9,24 +9,24 @@ use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Segments};
 
 /// The reference checkpoints.
-pub const MODELS: [&str; 4] = ["llama", "llama_smollm", "qwen2", "qwen3"];
+pub(crate) const MODELS: [&str; 4] = ["llama", "llama_smollm", "qwen2", "qwen3"];
 
 /// A checkpoint with its reference results.
-pub struct Fixture {
-    pub folder: PathBuf,
-    pub config: DecoderConfig,
-    pub weights: DecoderWeights,
-    pub reference: Value,
+pub(crate) struct Fixture {
+    pub(crate) folder: PathBuf,
+    pub(crate) config: DecoderConfig,
+    pub(crate) weights: DecoderWeights,
+    pub(crate) reference: Value,
     /// One row a sequence, without padding.
-    pub sequences: Vec<Vec<u32>>,
+    pub(crate) sequences: Vec<Vec<u32>>,
     /// What follows each token, where the loss counts it.
-    pub targets: Vec<Vec<Option<u32>>>,
+    pub(crate) targets: Vec<Vec<Option<u32>>>,
     /// Logits of each sequence, `[length, vocabulary]`.
-    pub logits: Vec<Vec<f32>>,
+    pub(crate) logits: Vec<Vec<f32>>,
 }
 
 impl Fixture {
-    pub fn load(name: &str) -> Self {
+    pub(crate) fn load(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
         let config = DecoderConfig::from_hugging_face(&json(&folder.join("config.json"))).unwrap();
         let weights =
@@ -56,26 +56,26 @@ impl Fixture {
     }
 
     /// All sequences one after another.
-    pub fn packed(&self) -> (Segments, Vec<u32>, Vec<Option<u32>>) {
+    pub(crate) fn packed(&self) -> (Segments, Vec<u32>, Vec<Option<u32>>) {
         let segments = Segments::from_lengths(self.sequences.iter().map(Vec::len));
         (segments, self.sequences.concat(), self.targets.concat())
     }
 
-    pub fn gradients(&self) -> Vec<NamedTensor> {
+    pub(crate) fn gradients(&self) -> Vec<NamedTensor> {
         tensors(&self.folder.join("grads.safetensors"))
     }
 
-    pub fn loss(&self) -> f32 {
+    pub(crate) fn loss(&self) -> f32 {
         self.reference["loss"].as_f64().unwrap() as f32
     }
 }
 
-pub fn json(path: &Path) -> Value {
+pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// The f32 tensors of a file.
-pub fn tensors(path: &Path) -> Vec<NamedTensor> {
+pub(crate) fn tensors(path: &Path) -> Vec<NamedTensor> {
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let mut found = Vec::new();
@@ -93,7 +93,7 @@ pub fn tensors(path: &Path) -> Vec<NamedTensor> {
 }
 
 /// `hidden head'`, the slow and certain way.
-pub fn logits(hidden: &[f32], weights: &DecoderWeights) -> Vec<f32> {
+pub(crate) fn logits(hidden: &[f32], weights: &DecoderWeights) -> Vec<f32> {
     let head = weights.head().as_f32().unwrap();
     let width = weights.head().columns();
     let row = |hidden: &[f32]| -> Vec<f32> {
@@ -106,11 +106,11 @@ pub fn logits(hidden: &[f32], weights: &DecoderWeights) -> Vec<f32> {
     hidden.chunks_exact(width).flat_map(row).collect()
 }
 
-pub fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
+pub(crate) fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
     assert_eq!(left.len(), right.len());
     left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f32::max)
 }
 
-pub fn norm(values: &[f32]) -> f64 {
+pub(crate) fn norm(values: &[f32]) -> f64 {
     values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
 }

@@ -1,0 +1,16 @@
+//! Decoding on the CPU with a cache of keys and values.
+//!
+//! One micro-kernel does all products: weights, keys and values alike lie in panels of 32 columns (`[columns / 32][inner]
+//! [32]`), and an output is the chain of fused multiply-adds over the inner index, first to last. The order of a sum thus
+//! depends on the inner size alone, not on how many rows share a step, how a prompt was cut into chunks, or how many
+//! threads there are: a request's logits are the same bits whatever shares its batch.
+
+mod attention;
+mod cache;
+mod decoder;
+mod kernel;
+mod panels;
+mod shared;
+
+pub use cache::KeyValueCache;
+pub use decoder::{CpuDecoder, Span};

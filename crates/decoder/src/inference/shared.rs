@@ -1,0 +1,37 @@
+//! A slice whose disjoint parts several threads write at once.
+#![expect(unsafe_code, reason = "strided parts of one slice cannot be split by the borrow checker")]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// A mutably borrowed slice that hands out parts to several threads.
+#[derive(Clone, Copy)]
+pub(super) struct SharedSlice<'a> {
+    start: *mut f32,
+    length: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it is a `&mut [f32]` whose holders promise (see `part`) to touch disjoint parts.
+unsafe impl Send for SharedSlice<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for SharedSlice<'_> {}
+
+impl<'a> SharedSlice<'a> {
+    pub(super) fn new(values: &'a mut [f32]) -> Self {
+        Self { start: values.as_mut_ptr(), length: values.len(), borrow: PhantomData }
+    }
+
+    /// The entries `range`.
+    ///
+    /// # Safety
+    /// While the part lives, nobody else may hold a part that overlaps it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is called for every row of every tile")]
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that parts are disjoint")]
+    pub(super) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+        assert!(range.start <= range.end && range.end <= self.length, "a part inside the slice");
+        // SAFETY: the range lies inside the slice that was borrowed for 'a, and the caller promises disjoint parts.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+}
