@@ -37,6 +37,12 @@ pub enum SandboxError {
     /// A path or word holds a zero byte, or a file name a folder.
     #[error("`{0}` cannot be used in a command: it is empty, holds a zero byte or names a folder")]
     Word(String),
+    /// A call or assertions are to be tested on a candidate that is no Python.
+    #[error("calls and assertions can be tested on Python candidates only; use output cases for others")]
+    NotPython,
+    /// The assertions of a test case cannot be read.
+    #[error("the assertions of a test case cannot be read: {0}")]
+    Assertions(String),
     /// A limit makes no sense.
     #[error(transparent)]
     Limits(#[from] LimitTooLow),

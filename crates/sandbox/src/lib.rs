@@ -16,6 +16,7 @@
 //! | [`program`] | a command with its source; finding Python |
 //! | [`limits`] | what a run may use up |
 //! | [`execution`] | how a run went |
+//! | [`testing`] | test cases, and what a candidate makes of them |
 //!
 //! ```
 //! use still_sandbox::{Limits, Program, Sandbox};
@@ -43,6 +44,7 @@ pub mod limits;
 mod plan;
 pub mod program;
 pub mod sandbox;
+pub mod testing;
 mod watch;
 
 pub use error::{SandboxError, Unavailable};
@@ -50,3 +52,4 @@ pub use execution::{Exceeded, Execution, Finish};
 pub use limits::{LimitTooLow, Limits};
 pub use program::{NoPython, Program, Python};
 pub use sandbox::Sandbox;
+pub use testing::{Candidate, CaseOutcome, CaseReport, Report, TestCase};

@@ -107,11 +107,11 @@ print(libc.shmget(0, 1 << 30, 0o1600), errno.errorcode[ctypes.get_errno()])
 fn endless_output_is_cut_at_its_limit_and_what_came_is_kept() {
     let Some(sandbox) = sandbox() else { return };
     let limits = Limits { output_bytes: 100_000, ..tight() };
-    for (source, to_error) in [("yes", false), ("yes >&2", true), ("yes & yes >&2 & wait", false)] {
+    for source in ["yes", "yes >&2", "yes & yes >&2 & wait"] {
         let execution = run(sandbox, &shell(source), &limits);
         assert_eq!(execution.finish, Finish::Exceeded(Exceeded::Output), "{source}");
         assert_eq!(execution.output.len() + execution.error.len(), 100_000, "{source}");
-        let kept = if to_error { &execution.error } else { &execution.output };
+        let kept = [&execution.output, &execution.error].into_iter().find(|kept| !kept.is_empty()).unwrap();
         assert!(kept.starts_with(b"y\ny\n"), "{source}");
     }
     let burst = run(
