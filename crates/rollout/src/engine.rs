@@ -4,6 +4,9 @@
 //! draws a token for every row whose context is complete; ends rows and, at the next step, refills their
 //! slots. Nothing blocks, nothing spawns (but for sampling on several threads), no clock is read.
 
+mod config;
+mod report;
+
 use std::{
     collections::{HashSet, VecDeque},
     hash::Hash,
@@ -11,7 +14,6 @@ use std::{
 };
 
 use still_domain::{FinishReason, PolicyVersion};
-use thiserror::Error;
 
 use crate::{
     budget::Budget,
@@ -23,70 +25,8 @@ use crate::{
     stop::TokenText,
 };
 
-/// What happens to the keys and values of running rows when the policy changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum CachePolicy {
-    /// They stay: the row goes on at once, on keys and values of two policies (as asynchronous trainers do).
-    #[default]
-    Keep,
-    /// They are computed again under the new policy.
-    Recompute,
-}
-
-/// How an engine uses its model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EngineConfig {
-    /// Prompt tokens that one step may run beside the decoding rows.
-    pub prefill_tokens_per_step: usize,
-    /// Most rows at once; the model's slots bound it too.
-    pub rows: usize,
-    /// Cache positions that all rows together may come to need; a row needs its prompt and its longest
-    /// response.
-    pub cache_tokens: usize,
-    /// A beginning that two prompts share is run again, not copied, if it is shorter than this.
-    pub least_shared_tokens: usize,
-    /// What happens to caches when the policy changes.
-    pub cache_policy: CachePolicy,
-    /// Threads that draw tokens when there are many logits.
-    pub sampling_threads: usize,
-}
-
-/// What one step brought.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepReport<K> {
-    /// Rollouts that ended.
-    pub finished: Vec<Finished<K>>,
-    /// Rollouts that cannot be served.
-    pub abandoned: Vec<Abandoned<K>>,
-    /// Tokens drawn.
-    pub tokens: usize,
-    /// Prompt tokens run, those run again after a swap or for want of memory included.
-    pub prefill_tokens: usize,
-    /// Prompt tokens taken over from another row's cache.
-    pub shared_tokens: usize,
-    /// Rows put back into the queue because memory ran out.
-    pub put_back: usize,
-    /// Rows that hold a slot, after the step.
-    pub active: usize,
-    /// Rows that wait for one, after the step.
-    pub waiting: usize,
-}
-
-/// Why a step failed. The rows are as they were: the step may be tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum EngineError {
-    /// The model failed.
-    #[error(transparent)]
-    Model(#[from] StepError),
-    /// The model broke its contract.
-    #[error("the model gave {given} logits where {expected} were asked for")]
-    WrongLogits {
-        /// Logits given.
-        given: usize,
-        /// Logits asked for.
-        expected: usize,
-    },
-}
+pub use config::{CachePolicy, EngineConfig};
+pub use report::{EngineError, StepReport};
 
 /// Many rollouts at once on one model. `K` names requests.
 pub struct Engine<M: StepModel, K> {
@@ -111,34 +51,6 @@ struct Planned {
     slot: usize,
     tokens: usize,
     wants_logits: bool,
-}
-
-impl Default for EngineConfig {
-    fn default() -> Self {
-        Self {
-            prefill_tokens_per_step: 512,
-            rows: usize::MAX,
-            cache_tokens: usize::MAX,
-            least_shared_tokens: 4,
-            cache_policy: CachePolicy::Keep,
-            sampling_threads: 1,
-        }
-    }
-}
-
-impl<K> Default for StepReport<K> {
-    fn default() -> Self {
-        Self {
-            finished: Vec::new(),
-            abandoned: Vec::new(),
-            tokens: 0,
-            prefill_tokens: 0,
-            shared_tokens: 0,
-            put_back: 0,
-            active: 0,
-            waiting: 0,
-        }
-    }
 }
 
 impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
