@@ -1,0 +1,221 @@
+//! The files of checkpoints: written aside, synced, renamed into place, then recorded.
+//!
+//! A checkpoint exists when its manifest is in the store. What a crash leaves before that is a folder
+//! without a manifest, which is swept away when the folders are opened.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use still_domain::{CheckpointFile, CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
+
+use crate::{error::StoreError, store::Store};
+
+/// What a folder's name starts with while its files are written.
+const PENDING_PREFIX: &str = "pending-";
+/// Bytes read at a time while hashing.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The folder that holds a folder for every checkpoint.
+#[derive(Debug, Clone)]
+pub struct CheckpointFolders {
+    root: PathBuf,
+    store: Store,
+}
+
+/// A checkpoint whose files are being written.
+#[derive(Debug)]
+pub struct PendingCheckpoint {
+    id: CheckpointId,
+    round: RoundNumber,
+    step: u64,
+    folder: PathBuf,
+}
+
+/// A checkpoint that is not what its manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The checkpoint.
+    pub checkpoint: CheckpointId,
+    /// What does not fit.
+    pub reason: String,
+}
+
+impl CheckpointFolders {
+    /// Opens the folders below `root` and sweeps away what no manifest names.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(root: &Path, store: Store) -> Result<Self, StoreError> {
+        fs::create_dir_all(root).map_err(StoreError::file(root))?;
+        let known: Vec<_> =
+            store.checkpoints()?.into_iter().map(|manifest| manifest.id.to_string()).collect();
+        for entry in fs::read_dir(root).map_err(StoreError::file(root))? {
+            let path = entry.map_err(StoreError::file(root))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() && !known.iter().any(|id| id == name) {
+                fs::remove_dir_all(&path).map_err(StoreError::file(&path))?;
+            }
+        }
+        Ok(Self { root: root.to_owned(), store })
+    }
+
+    /// Where the files of a checkpoint are.
+    pub fn folder(&self, id: &CheckpointId) -> PathBuf {
+        self.root.join(id.as_str())
+    }
+
+    /// Makes an empty folder for a checkpoint's files.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn begin(&self, round: RoundNumber, step: u64) -> Result<PendingCheckpoint, StoreError> {
+        let id = CheckpointId::new(format!("round-{round}-step-{step}"));
+        let folder = self.root.join(format!("{PENDING_PREFIX}{id}"));
+        remove_folder(&folder)?;
+        fs::create_dir_all(&folder).map_err(StoreError::file(&folder))?;
+        Ok(PendingCheckpoint { id, round, step, folder })
+    }
+
+    /// Hashes and syncs the files, renames the folder into place and writes the manifest.
+    ///
+    /// # Errors
+    /// When the disk fails; then the checkpoint does not exist.
+    pub fn commit(
+        &self,
+        pending: PendingCheckpoint,
+        training_set: TrainingSetId,
+        is_final: bool,
+        now_ms: u64,
+    ) -> Result<CheckpointManifest, StoreError> {
+        let files = describe(&pending.folder)?;
+        let folder = self.folder(&pending.id);
+        remove_folder(&folder)?;
+        fs::rename(&pending.folder, &folder).map_err(StoreError::file(&folder))?;
+        sync(&self.root)?;
+        let manifest = CheckpointManifest {
+            id: pending.id,
+            round: pending.round,
+            step: pending.step,
+            is_final,
+            training_set,
+            files,
+            created_at_ms: now_ms,
+        };
+        self.store.put_manifest(&manifest)?;
+        Ok(manifest)
+    }
+
+    /// Whether every file is as its manifest says; if not, what does not fit.
+    pub fn check(&self, manifest: &CheckpointManifest) -> Result<(), Damage> {
+        let folder = self.folder(&manifest.id);
+        for file in &manifest.files {
+            let path = folder.join(&file.name);
+            let damage = |reason: String| Damage { checkpoint: manifest.id.clone(), reason };
+            let (bytes, hash) =
+                hash_file(&path).map_err(|error| damage(format!("`{}`: {error}", file.name)))?;
+            if bytes != file.bytes || hash != file.hash {
+                return Err(damage(format!("`{}` is not what was written", file.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest intact checkpoint of a round and training set, and the damaged ones that were passed over.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn latest_intact(
+        &self,
+        round: RoundNumber,
+        training_set: &TrainingSetId,
+    ) -> Result<(Option<CheckpointManifest>, Vec<Damage>), StoreError> {
+        let mut damages = Vec::new();
+        for manifest in self.store.checkpoints_of(round)?.into_iter().rev() {
+            if manifest.training_set != *training_set {
+                continue;
+            }
+            match self.check(&manifest) {
+                Ok(()) => return Ok((Some(manifest), damages)),
+                Err(damage) => damages.push(damage),
+            }
+        }
+        Ok((None, damages))
+    }
+
+    /// Removes checkpoints beyond the newest `keep_last`, except final ones of published policies and every
+    /// one that `keep` names. Gives what was removed.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn retain(
+        &self,
+        keep_last: usize,
+        keep: impl Fn(&CheckpointManifest) -> bool,
+    ) -> Result<Vec<CheckpointId>, StoreError> {
+        let published: Vec<_> =
+            self.store.policies()?.into_iter().filter_map(|policy| policy.checkpoint).collect();
+        let mut removed = Vec::new();
+        for manifest in self.store.checkpoints()?.into_iter().rev().skip(keep_last) {
+            if published.contains(&manifest.id) || keep(&manifest) {
+                continue;
+            }
+            self.store.remove_manifest(&manifest)?;
+            remove_folder(&self.folder(&manifest.id))?;
+            removed.push(manifest.id);
+        }
+        Ok(removed)
+    }
+}
+
+impl PendingCheckpoint {
+    /// Where the files go.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The name that the checkpoint will have.
+    pub const fn id(&self) -> &CheckpointId {
+        &self.id
+    }
+}
+
+/// Syncs every file of a folder and the folder, and describes the files in name order.
+fn describe(folder: &Path) -> Result<Vec<CheckpointFile>, StoreError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::file(folder))? {
+        let path = entry.map_err(StoreError::file(folder))?.path();
+        sync(&path)?;
+        let (bytes, hash) = hash_file(&path).map_err(StoreError::file(&path))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        files.push(CheckpointFile { name, bytes, hash });
+    }
+    sync(folder)?;
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn hash_file(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let read = file.read(&mut chunk)?;
+        let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else { break };
+        hasher.update(part);
+    }
+    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
+}
+
+fn sync(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::file(path))
+}
+
+fn remove_folder(folder: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::file(folder)(error)),
+        _ => Ok(()),
+    }
+}
