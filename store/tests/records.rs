@@ -1,0 +1,172 @@
+//! What the store promises of records: commits are whole, twice is once, and contradictions are refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod samples;
+
+use samples::{judged, manifest_of, policy, problem, round, training_set};
+use still_domain::{AttemptNumber, Outcome, PolicyVersion, ProblemId, RoundNumber, RoundPhase};
+use still_store::{CheckpointFolders, CommitReport, Fault, FaultPlan, RunIdentity, Store, StoreError};
+
+#[test]
+fn a_trajectory_committed_twice_is_there_once_and_unchanged() {
+    let store = Store::in_memory().unwrap();
+    let first = judged("p", 0, Outcome::Correct);
+    let report = store.commit_trajectories(&[first.clone(), judged("p", 1, Outcome::Wrong)]).unwrap();
+    assert_eq!(report, CommitReport { new: 2, already_there: 0 });
+    let contradiction = judged("p", 0, Outcome::Wrong);
+    let report = store.commit_trajectories(&[contradiction, judged("q", 0, Outcome::Error)]).unwrap();
+    assert_eq!(report, CommitReport { new: 1, already_there: 1 });
+    assert_eq!(store.trajectory(first.id()).unwrap().unwrap(), first);
+    assert_eq!(store.trajectories_of(&ProblemId::new("p")).unwrap().len(), 2);
+}
+
+#[test]
+fn trajectories_come_by_problem_and_attempt_across_pages() {
+    let store = Store::in_memory().unwrap();
+    let mut group: Vec<_> = (0..700).rev().map(|number| judged("p", number, Outcome::Wrong)).collect();
+    group.push(judged("o", 5, Outcome::Correct));
+    store.commit_trajectories(&group).unwrap();
+    let mut ids = Vec::new();
+    store
+        .each_trajectory(|judged| {
+            ids.push(judged.id().clone());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(ids.len(), 701);
+    assert_eq!(ids[0].problem, ProblemId::new("o"));
+    assert!(ids[1..].windows(2).all(|pair| pair[0].number.next() == pair[1].number));
+    assert_eq!(ids[700].number, AttemptNumber(699));
+}
+
+#[test]
+fn problems_keep_the_order_of_import_and_refuse_a_second_meaning() {
+    let store = Store::in_memory().unwrap();
+    let report = store.import_problems(&[problem("z", "1"), problem("a", "2"), problem("z", "1")]).unwrap();
+    assert_eq!((report.new, report.already_there), (2, 1));
+    store.import_problems(&[problem("m", "3")]).unwrap();
+    let ids: Vec<_> = store.problems().unwrap().into_iter().map(|problem| problem.id.to_string()).collect();
+    assert_eq!(ids, ["z", "a", "m"]);
+
+    let error = store.import_problems(&[problem("new", "4"), problem("a", "5")]).unwrap_err();
+    assert!(error.to_string().contains("`a`"), "{error}");
+    assert_eq!(store.problems().unwrap().len(), 3, "nothing of a refused import is there");
+}
+
+#[test]
+fn a_round_is_sealed_with_one_set_for_ever() {
+    let store = Store::in_memory().unwrap();
+    let set = training_set(1, &["p#0"]);
+    let sealed = round(1, RoundPhase::Training, Some(&set));
+    store.seal_round(&set, &sealed).unwrap();
+    store.seal_round(&set, &sealed).unwrap();
+    assert_eq!(store.training_set(&set.id).unwrap().unwrap(), set);
+
+    let other = training_set(1, &["p#1"]);
+    let error = store.seal_round(&other, &round(1, RoundPhase::Training, Some(&other))).unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    let mut forged = training_set(2, &["p#0"]);
+    forged.content.trajectories.clear();
+    assert!(store.seal_round(&forged, &round(2, RoundPhase::Training, Some(&forged))).is_err());
+}
+
+#[test]
+fn a_version_is_published_once() {
+    let store = Store::in_memory().unwrap();
+    let promoted = round(1, RoundPhase::Promoted, None);
+    store.finish_round(&promoted, Some(&policy(1, "round-1-step-9"))).unwrap();
+    store.finish_round(&promoted, Some(&policy(1, "round-1-step-9"))).unwrap();
+    assert!(store.publish(&policy(1, "another")).is_err());
+    store.publish(&policy(2, "another")).unwrap();
+    assert_eq!(store.current_policy().unwrap().unwrap().version, PolicyVersion(2));
+    assert_eq!(store.latest_round().unwrap().unwrap().round, RoundNumber(1));
+}
+
+#[test]
+fn a_run_is_not_continued_under_another_identity() {
+    let store = Store::in_memory().unwrap();
+    let identity =
+        |seed, model: &str| RunIdentity { seed, facts: [("model".to_owned(), model.to_owned())].into() };
+    store.identify(&identity(1, "embedded")).unwrap();
+    store.identify(&identity(1, "embedded")).unwrap();
+    let error = store.identify(&identity(1, "qwen")).unwrap_err();
+    assert!(error.to_string().contains("model `embedded` is now `qwen`"), "{error}");
+}
+
+#[test]
+fn a_commit_that_fails_leaves_nothing_and_one_that_is_not_acknowledged_leaves_all() {
+    let group = [judged("p", 0, Outcome::Correct), judged("p", 1, Outcome::Wrong)];
+    for (fault, expected) in [(Fault::Refused, 0), (Fault::Unacknowledged, 2)] {
+        let store = Store::failing(FaultPlan { first: 1, count: 1, fault }).unwrap();
+        let error = store.commit_trajectories(&group).unwrap_err();
+        assert!(error.to_string().contains("is the disk full?"), "{error}");
+        assert_eq!(store.trajectories_of(&ProblemId::new("p")).unwrap().len(), expected);
+        // the caller asks again, as after a restart
+        store.commit_trajectories(&group).unwrap();
+        assert_eq!(store.trajectories_of(&ProblemId::new("p")).unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_directory_in_use_names_its_holder_and_an_empty_one_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Store::open_existing(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Absent(_)), "{error}");
+    let store = Store::open(folder.path()).unwrap();
+    store.put_round(&round(0, RoundPhase::Training, None)).unwrap();
+    let error = Store::open_existing(folder.path()).unwrap_err();
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(store);
+    let store = Store::open_existing(folder.path()).unwrap();
+    assert_eq!(store.rounds().unwrap().len(), 1);
+    assert!(store.size().unwrap().disk_bytes > 0);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_reported() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    let set = training_set(1, &["p#0"]);
+    for step in [10, 20] {
+        let pending = folders.begin(RoundNumber(1), step).unwrap();
+        std::fs::write(pending.folder().join("weights"), format!("at {step}")).unwrap();
+        folders.commit(pending, set.id.clone(), false, 0).unwrap();
+    }
+    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
+    assert_eq!((latest.unwrap().step, damages.len()), (20, 0));
+
+    let newest = manifest_of(&store, 20);
+    std::fs::write(folders.folder(&newest.id).join("weights"), "at 2O").unwrap();
+    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
+    assert_eq!(latest.unwrap().step, 10);
+    assert_eq!(damages[0].checkpoint, newest.id);
+    std::fs::remove_file(folders.folder(&newest.id).join("weights")).unwrap();
+    assert_eq!(folders.latest_intact(RoundNumber(1), &set.id).unwrap().1.len(), 1);
+    let other = training_set(1, &["p#1"]);
+    assert!(folders.latest_intact(RoundNumber(1), &other.id).unwrap().0.is_none(), "of another set");
+}
+
+#[test]
+fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let set = training_set(1, &["p#0"]);
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    for step in 1..=4 {
+        let pending = folders.begin(RoundNumber(1), step).unwrap();
+        std::fs::write(pending.folder().join("weights"), "x").unwrap();
+        folders.commit(pending, set.id.clone(), false, 0).unwrap();
+    }
+    let unfinished = folders.begin(RoundNumber(1), 5).unwrap();
+    std::fs::write(unfinished.folder().join("weights"), "half").unwrap();
+    store.publish(&policy(1, "round-1-step-1")).unwrap();
+
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    assert!(!unfinished.folder().exists());
+    let removed = folders.retain(2, |_| false).unwrap();
+    assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
+    let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
+    assert_eq!(steps, [1, 3, 4]);
+    assert!(folders.folder(&policy(1, "round-1-step-1").checkpoint.unwrap()).exists());
+}
