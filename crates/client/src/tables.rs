@@ -67,6 +67,11 @@ pub(crate) fn event(event: &Event) -> String {
             "round {round}: trained {}, loss {loss:.4}, rate {learning_rate:.2e}, {tokens_per_second:.0} tokens/s",
             share(*step, *total_steps)
         ),
+        Event::Sealed { round, examples, selected, .. } => {
+            format!("round {round}: sealed {examples} examples, {selected} of them new trajectories")
+        }
+        Event::Checkpointed { round, step } => format!("round {round}: checkpoint at step {step}"),
+        Event::Finished { reason } => reason.clone(),
         Event::Evaluated { round, judged, total } => {
             format!("round {round}: evaluated {}", share(*judged, *total))
         }

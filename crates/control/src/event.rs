@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use still_domain::{Estimate, PolicyVersion, Round, RoundNumber, RoundPhase};
+use still_domain::{Estimate, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,17 @@ pub enum Event {
         /// Tokens drawn a second, over the last seconds.
         tokens_per_second: f64,
     },
+    /// A training set was sealed.
+    Sealed {
+        /// The round.
+        round: RoundNumber,
+        /// The set.
+        training_set: TrainingSetId,
+        /// Examples in it.
+        examples: u64,
+        /// Trajectories newly selected.
+        selected: u64,
+    },
     /// Training came further.
     Trained {
         /// The round.
@@ -45,6 +56,13 @@ pub enum Event {
         learning_rate: f64,
         /// Tokens trained on a second, over the last seconds.
         tokens_per_second: f64,
+    },
+    /// A checkpoint was committed.
+    Checkpointed {
+        /// The round.
+        round: RoundNumber,
+        /// Optimizer steps taken.
+        step: u64,
     },
     /// Evaluation came further.
     Evaluated {
@@ -78,6 +96,11 @@ pub enum Event {
     },
     /// The daemon finishes its work in flight and will end.
     Draining,
+    /// The daemon has ended.
+    Finished {
+        /// Why, in a sentence.
+        reason: String,
+    },
 }
 
 /// What a round brought, in the figures of its table.

@@ -1,7 +1,7 @@
 //! What the daemon is asked, and its short answers.
 
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, Split};
+use still_domain::{AttemptId, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Split};
 
 /// What can be paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +156,15 @@ pub struct PoolQuery {
     /// At most this many; `None` lists all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+}
+
+impl PoolQuery {
+    /// Whether a trajectory is asked for; the limit is counted elsewhere.
+    pub fn is_met_by(&self, judged: &JudgedTrajectory) -> bool {
+        self.verdict.is_none_or(|verdict| judged.verdict.outcome == verdict)
+            && self.problem.as_ref().is_none_or(|problem| judged.problem() == problem)
+            && self.policy_version.is_none_or(|version| judged.trajectory.policy_version() == version)
+    }
 }
 
 /// Which trajectory to show.

@@ -1,6 +1,9 @@
 //! A stopped daemon's records, read only: tables for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+};
 
 use comfy_table::{Table, presets};
 use still_control::{PoolEntry, RoundReport};
@@ -20,8 +23,14 @@ pub trait Records {
     /// When the store cannot be read.
     fn rounds(&self) -> Result<Vec<Round>, Self::Error>;
 
-    /// Every judged trajectory, in the order of the ids.
-    fn pool(&self) -> impl Iterator<Item = Result<JudgedTrajectory, Self::Error>>;
+    /// Calls `visit` with every judged trajectory, in the order of the ids, until it breaks off.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn each_trajectory(
+        &self,
+        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
+    ) -> Result<(), Self::Error>;
 
     /// Every sealed training set, oldest first.
     ///
@@ -73,11 +82,14 @@ pub fn inspect<R: Records>(
             tell(&policies, json, out, |policies| policies_table(policies))?;
         }
         InspectSubject::Pool => {
-            for judged in records.pool() {
-                let entry = PoolEntry::from(&judged.map_err(InspectError::Records)?);
-                serde_json::to_writer(&mut *out, &entry).map_err(io::Error::from)?;
-                out.write_all(b"\n")?;
-            }
+            let mut written = Ok(());
+            let mut visit = |judged: JudgedTrajectory| {
+                let line = serde_json::to_writer(&mut *out, &PoolEntry::from(&judged));
+                written = line.map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+                if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            records.each_trajectory(&mut visit).map_err(InspectError::Records)?;
+            written?;
         }
     }
     out.flush()?;

@@ -12,6 +12,7 @@
 //! | [`import`] | problems and demonstrations from JSONL |
 //! | [`inspect`] | a stopped daemon's records as tables and JSON |
 //! | [`progress`] | bars and tables on a terminal, lines on a pipe |
+//! | [`records`] | the store as the control socket, the dashboard and `inspect` see it |
 //! | [`signals`] | the first signal drains, the second ends at once |
 
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod http;
 pub mod import;
 pub mod inspect;
 pub mod progress;
+pub mod records;
 pub mod signals;
 
 mod round_table;

@@ -197,7 +197,10 @@ fn rare(event: &Event) -> Option<String> {
         Event::Draining => {
             Some("draining: the work in flight is finished first; a second signal ends at once".to_owned())
         }
+        Event::Finished { reason } => Some(reason.clone()),
         Event::Phase { .. }
+        | Event::Sealed { .. }
+        | Event::Checkpointed { .. }
         | Event::Explored { .. }
         | Event::Trained { .. }
         | Event::Evaluated { .. }

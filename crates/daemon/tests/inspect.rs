@@ -3,7 +3,12 @@
 
 mod fake;
 
-use std::{convert::Infallible, fmt};
+use std::{
+    convert::Infallible,
+    fmt,
+    io::{self, Write},
+    ops::ControlFlow,
+};
 
 use fake::judged;
 use serde_json::Value;
@@ -27,8 +32,16 @@ impl Records for Kept {
         Ok(vec![round])
     }
 
-    fn pool(&self) -> impl Iterator<Item = Result<JudgedTrajectory, Infallible>> {
-        [judged("a", 0, Outcome::Wrong), judged("a", 1, Outcome::Correct)].into_iter().map(Ok)
+    fn each_trajectory(
+        &self,
+        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
+    ) -> Result<(), Infallible> {
+        for judged in [judged("a", 0, Outcome::Wrong), judged("a", 1, Outcome::Correct)] {
+            if visit(judged).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn sets(&self) -> Result<Vec<TrainingSet>, Infallible> {
@@ -76,8 +89,12 @@ impl Records for Damaged {
         Err(Damage)
     }
 
-    fn pool(&self) -> impl Iterator<Item = Result<JudgedTrajectory, Damage>> {
-        [Ok(judged("a", 0, Outcome::Wrong)), Err(Damage)].into_iter()
+    fn each_trajectory(
+        &self,
+        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
+    ) -> Result<(), Damage> {
+        assert!(visit(judged("a", 0, Outcome::Wrong)).is_continue());
+        Err(Damage)
     }
 
     fn sets(&self) -> Result<Vec<TrainingSet>, Damage> {
@@ -127,4 +144,23 @@ fn damage_is_told_and_nothing_is_made_up() {
         assert!(matches!(error, InspectError::Records(_)));
         assert!(error.to_string().contains("checksum"), "{error}");
     }
+}
+
+/// A pipe whose reader is gone.
+struct Broken;
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_ends_the_listing() {
+    let error = inspect(&Kept, InspectSubject::Pool, true, &mut Broken).unwrap_err();
+    assert!(matches!(error, InspectError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe));
 }

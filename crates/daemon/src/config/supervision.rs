@@ -13,12 +13,12 @@ pub struct SupervisionSection {
     pub first_backoff_ms: u64,
     /// Longest wait before a restart, in milliseconds.
     pub max_backoff_ms: u64,
-    /// Restarts of one actor within the window before the daemon gives up (exit code 8).
+    /// Restarts of one actor within the window; one failure more and the daemon gives up (exit code 8).
     pub max_restarts: u32,
     /// The window, in seconds.
     pub window_seconds: u64,
-    /// Longest wait for an answer between actors, in seconds.
-    pub call_deadline_seconds: u64,
+    /// Longest wait for an actor to stop before it is killed, in seconds.
+    pub stop_deadline_seconds: u64,
     /// Longest wait for work in flight when the daemon drains, in seconds.
     pub drain_deadline_seconds: u64,
 }
@@ -28,10 +28,10 @@ impl Default for SupervisionSection {
         Self {
             first_backoff_ms: 100,
             max_backoff_ms: 10_000,
-            max_restarts: 10,
-            window_seconds: 60,
-            call_deadline_seconds: 30,
-            drain_deadline_seconds: 60,
+            max_restarts: 8,
+            window_seconds: 300,
+            stop_deadline_seconds: 10,
+            drain_deadline_seconds: 120,
         }
     }
 }
@@ -42,11 +42,8 @@ impl SupervisionSection {
         findings.require(self.max_backoff_ms >= self.first_backoff_ms, "supervision.max_backoff_ms", || {
             format!("must be at least first_backoff_ms = {}", self.first_backoff_ms)
         });
-        for (key, seconds) in [
-            ("supervision.window_seconds", self.window_seconds),
-            ("supervision.call_deadline_seconds", self.call_deadline_seconds),
-        ] {
-            findings.require(seconds > 0, key, || "must be at least 1".to_owned());
-        }
+        findings.require(self.window_seconds > 0, "supervision.window_seconds", || {
+            "must be at least 1".to_owned()
+        });
     }
 }
