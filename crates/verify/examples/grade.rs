@@ -1,0 +1,13 @@
+//! Grades a JSONL file from standard input: `cargo run --release --example grade < FILE.jsonl`.
+
+use std::io::{self, BufWriter};
+
+use still_verify::{Profile, grade::grade};
+
+fn main() -> io::Result<()> {
+    let strict = std::env::args().any(|argument| argument == "strict");
+    let profile = if strict { Profile::Strict } else { Profile::Lenient };
+    let summary = grade(io::stdin().lock(), BufWriter::new(io::stdout()), profile, |error| eprintln!("{error}"))?;
+    eprintln!("{summary}");
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Values with units, percentages, angles.
+
+use super::Sameness;
+use crate::expression::Expr;
+use crate::fuel::Fuel;
+use crate::scalar;
+use crate::units::Unit;
+
+use dashu_ratio::RBig;
+
+/// Whether a unit, a percent sign or a degree sign stands on the whole value.
+pub(super) fn is_quantity(expr: &Expr) -> bool {
+    match expr {
+        Expr::Quantity(..) | Expr::Percent(_) | Expr::Degrees(_) => true,
+        Expr::Negate(inner) => is_quantity(inner),
+        _ => false,
+    }
+}
+
+/// What stands on a value.
+#[derive(Debug, Clone, PartialEq)]
+enum Mark {
+    None,
+    Percent,
+    Degrees,
+    Unit(Unit),
+}
+
+/// The value and what stands on it.
+fn split(expr: &Expr) -> (Expr, Mark) {
+    match expr {
+        Expr::Quantity(inner, unit) => {
+            let (value, mark) = split(inner);
+            // `5^\circ \text{ C}` and the like are not angles
+            match mark {
+                Mark::None if unit.is_angle() => (value, Mark::Degrees),
+                Mark::None => (value, Mark::Unit(unit.clone())),
+                _ => (expr.clone(), Mark::None),
+            }
+        }
+        Expr::Percent(inner) => ((**inner).clone(), Mark::Percent),
+        Expr::Degrees(inner) => ((**inner).clone(), Mark::Degrees),
+        Expr::Negate(inner) => {
+            let (value, mark) = split(inner);
+            (Expr::Negate(Box::new(value)), mark)
+        }
+        other => (other.clone(), Mark::None),
+    }
+}
+
+pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
+    let (gold_value, gold_mark) = split(gold);
+    let (value, mark) = split(answer);
+    if !gold_value.is_scalar() || !value.is_scalar() {
+        return Sameness::Different;
+    }
+    let plain = |fuel: &mut Fuel| scalar::same(&gold_value, &value, fuel);
+    let hundredth = |value: &Expr| Expr::Quotient(Box::new(value.clone()), Box::new(Expr::integer(100)));
+    match (&gold_mark, &mark) {
+        // only the value's own factor of a hundred is forgiven, in either direction of the sign
+        (Mark::Percent, Mark::None) | (Mark::None, Mark::Percent) => {
+            let whole = plain(fuel);
+            if whole == Sameness::Equal {
+                return whole;
+            }
+            match gold_mark {
+                Mark::Percent => scalar::equal(&hundredth(&gold_value), &value, fuel),
+                _ => scalar::equal(&gold_value, &hundredth(&value), fuel),
+            }
+        }
+        (Mark::Degrees, Mark::None) if value.any(&|node| matches!(node, Expr::Degrees(_))) => {
+            // `180^\circ - 60^\circ`
+            scalar::equal(gold, &value, fuel)
+        }
+        (Mark::None, Mark::Degrees) => {
+            let whole = plain(fuel);
+            if whole == Sameness::Equal { whole } else { scalar::equal(&gold_value, answer, fuel) }
+        }
+        (Mark::None, Mark::None | Mark::Unit(_)) | (_, Mark::None) => match &gold_mark {
+            Mark::Unit(unit) => without_unit(&gold_value, unit, &value, fuel),
+            _ => plain(fuel),
+        },
+        (Mark::Percent, Mark::Percent) | (Mark::Degrees, Mark::Degrees) => plain(fuel),
+        (Mark::Unit(gold_unit), Mark::Unit(unit)) => converted(&gold_value, gold_unit, &value, unit, fuel),
+        _ => Sameness::Different,
+    }
+}
+
+/// An answer without a unit, or with a letter that is the gold's unit.
+fn without_unit(gold: &Expr, unit: &Unit, value: &Expr, fuel: &mut Fuel) -> Sameness {
+    if let Expr::Product(items) = value
+        && let Some((Expr::Symbol(letter), rest)) = items.split_last()
+        && **letter == *unit.symbol
+        && !rest.is_empty()
+    {
+        return scalar::same(gold, &Expr::Product(rest.to_vec()), fuel);
+    }
+    scalar::same(gold, value, fuel)
+}
+
+fn converted(gold: &Expr, gold_unit: &Unit, value: &Expr, unit: &Unit, fuel: &mut Fuel) -> Sameness {
+    if !gold_unit.converts_to(unit) {
+        return Sameness::Different;
+    }
+    if gold_unit.factor == unit.factor {
+        return scalar::same(gold, value, fuel);
+    }
+    let factor: RBig = &unit.factor / &gold_unit.factor;
+    let factor = Expr::Number(crate::expression::Number { value: factor, decimal: None });
+    scalar::equal(gold, &Expr::Product(vec![factor, value.clone()]), fuel)
+}

@@ -1,0 +1,332 @@
+//! Sets of reals: intervals, unions, solved inequalities, memberships, all as sorted disjoint pieces.
+
+use std::cmp::Ordering;
+
+use super::Sameness;
+use crate::expression::{Bracket, Expr, Joiner, Relation};
+use crate::fuel::Fuel;
+use crate::scalar;
+
+/// More pieces than this are not compared.
+const MAXIMUM_PIECES: usize = 64;
+
+/// An end of a piece.
+#[derive(Debug, Clone)]
+enum End {
+    MinusInfinity,
+    At(Expr),
+    PlusInfinity,
+}
+
+/// An interval; a point has equal closed ends.
+#[derive(Debug, Clone)]
+struct Piece {
+    low: End,
+    low_closed: bool,
+    high: End,
+    high_closed: bool,
+}
+
+/// Whether an expression can only be a set of reals.
+pub(super) fn is_set_like(expr: &Expr) -> bool {
+    match expr {
+        Expr::Union(_) | Expr::Intersection(_) | Expr::Without(..) | Expr::Reals | Expr::SetBuilder(_) => true,
+        Expr::Group(open, close, items) => open != close && items.len() == 2,
+        Expr::Chain(first, rest) => match rest.as_slice() {
+            [(Relation::Member, set)] => {
+                super::relation::is_name(first) && (is_set_like(set) || is_plain_interval(set))
+            }
+            [(relation, right)] => is_order(*relation) && one_variable(first, right),
+            [(left_relation, middle), (right_relation, right)] => {
+                is_order(*left_relation) && is_order(*right_relation) && one_variable(first, middle) && !right.has_symbols()
+            }
+            _ => false,
+        },
+        Expr::List(items, _) => items.iter().any(is_inequality),
+        _ => false,
+    }
+}
+
+fn is_inequality(expr: &Expr) -> bool {
+    matches!(expr, Expr::Chain(_, rest) if rest.iter().any(|(relation, _)| is_order(*relation))) && is_set_like(expr)
+}
+
+/// Two items in equal brackets: an interval, or a pair, as the other side says.
+pub(super) fn is_plain_interval(expr: &Expr) -> bool {
+    matches!(expr, Expr::Group(open, close, items)
+        if items.len() == 2 && *open == *close && *open != Bracket::Angle)
+}
+
+fn is_order(relation: Relation) -> bool {
+    matches!(
+        relation,
+        Relation::Less | Relation::LessEqual | Relation::Greater | Relation::GreaterEqual | Relation::NotEqual
+    )
+}
+
+/// One side a lone symbol, the other without symbols.
+fn one_variable(left: &Expr, right: &Expr) -> bool {
+    let name = |side: &Expr| super::relation::is_name(side);
+    (name(left) && !right.has_symbols()) || (name(right) && !left.has_symbols())
+}
+
+pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
+    // ends with symbols cannot be ordered: the same brackets around the same items
+    if let (Expr::Group(open, close, items), Expr::Group(other_open, other_close, others)) = (gold, answer) {
+        return Sameness::of((open, close) == (other_open, other_close))
+            .and(super::collection::same_in_order(items, others, fuel));
+    }
+    let comparable = is_set_like(answer) || is_plain_interval(answer);
+    if !comparable {
+        return Sameness::Different;
+    }
+    let (Some(gold), Some(answer)) = (pieces(gold, fuel, 0), pieces(answer, fuel, 0)) else {
+        return Sameness::Different;
+    };
+    let (Some(gold), Some(answer)) = (united(gold, fuel), united(answer, fuel)) else {
+        return Sameness::Undecided;
+    };
+    if gold.len() != answer.len() {
+        return Sameness::Different;
+    }
+    let mut all = Sameness::Equal;
+    for (gold, answer) in gold.iter().zip(&answer) {
+        all = all
+            .and(Sameness::of(gold.low_closed == answer.low_closed && gold.high_closed == answer.high_closed))
+            .and(same_end(&gold.low, &answer.low, fuel))
+            .and(same_end(&gold.high, &answer.high, fuel));
+    }
+    all
+}
+
+fn same_end(left: &End, right: &End, fuel: &mut Fuel) -> Sameness {
+    match (left, right) {
+        (End::At(left), End::At(right)) => scalar::same(left, right, fuel),
+        (End::MinusInfinity, End::MinusInfinity) | (End::PlusInfinity, End::PlusInfinity) => Sameness::Equal,
+        _ => Sameness::Different,
+    }
+}
+
+fn end(expr: &Expr) -> Option<End> {
+    match expr {
+        Expr::Infinity => Some(End::PlusInfinity),
+        Expr::Negate(inner) if **inner == Expr::Infinity => Some(End::MinusInfinity),
+        other if other.is_scalar() && !other.has_symbols() => Some(End::At(other.clone())),
+        _ => None,
+    }
+}
+
+fn all_reals() -> Piece {
+    Piece { low: End::MinusInfinity, low_closed: false, high: End::PlusInfinity, high_closed: false }
+}
+
+fn point(value: &Expr) -> Option<Piece> {
+    let at = end(value).filter(|end| matches!(end, End::At(_)))?;
+    Some(Piece { low: at.clone(), low_closed: true, high: at, high_closed: true })
+}
+
+/// The pieces of a set, in no order; `None` if it is no set of reals.
+fn pieces(expr: &Expr, fuel: &mut Fuel, depth: usize) -> Option<Vec<Piece>> {
+    if depth > 16 {
+        return None;
+    }
+    match expr {
+        Expr::Reals => Some(vec![all_reals()]),
+        Expr::SetBuilder(condition) => pieces(condition, fuel, depth + 1),
+        Expr::Group(open, close, items) => {
+            let [low, high] = items.as_slice() else { return None };
+            let (low, high) = (end(low)?, end(high)?);
+            if order(&low, &high, fuel)? != Ordering::Less {
+                return None;
+            }
+            let closed = |bracket: &Bracket, end: &End| *bracket == Bracket::Square && matches!(end, End::At(_));
+            let (low_closed, high_closed) = (closed(open, &low), closed(close, &high));
+            Some(vec![Piece { low, low_closed, high, high_closed }])
+        }
+        Expr::Set(items) => items.iter().map(point).collect(),
+        Expr::Union(items) => {
+            let mut all = Vec::new();
+            for item in items {
+                all.extend(pieces(item, fuel, depth + 1)?);
+                if all.len() > MAXIMUM_PIECES {
+                    return None;
+                }
+            }
+            Some(all)
+        }
+        Expr::Intersection(items) => {
+            let mut all = vec![all_reals()];
+            for item in items {
+                let next = pieces(item, fuel, depth + 1)?;
+                all = intersected(&all, &next, fuel)?;
+            }
+            Some(all)
+        }
+        Expr::Without(left, right) => {
+            let left = pieces(left, fuel, depth + 1)?;
+            let right = united(pieces(right, fuel, depth + 1)?, fuel)?;
+            intersected(&left, &complement(&right), fuel)
+        }
+        Expr::Chain(first, rest) => match rest.as_slice() {
+            [(Relation::Member, set)] => pieces(set, fuel, depth + 1),
+            [(Relation::Equal, value)] => Some(vec![point(value)?]),
+            [(relation, right)] => half_line(first, *relation, right),
+            [(left_relation, middle), (right_relation, right)] => {
+                let low = half_line(first, *left_relation, middle)?;
+                let high = half_line(middle, *right_relation, right)?;
+                intersected(&low, &high, fuel)
+            }
+            _ => None,
+        },
+        Expr::List(items, joiner) => {
+            let sets = items.iter().map(|item| pieces(item, fuel, depth + 1)).collect::<Option<Vec<_>>>()?;
+            if *joiner == Joiner::Or {
+                return Some(sets.into_iter().flatten().collect());
+            }
+            let mut all = vec![all_reals()];
+            for set in &sets {
+                all = intersected(&all, set, fuel)?;
+            }
+            // `x < 1, x > 3` lists two parts of the solution
+            if all.is_empty() && *joiner == Joiner::Comma {
+                return Some(sets.into_iter().flatten().collect());
+            }
+            Some(all)
+        }
+        _ => None,
+    }
+}
+
+fn half_line(left: &Expr, relation: Relation, right: &Expr) -> Option<Vec<Piece>> {
+    let (value, relation) = if left.has_symbols() {
+        (right, relation)
+    } else {
+        let flipped = match relation {
+            Relation::Less => Relation::Greater,
+            Relation::LessEqual => Relation::GreaterEqual,
+            Relation::Greater => Relation::Less,
+            Relation::GreaterEqual => Relation::LessEqual,
+            other => other,
+        };
+        (left, flipped)
+    };
+    let at = end(value)?;
+    let finite = matches!(at, End::At(_));
+    Some(match relation {
+        Relation::Less | Relation::LessEqual => vec![Piece {
+            low: End::MinusInfinity,
+            low_closed: false,
+            high: at,
+            high_closed: relation == Relation::LessEqual && finite,
+        }],
+        Relation::Greater | Relation::GreaterEqual => vec![Piece {
+            low: at,
+            low_closed: relation == Relation::GreaterEqual && finite,
+            high: End::PlusInfinity,
+            high_closed: false,
+        }],
+        Relation::NotEqual if finite => complement(&[point(value)?]),
+        _ => return None,
+    })
+}
+
+fn order(left: &End, right: &End, fuel: &mut Fuel) -> Option<Ordering> {
+    Some(match (left, right) {
+        (End::MinusInfinity, End::MinusInfinity) | (End::PlusInfinity, End::PlusInfinity) => Ordering::Equal,
+        (End::MinusInfinity, _) | (_, End::PlusInfinity) => Ordering::Less,
+        (_, End::MinusInfinity) | (End::PlusInfinity, _) => Ordering::Greater,
+        (End::At(left), End::At(right)) => scalar::order(left, right, fuel)?,
+    })
+}
+
+/// What lies outside sorted disjoint pieces.
+fn complement(sorted: &[Piece]) -> Vec<Piece> {
+    let mut out = Vec::new();
+    let mut low = End::MinusInfinity;
+    let mut low_closed = false;
+    for piece in sorted {
+        if !matches!(piece.low, End::MinusInfinity) {
+            out.push(Piece { low: low.clone(), low_closed, high: piece.low.clone(), high_closed: !piece.low_closed });
+        }
+        low = piece.high.clone();
+        low_closed = !piece.high_closed;
+    }
+    if !matches!(low, End::PlusInfinity) {
+        out.push(Piece { low, low_closed, high: End::PlusInfinity, high_closed: false });
+    }
+    out
+}
+
+fn intersected(left: &[Piece], right: &[Piece], fuel: &mut Fuel) -> Option<Vec<Piece>> {
+    let mut out = Vec::new();
+    for first in left {
+        for second in right {
+            let (low, low_closed) = match order(&first.low, &second.low, fuel)? {
+                Ordering::Less => (&second.low, second.low_closed),
+                Ordering::Greater => (&first.low, first.low_closed),
+                Ordering::Equal => (&first.low, first.low_closed && second.low_closed),
+            };
+            let (high, high_closed) = match order(&first.high, &second.high, fuel)? {
+                Ordering::Less => (&first.high, first.high_closed),
+                Ordering::Greater => (&second.high, second.high_closed),
+                Ordering::Equal => (&first.high, first.high_closed && second.high_closed),
+            };
+            let keep = match order(low, high, fuel)? {
+                Ordering::Less => true,
+                Ordering::Equal => low_closed && high_closed,
+                Ordering::Greater => false,
+            };
+            if keep {
+                out.push(Piece { low: low.clone(), low_closed, high: high.clone(), high_closed });
+            }
+            if out.len() > MAXIMUM_PIECES {
+                return None;
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Sorts pieces and joins those that touch.
+fn united(mut pieces: Vec<Piece>, fuel: &mut Fuel) -> Option<Vec<Piece>> {
+    // insertion sort: the order can fail, and there are few pieces
+    for index in 1..pieces.len() {
+        let mut at = index;
+        while at > 0 {
+            let (before, this) = (pieces.get(at - 1)?, pieces.get(at)?);
+            let swap = match order(&before.low, &this.low, fuel)? {
+                Ordering::Greater => true,
+                Ordering::Equal => this.low_closed && !before.low_closed,
+                Ordering::Less => false,
+            };
+            if !swap {
+                break;
+            }
+            pieces.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+    let mut out: Vec<Piece> = Vec::new();
+    for piece in pieces {
+        if let Some(last) = out.last_mut() {
+            let touches = match order(&last.high, &piece.low, fuel)? {
+                Ordering::Greater => true,
+                Ordering::Equal => last.high_closed || piece.low_closed,
+                Ordering::Less => false,
+            };
+            if touches {
+                match order(&last.high, &piece.high, fuel)? {
+                    Ordering::Less => {
+                        last.high = piece.high;
+                        last.high_closed = piece.high_closed;
+                    }
+                    Ordering::Equal => last.high_closed |= piece.high_closed,
+                    Ordering::Greater => {}
+                }
+                continue;
+            }
+        }
+        out.push(piece);
+    }
+    Some(out)
+}

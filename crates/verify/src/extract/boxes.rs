@@ -1,0 +1,115 @@
+//! Boxes: `\boxed{}`, `\fbox{}`, `\framebox{}`, found in one pass over the text.
+
+/// A box in the text: where the whole of it and its content stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) content_start: usize,
+    pub(crate) content_end: usize,
+}
+
+/// All outermost boxes that are closed, and whether one was opened after the last of them and never closed.
+pub(crate) struct Boxes {
+    pub(crate) closed: Vec<Span>,
+    pub(crate) unfinished: bool,
+}
+
+/// Finds the boxes of a text in linear time.
+pub(crate) fn find(text: &str) -> Boxes {
+    let bytes = text.as_bytes();
+    // open braces: the start of the box command, or none for a plain brace, and where the content starts
+    let mut open: Vec<(Option<usize>, usize)> = Vec::new();
+    let mut closed: Vec<Span> = Vec::new();
+    let mut position = 0;
+    while let Some(&byte) = bytes.get(position) {
+        match byte {
+            b'\\' => {
+                let Some(length) = command(bytes, position) else {
+                    position += 2;
+                    continue;
+                };
+                let mut next = position + length;
+                while bytes.get(next).is_some_and(u8::is_ascii_whitespace) {
+                    next += 1;
+                }
+                match bytes.get(next) {
+                    Some(b'{') => {
+                        open.push((Some(position), next + 1));
+                        position = next + 1;
+                    }
+                    // `\boxed 7`, `\boxed7`: one run of digits or one letter
+                    Some(byte) if byte.is_ascii_alphanumeric() || *byte == b'-' => {
+                        let run = bytes
+                            .get(next + 1..)
+                            .unwrap_or(&[])
+                            .iter()
+                            .take_while(|byte| byte.is_ascii_digit())
+                            .count();
+                        let end = if byte.is_ascii_alphabetic() { next + 1 } else { next + 1 + run };
+                        close(&mut closed, Span { start: position, end, content_start: next, content_end: end });
+                        position = end;
+                    }
+                    _ => {
+                        open.push((Some(position), next));
+                        position = next;
+                    }
+                }
+                continue;
+            }
+            b'{' if !open.is_empty() => open.push((None, position + 1)),
+            b'}' => {
+                if let Some((Some(start), content_start)) = open.pop() {
+                    let span = Span { start, end: position + 1, content_start, content_end: position };
+                    close(&mut closed, span);
+                }
+            }
+            _ => {}
+        }
+        position += 1;
+    }
+    let last = closed.last().map_or(0, |span| span.end);
+    let unfinished = open.iter().any(|(start, _)| start.is_some_and(|start| start >= last));
+    Boxes { closed, unfinished }
+}
+
+/// Adds a box and drops those inside it.
+fn close(closed: &mut Vec<Span>, span: Span) {
+    while closed.last().is_some_and(|last| last.start > span.start) {
+        closed.pop();
+    }
+    closed.push(span);
+}
+
+/// The length of a box command at a backslash.
+fn command(bytes: &[u8], position: usize) -> Option<usize> {
+    let rest = bytes.get(position + 1..)?;
+    ["boxed", "fbox", "framebox"].iter().find_map(|name| {
+        let whole = rest.starts_with(name.as_bytes())
+            && !rest.get(name.len()).is_some_and(u8::is_ascii_alphabetic);
+        whole.then_some(1 + name.len())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    fn contents(text: &str) -> Vec<&str> {
+        find(text).closed.iter().map(|span| &text[span.content_start..span.content_end]).collect()
+    }
+
+    #[test]
+    fn braces_nest() {
+        assert_eq!(contents(r"\boxed{\frac{1}{2}} and \fbox{\{1\}}"), [r"\frac{1}{2}", r"\{1\}"]);
+        assert_eq!(contents(r"\boxed{\boxed{5}}"), [r"\boxed{5}"]);
+        assert_eq!(contents(r"\boxed 57 x"), ["57"]);
+        assert_eq!(contents(r"a } b { \boxed{5}"), ["5"]);
+    }
+
+    #[test]
+    fn an_open_box_at_the_end_is_seen() {
+        assert!(find(r"\boxed{1} \boxed{2").unfinished);
+        assert!(!find(r"\boxed{oops \boxed{2}").unfinished);
+    }
+}

@@ -1,0 +1,186 @@
+//! Grading files: one JSON line in, one JSON line out, in order.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::judge::{Detail, Gold, Judgement, judge};
+use crate::outcome::{Kind, Outcome, Profile, Rule};
+use crate::VERIFIER_VERSION;
+
+/// A line that cannot be graded.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// No JSON object.
+    #[error("line {line}: not a JSON object: {reason}")]
+    Json {
+        /// Counted from one.
+        line: u64,
+        /// What the parser said.
+        reason: String,
+    },
+    /// A field is missing or has the wrong type.
+    #[error("line {line}: field `{field}`: {reason}")]
+    Field {
+        /// Counted from one.
+        line: u64,
+        /// The field's name.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// One line of the result.
+#[derive(Debug, Clone, Serialize)]
+pub struct Graded {
+    /// How it ended.
+    pub verdict: Outcome,
+    /// The answer's text, if one was found.
+    pub extracted: Option<String>,
+    /// The rule that found it.
+    pub rule: Option<Rule>,
+    /// The verifier that judged.
+    pub verifier_version: &'static str,
+    /// Wall time of this judgement, gold included.
+    pub microseconds: u64,
+    /// Why, where the verdict alone does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+    /// What is wrong with the line, for a verdict of `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Counts over a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Lines graded, bad ones included.
+    pub lines: u64,
+    /// Lines that could not be graded.
+    pub bad_lines: u64,
+    /// Lines by verdict.
+    pub verdicts: BTreeMap<&'static str, u64>,
+    /// Microseconds spent on judgements.
+    pub microseconds: u64,
+}
+
+impl Summary {
+    /// Adds one graded line.
+    pub fn count(&mut self, graded: &Graded) {
+        self.lines += 1;
+        self.bad_lines += u64::from(graded.error.is_some());
+        *self.verdicts.entry(graded.verdict.name()).or_default() += 1;
+        self.microseconds += graded.microseconds;
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} lines", self.lines)?;
+        for (verdict, count) in &self.verdicts {
+            write!(formatter, ", {count} {verdict}")?;
+        }
+        if self.bad_lines > 0 {
+            write!(formatter, " ({} lines could not be graded)", self.bad_lines)?;
+        }
+        write!(formatter, "; {} microseconds, verifier {VERIFIER_VERSION}", self.microseconds)
+    }
+}
+
+/// Grades one line, `line` counted from one.
+///
+/// The fields are `gold`, `prediction` and optionally `kind`; others are ignored.
+///
+/// # Errors
+///
+/// [`LineError`] names the line and the field.
+pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, LineError> {
+    let started = Instant::now();
+    let value: Value =
+        serde_json::from_str(json).map_err(|error| LineError::Json { line, reason: error.to_string() })?;
+    let object = value
+        .as_object()
+        .ok_or_else(|| LineError::Json { line, reason: "the line holds another JSON value".to_owned() })?;
+    let text = |field: &'static str| match object.get(field) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(_) => Err(LineError::Field { line, field, reason: "must be a string".to_owned() }),
+        None => Err(LineError::Field { line, field, reason: "is missing".to_owned() }),
+    };
+    let gold = text("gold")?;
+    let prediction = text("prediction")?;
+    let kind = match object.get("kind") {
+        None | Some(Value::Null) => Kind::Math,
+        Some(kind) => serde_json::from_value(kind.clone()).map_err(|_| LineError::Field {
+            line,
+            field: "kind",
+            reason: "must be one of math, integer, multiple_choice, exact, regex".to_owned(),
+        })?,
+    };
+    let gold = Gold::parse(kind, &gold)
+        .map_err(|error| LineError::Field { line, field: "gold", reason: error.to_string() })?;
+    let Judgement { outcome, extracted, rule, detail } = judge(&gold, &prediction, profile);
+    Ok(Graded {
+        verdict: outcome,
+        extracted,
+        rule,
+        verifier_version: VERIFIER_VERSION,
+        microseconds: started.elapsed().as_micros() as u64,
+        detail,
+        error: None,
+    })
+}
+
+/// Grades every line of a reader and writes one line each, in order.
+///
+/// A bad line is written with the verdict `error` and what is wrong with it, and handed to `report`; empty
+/// lines are skipped.
+///
+/// # Errors
+///
+/// Only what reading and writing themselves give.
+pub fn grade(
+    mut reader: impl BufRead,
+    mut writer: impl Write,
+    profile: Profile,
+    mut report: impl FnMut(&LineError),
+) -> io::Result<Summary> {
+    let mut summary = Summary::default();
+    let mut bytes = Vec::new();
+    let mut line = 0;
+    loop {
+        bytes.clear();
+        if reader.read_until(b'\n', &mut bytes)? == 0 {
+            break;
+        }
+        line += 1;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let result = match std::str::from_utf8(&bytes) {
+            Ok(text) => grade_line(line, text, profile),
+            Err(error) => Err(LineError::Json { line, reason: error.to_string() }),
+        };
+        let graded = result.unwrap_or_else(|error| {
+            report(&error);
+            Graded {
+                verdict: Outcome::Error,
+                extracted: None,
+                rule: None,
+                verifier_version: VERIFIER_VERSION,
+                microseconds: 0,
+                detail: None,
+                error: Some(error.to_string()),
+            }
+        });
+        summary.count(&graded);
+        serde_json::to_writer(&mut writer, &graded)?;
+        writer.write_all(b"\n")?;
+    }
+    writer.flush()?;
+    Ok(summary)
+}

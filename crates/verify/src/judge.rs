@@ -1,0 +1,278 @@
+//! Golds and judgements: extraction, comparison and the bounds around both.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use regex::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+use crate::choice::Choice;
+use crate::compare;
+use crate::expression::Expr;
+use crate::extract::{self, Missing};
+use crate::fuel::Fuel;
+use crate::lexer::ReadError;
+use crate::moment::Moment;
+use crate::outcome::{Kind, Outcome, Profile, Rule};
+use crate::reader;
+use crate::scalar::{self, Sameness};
+
+/// A bare answer is no longer than this many bytes.
+const MAXIMUM_BARE_LENGTH: usize = 400;
+/// A compiled regular expression is no larger than this many bytes.
+const MAXIMUM_REGEX_SIZE: usize = 1 << 20;
+
+/// A gold answer, parsed once and shared by all its judgements.
+#[derive(Debug, Clone)]
+pub struct Gold {
+    kind: Kind,
+    text: String,
+    form: Form,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    Math { readings: Vec<Expr>, moment: Option<Moment> },
+    Choice(Choice),
+    Exact,
+    Regex(Regex),
+}
+
+/// A gold that cannot be judged against.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldError {
+    /// The gold has no text.
+    #[error("the gold answer is empty: give the answer that counts as correct")]
+    Empty,
+    /// An integer was announced.
+    #[error("the gold answer `{0}` is no integer: use the kind `math` for other numbers")]
+    NotInteger(String),
+    /// The pattern does not compile.
+    #[error("the gold answer is no valid regular expression: {0}")]
+    Regex(#[from] Box<regex::Error>),
+}
+
+/// What was decided about a completion, and on what grounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// The answer's text, if one was found.
+    pub extracted: Option<String>,
+    /// The rule that found it.
+    pub rule: Option<Rule>,
+    /// Why, where the outcome alone does not say it.
+    pub detail: Option<Detail>,
+}
+
+/// The grounds of an outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// The thought was opened and never closed.
+    UnfinishedThought,
+    /// The last box was opened and never closed.
+    UnfinishedBox,
+    /// The answer is empty.
+    EmptyAnswer,
+    /// The answer is no mathematics (or no option) that is understood.
+    NotUnderstood,
+    /// The answer is longer or deeper than answers are read.
+    TooLarge,
+    /// Fuel or precision did not suffice to tell.
+    Undecided,
+    /// The verifier failed; the failure was contained.
+    Panicked,
+}
+
+impl Gold {
+    /// Parses a gold answer.
+    ///
+    /// # Errors
+    ///
+    /// [`GoldError`] if the text is empty, or does not fit its kind. Mathematics that is not understood is no
+    /// error: such a gold is compared as text.
+    pub fn parse(kind: Kind, text: &str) -> Result<Self, GoldError> {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Err(GoldError::Empty);
+        }
+        let form = match kind {
+            Kind::Math => math_form(trimmed),
+            Kind::Integer => {
+                let readings = reader::read(trimmed).unwrap_or_default();
+                let mut fuel = Fuel::new();
+                let reading = readings
+                    .into_iter()
+                    .find(|reading| scalar::rational(reading, &mut fuel).is_some_and(|value| value.is_int()))
+                    .ok_or_else(|| GoldError::NotInteger(trimmed.chars().take(80).collect()))?;
+                Form::Math { readings: vec![reading], moment: None }
+            }
+            Kind::MultipleChoice => Form::Choice(Choice::gold(trimmed)),
+            Kind::Exact => Form::Exact,
+            Kind::Regex => Form::Regex(
+                RegexBuilder::new(&format!("^(?:{trimmed})$"))
+                    .size_limit(MAXIMUM_REGEX_SIZE)
+                    .build()
+                    .map_err(Box::new)?,
+            ),
+        };
+        Ok(Self { kind, text: trimmed.to_owned(), form })
+    }
+
+    /// The kind of answer that is wanted.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The gold as it was given, trimmed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a whole solution may be taken for the answer.
+    fn accepts_bare(&self, whole: &str) -> bool {
+        match &self.form {
+            Form::Exact | Form::Regex(_) => true,
+            Form::Choice(_) => whole.len() <= MAXIMUM_BARE_LENGTH && Choice::parse(whole).is_some(),
+            Form::Math { readings, moment } => {
+                let textual = readings.is_empty() || readings.iter().any(|reading| matches!(reading, Expr::Word(_)));
+                whole.len() <= MAXIMUM_BARE_LENGTH
+                    && ((textual && whole.len() <= 100 && !whole.contains('\n'))
+                        || (moment.is_some() && Moment::parse(whole).is_some())
+                        || reader::read(whole).is_ok())
+            }
+        }
+    }
+
+    /// Compares an answer that needs no extraction.
+    fn compare(&self, answer: &str) -> (Outcome, Option<Detail>) {
+        if answer.trim().is_empty() {
+            return (Outcome::NoAnswer, Some(Detail::EmptyAnswer));
+        }
+        match &self.form {
+            Form::Exact => (wrong_unless(self.text == answer.trim()), None),
+            Form::Regex(regex) => (wrong_unless(regex.is_match(answer.trim())), None),
+            Form::Choice(choice) => match choice.is(answer) {
+                Some(same) => (wrong_unless(same), None),
+                None => (Outcome::Malformed, Some(Detail::NotUnderstood)),
+            },
+            Form::Math { readings, moment } => self.compare_math(readings, *moment, answer),
+        }
+    }
+
+    fn compare_math(&self, readings: &[Expr], moment: Option<Moment>, answer: &str) -> (Outcome, Option<Detail>) {
+        if let Some(moment) = moment {
+            return match Moment::parse(answer) {
+                Some(other) => (wrong_unless(moment.is(other)), None),
+                None => (Outcome::Wrong, None),
+            };
+        }
+        let textual = readings.iter().all(|reading| matches!(reading, Expr::Word(_)));
+        if textual && same_text(&self.text, answer) {
+            return (Outcome::Correct, None);
+        }
+        let empty = |reading: &Expr| matches!(reading, Expr::Set(items) if items.is_empty());
+        let others = match reader::read(answer) {
+            Ok(others) => others,
+            Err(ReadError::TooLarge) => return (Outcome::Malformed, Some(Detail::TooLarge)),
+            Err(ReadError::NotUnderstood) => return (Outcome::Malformed, Some(Detail::NotUnderstood)),
+        };
+        if (readings.iter().any(empty) && compare::text::means_nothing(answer))
+            || (others.iter().any(empty) && compare::text::means_nothing(&self.text))
+        {
+            return (Outcome::Correct, None);
+        }
+        let mut fuel = Fuel::new();
+        let mut undecided = false;
+        for reading in readings {
+            for other in &others {
+                match compare::same(reading, other, &mut fuel) {
+                    Sameness::Equal => return (Outcome::Correct, None),
+                    Sameness::Undecided => undecided = true,
+                    Sameness::Different => {}
+                }
+            }
+        }
+        if undecided { (Outcome::Timeout, Some(Detail::Undecided)) } else { (Outcome::Wrong, None) }
+    }
+}
+
+/// Judges a completion. Never panics; time, memory and stack are bounded.
+///
+/// ```
+/// use still_verify::{Gold, Kind, Outcome, Profile, judge};
+///
+/// let gold = Gold::parse(Kind::Math, r"\frac{3}{17}")?;
+/// let judgement = judge(&gold, r"<think>\boxed{5}?</think> So it is $\boxed{9/51}$.", Profile::Strict);
+/// assert_eq!(judgement.outcome, Outcome::Correct);
+/// assert_eq!(judgement.extracted.as_deref(), Some("9/51"));
+/// # Ok::<(), still_verify::GoldError>(())
+/// ```
+pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
+    contained(|| {
+        let found = extract::extract(completion, profile, &|whole| gold.accepts_bare(whole));
+        match found {
+            Ok(found) => {
+                let (outcome, detail) = gold.compare(&found.text);
+                Judgement { outcome, extracted: Some(found.text.into_owned()), rule: Some(found.rule), detail }
+            }
+            Err(missing) => {
+                let (outcome, detail) = match missing {
+                    Missing::UnfinishedThought => (Outcome::NoAnswer, Some(Detail::UnfinishedThought)),
+                    Missing::UnfinishedBox => (Outcome::Malformed, Some(Detail::UnfinishedBox)),
+                    Missing::NoAnswer => (Outcome::NoAnswer, None),
+                };
+                Judgement { outcome, extracted: None, rule: None, detail }
+            }
+        }
+    })
+}
+
+/// Compares two answers as mathematics, without looking for an answer in a text.
+///
+/// ```
+/// use still_verify::{Outcome, equivalent};
+///
+/// assert_eq!(equivalent(r"\sqrt{2+\sqrt{3}}", r"\frac{\sqrt{6}+\sqrt{2}}{2}"), Outcome::Correct);
+/// assert_eq!(equivalent("10^{-20}", "10^{-21}"), Outcome::Wrong);
+/// ```
+pub fn equivalent(gold: &str, answer: &str) -> Outcome {
+    contained(|| {
+        let (outcome, detail) = match Gold::parse(Kind::Math, gold) {
+            Ok(gold) => gold.compare(answer),
+            Err(_) => (Outcome::Error, None),
+        };
+        Judgement { outcome, extracted: None, rule: None, detail }
+    })
+    .outcome
+}
+
+/// A panic anywhere below costs this judgement only.
+fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(Judgement {
+        outcome: Outcome::Error,
+        extracted: None,
+        rule: None,
+        detail: Some(Detail::Panicked),
+    })
+}
+
+fn math_form(text: &str) -> Form {
+    let moment = Moment::parse(text);
+    Form::Math { readings: reader::read(text).unwrap_or_default(), moment }
+}
+
+fn wrong_unless(correct: bool) -> Outcome {
+    if correct { Outcome::Correct } else { Outcome::Wrong }
+}
+
+/// Words are compared without case; anything with signs in it, letter by letter.
+fn same_text(gold: &str, answer: &str) -> bool {
+    let plain = compare::text::words(gold).chars().all(|character| character.is_alphabetic() || " -.'".contains(character));
+    if plain {
+        return compare::text::same_words(gold, answer);
+    }
+    let dense = |text: &str| text.chars().filter(|character| !character.is_whitespace() && *character != '$').collect::<String>();
+    dense(gold) == dense(answer)
+}
+

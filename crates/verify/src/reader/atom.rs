@@ -1,0 +1,231 @@
+//! Atoms: numbers, symbols, fractions, roots, functions, words.
+
+use super::Reader;
+use crate::expression::{Expr, Function, Name};
+use crate::lexer::{ReadError, symbol_name};
+use crate::token::Token;
+use crate::units::Unit;
+
+impl Reader {
+    pub(super) fn atom(&mut self) -> Result<Expr, ReadError> {
+        self.deeper(Self::atom_here)
+    }
+
+    fn atom_here(&mut self) -> Result<Expr, ReadError> {
+        let token = self.peek().cloned().ok_or(ReadError::NotUnderstood)?;
+        self.position += 1;
+        match token {
+            Token::Number { number, digits } => {
+                if let Some(digits) = digits
+                    && let Some(based) = self.base_suffix(&digits)?
+                {
+                    return Ok(based);
+                }
+                Ok(Expr::Number(number))
+            }
+            Token::Symbol(name) => self.symbol(&name),
+            Token::Word { name, upright } => self.words(&name, upright),
+            Token::Pi => Ok(Expr::Pi),
+            Token::Infinity => Ok(Expr::Infinity),
+            Token::Reals => Ok(Expr::Reals),
+            Token::EmptySet => Ok(Expr::Set(Vec::new())),
+            Token::Frac => {
+                let numerator = self.argument()?;
+                let denominator = self.argument()?;
+                Ok(Expr::Quotient(Box::new(numerator), Box::new(denominator)))
+            }
+            Token::Binomial => {
+                let upper = self.argument()?;
+                let lower = self.argument()?;
+                Ok(Expr::Call(Function::Binomial, vec![upper, lower]))
+            }
+            Token::Sqrt => self.root(),
+            Token::Function(function) => self.call(function),
+            Token::Currency(name) => {
+                let unit = Unit::named(name).ok_or(ReadError::NotUnderstood)?;
+                let value = self.factor()?;
+                Ok(Expr::Quantity(Box::new(value), unit))
+            }
+            token => self.bracketed(&token),
+        }
+    }
+
+    /// An argument of `\frac`: a braced group or one atom.
+    fn argument(&mut self) -> Result<Expr, ReadError> {
+        match self.peek() {
+            Some(
+                Token::OpenBrace
+                | Token::Number { .. }
+                | Token::Symbol(_)
+                | Token::Pi
+                | Token::Sqrt
+                | Token::Frac
+                | Token::Word { .. },
+            ) => self.atom(),
+            _ => Err(ReadError::NotUnderstood),
+        }
+    }
+
+    fn root(&mut self) -> Result<Expr, ReadError> {
+        let index = if self.accept(&Token::OpenSquare) {
+            let index = self.deeper(Self::sum)?;
+            self.expect(&Token::CloseSquare)?;
+            index
+        } else {
+            Expr::integer(2)
+        };
+        let radicand = match self.peek() {
+            Some(Token::OpenBrace | Token::OpenRound | Token::Number { .. } | Token::Symbol(_) | Token::Pi) => {
+                self.atom()?
+            }
+            Some(Token::Frac | Token::Sqrt) => self.atom()?,
+            _ => return Err(ReadError::NotUnderstood),
+        };
+        Ok(Expr::Root(Box::new(radicand), Box::new(index)))
+    }
+
+    fn symbol(&mut self, name: &Name) -> Result<Expr, ReadError> {
+        if self.peek() == Some(&Token::Underscore) {
+            let name = self.subscripted(name)?;
+            return Ok(Expr::Symbol(name));
+        }
+        Ok(match &**name {
+            "e" => Expr::Euler,
+            "i" => Expr::Imaginary,
+            _ => Expr::Symbol(symbol_name(name)),
+        })
+    }
+
+    /// `a_{12}`, `x_n`: the subscript is part of the name.
+    fn subscripted(&mut self, name: &Name) -> Result<Name, ReadError> {
+        self.expect(&Token::Underscore)?;
+        let mut subscript = String::new();
+        let braced = self.accept(&Token::OpenBrace);
+        loop {
+            match self.peek().cloned() {
+                Some(Token::Number { digits: Some(digits), .. }) => subscript.push_str(&digits),
+                Some(Token::Symbol(letter)) => subscript.push_str(&letter),
+                Some(Token::Word { name, .. }) => subscript.push_str(&name),
+                Some(Token::Plus) if braced => subscript.push('+'),
+                Some(Token::Minus) if braced => subscript.push('-'),
+                Some(Token::Comma) if braced => subscript.push(','),
+                Some(Token::CloseBrace) if braced && !subscript.is_empty() => break,
+                _ => return Err(ReadError::NotUnderstood),
+            }
+            self.position += 1;
+            if !braced {
+                return Ok(format!("{name}_{subscript}").into());
+            }
+        }
+        self.position += 1;
+        Ok(format!("{name}_{subscript}").into())
+    }
+
+    /// Words where a value is expected: a name, or letters written side by side.
+    fn words(&mut self, first: &Name, upright: bool) -> Result<Expr, ReadError> {
+        let length = first.chars().count();
+        if length == 1 {
+            return self.symbol(first);
+        }
+        let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
+        if !upright && length <= 3 && !next_is_word && first.is_ascii() {
+            return Ok(Expr::Product(
+                first
+                    .chars()
+                    .map(|letter| match letter {
+                        'e' => Expr::Euler,
+                        'i' => Expr::Imaginary,
+                        letter => Expr::Symbol(Name::from(letter.to_string())),
+                    })
+                    .collect(),
+            ));
+        }
+        let mut name = first.to_lowercase();
+        let mut count = 1;
+        while let Some(Token::Word { name: next, .. }) = self.peek() {
+            count += 1;
+            if count > 8 {
+                return Err(ReadError::NotUnderstood);
+            }
+            name.push(' ');
+            name.push_str(&next.to_lowercase());
+            self.position += 1;
+        }
+        Ok(Expr::Word(name.into()))
+    }
+
+    fn call(&mut self, function: Function) -> Result<Expr, ReadError> {
+        let mut function = function;
+        let mut base = None;
+        let mut exponent = None;
+        for _ in 0..2 {
+            if self.peek() == Some(&Token::Underscore) && base.is_none() {
+                if function != Function::Log {
+                    return Err(ReadError::NotUnderstood);
+                }
+                self.position += 1;
+                base = Some(self.atom()?);
+            }
+            if self.peek() == Some(&Token::Caret) && exponent.is_none() {
+                self.position += 1;
+                exponent = Some(if self.accept(&Token::Minus) {
+                    Expr::Negate(Box::new(self.atom()?))
+                } else {
+                    self.atom()?
+                });
+            }
+        }
+        let inverse = Expr::Negate(Box::new(Expr::integer(1)));
+        if exponent.as_ref() == Some(&inverse) {
+            exponent = None;
+            function = match function {
+                Function::Sin => Function::Arcsin,
+                Function::Cos => Function::Arccos,
+                Function::Tan => Function::Arctan,
+                _ => return Err(ReadError::NotUnderstood),
+            };
+        }
+        let mut arguments = self.arguments()?;
+        let several = matches!(function, Function::Gcd | Function::Lcm | Function::Max | Function::Min);
+        if !several && arguments.len() != 1 {
+            return Err(ReadError::NotUnderstood);
+        }
+        if let Some(base) = base {
+            function = Function::LogBase;
+            arguments.insert(0, base);
+        }
+        let call = Expr::Call(function, arguments);
+        Ok(match exponent {
+            Some(exponent) => Expr::Power(Box::new(call), Box::new(exponent)),
+            None => call,
+        })
+    }
+
+    /// A function's arguments: in brackets, or the factors that follow without any sign.
+    fn arguments(&mut self) -> Result<Vec<Expr>, ReadError> {
+        let closer = match self.peek() {
+            Some(Token::OpenRound) => Some(Token::CloseRound),
+            Some(Token::OpenSet) => Some(Token::CloseSet),
+            Some(Token::OpenSquare) => Some(Token::CloseSquare),
+            _ => None,
+        };
+        if let Some(closer) = closer {
+            self.position += 1;
+            let (items, _) = self.deeper(Self::items)?;
+            self.expect(&closer)?;
+            return Ok(items);
+        }
+        let mut factors = vec![self.factor()?];
+        while matches!(
+            self.peek(),
+            Some(Token::Symbol(_) | Token::Pi | Token::Frac | Token::Sqrt | Token::OpenBrace | Token::Degree)
+        ) && factors.len() < 16
+        {
+            factors.push(self.factor()?);
+        }
+        if factors.len() == 1 {
+            return Ok(factors);
+        }
+        Ok(vec![Expr::Product(factors)])
+    }
+}

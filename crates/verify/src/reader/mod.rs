@@ -1,0 +1,209 @@
+//! The reader: a Pratt parser that consumes the whole answer or refuses it.
+//!
+//! A fragment is never taken for the answer. Where a spelling is ambiguous (`1/ab`, `2\frac{3}{2}`), it is
+//! refused rather than guessed. Depth, tokens and digits are bounded.
+
+mod atom;
+mod bracket;
+mod suffix;
+mod term;
+
+use crate::expression::{Expr, Joiner, Relation};
+use crate::lexer::{self, ReadError};
+use crate::normal;
+use crate::numeral::CommaReading;
+use crate::token::{Spanned, Token};
+
+/// Nesting beyond this is refused.
+const MAXIMUM_DEPTH: usize = 64;
+/// More items in one collection are refused.
+const MAXIMUM_ITEMS: usize = 512;
+/// Longer answers are refused unread.
+pub(crate) const MAXIMUM_LENGTH: usize = 16_384;
+
+/// Reads an answer in every way its commas allow: one reading, or two.
+pub(crate) fn read(text: &str) -> Result<Vec<Expr>, ReadError> {
+    if text.len() > MAXIMUM_LENGTH {
+        return Err(ReadError::TooLarge);
+    }
+    let text = normal::normalise(text);
+    let lexed = lexer::lex(&text, CommaReading::Thousands)?;
+    let first = Reader::new(lexed.tokens).answer();
+    if !lexed.ambiguous {
+        return first.map(|expr| vec![expr]);
+    }
+    let second = Reader::new(lexer::lex(&text, CommaReading::List)?.tokens).answer();
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok(vec![first, second]),
+        (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(vec![only]),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+struct Reader {
+    tokens: Vec<Spanned>,
+    position: usize,
+    depth: usize,
+    /// Open absolute values around the position.
+    bars: usize,
+    /// Open `\{` around the position, in which a bar may start a condition.
+    sets: usize,
+}
+
+impl Reader {
+    fn new(mut tokens: Vec<Spanned>) -> Self {
+        // a sentence's end is no part of the answer
+        while tokens.last().is_some_and(|last| {
+            matches!(last.token, Token::Period | Token::Comma | Token::Semicolon | Token::Colon)
+        }) {
+            tokens.pop();
+        }
+        Self { tokens, position: 0, depth: 0, bars: 0, sets: 0 }
+    }
+
+    fn answer(mut self) -> Result<Expr, ReadError> {
+        if self.tokens.is_empty() {
+            return Err(ReadError::NotUnderstood);
+        }
+        let expr = self.list()?;
+        // `{45.}`: periods before the closing braces of the answer were skipped on the way
+        if self.position == self.tokens.len() { Ok(expr) } else { Err(ReadError::NotUnderstood) }
+    }
+
+    fn peek(&self) -> Option<&Token> {
+        self.peek_at(0)
+    }
+
+    fn peek_at(&self, offset: usize) -> Option<&Token> {
+        self.tokens.get(self.position + offset).map(|spanned| &spanned.token)
+    }
+
+    fn accept(&mut self, token: &Token) -> bool {
+        let accepted = self.peek() == Some(token);
+        if accepted {
+            self.position += 1;
+        }
+        accepted
+    }
+
+    fn expect(&mut self, token: &Token) -> Result<(), ReadError> {
+        if self.accept(token) { Ok(()) } else { Err(ReadError::NotUnderstood) }
+    }
+
+    /// Runs one level deeper, or refuses.
+    fn deeper<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        if self.depth >= MAXIMUM_DEPTH {
+            return Err(ReadError::TooLarge);
+        }
+        self.depth += 1;
+        let result = body(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// Items with commas, semicolons, "and" or "or" between them.
+    fn list(&mut self) -> Result<Expr, ReadError> {
+        let (mut items, joiner) = self.items()?;
+        if items.len() == 1 {
+            return items.pop().ok_or(ReadError::NotUnderstood);
+        }
+        Ok(Expr::List(items, joiner))
+    }
+
+    fn items(&mut self) -> Result<(Vec<Expr>, Joiner), ReadError> {
+        let mut items = vec![self.item()?];
+        let mut joiner = Joiner::Comma;
+        loop {
+            let mut separated = false;
+            loop {
+                match self.peek() {
+                    Some(Token::Comma | Token::Semicolon) if !separated => {}
+                    Some(Token::And) => {
+                        if joiner == Joiner::Comma {
+                            joiner = Joiner::And;
+                        }
+                    }
+                    Some(Token::Or) => joiner = Joiner::Or,
+                    _ => break,
+                }
+                separated = true;
+                self.position += 1;
+            }
+            if !separated {
+                return Ok((items, joiner));
+            }
+            if items.len() >= MAXIMUM_ITEMS {
+                return Err(ReadError::TooLarge);
+            }
+            items.push(self.item()?);
+        }
+    }
+
+    /// One item: a chain of relations, a congruence, a ratio, or a plain side.
+    fn item(&mut self) -> Result<Expr, ReadError> {
+        let first = self.side()?;
+        let mut rest = Vec::new();
+        while let Some(Token::Relation(relation)) = self.peek() {
+            let relation = *relation;
+            self.position += 1;
+            // `2 <= x`, and `= \pm 3`
+            rest.push((relation, self.side()?));
+        }
+        let mut expr = if rest.is_empty() { first } else { chain(first, rest) };
+        if self.peek() == Some(&Token::Colon) && self.sets == 0 {
+            let mut parts = vec![expr];
+            while self.accept(&Token::Colon) {
+                parts.push(self.side()?);
+            }
+            expr = Expr::Ratio(parts);
+        }
+        let bracketed = self.peek() == Some(&Token::OpenRound) && self.peek_at(1) == Some(&Token::Mod);
+        if bracketed || self.peek() == Some(&Token::Mod) {
+            self.position += 1 + usize::from(bracketed);
+            let modulus = self.term()?;
+            if bracketed {
+                self.expect(&Token::CloseRound)?;
+            }
+            expr = Expr::Modular(Box::new(expr), Box::new(modulus));
+        }
+        Ok(expr)
+    }
+
+    /// One side of a relation: sums joined by set operations, with a unit at the end.
+    fn side(&mut self) -> Result<Expr, ReadError> {
+        let mut expr = self.sum()?;
+        let mut differences = 0;
+        loop {
+            match self.peek() {
+                Some(Token::Cup) => {
+                    self.position += 1;
+                    let next = self.sum()?;
+                    match &mut expr {
+                        Expr::Union(items) => items.push(next),
+                        _ => expr = Expr::Union(vec![expr, next]),
+                    }
+                }
+                Some(Token::Cap) => {
+                    self.position += 1;
+                    let next = self.sum()?;
+                    match &mut expr {
+                        Expr::Intersection(items) => items.push(next),
+                        _ => expr = Expr::Intersection(vec![expr, next]),
+                    }
+                }
+                Some(Token::SetMinus) if differences < 8 => {
+                    self.position += 1;
+                    differences += 1;
+                    expr = Expr::Without(Box::new(expr), Box::new(self.sum()?));
+                }
+                _ => break,
+            }
+        }
+        self.with_unit(expr)
+    }
+}
+
+/// A chain; `x \in S` and `a = b` alike.
+fn chain(first: Expr, rest: Vec<(Relation, Expr)>) -> Expr {
+    Expr::Chain(Box::new(first), rest)
+}

@@ -1,0 +1,265 @@
+//! Sums, products and powers.
+
+use super::Reader;
+use crate::expression::{Expr, Function};
+use crate::lexer::ReadError;
+use crate::token::Token;
+
+impl Reader {
+    pub(super) fn sum(&mut self) -> Result<Expr, ReadError> {
+        let mut terms = Vec::new();
+        loop {
+            let sign = match self.peek() {
+                Some(sign @ (Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) => {
+                    let sign = sign.clone();
+                    self.position += 1;
+                    Some(sign)
+                }
+                _ if terms.is_empty() => None,
+                _ => break,
+            };
+            let term = self.term()?;
+            terms.push(match sign {
+                Some(Token::Minus) => Expr::Negate(Box::new(term)),
+                Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
+                Some(Token::MinusPlus) => Expr::MinusPlus(Box::new(term)),
+                _ => term,
+            });
+        }
+        if terms.len() == 1
+            && let Some(only) = terms.pop()
+        {
+            return Ok(only);
+        }
+        Ok(Expr::Sum(terms))
+    }
+
+    /// Factors with `\cdot`, `/` or nothing between them, read from left to right.
+    pub(super) fn term(&mut self) -> Result<Expr, ReadError> {
+        let mut factors = vec![self.factor()?];
+        let mut divisors: Vec<Expr> = Vec::new();
+        let mut previous = Previous::of(factors.first());
+        loop {
+            match self.peek() {
+                Some(Token::Times) => {
+                    self.position += 1;
+                    let factor = self.factor()?;
+                    previous = Previous::of(Some(&factor));
+                    factors.push(factor);
+                }
+                Some(Token::Slash) if previous.bare_call => return Err(ReadError::NotUnderstood),
+                Some(Token::Slash) => {
+                    // `5 cm / s` belongs to the unit
+                    self.position += 1;
+                    let divisor = self.factor()?;
+                    previous = Previous { divisor: true, ..Previous::of(Some(&divisor)) };
+                    divisors.push(divisor);
+                }
+                _ if self.starts_factor(previous) => {
+                    if previous.divisor && !previous.number {
+                        // `a/bc` means two things
+                        return Err(ReadError::NotUnderstood);
+                    }
+                    if let Some(mixed) = self.mixed_fraction(&mut factors, previous)? {
+                        previous = Previous::of(Some(&mixed));
+                        factors.push(mixed);
+                        continue;
+                    }
+                    if matches!(self.peek(), Some(Token::Number { .. })) {
+                        return Err(ReadError::NotUnderstood);
+                    }
+                    let factor = self.factor()?;
+                    previous = Previous { divisor: false, ..Previous::of(Some(&factor)) };
+                    factors.push(factor);
+                }
+                _ => break,
+            }
+        }
+        let numerator = product(factors)?;
+        if divisors.is_empty() {
+            return Ok(numerator);
+        }
+        Ok(Expr::Quotient(Box::new(numerator), Box::new(product(divisors)?)))
+    }
+
+    /// A whole number and a proper fraction side by side.
+    fn mixed_fraction(
+        &mut self,
+        factors: &mut Vec<Expr>,
+        previous: Previous,
+    ) -> Result<Option<Expr>, ReadError> {
+        if !previous.integer || previous.divisor {
+            return Ok(None);
+        }
+        let fraction = match self.peek() {
+            Some(Token::Frac) => {
+                let start = self.position;
+                let fraction = self.factor()?;
+                if !is_integer_fraction(&fraction) {
+                    self.position = start;
+                    return Ok(None);
+                }
+                fraction
+            }
+            Some(Token::Number { .. })
+                if self.peek_at(1) == Some(&Token::Slash)
+                    && matches!(self.peek_at(2), Some(Token::Number { .. })) =>
+            {
+                let numerator = self.factor()?;
+                self.position += 1;
+                let denominator = self.factor()?;
+                let fraction = Expr::Quotient(Box::new(numerator), Box::new(denominator));
+                if !is_integer_fraction(&fraction) {
+                    return Err(ReadError::NotUnderstood);
+                }
+                fraction
+            }
+            _ => return Ok(None),
+        };
+        let Expr::Quotient(numerator, denominator) = &fraction else { return Ok(None) };
+        let (Expr::Number(numerator), Expr::Number(denominator)) = (&**numerator, &**denominator) else {
+            return Ok(None);
+        };
+        if numerator.value >= denominator.value {
+            // neither a mixed fraction nor surely a product
+            return Err(ReadError::NotUnderstood);
+        }
+        let whole = factors.pop().ok_or(ReadError::NotUnderstood)?;
+        Ok(Some(Expr::Sum(vec![whole, fraction])))
+    }
+
+    /// A factor: a sign, then a base with its exponents.
+    pub(super) fn factor(&mut self) -> Result<Expr, ReadError> {
+        if self.accept(&Token::Minus) {
+            return self.deeper(|reader| Ok(Expr::Negate(Box::new(reader.factor()?))));
+        }
+        if self.accept(&Token::Plus) {
+            return self.deeper(Self::factor);
+        }
+        let base = self.atom()?;
+        let base = self.postfix(base)?;
+        self.power(base)
+    }
+
+    fn power(&mut self, base: Expr) -> Result<Expr, ReadError> {
+        if !self.accept(&Token::Caret) {
+            return Ok(base);
+        }
+        if self.accept(&Token::Degree) {
+            return Ok(Expr::Degrees(Box::new(base)));
+        }
+        if self.peek() == Some(&Token::OpenBrace) {
+            let lone = self.peek_at(2) == Some(&Token::CloseBrace);
+            match self.peek_at(1) {
+                Some(Token::Degree) if lone => {
+                    self.position += 3;
+                    return Ok(Expr::Degrees(Box::new(base)));
+                }
+                Some(Token::Prime) if lone => {
+                    self.position += 3;
+                    return self.postfix_prime(&base);
+                }
+                _ => {}
+            }
+        }
+        if self.accept(&Token::Prime) {
+            return self.postfix_prime(&base);
+        }
+        let exponent = self.exponent()?;
+        let power = Expr::Power(Box::new(base), Box::new(exponent));
+        self.postfix(power)
+    }
+
+    fn exponent(&mut self) -> Result<Expr, ReadError> {
+        self.deeper(|reader| {
+            if reader.accept(&Token::Minus) {
+                return Ok(Expr::Negate(Box::new(reader.exponent()?)));
+            }
+            if reader.accept(&Token::Plus) {
+                return reader.exponent();
+            }
+            let base = reader.atom()?;
+            if reader.peek() == Some(&Token::Caret) { reader.power(base) } else { Ok(base) }
+        })
+    }
+
+    /// Whether the next token starts a factor that is multiplied without a sign.
+    fn starts_factor(&self, previous: Previous) -> bool {
+        match self.peek() {
+            Some(Token::OpenRound) => !matches!(self.peek_at(1), Some(Token::Mod)) && !self.base_in_brackets(),
+            Some(Token::OpenSquare) => {
+                // `]2, 3[` closes here
+                !matches!(
+                    self.peek_at(1),
+                    None | Some(Token::Cup | Token::Cap | Token::Comma | Token::CloseBrace | Token::SetMinus)
+                )
+            }
+            Some(Token::Bar) => self.bars == 0 && self.sets == 0,
+            Some(Token::Word { name, upright }) => {
+                !upright
+                    && name.chars().count() <= 3
+                    && !name.eq_ignore_ascii_case("no")
+                    && !(previous.numeric && crate::units::Unit::named(name).is_some())
+                    && !matches!(&**name, "is" | "not" | "per" | "for" | "the" | "but" | "in" | "if" | "to")
+            }
+            Some(Token::Function(Function::Min)) if previous.numeric => {
+                self.peek_at(1) == Some(&Token::OpenRound)
+            }
+            Some(
+                Token::Number { .. }
+                | Token::Symbol(_)
+                | Token::Pi
+                | Token::Frac
+                | Token::Sqrt
+                | Token::Binomial
+                | Token::Function(_)
+                | Token::OpenBrace
+                | Token::OpenFloor
+                | Token::OpenCeiling
+                | Token::Begin,
+            ) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What the factor before says about the next one.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about one token")]
+struct Previous {
+    /// A numeral and nothing else.
+    number: bool,
+    /// A whole number.
+    integer: bool,
+    /// No symbols in it.
+    numeric: bool,
+    /// It stands under a `/`.
+    divisor: bool,
+    /// A function whose argument had no brackets.
+    bare_call: bool,
+}
+
+impl Previous {
+    fn of(factor: Option<&Expr>) -> Self {
+        let number = matches!(factor, Some(Expr::Number(_)));
+        let integer =
+            matches!(factor, Some(Expr::Number(number)) if number.decimal.is_none() && number.value.is_int());
+        let numeric = factor.is_some_and(|factor| !factor.has_symbols());
+        let bare_call = matches!(factor, Some(Expr::Call(function, items))
+            if !matches!(function, Function::Abs | Function::Floor | Function::Ceiling | Function::Factorial | Function::Binomial)
+                && items.last().is_some_and(|item| matches!(item, Expr::Product(_) | Expr::Pi | Expr::Symbol(_) | Expr::Number(_))));
+        Self { number, integer, numeric, divisor: false, bare_call }
+    }
+}
+
+fn is_integer_fraction(expr: &Expr) -> bool {
+    let whole = |side: &Expr| matches!(side, Expr::Number(number) if number.decimal.is_none() && number.value.is_int());
+    matches!(expr, Expr::Quotient(numerator, denominator) if whole(numerator) && whole(denominator))
+}
+
+fn product(mut factors: Vec<Expr>) -> Result<Expr, ReadError> {
+    if factors.len() == 1 {
+        return factors.pop().ok_or(ReadError::NotUnderstood);
+    }
+    Ok(Expr::Product(factors))
+}

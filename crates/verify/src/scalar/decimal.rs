@@ -1,0 +1,78 @@
+//! Decimals beside exact values: when a rounded decimal stands for an exact value, and when it does not.
+
+use dashu_int::{IBig, UBig};
+use dashu_ratio::RBig;
+
+use super::{Sameness, equal, rational, within};
+use crate::expression::{Decimal, Expr};
+use crate::fuel::Fuel;
+use crate::numeral::power_of_ten;
+
+/// An exact gold is matched by a decimal with at least this many significant digits, all of them right.
+const SIGNIFICANT_DIGITS: u32 = 6;
+/// From this many digits on, the last one may be cut off instead of rounded.
+const CUT_DIGITS: u32 = 8;
+/// A gold with this many digits may be the rounding of an exact answer that never ends.
+const GOLD_DIGITS: u32 = 4;
+
+/// Whether an answer equals the gold, with tolerance only between a rounded decimal and an exact value.
+pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
+    match (literal(gold), literal(answer)) {
+        (None, None) => equal(gold, answer, fuel),
+        (Some((gold_value, gold_digits)), Some((value, digits))) => {
+            if gold_value == value {
+                return Sameness::Equal;
+            }
+            let unrounded =
+                gold_digits.significant >= SIGNIFICANT_DIGITS && digits.places >= gold_digits.places + 3;
+            Sameness::of(unrounded && rounds_to(answer, &gold_value, gold_digits, false, fuel))
+        }
+        (None, Some((value, digits))) => {
+            let exact = equal(gold, answer, fuel);
+            if exact == Sameness::Equal || gold.has_symbols() || digits.significant < SIGNIFICANT_DIGITS {
+                return exact;
+            }
+            if value.is_int() || rational(gold, fuel).is_some_and(|gold| gold.is_int()) {
+                return exact;
+            }
+            let cut = digits.significant >= CUT_DIGITS;
+            if rounds_to(gold, &value, digits, cut, fuel) { Sameness::Equal } else { exact }
+        }
+        (Some((value, digits)), None) => {
+            let exact = equal(gold, answer, fuel);
+            if exact == Sameness::Equal || answer.has_symbols() || digits.significant < GOLD_DIGITS {
+                return exact;
+            }
+            let ends = rational(answer, fuel).is_some_and(|answer| terminates(answer.denominator()));
+            if !ends && rounds_to(answer, &value, digits, false, fuel) { Sameness::Equal } else { exact }
+        }
+    }
+}
+
+/// A decimal as written, possibly with a sign.
+fn literal(expr: &Expr) -> Option<(RBig, Decimal)> {
+    match expr {
+        Expr::Number(number) => number.decimal.map(|decimal| (number.value.clone(), decimal)),
+        Expr::Negate(inner) => literal(inner).map(|(value, decimal)| (-value, decimal)),
+        _ => None,
+    }
+}
+
+/// Whether the value rounds (or, if allowed, is cut) to the decimal.
+fn rounds_to(value: &Expr, decimal: &RBig, digits: Decimal, cut: bool, fuel: &mut Fuel) -> bool {
+    let Ok(places) = usize::try_from(digits.places) else { return false };
+    let unit = RBig::from_parts(IBig::ONE, power_of_ten(places));
+    let bound = if cut { unit } else { unit / RBig::from(2) };
+    within(value, decimal, &bound, fuel)
+}
+
+/// Whether a fraction with this denominator is a terminating decimal.
+fn terminates(denominator: &UBig) -> bool {
+    let mut rest = denominator.clone();
+    for prime in [2_u8, 5] {
+        while (&rest % UBig::from(prime)) == UBig::ZERO {
+            rest /= UBig::from(prime);
+        }
+    }
+    rest == UBig::ONE
+}

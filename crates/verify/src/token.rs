@@ -1,0 +1,77 @@
+//! The reader's alphabet.
+
+use crate::expression::{Function, Name, Number, Relation};
+
+/// One symbol of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Token {
+    /// A numeral; `digits` is its plain run of digits when it has no other sign.
+    Number { number: Number, digits: Option<Name> },
+    /// A single letter or a named Greek one.
+    Symbol(Name),
+    /// Several letters; `upright` when they came from `\text{}` or the like.
+    Word { name: Name, upright: bool },
+    Function(Function),
+    Pi,
+    Infinity,
+    Reals,
+    EmptySet,
+    Plus,
+    Minus,
+    PlusMinus,
+    MinusPlus,
+    Times,
+    Slash,
+    Caret,
+    Underscore,
+    Bang,
+    Prime,
+    Percent,
+    Degree,
+    Currency(&'static str),
+    Frac,
+    Over,
+    Sqrt,
+    Binomial,
+    Choose,
+    OpenRound,
+    CloseRound,
+    OpenSquare,
+    CloseSquare,
+    /// An invisible group.
+    OpenBrace,
+    CloseBrace,
+    OpenSet,
+    CloseSet,
+    OpenAngle,
+    CloseAngle,
+    OpenFloor,
+    CloseFloor,
+    OpenCeiling,
+    CloseCeiling,
+    Bar,
+    /// A delimiter of `\left.` or `\right.`: nothing.
+    Comma,
+    Semicolon,
+    Colon,
+    Period,
+    Mid,
+    Relation(Relation),
+    Cup,
+    Cap,
+    SetMinus,
+    And,
+    Or,
+    Mod,
+    Begin,
+    End,
+    Ampersand,
+    RowBreak,
+}
+
+/// A token, where it starts, and whether space came before it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Spanned {
+    pub(crate) token: Token,
+    pub(crate) spaced: bool,
+}
