@@ -1,9 +1,12 @@
 //! The way from a fork of the daemon to the confined program, one system call after the other.
 //!
-//! Runs in a fork of a process with many threads, so nothing here allocates, locks or unwinds: every
-//! function calls the kernel and reads the finished [`Plan`]. Two forks are made. The first enters the new
-//! namespaces and forks the second, which is the first process of the new process namespace and a child of
-//! the daemon itself: when it ends, the kernel ends everything in the namespace with it.
+//! Runs in a child of a process with many threads, so nothing here allocates, locks or unwinds: every
+//! function calls the kernel and reads the finished [`Plan`]. Two children are made. The first enters the
+//! new namespaces and makes the second, which is the first process of the new process namespace and a child
+//! of the daemon itself: when it ends, the kernel ends everything in the namespace with it.
+//!
+//! Like `posix_spawn`, both share the daemon's memory and run on stacks of their own while the thread that
+//! starts them stands still, so a start costs the same whether the daemon holds a megabyte or a model.
 //!
 //! Ids are changed by bare system calls, because the C library's functions would signal all threads.
 
@@ -11,6 +14,7 @@
 
 use std::{
     ffi::CStr,
+    io,
     os::fd::{AsRawFd, BorrowedFd, RawFd},
     ptr,
 };
@@ -23,6 +27,10 @@ const BASE: &CStr = c"/tmp";
 const BASE_HOST: &CStr = c"/tmp/.host";
 /// The same, seen from the new root.
 const HOST: &CStr = c"/.host";
+/// Size of a child's stack in words of 16 bytes: 64 KiB, many times what the deepest call takes.
+const STACK_WORDS: usize = 4096;
+/// Size of the kernel's signal set.
+const SIGNAL_SET_BYTES: usize = 8;
 /// The scratch directory.
 const SCRATCH: &CStr = c"/tmp";
 
@@ -125,13 +133,26 @@ pub(crate) struct Ends<'pipe> {
     pub(crate) report_reader: BorrowedFd<'pipe>,
 }
 
-/// The plan with its pointer arrays, which must outlive the fork.
+/// The plan with its pointer arrays and the stacks of both children.
 #[derive(Debug)]
 pub(crate) struct Prepared<'plan> {
     plan: &'plan Plan,
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
+    stacks: [Vec<u128>; 2],
 }
+
+/// What the children read.
+struct Start<'start> {
+    plan: &'start Plan,
+    arguments: *const *const libc::c_char,
+    environment: *const *const libc::c_char,
+    ends: Ends<'start>,
+    second_stack: *mut libc::c_void,
+}
+
+/// Where a child begins.
+type Entry = extern "C" fn(*mut libc::c_void) -> libc::c_int;
 
 /// A step that failed, and the kernel's error number.
 type Failure = (Step, i32);
@@ -141,11 +162,24 @@ impl<'plan> Prepared<'plan> {
         let pointers = |words: &[std::ffi::CString]| {
             words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>()
         };
-        Self { plan, arguments: pointers(&plan.arguments), environment: pointers(&plan.environment) }
+        Self {
+            plan,
+            arguments: pointers(&plan.arguments),
+            environment: pointers(&plan.environment),
+            stacks: [vec![0; STACK_WORDS], vec![0; STACK_WORDS]],
+        }
     }
 
-    /// Forks the first process and returns its id; in the child it never returns.
-    pub(crate) fn fork(&self, ends: Ends<'_>) -> std::io::Result<libc::pid_t> {
+    /// Starts the first process and returns its id once the program runs or the start has failed.
+    pub(crate) fn start(&mut self, ends: Ends<'_>) -> io::Result<libc::pid_t> {
+        let [first, second] = &mut self.stacks;
+        let start = Start {
+            plan: self.plan,
+            arguments: self.arguments.as_ptr(),
+            environment: self.environment.as_ptr(),
+            ends,
+            second_stack: top(second),
+        };
         // A signal that arrives in the child must not run the daemon's handlers there.
         let mut all = empty_signal_set();
         let mut before = empty_signal_set();
@@ -154,26 +188,29 @@ impl<'plan> Prepared<'plan> {
             libc::sigfillset(&raw mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
         }
-        let child = bare_fork(0);
-        if child == 0 {
-            let report = ends.report.as_raw_fd();
-            if let Err((step, error)) = self.enter_namespaces(ends) {
-                send(report, step as u32, error);
-                exit(1);
-            }
-            exit(0);
-        }
-        let error = std::io::Error::last_os_error();
+        let child = start.spawn(first_process, top(first), 0);
+        let error = io::Error::last_os_error();
         // SAFETY: the set was filled in by the call above.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, ptr::null_mut()) };
         if child < 0 { Err(error) } else { Ok(child) }
     }
+}
+
+impl Start<'_> {
+    /// Makes a child that shares this process's memory and runs `entry` on `stack`. Returns when the child
+    /// has started its program or ended.
+    fn spawn(&self, entry: Entry, stack: *mut libc::c_void, flags: libc::c_int) -> libc::pid_t {
+        let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: the stack is the child's alone; everything it reads outlives it, because this thread
+        // stands still until the child shares its memory no more.
+        unsafe { libc::clone(entry, stack, flags, ptr::from_ref(self).cast_mut().cast()) }
+    }
 
     /// The first process: enters the namespaces and forks the second one as its sibling.
-    fn enter_namespaces(&self, ends: Ends<'_>) -> Result<(), Failure> {
+    fn enter_namespaces(&self) -> Result<(), Failure> {
         reset_signal_handlers();
         // SAFETY: the end is this process's own copy, and nothing here uses it.
-        unsafe { libc::close(ends.report_reader.as_raw_fd()) };
+        unsafe { libc::close(self.ends.report_reader.as_raw_fd()) };
         if let Privilege::User { .. } = self.plan.privilege {
             // SAFETY: unshare takes no pointer.
             check(Step::UserNamespace, unsafe { libc::unshare(libc::CLONE_NEWUSER) })?;
@@ -191,21 +228,14 @@ impl<'plan> Prepared<'plan> {
             | libc::CLONE_NEWUTS;
         // SAFETY: unshare takes no pointer.
         check(Step::Namespaces, unsafe { libc::unshare(namespaces) })?;
-        let second = bare_fork(libc::CLONE_PARENT);
-        if second == 0 {
-            let report = ends.report.as_raw_fd();
-            if let Err((step, error)) = self.become_program(ends) {
-                send(report, step as u32, error);
-            }
-            exit(1);
-        }
+        let second = self.spawn(second_process, self.second_stack, libc::CLONE_PARENT);
         check(Step::Fork, second)?;
-        send(ends.report.as_raw_fd(), STARTED, second);
+        send(self.ends.report.as_raw_fd(), STARTED, second);
         Ok(())
     }
 
     /// The second process: builds the jail around itself and becomes the program.
-    fn become_program(&self, ends: Ends<'_>) -> Result<(), Failure> {
+    fn become_program(&self) -> Result<(), Failure> {
         // SAFETY: neither call takes a pointer; failing to lead a session is no danger, the namespace
         // already keeps its processes together.
         unsafe {
@@ -215,14 +245,14 @@ impl<'plan> Prepared<'plan> {
         self.build_root()?;
         self.write_source()?;
         self.drop_identity()?;
-        die_with_parent(ends.report.as_raw_fd())?;
-        connect_streams(ends)?;
+        die_with_parent(self.ends.report.as_raw_fd())?;
+        connect_streams(self.ends)?;
         self.set_limits()?;
         self.install_filters()?;
         unblock_signals();
         // SAFETY: the strings and both arrays live in the plan, and the arrays end with a null pointer.
         unsafe {
-            libc::execve(self.plan.executable.as_ptr(), self.arguments.as_ptr(), self.environment.as_ptr());
+            libc::execve(self.plan.executable.as_ptr(), self.arguments, self.environment);
         }
         Err((Step::Execute, last_error()))
     }
@@ -438,10 +468,21 @@ fn connect_streams(ends: Ends<'_>) -> Result<(), Failure> {
     })
 }
 
+/// Sets every signal to its default by bare system calls: the C library keeps books in shared memory.
 fn reset_signal_handlers() {
+    // `kernel_sigaction`: the default action is all zero on every architecture.
+    let default_action = [0_u64; 8];
     for signal in 1..=64 {
-        // SAFETY: the default action is no function of the daemon. Those that cannot be set stay.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: the action is as large as the kernel's on any architecture. Two signals cannot be set.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default_action.as_ptr(),
+                ptr::null::<u64>(),
+                SIGNAL_SET_BYTES,
+            )
+        };
     }
 }
 
@@ -456,12 +497,30 @@ fn empty_signal_set() -> libc::sigset_t {
     unsafe { std::mem::zeroed() }
 }
 
-/// `clone` without a new stack: a fork that runs no handlers of the C library.
-fn bare_fork(flags: libc::c_int) -> libc::pid_t {
-    let flags = (flags | libc::SIGCHLD) as libc::c_ulong;
-    let none = ptr::null::<libc::c_void>();
-    // SAFETY: without CLONE_VM the child has memory of its own, so the null stack means the same place.
-    unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) as libc::pid_t }
+extern "C" fn first_process(start: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: `spawn` passes a start that outlives this process's share in the daemon's memory.
+    let start = unsafe { &*start.cast::<Start<'_>>() };
+    report_failure(start, start.enter_namespaces())
+}
+
+extern "C" fn second_process(start: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: as for the first process.
+    let start = unsafe { &*start.cast::<Start<'_>>() };
+    report_failure(start, start.become_program())
+}
+
+/// Ends the process, with a word to the daemon when something went wrong.
+fn report_failure(start: &Start<'_>, result: Result<(), Failure>) -> ! {
+    if let Err((step, error)) = result {
+        send(start.ends.report.as_raw_fd(), step as u32, error);
+    }
+    // SAFETY: ends the process without running anything of the daemon's.
+    unsafe { libc::_exit(libc::c_int::from(result.is_err())) }
+}
+
+/// The end of a stack, from which it grows down.
+fn top(stack: &mut [u128]) -> *mut libc::c_void {
+    stack.as_mut_ptr_range().end.cast()
 }
 
 fn send(report: RawFd, kind: u32, value: i32) {
@@ -470,11 +529,6 @@ fn send(report: RawFd, kind: u32, value: i32) {
     message[4..].copy_from_slice(&value.to_ne_bytes());
     // SAFETY: the message is valid for its length. Pipes take eight bytes whole or not at all.
     unsafe { libc::write(report, message.as_ptr().cast(), message.len()) };
-}
-
-fn exit(status: libc::c_int) -> ! {
-    // SAFETY: ends the process without running anything of the daemon's.
-    unsafe { libc::_exit(status) }
 }
 
 fn check(step: Step, result: libc::c_int) -> Result<(), Failure> {

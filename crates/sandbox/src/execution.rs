@@ -45,7 +45,7 @@ pub struct Execution {
     pub wall: Duration,
     /// Processor time, of the processes that it waited for.
     pub cpu: Duration,
-    /// The most memory seen, in bytes.
+    /// The most memory seen, in bytes; looked at every ten milliseconds, so zero of a shorter run.
     pub peak_memory_bytes: u64,
 }
 

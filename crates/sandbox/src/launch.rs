@@ -1,14 +1,18 @@
-//! The daemon's side of a start: pipes, the fork, and what the child reports.
+//! The daemon's side of a start: pipes, the children, and what they report.
 
-#![expect(unsafe_code, reason = "wait4 is the only call that gives a child's processor time and memory")]
+#![expect(unsafe_code, reason = "wait4 is the only call that gives a child's processor time")]
 
 use std::{
     io::{self, PipeReader, PipeWriter, Read},
     os::fd::{AsFd, OwnedFd},
+    sync::OnceLock,
     time::Duration,
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, Signal, dumpable_behavior, pidfd_open, pidfd_send_signal,
+    set_dumpable_behavior,
+};
 
 use crate::{
     child::{Ends, Prepared, STARTED, Step},
@@ -34,7 +38,6 @@ pub(crate) struct Running {
 pub(crate) struct Ending {
     pub(crate) status: i32,
     pub(crate) cpu: Duration,
-    pub(crate) peak_memory_bytes: u64,
 }
 
 impl Running {
@@ -44,7 +47,7 @@ impl Running {
         let (output, inner_output) = io::pipe()?;
         let (error, inner_error) = io::pipe()?;
         let (report, inner_report) = io::pipe()?;
-        let prepared = Prepared::new(plan);
+        let mut prepared = Prepared::new(plan);
         let ends = Ends {
             input: inner_input.as_fd(),
             output: inner_output.as_fd(),
@@ -52,7 +55,10 @@ impl Running {
             report: inner_report.as_fd(),
             report_reader: report.as_fd(),
         };
-        let first = prepared.fork(ends)?;
+        let first = {
+            let _dumpable = Dumpable::keep();
+            prepared.start(ends)?
+        };
         drop((inner_input, inner_output, inner_error, inner_report));
         let messages = read_messages(report);
         wait(first)?;
@@ -108,6 +114,25 @@ impl Drop for Running {
     }
 }
 
+/// Restores what a change of user id takes from the memory that child and daemon share: whether it may be
+/// dumped when it crashes, and inspected by its own user.
+struct Dumpable(DumpableBehavior);
+
+impl Dumpable {
+    fn keep() -> Option<Self> {
+        // As it was before the first start: a start in another thread may have changed it by now.
+        static BEFORE: OnceLock<Option<DumpableBehavior>> = OnceLock::new();
+        BEFORE.get_or_init(|| dumpable_behavior().ok()).map(Self)
+    }
+}
+
+impl Drop for Dumpable {
+    fn drop(&mut self) {
+        // Root's read-only setting cannot be set by hand; then nothing was lost.
+        let _ = set_dumpable_behavior(self.0);
+    }
+}
+
 /// Reads the child's messages until the program starts or the child gives up: both close the pipe.
 fn read_messages(mut report: PipeReader) -> io::Result<Vec<(u32, i32)>> {
     let mut bytes = Vec::new();
@@ -146,11 +171,7 @@ fn wait(id: libc::pid_t) -> io::Result<Ending> {
             let time = |time: libc::timeval| {
                 Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
             };
-            return Ok(Ending {
-                status,
-                cpu: time(usage.ru_utime) + time(usage.ru_stime),
-                peak_memory_bytes: (usage.ru_maxrss as u64) << 10,
-            });
+            return Ok(Ending { status, cpu: time(usage.ru_utime) + time(usage.ru_stime) });
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {

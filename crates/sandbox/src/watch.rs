@@ -39,7 +39,7 @@ pub(crate) fn watch(mut running: Running, input: &[u8], limits: &Limits) -> io::
             break;
         }
         let memory = memory_bytes(running.id, limits.memory_bytes);
-        peak_memory_bytes = memory.max(peak_memory_bytes);
+        peak_memory_bytes = memory.max(peak_memory_bytes).max(high_water_bytes(running.id));
         exceeded = if streams.is_full() {
             Some(Exceeded::Output)
         } else if memory > limits.memory_bytes {
@@ -68,14 +68,7 @@ pub(crate) fn watch(mut running: Running, input: &[u8], limits: &Limits) -> io::
         Some(exceeded) => Finish::Exceeded(exceeded),
         None => Finish::of_status(ending.status, ending.cpu, limits),
     };
-    Ok(Execution {
-        finish,
-        output,
-        error,
-        wall,
-        cpu: ending.cpu,
-        peak_memory_bytes: peak_memory_bytes.max(ending.peak_memory_bytes),
-    })
+    Ok(Execution { finish, output, error, wall, cpu: ending.cpu, peak_memory_bytes })
 }
 
 /// The three streams of a running program.
@@ -239,6 +232,12 @@ fn processes_below(first: Pid) -> Vec<i32> {
 fn resident_bytes(id: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     kibibytes(&status, &["RssAnon:", "RssShmem:"]) << 10
+}
+
+/// The most that a process ever held, program files included.
+fn high_water_bytes(id: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", id.as_raw_nonzero())).unwrap_or_default();
+    kibibytes(&status, &["VmHWM:"]) << 10
 }
 
 fn proportional_bytes(id: i32) -> Option<u64> {

@@ -20,7 +20,7 @@ fn outcomes(report: &Report) -> Vec<CaseOutcome> {
     report.cases.iter().map(|case| case.outcome).collect()
 }
 
-fn call(function: &str, arguments: serde_json::Value, expected: serde_json::Value) -> TestCase {
+fn call(function: &str, arguments: &serde_json::Value, expected: serde_json::Value) -> TestCase {
     TestCase::Call { function: function.into(), arguments: arguments.as_array().unwrap().clone(), expected }
 }
 
@@ -57,11 +57,11 @@ def table(keys):
     return {key: len(key) for key in keys}
 ";
     let cases = [
-        call("Solution().pair", json!([[2, 7, 11, 15], 9]), json!([0, 1])),
-        call("share", json!([1, 3]), json!(0.333_333_333_333_3)),
-        call("share", json!([1, 0]), json!(0)),
-        call("table", json!([["a", "bc"]]), json!({"bc": 2, "a": 1})),
-        call("missing", json!([]), json!(null)),
+        call("Solution().pair", &json!([[2, 7, 11, 15], 9]), json!([0, 1])),
+        call("share", &json!([1, 3]), json!(0.333_333_333_333_3)),
+        call("share", &json!([1, 0]), json!(0)),
+        call("table", &json!([["a", "bc"]]), json!({"bc": 2, "a": 1})),
+        call("missing", &json!([]), json!(null)),
     ];
     let Some(report) = judged(source, &cases) else { return };
     let expected = [
@@ -104,7 +104,7 @@ def close(n): return n + 1e-12
 fn cheating_earns_nothing() {
     let cases = [
         TestCase::Assertions("assert f(2) == 4".into()),
-        call("f", json!([2]), json!(4)),
+        call("f", &json!([2]), json!(4)),
         TestCase::Output { input: String::new(), expected: "4".into() },
     ];
     let cheats = [
@@ -130,7 +130,7 @@ fn cheating_earns_nothing() {
 fn a_candidate_that_hangs_or_hoards_is_reported_as_such() {
     let Some(sandbox) = sandbox() else { return };
     let limits = Limits { wall_milliseconds: 800, ..tight() };
-    let cases = [call("f", json!([2]), json!(4))];
+    let cases = [call("f", &json!([2]), json!(4))];
     let hang = candidate("import time\ndef f(n):\n    print('began', flush=True)\n    time.sleep(60)");
     let report = sandbox.run(&hang, &cases, &limits, true).unwrap();
     assert_eq!(outcomes(&report), [CaseOutcome::Exceeded(Exceeded::WallTime)]);
