@@ -3,7 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | [`Engine`] | requests in, finished rollouts out; continuous batching, chunked prefill, weight swaps |
-//! | [`StepModel`] | what an engine runs on: a decoder with a slotted key-value cache |
+//! | [`StepModel`] | what an engine runs on: a decoder with a slotted key-value cache, such as the CPU's |
 //! | [`Sampler`] | one token from one row of logits, with its log-probabilities |
 //! | [`Request`], [`Finished`] | one rollout asked for, one rollout ended |
 //!
@@ -13,6 +13,7 @@
 //! chunks or shared, and whether it was put back for want of memory.
 
 mod budget;
+mod cpu;
 mod engine;
 mod exponential;
 mod penalty;

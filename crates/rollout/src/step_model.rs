@@ -2,18 +2,7 @@
 
 use thiserror::Error;
 
-/// Consecutive tokens of one row, to be run at their positions in one slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span<'a> {
-    /// The row's slot in the cache.
-    pub slot: usize,
-    /// Position of the first token. Positions before it are in the cache already.
-    pub start: usize,
-    /// The tokens; at least one.
-    pub tokens: &'a [u32],
-    /// Whether the logits after the last token are wanted.
-    pub wants_logits: bool,
-}
+pub use still_decoder::Span;
 
 /// Why a model could not take a step.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
