@@ -8,6 +8,6 @@ mod routes;
 mod server;
 mod socket;
 
-pub use plane::{ControlPlane, EventStream, Imported, TrajectoryStream};
+pub use plane::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream};
 pub use server::ControlServer;
 pub use socket::SocketError;

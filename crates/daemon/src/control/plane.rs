@@ -2,11 +2,14 @@
 
 use std::future::Future;
 
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
     Activity, Done, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport, Status,
 };
-use still_domain::{AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem};
+use still_domain::{
+    AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem,
+};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 /// What happens, as it happens; ends when the daemon does.
 pub type EventStream = BoxStream<'static, Event>;
@@ -29,6 +32,11 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Whether the supervisor lives.
     fn is_alive(&self) -> bool;
+
+    /// How answers are compared where an imported problem does not say.
+    fn answer_kind(&self) -> AnswerKind {
+        AnswerKind::default()
+    }
 
     /// What happens from now on.
     fn events(&self) -> EventStream;
@@ -89,4 +97,46 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Kills an actor. Reached only in builds with fault injection.
     fn kill(&self, actor: String) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+}
+
+/// The events that a broadcast brings, turned into those of the protocol; ends with [`Event::Finished`] or
+/// with the broadcast. Events lost to a watcher that lags are told as a warning.
+pub fn event_stream<E: Clone + Send + 'static>(
+    receiver: broadcast::Receiver<E>,
+    convert: impl Fn(E) -> Event + Send + 'static,
+) -> EventStream {
+    stream::unfold(Some((receiver, convert)), async |state| {
+        let (mut receiver, convert) = state?;
+        let event = match receiver.recv().await {
+            Ok(event) => convert(event),
+            Err(RecvError::Lagged(count)) => {
+                Event::Warning { message: format!("{count} events were lost: they are read too slowly") }
+            }
+            Err(RecvError::Closed) => return None,
+        };
+        let is_last = matches!(event, Event::Finished { .. });
+        Some((event, (!is_last).then_some((receiver, convert))))
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_end_with_the_last_one_and_lost_ones_are_told() {
+        let (sender, receiver) = broadcast::channel(2);
+        let events = event_stream(receiver, |number: u64| match number {
+            9 => Event::Finished { reason: "done".to_owned() },
+            number => Event::Warning { message: number.to_string() },
+        });
+        for number in [1, 2, 3, 9] {
+            sender.send(number).unwrap();
+        }
+        let events: Vec<_> = events.collect().await;
+        assert_eq!(events.len(), 3, "{events:?}");
+        assert!(matches!(&events[0], Event::Warning { message } if message.contains("2 events were lost")));
+        assert_eq!(events[2], Event::Finished { reason: "done".to_owned() });
+    }
 }

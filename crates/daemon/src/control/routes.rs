@@ -124,8 +124,8 @@ async fn import_problems<C: ControlPlane>(
 ) -> Answer<ImportReport> {
     let asked: ImportQuery = query(&uri)?;
     let text = body.map_err(too_large)?;
-    let (source, split) = (asked.source.clone(), asked.split);
-    let parsed = in_background(move || import::problems(&text, &source, split)).await?;
+    let (source, split, kind) = (asked.source.clone(), asked.split, shared.plane.answer_kind());
+    let parsed = in_background(move || import::problems_of_kind(&text, &source, split, kind)).await?;
     let (records, report) = accept(parsed, &asked)?;
     let imported = shared.plane.import_problems(records).await.map_err(Refusal)?;
     Ok(Json(complete(report, imported)))
