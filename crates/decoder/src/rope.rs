@@ -37,6 +37,16 @@ impl RopeTable {
         self.cosines.len().checked_div(self.half).unwrap_or_default()
     }
 
+    /// Cosines of one position's angles, one for each pair of entries.
+    pub fn cosines(&self, position: usize) -> &[f32] {
+        self.at(position).0
+    }
+
+    /// Sines of one position's angles, one for each pair of entries.
+    pub fn sines(&self, position: usize) -> &[f32] {
+        self.at(position).1
+    }
+
     /// Turns one head by its position.
     #[inline(always)]
     pub(crate) fn rotate(&self, head: &mut [f32], position: usize) {

@@ -7,11 +7,11 @@
 use pulp::{Simd, WithSimd};
 
 use super::cache::KeyValueCache;
-use super::kernel::Product;
+use super::kernel::{PackedRows, Product};
 use super::panels::{PANEL, PanelSlice, padded};
 use super::shared::SharedSlice;
-use crate::DecoderConfig;
 use crate::lanes::{exponentiate, maximum, sum};
+use crate::{DecoderConfig, Threads};
 
 /// Rows of queries that go against the keys together.
 const TILE_ROWS: usize = 12;
@@ -34,6 +34,7 @@ pub(super) struct AttentionScratch {
     queries: Vec<f32>,
     scores: Vec<f32>,
     values: Vec<f32>,
+    packed: PackedRows,
 }
 
 /// One key and value head of one run.
@@ -73,7 +74,8 @@ impl Attention<'_> {
         let rows = count * group;
         let seen = self.run.position + first + count;
         let stride = padded(seen);
-        let AttentionScratch { queries, scores, values } = &mut *self.scratch;
+        let AttentionScratch { queries, scores, values, packed } = &mut *self.scratch;
+        let single = Threads::single();
         queries.clear();
         for token in 0..count {
             let row = (self.run.row + first + token) * config.qkv_size() + self.head * group * width;
@@ -81,10 +83,7 @@ impl Attention<'_> {
         }
         scores.resize(rows * stride, 0.0);
         Product {
-            x: queries,
-            x_stride: width,
-            rows,
-            inner: width,
+            x: packed.pack(queries, rows, width, width, &single),
             panels: PanelSlice::F32(self.cache.keys(self.layer, self.run.slot, self.head)),
             panel_stride: width * PANEL,
             range: 0..stride / PANEL,
@@ -106,10 +105,7 @@ impl Attention<'_> {
         }
         values.resize(rows * width, 0.0);
         Product {
-            x: scores,
-            x_stride: stride,
-            rows,
-            inner: seen,
+            x: packed.pack(scores, rows, seen, stride, &single),
             panels: PanelSlice::F32(self.cache.values(self.layer, self.run.slot, self.head)),
             panel_stride: self.cache.value_panel_stride(),
             range: 0..width.div_ceil(PANEL),

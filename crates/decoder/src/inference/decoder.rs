@@ -6,7 +6,7 @@ use pulp::Arch;
 
 use super::attention::{Attention, AttentionScratch, Run};
 use super::cache::KeyValueCache;
-use super::kernel::Product;
+use super::kernel::{PackedRows, Product};
 use super::panels::{PANEL, PanelMatrix};
 use super::shared::SharedSlice;
 use crate::lanes::{sigmoid, vectorised};
@@ -73,6 +73,7 @@ struct Scratch {
     attention: Vec<f32>,
     gate_up: Vec<f32>,
     gated: Vec<f32>,
+    packed: PackedRows,
     by_thread: Vec<Mutex<AttentionScratch>>,
 }
 
@@ -181,7 +182,7 @@ impl CpuDecoder {
         for (index, layer) in weights.layers.iter().enumerate() {
             normalise(&scratch.x, &layer.input_norm, config, &mut scratch.normed, threads);
             scratch.qkv.resize(rows * config.qkv_size(), 0.0);
-            layer.qkv.multiply(&scratch.normed, &mut scratch.qkv, false, threads);
+            layer.qkv.multiply(&scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, threads);
             layer.prepare_heads(config, rope, &scratch.runs, &mut scratch.qkv, threads);
             store(config, cache, index, &scratch.runs, &scratch.qkv);
             if index + 1 == weights.layers.len() {
@@ -189,15 +190,21 @@ impl CpuDecoder {
                 rows = scratch.keep_wanted(config, spans);
             }
             scratch.attend(config, cache, index, rows, threads);
-            layer.output.multiply(&scratch.attention, &mut scratch.x, true, threads);
+            layer.output.multiply(&scratch.attention, &mut scratch.x, true, &mut scratch.packed, threads);
             normalise(&scratch.x, &layer.post_attention_norm, config, &mut scratch.normed, threads);
             scratch.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
-            layer.gate_up.multiply(&scratch.normed, &mut scratch.gate_up, false, threads);
+            layer.gate_up.multiply(
+                &scratch.normed,
+                &mut scratch.gate_up,
+                false,
+                &mut scratch.packed,
+                threads,
+            );
             scratch.gate(config, threads);
-            layer.down.multiply(&scratch.gated, &mut scratch.x, true, threads);
+            layer.down.multiply(&scratch.gated, &mut scratch.x, true, &mut scratch.packed, threads);
         }
         normalise(&scratch.x, &weights.final_norm, config, &mut scratch.normed, threads);
-        weights.head.multiply(&scratch.normed, logits, false, threads);
+        weights.head.multiply(&scratch.normed, logits, false, &mut scratch.packed, threads);
     }
 }
 
@@ -277,34 +284,44 @@ impl PackedLayer {
         let scale = 1.0 / (width as f32).sqrt();
         let positions = runs.iter().flat_map(|run| run.position..run.position + run.count);
         over_rows(qkv, stride, threads, |first, rows| {
-            vectorised(|| {
-                for (row, position) in rows.chunks_exact_mut(stride).zip(positions.clone().skip(first)) {
-                    if let Some(bias) = &self.qkv_bias {
-                        row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-                    }
-                    for (index, head) in row[..turned].chunks_exact_mut(width).enumerate() {
-                        let is_query = index < config.attention_head_count;
-                        if let Some((query_norm, key_norm)) = &self.head_norms {
-                            let norm = if is_query { query_norm } else { key_norm };
-                            let root = inverse_root(head, config.rms_norm_epsilon);
-                            for (value, norm) in head.iter_mut().zip(norm) {
-                                *value = norm * (*value * root);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, position) in rows.chunks_exact_mut(stride).zip(positions.clone().skip(first)) {
+                        if let Some(bias) = &self.qkv_bias {
+                            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                        }
+                        for (index, head) in row[..turned].chunks_exact_mut(width).enumerate() {
+                            let is_query = index < config.attention_head_count;
+                            if let Some((query_norm, key_norm)) = &self.head_norms {
+                                let norm = if is_query { query_norm } else { key_norm };
+                                let root = inverse_root(head, config.rms_norm_epsilon);
+                                for (value, norm) in head.iter_mut().zip(norm) {
+                                    *value = norm * (*value * root);
+                                }
+                            }
+                            rope.rotate(head, position);
+                            if is_query {
+                                head.iter_mut().for_each(|value| *value *= scale);
                             }
                         }
-                        rope.rotate(head, position);
-                        if is_query {
-                            head.iter_mut().for_each(|value| *value *= scale);
-                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }
 
 impl PanelMatrix {
     /// `out (+)= x W'`; panels are shared out among the threads.
-    fn multiply(&self, x: &[f32], out: &mut [f32], accumulates: bool, threads: &Threads) {
+    fn multiply(
+        &self,
+        x: &[f32],
+        out: &mut [f32],
+        accumulates: bool,
+        packed: &mut PackedRows,
+        threads: &Threads,
+    ) {
         let rows = x.len() / self.inner();
         let panels = self.rows().div_ceil(PANEL);
         let work = rows * self.inner() * self.rows();
@@ -313,6 +330,7 @@ impl PanelMatrix {
         } else {
             panels.min(threads.count() * PIECES_PER_THREAD)
         };
+        let x = packed.pack(x, rows, self.inner(), self.inner(), threads);
         let out = SharedSlice::new(out);
         let panel_stride = match self.slice() {
             super::panels::PanelSlice::F32(_) => self.inner() * PANEL,
@@ -321,9 +339,6 @@ impl PanelMatrix {
         threads.for_each(pieces, |piece| {
             Arch::new().dispatch(Product {
                 x,
-                x_stride: self.inner(),
-                rows,
-                inner: self.inner(),
                 panels: self.slice(),
                 panel_stride,
                 range: piece * panels / pieces..(piece + 1) * panels / pieces,
@@ -400,14 +415,17 @@ impl Scratch {
         let gate_up = &self.gate_up;
         over_rows(&mut self.gated, inner, threads, |first, rows| {
             let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
-            vectorised(|| {
-                for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up) {
-                    let (gate, up) = gate_up.split_at(inner);
-                    for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
-                        *gated = gate * sigmoid(*gate) * up;
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up) {
+                        let (gate, up) = gate_up.split_at(inner);
+                        for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
+                            *gated = gate * sigmoid(*gate) * up;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
     }
 }
@@ -417,11 +435,14 @@ fn normalise(x: &[f32], scale: &[f32], config: &DecoderConfig, normed: &mut Vec<
     normed.resize(x.len(), 0.0);
     over_rows(normed, width, threads, |first, rows| {
         let x = x[first * width..].chunks_exact(width);
-        vectorised(|| {
-            for (normed, x) in rows.chunks_exact_mut(width).zip(x) {
-                scale_row(normed, x, scale, inverse_root(x, config.rms_norm_epsilon));
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (normed, x) in rows.chunks_exact_mut(width).zip(x) {
+                    scale_row(normed, x, scale, inverse_root(x, config.rms_norm_epsilon));
+                }
+            },
+        );
     });
 }
 

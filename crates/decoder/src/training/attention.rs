@@ -175,20 +175,23 @@ impl HeadPlace {
             let (count, seen) = self.block(first);
             self.scores(qkv, first, scores);
             let log_sums = &mut log_sums[first..first + count];
-            vectorised(|| {
-                for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
-                    let (visible, hidden) = scores.split_at_mut(first + row + 1);
-                    let largest = maximum(visible);
-                    exponentiate(visible, largest);
-                    let total = sum(visible);
-                    let inverse = 1.0 / total;
-                    for score in visible.iter_mut() {
-                        *score *= inverse;
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, scores) in scores.chunks_exact_mut(seen).enumerate() {
+                        let (visible, hidden) = scores.split_at_mut(first + row + 1);
+                        let largest = maximum(visible);
+                        exponentiate(visible, largest);
+                        let total = sum(visible);
+                        let inverse = 1.0 / total;
+                        for score in visible.iter_mut() {
+                            *score *= inverse;
+                        }
+                        hidden.fill(0.0);
+                        log_sums[row] = largest + total.ln();
                     }
-                    hidden.fill(0.0);
-                    log_sums[row] = largest + total.ln();
-                }
-            });
+                },
+            );
             let probabilities = View::new(scores, count, seen);
             let target = Target::store(&mut values[first * value_stride..], value_stride);
             multiply(
@@ -225,20 +228,23 @@ impl HeadPlace {
             resize(grad_scores, count * seen);
             let value_rows = self.view(qkv, self.value, 0, seen);
             multiply(Target::store(grad_scores, seen), 1.0, grad_output, value_rows.transposed(), none);
-            vectorised(|| {
-                let rows = probabilities.chunks_exact_mut(seen).zip(grad_scores.chunks_exact_mut(seen));
-                for (row, (probabilities, grad_scores)) in rows.enumerate() {
-                    let visible = first + row + 1;
-                    let output = &values[head_rows(row)..][..width];
-                    let projection = dot(&grad_values[head_rows(row)..][..width], output);
-                    exponentiate(&mut probabilities[..visible], log_sums[first + row]);
-                    probabilities[visible..].fill(0.0);
-                    for (grad, probability) in grad_scores.iter_mut().zip(probabilities.iter()) {
-                        *grad = (*grad - projection) * probability;
+            vectorised(
+                #[inline(always)]
+                || {
+                    let rows = probabilities.chunks_exact_mut(seen).zip(grad_scores.chunks_exact_mut(seen));
+                    for (row, (probabilities, grad_scores)) in rows.enumerate() {
+                        let visible = first + row + 1;
+                        let output = &values[head_rows(row)..][..width];
+                        let projection = dot(&grad_values[head_rows(row)..][..width], output);
+                        exponentiate(&mut probabilities[..visible], log_sums[first + row]);
+                        probabilities[visible..].fill(0.0);
+                        for (grad, probability) in grad_scores.iter_mut().zip(probabilities.iter()) {
+                            *grad = (*grad - projection) * probability;
+                        }
+                        grad_scores[visible..].fill(0.0);
                     }
-                    grad_scores[visible..].fill(0.0);
-                }
-            });
+                },
+            );
             let probabilities = View::new(probabilities, count, seen);
             let grad_scores = View::new(grad_scores, count, seen);
             let query_rows = self.view(qkv, self.query, first, count);

@@ -168,16 +168,19 @@ impl<'a> Head<'a> {
     fn log_normalizers(&self, logits: &mut [f32]) -> Vec<f32> {
         let parts = self.threads.map_rows(logits, self.vocabulary, |_, rows| {
             let mut exponentials = vec![0.0; self.vocabulary];
-            vectorised(|| {
-                let mut normalizers = Vec::with_capacity(rows.len() / self.vocabulary);
-                for row in rows.chunks_exact(self.vocabulary) {
-                    let largest = maximum(row);
-                    exponentials.copy_from_slice(row);
-                    exponentiate(&mut exponentials, largest);
-                    normalizers.push(largest + sum(&exponentials).ln());
-                }
-                normalizers
-            })
+            vectorised(
+                #[inline(always)]
+                || {
+                    let mut normalizers = Vec::with_capacity(rows.len() / self.vocabulary);
+                    for row in rows.chunks_exact(self.vocabulary) {
+                        let largest = maximum(row);
+                        exponentials.copy_from_slice(row);
+                        exponentiate(&mut exponentials, largest);
+                        normalizers.push(largest + sum(&exponentials).ln());
+                    }
+                    normalizers
+                },
+            )
         });
         parts.concat()
     }
@@ -185,16 +188,19 @@ impl<'a> Head<'a> {
     /// Turns logits into their gradients: `grad * (one-hot - softmax)`.
     fn grad_logits(&self, logits: &mut [f32], targets: &[u32], normalizers: &[f32], grad: &[f32]) {
         self.threads.map_rows(logits, self.vocabulary, |first, rows| {
-            vectorised(|| {
-                for (index, row) in rows.chunks_exact_mut(self.vocabulary).enumerate() {
-                    let (index, grad) = (first + index, grad[first + index]);
-                    exponentiate(row, normalizers[index]);
-                    for value in row.iter_mut() {
-                        *value *= -grad;
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (index, row) in rows.chunks_exact_mut(self.vocabulary).enumerate() {
+                        let (index, grad) = (first + index, grad[first + index]);
+                        exponentiate(row, normalizers[index]);
+                        for value in row.iter_mut() {
+                            *value *= -grad;
+                        }
+                        row[targets[index] as usize] += grad;
                     }
-                    row[targets[index] as usize] += grad;
-                }
-            });
+                },
+            );
         });
     }
 

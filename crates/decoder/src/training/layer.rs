@@ -98,7 +98,10 @@ impl LayerGradients {
         ];
         let optional = optional.into_iter().filter_map(|(left, right)| left.as_mut().zip(right));
         for (left, right) in pairs.into_iter().chain(optional) {
-            vectorised(|| left.iter_mut().zip(&right).for_each(|(left, right)| *left += right));
+            vectorised(
+                #[inline(always)]
+                || left.iter_mut().zip(&right).for_each(|(left, right)| *left += right),
+            );
         }
     }
 }
@@ -318,28 +321,34 @@ impl LayerPass<'_> {
             let epsilon = self.config.rms_norm_epsilon;
             let queries = self.config.attention_head_count;
             let mut roots = Vec::with_capacity(plain.len() / width);
-            vectorised(|| {
-                for (row, plain) in qkv.chunks_exact_mut(stride).zip(plain.chunks_exact(turned)) {
-                    let heads = row[..turned].chunks_exact_mut(width).zip(plain.chunks_exact(width));
-                    for (index, (head, plain)) in heads.enumerate() {
-                        let scale = if index < queries { query_norm } else { key_norm };
-                        let root = super::norm::inverse_root(plain, epsilon);
-                        super::norm::scale_row(head, plain, scale, root);
-                        roots.push(root);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, plain) in qkv.chunks_exact_mut(stride).zip(plain.chunks_exact(turned)) {
+                        let heads = row[..turned].chunks_exact_mut(width).zip(plain.chunks_exact(width));
+                        for (index, (head, plain)) in heads.enumerate() {
+                            let scale = if index < queries { query_norm } else { key_norm };
+                            let root = super::norm::inverse_root(plain, epsilon);
+                            super::norm::scale_row(head, plain, scale, root);
+                            roots.push(root);
+                        }
                     }
-                }
-            });
+                },
+            );
             (plain, roots)
         });
         let positions = self.positions();
         self.threads.map_rows(qkv, stride, |first, rows| {
-            vectorised(|| {
-                for (row, position) in rows.chunks_exact_mut(stride).zip(&positions[first..]) {
-                    for head in row[..turned].chunks_exact_mut(width) {
-                        self.rope.rotate(head, *position);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, position) in rows.chunks_exact_mut(stride).zip(&positions[first..]) {
+                        for head in row[..turned].chunks_exact_mut(width) {
+                            self.rope.rotate(head, *position);
+                        }
                     }
-                }
-            });
+                },
+            );
         });
         plain
     }
@@ -354,13 +363,16 @@ impl LayerPass<'_> {
         let (width, stride, turned) = (self.config.head_dim, self.config.qkv_size(), self.turned_size());
         let positions = self.positions();
         self.threads.map_rows(grad_qkv, stride, |first, rows| {
-            vectorised(|| {
-                for (row, position) in rows.chunks_exact_mut(stride).zip(&positions[first..]) {
-                    for head in row[..turned].chunks_exact_mut(width) {
-                        self.rope.rotate_back(head, *position);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, position) in rows.chunks_exact_mut(stride).zip(&positions[first..]) {
+                        for head in row[..turned].chunks_exact_mut(width) {
+                            self.rope.rotate_back(head, *position);
+                        }
                     }
-                }
-            });
+                },
+            );
         });
         let norms = weights.query_norm.zip(weights.key_norm);
         let Some(((query_norm, key_norm), (plain, roots))) = norms.zip(kept.plain_heads.as_ref()) else {
@@ -394,14 +406,18 @@ impl LayerPass<'_> {
         let mut gated = vec![0.0; gate_up.len() / 2];
         self.threads.map_rows(&mut gated, inner, |first, rows| {
             let gate_up = &gate_up[first * 2 * inner..];
-            vectorised(|| {
-                for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up.chunks_exact(2 * inner)) {
-                    let (gate, up) = gate_up.split_at(inner);
-                    for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
-                        *gated = gate * sigmoid(*gate) * up;
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up.chunks_exact(2 * inner))
+                    {
+                        let (gate, up) = gate_up.split_at(inner);
+                        for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
+                            *gated = gate * sigmoid(*gate) * up;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
         gated
     }
@@ -413,22 +429,25 @@ impl LayerPass<'_> {
         self.threads.map_rows(&mut grad_gate_up, 2 * inner, |first, rows| {
             let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
             let grad_gated = grad_gated[first * inner..].chunks_exact(inner);
-            vectorised(|| {
-                for ((grad, gate_up), grad_gated) in
-                    rows.chunks_exact_mut(2 * inner).zip(gate_up).zip(grad_gated)
-                {
-                    let (gate, up) = gate_up.split_at(inner);
-                    let (grad_gate, grad_up) = grad.split_at_mut(inner);
-                    let inputs = gate.iter().zip(up).zip(grad_gated);
-                    for ((grad_gate, grad_up), ((gate, up), grad)) in
-                        grad_gate.iter_mut().zip(grad_up).zip(inputs)
+            vectorised(
+                #[inline(always)]
+                || {
+                    for ((grad, gate_up), grad_gated) in
+                        rows.chunks_exact_mut(2 * inner).zip(gate_up).zip(grad_gated)
                     {
-                        let s = sigmoid(*gate);
-                        *grad_gate = grad * up * s * (1.0 + gate * (1.0 - s));
-                        *grad_up = grad * gate * s;
+                        let (gate, up) = gate_up.split_at(inner);
+                        let (grad_gate, grad_up) = grad.split_at_mut(inner);
+                        let inputs = gate.iter().zip(up).zip(grad_gated);
+                        for ((grad_gate, grad_up), ((gate, up), grad)) in
+                            grad_gate.iter_mut().zip(grad_up).zip(inputs)
+                        {
+                            let s = sigmoid(*gate);
+                            *grad_gate = grad * up * s * (1.0 + gate * (1.0 - s));
+                            *grad_up = grad * gate * s;
+                        }
                     }
-                }
-            });
+                },
+            );
         });
         grad_gate_up
     }

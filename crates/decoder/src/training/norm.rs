@@ -16,7 +16,10 @@ pub fn rms_norm_forward(x: &[f32], scale: &[f32], epsilon: f32, threads: &Thread
     let mut y = vec![0.0; x.len()];
     let parts = threads.map_rows(&mut y, width, |first, rows| {
         let x = &x[first * width..first * width + rows.len()];
-        vectorised(|| normalise(rows, x, scale, epsilon))
+        vectorised(
+            #[inline(always)]
+            || normalise(rows, x, scale, epsilon),
+        )
     });
     let mut filled = 0;
     for part in parts {
@@ -33,12 +36,15 @@ pub(crate) fn rms_norm_again(x: &[f32], scale: &[f32], inverse_roots: &[f32], th
     threads.map_rows(&mut y, width, |first, rows| {
         let count = rows.len() / width;
         let x = x[first * width..].chunks_exact(width);
-        vectorised(|| {
-            let pairs = rows.chunks_exact_mut(width).zip(x).zip(&inverse_roots[first..first + count]);
-            for ((y, x), inverse_root) in pairs {
-                scale_row(y, x, scale, *inverse_root);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let pairs = rows.chunks_exact_mut(width).zip(x).zip(&inverse_roots[first..first + count]);
+                for ((y, x), inverse_root) in pairs {
+                    scale_row(y, x, scale, *inverse_root);
+                }
+            },
+        );
     });
     y
 }
@@ -57,7 +63,10 @@ pub fn rms_norm_backward(
         let rows = first * width..first * width + grad_x.len();
         let roots = &inverse_roots[first..first + grad_x.len() / width];
         let mut grad_scale = vec![0.0; width];
-        vectorised(|| backward_rows(&x[rows.clone()], scale, roots, &grad_y[rows], grad_x, &mut grad_scale));
+        vectorised(
+            #[inline(always)]
+            || backward_rows(&x[rows.clone()], scale, roots, &grad_y[rows], grad_x, &mut grad_scale),
+        );
         grad_scale
     });
     sum_of(parts, width)
