@@ -85,7 +85,9 @@ fn simplify(answer: &str) -> String {
             '①'..='⑨' => {
                 out.push(' ');
                 out.push(char::from_u32(u32::from(character) - 0x2460 + u32::from('1')).unwrap_or('?'));
-                out.push(' ');
+                if !rest.starts_with('번') {
+                    out.push(' ');
+                }
             }
             '（' => out.push('('),
             '）' => out.push(')'),

@@ -55,7 +55,6 @@ pub(crate) enum Function {
     Min,
     Real,
     ImaginaryPart,
-    Conjugate,
 }
 
 /// The shape of a bracket around several items.

@@ -10,7 +10,7 @@ mod reals;
 mod relation;
 pub(crate) mod text;
 
-use crate::expression::{Bracket, Expr, Relation};
+use crate::expression::{Bracket, Expr, Joiner, Relation};
 use crate::fuel::Fuel;
 use crate::scalar::{self, Sameness};
 
@@ -24,6 +24,17 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     let answer = relation::settle(answer, gold, fuel);
     let answer: &Expr = &answer;
+    // `\boxed{5/4}, or \boxed{1.25}`: alternatives that are all the gold are no hedge
+    if let Expr::List(items, Joiner::Or) = answer
+        && !collection::is_collection(gold)
+        && !reals::is_set_like(gold)
+        && !reals::is_set_like(answer)
+        && !reals::is_plain_interval(gold)
+    {
+        return items.iter().fold(Sameness::Equal, |all, item| {
+            if all == Sameness::Different { all } else { all.and(same(gold, item, fuel)) }
+        });
+    }
     // sets of reals first: intervals, unions, solved inequalities, memberships
     if reals::is_set_like(gold) || (reals::is_plain_interval(gold) && reals::is_set_like(answer)) {
         return reals::same(gold, answer, fuel);

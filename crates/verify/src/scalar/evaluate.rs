@@ -247,7 +247,6 @@ fn call(function: Function, items: &[Expr], point: &Point<'_>, arithmetic: &mut 
         }
         Function::Real => Ok(Arithmetic::parts(first).0),
         Function::ImaginaryPart => Ok(Arithmetic::parts(first).1),
-        Function::Conjugate => Ok(Arithmetic::conjugate(first.clone())),
         Function::Max | Function::Min => {
             let mut best = first.clone();
             for value in values.iter().skip(1) {

@@ -101,16 +101,6 @@ fn power(base: &RBig, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop> {
     Ok(if exponent.is_negative() { RBig::ONE / raised } else { raised })
 }
 
-trait IsOne {
-    fn is_one(&self) -> bool;
-}
-
-impl IsOne for IBig {
-    fn is_one(&self) -> bool {
-        *self == Self::ONE
-    }
-}
-
 /// A perfect root of a rational number.
 fn root(radicand: &RBig, index: usize, fuel: &mut Fuel) -> Result<RBig, Stop> {
     let negative = radicand.is_negative();
@@ -159,7 +149,7 @@ fn call(function: Function, items: &[Expr], fuel: &mut Fuel) -> Result<RBig, Sto
         Function::Abs => Ok(first.clone().abs()),
         Function::Floor => Ok(RBig::from(first.floor())),
         Function::Ceiling => Ok(RBig::from(first.ceil())),
-        Function::Real | Function::Conjugate => Ok(first.clone()),
+        Function::Real => Ok(first.clone()),
         Function::ImaginaryPart => Ok(RBig::ZERO),
         Function::Max => values.into_iter().max().ok_or(stuck),
         Function::Min => values.into_iter().min().ok_or(stuck),

@@ -1,0 +1,23 @@
+//! Golds and answers with certain labels, in `equivalence.tsv`.
+
+use still_verify::{Outcome, equivalent};
+
+#[test]
+fn the_table_holds() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for (index, line) in include_str!("equivalence.tsv").lines().enumerate() {
+        if line.starts_with("# ") || line.is_empty() {
+            continue;
+        }
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [gold, answer, label] = fields.as_slice() else { panic!("line {}: three fields, got {line}", index + 1) };
+        count += 1;
+        let outcome = equivalent(gold, answer);
+        if outcome == Outcome::Error || (outcome == Outcome::Correct) != (*label == "1") {
+            failures.push(format!("line {}: {gold} against {answer} is {outcome}, labelled {label}", index + 1));
+        }
+    }
+    assert!(count > 400, "the table is read");
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
