@@ -1,0 +1,246 @@
+//! What every actor shows of itself, readable at any time without asking anyone.
+//!
+//! Actors and device threads write plain atomics; [`crate::System::status`] reads them. A stuck actor can
+//! therefore never make the status stick.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+};
+
+use serde::{Deserialize, Serialize};
+use still_domain::{Round, RoundNumber, RoundPhase};
+
+use crate::name::ActorName;
+
+/// Seconds over which token rates are averaged.
+const RATE_WINDOW_MS: u64 = 10_000;
+
+/// What an actor is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorState {
+    /// Coming up.
+    Starting,
+    /// At work.
+    Running,
+    /// Waiting on an operator's word.
+    Paused,
+    /// Waiting before it is started again.
+    Restarting,
+    /// Ended.
+    Stopped,
+}
+
+impl ActorState {
+    const ALL: [Self; 5] = [Self::Starting, Self::Running, Self::Paused, Self::Restarting, Self::Stopped];
+}
+
+/// What one actor shows.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    state: AtomicU8,
+    queued: AtomicU64,
+    in_flight: AtomicU64,
+    progress_ms: AtomicU64,
+    restarts: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn set_state(&self, state: ActorState) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_load(&self, queued: usize, in_flight: usize) {
+        self.queued.store(queued as u64, Ordering::Relaxed);
+        self.in_flight.store(in_flight as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_restarts(&self, restarts: u64) {
+        self.restarts.store(restarts, Ordering::Relaxed);
+    }
+
+    pub(crate) fn progressed(&self, now_ms: u64) {
+        self.progress_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, name: ActorName) -> ActorStatus {
+        let state = usize::from(self.state.load(Ordering::Relaxed));
+        ActorStatus {
+            name,
+            state: ActorState::ALL.get(state).copied().unwrap_or(ActorState::Stopped),
+            queued: self.queued.load(Ordering::Relaxed),
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            last_progress_ms: self.progress_ms.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One actor, as the status shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActorStatus {
+    /// Its name.
+    pub name: ActorName,
+    /// What it is doing.
+    pub state: ActorState,
+    /// Work items that wait for it.
+    pub queued: u64,
+    /// Work items it is at.
+    pub in_flight: u64,
+    /// When it last got something done, milliseconds since the Unix epoch; 0 before the first time.
+    pub last_progress_ms: u64,
+    /// How often its own failures led to a restart.
+    pub restarts: u64,
+}
+
+/// How the round stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoundProgress {
+    /// The round at work; `None` before the store is read.
+    pub round: Option<RoundNumber>,
+    /// How far it has come.
+    pub phase: Option<RoundPhase>,
+    /// Judged by the round's policy.
+    pub judged: u64,
+    /// Of these, correct.
+    pub correct: u64,
+    /// Judgements that the round waits for; 0 when it has no quota.
+    pub quota: u64,
+    /// Trajectories in the pool, right and wrong.
+    pub pool: u64,
+    /// Newly selected into the round's sealed set; 0 before it is sealed.
+    pub selected: u64,
+    /// Rounds that are over, imitation not counted.
+    pub rounds_over: u64,
+    /// The last round that ended.
+    pub last_round: Option<Round>,
+}
+
+/// How training stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingProgress {
+    /// The round trained for.
+    pub round: Option<RoundNumber>,
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Optimizer steps of the job; 0 before it begins.
+    pub total_steps: u64,
+    /// Loss of the last step.
+    pub loss: Option<f64>,
+    /// Steps of the newest checkpoint.
+    pub checkpoint_step: Option<u64>,
+    /// When the newest checkpoint was committed, milliseconds since the Unix epoch.
+    pub checkpoint_ms: Option<u64>,
+}
+
+/// How evaluation stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluationProgress {
+    /// Answers judged.
+    pub judged: u64,
+    /// Answers to judge.
+    pub total: u64,
+}
+
+/// A count that only grows, and how fast it did over the last seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Rate(Mutex<RateState>);
+
+#[derive(Debug, Default)]
+struct RateState {
+    total: u64,
+    recent: VecDeque<(u64, u64)>,
+}
+
+impl Rate {
+    /// Adds to the count.
+    pub(crate) fn add(&self, amount: u64, now_ms: u64) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.total += amount;
+        match state.recent.back_mut() {
+            // Steps may come thousands a second; tenths of a second are fine enough.
+            Some((then, sum)) if now_ms.saturating_sub(*then) < 100 => *sum += amount,
+            _ => state.recent.push_back((now_ms, amount)),
+        }
+        while state.recent.front().is_some_and(|(then, _)| now_ms.saturating_sub(*then) > RATE_WINDOW_MS) {
+            state.recent.pop_front();
+        }
+    }
+
+    /// The whole count.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).total
+    }
+
+    /// Growth a second over the last seconds; zero before a tenth of a second has been seen.
+    pub(crate) fn per_second(&self, now_ms: u64) -> f64 {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_window = |(then, _): &&(u64, u64)| now_ms.saturating_sub(*then) <= RATE_WINDOW_MS;
+        let Some((first, _)) = state.recent.iter().find(in_window) else { return 0.0 };
+        let seconds = now_ms.saturating_sub(*first) as f64 / 1000.0;
+        let sum: u64 = state.recent.iter().filter(in_window).map(|(_, amount)| amount).sum();
+        if seconds < 0.1 { 0.0 } else { sum as f64 / seconds }
+    }
+}
+
+/// Everything that is shown.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    meters: [Meter; ActorName::ALL.len()],
+    pub(crate) round: Mutex<RoundProgress>,
+    pub(crate) training: Mutex<TrainingProgress>,
+    pub(crate) evaluation: Mutex<EvaluationProgress>,
+    pub(crate) rollout_tokens: Rate,
+    pub(crate) training_tokens: Rate,
+    pub(crate) rollouts: AtomicU64,
+}
+
+impl Board {
+    pub(crate) fn meter(&self, actor: ActorName) -> &Meter {
+        &self.meters[actor.place()]
+    }
+
+    pub(crate) fn actors(&self) -> Vec<ActorStatus> {
+        ActorName::ALL.into_iter().map(|name| self.meter(name).read(name)).collect()
+    }
+}
+
+/// Reads or changes a shown value.
+pub(crate) fn shown<T, R>(value: &Mutex<T>, look: impl FnOnce(&mut T) -> R) -> R {
+    look(&mut value.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_taken_over_the_window_and_the_total_over_all_time() {
+        let rate = Rate::default();
+        for second in 0..30 {
+            rate.add(100, second * 1_000);
+        }
+        assert_eq!(rate.total(), 3_000);
+        let per_second = rate.per_second(29_000);
+        assert!((100.0..=115.0).contains(&per_second), "{per_second}");
+        assert!(rate.per_second(60_000).abs() < f64::EPSILON, "nothing happened lately");
+    }
+
+    #[test]
+    fn a_meter_shows_what_was_last_set() {
+        let meter = Meter::default();
+        assert_eq!(meter.read(ActorName::Sampler).state, ActorState::Starting);
+        meter.set_state(ActorState::Restarting);
+        meter.set_load(3, 2);
+        meter.progressed(7);
+        let status = meter.read(ActorName::Sampler);
+        assert_eq!(
+            (status.state, status.queued, status.in_flight, status.last_progress_ms),
+            (ActorState::Restarting, 3, 2, 7)
+        );
+    }
+}

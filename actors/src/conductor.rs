@@ -1,0 +1,451 @@
+//! The conductor: leads the rounds from exploration to promotion.
+//!
+//! What comes next is decided by the pure `RoundMachine`; the actor makes every step durable and
+//! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
+//! awaits the blocking pool: facts that arrive meanwhile wait in the mailbox, bounded by their credits.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_curation::Candidate;
+use still_domain::{
+    Algorithm, CheckpointId, Round, RoundNumber, RoundPhase, TrainingSet, TrainingSetContent, TrainingSetId,
+};
+use tokio::task::AbortHandle;
+
+use crate::{
+    board::{ActorState, shown},
+    config::SystemConfig,
+    context::Context,
+    error::Refusal,
+    event::Event,
+    ledger::Ledger,
+    name::ActorName,
+    protocol::{
+        ConductorMessage, EvaluationOrder, EvaluatorMessage, ProblemSupplyMessage, Promotion,
+        PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
+    },
+    round_machine::{MachineConfig, Next, RoundMachine},
+    supervision::FinishReason,
+};
+
+pub use crate::round_machine::{RoundConfig, TrainingStart};
+
+/// The conductor.
+pub(crate) struct Conductor;
+
+/// What it knows.
+pub(crate) struct ConductorState {
+    context: Context,
+    machine: RoundMachine,
+    candidate: Option<TrainedPolicy>,
+    alarm: Option<AbortHandle>,
+    warned_starved: Option<RoundNumber>,
+    round_began: Mark,
+    training_began: Mark,
+}
+
+/// Token counts at an instant, to tell rates from.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    now_ms: u64,
+    tokens: u64,
+}
+
+impl Actor for Conductor {
+    type Msg = ConductorMessage;
+    type State = ConductorState;
+    type Arguments = Context;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ConductorMessage>,
+        context: Context,
+    ) -> Result<ConductorState, ActorProcessingErr> {
+        myself.cast(ConductorMessage::Load)?;
+        let machine =
+            RoundMachine::new(machine_config(&context.config), Vec::new(), Vec::new(), Vec::new(), false);
+        Ok(ConductorState {
+            context,
+            machine,
+            candidate: None,
+            alarm: None,
+            warned_starved: None,
+            round_began: Mark::default(),
+            training_began: Mark::default(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ConductorMessage>,
+        message: ConductorMessage,
+        state: &mut ConductorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ConductorMessage::Load => state.load().await?,
+            ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
+            ConductorMessage::SupplyRanDry(round) => state.machine.ran_dry(round),
+            ConductorMessage::AttemptsJudged(facts) => {
+                state.machine.judged(&facts);
+                state.tell_explored();
+            }
+            ConductorMessage::PolicyTrained(trained) => {
+                if let Some(round) = state.machine.trained(trained.round, trained.loss) {
+                    state.candidate = Some(trained);
+                    state.save(round).await?;
+                }
+            }
+            ConductorMessage::EvaluatorReady => state.machine.evaluator_lost_it(),
+            ConductorMessage::PolicyScored(number, evaluation) => {
+                if let Some(round) = state.machine.scored(number, *evaluation) {
+                    state.save(round).await?;
+                }
+            }
+            ConductorMessage::PolicyPublished(..) => state.published().await?,
+            ConductorMessage::Seal(answer) => {
+                let refusal = || Refusal::NotNow("no round explores at the moment".to_owned());
+                let _nobody_waits = answer.send(state.machine.seal_wanted().ok_or_else(refusal));
+            }
+            ConductorMessage::RecordsImported => {
+                let has_demonstrations = state.context.ledger.run(has_demonstrations).await?;
+                state.machine.imported(has_demonstrations);
+            }
+            ConductorMessage::ExplorationTimedOut(round) => state.machine.timed_out(round),
+        }
+        state.advance(&myself).await?;
+        state.show();
+        Ok(())
+    }
+}
+
+impl ConductorState {
+    async fn load(&mut self) -> Result<(), ActorProcessingErr> {
+        let read = |ledger: &Ledger| {
+            let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
+            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, has_demonstrations(ledger)?))
+        };
+        let (rounds, policies, facts, has_demonstrations) = self.context.ledger.run(read).await?;
+        let config = machine_config(&self.context.config);
+        self.machine = RoundMachine::new(config, rounds, policies, facts, has_demonstrations);
+        let observer = &self.context.observer;
+        if let Some(round) = self.machine.round() {
+            observer.event(Event::PhaseEntered { round: round.round, phase: round.phase });
+        }
+        observer.state(ActorName::Conductor, ActorState::Running);
+        self.round_began = self.mark_rollouts();
+        self.training_began = self.mark_training();
+        Ok(())
+    }
+
+    /// Does the next things until facts must come first.
+    async fn advance(&mut self, myself: &ActorRef<ConductorMessage>) -> Result<(), ActorProcessingErr> {
+        loop {
+            let routes = self.context.routes.clone();
+            match self.machine.next(self.context.observer.now_ms()) {
+                Next::Wait => return Ok(()),
+                Next::Finish => {
+                    routes.root.send(RootMessage::Finish(FinishReason::RoundsDone));
+                    return Ok(());
+                }
+                Next::PublishBase => {
+                    self.context.observer.warn(
+                        "there are no demonstrations: exploration starts from the base model, without imitation",
+                    );
+                    let promotion = Promotion { round: None, checkpoint: None, weights: None };
+                    routes.publisher.send(PublisherMessage::Publish(promotion));
+                }
+                Next::Save(round) => self.save(*round).await?,
+                Next::Explore(order) => {
+                    self.set_alarm(myself, order.round);
+                    routes.problem_supply.send(ProblemSupplyMessage::OpenRound(order));
+                }
+                Next::CutPlan(round) => {
+                    routes.problem_supply.send(ProblemSupplyMessage::CutPlan(round));
+                }
+                Next::Seal(round) => self.seal(*round).await?,
+                Next::Train { order, ahead } => {
+                    let round = order.round;
+                    self.training_began = self.mark_training();
+                    routes.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
+                    routes.trainer.send(TrainerMessage::Train(order));
+                }
+                Next::Evaluate { round, ahead } => {
+                    routes.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
+                    match self.candidate_of(round).await? {
+                        Some(order) => {
+                            routes.evaluator.send(EvaluatorMessage::Evaluate(order));
+                        }
+                        None => self.train_again().await?,
+                    }
+                }
+                Next::Publish(round) => match self.candidate_of(round.round).await? {
+                    Some(EvaluationOrder { checkpoint, weights, .. }) => {
+                        let promotion =
+                            Promotion { round: Some(round), checkpoint: Some(checkpoint), weights };
+                        routes.publisher.send(PublisherMessage::Publish(promotion));
+                    }
+                    None => self.train_again().await?,
+                },
+            }
+        }
+    }
+
+    /// Makes a round's state durable.
+    async fn save(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
+        let saved = round.clone();
+        self.context.ledger.run(move |ledger| ledger.store.put_round(&saved)).await?;
+        self.entered(round);
+        Ok(())
+    }
+
+    /// Chooses `D_t`, and makes it durable with the round that trains on it.
+    async fn seal(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
+        let facts: Vec<Candidate> = self.machine.facts().map(|fact| fact.candidate.clone()).collect();
+        let previous = self.machine.previous_set().cloned();
+        let config = Arc::clone(&self.context.config);
+        let now_ms = self.context.observer.now_ms();
+        let work = move |ledger: &Ledger| {
+            let (set, selected) = choose(ledger, &config, &round, previous, &facts)?;
+            let mut round = round;
+            round.tally.selected = selected;
+            let examples = set.example_count();
+            if examples == 0 {
+                round.phase = RoundPhase::Rejected;
+                round.decision = Some("rejected: there is nothing to train on".to_owned());
+                round.ended_at_ms = Some(now_ms);
+                ledger.store.put_round(&round)?;
+            } else {
+                round.phase = RoundPhase::Training;
+                round.training_set = Some(set.id.clone());
+                ledger.store.seal_round(&set, &round)?;
+            }
+            Ok::<_, ActorProcessingErr>((round, set.id, examples))
+        };
+        let (round, training_set, examples) = self.context.ledger.run(work).await?;
+        if let Some(alarm) = self.alarm.take() {
+            alarm.abort();
+        }
+        if round.training_set.is_some() {
+            self.context.observer.event(Event::Sealed {
+                round: round.round,
+                training_set,
+                examples: examples as u64,
+                selected: round.tally.selected,
+            });
+        }
+        self.entered(round);
+        Ok(())
+    }
+
+    /// A round is durable in its present state.
+    fn entered(&mut self, round: Round) {
+        let stood_at = self.machine.round().map(|round| (round.round, round.phase));
+        let observer = self.context.observer.clone();
+        if stood_at.is_none_or(|(number, _)| number != round.round) {
+            self.round_began = self.mark_rollouts();
+            self.warned_starved = None;
+        }
+        if stood_at != Some((round.round, round.phase)) {
+            observer.event(Event::PhaseEntered { round: round.round, phase: round.phase });
+        }
+        if round.phase.is_over() {
+            self.tell_ended(&round);
+        }
+        self.machine.saved(round);
+    }
+
+    async fn published(&mut self) -> Result<(), ActorProcessingErr> {
+        let read =
+            |ledger: &Ledger| Ok::<_, ActorProcessingErr>((ledger.store.policies()?, ledger.store.rounds()?));
+        let (policies, rounds) = self.context.ledger.run(read).await?;
+        let was_over = self.machine.last_over().map(|round| round.round);
+        self.machine.published(policies, rounds);
+        if let Some(ended) = self.machine.last_over().filter(|round| Some(round.round) != was_over).cloned() {
+            self.context.observer.event(Event::PhaseEntered { round: ended.round, phase: ended.phase });
+            self.tell_ended(&ended);
+            self.candidate = None;
+        }
+        Ok(())
+    }
+
+    /// The round's trained policy: as it was told, else as its final checkpoint holds it.
+    async fn candidate_of(&self, number: RoundNumber) -> Result<Option<EvaluationOrder>, ActorProcessingErr> {
+        if let Some(trained) = self.candidate.as_ref().filter(|trained| trained.round == number) {
+            let (checkpoint, weights) = (trained.checkpoint.clone(), Some(Arc::clone(&trained.weights)));
+            return Ok(Some(EvaluationOrder { round: number, checkpoint, weights }));
+        }
+        let set = self.machine.round().and_then(|round| round.training_set.clone());
+        let checkpoint =
+            self.context.ledger.run(move |ledger| final_checkpoint(ledger, number, set.as_ref())).await?;
+        Ok(checkpoint.map(|checkpoint| EvaluationOrder { round: number, checkpoint, weights: None }))
+    }
+
+    /// The trained policy is gone: the round goes back to its training.
+    async fn train_again(&mut self) -> Result<(), ActorProcessingErr> {
+        self.context.observer.warn("the round's final checkpoint is missing or damaged: it is trained again");
+        match self.machine.candidate_lost() {
+            Some(round) => self.save(round).await,
+            None => Ok(()),
+        }
+    }
+
+    fn set_alarm(&mut self, myself: &ActorRef<ConductorMessage>, round: RoundNumber) {
+        let seconds = self.context.config.round.max_exploration_seconds;
+        if seconds > 0 && !self.context.config.lockstep {
+            let message = move || ConductorMessage::ExplorationTimedOut(round);
+            let alarm = myself.send_after(Duration::from_secs(seconds), message).abort_handle();
+            if let Some(old) = self.alarm.replace(alarm) {
+                old.abort();
+            }
+        }
+    }
+
+    fn mark_rollouts(&self) -> Mark {
+        let observer = &self.context.observer;
+        Mark { now_ms: observer.now_ms(), tokens: observer.board.rollout_tokens.total() }
+    }
+
+    fn mark_training(&self) -> Mark {
+        let observer = &self.context.observer;
+        Mark { now_ms: observer.now_ms(), tokens: observer.board.training_tokens.total() }
+    }
+
+    fn tell_explored(&self) {
+        let (judged, correct, pool) = self.machine.progress();
+        let observer = &self.context.observer;
+        let Some(round) = self.machine.round() else { return };
+        observer.event(Event::Explored {
+            round: round.round,
+            judged,
+            quota: self.machine.quota(),
+            correct,
+            pool,
+            tokens_per_second: observer.board.rollout_tokens.per_second(observer.now_ms()),
+        });
+    }
+
+    fn tell_ended(&self, round: &Round) {
+        let observer = &self.context.observer;
+        observer.round_ended(round);
+        observer.event(Event::RoundEnded {
+            round: Box::new(round.clone()),
+            rollout_tokens_per_second: self.mark_rollouts().rate_since(self.round_began),
+            training_tokens_per_second: self.mark_training().rate_since(self.training_began),
+        });
+    }
+
+    /// Writes the board, and says once when the round waits for problems.
+    fn show(&mut self) {
+        let observer = &self.context.observer;
+        let (judged, correct, pool) = self.machine.progress();
+        let round = self.machine.round();
+        shown(&observer.board.round, |shown| {
+            shown.round = round.map(|round| round.round);
+            shown.phase = round.map(|round| round.phase);
+            shown.judged = judged;
+            shown.correct = correct;
+            shown.quota = self.machine.quota();
+            shown.pool = pool;
+            shown.selected = round.map_or(0, |round| round.tally.selected);
+            shown.rounds_over = self.machine.rounds_over();
+            shown.last_round = self.machine.last_over().cloned();
+        });
+        observer.progressed(ActorName::Conductor, 0, 0);
+        let number = round.map(|round| round.round);
+        if self.machine.is_starved() && self.warned_starved != number {
+            observer.warn("every problem is solved, parked or exhausted: import problems, or seal the round");
+            self.warned_starved = number;
+        }
+    }
+}
+
+impl Drop for ConductorState {
+    fn drop(&mut self) {
+        if let Some(alarm) = &self.alarm {
+            alarm.abort();
+        }
+    }
+}
+
+impl Mark {
+    fn rate_since(self, earlier: Self) -> f64 {
+        let seconds = self.now_ms.saturating_sub(earlier.now_ms) as f64 / 1000.0;
+        if seconds > 0.0 { (self.tokens - earlier.tokens) as f64 / seconds } else { 0.0 }
+    }
+}
+
+fn machine_config(config: &SystemConfig) -> MachineConfig {
+    MachineConfig {
+        round: config.round.clone(),
+        gate: config.gate.clone(),
+        explores: config.exploration.enabled,
+        lockstep: config.lockstep,
+        rounds_wanted: config.rounds,
+        seed: config.seed,
+    }
+}
+
+fn has_demonstrations(ledger: &Ledger) -> Result<bool, ActorProcessingErr> {
+    Ok(!ledger.store.demonstrations()?.is_empty())
+}
+
+fn final_checkpoint(
+    ledger: &Ledger,
+    round: RoundNumber,
+    set: Option<&TrainingSetId>,
+) -> Result<Option<CheckpointId>, ActorProcessingErr> {
+    let is_usable = |checkpoint: &still_domain::CheckpointManifest| {
+        checkpoint.is_final
+            && Some(&checkpoint.training_set) == set
+            && ledger.checkpoints.check(checkpoint).is_ok()
+    };
+    let checkpoints = ledger.store.checkpoints_of(round)?;
+    Ok(checkpoints.into_iter().rev().find(is_usable).map(|checkpoint| checkpoint.id))
+}
+
+/// `D_t` of a round, and how many trajectories are new in it. Blocks.
+fn choose(
+    ledger: &Ledger,
+    config: &SystemConfig,
+    round: &Round,
+    previous: Option<TrainingSetId>,
+    facts: &[Candidate],
+) -> Result<(TrainingSet, u64), ActorProcessingErr> {
+    let is_imitation = round.round == RoundNumber(0);
+    let algorithm = if is_imitation { Algorithm::Sft } else { config.round.algorithm };
+    let mut content = TrainingSetContent {
+        round: round.round,
+        algorithm,
+        query: serde_json::Value::Null,
+        previous: previous.clone(),
+        demonstrations: Vec::new(),
+        trajectories: Vec::new(),
+        pairs: Vec::new(),
+    };
+    let selected = match algorithm {
+        Algorithm::Sft => {
+            let demonstrations = ledger.store.demonstrations()?;
+            content.demonstrations = demonstrations.into_iter().map(|one| one.id).collect();
+            if is_imitation {
+                0
+            } else {
+                let members = match previous {
+                    Some(id) => ledger.store.training_set(&id)?.map(|set| set.content.trajectories),
+                    None => None,
+                };
+                let members: BTreeSet<_> = members.unwrap_or_default().into_iter().collect();
+                let selection = config.selection.select(&members, facts);
+                content.query = serde_json::to_value(&config.selection)?;
+                content.trajectories = selection.members;
+                selection.selected.len()
+            }
+        }
+        Algorithm::Dpo => {
+            content.query = serde_json::to_value(&config.pairs)?;
+            content.pairs = config.pairs.pair(facts).pairs;
+            content.pairs.len()
+        }
+    };
+    Ok((content.seal(), selected as u64))
+}

@@ -1,0 +1,62 @@
+//! The configuration of the whole: one section an actor.
+
+use serde::{Deserialize, Serialize};
+use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError};
+
+use crate::{
+    conductor::RoundConfig, error::StartError, evaluator::EvaluationConfig,
+    problem_supply::ExplorationConfig, supervision::SupervisionConfig, trainer::TrainerConfig,
+    verifier_pool::VerifierPoolConfig,
+};
+
+/// The configuration of the whole.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SystemConfig {
+    /// Every random draw of the run is derived from it. Default: 0.
+    pub seed: u64,
+    /// Rounds after imitation until the program ends, those of earlier runs on the same store included; 0
+    /// goes on until it is told to stop. Default: 0.
+    pub rounds: u32,
+    /// Explore, train and evaluate in turns, attempts in a planned order: the same seed gives the same
+    /// training sets bit for bit. Default: false.
+    pub lockstep: bool,
+    /// How problems are attempted.
+    pub exploration: ExplorationConfig,
+    /// When a round's set is sealed, and how it is trained on.
+    pub round: RoundConfig,
+    /// Which trajectories join the set.
+    pub selection: SelectionConfig,
+    /// Which pairs are made, for preference optimisation.
+    pub pairs: PairsConfig,
+    /// Which responses may be trained on at all.
+    pub hygiene: HygieneConfig,
+    /// How training is saved.
+    pub trainer: TrainerConfig,
+    /// How candidates are scored.
+    pub evaluation: EvaluationConfig,
+    /// When a candidate replaces the policy in force.
+    pub gate: GateConfig,
+    /// How answers are judged.
+    pub verifier_pool: VerifierPoolConfig,
+    /// How failed actors are restarted.
+    pub supervision: SupervisionConfig,
+}
+
+impl SystemConfig {
+    /// # Errors
+    /// At the first setting that makes no sense.
+    pub fn validate(&self) -> Result<(), StartError> {
+        in_section("exploration", self.exploration.curriculum.validate())?;
+        in_section("selection", self.selection.validate())?;
+        in_section("pairs", self.pairs.validate())?;
+        in_section("hygiene", self.hygiene.validate())?;
+        in_section("gate", self.gate.validate())?;
+        self.supervision.validate()?;
+        self.evaluation.validate()
+    }
+}
+
+fn in_section(section: &'static str, result: Result<(), SettingError>) -> Result<(), StartError> {
+    result.map_err(|error| StartError::Setting { section, key: error.key, problem: error.problem })
+}

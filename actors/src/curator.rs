@@ -1,0 +1,110 @@
+//! The curator: judged rollouts in, durable trajectories out.
+//!
+//! Commits are grouped by themselves: while one group is being flushed the next one gathers. A trajectory is
+//! acknowledged, and its credit given back, only when it is durable. Right and wrong ones are kept alike;
+//! what hygiene has against one is written down with it.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_curation::{HygieneConfig, hygiene::Response};
+use still_domain::JudgedTrajectory;
+
+use crate::{
+    board::ActorState,
+    context::Context,
+    credit::Credit,
+    name::ActorName,
+    protocol::{ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
+};
+
+/// The most trajectories of one commit: bounds what a flush must write.
+const MAX_GROUP: usize = 256;
+
+/// The curator.
+pub(crate) struct Curator;
+
+/// What it knows.
+pub(crate) struct CuratorState {
+    context: Context,
+    waiting: VecDeque<Judged>,
+    /// Trajectories of the group being flushed.
+    flushing: usize,
+}
+
+impl Actor for Curator {
+    type Msg = CuratorMessage;
+    type State = CuratorState;
+    type Arguments = Context;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<CuratorMessage>,
+        context: Context,
+    ) -> Result<CuratorState, ActorProcessingErr> {
+        context.observer.state(ActorName::Curator, ActorState::Running);
+        Ok(CuratorState { context, waiting: VecDeque::new(), flushing: 0 })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<CuratorMessage>,
+        message: CuratorMessage,
+        state: &mut CuratorState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            CuratorMessage::Commit(judged) => state.waiting.push_back(judged),
+            CuratorMessage::GroupCommitted(result) => {
+                state.flushing = 0;
+                let facts = result?;
+                let newest = state.context.policy.borrow().as_ref().map(|policy| policy.version);
+                state.context.observer.committed(&facts, newest);
+                let facts: Arc<[_]> = facts.into();
+                let routes = &state.context.routes;
+                // Whoever is down reads the store when it comes up.
+                routes.conductor.send(ConductorMessage::AttemptsJudged(Arc::clone(&facts)));
+                routes.problem_supply.send(ProblemSupplyMessage::AttemptsJudged(facts));
+            }
+        }
+        if state.flushing == 0 && !state.waiting.is_empty() {
+            let group: Vec<_> = state.waiting.drain(..state.waiting.len().min(MAX_GROUP)).collect();
+            state.flushing = group.len();
+            let ledger = state.context.ledger.clone();
+            let hygiene = state.context.config.hygiene.clone();
+            let commit = tokio::task::spawn_blocking(move || {
+                let (credits, group): (Vec<_>, Vec<_>) =
+                    group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
+                let facts = ledger.commit(&group)?;
+                // The credits are free before anybody learns of the facts and looks for one.
+                drop(credits);
+                Ok(facts)
+            });
+            tokio::spawn(async move {
+                let result = commit.await.unwrap_or_else(|panic| Err(panic.into()));
+                let _ = myself.cast(CuratorMessage::GroupCommitted(result));
+            });
+        }
+        state.context.observer.progressed(ActorName::Curator, state.waiting.len(), state.flushing);
+        Ok(())
+    }
+}
+
+/// Adds what hygiene has to say.
+fn inspect(hygiene: &HygieneConfig, judged: Judged) -> (Credit, JudgedTrajectory) {
+    let Judged { rollout, problem, verdict, credit, purpose: _ } = judged;
+    let report = hygiene.inspect(&Response {
+        problem: &problem.text,
+        text: &rollout.trajectory.text,
+        response_tokens: u32::try_from(rollout.trajectory.tokens.len()).unwrap_or(u32::MAX),
+        thought_tokens: rollout.measures.thought_tokens,
+        is_well_formed: rollout.is_well_formed,
+        finish: rollout.trajectory.finish,
+    });
+    let judged = JudgedTrajectory {
+        trajectory: rollout.trajectory,
+        verdict,
+        measures: rollout.measures,
+        rejection: report.rejection,
+    };
+    (credit, judged)
+}

@@ -1,0 +1,43 @@
+//! Why an operator's imperative is not followed, and why the program cannot start.
+
+use thiserror::Error;
+
+/// Why an operator's imperative is not followed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    NotNow(String),
+    /// Nothing has that name.
+    #[error("{0}")]
+    Unknown(String),
+    /// The actor that it concerns is being restarted.
+    #[error("the {0} is being restarted: try again in a moment")]
+    Restarting(crate::name::ActorName),
+    /// It was tried and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Why the program cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration makes no sense.
+    #[error("`{section}.{key}` {problem}")]
+    Setting {
+        /// The section.
+        section: &'static str,
+        /// The key inside it.
+        key: &'static str,
+        /// What is wrong, and what it must be.
+        problem: String,
+    },
+    /// An actor did not come up.
+    #[error("the {actor} cannot be started: {reason}")]
+    Actor {
+        /// The actor.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+}

@@ -1,0 +1,85 @@
+//! The actors' way to the store: never on a runtime worker, and in the words of the loop.
+
+use ractor::ActorProcessingErr;
+use still_curation::Candidate;
+use still_domain::{JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, Split};
+use still_store::{CheckpointFolders, Store, StoreError};
+
+use crate::protocol::JudgedFact;
+
+/// The store with its checkpoints; shared by clones.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    pub(crate) store: Store,
+    pub(crate) checkpoints: CheckpointFolders,
+}
+
+impl JudgedFact {
+    /// What the round and the curriculum must know of a stored trajectory.
+    pub(crate) fn of(judged: &JudgedTrajectory) -> Self {
+        Self { candidate: Candidate::from(judged), version: judged.trajectory.policy_version() }
+    }
+}
+
+impl Ledger {
+    /// Does `work` on the blocking pool.
+    ///
+    /// # Errors
+    /// What `work` fails with, the store's failures among them, and its panic.
+    pub(crate) async fn run<T, E>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ActorProcessingErr>
+    where
+        T: Send + 'static,
+        E: Into<ActorProcessingErr> + Send + 'static,
+    {
+        let ledger = self.clone();
+        match tokio::task::spawn_blocking(move || work(&ledger)).await {
+            Ok(result) => result.map_err(Into::into),
+            Err(panic) => Err(panic.into()),
+        }
+    }
+
+    /// Problems of a split, in their order of import.
+    pub(crate) fn problems(&self, split: Split) -> Result<Vec<Problem>, StoreError> {
+        let mut problems = self.store.problems()?;
+        problems.retain(|problem| problem.split == split);
+        Ok(problems)
+    }
+
+    /// What is to be known of every trajectory in the pool, by problem and attempt.
+    pub(crate) fn facts(&self) -> Result<Vec<JudgedFact>, StoreError> {
+        let mut facts = Vec::new();
+        self.store.each_trajectory(|judged| {
+            facts.push(JudgedFact::of(&judged));
+            Ok(())
+        })?;
+        Ok(facts)
+    }
+
+    /// Makes a group of trajectories durable, all or none, and says of each what stands in the store: an
+    /// attempt that was committed before stays as it was.
+    pub(crate) fn commit(&self, group: &[JudgedTrajectory]) -> Result<Vec<JudgedFact>, StoreError> {
+        let report = self.store.commit_trajectories(group)?;
+        if report.already_there == 0 {
+            return Ok(group.iter().map(JudgedFact::of).collect());
+        }
+        let stored = |judged: &JudgedTrajectory| {
+            let known = self.store.trajectory(judged.id())?;
+            Ok(JudgedFact::of(known.as_ref().unwrap_or(judged)))
+        };
+        group.iter().map(stored).collect()
+    }
+}
+
+/// The version that a chain of promotions by hand leads back to.
+pub(crate) fn effective_version(policies: &[PolicyRecord], record: &PolicyRecord) -> PolicyVersion {
+    match record.origin {
+        PolicyOrigin::Operator(version) => policies
+            .iter()
+            .find(|earlier| earlier.version == version && earlier.version < record.version)
+            .map_or(version, |earlier| effective_version(policies, earlier)),
+        PolicyOrigin::Base | PolicyOrigin::Round(_) => record.version,
+    }
+}

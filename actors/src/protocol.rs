@@ -1,0 +1,349 @@
+//! Who may say what to whom: every message of the program.
+//!
+//! Facts go up in the past tense (`AttemptsJudged`), imperatives go down (`Generate`). A message names its
+//! senders in its first line; *itself* marks what an actor tells itself when background work is done.
+//!
+//! ```text
+//!  ProblemSupply ─Generate─► Sampler ─Judge─► VerifierPool ─Commit─► Curator ─┐
+//!     ▲      ▲                                    ▲    └─AnswerJudged─► Evaluator
+//!     │      └────────── AttemptsJudged ──────────┼────────────────────────┤
+//!  OpenRound, CloseRound                          └──────Judge────── Evaluator
+//!     │                                                                    │
+//!  Conductor ◄──────────────────── AttemptsJudged ─────────────────────────┘
+//!     ├─Train─► Trainer ─PolicyTrained─► Conductor ─Evaluate─► Evaluator ─PolicyScored─► Conductor
+//!     └─Publish─► Publisher ─PolicyPublished─► Conductor, ProblemSupply   (and a watch for every sampler)
+//! ```
+//!
+//! Every queue is bounded by the [`Credit`] that its work carries. A message to an actor that is down is
+//! dropped with its credit: what it asked for or told is in the store, or is asked for again.
+
+use std::sync::Arc;
+
+use ractor::{ActorProcessingErr, RpcReplyPort};
+use still_curation::Candidate;
+use still_domain::{
+    Algorithm, AttemptId, CheckpointId, Evaluation, PolicyOrigin, PolicyVersion, Problem, Round, RoundNumber,
+    TrainingSetId, Verdict,
+};
+use still_roles::{FinishedRollout, Weights};
+
+use crate::{credit::Credit, error::Refusal, name::ActorName, supervision::FinishReason};
+
+/// An attempt on its way to the sampler.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Its name.
+    pub id: AttemptId,
+    /// The problem attempted.
+    pub problem: Arc<Problem>,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// Given back when the attempt is durable or lost.
+    pub credit: Credit,
+}
+
+/// What a rollout is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It goes into the pool.
+    Exploration,
+    /// It scores the candidate of this round.
+    Evaluation(RoundNumber),
+}
+
+/// A finished rollout on its way to a verdict.
+#[derive(Debug)]
+pub struct Unjudged {
+    /// The rollout.
+    pub rollout: FinishedRollout,
+    /// The problem attempted.
+    pub problem: Arc<Problem>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Given back when the judgement has been taken in.
+    pub credit: Credit,
+}
+
+/// A judged rollout on its way to the store or into a score.
+#[derive(Debug)]
+pub struct Judged {
+    /// The rollout.
+    pub rollout: FinishedRollout,
+    /// The problem attempted.
+    pub problem: Arc<Problem>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The finding.
+    pub verdict: Verdict,
+    /// Given back when the rollout is durable or counted.
+    pub credit: Credit,
+}
+
+/// What the round and the curriculum must know of a rollout that is durable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedFact {
+    /// Outcome, measures, and the attempt's name.
+    pub candidate: Candidate,
+    /// The policy that drew the first token.
+    pub version: PolicyVersion,
+}
+
+/// A round whose exploration is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExploredRound {
+    /// The policy that explored.
+    pub policy_version: PolicyVersion,
+    /// Attempts judged for it.
+    pub judged: u64,
+}
+
+/// Who explores what for a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplorationOrder {
+    /// The round.
+    pub round: RoundNumber,
+    /// The policy in force as the round began.
+    pub policy_version: PolicyVersion,
+    /// The rounds before it, in order; a lockstep plan is derived from them.
+    pub explored: Vec<ExploredRound>,
+    /// Attempts wanted; 0 has no end.
+    pub quota: u64,
+}
+
+/// Which policy to train on what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrainingOrder {
+    /// The round.
+    pub round: RoundNumber,
+    /// The sealed set.
+    pub training_set: TrainingSetId,
+    /// How.
+    pub algorithm: Algorithm,
+    /// The policy to start from; `None` is the configured base model.
+    pub start_from: Option<PolicyVersion>,
+}
+
+/// A policy that training brought.
+#[derive(Debug, Clone)]
+pub struct TrainedPolicy {
+    /// The round.
+    pub round: RoundNumber,
+    /// The final checkpoint, durable.
+    pub checkpoint: CheckpointId,
+    /// Its parameters.
+    pub weights: Weights,
+    /// Mean loss of the last steps; `None` when the process that took them is gone.
+    pub loss: Option<f64>,
+}
+
+/// A candidate to score.
+#[derive(Debug, Clone)]
+pub struct EvaluationOrder {
+    /// The round.
+    pub round: RoundNumber,
+    /// The candidate's final checkpoint.
+    pub checkpoint: CheckpointId,
+    /// Its parameters, when they are still at hand.
+    pub weights: Option<Weights>,
+}
+
+/// A policy to put in force.
+#[derive(Debug)]
+pub struct Promotion {
+    /// The round that earned it, as it will stand in the store; `None` for the base model.
+    pub round: Option<Box<Round>>,
+    /// The checkpoint that holds it; `None` for the base model.
+    pub checkpoint: Option<CheckpointId>,
+    /// Its parameters, when they are still at hand.
+    pub weights: Option<Weights>,
+}
+
+/// What an operator's imperative brought.
+pub type Answer<T> = RpcReplyPort<Result<T, Refusal>>;
+
+/// To the publisher.
+#[derive(Debug)]
+pub enum PublisherMessage {
+    /// Itself: put the newest durable policy in force.
+    Load,
+    /// Conductor: make this promotion durable, then put it in force. The same round twice is one promotion.
+    Publish(Promotion),
+    /// Operator: put an earlier policy in force again, under a new version.
+    Promote(PolicyVersion, Answer<PolicyVersion>),
+    /// Operator: put the policy before the present one in force again, under a new version.
+    RollBack(Answer<PolicyVersion>),
+}
+
+/// To the trainer.
+#[derive(Debug)]
+pub enum TrainerMessage {
+    /// Conductor: train, going on from the round's last checkpoint. The same order twice is one job.
+    Train(TrainingOrder),
+    /// Operator: write a checkpoint after this step.
+    Checkpoint(Answer<CheckpointId>),
+    /// Operator: the switches changed.
+    SwitchesChanged,
+    /// Root: write a checkpoint and take no further step.
+    Drain,
+    /// The device thread: the job is done, its final checkpoint durable.
+    PolicyTrained(TrainedPolicy),
+    /// The device thread: what a drain asked for is done.
+    Halted,
+    /// The device thread: the role failed.
+    ThreadFailed(ActorProcessingErr),
+}
+
+/// To the sampler.
+#[derive(Debug)]
+pub enum SamplerMessage {
+    /// Problem supply: make this attempt.
+    Generate(Attempt),
+    /// Itself: the watch holds a newer policy.
+    PolicyPublished,
+    /// A device thread: its generator is built.
+    ThreadReady {
+        /// The thread, from 0.
+        thread: usize,
+        /// Rollouts that it can usefully hold.
+        capacity: usize,
+    },
+    /// A device thread: rollouts ended.
+    RolloutsFinished {
+        /// The thread, from 0.
+        thread: usize,
+        /// The rollouts.
+        finished: Vec<FinishedRollout>,
+    },
+    /// A device thread: this attempt can never be served.
+    AttemptRefused {
+        /// The thread, from 0.
+        thread: usize,
+        /// The attempt.
+        id: AttemptId,
+        /// Why.
+        reason: String,
+    },
+    /// A device thread: the role failed.
+    ThreadFailed(ActorProcessingErr),
+}
+
+/// To the verifier pool.
+#[derive(Debug)]
+pub enum VerifierPoolMessage {
+    /// Sampler and evaluator: judge this rollout.
+    Judge(Unjudged),
+    /// Itself: a worker came to a verdict, or gave up on one.
+    Judged(Judged),
+}
+
+/// To the curator.
+#[derive(Debug)]
+pub enum CuratorMessage {
+    /// Verifier pool and sampler (for what it refuses): make this rollout durable.
+    Commit(Judged),
+    /// Itself: a group is durable.
+    GroupCommitted(Result<Vec<JudgedFact>, ActorProcessingErr>),
+}
+
+/// To the problem supply.
+#[derive(Debug)]
+pub enum ProblemSupplyMessage {
+    /// Itself: read problems and attempts.
+    Load,
+    /// Conductor: give out attempts for this round. The same round twice changes nothing.
+    OpenRound(ExplorationOrder),
+    /// Conductor: in lockstep, give out no more of this round's plan, and say what was.
+    CutPlan(RoundNumber),
+    /// Conductor: the round's set is sealed; give out what the policy lag allows.
+    CloseRound {
+        /// The round.
+        round: RoundNumber,
+        /// Attempts durable beyond those that the round counted.
+        ahead: u64,
+    },
+    /// Curator: these attempts are durable.
+    AttemptsJudged(Arc<[JudgedFact]>),
+    /// Sampler: this attempt came to nothing and may be made again.
+    AttemptLost(AttemptId),
+    /// Publisher: a policy is in force.
+    PolicyPublished(PolicyVersion),
+    /// Operator: the store holds new problems.
+    ProblemsImported,
+    /// Operator: the switches changed.
+    SwitchesChanged,
+    /// Root: give out nothing more, and say when nothing is under way.
+    Drain,
+}
+
+/// To the conductor.
+#[derive(Debug)]
+pub enum ConductorMessage {
+    /// Itself: read rounds and pool.
+    Load,
+    /// Problem supply: in lockstep, this many attempts make up the round.
+    RoundPlanned {
+        /// The round.
+        round: RoundNumber,
+        /// Attempts planned.
+        attempts: u64,
+    },
+    /// Problem supply: nothing is under way and no problem may be attempted now.
+    SupplyRanDry(RoundNumber),
+    /// Curator: these attempts are durable.
+    AttemptsJudged(Arc<[JudgedFact]>),
+    /// Trainer: a job is done.
+    PolicyTrained(TrainedPolicy),
+    /// Evaluator: it is up and knows of nothing to score.
+    EvaluatorReady,
+    /// Evaluator: a candidate is scored.
+    PolicyScored(RoundNumber, Box<Evaluation>),
+    /// Publisher: a policy is durable and in force.
+    PolicyPublished(PolicyVersion, PolicyOrigin),
+    /// Operator: close the round's exploration now.
+    Seal(Answer<RoundNumber>),
+    /// Operator: the store holds new demonstrations or problems.
+    RecordsImported,
+    /// Itself: the longest time of exploration has passed.
+    ExplorationTimedOut(RoundNumber),
+}
+
+/// To the evaluator.
+#[derive(Debug)]
+pub enum EvaluatorMessage {
+    /// Conductor: score this candidate. The same round twice is one evaluation.
+    Evaluate(EvaluationOrder),
+    /// The device thread: rollouts ended.
+    RolloutsFinished(Vec<FinishedRollout>),
+    /// The device thread: this rollout can never be served.
+    RolloutRefused {
+        /// The rollout.
+        id: AttemptId,
+        /// Why.
+        reason: String,
+    },
+    /// Verifier pool: an answer is judged.
+    AnswerJudged(Judged),
+    /// The device thread: the role failed.
+    ThreadFailed(ActorProcessingErr),
+}
+
+/// To the root supervisor.
+#[derive(Debug)]
+pub enum RootMessage {
+    /// Itself, after a back-off: start the stopped actors again.
+    StartAgain {
+        /// The restart that this timer belongs to.
+        restart: u64,
+    },
+    /// Conductor: every round that was wanted is over. Operator: stop at once.
+    Finish(FinishReason),
+    /// Operator: finish what is in flight, then end.
+    Drain,
+    /// Problem supply and trainer: nothing of theirs is under way any more.
+    Drained(ActorName),
+    /// Itself: the longest time of a drain has passed.
+    DrainTimedOut,
+    /// Operator, in builds with fault injection: kill an actor.
+    #[cfg(feature = "fault-injection")]
+    Kill(ActorName),
+}

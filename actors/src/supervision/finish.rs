@@ -1,0 +1,52 @@
+//! Why the program has ended.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why the program has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum FinishReason {
+    /// Every round that was wanted is promoted or rejected.
+    RoundsDone,
+    /// Work in flight was finished on demand.
+    Drained,
+    /// It was stopped on demand, work in flight left behind: it is asked for again at the next start.
+    Stopped,
+    /// The store failed: going on could lose what would be acknowledged.
+    StoreFailed {
+        /// What the store says.
+        error: String,
+    },
+    /// An actor failed too often.
+    MeltDown {
+        /// The actor.
+        actor: String,
+        /// Its last failure.
+        error: String,
+        /// Restarts within the window.
+        restarts: u32,
+    },
+}
+
+impl FinishReason {
+    /// Whether the program ended as it was meant to.
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::RoundsDone | Self::Drained | Self::Stopped)
+    }
+}
+
+impl fmt::Display for FinishReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoundsDone => write!(f, "every round that was wanted is over"),
+            Self::Drained => write!(f, "drained: what was in flight is durable"),
+            Self::Stopped => write!(f, "stopped: what was in flight is asked for again at the next start"),
+            Self::StoreFailed { error } => write!(f, "the store failed: {error}"),
+            Self::MeltDown { actor, error, restarts } => {
+                write!(f, "the {actor} failed again after {restarts} restarts: {error}")
+            }
+        }
+    }
+}

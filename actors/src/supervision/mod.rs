@@ -1,0 +1,21 @@
+//! How failures are survived: a policy table, a pure state machine, and the root that acts on it.
+//!
+//! The tree has one level. Actors are started in the order of [`ActorName::ALL`]; when one fails, it and all
+//! that started after it are stopped and started again (rest for one), because they may hold facts that the
+//! failed one told them. Waiting grows with every restart of the same actor; too many within a window end
+//! the program with an error value. Failures inside the verifier pool never reach the supervisor: a panic of
+//! the verifier is one judgement.
+//!
+//! Nothing needs handing over: what an actor knows it reads from the store.
+
+mod finish;
+mod policy;
+mod restart;
+mod root;
+mod tree;
+
+pub use finish::FinishReason;
+pub use policy::{RestartPolicy, SupervisionConfig};
+pub use restart::{Reaction, Restarts};
+
+pub(crate) use root::{Root, RootArguments};

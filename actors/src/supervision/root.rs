@@ -1,0 +1,248 @@
+//! The root supervisor: starts the actors, starts them again, and ends the program.
+
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
+use still_roles::PolicySnapshot;
+use still_store::StoreError;
+use tokio::{sync::watch, task::AbortHandle};
+
+use super::{FinishReason, Reaction, Restarts, tree};
+use crate::{
+    board::ActorState,
+    context::Context,
+    event::Event,
+    name::ActorName,
+    protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
+};
+
+/// The actors whose work in flight a drain waits for.
+const DRAINED: [ActorName; 2] = [ActorName::ProblemSupply, ActorName::Trainer];
+
+/// The root supervisor.
+pub(crate) struct Root;
+
+/// What it is given.
+pub(crate) struct RootArguments {
+    pub(crate) context: Context,
+    pub(crate) policy: Arc<watch::Sender<Option<PolicySnapshot>>>,
+    pub(crate) finish: watch::Sender<Option<FinishReason>>,
+}
+
+/// What it knows.
+pub(crate) struct RootState {
+    context: Context,
+    policy: Arc<watch::Sender<Option<PolicySnapshot>>>,
+    finish: watch::Sender<Option<FinishReason>>,
+    children: [Option<ActorCell>; ActorName::ALL.len()],
+    restarts: Restarts,
+    restart: u64,
+    timers: Vec<AbortHandle>,
+    drained: Option<BTreeSet<ActorName>>,
+}
+
+impl Actor for Root {
+    type Msg = RootMessage;
+    type State = RootState;
+    type Arguments = RootArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RootMessage>,
+        arguments: RootArguments,
+    ) -> Result<RootState, ActorProcessingErr> {
+        let RootArguments { context, policy, finish } = arguments;
+        context.routes.root.open(myself.clone());
+        let restarts = Restarts::new(context.config.supervision.clone());
+        let mut state = RootState {
+            context,
+            policy,
+            finish,
+            children: Default::default(),
+            restarts,
+            restart: 0,
+            timers: Vec::new(),
+            drained: None,
+        };
+        for name in ActorName::ALL {
+            state.start(name, &myself).await.map_err(|error| format!("the {name} did not start: {error}"))?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RootMessage>,
+        message: RootMessage,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        if state.is_finished() {
+            return Ok(());
+        }
+        match message {
+            RootMessage::StartAgain { restart } => {
+                if restart == state.restart {
+                    state.start_again(&myself).await;
+                }
+            }
+            RootMessage::Finish(reason) => state.finish(reason, &myself).await,
+            RootMessage::Drain => state.drain(&myself).await,
+            RootMessage::Drained(actor) => {
+                let is_complete = state.drained.as_mut().is_some_and(|drained| {
+                    drained.insert(actor);
+                    DRAINED.iter().all(|name| drained.contains(name))
+                });
+                if is_complete {
+                    state.finish(FinishReason::Drained, &myself).await;
+                }
+            }
+            RootMessage::DrainTimedOut => {
+                state.context.observer.warn("work in flight did not end in time: it is asked for again");
+                state.finish(FinishReason::Drained, &myself).await;
+            }
+            #[cfg(feature = "fault-injection")]
+            RootMessage::Kill(name) => {
+                if let Some(child) = &state.children[name.place()] {
+                    child.kill();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<RootMessage>,
+        event: SupervisionEvent,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(child, error) => state.failed(&child, error, &myself).await,
+            SupervisionEvent::ActorTerminated(child, _, reason) => {
+                let reason = reason.unwrap_or_else(|| "it stopped by itself".to_owned());
+                state.failed(&child, reason.into(), &myself).await;
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl RootState {
+    async fn start(
+        &mut self,
+        name: ActorName,
+        myself: &ActorRef<RootMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.context.observer.state(name, ActorState::Starting);
+        let child = tree::start(name, &self.context, &self.policy, &myself.get_cell()).await?;
+        self.children[name.place()] = Some(child);
+        Ok(())
+    }
+
+    /// A child ended that was not told to.
+    async fn failed(&mut self, child: &ActorCell, error: ActorProcessingErr, myself: &ActorRef<RootMessage>) {
+        let is_it =
+            |known: &Option<ActorCell>| known.as_ref().is_some_and(|one| one.get_id() == child.get_id());
+        let Some(place) = self.children.iter().position(is_it) else { return };
+        self.children[place] = None;
+        if !self.is_finished() {
+            self.react(ActorName::ALL[place], &error, myself).await;
+        }
+    }
+
+    async fn react(&mut self, name: ActorName, error: &ActorProcessingErr, myself: &ActorRef<RootMessage>) {
+        tree::close(name, &self.context);
+        if error.is::<StoreError>() {
+            return self.finish(FinishReason::StoreFailed { error: error.to_string() }, myself).await;
+        }
+        if self.drained.is_some() {
+            // Nothing new would be given out: what the failed actor held is asked for at the next start.
+            self.context
+                .observer
+                .warn(format!("the {name} failed while work in flight was finished: {error}"));
+            return self.finish(FinishReason::Drained, myself).await;
+        }
+        match self.restarts.failed(name, Instant::now()) {
+            Reaction::Covered => {}
+            Reaction::Restart { from, after } => {
+                let text = error.to_string();
+                self.context.observer.restarted(name, self.restarts.total(name), &text);
+                self.stop_from(from, ActorState::Restarting).await;
+                self.restart += 1;
+                let restart = self.restart;
+                let timer = myself.send_after(after, move || RootMessage::StartAgain { restart });
+                self.timers.push(timer.abort_handle());
+            }
+            Reaction::MeltDown { restarts } => {
+                let (actor, error) = (name.to_string(), error.to_string());
+                self.finish(FinishReason::MeltDown { actor, error, restarts }, myself).await;
+            }
+        }
+    }
+
+    /// Starts what was stopped, in order; a child that does not come up is a failure like any other.
+    async fn start_again(&mut self, myself: &ActorRef<RootMessage>) {
+        let Some(from) = self.restarts.under_way() else { return };
+        self.restarts.started();
+        for name in ActorName::ALL.into_iter().skip(from.place()) {
+            if let Err(error) = self.start(name, myself).await {
+                return Box::pin(self.react(name, &error, myself)).await;
+            }
+        }
+    }
+
+    /// Stops the children from `from` on, last first; those that do not stop in time are killed.
+    async fn stop_from(&mut self, from: ActorName, state: ActorState) {
+        let deadline = self.context.config.supervision.stop_deadline();
+        for name in ActorName::ALL.into_iter().skip(from.place()).rev() {
+            tree::close(name, &self.context);
+            if let Some(child) = self.children[name.place()].take()
+                && child.stop_and_wait(None, Some(deadline)).await.is_err()
+                && child.get_status() != ActorStatus::Stopped
+            {
+                self.context.observer.warn(format!("the {name} did not stop in time and is killed"));
+                child.kill();
+            }
+            self.context.observer.state(name, state);
+        }
+    }
+
+    async fn drain(&mut self, myself: &ActorRef<RootMessage>) {
+        if self.drained.is_some() {
+            return;
+        }
+        self.context.switches.set_draining();
+        self.context.observer.event(Event::Draining);
+        if self.restarts.under_way().is_some() {
+            // What was in flight is lost with the failed actor already.
+            return self.finish(FinishReason::Drained, myself).await;
+        }
+        self.drained = Some(BTreeSet::new());
+        self.context.routes.problem_supply.send(ProblemSupplyMessage::Drain);
+        self.context.routes.trainer.send(TrainerMessage::Drain);
+        let deadline = self.context.config.supervision.drain_deadline();
+        let timer = myself.send_after(deadline, || RootMessage::DrainTimedOut);
+        self.timers.push(timer.abort_handle());
+    }
+
+    async fn finish(&mut self, reason: FinishReason, myself: &ActorRef<RootMessage>) {
+        self.timers.drain(..).for_each(|timer| timer.abort());
+        self.stop_from(ActorName::Publisher, ActorState::Stopped).await;
+        self.context.routes.root.close();
+        self.context.observer.event(Event::Finished { reason: reason.clone() });
+        self.finish.send_replace(Some(reason));
+        myself.stop(None);
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finish.borrow().is_some()
+    }
+}
+
+impl Drop for RootState {
+    fn drop(&mut self) {
+        self.timers.drain(..).for_each(|timer| timer.abort());
+        self.context.routes.root.close();
+    }
+}

@@ -1,0 +1,283 @@
+//! The running program, as the daemon and its control plane see it.
+
+use std::{path::Path, sync::Arc};
+
+use ractor::{Actor, ActorRef, RpcReplyPort};
+use serde::{Deserialize, Serialize};
+use still_domain::{CheckpointId, PolicyVersion, RoundNumber};
+use still_roles::{Generator, Learner, PolicySnapshot, Verifier, Weights};
+use still_store::{CheckpointFolders, Store};
+use tokio::sync::{broadcast, oneshot, watch};
+
+#[cfg(feature = "fault-injection")]
+use crate::name::UnknownActor;
+use crate::{
+    board::{ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
+    clock::Clock,
+    config::SystemConfig,
+    context::Context,
+    device_thread::RoleFactory,
+    error::{Refusal, StartError},
+    event::Event,
+    ledger::Ledger,
+    name::ActorName,
+    observe::Observer,
+    protocol::{
+        Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
+    },
+    routes::{Route, Routes},
+    supervision::{FinishReason, Root, RootArguments},
+    switches::{Activity, Switches},
+};
+
+/// Loads the configured base model.
+pub type BaseLoader = Arc<dyn Fn() -> Result<Weights, String> + Send + Sync>;
+/// Loads the policy that a checkpoint's folder holds.
+pub type CheckpointLoader = Arc<dyn Fn(&Path) -> Result<Weights, String> + Send + Sync>;
+
+/// The work that actors oversee and know nothing of.
+#[derive(Clone)]
+pub struct Roles {
+    /// One generator a device for exploration; at least one.
+    pub generators: Vec<RoleFactory<dyn Generator>>,
+    /// The generator that scores candidates.
+    pub evaluation_generator: RoleFactory<dyn Generator>,
+    /// The learner.
+    pub learner: RoleFactory<dyn Learner>,
+    /// The verifier.
+    pub verifier: Arc<dyn Verifier>,
+    /// Loads the configured base model.
+    pub base_weights: BaseLoader,
+    /// Loads the policy that a checkpoint's folder holds.
+    pub checkpoint_weights: CheckpointLoader,
+    /// The wall clock.
+    pub clock: Clock,
+}
+
+/// How the program stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SystemStatus {
+    /// The policy in force; `None` before the first one.
+    pub policy: Option<PolicyVersion>,
+    /// How the round stands.
+    pub round: RoundProgress,
+    /// Rounds wanted; 0 has no end.
+    pub rounds_wanted: u32,
+    /// How training stands.
+    pub training: TrainingProgress,
+    /// How evaluation stands.
+    pub evaluation: EvaluationProgress,
+    /// Attempts are given out only after a resume.
+    pub exploration_paused: bool,
+    /// Optimizer steps are taken only after a resume.
+    pub training_paused: bool,
+    /// Work in flight is being finished, then the program ends.
+    pub draining: bool,
+    /// Rollouts finished since the start.
+    pub rollouts: u64,
+    /// Tokens drawn for the pool since the start.
+    pub rollout_tokens: u64,
+    /// Tokens drawn a second for the pool, over the last seconds.
+    pub rollout_tokens_per_second: f64,
+    /// Tokens trained on since the start.
+    pub training_tokens: u64,
+    /// Tokens trained on a second, over the last seconds.
+    pub training_tokens_per_second: f64,
+    /// Every actor, in start order.
+    pub actors: Vec<ActorStatus>,
+    /// Why the program has ended; `None` while it runs.
+    pub finished: Option<FinishReason>,
+}
+
+/// The running program. Clones show and steer the same one; dropping them does not stop it.
+#[derive(Clone)]
+pub struct System {
+    root: ActorRef<RootMessage>,
+    routes: Routes,
+    switches: Arc<Switches>,
+    observer: Observer,
+    policy: watch::Receiver<Option<PolicySnapshot>>,
+    finish: watch::Receiver<Option<FinishReason>>,
+    rounds_wanted: u32,
+}
+
+impl System {
+    /// Starts every actor on a store and the folders of its checkpoints. Weights are loaded and the store is read after this returns.
+    ///
+    /// # Errors
+    /// When the configuration makes no sense or an actor does not come up.
+    pub async fn start(
+        config: SystemConfig,
+        store: Store,
+        checkpoints: CheckpointFolders,
+        roles: Roles,
+    ) -> Result<Self, StartError> {
+        config.validate()?;
+        let rounds_wanted = config.rounds;
+        let observer = Observer::new(roles.clock.clone());
+        let routes = Routes::default();
+        let switches = Arc::new(Switches::default());
+        let (policy_sender, policy) = watch::channel(None);
+        let (finish_sender, finish) = watch::channel(None);
+        let context = Context {
+            config: Arc::new(config),
+            ledger: Ledger { store, checkpoints },
+            roles: Arc::new(roles),
+            routes: routes.clone(),
+            switches: Arc::clone(&switches),
+            observer: observer.clone(),
+            policy: policy.clone(),
+        };
+        let arguments = RootArguments { context, policy: Arc::new(policy_sender), finish: finish_sender };
+        let (root, _handle) = Actor::spawn(None, Root, arguments).await.map_err(|error| {
+            StartError::Actor { actor: "root supervisor".to_owned(), reason: error.to_string() }
+        })?;
+        Ok(Self { root, routes, switches, observer, policy, finish, rounds_wanted })
+    }
+
+    /// How the program stands. Never waits.
+    pub fn status(&self) -> SystemStatus {
+        let board = &self.observer.board;
+        let now_ms = self.observer.now_ms();
+        SystemStatus {
+            policy: self.policy.borrow().as_ref().map(|policy| policy.version),
+            round: shown(&board.round, |round| round.clone()),
+            rounds_wanted: self.rounds_wanted,
+            training: shown(&board.training, |training| *training),
+            evaluation: shown(&board.evaluation, |evaluation| *evaluation),
+            exploration_paused: self.switches.exploration_paused(),
+            training_paused: self.switches.training_paused(),
+            draining: self.switches.draining(),
+            rollouts: board.rollouts.load(std::sync::atomic::Ordering::Relaxed),
+            rollout_tokens: board.rollout_tokens.total(),
+            rollout_tokens_per_second: board.rollout_tokens.per_second(now_ms),
+            training_tokens: board.training_tokens.total(),
+            training_tokens_per_second: board.training_tokens.per_second(now_ms),
+            actors: board.actors(),
+            finished: self.finish.borrow().clone(),
+        }
+    }
+
+    /// What happens from now on. A watcher that lags loses the oldest events.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.observer.subscribe()
+    }
+
+    /// Whether the supervisor lives.
+    pub fn is_alive(&self) -> bool {
+        self.finish.borrow().is_none() && self.root.get_status() == ractor::ActorStatus::Running
+    }
+
+    /// Whether a policy is in force and every actor is up.
+    pub fn is_ready(&self) -> bool {
+        use crate::board::ActorState::{Paused, Running};
+        let is_up = |actor: &ActorStatus| matches!(actor.state, Running | Paused);
+        self.is_alive() && self.policy.borrow().is_some() && self.observer.board.actors().iter().all(is_up)
+    }
+
+    /// Takes up no new work of an activity. Rollouts in flight are finished.
+    pub fn pause(&self, activity: Activity) {
+        self.switches.set_paused(activity, true);
+        self.switches_changed();
+    }
+
+    /// Goes on with an activity.
+    pub fn resume(&self, activity: Activity) {
+        self.switches.set_paused(activity, false);
+        self.switches_changed();
+    }
+
+    /// Gives out no more attempts, finishes and commits those in flight, writes a checkpoint of the training
+    /// at work, then ends the program: see [`System::finished`].
+    pub fn drain(&self) {
+        let _has_ended = self.root.cast(RootMessage::Drain);
+    }
+
+    /// Ends the program without waiting for work in flight. Nothing acknowledged is lost.
+    pub fn stop(&self) {
+        let _has_ended = self.root.cast(RootMessage::Finish(FinishReason::Stopped));
+    }
+
+    /// Closes the round's exploration now, with what it has brought.
+    ///
+    /// # Errors
+    /// When no round explores.
+    pub async fn seal(&self) -> Result<RoundNumber, Refusal> {
+        ask(&self.routes.conductor, ActorName::Conductor, ConductorMessage::Seal).await
+    }
+
+    /// Writes a checkpoint of the training at work.
+    ///
+    /// # Errors
+    /// When nothing is being trained.
+    pub async fn checkpoint(&self) -> Result<CheckpointId, Refusal> {
+        ask(&self.routes.trainer, ActorName::Trainer, TrainerMessage::Checkpoint).await
+    }
+
+    /// Puts a published policy in force again, and says under which version.
+    ///
+    /// # Errors
+    /// When there is no such policy or its weights are gone.
+    pub async fn promote(&self, version: PolicyVersion) -> Result<PolicyVersion, Refusal> {
+        let message = |answer| PublisherMessage::Promote(version, answer);
+        ask(&self.routes.publisher, ActorName::Publisher, message).await
+    }
+
+    /// Puts the policy before the present one in force again, and says under which version.
+    ///
+    /// # Errors
+    /// When there is none before it.
+    pub async fn roll_back(&self) -> Result<PolicyVersion, Refusal> {
+        ask(&self.routes.publisher, ActorName::Publisher, PublisherMessage::RollBack).await
+    }
+
+    /// Tells the actors that the store holds new problems or demonstrations.
+    pub fn records_imported(&self) {
+        // An actor that is down reads the store when it comes up.
+        self.routes.problem_supply.send(ProblemSupplyMessage::ProblemsImported);
+        self.routes.conductor.send(ConductorMessage::RecordsImported);
+    }
+
+    /// Kills an actor, to see that it comes back.
+    ///
+    /// # Errors
+    /// When no actor has that name.
+    #[cfg(feature = "fault-injection")]
+    pub fn kill_actor(&self, name: &str) -> Result<ActorName, UnknownActor> {
+        let name = name.parse()?;
+        let _has_ended = self.root.cast(RootMessage::Kill(name));
+        Ok(name)
+    }
+
+    /// Waits until the program has ended, every actor stopped and every device thread joined.
+    pub async fn finished(&self) -> FinishReason {
+        let mut finish = self.finish.clone();
+        match finish.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(FinishReason::Stopped),
+            Err(_) => FinishReason::MeltDown {
+                actor: "root supervisor".to_owned(),
+                error: "it ended without saying why".to_owned(),
+                restarts: 0,
+            },
+        }
+    }
+
+    fn switches_changed(&self) {
+        // An actor that is down looks at the switches when it comes up.
+        self.routes.problem_supply.send(ProblemSupplyMessage::SwitchesChanged);
+        self.routes.trainer.send(TrainerMessage::SwitchesChanged);
+    }
+}
+
+/// Sends an imperative and waits for its answer.
+async fn ask<M: ractor::Message, T: Send + 'static>(
+    route: &Route<M>,
+    actor: ActorName,
+    message: impl FnOnce(Answer<T>) -> M,
+) -> Result<T, Refusal> {
+    let (sender, receiver) = oneshot::channel();
+    if !route.send(message(RpcReplyPort::from(sender))) {
+        return Err(Refusal::Restarting(actor));
+    }
+    receiver.await.unwrap_or(Err(Refusal::Restarting(actor)))
+}

@@ -1,0 +1,302 @@
+//! The trainer: oversees the learner's device thread and gathers what a job needs from the store.
+//!
+//! An order is taken up once: the same order again, from a conductor that was restarted, finds the job at
+//! work, or its result, or its checkpoints. A trainer that was restarted goes on from the newest intact
+//! checkpoint of the round and its sealed set.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde::{Deserialize, Serialize};
+use still_domain::{Algorithm, AttemptId, CheckpointManifest, PolicyVersion, ProblemId, TrainingSet, seed};
+use still_roles::{
+    Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
+};
+
+use crate::{
+    board::ActorState,
+    context::Context,
+    device_thread::DeviceThread,
+    ledger::Ledger,
+    name::ActorName,
+    protocol::{ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
+    publisher::load_weights,
+    system::Roles,
+    training::{LearnerCommand, LearnerFact, Training},
+};
+
+/// Commands that may wait for the learner's thread.
+const MAX_COMMANDS: usize = 64;
+
+/// How training is saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainerConfig {
+    /// Optimizer steps between two checkpoints; 0 saves only at the end of training. Default: 100.
+    pub checkpoint_every_steps: u64,
+    /// Newest checkpoints kept, at least one. Those of published policies are always kept. Default: 2.
+    pub keep_last: usize,
+}
+
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        Self { checkpoint_every_steps: 100, keep_last: 2 }
+    }
+}
+
+/// The trainer.
+pub(crate) struct Trainer;
+
+/// What it knows.
+pub(crate) struct TrainerState {
+    context: Context,
+    device: Option<DeviceThread<LearnerCommand>>,
+    order: Option<TrainingOrder>,
+    result: Option<TrainedPolicy>,
+    draining: bool,
+}
+
+impl Actor for Trainer {
+    type Msg = TrainerMessage;
+    type State = TrainerState;
+    type Arguments = Context;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<TrainerMessage>,
+        context: Context,
+    ) -> Result<TrainerState, ActorProcessingErr> {
+        let training = Training {
+            ledger: context.ledger.clone(),
+            observer: context.observer.clone(),
+            config: context.config.trainer.clone(),
+        };
+        let (facts, failures) = (myself.clone(), myself);
+        let device = DeviceThread::spawn(
+            "learner".to_owned(),
+            MAX_COMMANDS,
+            &context.roles.learner,
+            move |learner, commands| {
+                training.work(learner, commands, |fact| {
+                    let message = match fact {
+                        LearnerFact::Trained(trained) => TrainerMessage::PolicyTrained(trained),
+                        LearnerFact::Halted => TrainerMessage::Halted,
+                    };
+                    // A trainer that is gone is replaced, and its work is in the checkpoint.
+                    let _ = facts.cast(message);
+                })
+            },
+            move |failure| {
+                let _ = failures.cast(TrainerMessage::ThreadFailed(failure));
+            },
+        )?;
+        device.send(LearnerCommand::Pause(context.switches.training_paused()))?;
+        let draining = context.switches.draining();
+        let state = TrainerState { context, device: Some(device), order: None, result: None, draining };
+        state.show();
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<TrainerMessage>,
+        message: TrainerMessage,
+        state: &mut TrainerState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TrainerMessage::Train(order) => state.train(order).await?,
+            TrainerMessage::Checkpoint(answer) => state.command(LearnerCommand::Checkpoint(answer))?,
+            TrainerMessage::SwitchesChanged => {
+                state.command(LearnerCommand::Pause(state.context.switches.training_paused()))?;
+            }
+            TrainerMessage::Drain => {
+                state.draining = true;
+                state.command(LearnerCommand::Halt)?;
+            }
+            TrainerMessage::PolicyTrained(trained) => state.trained(trained),
+            TrainerMessage::Halted => {
+                state.context.routes.root.send(RootMessage::Drained(ActorName::Trainer));
+            }
+            TrainerMessage::ThreadFailed(failure) => return Err(failure),
+        }
+        state.show();
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<TrainerMessage>,
+        state: &mut TrainerState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(device) = state.device.take() {
+            device.shut_down().await;
+        }
+        Ok(())
+    }
+}
+
+impl TrainerState {
+    async fn train(&mut self, order: TrainingOrder) -> Result<(), ActorProcessingErr> {
+        if self.draining {
+            return Ok(());
+        }
+        if self.order.as_ref() == Some(&order) {
+            if let Some(result) = self.result.clone() {
+                self.context.routes.conductor.send(ConductorMessage::PolicyTrained(result));
+            }
+            return Ok(());
+        }
+        let (roles, config) = (Arc::clone(&self.context.roles), Arc::clone(&self.context.config));
+        let in_force = self.context.policy.borrow().clone();
+        let wanted = order.clone();
+        let prepared = self
+            .context
+            .ledger
+            .run(move |ledger| prepare(ledger, &roles, &wanted, in_force.as_ref(), config.seed))
+            .await?;
+        self.order = Some(order);
+        self.result = None;
+        match prepared {
+            Prepared::Done(trained) => self.trained(trained),
+            Prepared::Job { job, checkpoints } => {
+                let folders = checkpoints.iter().map(|one| self.context.ledger.checkpoints.folder(&one.id));
+                self.command(LearnerCommand::Train(job, folders.collect()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn trained(&mut self, trained: TrainedPolicy) {
+        self.result = Some(trained.clone());
+        self.context.routes.conductor.send(ConductorMessage::PolicyTrained(trained));
+    }
+
+    fn command(&self, command: LearnerCommand) -> Result<(), ActorProcessingErr> {
+        match &self.device {
+            Some(device) => Ok(device.send(command)?),
+            None => Ok(()),
+        }
+    }
+
+    fn show(&self) {
+        let observer = &self.context.observer;
+        let is_paused = self.context.switches.training_paused() || self.draining;
+        let state = if is_paused { ActorState::Paused } else { ActorState::Running };
+        let is_at_work = self.order.is_some() && self.result.is_none();
+        observer.state(ActorName::Trainer, state);
+        observer.progressed(ActorName::Trainer, 0, usize::from(is_at_work));
+    }
+}
+
+/// What an order leads to.
+enum Prepared {
+    /// Its final checkpoint is there.
+    Done(TrainedPolicy),
+    /// A job, and the round's intact checkpoints, newest first.
+    Job { job: Box<TrainingJob>, checkpoints: Vec<CheckpointManifest> },
+}
+
+/// Gathers a job from the store. Blocks.
+fn prepare(
+    ledger: &Ledger,
+    roles: &Roles,
+    order: &TrainingOrder,
+    in_force: Option<&PolicySnapshot>,
+    run_seed: u64,
+) -> Result<Prepared, ActorProcessingErr> {
+    let mut checkpoints = ledger.store.checkpoints_of(order.round)?;
+    checkpoints.retain(|one| one.training_set == order.training_set && ledger.checkpoints.check(one).is_ok());
+    checkpoints.reverse();
+    if let Some(done) = checkpoints.first().filter(|newest| newest.is_final) {
+        let weights = load_weights(ledger, roles, Some(&done.id))?;
+        let checkpoint = done.id.clone();
+        return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, weights, loss: None }));
+    }
+    let set = ledger
+        .store
+        .training_set(&order.training_set)?
+        .ok_or_else(|| format!("training set {} is not in the store", order.training_set))?;
+    let examples = match order.algorithm {
+        Algorithm::Sft => TrainingExamples::Sft(sft_examples(ledger, &set)?),
+        Algorithm::Dpo => TrainingExamples::Dpo(preference_examples(ledger, &set)?),
+    };
+    let job = TrainingJob {
+        round: order.round,
+        training_set: order.training_set.clone(),
+        examples,
+        initialisation: initialisation(ledger, roles, order.start_from, in_force)?,
+        seed: seed::derive(run_seed, &["training", &order.round.to_string()]),
+        resume: None,
+    };
+    Ok(Prepared::Job { job: Box::new(job), checkpoints })
+}
+
+fn initialisation(
+    ledger: &Ledger,
+    roles: &Roles,
+    start_from: Option<PolicyVersion>,
+    in_force: Option<&PolicySnapshot>,
+) -> Result<Initialisation, ActorProcessingErr> {
+    let Some(version) = start_from else { return Ok(Initialisation::Base) };
+    if let Some(policy) = in_force.filter(|policy| policy.version == version) {
+        return Ok(Initialisation::Policy(Arc::clone(&policy.weights)));
+    }
+    let record =
+        ledger.store.policy(version)?.ok_or_else(|| format!("policy {version} is not in the store"))?;
+    match &record.checkpoint {
+        Some(checkpoint) => Ok(Initialisation::Policy(load_weights(ledger, roles, Some(checkpoint))?)),
+        None => Ok(Initialisation::Base),
+    }
+}
+
+/// Demonstrations first, then trajectories, in the manifest's order.
+fn sft_examples(ledger: &Ledger, set: &TrainingSet) -> Result<Vec<SftExample>, ActorProcessingErr> {
+    let mut examples = Vec::with_capacity(set.example_count());
+    for id in &set.content.demonstrations {
+        let demonstration = ledger.store.demonstration(id)?;
+        let demonstration = demonstration.ok_or_else(|| format!("demonstration {id} is not in the store"))?;
+        examples.push(SftExample {
+            problem: demonstration.problem,
+            response: Response::Text(demonstration.response),
+        });
+    }
+    let mut texts = Texts::default();
+    for id in &set.content.trajectories {
+        let (problem, response) = texts.example(ledger, id)?;
+        examples.push(SftExample { problem, response });
+    }
+    Ok(examples)
+}
+
+fn preference_examples(
+    ledger: &Ledger,
+    set: &TrainingSet,
+) -> Result<Vec<PreferenceExample>, ActorProcessingErr> {
+    let mut texts = Texts::default();
+    let example = |pair: &still_domain::PreferencePair| {
+        let (problem, chosen) = texts.example(ledger, &pair.chosen)?;
+        let (_, rejected) = texts.example(ledger, &pair.rejected)?;
+        Ok(PreferenceExample { problem, chosen, rejected })
+    };
+    set.content.pairs.iter().map(example).collect()
+}
+
+/// Statements of problems, each read once.
+#[derive(Default)]
+struct Texts(HashMap<ProblemId, String>);
+
+impl Texts {
+    fn example(&mut self, ledger: &Ledger, id: &AttemptId) -> Result<(String, Response), ActorProcessingErr> {
+        let judged = ledger.store.trajectory(id)?;
+        let judged = judged.ok_or_else(|| format!("trajectory {id} is not in the store"))?;
+        let text = match self.0.get(&id.problem) {
+            Some(text) => text.clone(),
+            None => {
+                let problem = ledger.store.problem(&id.problem)?;
+                let problem = problem.ok_or_else(|| format!("problem {} is not in the store", id.problem))?;
+                self.0.entry(id.problem.clone()).or_insert(problem.text).clone()
+            }
+        };
+        Ok((text, Response::Tokens(judged.trajectory.tokens)))
+    }
+}

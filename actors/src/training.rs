@@ -1,0 +1,203 @@
+//! What the learner's device thread does: one job at a time, step by step, checkpoints in between.
+//!
+//! The thread looks at its commands between two optimizer steps. Paused or without a job it sleeps.
+
+use std::{collections::VecDeque, path::PathBuf};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use ractor::ActorProcessingErr;
+use still_domain::{CheckpointId, CheckpointManifest};
+use still_roles::{Learner, LearnerError, TrainingJob};
+
+use crate::{
+    board::shown,
+    error::Refusal,
+    ledger::Ledger,
+    observe::Observer,
+    protocol::{Answer, TrainedPolicy},
+    trainer::TrainerConfig,
+};
+
+/// Steps whose mean is a round's training loss.
+const LOSS_STEPS: usize = 20;
+
+/// What the learner's thread is told.
+#[derive(Debug)]
+pub(crate) enum LearnerCommand {
+    /// Take this job up; the checkpoints are tried in order to go on from.
+    Train(Box<TrainingJob>, Vec<PathBuf>),
+    /// Take no steps, or go on.
+    Pause(bool),
+    /// Write a checkpoint.
+    Checkpoint(Answer<CheckpointId>),
+    /// Write a checkpoint of the job, drop it, and say so.
+    Halt,
+}
+
+/// What the learner's thread tells.
+#[derive(Debug)]
+pub(crate) enum LearnerFact {
+    /// A job is done.
+    Trained(TrainedPolicy),
+    /// The halt is done.
+    Halted,
+}
+
+/// What the learner's thread works with.
+pub(crate) struct Training {
+    pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
+    pub(crate) config: TrainerConfig,
+}
+
+/// The job at work.
+struct Work {
+    job: TrainingJob,
+    step: u64,
+    total_steps: u64,
+    saved_step: Option<u64>,
+    losses: VecDeque<f64>,
+}
+
+impl Training {
+    /// Works until the channel's other end is gone.
+    pub(crate) fn work(
+        &self,
+        learner: &mut dyn Learner,
+        commands: &Receiver<LearnerCommand>,
+        tell: impl Fn(LearnerFact),
+    ) -> Result<(), ActorProcessingErr> {
+        let mut work: Option<Work> = None;
+        let mut is_paused = false;
+        loop {
+            let command = if work.is_some() && !is_paused {
+                match commands.try_recv() {
+                    Ok(command) => Some(command),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => return Ok(()),
+                }
+            } else {
+                match commands.recv() {
+                    Ok(command) => Some(command),
+                    Err(_) => return Ok(()),
+                }
+            };
+            match command {
+                Some(LearnerCommand::Train(job, resume)) => {
+                    if work.take().is_some() {
+                        learner.end();
+                    }
+                    work = Some(self.begin(learner, *job, resume)?);
+                }
+                Some(LearnerCommand::Pause(paused)) => is_paused = paused,
+                Some(LearnerCommand::Checkpoint(answer)) => {
+                    let result = match &mut work {
+                        Some(work) => Ok(self.save(learner, work, false)?),
+                        None => Err(Refusal::NotNow("nothing is being trained".to_owned())),
+                    };
+                    let _nobody_waits = answer.send(result);
+                }
+                Some(LearnerCommand::Halt) => {
+                    if let Some(mut halted) = work.take() {
+                        if halted.step > 0 && halted.saved_step != Some(halted.step) {
+                            self.save(learner, &mut halted, false)?;
+                        }
+                        learner.end();
+                    }
+                    tell(LearnerFact::Halted);
+                }
+                None => {}
+            }
+            if is_paused {
+                continue;
+            }
+            let Some(at_work) = &mut work else { continue };
+            if at_work.step < at_work.total_steps {
+                self.step(learner, at_work)?;
+            }
+            if at_work.step >= at_work.total_steps {
+                let checkpoint = self.save(learner, at_work, true)?;
+                let weights = learner.weights()?;
+                let losses = &at_work.losses;
+                let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+                let loss = (!losses.is_empty()).then_some(mean);
+                let round = at_work.job.round;
+                learner.end();
+                work = None;
+                tell(LearnerFact::Trained(TrainedPolicy { round, checkpoint, weights, loss }));
+            }
+        }
+    }
+
+    /// Begins a job, going on from the first of `resume` that can be gone on from.
+    fn begin(
+        &self,
+        learner: &mut dyn Learner,
+        job: TrainingJob,
+        resume: Vec<PathBuf>,
+    ) -> Result<Work, ActorProcessingErr> {
+        let tries = resume.into_iter().map(Some).chain([None]);
+        for resume in tries {
+            match learner.begin(TrainingJob { resume, ..job.clone() }) {
+                Ok(plan) => {
+                    shown(&self.observer.board.training, |training| {
+                        training.round = Some(job.round);
+                        training.step = plan.resumed_step;
+                        training.total_steps = plan.total_steps;
+                        training.loss = None;
+                    });
+                    let saved_step = (plan.resumed_step > 0).then_some(plan.resumed_step);
+                    return Ok(Work {
+                        job,
+                        step: plan.resumed_step,
+                        total_steps: plan.total_steps,
+                        saved_step,
+                        losses: VecDeque::new(),
+                    });
+                }
+                Err(error @ LearnerError::Checkpoint { .. }) => self.observer.warn(error.to_string()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err("no checkpoint can be gone on from, and the job cannot begin anew".into())
+    }
+
+    fn step(&self, learner: &mut dyn Learner, work: &mut Work) -> Result<(), ActorProcessingErr> {
+        let step = learner.step()?;
+        work.step = step.step;
+        work.total_steps = step.total_steps;
+        if step.loss.is_finite() {
+            if work.losses.len() == LOSS_STEPS {
+                work.losses.pop_front();
+            }
+            work.losses.push_back(step.loss);
+        }
+        self.observer.trained(work.job.round, &step);
+        let every = self.config.checkpoint_every_steps;
+        let is_due = every > 0 && step.step % every == 0 && !step.is_last();
+        if is_due {
+            self.save(learner, work, false)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint: files first, synced; the manifest, which makes it exist, last.
+    fn save(
+        &self,
+        learner: &mut dyn Learner,
+        work: &mut Work,
+        is_final: bool,
+    ) -> Result<CheckpointId, ActorProcessingErr> {
+        let pending = self.ledger.checkpoints.begin(work.job.round, work.step)?;
+        learner.save(pending.folder())?;
+        let set = work.job.training_set.clone();
+        let now_ms = self.observer.now_ms();
+        let manifest = self.ledger.checkpoints.commit(pending, set, is_final, now_ms)?;
+        work.saved_step = Some(work.step);
+        self.observer.checkpointed(&manifest);
+        let round = work.job.round;
+        let keep = |other: &CheckpointManifest| other.is_final && other.round == round;
+        self.ledger.checkpoints.retain(self.config.keep_last.max(1), keep)?;
+        Ok(manifest.id)
+    }
+}
