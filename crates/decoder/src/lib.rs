@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+pub mod hugging_face;
 mod inference;
 mod lanes;
 mod matrix;

@@ -1,0 +1,223 @@
+//! Folders in.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+use serde_json::Value;
+
+use super::{CONFIG_FILE, INDEX_FILE, SINGLE_FILE, WEIGHT_MAP};
+use crate::{DecoderConfig, DecoderError, DecoderWeights, NamedParameter, ParameterPlace};
+
+/// The largest header that is read, in bytes.
+const LARGEST_HEADER_BYTES: u64 = 100 << 20;
+/// A buffer that old Llama checkpoints carry; it follows from the configuration.
+const IGNORED_SUFFIX: &str = "rotary_emb.inv_freq";
+/// The head, which tied checkpoints may repeat.
+const HEAD: &str = "lm_head.weight";
+
+/// Reads a checkpoint, widened to f32.
+///
+/// # Errors
+/// Names the field, tensor or file that is wrong.
+pub fn load_folder(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError> {
+    let (config, checkpoint) = open_folder(folder)?;
+    let weights = checkpoint.read(&config, DecoderWeights::zeros(&config))?;
+    Ok((config, weights))
+}
+
+/// Reads a checkpoint, with matrices as bf16 when all of them are stored so, else as f32.
+///
+/// # Errors
+/// Names the field, tensor or file that is wrong.
+pub fn load_folder_as_stored(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError> {
+    let (config, checkpoint) = open_folder(folder)?;
+    let matrices = config.named_parameters().into_iter().filter(|parameter| parameter.shape.len() == 2);
+    let is_bf16 = |parameter: NamedParameter| {
+        checkpoint.tensors.get(&parameter.name).is_some_and(|tensor| tensor.info.dtype == Dtype::BF16)
+    };
+    let empty = if matrices.map(is_bf16).all(|is_bf16| is_bf16) {
+        DecoderWeights::zeros_bf16(&config)
+    } else {
+        DecoderWeights::zeros(&config)
+    };
+    let weights = checkpoint.read(&config, empty)?;
+    Ok((config, weights))
+}
+
+/// A checkpoint whose headers are read.
+struct Checkpoint {
+    folder: PathBuf,
+    tensors: BTreeMap<String, StoredTensor>,
+    files: Vec<OpenFile>,
+}
+
+struct OpenFile {
+    path: PathBuf,
+    /// Bytes before the numbers.
+    data_start: u64,
+}
+
+struct StoredTensor {
+    file: usize,
+    info: TensorInfo,
+}
+
+impl Checkpoint {
+    /// Fills `weights` and makes sure that nothing is missing or left over.
+    fn read(
+        mut self,
+        config: &DecoderConfig,
+        mut weights: DecoderWeights,
+    ) -> Result<DecoderWeights, DecoderError> {
+        for parameter in config.named_parameters() {
+            let tensor = self.tensors.remove(&parameter.name).ok_or_else(|| DecoderError::MissingTensor {
+                name: parameter.name.clone(),
+                place: self.folder.display().to_string(),
+            })?;
+            let values = self.numbers(&parameter, &tensor)?;
+            weights.write(&parameter, &values);
+        }
+        let left_over: Vec<_> = std::mem::take(&mut self.tensors).into_iter().collect();
+        for (name, tensor) in left_over {
+            if name.ends_with(IGNORED_SUFFIX) {
+                continue;
+            }
+            let repeats_embedding = name == HEAD && config.tied_embeddings && {
+                let shape = vec![config.vocabulary_size, config.hidden_size];
+                let embedding =
+                    NamedParameter { name: name.clone(), shape, place: ParameterPlace::Embedding };
+                let stored = tensor.info.shape == embedding.shape;
+                stored && self.numbers(&embedding, &tensor)? == weights.read(&embedding)
+            };
+            if !repeats_embedding {
+                let place = self.files[tensor.file].path.display().to_string();
+                return Err(DecoderError::ExtraTensor { name, place });
+            }
+        }
+        Ok(weights)
+    }
+
+    /// The numbers of a tensor, widened to f32.
+    fn numbers(&self, parameter: &NamedParameter, tensor: &StoredTensor) -> Result<Vec<f32>, DecoderError> {
+        let OpenFile { path, data_start } = &self.files[tensor.file];
+        let place = || path.display().to_string();
+        if tensor.info.shape != parameter.shape {
+            return Err(DecoderError::MisshapenTensor {
+                name: parameter.name.clone(),
+                place: place(),
+                expected: parameter.shape.clone(),
+                found: tensor.info.shape.clone(),
+            });
+        }
+        let (start, end) = tensor.info.data_offsets;
+        let mut bytes = vec![0; end - start];
+        let mut file = File::open(path).map_err(io(path))?;
+        file.seek(SeekFrom::Start(data_start + start as u64)).map_err(io(path))?;
+        file.read_exact(&mut bytes).map_err(io(path))?;
+        match tensor.info.dtype {
+            Dtype::F32 => Ok(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+            Dtype::BF16 => {
+                Ok(bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect())
+            }
+            Dtype::F16 => {
+                Ok(bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
+            }
+            other => Err(DecoderError::NumberFormat {
+                name: parameter.name.clone(),
+                place: place(),
+                found: format!("{other:?}"),
+            }),
+        }
+    }
+}
+
+fn open_folder(folder: &Path) -> Result<(DecoderConfig, Checkpoint), DecoderError> {
+    let config = DecoderConfig::from_hugging_face(&read_json(&folder.join(CONFIG_FILE))?)?;
+    let single = folder.join(SINGLE_FILE);
+    let (paths, index) = if single.is_file() { (vec![single], None) } else { shards(folder)? };
+    let mut checkpoint =
+        Checkpoint { folder: folder.to_owned(), tensors: BTreeMap::new(), files: Vec::new() };
+    for path in paths {
+        let (data_start, metadata) = read_header(&path)?;
+        let file = checkpoint.files.len();
+        for (name, info) in metadata.tensors() {
+            let tensor = StoredTensor { file, info: info.clone() };
+            if checkpoint.tensors.insert(name.clone(), tensor).is_some() {
+                return Err(malformed(&path, format!("tensor `{name}` is in another shard too")));
+            }
+        }
+        checkpoint.files.push(OpenFile { path, data_start });
+    }
+    for (name, file) in index.into_iter().flatten() {
+        let stored = checkpoint.tensors.get(&name).map(|tensor| &checkpoint.files[tensor.file].path);
+        let place = folder.join(file);
+        if stored != Some(&place) {
+            return Err(DecoderError::MissingTensor { name, place: place.display().to_string() });
+        }
+    }
+    Ok((config, checkpoint))
+}
+
+/// The files that the index names, each once, and the index.
+type Shards = (Vec<PathBuf>, Option<BTreeMap<String, String>>);
+
+fn shards(folder: &Path) -> Result<Shards, DecoderError> {
+    let path = folder.join(INDEX_FILE);
+    if !path.is_file() {
+        return Err(malformed(folder, format!("neither {SINGLE_FILE} nor {INDEX_FILE} is there")));
+    }
+    let json = read_json(&path)?;
+    let map = json.get(WEIGHT_MAP).and_then(Value::as_object);
+    let map = map.ok_or_else(|| malformed(&path, format!("`{WEIGHT_MAP}` is missing")))?;
+    let mut index = BTreeMap::new();
+    for (name, file) in map {
+        // a file name and nothing else: an index must not reach out of its folder
+        let file = file.as_str().filter(|file| Path::new(file).file_name().is_some_and(|name| name == *file));
+        let file = file.ok_or_else(|| malformed(&path, format!("the file of `{name}` is no file name")))?;
+        index.insert(name.clone(), file.to_owned());
+    }
+    let mut files: Vec<_> = index.values().map(|file| folder.join(file)).collect();
+    files.sort();
+    files.dedup();
+    Ok((files, Some(index)))
+}
+
+/// The header of a safetensors file, and where its numbers begin.
+fn read_header(path: &Path) -> Result<(u64, Metadata), DecoderError> {
+    let mut file = File::open(path).map_err(io(path))?;
+    let file_bytes = file.metadata().map_err(io(path))?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(io(path))?;
+    let length = u64::from_le_bytes(length);
+    if length > LARGEST_HEADER_BYTES.min(file_bytes.saturating_sub(8)) {
+        return Err(malformed(path, format!("its header claims {length} bytes")));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header).map_err(io(path))?;
+    let metadata: Metadata =
+        serde_json::from_slice(&header).map_err(|error| malformed(path, format!("its header: {error}")))?;
+    let data_start = 8 + length;
+    let expected = data_start + metadata.data_len() as u64;
+    if file_bytes != expected {
+        return Err(malformed(path, format!("it has {file_bytes} bytes, its header asks for {expected}")));
+    }
+    Ok((data_start, metadata))
+}
+
+fn read_json(path: &Path) -> Result<Value, DecoderError> {
+    let bytes = std::fs::read(path).map_err(io(path))?;
+    serde_json::from_slice(&bytes).map_err(|error| malformed(path, error.to_string()))
+}
+
+pub(super) fn io(path: &Path) -> impl Fn(std::io::Error) -> DecoderError + '_ {
+    |source| DecoderError::Io { path: path.to_owned(), source }
+}
+
+fn malformed(path: &Path, reason: impl Into<String>) -> DecoderError {
+    DecoderError::Malformed { path: path.to_owned(), reason: reason.into() }
+}
