@@ -13,15 +13,11 @@ pub struct CheckpointsSection {
     pub every_steps: u64,
     /// Newest checkpoints kept.
     pub keep_last: usize,
-    /// Best rounds by accuracy whose last checkpoint is kept.
-    pub keep_best: usize,
-    /// Keep every checkpoint whose step is a multiple of this; 0 keeps none for that.
-    pub keep_every_steps: u64,
 }
 
 impl Default for CheckpointsSection {
     fn default() -> Self {
-        Self { every_steps: 100, keep_last: 2, keep_best: 1, keep_every_steps: 0 }
+        Self { every_steps: 100, keep_last: 2 }
     }
 }
 

@@ -15,8 +15,10 @@ pub struct EvaluationSection {
     pub hard_levels: BTreeSet<u8>,
     /// Answers drawn for a problem; more than one needs a temperature above 0.
     pub samples_per_problem: u32,
-    /// Rollouts in flight at once.
+    /// Rollouts that the evaluator draws at once.
     pub concurrent_rollouts: usize,
+    /// Answers between being asked for and being judged.
+    pub in_flight_answers: usize,
     /// How the evaluator draws tokens; the paper's is greedy.
     pub sampling: Sampling,
 }
@@ -27,6 +29,7 @@ impl Default for EvaluationSection {
             hard_levels: BTreeSet::new(),
             samples_per_problem: 1,
             concurrent_rollouts: 128,
+            in_flight_answers: 256,
             sampling: Sampling::greedy(),
         }
     }
@@ -44,6 +47,9 @@ impl EvaluationSection {
             || "several samples of a problem are all the same at temperature 0".to_owned(),
         );
         findings.require(self.concurrent_rollouts > 0, "evaluation.concurrent_rollouts", || {
+            "must be at least 1".to_owned()
+        });
+        findings.require(self.in_flight_answers > 0, "evaluation.in_flight_answers", || {
             "must be at least 1".to_owned()
         });
         self.sampling.validate("evaluation.sampling", findings);

@@ -24,11 +24,16 @@ pub struct ExplorationSection {
     /// A problem never solved waits for a better policy after this many attempts without a correct one
     /// under the newest; 0 never parks.
     pub park_after: u32,
-    /// Rollouts in flight at once, over all samplers.
+    /// Rollouts that each sampler draws at once.
     pub concurrent_rollouts: usize,
-    /// Published policies by which exploration may run ahead of the policy that its trajectories came
-    /// from; exploration waits at the limit.
+    /// Attempts between being given out and being durable, over all samplers: bounds every queue on the
+    /// way. About twice what the samplers draw at once keeps them busy.
+    pub in_flight_attempts: usize,
+    /// Rounds that may be trained and scored while attempts for later rounds are made; 0 explores only
+    /// before a set is sealed.
     pub max_policy_lag: u64,
+    /// Attempts made while a round is trained and scored, at most.
+    pub max_ahead_attempts: u64,
     /// How tokens are drawn.
     pub sampling: Sampling,
 }
@@ -43,7 +48,9 @@ impl Default for ExplorationSection {
             stop_after_correct: 4,
             park_after: 12,
             concurrent_rollouts: 128,
+            in_flight_attempts: 256,
             max_policy_lag: 1,
+            max_ahead_attempts: 4096,
             sampling: Sampling::default(),
         }
     }
@@ -68,6 +75,7 @@ impl ExplorationSection {
             ("exploration.attempts_per_visit", u64::from(self.attempts_per_visit)),
             ("exploration.stop_after_correct", u64::from(self.stop_after_correct)),
             ("exploration.concurrent_rollouts", self.concurrent_rollouts as u64),
+            ("exploration.in_flight_attempts", self.in_flight_attempts as u64),
         ] {
             findings.require(count > 0, key, || "must be at least 1".to_owned());
         }

@@ -11,12 +11,15 @@ use super::findings::Findings;
 pub struct RoundSection {
     /// Problems whose visit must be judged before the set is sealed.
     pub problems: u32,
-    /// New selected trajectories at which the set is sealed early; 0 waits for all problems.
-    pub selected: u32,
-    /// Seconds after which a round is sealed with what it has; 0 waits without end.
+    /// Right and hygienic trajectories of the round at which the set is sealed early; 0 waits for all
+    /// problems. Has no effect in lockstep.
+    pub enough_eligible: u64,
+    /// With fewer right and hygienic trajectories than this a round explores on beyond its problems. Has
+    /// no effect in lockstep.
+    pub min_eligible: u64,
+    /// Seconds after which a round is sealed with what it has; 0 waits without end. Has no effect in
+    /// lockstep.
     pub max_exploration_seconds: u64,
-    /// A round with fewer new selected trajectories than this goes on exploring.
-    pub min_selected: u32,
     /// What training starts from.
     pub init: Initialisation,
     /// How the policy is trained on the set.
@@ -49,9 +52,9 @@ impl Default for RoundSection {
     fn default() -> Self {
         Self {
             problems: 1_000,
-            selected: 0,
+            enough_eligible: 0,
+            min_eligible: 0,
             max_exploration_seconds: 0,
-            min_selected: 1,
             init: Initialisation::Base,
             algorithm: RoundAlgorithm::Sft,
         }
@@ -59,6 +62,11 @@ impl Default for RoundSection {
 }
 
 impl RoundSection {
+    /// Attempts that must be judged before the set is sealed, `per_visit` of them at each problem.
+    pub fn quota_attempts(&self, per_visit: u32) -> u64 {
+        u64::from(self.problems) * u64::from(per_visit)
+    }
+
     /// Notes what cannot be run.
     pub fn validate(&self, findings: &mut Findings) {
         findings.require(self.problems > 0, "round.problems", || "must be at least 1".to_owned());

@@ -17,8 +17,10 @@ pub struct TrainingSection {
     pub dpo: DpoSettings,
     /// Low-rank adaptation.
     pub lora: LoraSettings,
-    /// Steps in a row with a loss or gradient that is not finite before training goes back to its last
-    /// good checkpoint with half the rate.
+    /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
+    pub micro_batch_tokens: u32,
+    /// Steps in a row that may be left out because loss or gradient is not finite; one more and training
+    /// has failed.
     pub max_skipped_steps: u32,
     /// Recompute activations layer by layer in the backward pass: slower, and memory grows far less with
     /// the length of the sequence.
@@ -114,6 +116,7 @@ impl Default for TrainingSection {
             improvement: LearnerSettings::default(),
             dpo: DpoSettings::default(),
             lora: LoraSettings::default(),
+            micro_batch_tokens: 32_768,
             max_skipped_steps: 5,
             recompute_activations: false,
         }
@@ -159,6 +162,9 @@ impl TrainingSection {
     pub fn validate(&self, findings: &mut Findings) {
         self.imitation.validate("training.imitation", findings);
         self.improvement.validate("training.improvement", findings);
+        findings.require(self.micro_batch_tokens > 0, "training.micro_batch_tokens", || {
+            "must be at least 1".to_owned()
+        });
         let (beta, sft) = (self.dpo.beta, self.dpo.sft_coefficient);
         findings.require(beta > 0.0 && beta.is_finite(), "training.dpo.beta", || {
             format!("must be above 0, not {beta}")

@@ -10,7 +10,7 @@ use super::findings::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifierSection {
-    /// Where the answer is read from in exploration and evaluation.
+    /// Where the answer is read from.
     pub profile: VerifierProfile,
     /// Workers of the pool; 0 takes what the machine has.
     pub workers: usize,
