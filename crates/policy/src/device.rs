@@ -1,0 +1,116 @@
+//! Where tensors live, by name.
+
+use std::{fmt, str::FromStr};
+
+use burn::tensor::Device;
+use thiserror::Error;
+
+/// A device's name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum DeviceName {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU by its number.
+    Cuda(usize),
+}
+
+/// Why a device cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeviceError {
+    /// The text names no device.
+    #[error("`{0}` names no device: write `cpu`, or `cuda:0` for the first GPU")]
+    Name(String),
+    /// This program was built without GPU support.
+    #[error("{0} is asked for, but this program was built without GPU support: build with `--features cuda`")]
+    NotBuilt(DeviceName),
+    /// The driver does not give the device.
+    #[error("{device} cannot be used: {reason}; check the driver with `nvidia-smi`, or use `cpu`")]
+    Unavailable {
+        /// The device.
+        device: DeviceName,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl DeviceName {
+    /// The device, ready for tensors.
+    ///
+    /// # Errors
+    /// When the program was built without support for it, or the driver does not give it.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        match self {
+            Self::Cpu => Ok(Device::flex()),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(number) => open_cuda(number),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
+        }
+    }
+}
+
+/// Opens a GPU and proves it with a first tensor: a missing driver or card shows here, not in mid-run.
+#[cfg(feature = "cuda")]
+fn open_cuda(number: usize) -> Result<Device, DeviceError> {
+    use burn::tensor::Tensor;
+
+    let probe = std::panic::catch_unwind(|| {
+        let device = Device::cuda(number);
+        let ones = Tensor::<1>::ones([8], &device);
+        ones.sum().try_into_scalar::<f32>().map(|_| device).map_err(|error| format!("{error:?}"))
+    });
+    let unavailable = |reason| DeviceError::Unavailable { device: DeviceName::Cuda(number), reason };
+    match probe {
+        Ok(Ok(device)) => Ok(device),
+        Ok(Err(reason)) => Err(unavailable(reason)),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            Err(unavailable(text.unwrap_or_else(|| "no driver answers".to_owned())))
+        }
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "cpu" {
+            return Ok(Self::Cpu);
+        }
+        let number = text.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+        number.map(Self::Cuda).ok_or_else(|| DeviceError::Name(text.to_owned()))
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_their_text_form_and_others_are_refused_with_the_remedy() {
+        for name in [DeviceName::Cpu, DeviceName::Cuda(0), DeviceName::Cuda(7)] {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        for text in ["gpu", "cuda", "cuda:x", ""] {
+            assert!(text.parse::<DeviceName>().unwrap_err().to_string().contains("cuda:0"));
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_gpu_is_refused_by_a_program_that_cannot_use_one() {
+        let error = DeviceName::Cuda(0).open().unwrap_err();
+        assert!(error.to_string().contains("--features cuda"), "{error}");
+    }
+}

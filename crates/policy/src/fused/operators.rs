@@ -1,0 +1,172 @@
+//! The decoder's operators, on the kernels of `still-decoder`.
+
+use std::{fmt, sync::Arc};
+
+use still_decoder::{
+    ActivationMode, DecoderConfig, LayerActivations, LayerPass, LayerView, RopeTable, Segments, Threads,
+    embedding_backward, embedding_forward, layer_backward, layer_forward, rms_norm_backward,
+    rms_norm_forward, token_log_probabilities, token_log_probabilities_backward,
+};
+
+use super::{HostOperator, Kept, Output};
+
+/// Rows of the embedding table: `[vocabulary, hidden]` to `[tokens, hidden]`.
+pub(crate) struct Embed {
+    pub(crate) tokens: Arc<[u32]>,
+    pub(crate) hidden_size: usize,
+    pub(crate) multiplier: f32,
+}
+
+/// One decoder block: `[tokens, hidden]` to the same; parameters as in `still_decoder::LayerView`.
+pub(crate) struct DecoderLayer {
+    pub(crate) config: Arc<DecoderConfig>,
+    pub(crate) rope: Arc<RopeTable>,
+    pub(crate) segments: Arc<Segments>,
+    pub(crate) threads: Threads,
+    pub(crate) recompute: bool,
+}
+
+/// Root-mean-square norm of `[tokens, hidden]` with a scale `[hidden]`.
+pub(crate) struct RmsNorm {
+    pub(crate) hidden_size: usize,
+    pub(crate) epsilon: f32,
+    pub(crate) threads: Threads,
+}
+
+/// Log-probabilities of targets: `[tokens, hidden]` and a head `[vocabulary, hidden]` to `[targets]`.
+pub(crate) struct TargetLogProbabilities {
+    pub(crate) hidden_size: usize,
+    pub(crate) rows: Arc<[usize]>,
+    pub(crate) targets: Arc<[u32]>,
+    pub(crate) threads: Threads,
+}
+
+impl HostOperator for Embed {
+    fn forward(&self, inputs: &[&[f32]], _: bool) -> Output {
+        let values = embedding_forward(inputs[0], self.hidden_size, &self.tokens, self.multiplier);
+        Output { values, shape: vec![self.tokens.len(), self.hidden_size], kept: None }
+    }
+
+    fn backward(&self, inputs: &[&[f32]], _: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
+        let mut table = vec![0.0; inputs[0].len()];
+        embedding_backward(grad, &self.tokens, self.multiplier, &mut table);
+        vec![table]
+    }
+}
+
+impl DecoderLayer {
+    fn pass(&self) -> LayerPass<'_> {
+        LayerPass { config: &self.config, rope: &self.rope, segments: &self.segments, threads: &self.threads }
+    }
+
+    /// Inputs: x, then the parameters in the order of `crate::decoder::DecoderLayer`.
+    fn view<'a>(&self, inputs: &[&'a [f32]]) -> LayerView<'a> {
+        LayerView {
+            input_norm: inputs[1],
+            qkv: inputs[2],
+            qkv_bias: self.config.attention_bias.then_some(inputs[3]),
+            query_norm: self.config.query_key_norm.then_some(inputs[4]),
+            key_norm: self.config.query_key_norm.then_some(inputs[5]),
+            output: inputs[6],
+            post_attention_norm: inputs[7],
+            gate_up: inputs[8],
+            down: inputs[9],
+        }
+    }
+}
+
+impl HostOperator for DecoderLayer {
+    fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
+        let mode = if keeps && !self.recompute { ActivationMode::Keep } else { ActivationMode::Recompute };
+        let (values, kept) = layer_forward(self.pass(), self.view(inputs), inputs[0], mode);
+        let shape = vec![self.segments.token_count(), self.config.hidden_size];
+        Output { values, shape, kept: kept.map(|kept| Arc::new(kept) as Kept) }
+    }
+
+    fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
+        let kept = kept.and_then(|kept| kept.downcast_ref::<LayerActivations>());
+        let (x, gradients) = layer_backward(self.pass(), self.view(inputs), inputs[0], kept, grad);
+        vec![
+            x,
+            gradients.input_norm,
+            gradients.qkv,
+            gradients.qkv_bias.unwrap_or_default(),
+            gradients.query_norm.unwrap_or_default(),
+            gradients.key_norm.unwrap_or_default(),
+            gradients.output,
+            gradients.post_attention_norm,
+            gradients.gate_up,
+            gradients.down,
+        ]
+    }
+}
+
+impl HostOperator for RmsNorm {
+    fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
+        let (values, roots) = rms_norm_forward(inputs[0], inputs[1], self.epsilon, &self.threads);
+        let shape = vec![values.len() / self.hidden_size, self.hidden_size];
+        Output { values, shape, kept: keeps.then(|| Arc::new(roots) as Kept) }
+    }
+
+    fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
+        let roots = kept.and_then(|kept| kept.downcast_ref::<Vec<f32>>()).cloned();
+        let roots =
+            roots.unwrap_or_else(|| rms_norm_forward(inputs[0], inputs[1], self.epsilon, &self.threads).1);
+        let mut grad_x = vec![0.0; inputs[0].len()];
+        let grad_scale = rms_norm_backward(inputs[0], inputs[1], &roots, grad, &mut grad_x, &self.threads);
+        vec![grad_x, grad_scale]
+    }
+}
+
+impl TargetLogProbabilities {
+    fn gather(&self, hidden: &[f32]) -> Vec<f32> {
+        let width = self.hidden_size;
+        self.rows.iter().flat_map(|row| &hidden[row * width..][..width]).copied().collect()
+    }
+}
+
+impl HostOperator for TargetLogProbabilities {
+    fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
+        let hidden = self.gather(inputs[0]);
+        let found =
+            token_log_probabilities(&hidden, inputs[1], self.hidden_size, &self.targets, &self.threads);
+        let kept = keeps.then(|| Arc::new(found.log_normalizers) as Kept);
+        Output { values: found.values, shape: vec![self.targets.len()], kept }
+    }
+
+    fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
+        let (width, head) = (self.hidden_size, inputs[1]);
+        let hidden = self.gather(inputs[0]);
+        let normalizers = kept.and_then(|kept| kept.downcast_ref::<Vec<f32>>()).cloned();
+        let normalizers = normalizers.unwrap_or_else(|| {
+            token_log_probabilities(&hidden, head, width, &self.targets, &self.threads).log_normalizers
+        });
+        let (gathered, grad_head) = token_log_probabilities_backward(
+            &hidden,
+            head,
+            width,
+            &self.targets,
+            &normalizers,
+            grad,
+            &self.threads,
+        );
+        let mut grad_hidden = vec![0.0; inputs[0].len()];
+        for (row, grad) in self.rows.iter().zip(gathered.chunks_exact(width)) {
+            grad_hidden[row * width..][..width].copy_from_slice(grad);
+        }
+        vec![grad_hidden, grad_head]
+    }
+}
+
+/// Shows operators by name: their batches would fill pages.
+macro_rules! debug_by_name {
+    ($($operator:ident),*) => {$(
+        impl fmt::Debug for $operator {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($operator))
+            }
+        }
+    )*};
+}
+
+debug_by_name!(Embed, DecoderLayer, RmsNorm, TargetLogProbabilities);
