@@ -139,7 +139,7 @@ impl Gold {
                 whole.len() <= MAXIMUM_BARE_LENGTH
                     && ((textual && whole.len() <= 100 && !whole.contains('\n'))
                         || (moment.is_some() && Moment::parse(whole).is_some())
-                        || reader::read(whole).is_ok())
+                        || reader::read(whole).is_ok_and(|readings| readings.iter().any(is_answer)))
             }
         }
     }
@@ -148,6 +148,10 @@ impl Gold {
     fn compare(&self, answer: &str) -> (Outcome, Option<Detail>) {
         if answer.trim().is_empty() {
             return (Outcome::NoAnswer, Some(Detail::EmptyAnswer));
+        }
+        let text = matches!(self.form, Form::Exact | Form::Regex(_));
+        if answer.len() > reader::MAXIMUM_LENGTH && !text {
+            return (Outcome::Malformed, Some(Detail::TooLarge));
         }
         match &self.form {
             Form::Exact => (wrong_unless(self.text == answer.trim()), None),
@@ -197,6 +201,18 @@ impl Gold {
     }
 }
 
+impl Judgement {
+    /// The judgement of a completion in which no answer was found.
+    pub(crate) fn missing(missing: Missing) -> Self {
+        let (outcome, detail) = match missing {
+            Missing::UnfinishedThought => (Outcome::NoAnswer, Some(Detail::UnfinishedThought)),
+            Missing::UnfinishedBox => (Outcome::Malformed, Some(Detail::UnfinishedBox)),
+            Missing::NoAnswer => (Outcome::NoAnswer, None),
+        };
+        Self { outcome, extracted: None, rule: None, detail }
+    }
+}
+
 /// Judges a completion. Never panics; time, memory and stack are bounded.
 ///
 /// ```
@@ -216,14 +232,7 @@ pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
                 let (outcome, detail) = gold.compare(&found.text);
                 Judgement { outcome, extracted: Some(found.text.into_owned()), rule: Some(found.rule), detail }
             }
-            Err(missing) => {
-                let (outcome, detail) = match missing {
-                    Missing::UnfinishedThought => (Outcome::NoAnswer, Some(Detail::UnfinishedThought)),
-                    Missing::UnfinishedBox => (Outcome::Malformed, Some(Detail::UnfinishedBox)),
-                    Missing::NoAnswer => (Outcome::NoAnswer, None),
-                };
-                Judgement { outcome, extracted: None, rule: None, detail }
-            }
+            Err(missing) => Judgement::missing(missing),
         }
     })
 }
@@ -247,8 +256,23 @@ pub fn equivalent(gold: &str, answer: &str) -> Outcome {
     .outcome
 }
 
+/// Whether a reading of a whole solution is an answer and no prose: words stand alone or name a quantity.
+fn is_answer(reading: &Expr) -> bool {
+    let word = |expr: &Expr| matches!(expr, Expr::Word(_));
+    let wordless = |expr: &Expr| !expr.any(&word);
+    match reading {
+        Expr::Word(_) => true,
+        Expr::List(items, _) => items.iter().all(word) || items.iter().all(wordless),
+        Expr::Chain(first, rest) => {
+            let named = matches!(&**first, Expr::Word(name) if name.split(' ').count() <= 3) || wordless(first);
+            named && rest.iter().all(|(_, side)| wordless(side))
+        }
+        other => wordless(other),
+    }
+}
+
 /// A panic anywhere below costs this judgement only.
-fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
+pub(crate) fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(Judgement {
         outcome: Outcome::Error,
         extracted: None,

@@ -1,4 +1,91 @@
-//! wip
+//! Finds the answer in a model's completion and decides whether it is the gold answer.
+//!
+//! What a verifier calls right is what the model becomes, so the rule is: **correct** only on proof, or on an
+//! agreement that cannot be chance. Nothing is evaluated but a typed tree of the whole answer; a fragment of an
+//! answer that cannot be read is never taken for it. No input can hang, panic or exhaust the process: sizes
+//! and depths are bounded, and a deterministic fuel counter replaces clocks.
+//!
+//! # Finding the answer
+//!
+//! Only the solution is read: the text after the last end of a thought, up to the end of the solution. An
+//! answer in a thought that never ended is no answer. [`Profile::Strict`] takes the last balanced box;
+//! [`Profile::Lenient`] goes on with answer elements, phrases in several languages, a bare answer, bold text
+//! and the last formula. Boxes that stand together are one answer, so hedging is wrong.
+//!
+//! ```
+//! use still_verify::{Gold, Kind, Outcome, Profile, Rule, judge};
+//!
+//! let gold = Gold::parse(Kind::Math, "45")?;
+//! let outcome = |completion: &str| judge(&gold, completion, Profile::Lenient).outcome;
+//! assert_eq!(outcome(r"<think>\boxed{44}?</think>Hence $\boxed{45}$."), Outcome::Correct);
+//! assert_eq!(outcome(r"<think>So \boxed{45}, wait"), Outcome::NoAnswer);
+//! assert_eq!(outcome(r"\boxed{45} or \boxed{46}"), Outcome::Wrong);
+//! assert_eq!(outcome("The answer is 45."), Outcome::Correct);
+//! assert_eq!(outcome("정답은 45입니다."), Outcome::Correct);
+//! assert_eq!(judge(&gold, "#### 45", Profile::Lenient).rule, Some(Rule::Phrase));
+//! assert_eq!(judge(&gold, "#### 45", Profile::Strict).outcome, Outcome::NoAnswer);
+//! # Ok::<(), still_verify::GoldError>(())
+//! ```
+//!
+//! # What is equal
+//!
+//! ```
+//! use still_verify::{Outcome, equivalent};
+//!
+//! for (gold, answer) in [
+//!     // numbers: separators, mixed fractions, repeating decimals, scientific notation
+//!     ("3024", "3,024"),
+//!     (r"137 \frac{1}{2}", "137.5"),
+//!     (r"\frac{1}{3}", r"0.\overline{3}"),
+//!     (".0000672", r"6.72 \times 10^{-5}"),
+//!     // an exact gold by six correct digits or more
+//!     (r"3\sqrt{13}", "10.8166538"),
+//!     // radicals, functions, numbers too large to write
+//!     (r"\sqrt{2+\sqrt{3}}", r"\frac{\sqrt6+\sqrt2}{2}"),
+//!     (r"\log_2 3", r"\frac{\ln 3}{\ln 2}"),
+//!     ("3^{1000000}", "9^{500000}"),
+//!     // expressions, assignments, equations up to a factor
+//!     ("(a+5)(b+2)", "ab + 2a + 5b + 10"),
+//!     ("-13x+3", "f(x) = 3 - 13x"),
+//!     ("y = 2x + 3", "2x - y + 3 = 0"),
+//!     // intervals and solved inequalities, sets, tuples, matrices
+//!     ("(3,4]", r"3 < x \le 4"),
+//!     (r"(-\infty,2) \cup (3,\infty)", r"x < 2 \text{ or } x > 3"),
+//!     (r"1 \pm \sqrt{19}", r"\{1-\sqrt{19}, 1+\sqrt{19}\}"),
+//!     (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{bmatrix} 1 \\ 2 \end{bmatrix}"),
+//!     // percent, degrees, units, currency, bases
+//!     (r"28\%", "0.28"),
+//!     (r"90^\circ", r"90 \text{ degrees}"),
+//!     (r"864 \mbox{ inches}^2", r"6 \text{ ft}^2"),
+//!     (r"5.4 \text{ cents}", r"\$0.054"),
+//!     ("52_8", r"52_{\text{eight}}"),
+//!     // congruences, times, words
+//!     (r"x \equiv 3 \pmod 7", r"x \equiv 10 \pmod{7}"),
+//!     ("1:05 PM", "13:05"),
+//!     (r"\text{Evelyn}", "evelyn."),
+//! ] {
+//!     assert_eq!(equivalent(gold, answer), Outcome::Correct, "{gold} and {answer}");
+//! }
+//! for (gold, answer) in [
+//!     ("10^{-20}", "10^{-21}"),
+//!     ("2^{2020}", "2^{2019}"),
+//!     (r"\sqrt[3]{5}", r"\sqrt{5}"),
+//!     ("(3,4]", "[3,4]"),
+//!     (r"\{1, 2\}", "(1, 2)"),
+//!     ("204_5", "204_6"),
+//!     ("3", "2x + 7 = 3"),
+//!     (r"864 \mbox{ inches}^2", r"864 \text{ cm}^2"),
+//!     ("41", r"41 \text{ or } 42"),
+//! ] {
+//!     assert_ne!(equivalent(gold, answer), Outcome::Correct, "{gold} and {answer}");
+//! }
+//! ```
+//!
+//! # Map
+//!
+//! [`judge`] and [`Gold`] for completions, [`equivalent`] for two answers, [`fingerprint`] for majority votes,
+//! [`PuzzleChecker`] for tasks whose answers are checked by property, [`grade`] for files.
+
 mod choice;
 mod compare;
 mod expression;
@@ -12,6 +99,7 @@ mod moment;
 mod normal;
 mod numeral;
 mod outcome;
+mod puzzle;
 mod reader;
 mod scalar;
 mod token;
@@ -20,6 +108,7 @@ mod units;
 pub use fingerprint::fingerprint;
 pub use judge::{Detail, Gold, GoldError, Judgement, equivalent, judge};
 pub use outcome::{Kind, Outcome, Profile, Rule};
+pub use puzzle::{Countdown, PuzzleChecker, WholeNumber, judge_puzzle, puzzle_checker, puzzle_checkers};
 
 /// The version of the rules and their implementation; it changes whenever a verdict may.
 pub const VERIFIER_VERSION: &str = "math-1";

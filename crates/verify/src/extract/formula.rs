@@ -85,7 +85,7 @@ pub(crate) fn last(text: &str) -> Option<String> {
     let mut index = spans.len().checked_sub(1)?;
     let mut parts = vec![text.get(spans.get(index)?.1..spans.get(index)?.2)?.trim()];
     let mut alternative = false;
-    while index > 0 {
+    while index > 0 && parts.len() <= super::MAXIMUM_JOINED {
         let (before, after) = (spans.get(index - 1)?, spans.get(index)?);
         let Some(joint) = joint(text.get(before.3..after.0)?) else { break };
         alternative |= joint == Joint::Or;

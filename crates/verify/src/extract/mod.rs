@@ -13,6 +13,11 @@ use std::borrow::Cow;
 
 use crate::outcome::{Profile, Rule};
 
+/// Beyond boxes, only this many bytes at the end of a solution are searched.
+const MAXIMUM_SEARCHED: usize = 1 << 16;
+/// More boxes or formulas than this are not joined into one answer.
+const MAXIMUM_JOINED: usize = 64;
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found<'a> {
@@ -44,13 +49,14 @@ pub(crate) fn extract<'a>(
     if profile == Profile::Strict {
         return Err(Missing::NoAnswer);
     }
+    let whole = strip_marks(solution);
+    let solution = tail(solution);
     if let Some(text) = answer_element(solution) {
         return Ok(Found { text: Cow::Borrowed(text), rule: Rule::AnswerElement });
     }
     if let Some(text) = phrase::find(solution) {
         return Ok(Found { text: Cow::Owned(text), rule: Rule::Phrase });
     }
-    let whole = strip_marks(solution);
     if !whole.is_empty() && bare(whole) {
         return Ok(Found { text: Cow::Borrowed(whole), rule: Rule::Bare });
     }
@@ -61,6 +67,15 @@ pub(crate) fn extract<'a>(
         return Ok(Found { text: Cow::Owned(text), rule: Rule::LastFormula });
     }
     Err(Missing::NoAnswer)
+}
+
+/// The end of a solution, in which its answer is announced.
+fn tail(solution: &str) -> &str {
+    let mut start = solution.len().saturating_sub(MAXIMUM_SEARCHED);
+    while !solution.is_char_boundary(start) {
+        start += 1;
+    }
+    solution.get(start..).unwrap_or(solution)
 }
 
 /// White space, bold marks and back-ticks around a text.
@@ -78,7 +93,7 @@ fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
     // boxes with nothing but a conjunction between them are one answer
     let mut first = boxes.closed.len() - 1;
     let mut alternative = false;
-    while first > 0 {
+    while first > 0 && boxes.closed.len() - first <= MAXIMUM_JOINED {
         let (Some(before), Some(after)) = (boxes.closed.get(first - 1), boxes.closed.get(first)) else { break };
         let gap = solution.get(before.end..after.start).unwrap_or("");
         let Some(joint) = formula::joint(gap) else { break };

@@ -153,7 +153,7 @@ fn joined_formulas(text: &str, spans: &[(usize, usize, usize, usize)]) -> Option
     let mut parts = vec![content(spans.first()?)?];
     let mut alternative = false;
     let mut end = spans.first()?.3;
-    for pair in spans.windows(2) {
+    for pair in spans.windows(2).take(super::MAXIMUM_JOINED) {
         let [before, after] = pair else { break };
         let Some(joint) = formula::joint(text.get(before.3..after.0)?) else { break };
         alternative |= joint == formula::Joint::Or;

@@ -24,7 +24,7 @@ pub(crate) fn solution(completion: &str) -> Option<&str> {
     let mut closed = 0;
     let mut opened = None;
     let mut started = 0;
-    for (index, _) in completion.match_indices('<') {
+    for index in marks(completion) {
         let Some(rest) = completion.get(index..) else { continue };
         if let Some(mark) = THOUGHT_CLOSINGS.iter().find(|mark| rest.starts_with(**mark)) {
             closed = index + mark.len();
@@ -40,11 +40,19 @@ pub(crate) fn solution(completion: &str) -> Option<&str> {
         return None;
     }
     let region = completion.get(started.max(closed)..)?;
-    let end = region
-        .match_indices('<')
-        .find(|(index, _)| region.get(*index..).is_some_and(|rest| ENDS.iter().any(|mark| rest.starts_with(mark))))
-        .map_or(region.len(), |(index, _)| index);
+    let end = marks(region)
+        .find(|index| region.get(*index..).is_some_and(|rest| ENDS.iter().any(|mark| rest.starts_with(mark))))
+        .unwrap_or(region.len());
     region.get(..end)
+}
+
+/// Where a mark may start; most angle brackets are relations.
+fn marks(text: &str) -> impl Iterator<Item = usize> {
+    text.as_bytes()
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| matches!(pair, [b'<', b'|' | b'/' | b't' | b'e']))
+        .map(|(index, _)| index)
 }
 
 #[cfg(test)]
