@@ -37,6 +37,9 @@ pub enum SandboxError {
     /// A path or word holds a zero byte, or a file name a folder.
     #[error("`{0}` cannot be used in a command: it is empty, holds a zero byte or names a folder")]
     Word(String),
+    /// The scratch directory of the jail hides what the command needs.
+    #[error("`{0}` cannot be made readable: the scratch directory /tmp hides it; keep it elsewhere")]
+    Hidden(String),
     /// A call or assertions are to be tested on a candidate that is no Python.
     #[error("calls and assertions can be tested on Python candidates only; use output cases for others")]
     NotPython,

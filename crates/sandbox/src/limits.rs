@@ -16,7 +16,7 @@ pub struct Limits {
     pub cpu_seconds: u64,
     /// Memory of all processes together, and address space of each, in bytes. Default: 512 MiB.
     pub memory_bytes: u64,
-    /// Processes and threads alive at a time. Default: 32.
+    /// Processes and threads alive at a time; not run by root, one fewer in the first moment. Default: 32.
     pub processes: u64,
     /// Size of one file, in bytes. Default: 16 MiB.
     pub file_bytes: u64,

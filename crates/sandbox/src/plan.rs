@@ -14,7 +14,12 @@ use std::{
 
 use seccompiler::sock_filter;
 
-use crate::{error::SandboxError, filter, limits::Limits, program::Program};
+use crate::{
+    error::SandboxError,
+    filter,
+    limits::Limits,
+    program::{Program, SCRATCH},
+};
 
 /// What every program may read, as far as the host has it.
 const READABLE: [&str; 8] =
@@ -177,6 +182,9 @@ fn furnish(readable: &[PathBuf]) -> Result<Vec<Furnish>, SandboxError> {
         if !is_plain {
             return Err(SandboxError::Word(entry.display().to_string()));
         }
+        if entry.starts_with(SCRATCH) {
+            return Err(SandboxError::Hidden(entry.display().to_string()));
+        }
         let Ok(metadata) = fs::symlink_metadata(entry) else { continue };
         if bound.iter().any(|path| entry.starts_with(path)) {
             continue;
@@ -261,6 +269,8 @@ mod tests {
         assert!(matches!(plan(&program("no-such-command", "x")), Err(SandboxError::Command { .. })));
         let outside = Program { readable: vec!["/usr/../etc".into()], ..program("/bin/sh", "x") };
         assert!(matches!(plan(&outside), Err(SandboxError::Word(_))));
+        let hidden = Program { readable: vec!["/tmp/library".into()], ..program("/bin/sh", "x") };
+        assert!(matches!(plan(&hidden), Err(SandboxError::Hidden(_))));
         assert!(plan(&program("sh", "x")).is_ok());
     }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 /// Stands for the path of the source file in a command.
 const SOURCE_PLACEHOLDER: &str = "{source}";
 /// Where the source lies inside.
-const SCRATCH: &str = "/tmp";
+pub(crate) const SCRATCH: &str = "/tmp";
 /// Where a Python interpreter is looked for first: shims on `PATH` are slow.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 

@@ -19,7 +19,7 @@ fn a_fork_bomb_stops_at_the_process_limit_and_leaves_nothing() {
 }
 
 #[test]
-fn the_process_limit_is_exact_and_no_other_jail_feels_it() {
+fn the_process_limit_holds_and_no_other_jail_feels_it() {
     let Some(sandbox) = sandbox() else { return };
     let source = "
 import os, time
@@ -35,12 +35,14 @@ except BlockingIOError:
     time.sleep(1)
 ";
     let limits = Limits { processes: 12, ..tight() };
-    let counts: Vec<String> = thread::scope(|scope| {
-        let runs: Vec<_> =
-            (0..3).map(|_| scope.spawn(|| output(&run(sandbox, &python(source), &limits)))).collect();
+    let counts: Vec<u32> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| output(&run(sandbox, &python(source), &limits)).trim().parse().unwrap()))
+            .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    assert_eq!(counts, ["12\n"; 3]);
+    // In a user namespace the process that built it counts until it has been waited for.
+    assert!(counts.iter().all(|count| (11..=12).contains(count)), "{counts:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod common;
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     io::{BufRead, BufReader},
     os::unix::{fs::PermissionsExt, process::CommandExt},
@@ -14,10 +15,13 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, geteuid, pidfd_open},
 };
-use still_sandbox::{Limits, Python};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use still_sandbox::{Limits, Python, Sandbox};
 
 /// The user that owns nothing.
 const NOBODY: u32 = 65_534;
+/// Set for the stand-in of a container.
+const FORBIDDEN: &str = "STILL_SANDBOX_TEST_FORBIDDEN";
 /// Carries the marker to the stand-in of a daemon.
 const MARKER: &str = "STILL_SANDBOX_TEST_MARKER";
 
@@ -70,6 +74,38 @@ fn a_normal_user_confines_as_well() {
     let text = String::from_utf8_lossy(&result.stdout);
     assert!(result.status.success(), "{text}{}", String::from_utf8_lossy(&result.stderr));
     assert!(text.contains("test result: ok.") && !text.contains(" 0 passed"), "{text}");
+}
+
+/// Not a test of its own: a process that may not make namespaces, as in many containers.
+#[test]
+fn stand_in_of_a_container() {
+    if env::var(FORBIDDEN).is_err() {
+        return;
+    }
+    let forbid = SeccompFilter::new(
+        BTreeMap::from([(libc::SYS_unshare, Vec::new())]),
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM as u32),
+        env::consts::ARCH.try_into().unwrap(),
+    )
+    .unwrap();
+    seccompiler::apply_filter(&BpfProgram::try_from(forbid).unwrap()).unwrap();
+    let missing = Sandbox::detect().unwrap_err();
+    println!("{missing}");
+}
+
+#[test]
+fn where_namespaces_are_forbidden_nothing_runs_and_the_reason_is_named() {
+    let result = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "stand_in_of_a_container", "--nocapture"])
+        .env(FORBIDDEN, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&result.stdout);
+    assert!(result.status.success(), "{text}");
+    assert!(text.contains("programs cannot be confined here: ") && text.contains("namespace"), "{text}");
+    assert!(text.contains("Operation not permitted"), "{text}");
+    assert!(text.contains("run outside a container") || text.contains("run the daemon as root"), "{text}");
 }
 
 /// Not a test of its own: the stand-in of a daemon that the next test kills.
