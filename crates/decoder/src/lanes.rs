@@ -41,7 +41,7 @@ pub(crate) fn exponential(x: f32) -> f32 {
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub(crate) fn sigmoid(x: f32) -> f32 {
+fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exponential(-x))
 }
 
@@ -97,6 +97,36 @@ pub(crate) fn maximum(values: &[f32]) -> f32 {
 pub(crate) fn exponentiate(values: &mut [f32], shift: f32) {
     for value in values {
         *value = exponential(*value - shift);
+    }
+}
+
+/// `gated = silu(gate) * up`
+#[inline(always)]
+pub(crate) fn gate(gated: &mut [f32], gate: &[f32], up: &[f32]) {
+    let length = gated.len();
+    let (gate, up) = (&gate[..length], &up[..length]);
+    for index in 0..length {
+        gated[index] = gate[index] * sigmoid(gate[index]) * up[index];
+    }
+}
+
+/// The gradients of gate and up: with s = sigmoid(g), dg = dz u s (1 + g (1 - s)) and du = dz g s.
+#[inline(always)]
+pub(crate) fn gate_backward(
+    grad_gate: &mut [f32],
+    grad_up: &mut [f32],
+    gate: &[f32],
+    up: &[f32],
+    grad_gated: &[f32],
+) {
+    let length = grad_gate.len();
+    let (grad_up, gate, up) = (&mut grad_up[..length], &gate[..length], &up[..length]);
+    let grad_gated = &grad_gated[..length];
+    for index in 0..length {
+        let (gate, grad) = (gate[index], grad_gated[index]);
+        let s = sigmoid(gate);
+        grad_gate[index] = grad * up[index] * s * (1.0 + gate * (1.0 - s));
+        grad_up[index] = grad * gate * s;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The decoder on plain slices: configuration, weights, safetensors, forward and backward kernels.
 
+mod buffer;
 mod config;
 mod error;
 pub mod hugging_face;

@@ -9,7 +9,7 @@ use super::cache::KeyValueCache;
 use super::kernel::{PackedRows, Product};
 use super::panels::{PANEL, PanelMatrix};
 use super::shared::SharedSlice;
-use crate::lanes::{sigmoid, vectorised};
+use crate::lanes::{self, vectorised};
 use crate::training::{inverse_root, scale_row};
 use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable, Threads};
 
@@ -420,9 +420,7 @@ impl Scratch {
                 || {
                     for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up) {
                         let (gate, up) = gate_up.split_at(inner);
-                        for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
-                            *gated = gate * sigmoid(*gate) * up;
-                        }
+                        lanes::gate(gated, gate, up);
                     }
                 },
             );

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::Segments;
+use crate::buffer::Buffer;
 use crate::lanes::{dot, exponentiate, maximum, sum, vectorised};
 use crate::product::{Target, View, multiply};
 use crate::{DecoderConfig, Threads};
@@ -17,7 +18,7 @@ const BLOCK: usize = 64;
 /// What attention puts out.
 pub(super) struct AttentionOutput {
     /// `[tokens, query]`
-    pub(super) values: Vec<f32>,
+    pub(super) values: Buffer,
     /// Logarithm of the sum of exponentials of each row of scores, `[heads, tokens]`.
     pub(super) log_sums: Vec<f32>,
 }
@@ -31,7 +32,7 @@ pub(super) fn attention_forward(
 ) -> AttentionOutput {
     let (tokens, heads, width) = (segments.token_count(), config.attention_head_count, config.head_dim);
     let mut output = AttentionOutput {
-        values: vec![0.0; tokens * config.query_size()],
+        values: Buffer::for_overwrite(tokens * config.query_size()),
         log_sums: vec![0.0; heads * tokens],
     };
     let ranges: Vec<_> = segments.ranges().collect();
@@ -71,9 +72,9 @@ pub(super) fn attention_backward(
     output: &AttentionOutput,
     grad_values: &[f32],
     threads: &Threads,
-) -> Vec<f32> {
+) -> Buffer {
     let (tokens, heads, width) = (segments.token_count(), config.attention_head_count, config.head_dim);
-    let mut grad_qkv = vec![0.0; qkv.len()];
+    let mut grad_qkv = Buffer::zeroed(qkv.len());
     let ranges: Vec<_> = segments.ranges().collect();
     let task = |task: usize, gradients: &mut HeadGradients| {
         let place = HeadPlace::new(config, ranges[task / heads].clone(), task % heads);

@@ -1,9 +1,10 @@
 //! One block of the decoder, forward and backward.
 
 use super::attention::{AttentionOutput, attention_backward, attention_forward};
-use super::norm::rms_norm_again;
-use super::{Segments, rms_norm_backward, rms_norm_forward};
-use crate::lanes::{sigmoid, vectorised};
+use super::norm::{rms_norm_again, rms_norm_into};
+use super::{Segments, rms_norm_backward};
+use crate::buffer::Buffer;
+use crate::lanes::{self, vectorised};
 use crate::product::{Target, View, multiply};
 use crate::threads::balanced_runs;
 use crate::{DecoderConfig, LayerView, RopeTable, Threads};
@@ -64,14 +65,14 @@ pub struct LayerGradients {
 struct PartActivations {
     input_roots: Vec<f32>,
     /// Rotated, `[tokens, qkv]`.
-    qkv: Vec<f32>,
+    qkv: Buffer,
     /// Before normalisation and rotation, with its inverse roots, where heads are normalised.
     plain_heads: Option<(Vec<f32>, Vec<f32>)>,
     attention: AttentionOutput,
     /// The residual stream after attention.
-    middle: Vec<f32>,
+    middle: Buffer,
     middle_roots: Vec<f32>,
-    gate_up: Vec<f32>,
+    gate_up: Buffer,
 }
 
 impl LayerActivations {
@@ -198,23 +199,21 @@ impl LayerPass<'_> {
     }
 
     /// `x W'` for a weight matrix `[out, in]`.
-    fn project(&self, x: &[f32], weight: &[f32], inner: usize) -> Vec<f32> {
+    fn project(&self, x: &[f32], weight: &[f32], inner: usize) -> Buffer {
         let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let mut y = vec![0.0; rows * columns];
+        let mut y = Buffer::for_overwrite(rows * columns);
         let weight = View::new(weight, columns, inner).transposed();
         let target = Target::store(&mut y, columns);
         multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
         y
     }
 
-    /// `y + x W'`.
-    fn project_onto(&self, y: &[f32], x: &[f32], weight: &[f32], inner: usize) -> Vec<f32> {
+    /// `y += x W'`.
+    fn project_onto(&self, y: &mut [f32], x: &[f32], weight: &[f32], inner: usize) {
         let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let mut y = y.to_vec();
         let weight = View::new(weight, columns, inner).transposed();
-        let target = Target::add(&mut y, columns);
+        let target = Target::add(y, columns);
         multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
-        y
     }
 
     /// The gradients of `x` and of the weight of `y = x W'`.
@@ -224,9 +223,9 @@ impl LayerPass<'_> {
         weight: &[f32],
         inner: usize,
         grad_y: &[f32],
-    ) -> (Vec<f32>, Vec<f32>) {
+    ) -> (Buffer, Vec<f32>) {
         let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let (mut grad_x, mut grad_weight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+        let (mut grad_x, mut grad_weight) = (Buffer::for_overwrite(x.len()), vec![0.0; weight.len()]);
         let grad_y = View::new(grad_y, rows, columns);
         let parallelism = self.threads.parallelism();
         let weight = View::new(weight, columns, inner);
@@ -239,15 +238,18 @@ impl LayerPass<'_> {
     fn forward(&self, weights: LayerView<'_>, x: &[f32]) -> (Vec<f32>, PartActivations) {
         let (config, threads) = (self.config, self.threads);
         let (hidden, epsilon) = (config.hidden_size, config.rms_norm_epsilon);
-        let (normed, input_roots) = rms_norm_forward(x, weights.input_norm, epsilon, threads);
+        let mut normed = Buffer::for_overwrite(x.len());
+        let input_roots = rms_norm_into(x, weights.input_norm, epsilon, &mut normed, threads);
         let mut qkv = self.project(&normed, weights.qkv, hidden);
         let plain_heads = self.prepare_heads(weights, &mut qkv);
         let attention = attention_forward(config, self.segments, &qkv, threads);
-        let middle = self.project_onto(x, &attention.values, weights.output, config.query_size());
-        let (normed, middle_roots) = rms_norm_forward(&middle, weights.post_attention_norm, epsilon, threads);
+        let mut middle = Buffer::copy_of(x);
+        self.project_onto(&mut middle, &attention.values, weights.output, config.query_size());
+        let middle_roots = rms_norm_into(&middle, weights.post_attention_norm, epsilon, &mut normed, threads);
         let gate_up = self.project(&normed, weights.gate_up, hidden);
         let gated = self.gate(&gate_up);
-        let y = self.project_onto(&middle, &gated, weights.down, config.intermediate_size);
+        let mut y = middle.to_vec();
+        self.project_onto(&mut y, &gated, weights.down, config.intermediate_size);
         let kept =
             PartActivations { input_roots, qkv, plain_heads, attention, middle, middle_roots, gate_up };
         (y, kept)
@@ -401,9 +403,9 @@ impl LayerPass<'_> {
     }
 
     /// `silu(gate) * up`
-    fn gate(&self, gate_up: &[f32]) -> Vec<f32> {
+    fn gate(&self, gate_up: &[f32]) -> Buffer {
         let inner = self.config.intermediate_size;
-        let mut gated = vec![0.0; gate_up.len() / 2];
+        let mut gated = Buffer::for_overwrite(gate_up.len() / 2);
         self.threads.map_rows(&mut gated, inner, |first, rows| {
             let gate_up = &gate_up[first * 2 * inner..];
             vectorised(
@@ -412,9 +414,7 @@ impl LayerPass<'_> {
                     for (gated, gate_up) in rows.chunks_exact_mut(inner).zip(gate_up.chunks_exact(2 * inner))
                     {
                         let (gate, up) = gate_up.split_at(inner);
-                        for ((gated, gate), up) in gated.iter_mut().zip(gate).zip(up) {
-                            *gated = gate * sigmoid(*gate) * up;
-                        }
+                        lanes::gate(gated, gate, up);
                     }
                 },
             );
@@ -422,10 +422,10 @@ impl LayerPass<'_> {
         gated
     }
 
-    /// With s = sigmoid(g): dg = dz u s (1 + g (1 - s)), du = dz g s.
-    fn gate_backward(&self, gate_up: &[f32], grad_gated: &[f32]) -> Vec<f32> {
+    /// The gradient of what [`Self::gate`] takes.
+    fn gate_backward(&self, gate_up: &[f32], grad_gated: &[f32]) -> Buffer {
         let inner = self.config.intermediate_size;
-        let mut grad_gate_up = vec![0.0; gate_up.len()];
+        let mut grad_gate_up = Buffer::for_overwrite(gate_up.len());
         self.threads.map_rows(&mut grad_gate_up, 2 * inner, |first, rows| {
             let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
             let grad_gated = grad_gated[first * inner..].chunks_exact(inner);
@@ -437,14 +437,7 @@ impl LayerPass<'_> {
                     {
                         let (gate, up) = gate_up.split_at(inner);
                         let (grad_gate, grad_up) = grad.split_at_mut(inner);
-                        let inputs = gate.iter().zip(up).zip(grad_gated);
-                        for ((grad_gate, grad_up), ((gate, up), grad)) in
-                            grad_gate.iter_mut().zip(grad_up).zip(inputs)
-                        {
-                            let s = sigmoid(*gate);
-                            *grad_gate = grad * up * s * (1.0 + gate * (1.0 - s));
-                            *grad_up = grad * gate * s;
-                        }
+                        lanes::gate_backward(grad_gate, grad_up, gate, up, grad_gated);
                     }
                 },
             );

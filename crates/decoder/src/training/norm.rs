@@ -5,34 +5,41 @@
 )]
 
 use crate::Threads;
+use crate::buffer::Buffer;
 use crate::lanes::{dot, vectorised};
 
 /// Normalises rows of the scale's width.
 ///
 /// Returns the rows and the inverse root mean square of each, which the backward pass wants.
 pub fn rms_norm_forward(x: &[f32], scale: &[f32], epsilon: f32, threads: &Threads) -> (Vec<f32>, Vec<f32>) {
-    let width = scale.len();
-    let mut inverse_roots = vec![0.0; x.len() / width];
     let mut y = vec![0.0; x.len()];
-    let parts = threads.map_rows(&mut y, width, |first, rows| {
+    let inverse_roots = rms_norm_into(x, scale, epsilon, &mut y, threads);
+    (y, inverse_roots)
+}
+
+/// Normalises rows into `y`; returns the inverse roots.
+pub(crate) fn rms_norm_into(
+    x: &[f32],
+    scale: &[f32],
+    epsilon: f32,
+    y: &mut [f32],
+    threads: &Threads,
+) -> Vec<f32> {
+    let width = scale.len();
+    let parts = threads.map_rows(y, width, |first, rows| {
         let x = &x[first * width..first * width + rows.len()];
         vectorised(
             #[inline(always)]
             || normalise(rows, x, scale, epsilon),
         )
     });
-    let mut filled = 0;
-    for part in parts {
-        inverse_roots[filled..filled + part.len()].copy_from_slice(&part);
-        filled += part.len();
-    }
-    (y, inverse_roots)
+    parts.concat()
 }
 
 /// The normalised rows again, from the inverse roots that the forward pass returned.
-pub(crate) fn rms_norm_again(x: &[f32], scale: &[f32], inverse_roots: &[f32], threads: &Threads) -> Vec<f32> {
+pub(crate) fn rms_norm_again(x: &[f32], scale: &[f32], inverse_roots: &[f32], threads: &Threads) -> Buffer {
     let width = scale.len();
-    let mut y = vec![0.0; x.len()];
+    let mut y = Buffer::for_overwrite(x.len());
     threads.map_rows(&mut y, width, |first, rows| {
         let count = rows.len() / width;
         let x = x[first * width..].chunks_exact(width);
