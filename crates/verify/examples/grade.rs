@@ -7,7 +7,8 @@ use still_verify::{Profile, grade::grade};
 fn main() -> io::Result<()> {
     let strict = std::env::args().any(|argument| argument == "strict");
     let profile = if strict { Profile::Strict } else { Profile::Lenient };
-    let summary = grade(io::stdin().lock(), BufWriter::new(io::stdout()), profile, |error| eprintln!("{error}"))?;
+    let summary =
+        grade(io::stdin().lock(), BufWriter::new(io::stdout()), profile, |error| eprintln!("{error}"))?;
     eprintln!("{summary}");
     Ok(())
 }

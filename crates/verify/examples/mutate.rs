@@ -53,13 +53,17 @@ fn main() -> io::Result<()> {
         worst = worst.max(elapsed);
         let itself = equivalent(&left, &left);
         let _ = fingerprint(&left);
-        let judged = Gold::parse(Kind::Math, "\\frac{355}{113}").map(|gold| judge(&gold, &left, Profile::Lenient).outcome);
+        let judged = Gold::parse(Kind::Math, "\\frac{355}{113}")
+            .map(|gold| judge(&gold, &left, Profile::Lenient).outcome);
         let failed = (outcome == Outcome::Error && !left.trim().is_empty())
             || (itself == Outcome::Wrong && !left.trim().is_empty())
             || matches!(judged, Ok(Outcome::Error))
             || elapsed > Duration::from_millis(50);
         if failed {
-            writeln!(io::stdout(), "seed {seed}: {left:?} against {right:?}: {outcome}, itself {itself}, {elapsed:?}")?;
+            writeln!(
+                io::stdout(),
+                "seed {seed}: {left:?} against {right:?}: {outcome}, itself {itself}, {elapsed:?}"
+            )?;
             std::process::exit(1);
         }
     }
@@ -68,8 +72,8 @@ fn main() -> io::Result<()> {
 
 fn mutated(seeds: &[&str], random: &mut Random) -> String {
     const PIECES: [&str; 30] = [
-        "{", "}", "(", ")", "[", "]", "\\", "^", "_", "!", "9", "\\frac", "\\sqrt", "-", ",", "=", "|", "\\pm", "%", "\\text{", ".", "e",
-        "i", "x", "0", "^{", "\\cup", "<", "\\{", "½",
+        "{", "}", "(", ")", "[", "]", "\\", "^", "_", "!", "9", "\\frac", "\\sqrt", "-", ",", "=", "|",
+        "\\pm", "%", "\\text{", ".", "e", "i", "x", "0", "^{", "\\cup", "<", "\\{", "½",
     ];
     let pick = |random: &mut Random| seeds.get(random.below(seeds.len())).copied().unwrap_or("1");
     let mut characters: Vec<char> = pick(random).chars().collect();

@@ -6,8 +6,8 @@ use crate::compare::text;
 
 /// Words that may stand before an option.
 const LEADING: [&str; 22] = [
-    "the", "correct", "final", "best", "answer", "answers", "option", "options", "choice", "choices", "letter", "is",
-    "are", "both", "选项", "选", "選", "选择", "答案", "보기", "réponse", "antwort",
+    "the", "correct", "final", "best", "answer", "answers", "option", "options", "choice", "choices",
+    "letter", "is", "are", "both", "选项", "选", "選", "选择", "答案", "보기", "réponse", "antwort",
 ];
 /// Words that join options.
 const JOINING: [&str; 12] = ["and", "or", "&", "和", "与", "及", "와", "과", "et", "und", "y", "또는"];
@@ -40,7 +40,8 @@ impl Choice {
                 // `ACD` names three options
                 let plain = simplify(text);
                 let letters: BTreeSet<char> = plain.chars().collect();
-                let ascending = plain.chars().zip(plain.chars().skip(1)).all(|(before, after)| before < after);
+                let ascending =
+                    plain.chars().zip(plain.chars().skip(1)).all(|(before, after)| before < after);
                 let all = plain.chars().all(|letter| ('A'..='J').contains(&letter));
                 (all && ascending && letters.len() > 1).then_some(Self { options: letters, text: None })
             })
@@ -81,7 +82,7 @@ fn simplify(answer: &str) -> String {
                     rest = rest.get(length..).unwrap_or("");
                 }
             }
-            '$' | '*' | '"' | '`' | '{' | '}' => {}
+            '$' | '*' | '"' | '`' | '{' | '}' | '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{2060}' => {}
             '①'..='⑨' => {
                 out.push(' ');
                 out.push(char::from_u32(u32::from(character) - 0x2460 + u32::from('1')).unwrap_or('?'));
@@ -97,7 +98,6 @@ fn simplify(answer: &str) -> String {
             '\u{ff21}'..='\u{ff2a}' => {
                 out.push(char::from_u32(u32::from(character) - 0xff21 + u32::from('A')).unwrap_or('?'));
             }
-            '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{2060}' => {}
             other => out.push(other),
         }
     }
@@ -115,7 +115,8 @@ fn strip_leading(text: &str) -> &str {
             lower.starts_with(**word)
                 && (!word.is_ascii()
                     || lower.get(word.len()..).is_some_and(|tail| {
-                        !tail.is_empty() && !tail.starts_with(|character: char| character.is_ascii_alphanumeric())
+                        !tail.is_empty()
+                            && !tail.starts_with(|character: char| character.is_ascii_alphanumeric())
                     }))
         }) else {
             break;
@@ -184,7 +185,8 @@ fn with_text(text: &str) -> Option<Choice> {
     let words: Vec<&str> = rest.split_whitespace().collect();
     let hedged = words.windows(2).any(|pair| match pair {
         [joining, other] => {
-            JOINING.contains(&joining.to_lowercase().as_str()) && self::option(other).is_some_and(|_| other.len() <= 4)
+            JOINING.contains(&joining.to_lowercase().as_str())
+                && self::option(other).is_some_and(|_| other.len() <= 4)
         }
         _ => false,
     });
@@ -202,8 +204,20 @@ mod tests {
     fn one_option_in_many_spellings() {
         let gold = Choice::gold("\\text{(C)}");
         for answer in [
-            "C", "(C)", "C.", "C)", "c", "Option C", "\\text{Option C}", "\\textbf{(C)}", "**C**", "C) 3.2 eV",
-            "The correct answer is (C)", "$\\boxed{C}$", "C: it doubles", "Ｃ",
+            "C",
+            "(C)",
+            "C.",
+            "C)",
+            "c",
+            "Option C",
+            "\\text{Option C}",
+            "\\textbf{(C)}",
+            "**C**",
+            "C) 3.2 eV",
+            "The correct answer is (C)",
+            "$\\boxed{C}$",
+            "C: it doubles",
+            "Ｃ",
         ] {
             assert_eq!(gold.is(answer), Some(true), "{answer}");
         }

@@ -58,7 +58,9 @@ fn key(expr: &Expr, fuel: &mut Fuel) -> Option<String> {
         }
         // an assignment counts by its value, a unit is forgiven
         Expr::Chain(first, rest) => match rest.as_slice() {
-            [(crate::expression::Relation::Equal, value)] if matches!(**first, Expr::Symbol(_) | Expr::Word(_)) => {
+            [(crate::expression::Relation::Equal, value)]
+                if matches!(**first, Expr::Symbol(_) | Expr::Word(_)) =>
+            {
                 key(value, fuel)?
             }
             _ => return None,
@@ -74,5 +76,7 @@ fn key(expr: &Expr, fuel: &mut Fuel) -> Option<String> {
 
 /// FNV-1a.
 fn hash(key: &str) -> u64 {
-    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    key.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

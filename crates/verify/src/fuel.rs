@@ -20,16 +20,9 @@ impl Fuel {
 
     /// Pays for a step, or says that it cannot be afforded.
     pub(crate) fn spend(&mut self, units: u64) -> Result<(), OutOfFuel> {
-        match self.left.checked_sub(units) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                self.left = 0;
-                Err(OutOfFuel)
-            }
-        }
+        let left = self.left.checked_sub(units);
+        self.left = left.unwrap_or(0);
+        left.map(|_| ()).ok_or(OutOfFuel)
     }
 
     /// Pays for an exact operation on numbers of so many bits.

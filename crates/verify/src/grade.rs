@@ -7,9 +7,9 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::VERIFIER_VERSION;
 use crate::judge::{Detail, Gold, Judgement, judge};
 use crate::outcome::{Kind, Outcome, Profile, Rule};
-use crate::VERIFIER_VERSION;
 
 /// A line that cannot be graded.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +121,11 @@ pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, Lin
             reason: "must be one of math, integer, multiple_choice, exact, regex".to_owned(),
         })?,
     };
-    let gold = Gold::parse(kind, &gold)
-        .map_err(|error| LineError::Field { line, field: "gold", reason: error.to_string() })?;
+    let gold = Gold::parse(kind, &gold).map_err(|error| LineError::Field {
+        line,
+        field: "gold",
+        reason: error.to_string(),
+    })?;
     let Judgement { outcome, extracted, rule, detail } = judge(&gold, &prediction, profile);
     Ok(Graded {
         verdict: outcome,

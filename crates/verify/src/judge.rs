@@ -135,7 +135,8 @@ impl Gold {
             Form::Exact | Form::Regex(_) => true,
             Form::Choice(_) => whole.len() <= MAXIMUM_BARE_LENGTH && Choice::parse(whole).is_some(),
             Form::Math { readings, moment } => {
-                let textual = readings.is_empty() || readings.iter().any(|reading| matches!(reading, Expr::Word(_)));
+                let textual =
+                    readings.is_empty() || readings.iter().any(|reading| matches!(reading, Expr::Word(_)));
                 whole.len() <= MAXIMUM_BARE_LENGTH
                     && ((textual && whole.len() <= 100 && !whole.contains('\n'))
                         || (moment.is_some() && Moment::parse(whole).is_some())
@@ -164,7 +165,12 @@ impl Gold {
         }
     }
 
-    fn compare_math(&self, readings: &[Expr], moment: Option<Moment>, answer: &str) -> (Outcome, Option<Detail>) {
+    fn compare_math(
+        &self,
+        readings: &[Expr],
+        moment: Option<Moment>,
+        answer: &str,
+    ) -> (Outcome, Option<Detail>) {
         if let Some(moment) = moment {
             return match Moment::parse(answer) {
                 Some(other) => (wrong_unless(moment.is(other)), None),
@@ -230,7 +236,12 @@ pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
         match found {
             Ok(found) => {
                 let (outcome, detail) = gold.compare(&found.text);
-                Judgement { outcome, extracted: Some(found.text.into_owned()), rule: Some(found.rule), detail }
+                Judgement {
+                    outcome,
+                    extracted: Some(found.text.into_owned()),
+                    rule: Some(found.rule),
+                    detail,
+                }
             }
             Err(missing) => Judgement::missing(missing),
         }
@@ -264,7 +275,8 @@ fn is_answer(reading: &Expr) -> bool {
         Expr::Word(_) => true,
         Expr::List(items, _) => items.iter().all(word) || items.iter().all(wordless),
         Expr::Chain(first, rest) => {
-            let named = matches!(&**first, Expr::Word(name) if name.split(' ').count() <= 3) || wordless(first);
+            let named =
+                matches!(&**first, Expr::Word(name) if name.split(' ').count() <= 3) || wordless(first);
             named && rest.iter().all(|(_, side)| wordless(side))
         }
         other => wordless(other),
@@ -292,11 +304,14 @@ fn wrong_unless(correct: bool) -> Outcome {
 
 /// Words are compared without case; anything with signs in it, letter by letter.
 fn same_text(gold: &str, answer: &str) -> bool {
-    let plain = compare::text::words(gold).chars().all(|character| character.is_alphabetic() || " -.'".contains(character));
+    let plain = compare::text::words(gold)
+        .chars()
+        .all(|character| character.is_alphabetic() || " -.'".contains(character));
     if plain {
         return compare::text::same_words(gold, answer);
     }
-    let dense = |text: &str| text.chars().filter(|character| !character.is_whitespace() && *character != '$').collect::<String>();
+    let dense = |text: &str| {
+        text.chars().filter(|character| !character.is_whitespace() && *character != '$').collect::<String>()
+    };
     dense(gold) == dense(answer)
 }
-

@@ -1,7 +1,8 @@
 //! From text to tokens: LaTeX and plain spellings of the same thing become the same token.
 
-use crate::expression::{Function, Name, Relation};
+use crate::expression::Relation;
 use crate::numeral::{self, CommaReading};
+use crate::spelling::{function, is_greek, keyword};
 use crate::token::{Spanned, Token};
 
 /// More tokens than this are refused.
@@ -26,8 +27,15 @@ pub(crate) struct Lexed {
 
 /// Cuts normalised text into tokens.
 pub(crate) fn lex(text: &str, reading: CommaReading) -> Result<Lexed, ReadError> {
-    let mut lexer =
-        Lexer { text, position: 0, tokens: Vec::new(), braces: Vec::new(), brackets: 0, reading, ambiguous: false };
+    let mut lexer = Lexer {
+        text,
+        position: 0,
+        tokens: Vec::new(),
+        braces: Vec::new(),
+        brackets: 0,
+        reading,
+        ambiguous: false,
+    };
     lexer.run()?;
     Ok(Lexed { tokens: lexer.tokens, ambiguous: lexer.ambiguous })
 }
@@ -74,8 +82,7 @@ impl Lexer<'_> {
     }
 
     fn one(&mut self, rest: &str, character: char) -> Result<(), ReadError> {
-        let point_number =
-            character == '.' && rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        let point_number = character == '.' && rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
         if character.is_ascii_digit() || point_number {
             return self.number(rest);
         }
@@ -153,7 +160,6 @@ impl Lexer<'_> {
             '₹' => Token::Currency("₹"),
             '₩' => Token::Currency("₩"),
             '¢' => return self.push(Token::Word { name: "cent".into(), upright: true }),
-            '⇒' | '→' => return Err(ReadError::NotUnderstood),
             _ => return Err(ReadError::NotUnderstood),
         };
         self.push(token)
@@ -310,22 +316,22 @@ impl Lexer<'_> {
                 }
                 return Ok(());
             }
-            "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "quad" | "qquad" | "big"
-            | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr" | "middle"
-            | "rm" | "bf" | "it" | "strut" | "mathstrut" | "thinspace" | "enspace" | "space" | "bm"
-            | "boldsymbol" | "hfill" | "large" | "Large" | "normalsize" | "small" | "bfseries" | "noindent"
-            | "negthinspace" | "nobreakspace" | "nonumber" | "ensuremath" => return self.style(),
+            "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "quad" | "qquad"
+            | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr"
+            | "middle" | "rm" | "bf" | "it" | "strut" | "mathstrut" | "thinspace" | "enspace" | "space"
+            | "bm" | "boldsymbol" | "hfill" | "large" | "Large" | "normalsize" | "small" | "bfseries"
+            | "noindent" | "negthinspace" | "nobreakspace" | "nonumber" | "ensuremath" => return Ok(()),
             "boxed" | "fbox" | "underline" | "vec" | "overrightarrow" | "hat" | "bar" | "overline"
-            | "widehat" | "tilde" | "mathcal" | "mathfrak" | "mathscr" | "mathbf" | "pmb" | "mathit" | "mathsf" => {
+            | "widehat" | "tilde" | "mathcal" | "mathfrak" | "mathscr" | "mathbf" | "pmb" | "mathit"
+            | "mathsf" => {
                 return self.decorated(name);
             }
-            "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mathrm" | "mbox"
-            | "hbox" | "operatorname" | "emph" | "mathnormal" | "textup" => return self.upright(name),
+            "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mathrm"
+            | "mbox" | "hbox" | "operatorname" | "emph" | "mathnormal" | "textup" => {
+                return self.upright(name);
+            }
             "hspace" | "vspace" | "phantom" | "hphantom" | "label" | "tag" | "color" | "textcolor" => {
                 return self.skip_argument();
-            }
-            "ldots" | "dots" | "cdots" | "to" | "rightarrow" | "Rightarrow" | "implies" => {
-                return Err(ReadError::NotUnderstood);
             }
             _ => match function(name) {
                 Some(function) => Token::Function(function),
@@ -343,7 +349,9 @@ impl Lexer<'_> {
         let Some(character) = tail.chars().next() else { return Err(ReadError::NotUnderstood) };
         self.position += 1 + character.len_utf8();
         match character {
-            ',' | ';' | ':' | '!' | ' ' | '\n' | '\t' | '(' | ')' | '[' | ']' | '/' | '-' | '>' => Ok(()),
+            ',' | ';' | ':' | '!' | ' ' | '\n' | '\t' | '(' | ')' | '[' | ']' | '/' | '-' | '>' | '_' => {
+                Ok(())
+            }
             '{' => self.push(Token::OpenSet),
             '}' => self.push(Token::CloseSet),
             '|' => self.push(Token::Bar),
@@ -351,16 +359,8 @@ impl Lexer<'_> {
             '%' => self.push(Token::Percent),
             '\\' => self.push(Token::RowBreak),
             '&' => self.push(Token::And),
-            '_' => Ok(()),
             _ => Err(ReadError::NotUnderstood),
         }
-    }
-
-    /// Styles change nothing; `\big.` and the like neither.
-    #[expect(clippy::unnecessary_wraps, reason = "every branch of the lexer ends in the same type")]
-    fn style(&mut self) -> Result<(), ReadError> {
-        let _ = &self.text;
-        Ok(())
     }
 
     fn skip_spaces(&mut self) {
@@ -411,7 +411,8 @@ impl Lexer<'_> {
     }
 
     fn upright(&mut self, name: &str) -> Result<(), ReadError> {
-        if name == "operatorname" && self.text.get(self.position..).is_some_and(|text| text.starts_with('*')) {
+        if name == "operatorname" && self.text.get(self.position..).is_some_and(|text| text.starts_with('*'))
+        {
             self.position += 1;
         }
         if !self.opens_brace() {
@@ -472,70 +473,5 @@ impl Lexer<'_> {
         let length = rest.find('}').ok_or(ReadError::NotUnderstood)?;
         self.position += length + 1;
         Ok(())
-    }
-}
-
-fn keyword(run: &str) -> Option<Token> {
-    Some(match run {
-        "and" | "y" if run == "and" => Token::And,
-        "or" => Token::Or,
-        "pi" => Token::Pi,
-        "inf" | "infinity" | "oo" => Token::Infinity,
-        "sqrt" => Token::Sqrt,
-        "mod" => Token::Mod,
-        "degrees" | "degree" | "deg" => Token::Degree,
-        "percent" => Token::Percent,
-        "in" => return None,
-        _ => return function(run).map(Token::Function),
-    })
-}
-
-fn function(name: &str) -> Option<Function> {
-    Some(match name {
-        "sin" => Function::Sin,
-        "cos" => Function::Cos,
-        "tan" | "tg" => Function::Tan,
-        "cot" | "ctg" => Function::Cot,
-        "sec" => Function::Sec,
-        "csc" | "cosec" => Function::Csc,
-        "arcsin" | "asin" => Function::Arcsin,
-        "arccos" | "acos" => Function::Arccos,
-        "arctan" | "atan" => Function::Arctan,
-        "sinh" => Function::Sinh,
-        "cosh" => Function::Cosh,
-        "tanh" => Function::Tanh,
-        "exp" => Function::Exp,
-        "ln" => Function::Ln,
-        "log" | "lg" => Function::Log,
-        "abs" => Function::Abs,
-        "floor" => Function::Floor,
-        "ceil" => Function::Ceiling,
-        "gcd" => Function::Gcd,
-        "lcm" => Function::Lcm,
-        "max" => Function::Max,
-        "min" => Function::Min,
-        "Re" => Function::Real,
-        "Im" => Function::ImaginaryPart,
-        _ => return None,
-    })
-}
-
-fn is_greek(name: &str) -> bool {
-    matches!(
-        name,
-        "alpha" | "beta" | "gamma" | "delta" | "epsilon" | "varepsilon" | "zeta" | "eta" | "theta" | "vartheta"
-            | "iota" | "kappa" | "lambda" | "mu" | "nu" | "xi" | "rho" | "varrho" | "sigma" | "tau" | "upsilon"
-            | "phi" | "varphi" | "chi" | "psi" | "omega" | "Gamma" | "Delta" | "Theta" | "Lambda" | "Xi" | "Pi"
-            | "Sigma" | "Phi" | "Psi" | "Omega" | "ell"
-    )
-}
-
-/// The spelling under which a symbol is compared.
-pub(crate) fn symbol_name(name: &Name) -> Name {
-    match &**name {
-        "\\varepsilon" => "\\epsilon".into(),
-        "\\varphi" => "\\phi".into(),
-        "\\vartheta" => "\\theta".into(),
-        _ => name.clone(),
     }
 }

@@ -102,6 +102,7 @@ mod outcome;
 mod puzzle;
 mod reader;
 mod scalar;
+mod spelling;
 mod token;
 mod units;
 

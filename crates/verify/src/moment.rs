@@ -3,7 +3,17 @@
 use crate::compare::text;
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -27,7 +37,10 @@ impl Moment {
         if text.len() > 60 || !text.contains(|character: char| character.is_ascii_digit()) {
             return None;
         }
-        if !text.contains(':') && !text.contains('-') && !text.contains(|character: char| character.is_alphabetic()) {
+        // without a colon it must be a date: a month's name, or digits with hyphens, but no formula
+        let formula = text.contains(['^', '_', '{', '/']) && !text.contains("\\text");
+        let named = text.bytes().filter(u8::is_ascii_alphabetic).count() >= 3;
+        if !text.contains(':') && (formula || !(named || text.contains('-'))) {
             return None;
         }
         let words = text::words(text);
@@ -49,8 +62,13 @@ impl Moment {
                 };
                 hours && minute == other_minute && second == other_second
             }
-            (Self::Date { year, month, day }, Self::Date { year: other, month: other_month, day: other_day }) => {
-                month == other_month && day == other_day && (year == other || other.is_none() || year.is_none())
+            (
+                Self::Date { year, month, day },
+                Self::Date { year: other, month: other_month, day: other_day },
+            ) => {
+                month == other_month
+                    && day == other_day
+                    && (year == other || other.is_none() || year.is_none())
             }
             _ => false,
         }
@@ -66,7 +84,8 @@ fn full(hour: u32, meridiem: Option<Meridiem>) -> u32 {
 }
 
 fn time(words: &str) -> Option<Moment> {
-    let digits_end = words.find(|character: char| !character.is_ascii_digit() && character != ':').unwrap_or(words.len());
+    let digits_end =
+        words.find(|character: char| !character.is_ascii_digit() && character != ':').unwrap_or(words.len());
     let (clock, rest) = words.split_at_checked(digits_end)?;
     time_parts(clock, rest.trim())
 }

@@ -47,15 +47,24 @@ pub fn puzzle_checkers() -> impl Iterator<Item = &'static str> {
 }
 
 /// Finds the answer in a completion and has it checked. Never panics.
-pub fn judge_puzzle(checker: &dyn PuzzleChecker, task: &str, completion: &str, profile: Profile) -> Judgement {
-    contained(|| match extract::extract(completion, profile, &|whole| whole.len() <= 400 && reader::read(whole).is_ok()) {
-        Ok(found) => Judgement {
-            outcome: checker.check(task, &found.text),
-            extracted: Some(found.text.into_owned()),
-            rule: Some(found.rule),
-            detail: None,
-        },
-        Err(missing) => Judgement::missing(missing),
+pub fn judge_puzzle(
+    checker: &dyn PuzzleChecker,
+    task: &str,
+    completion: &str,
+    profile: Profile,
+) -> Judgement {
+    contained(|| {
+        match extract::extract(completion, profile, &|whole| {
+            whole.len() <= 400 && reader::read(whole).is_ok()
+        }) {
+            Ok(found) => Judgement {
+                outcome: checker.check(task, &found.text),
+                extracted: Some(found.text.into_owned()),
+                rule: Some(found.rule),
+                detail: None,
+            },
+            Err(missing) => Judgement::missing(missing),
+        }
     })
 }
 
@@ -84,14 +93,17 @@ impl PuzzleChecker for Countdown {
         let Some(expression) = readings.last() else { return Outcome::Malformed };
         let expression = match expression {
             // `4 * 6 = 24`
-            Expr::Chain(first, rest) if rest.iter().all(|(relation, _)| *relation == Relation::Equal) => first,
+            Expr::Chain(first, rest) if rest.iter().all(|(relation, _)| *relation == Relation::Equal) => {
+                first
+            }
             other => other,
         };
         let mut used = BTreeMap::new();
         if !count_numbers(expression, &mut used) {
             return Outcome::Wrong;
         }
-        let within = used.iter().all(|(number, count)| task.available.get(number).is_some_and(|have| count <= have));
+        let within =
+            used.iter().all(|(number, count)| task.available.get(number).is_some_and(|have| count <= have));
         if !within || (task.all && used != task.available) {
             return Outcome::Wrong;
         }
@@ -136,10 +148,12 @@ impl CountdownTask {
         let end = list.find(|character: char| !(character.is_ascii_digit() || ", -and".contains(character)));
         let list = list.get(..end.unwrap_or(list.len()))?;
         let numbers: Vec<i64> = list.split([',', ' ']).filter_map(|part| part.parse().ok()).collect();
-        let target = ["calculate", "make", "equals", "target of", "target:", "target is", "equal to", "target"]
-            .iter()
-            .find_map(|word| first_number(lower.get(lower.find(word)? + word.len()..)?))?;
-        let all = lower.contains("all the numbers") || lower.contains("all of the") || lower.contains("using all");
+        let target =
+            ["calculate", "make", "equals", "target of", "target:", "target is", "equal to", "target"]
+                .iter()
+                .find_map(|word| first_number(lower.get(lower.find(word)? + word.len()..)?))?;
+        let all =
+            lower.contains("all the numbers") || lower.contains("all of the") || lower.contains("using all");
         (!numbers.is_empty()).then(|| Self::new(target, &numbers, all))
     }
 
@@ -215,8 +229,12 @@ mod tests {
 
     #[test]
     fn completions_are_searched() {
-        let judgement =
-            judge_puzzle(&Countdown, TASKS[3].0, "<think>3+7</think>So \\boxed{7 \\cdot 3}.", Profile::Strict);
+        let judgement = judge_puzzle(
+            &Countdown,
+            TASKS[3].0,
+            "<think>3+7</think>So \\boxed{7 \\cdot 3}.",
+            Profile::Strict,
+        );
         assert_eq!(judgement.outcome, Outcome::Correct);
     }
 

@@ -6,11 +6,17 @@ use crate::expression::{Function, Name, Number, Relation};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Token {
     /// A numeral; `digits` is its plain run of digits when it has no other sign.
-    Number { number: Number, digits: Option<Name> },
+    Number {
+        number: Number,
+        digits: Option<Name>,
+    },
     /// A single letter or a named Greek one.
     Symbol(Name),
     /// Several letters; `upright` when they came from `\text{}` or the like.
-    Word { name: Name, upright: bool },
+    Word {
+        name: Name,
+        upright: bool,
+    },
     Function(Function),
     Pi,
     Infinity,

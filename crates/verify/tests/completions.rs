@@ -3,7 +3,8 @@
 use still_verify::{Gold, Kind, Outcome, Profile, Rule, judge};
 
 fn lenient(gold: &str, completion: &str) -> Outcome {
-    judge(&Gold::parse(Kind::Math, gold).unwrap(), completion, Profile::Lenient).outcome
+    Gold::parse(Kind::Math, gold)
+        .map_or(Outcome::Error, |gold| judge(&gold, completion, Profile::Lenient).outcome)
 }
 
 #[test]
@@ -96,7 +97,11 @@ fn hedges_and_traps_are_never_credited() {
 
 #[test]
 fn several_boxes_answer_a_question_for_several() {
-    for completion in ["$\\boxed{1}$ and $\\boxed{-2}$", "\\boxed{-2}, \\boxed{1}", "\\boxed{x = 1}\\text{ or }\\boxed{x=-2}"] {
+    for completion in [
+        "$\\boxed{1}$ and $\\boxed{-2}$",
+        "\\boxed{-2}, \\boxed{1}",
+        "\\boxed{x = 1}\\text{ or }\\boxed{x=-2}",
+    ] {
         assert_eq!(lenient("1,-2", completion), Outcome::Correct, "{completion}");
     }
     assert_ne!(lenient("1,-2", "\\boxed{1}"), Outcome::Correct);
@@ -125,7 +130,11 @@ fn the_rule_and_the_text_are_reported() {
         ("<answer> 45 </answer>", Rule::AnswerElement, "45"),
     ] {
         let judgement = judge(&gold, completion, Profile::Lenient);
-        assert_eq!((judgement.rule, judgement.extracted.as_deref()), (Some(rule), Some(text)), "{completion}");
+        assert_eq!(
+            (judgement.rule, judgement.extracted.as_deref()),
+            (Some(rule), Some(text)),
+            "{completion}"
+        );
     }
 }
 
@@ -144,18 +153,33 @@ fn other_kinds() {
     assert_eq!(outcome(Kind::Regex, "[a-c]+", "abcd"), Outcome::Wrong);
     assert!(Gold::parse(Kind::Regex, "(").is_err());
     for completion in [
-        "정답: ③", "정답은 ③번입니다.", "The correct answer is 3.", "③", "\\boxed{3}", "答案是 3。", "选③", "**③**",
+        "정답: ③",
+        "정답은 ③번입니다.",
+        "The correct answer is 3.",
+        "③",
+        "\\boxed{3}",
+        "答案是 3。",
+        "选③",
+        "**③**",
     ] {
         assert_eq!(outcome(Kind::MultipleChoice, "③", completion), Outcome::Correct, "{completion}");
     }
     for completion in [
-        "The correct answer is (C) because it doubles.", "The answer is C. The rate doubles.", "Answer: C) 3.2 eV",
-        "故选 C。", "答案选C", "La réponse est C.", "The correct option is **C**.", "Option C",
+        "The correct answer is (C) because it doubles.",
+        "The answer is C. The rate doubles.",
+        "Answer: C) 3.2 eV",
+        "故选 C。",
+        "答案选C",
+        "La réponse est C.",
+        "The correct option is **C**.",
+        "Option C",
         "Therefore the answer is $\\text{(C)}$.",
     ] {
         assert_eq!(outcome(Kind::MultipleChoice, "C", completion), Outcome::Correct, "{completion}");
     }
-    for completion in ["A or C", "\\boxed{A} or \\boxed{C}", "A", "none of these", "The answer is A or C.", "C and D"] {
+    for completion in
+        ["A or C", "\\boxed{A} or \\boxed{C}", "A", "none of these", "The answer is A or C.", "C and D"]
+    {
         assert_ne!(outcome(Kind::MultipleChoice, "C", completion), Outcome::Correct, "{completion}");
     }
 }

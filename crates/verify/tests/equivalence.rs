@@ -11,11 +11,14 @@ fn the_table_holds() {
             continue;
         }
         let fields: Vec<&str> = line.split('\t').collect();
-        let [gold, answer, label] = fields.as_slice() else { panic!("line {}: three fields, got {line}", index + 1) };
+        let [gold, answer, label] = fields.as_slice() else {
+            panic!("line {}: three fields, got {line}", index + 1)
+        };
         count += 1;
         let outcome = equivalent(gold, answer);
         if outcome == Outcome::Error || (outcome == Outcome::Correct) != (*label == "1") {
-            failures.push(format!("line {}: {gold} against {answer} is {outcome}, labelled {label}", index + 1));
+            failures
+                .push(format!("line {}: {gold} against {answer} is {outcome}, labelled {label}", index + 1));
         }
     }
     assert!(count > 400, "the table is read");

@@ -15,7 +15,8 @@ fn constant() -> impl Strategy<Value = String> {
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(left, right)| format!("{left}+{right}")),
-            (inner.clone(), inner.clone()).prop_map(|(left, right)| format!("\\left({left}\\right)\\cdot\\left({right}\\right)")),
+            (inner.clone(), inner.clone())
+                .prop_map(|(left, right)| format!("\\left({left}\\right)\\cdot\\left({right}\\right)")),
             (inner.clone(), inner.clone()).prop_map(|(above, below)| format!("\\frac{{{above}}}{{{below}}}")),
             inner.prop_map(|inner| format!("\\sqrt{{{inner}}}")),
         ]
@@ -24,9 +25,15 @@ fn constant() -> impl Strategy<Value = String> {
 
 /// An expression with symbols.
 fn polynomial() -> impl Strategy<Value = String> {
-    prop::collection::vec((-9_i64..10, 0_u32..5, prop::sample::select(vec!["x", "y", "n"])), 1..5).prop_map(|terms| {
-        terms.iter().map(|(factor, power, name)| format!("({factor}){name}^{{{power}}}")).collect::<Vec<_>>().join("+")
-    })
+    prop::collection::vec((-9_i64..10, 0_u32..5, prop::sample::select(vec!["x", "y", "n"])), 1..5).prop_map(
+        |terms| {
+            terms
+                .iter()
+                .map(|(factor, power, name)| format!("({factor}){name}^{{{power}}}"))
+                .collect::<Vec<_>>()
+                .join("+")
+        },
+    )
 }
 
 /// Any answer.

@@ -9,7 +9,8 @@ use still_verify::grade::grade;
 fn every_label_is_met() {
     let sample = include_str!("fixtures/grading_sample.jsonl");
     let mut graded = Vec::new();
-    let summary = grade(Cursor::new(sample), &mut graded, Profile::Lenient, |error| panic!("{error}")).unwrap();
+    let summary =
+        grade(Cursor::new(sample), &mut graded, Profile::Lenient, |error| panic!("{error}")).unwrap();
     assert_eq!(summary.lines, 239);
     let mut failures = Vec::new();
     for (case, result) in sample.lines().zip(String::from_utf8(graded).unwrap().lines()) {
@@ -36,12 +37,16 @@ fn bad_lines_are_answered_in_order() {
     );
     let mut out = Vec::new();
     let mut errors = Vec::new();
-    let summary = grade(Cursor::new(input), &mut out, Profile::Lenient, |error| errors.push(error.to_string())).unwrap();
+    let summary =
+        grade(Cursor::new(input), &mut out, Profile::Lenient, |error| errors.push(error.to_string()))
+            .unwrap();
     assert_eq!((summary.lines, summary.bad_lines), (5, 3));
     let verdicts: Vec<String> = String::from_utf8(out)
         .unwrap()
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["verdict"].as_str().unwrap().to_owned())
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["verdict"].as_str().unwrap().to_owned()
+        })
         .collect();
     assert_eq!(verdicts, ["correct", "error", "error", "error", "correct"]);
     assert!(errors[1].contains("line 4") && errors[1].contains("prediction"), "{errors:?}");

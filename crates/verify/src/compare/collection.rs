@@ -44,8 +44,12 @@ fn both_signs(expr: &Expr) -> Option<[Expr; 2]> {
     }
     let with = |plus: bool| {
         map(expr, &|node| match node {
-            Expr::PlusMinus(inner) => Some(if plus { (**inner).clone() } else { Expr::Negate(inner.clone()) }),
-            Expr::MinusPlus(inner) => Some(if plus { Expr::Negate(inner.clone()) } else { (**inner).clone() }),
+            Expr::PlusMinus(inner) => {
+                Some(if plus { (**inner).clone() } else { Expr::Negate(inner.clone()) })
+            }
+            Expr::MinusPlus(inner) => {
+                Some(if plus { Expr::Negate(inner.clone()) } else { (**inner).clone() })
+            }
             _ => None,
         })
     };
@@ -53,7 +57,8 @@ fn both_signs(expr: &Expr) -> Option<[Expr; 2]> {
 }
 
 fn count(expr: &Expr, predicate: &dyn Fn(&Expr) -> bool) -> usize {
-    usize::from(predicate(expr)) + expr.children().into_iter().map(|child| count(child, predicate)).sum::<usize>()
+    usize::from(predicate(expr))
+        + expr.children().into_iter().map(|child| count(child, predicate)).sum::<usize>()
 }
 
 /// The same members, in any order, each once.
@@ -102,7 +107,8 @@ pub(super) fn same_in_order(gold: &[Expr], answer: &[Expr], fuel: &mut Fuel) -> 
 
 /// Tuples and intervals: the same brackets around the same items.
 pub(super) fn same_group(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
-    let (Expr::Group(open, close, items), Expr::Group(other_open, other_close, others)) = (gold, answer) else {
+    let (Expr::Group(open, close, items), Expr::Group(other_open, other_close, others)) = (gold, answer)
+    else {
         return Sameness::Different;
     };
     // longer tuples and vectors are written with any bracket, pairs may be intervals
@@ -138,11 +144,15 @@ pub(super) fn same_ratio(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samenes
             if gold.len() != answer.len() {
                 return Sameness::Different;
             }
-            let (Some(gold_first), Some(first)) = (gold.first(), answer.first()) else { return Sameness::Different };
+            let (Some(gold_first), Some(first)) = (gold.first(), answer.first()) else {
+                return Sameness::Different;
+            };
             gold.iter().zip(answer).fold(Sameness::Equal, |all, (gold, answer)| {
                 let left = Expr::Product(vec![gold_first.clone(), answer.clone()]);
                 let right = Expr::Product(vec![gold.clone(), first.clone()]);
-                let zero = |expr: &Expr, fuel: &mut Fuel| scalar::rational(expr, fuel).is_some_and(|value| value.is_zero());
+                let zero = |expr: &Expr, fuel: &mut Fuel| {
+                    scalar::rational(expr, fuel).is_some_and(|value| value.is_zero())
+                };
                 if !left.is_scalar() || !right.is_scalar() || zero(&left, fuel) || zero(&right, fuel) {
                     return Sameness::Different;
                 }
@@ -197,7 +207,11 @@ fn matrix(expr: &Expr) -> Option<Vec<Vec<Expr>>> {
                 other => matrix(other)?,
             };
             let width = rows.first()?.len();
-            Some((0..width).map(|column| rows.iter().filter_map(|row| row.get(column).cloned()).collect()).collect())
+            Some(
+                (0..width)
+                    .map(|column| rows.iter().filter_map(|row| row.get(column).cloned()).collect())
+                    .collect(),
+            )
         }
         Expr::Group(Bracket::Square, Bracket::Square, rows) => rows
             .iter()

@@ -22,7 +22,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     if fuel.spend(1).is_err() {
         return Sameness::Undecided;
     }
-    let answer = relation::settle(answer, gold, fuel);
+    let answer = relation::settle(answer, gold);
     let answer: &Expr = &answer;
     // `\boxed{5/4}, or \boxed{1.25}`: alternatives that are all the gold are no hedge
     if let Expr::List(items, Joiner::Or) = answer
@@ -68,7 +68,8 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Expr::Group(..), _) | (_, Expr::Group(..)) => Sameness::Different,
         // a value and the set of only that value
         (Expr::Set(_), other) | (other, Expr::Set(_)) if !collection::is_collection(other) => {
-            let (Some(left), Some(right)) = (collection::sole_member(gold), collection::sole_member(answer)) else {
+            let (Some(left), Some(right)) = (collection::sole_member(gold), collection::sole_member(answer))
+            else {
                 return Sameness::Different;
             };
             same(left, right, fuel)
@@ -76,7 +77,9 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         _ if collection::is_collection(gold) || collection::is_collection(answer) => {
             collection::same_members(gold, answer, fuel)
         }
-        _ if quantity::is_quantity(gold) || quantity::is_quantity(answer) => quantity::same(gold, answer, fuel),
+        _ if quantity::is_quantity(gold) || quantity::is_quantity(answer) => {
+            quantity::same(gold, answer, fuel)
+        }
         _ if gold.is_scalar() && answer.is_scalar() => scalar::same(gold, answer, fuel),
         _ => Sameness::Different,
     }

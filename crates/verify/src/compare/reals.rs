@@ -30,7 +30,9 @@ struct Piece {
 /// Whether an expression can only be a set of reals.
 pub(super) fn is_set_like(expr: &Expr) -> bool {
     match expr {
-        Expr::Union(_) | Expr::Intersection(_) | Expr::Without(..) | Expr::Reals | Expr::SetBuilder(_) => true,
+        Expr::Union(_) | Expr::Intersection(_) | Expr::Without(..) | Expr::Reals | Expr::SetBuilder(_) => {
+            true
+        }
         Expr::Group(open, close, items) => open != close && items.len() == 2,
         Expr::Chain(first, rest) => match rest.as_slice() {
             [(Relation::Member, set)] => {
@@ -38,7 +40,10 @@ pub(super) fn is_set_like(expr: &Expr) -> bool {
             }
             [(relation, right)] => is_order(*relation) && one_variable(first, right),
             [(left_relation, middle), (right_relation, right)] => {
-                is_order(*left_relation) && is_order(*right_relation) && one_variable(first, middle) && !right.has_symbols()
+                is_order(*left_relation)
+                    && is_order(*right_relation)
+                    && one_variable(first, middle)
+                    && !right.has_symbols()
             }
             _ => false,
         },
@@ -48,7 +53,8 @@ pub(super) fn is_set_like(expr: &Expr) -> bool {
 }
 
 fn is_inequality(expr: &Expr) -> bool {
-    matches!(expr, Expr::Chain(_, rest) if rest.iter().any(|(relation, _)| is_order(*relation))) && is_set_like(expr)
+    matches!(expr, Expr::Chain(_, rest) if rest.iter().any(|(relation, _)| is_order(*relation)))
+        && is_set_like(expr)
 }
 
 /// Two items in equal brackets: an interval, or a pair, as the other side says.
@@ -60,7 +66,11 @@ pub(super) fn is_plain_interval(expr: &Expr) -> bool {
 fn is_order(relation: Relation) -> bool {
     matches!(
         relation,
-        Relation::Less | Relation::LessEqual | Relation::Greater | Relation::GreaterEqual | Relation::NotEqual
+        Relation::Less
+            | Relation::LessEqual
+            | Relation::Greater
+            | Relation::GreaterEqual
+            | Relation::NotEqual
     )
 }
 
@@ -139,7 +149,8 @@ fn pieces(expr: &Expr, fuel: &mut Fuel, depth: usize) -> Option<Vec<Piece>> {
             if order(&low, &high, fuel)? != Ordering::Less {
                 return None;
             }
-            let closed = |bracket: &Bracket, end: &End| *bracket == Bracket::Square && matches!(end, End::At(_));
+            let closed =
+                |bracket: &Bracket, end: &End| *bracket == Bracket::Square && matches!(end, End::At(_));
             let (low_closed, high_closed) = (closed(open, &low), closed(close, &high));
             Some(vec![Piece { low, low_closed, high, high_closed }])
         }
@@ -246,7 +257,12 @@ fn complement(sorted: &[Piece]) -> Vec<Piece> {
     let mut low_closed = false;
     for piece in sorted {
         if !matches!(piece.low, End::MinusInfinity) {
-            out.push(Piece { low: low.clone(), low_closed, high: piece.low.clone(), high_closed: !piece.low_closed });
+            out.push(Piece {
+                low: low.clone(),
+                low_closed,
+                high: piece.low.clone(),
+                high_closed: !piece.low_closed,
+            });
         }
         low = piece.high.clone();
         low_closed = !piece.high_closed;

@@ -8,7 +8,7 @@ use crate::fuel::Fuel;
 use crate::scalar::{self, Sameness};
 
 /// Takes wrappings off an answer that the gold does not have: `(x, y) = (1, 2)`, `x = 1, x = 2`, `x \in \{1\}`.
-pub(super) fn settle<'a>(answer: &'a Expr, gold: &Expr, fuel: &mut Fuel) -> Cow<'a, Expr> {
+pub(super) fn settle<'a>(answer: &'a Expr, gold: &Expr) -> Cow<'a, Expr> {
     match answer {
         Expr::List(items, joiner) if items.iter().any(|item| equation(item).is_some()) => {
             match unwrapped_list(items, gold) {
@@ -24,15 +24,10 @@ pub(super) fn settle<'a>(answer: &'a Expr, gold: &Expr, fuel: &mut Fuel) -> Cow<
             [(Relation::Member, set @ Expr::Set(_))] if is_name(left) && !matches!(gold, Expr::Chain(..)) => {
                 Cow::Borrowed(set)
             }
-            [(Relation::Equal, tuple @ Expr::Group(..))]
-                if matches!(&**left, Expr::Group(_, _, names) if names.iter().all(is_name)) =>
-            {
+            [(Relation::Equal, tuple @ Expr::Group(..))] if matches!(&**left, Expr::Group(_, _, names) if names.iter().all(is_name)) => {
                 Cow::Borrowed(tuple)
             }
-            _ => {
-                let _ = fuel;
-                Cow::Borrowed(answer)
-            }
+            _ => Cow::Borrowed(answer),
         },
         _ => Cow::Borrowed(answer),
     }
@@ -79,15 +74,14 @@ pub(super) fn is_name(expr: &Expr) -> bool {
             let value_of_function = matches!(items.as_slice(), [Expr::Symbol(head), Expr::Number(_)]
                 if matches!(&**head, "f" | "g" | "h" | "F" | "G" | "P" | "Q"));
             value_of_function
-                || items
-                    .iter()
-                    .all(|item| is_name(item) || matches!(item, Expr::Euler | Expr::Imaginary) || is_argument(item))
+                || items.iter().all(|item| {
+                    is_name(item) || matches!(item, Expr::Euler | Expr::Imaginary) || is_argument(item)
+                })
         }
         Expr::Sum(items) => items.iter().all(|item| match item {
             Expr::Negate(inner) => is_name(inner),
             item => is_name(item),
         }),
-        Expr::Negate(_) => false,
         Expr::Call(Function::Abs, items) => items.iter().all(is_name),
         Expr::Power(base, exponent) => {
             // an inverse function's name
@@ -97,7 +91,13 @@ pub(super) fn is_name(expr: &Expr) -> bool {
         Expr::Call(function, items) => {
             matches!(
                 function,
-                Function::Sin | Function::Cos | Function::Tan | Function::Gcd | Function::Lcm | Function::Max | Function::Min
+                Function::Sin
+                    | Function::Cos
+                    | Function::Tan
+                    | Function::Gcd
+                    | Function::Lcm
+                    | Function::Max
+                    | Function::Min
             ) && items.iter().all(is_name)
         }
         _ => false,
@@ -175,7 +175,9 @@ fn is_head(expr: &Expr) -> bool {
 fn mentions(value: &Expr, name: &Expr) -> bool {
     match name {
         Expr::Symbol(_) => value.any(&|node| node == name),
-        Expr::Product(items) => items.first().is_some_and(|head| matches!(head, Expr::Symbol(_)) && value.any(&|node| node == head)),
+        Expr::Product(items) => items
+            .first()
+            .is_some_and(|head| matches!(head, Expr::Symbol(_)) && value.any(&|node| node == head)),
         _ => false,
     }
 }
@@ -252,7 +254,9 @@ fn proportional(gold_left: &Expr, gold_right: &Expr, left: &Expr, right: &Expr, 
     let first = Expr::Product(vec![gold.clone(), shifted_answer.clone()]);
     let second = Expr::Product(vec![shifted_gold, answer.clone()]);
     let zero = Expr::integer(0);
-    if scalar::equal(&gold, &zero, fuel) != Sameness::Different || scalar::equal(&answer, &zero, fuel) != Sameness::Different {
+    if scalar::equal(&gold, &zero, fuel) != Sameness::Different
+        || scalar::equal(&answer, &zero, fuel) != Sameness::Different
+    {
         return Sameness::Different;
     }
     scalar::equal(&first, &second, fuel)

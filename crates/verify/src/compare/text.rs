@@ -1,7 +1,8 @@
 //! Text answers: the same words, whatever their case, wrapping and final punctuation.
 
 /// Names that mean there is nothing.
-const NOTHING: [&str; 6] = ["no solution", "no solutions", "none", "no real solutions", "no real solution", "empty set"];
+const NOTHING: [&str; 6] =
+    ["no solution", "no solutions", "none", "no real solutions", "no real solution", "empty set"];
 
 /// The words of an answer: lower case, LaTeX wrappings, quotes and outer punctuation gone.
 pub(crate) fn words(text: &str) -> String {
@@ -14,9 +15,27 @@ pub(crate) fn words(text: &str) -> String {
             let command = tail.get(..length).unwrap_or("");
             let wrapper = matches!(
                 command,
-                "text" | "textbf" | "textit" | "textrm" | "texttt" | "mathrm" | "mathbf" | "mathit" | "mathsf" | "mbox"
-                    | "hbox" | "boxed" | "operatorname" | "displaystyle" | "left" | "right" | "emph" | "textsf"
-                    | "textnormal" | "quad" | "qquad"
+                "text"
+                    | "textbf"
+                    | "textit"
+                    | "textrm"
+                    | "texttt"
+                    | "mathrm"
+                    | "mathbf"
+                    | "mathit"
+                    | "mathsf"
+                    | "mbox"
+                    | "hbox"
+                    | "boxed"
+                    | "operatorname"
+                    | "displaystyle"
+                    | "left"
+                    | "right"
+                    | "emph"
+                    | "textsf"
+                    | "textnormal"
+                    | "quad"
+                    | "qquad"
             );
             if wrapper {
                 rest = tail.get(length..).unwrap_or("");
@@ -78,7 +97,9 @@ mod tests {
 
     #[test]
     fn wrapping_case_and_final_periods_do_not_matter() {
-        for answer in ["evelyn", "\\text{Evelyn}", "Evelyn..", "$\\textbf{Evelyn}$", "\\mathrm{Evelyn}", "{Evelyn}"] {
+        for answer in
+            ["evelyn", "\\text{Evelyn}", "Evelyn..", "$\\textbf{Evelyn}$", "\\mathrm{Evelyn}", "{Evelyn}"]
+        {
             assert!(same_words("\\text{Evelyn}", answer), "{answer}");
         }
         assert!(!same_words("\\text{Evelyn}", "Carla"));

@@ -47,7 +47,10 @@ pub(crate) fn find(text: &str) -> Boxes {
                             .take_while(|byte| byte.is_ascii_digit())
                             .count();
                         let end = if byte.is_ascii_alphabetic() { next + 1 } else { next + 1 + run };
-                        close(&mut closed, Span { start: position, end, content_start: next, content_end: end });
+                        close(
+                            &mut closed,
+                            Span { start: position, end, content_start: next, content_end: end },
+                        );
                         position = end;
                     }
                     _ => {
@@ -85,8 +88,8 @@ fn close(closed: &mut Vec<Span>, span: Span) {
 fn command(bytes: &[u8], position: usize) -> Option<usize> {
     let rest = bytes.get(position + 1..)?;
     ["boxed", "fbox", "framebox"].iter().find_map(|name| {
-        let whole = rest.starts_with(name.as_bytes())
-            && !rest.get(name.len()).is_some_and(u8::is_ascii_alphabetic);
+        let whole =
+            rest.starts_with(name.as_bytes()) && !rest.get(name.len()).is_some_and(u8::is_ascii_alphabetic);
         whole.then_some(1 + name.len())
     })
 }

@@ -8,10 +8,25 @@ pub(crate) enum Joint {
 }
 
 /// Words that may stand between two parts of one answer.
-const AND_WORDS: [&str; 12] = ["and", "also", "as", "well", "&", "y", "et", "und", "和", "与", "및", "그리고"];
+const AND_WORDS: [&str; 12] =
+    ["and", "also", "as", "well", "&", "y", "et", "und", "和", "与", "및", "그리고"];
 const OR_WORDS: [&str; 16] = [
-    "or", "maybe", "possibly", "perhaps", "alternatively", "either", "else", "equivalently", "o", "ou", "oder", "或",
-    "或者", "또는", "혹은", "и",
+    "or",
+    "maybe",
+    "possibly",
+    "perhaps",
+    "alternatively",
+    "either",
+    "else",
+    "equivalently",
+    "o",
+    "ou",
+    "oder",
+    "或",
+    "或者",
+    "또는",
+    "혹은",
+    "и",
 ];
 
 /// Whether a gap between two formulas joins them into one answer.
@@ -21,7 +36,11 @@ pub(crate) fn joint(gap: &str) -> Option<Joint> {
     }
     let mut joint = Joint::And;
     for word in gap.split(|character: char| {
-        character.is_whitespace() || matches!(character, ',' | ';' | '$' | '(' | ')' | '[' | ']' | '\\' | '{' | '}' | '*' | '、' | '，')
+        character.is_whitespace()
+            || matches!(
+                character,
+                ',' | ';' | '$' | '(' | ')' | '[' | ']' | '\\' | '{' | '}' | '*' | '、' | '，'
+            )
     }) {
         let word = word.to_lowercase();
         match word.as_str() {
@@ -124,17 +143,14 @@ pub(crate) fn spans(text: &str) -> Vec<(usize, usize, usize, usize)> {
         };
         let start = position + opening.len();
         let absent = missing.get(which).copied().unwrap_or(true);
-        match if absent { None } else { find_closing(text, start, closing) } {
-            Some(end) => {
-                out.push((position, start, end, end + closing.len()));
-                position = end + closing.len();
+        if let Some(end) = if absent { None } else { find_closing(text, start, closing) } {
+            out.push((position, start, end, end + closing.len()));
+            position = end + closing.len();
+        } else {
+            if let Some(flag) = missing.get_mut(which) {
+                *flag = true;
             }
-            None => {
-                if let Some(flag) = missing.get_mut(which) {
-                    *flag = true;
-                }
-                position = start;
-            }
+            position = start;
         }
     }
     out

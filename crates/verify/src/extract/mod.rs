@@ -89,12 +89,15 @@ fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
         return Err(Missing::UnfinishedBox);
     }
     let Some(last) = boxes.closed.last().copied() else { return Ok(None) };
-    let content = |span: &boxes::Span| solution.get(span.content_start..span.content_end).unwrap_or("").trim();
+    let content =
+        |span: &boxes::Span| solution.get(span.content_start..span.content_end).unwrap_or("").trim();
     // boxes with nothing but a conjunction between them are one answer
     let mut first = boxes.closed.len() - 1;
     let mut alternative = false;
     while first > 0 && boxes.closed.len() - first <= MAXIMUM_JOINED {
-        let (Some(before), Some(after)) = (boxes.closed.get(first - 1), boxes.closed.get(first)) else { break };
+        let (Some(before), Some(after)) = (boxes.closed.get(first - 1), boxes.closed.get(first)) else {
+            break;
+        };
         let gap = solution.get(before.end..after.start).unwrap_or("");
         let Some(joint) = formula::joint(gap) else { break };
         alternative |= joint == formula::Joint::Or;
@@ -137,7 +140,11 @@ fn bold(solution: &str) -> Option<&str> {
         let start = before.rfind("**")?;
         let content = before.get(start + 2..)?.trim();
         let heading = content.ends_with(':') || content.starts_with("Step") || content.contains('\n');
-        if !content.is_empty() && content.len() <= 200 && !heading && content.ends_with(|last: char| last != '.') {
+        if !content.is_empty()
+            && content.len() <= 200
+            && !heading
+            && content.ends_with(|last: char| last != '.')
+        {
             return Some(content);
         }
         rest = before.get(..start)?;

@@ -60,18 +60,74 @@ const ANNOUNCEMENTS: [&str; 52] = [
 ];
 /// What may stand between an announcement and the answer.
 const FILLERS: [&str; 28] = [
-    "the final answer is", "the answer is", "is:", "is", "are", "est", "ist", "lautet", "es", "therefore", "option",
-    "indeed", "clearly", "just", "simply", "given by", "equal to", "exactly", "the value", ":", "：", "=", "**", "*",
-    "은", "는", "은:", "も",
+    "the final answer is",
+    "the answer is",
+    "is:",
+    "is",
+    "are",
+    "est",
+    "ist",
+    "lautet",
+    "es",
+    "therefore",
+    "option",
+    "indeed",
+    "clearly",
+    "just",
+    "simply",
+    "given by",
+    "equal to",
+    "exactly",
+    "the value",
+    ":",
+    "：",
+    "=",
+    "**",
+    "*",
+    "은",
+    "는",
+    "은:",
+    "も",
 ];
 /// Where a sentence goes on after its answer.
 const CONTINUATIONS: [&str; 20] = [
-    ", since ", ", because ", " since ", " because ", ", as ", ", which ", ", where ", " where ", ", so ", " which ",
-    ". ", ".\n", "\n", "。", "，因为", ", car ", ", da ", ", weil ", ", porque ", ", 因为",
+    ", since ",
+    ", because ",
+    " since ",
+    " because ",
+    ", as ",
+    ", which ",
+    ", where ",
+    " where ",
+    ", so ",
+    " which ",
+    ". ",
+    ".\n",
+    "\n",
+    "。",
+    "，因为",
+    ", car ",
+    ", da ",
+    ", weil ",
+    ", porque ",
+    ", 因为",
 ];
 /// Polite endings.
 const ENDINGS: [&str; 14] = [
-    "번입니다", "번이다", "번", "입니다", "이다", "이에요", "예요", "です", "である", "だ", "。", ".", "!", "i hope it is correct",
+    "번입니다",
+    "번이다",
+    "번",
+    "입니다",
+    "이다",
+    "이에요",
+    "예요",
+    "です",
+    "である",
+    "だ",
+    "。",
+    ".",
+    "!",
+    "i hope it is correct",
 ];
 
 /// The text after the last announcement, up to the end of its formula or sentence.
@@ -87,16 +143,15 @@ pub(crate) fn find(solution: &str) -> Option<String> {
                     || !filler.is_ascii()
                     || !lower.get(filler.len()..).is_some_and(|tail| tail.starts_with(char::is_alphanumeric)))
         });
-        match filler {
-            Some(filler) => {
-                let characters = filler.chars().count();
-                rest = trimmed.char_indices().nth(characters).map_or("", |(index, _)| trimmed.get(index..).unwrap_or(""));
-            }
-            None => {
-                rest = trimmed;
-                break;
-            }
-        }
+        let Some(filler) = filler else {
+            rest = trimmed;
+            break;
+        };
+        let characters = filler.chars().count();
+        rest = trimmed
+            .char_indices()
+            .nth(characters)
+            .map_or("", |(index, _)| trimmed.get(index..).unwrap_or(""));
     }
     let answer = answer_at(rest)?;
     let answer = strip_marks(&answer);

@@ -2,7 +2,8 @@
 
 use super::Reader;
 use crate::expression::{Expr, Function, Name};
-use crate::lexer::{ReadError, symbol_name};
+use crate::lexer::ReadError;
+use crate::spelling::symbol_name;
 use crate::token::Token;
 use crate::units::Unit;
 
@@ -74,13 +75,22 @@ impl Reader {
         } else {
             Expr::integer(2)
         };
-        let radicand = match self.peek() {
-            Some(Token::OpenBrace | Token::OpenRound | Token::Number { .. } | Token::Symbol(_) | Token::Pi) => {
-                self.atom()?
-            }
-            Some(Token::Frac | Token::Sqrt) => self.atom()?,
-            _ => return Err(ReadError::NotUnderstood),
-        };
+        let starts = matches!(
+            self.peek(),
+            Some(
+                Token::OpenBrace
+                    | Token::OpenRound
+                    | Token::Number { .. }
+                    | Token::Symbol(_)
+                    | Token::Pi
+                    | Token::Frac
+                    | Token::Sqrt
+            )
+        );
+        if !starts {
+            return Err(ReadError::NotUnderstood);
+        }
+        let radicand = self.atom()?;
         Ok(Expr::Root(Box::new(radicand), Box::new(index)))
     }
 

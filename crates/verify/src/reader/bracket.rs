@@ -9,11 +9,10 @@ impl Reader {
     /// What follows an opening bracket that was just consumed.
     pub(super) fn bracketed(&mut self, opening: &Token) -> Result<Expr, ReadError> {
         match opening {
-            Token::OpenRound => self.group(Bracket::Round),
+            // a closing square bracket opens `]2, 3[`
+            Token::OpenRound | Token::CloseSquare => self.group(Bracket::Round),
             Token::OpenSquare => self.group(Bracket::Square),
             Token::OpenAngle => self.group(Bracket::Angle),
-            // `]2, 3[`
-            Token::CloseSquare => self.group(Bracket::Round),
             Token::OpenBrace => self.invisible_group(),
             Token::OpenSet => self.set(),
             Token::Bar => {
@@ -130,7 +129,9 @@ impl Reader {
             let over_reals = match head {
                 Expr::Symbol(_) => true,
                 Expr::Chain(first, rest) => {
-                    matches!(**first, Expr::Symbol(_)) && rest.len() == 1 && rest.iter().all(|(_, side)| *side == Expr::Reals)
+                    matches!(**first, Expr::Symbol(_))
+                        && rest.len() == 1
+                        && rest.iter().all(|(_, side)| *side == Expr::Reals)
                 }
                 _ => false,
             };

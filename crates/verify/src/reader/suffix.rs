@@ -8,9 +8,42 @@ use crate::units::Unit;
 
 /// Words after a number that change what is said; they are no names of things counted.
 const NOT_THINGS: [&str; 36] = [
-    "and", "or", "not", "is", "are", "was", "than", "more", "less", "least", "most", "about", "approximately",
-    "around", "unknown", "maybe", "but", "if", "when", "where", "for", "to", "from", "plus", "minus", "times",
-    "divided", "over", "squared", "cubed", "million", "billion", "thousand", "hundred", "dozen", "wrong",
+    "and",
+    "or",
+    "not",
+    "is",
+    "are",
+    "was",
+    "than",
+    "more",
+    "less",
+    "least",
+    "most",
+    "about",
+    "approximately",
+    "around",
+    "unknown",
+    "maybe",
+    "but",
+    "if",
+    "when",
+    "where",
+    "for",
+    "to",
+    "from",
+    "plus",
+    "minus",
+    "times",
+    "divided",
+    "over",
+    "squared",
+    "cubed",
+    "million",
+    "billion",
+    "thousand",
+    "hundred",
+    "dozen",
+    "wrong",
 ];
 
 impl Reader {
@@ -62,7 +95,11 @@ impl Reader {
     pub(super) fn base_suffix(&mut self, digits: &str) -> Result<Option<Expr>, ReadError> {
         let closers: &[Token] = if self.accept(&Token::Underscore) {
             if self.accept(&Token::OpenBrace) {
-                if self.accept(&Token::OpenRound) { &[Token::CloseRound, Token::CloseBrace] } else { &[Token::CloseBrace] }
+                if self.accept(&Token::OpenRound) {
+                    &[Token::CloseRound, Token::CloseBrace]
+                } else {
+                    &[Token::CloseBrace]
+                }
             } else if self.accept(&Token::OpenRound) {
                 &[Token::CloseRound]
             } else {
@@ -142,15 +179,14 @@ impl Reader {
             if NOT_THINGS.contains(&lower.as_str()) {
                 return Err(ReadError::NotUnderstood);
             }
-            let this = match Unit::named(&name) {
-                Some(this) => this,
-                None => {
-                    labels += 1;
-                    if labels > 2 || !name.chars().all(char::is_alphabetic) {
-                        return Err(ReadError::NotUnderstood);
-                    }
-                    Unit::label(&name)
+            let this = if let Some(this) = Unit::named(&name) {
+                this
+            } else {
+                labels += 1;
+                if labels > 2 || !name.chars().all(char::is_alphabetic) {
+                    return Err(ReadError::NotUnderstood);
                 }
+                Unit::label(&name)
             };
             let mut power = prefix_power.take().unwrap_or(1);
             match self.peek() {
@@ -188,7 +224,9 @@ impl Reader {
         }
         match value {
             // `\$5 \text{ dollars}` says it twice, `\$5 \text{ each}` counts
-            Expr::Quantity(inner, first) if first == unit || unit.is_label() => Ok(Expr::Quantity(inner, first)),
+            Expr::Quantity(inner, first) if first == unit || unit.is_label() => {
+                Ok(Expr::Quantity(inner, first))
+            }
             Expr::Quantity(..) => Err(ReadError::NotUnderstood),
             value => Ok(Expr::Quantity(Box::new(value), unit)),
         }

@@ -186,7 +186,9 @@ impl Reader {
     /// Whether the next token starts a factor that is multiplied without a sign.
     fn starts_factor(&self, previous: Previous) -> bool {
         match self.peek() {
-            Some(Token::OpenRound) => !matches!(self.peek_at(1), Some(Token::Mod)) && !self.base_in_brackets(),
+            Some(Token::OpenRound) => {
+                !matches!(self.peek_at(1), Some(Token::Mod)) && !self.base_in_brackets()
+            }
             Some(Token::OpenSquare) => {
                 // `]2, 3[` closes here
                 !matches!(
@@ -196,11 +198,12 @@ impl Reader {
             }
             Some(Token::Bar) => self.bars == 0 && self.sets == 0,
             Some(Token::Word { name, upright }) => {
-                !upright
-                    && name.chars().count() <= 3
-                    && !name.eq_ignore_ascii_case("no")
-                    && !(previous.numeric && crate::units::Unit::named(name).is_some())
-                    && !matches!(&**name, "is" | "not" | "per" | "for" | "the" | "but" | "in" | "if" | "to")
+                let prose = matches!(
+                    &**name,
+                    "is" | "not" | "per" | "for" | "the" | "but" | "in" | "if" | "to" | "no"
+                );
+                let unit = previous.numeric && crate::units::Unit::named(name).is_some();
+                !upright && !prose && !unit && name.chars().count() <= 3
             }
             Some(Token::Function(Function::Min)) if previous.numeric => {
                 self.peek_at(1) == Some(&Token::OpenRound)

@@ -13,47 +13,47 @@ use dashu_ratio::RBig;
 use super::{Stop, Stuck};
 use crate::fuel::Fuel;
 
-type Real = FBig<HalfEven, 2>;
+pub(super) type Real = FBig<HalfEven, 2>;
 
 /// No error at all.
-const EXACT: i64 = i64::MIN / 4;
+pub(super) const EXACT: i64 = i64::MIN / 4;
 /// Numbers whose binary logarithm passes this are not evaluated.
 const MAXIMUM_MAGNITUDE: i64 = 1 << 24;
 
 /// A complex number, and the binary logarithm of a bound on the distance from the true value.
 #[derive(Debug, Clone)]
 pub(crate) struct Ball {
-    re: Real,
-    im: Real,
-    error: i64,
+    pub(super) re: Real,
+    pub(super) im: Real,
+    pub(super) error: i64,
 }
 
 /// Arithmetic at one precision.
 pub(crate) struct Arithmetic<'a> {
-    precision: usize,
-    context: Context<HalfEven>,
-    cache: &'a mut ConstCache,
+    pub(super) precision: usize,
+    pub(super) context: Context<HalfEven>,
+    pub(super) cache: &'a mut ConstCache,
     pub(crate) fuel: &'a mut Fuel,
     /// Some summand was lost below the precision.
     pub(crate) absorbed: bool,
 }
 
 /// The binary logarithm of a real's magnitude, rounded up; [`EXACT`] for zero.
-fn magnitude(real: &Real) -> i64 {
+pub(super) fn magnitude(real: &Real) -> i64 {
     let repr = real.repr();
     let bits = repr.significand().bit_len();
     if bits == 0 { EXACT } else { bits as i64 + repr.exponent() as i64 }
 }
 
-fn zero() -> Real {
+pub(super) fn zero() -> Real {
     Real::ZERO
 }
 
-fn is_zero(real: &Real) -> bool {
+pub(super) fn is_zero(real: &Real) -> bool {
     real.repr().significand().is_zero()
 }
 
-fn error_sum(left: i64, right: i64) -> i64 {
+pub(super) fn error_sum(left: i64, right: i64) -> i64 {
     if left <= EXACT {
         right
     } else if right <= EXACT {
@@ -124,12 +124,12 @@ impl<'a> Arithmetic<'a> {
     }
 
     /// Pays for an operation whose cost at 192 bits is given.
-    fn pay(&mut self, units: u64) -> Result<(), Stop> {
+    pub(super) fn pay(&mut self, units: u64) -> Result<(), Stop> {
         let scale = (self.precision as u64).div_ceil(192);
         Ok(self.fuel.spend(units * scale * scale.div_ceil(2))?)
     }
 
-    fn finish(&self, re: Real, im: Real, error: i64) -> Result<Ball, Stop> {
+    pub(super) fn finish(re: Real, im: Real, error: i64) -> Result<Ball, Stop> {
         if re.repr().is_infinite() || im.repr().is_infinite() {
             return Err(Stop::Stuck(Stuck::Undefined));
         }
@@ -141,7 +141,7 @@ impl<'a> Arithmetic<'a> {
     }
 
     /// The error of rounding a value of this magnitude.
-    fn rounding(&self, size: i64) -> i64 {
+    pub(super) fn rounding(&self, size: i64) -> i64 {
         if size <= EXACT { EXACT } else { size - self.precision as i64 + 1 }
     }
 
@@ -149,31 +149,30 @@ impl<'a> Arithmetic<'a> {
         self.pay(1)?;
         let numerator = Real::from(value.numerator().clone());
         if value.is_int() && value.numerator().bit_len() <= self.precision {
-            return self.finish(numerator, zero(), EXACT);
+            return Self::finish(numerator, zero(), EXACT);
         }
         let denominator = Real::from(IBig::from(value.denominator().clone()));
         let quotient = self.context.div(numerator.repr(), denominator.repr())?.value();
         let error = self.rounding(magnitude(&quotient));
-        self.finish(quotient, zero(), error)
+        Self::finish(quotient, zero(), error)
     }
 
     pub(crate) fn pi(&mut self) -> Result<Ball, Stop> {
         self.pay(2)?;
         let pi = self.cache.pi::<2, HalfEven>(self.precision).value();
         let error = self.rounding(2);
-        self.finish(pi, zero(), error)
+        Self::finish(pi, zero(), error)
     }
 
-    pub(crate) fn imaginary(&mut self) -> Result<Ball, Stop> {
-        self.finish(zero(), Real::ONE, EXACT)
+    pub(crate) fn imaginary() -> Result<Ball, Stop> {
+        Self::finish(zero(), Real::ONE, EXACT)
     }
 
-    fn one(&mut self) -> Result<Ball, Stop> {
-        self.finish(Real::ONE, zero(), EXACT)
+    fn one() -> Result<Ball, Stop> {
+        Self::finish(Real::ONE, zero(), EXACT)
     }
 
-    #[expect(clippy::unused_self, reason = "reads like the other operations")]
-    pub(crate) fn negate(&self, value: Ball) -> Ball {
+    pub(crate) fn negate(value: Ball) -> Ball {
         Ball { re: -value.re, im: -value.im, error: value.error }
     }
 
@@ -199,22 +198,22 @@ impl<'a> Arithmetic<'a> {
         };
         let size = magnitude(&re).max(magnitude(&im));
         let error = error_sum(error_sum(left.error, right.error), self.rounding(size));
-        self.finish(re, im, error)
+        Self::finish(re, im, error)
     }
 
     pub(crate) fn subtract(&mut self, left: &Ball, right: &Ball) -> Result<Ball, Stop> {
-        let right = self.negate(right.clone());
+        let right = Self::negate(right.clone());
         self.add(left, &right)
     }
 
-    fn multiply_reals(&self, left: &Real, right: &Real) -> Result<Real, Stop> {
+    pub(super) fn multiply_reals(&self, left: &Real, right: &Real) -> Result<Real, Stop> {
         Ok(self.context.mul(left.repr(), right.repr())?.value())
     }
 
     pub(crate) fn multiply(&mut self, left: &Ball, right: &Ball) -> Result<Ball, Stop> {
         self.pay(1)?;
         if left.is_exactly_zero() || right.is_exactly_zero() {
-            return self.finish(zero(), zero(), EXACT);
+            return Self::finish(zero(), zero(), EXACT);
         }
         let (re, im) = if left.is_real() && right.is_real() {
             (self.multiply_reals(&left.re, &right.re)?, zero())
@@ -234,7 +233,7 @@ impl<'a> Arithmetic<'a> {
             error_sum(scaled(left.error, right_size), scaled(left.error, right.error)),
         );
         let error = error_sum(carried, self.rounding(left_size + right_size + 1));
-        self.finish(re, im, if carried <= EXACT { error } else { error + 1 })
+        Self::finish(re, im, if carried <= EXACT { error } else { error + 1 })
     }
 
     pub(crate) fn invert(&mut self, value: &Ball) -> Result<Ball, Stop> {
@@ -259,7 +258,7 @@ impl<'a> Arithmetic<'a> {
         // the true value is at least half of 2^(size - 1) away from zero
         let carried = if value.error <= EXACT { EXACT } else { value.error - 2 * (size - 1) + 3 };
         let error = error_sum(carried, self.rounding(3 - size));
-        self.finish(re, im, error)
+        Self::finish(re, im, error)
     }
 
     pub(crate) fn divide(&mut self, left: &Ball, right: &Ball) -> Result<Ball, Stop> {
@@ -271,7 +270,7 @@ impl<'a> Arithmetic<'a> {
         if exponent.bit_len() > 40 {
             return Err(Stop::Stuck(Stuck::TooLarge));
         }
-        let mut result = self.one()?;
+        let mut result = Self::one()?;
         let mut square = base.clone();
         let bits = exponent.bit_len();
         let magnitude = exponent.clone().abs();
@@ -300,9 +299,9 @@ impl<'a> Arithmetic<'a> {
             let root = self.context.sqrt(positive.repr())?.value();
             let error = self.root_error(value, magnitude(&root));
             return if value.is_negative() {
-                self.finish(zero(), root, error)
+                Self::finish(zero(), root, error)
             } else {
-                self.finish(root, zero(), error)
+                Self::finish(root, zero(), error)
             };
         }
         let half = self.rational(&RBig::from_parts(IBig::ONE, 2_u8.into()))?;
@@ -310,7 +309,8 @@ impl<'a> Arithmetic<'a> {
     }
 
     fn root_error(&self, value: &Ball, root_size: i64) -> i64 {
-        let carried = if value.error <= EXACT { EXACT } else { value.error - value.magnitude() + root_size + 2 };
+        let carried =
+            if value.error <= EXACT { EXACT } else { value.error - value.magnitude() + root_size + 2 };
         error_sum(carried, self.rounding(root_size))
     }
 
@@ -327,146 +327,7 @@ impl<'a> Arithmetic<'a> {
         let root = self.context.nth_root(index, positive.repr())?.value();
         let error = self.root_error(value, magnitude(&root));
         let root = if value.is_negative() { -root } else { root };
-        self.finish(root, zero(), error)
-    }
-
-    pub(crate) fn exp(&mut self, value: &Ball) -> Result<Ball, Stop> {
-        self.pay(150)?;
-        if value.magnitude() > 22 {
-            return Err(Stop::Stuck(Stuck::TooLarge));
-        }
-        if value.error > -8 {
-            return Err(Stop::Stuck(Stuck::Unclear));
-        }
-        let modulus = self.context.exp(value.re.repr(), Some(&mut *self.cache))?.value();
-        let size = magnitude(&modulus);
-        let carried = if value.error <= EXACT { EXACT } else { value.error + size + 2 };
-        let error = error_sum(carried, self.rounding(size + 1));
-        if value.is_real() {
-            return self.finish(modulus, zero(), error);
-        }
-        self.pay(120)?;
-        let (sine, cosine) = self.context.sin_cos(value.im.repr(), Some(&mut *self.cache));
-        let re = self.multiply_reals(&modulus, &cosine?.value())?;
-        let im = self.multiply_reals(&modulus, &sine?.value())?;
-        let floor = value.im.repr().exponent() as i64;
-        let _ = floor;
-        self.finish(re, im, error + 2)
-    }
-
-    /// The principal logarithm.
-    pub(crate) fn ln(&mut self, value: &Ball) -> Result<Ball, Stop> {
-        self.pay(280)?;
-        if value.contains_zero() {
-            return Err(Stop::Stuck(if value.error <= EXACT { Stuck::Undefined } else { Stuck::Unclear }));
-        }
-        let carried = if value.error <= EXACT { EXACT } else { value.error - value.magnitude() + 3 };
-        if value.is_real() {
-            let positive = value.re.clone().abs();
-            let modulus = self.context.ln(positive.repr(), Some(&mut *self.cache))?.value();
-            let size = magnitude(&modulus);
-            let im = if value.is_negative() {
-                self.cache.pi::<2, HalfEven>(self.precision).value()
-            } else {
-                zero()
-            };
-            let error = error_sum(carried, self.rounding(size.max(magnitude(&im))));
-            return self.finish(modulus, im, error);
-        }
-        self.pay(280)?;
-        let first = self.multiply_reals(&value.re, &value.re)?;
-        let second = self.multiply_reals(&value.im, &value.im)?;
-        let squares = self.context.add(first.repr(), second.repr())?.value();
-        let doubled = self.context.ln(squares.repr(), Some(&mut *self.cache))?.value();
-        let half = Real::ONE >> 1;
-        let modulus = self.multiply_reals(&doubled, &half)?;
-        let argument =
-            self.context.atan2(value.im.repr(), value.re.repr(), Some(&mut *self.cache))?.value();
-        // |z| near one: the logarithm is small, its error is that of |z|^2
-        let error = error_sum(carried, self.rounding(magnitude(&modulus).max(magnitude(&argument)).max(2)));
-        self.finish(modulus, argument, error)
-    }
-
-    pub(crate) fn power_by_logarithm(&mut self, base: &Ball, exponent: &Ball) -> Result<Ball, Stop> {
-        let logarithm = self.ln(base)?;
-        let product = self.multiply(&logarithm, exponent)?;
-        self.exp(&product)
-    }
-
-    /// Sine and cosine.
-    pub(crate) fn sin_cos(&mut self, value: &Ball) -> Result<(Ball, Ball), Stop> {
-        if !value.is_real() {
-            return self.complex_sin_cos(value);
-        }
-        self.pay(130)?;
-        if value.magnitude() > 64 {
-            return Err(Stop::Stuck(Stuck::TooLarge));
-        }
-        let (sine, cosine) = self.context.sin_cos(value.re.repr(), Some(&mut *self.cache));
-        let error = error_sum(value.error, self.rounding(1));
-        let exact = value.is_exactly_zero();
-        Ok((
-            self.finish(sine?.value(), zero(), if exact { EXACT } else { error })?,
-            self.finish(cosine?.value(), zero(), if exact { EXACT } else { error })?,
-        ))
-    }
-
-    fn complex_sin_cos(&mut self, value: &Ball) -> Result<(Ball, Ball), Stop> {
-        let unit = self.imaginary()?;
-        let rotated = self.multiply(value, &unit)?;
-        let forward = self.exp(&rotated)?;
-        let backward = self.invert(&forward)?;
-        let half = self.rational(&RBig::from_parts(IBig::ONE, 2_u8.into()))?;
-        let sum = self.add(&forward, &backward)?;
-        let difference = self.subtract(&forward, &backward)?;
-        let cosine = self.multiply(&sum, &half)?;
-        let minus_unit = self.negate(unit);
-        let halved = self.multiply(&difference, &half)?;
-        Ok((self.multiply(&halved, &minus_unit)?, cosine))
-    }
-
-    /// The angle of the point `(x, y)`, both real.
-    pub(crate) fn angle(&mut self, y: &Ball, x: &Ball) -> Result<Ball, Stop> {
-        self.pay(300)?;
-        if !y.is_real() || !x.is_real() {
-            return Err(Stop::Stuck(Stuck::Undefined));
-        }
-        if y.contains_zero() && x.contains_zero() {
-            return Err(Stop::Stuck(Stuck::Unclear));
-        }
-        let angle = self.context.atan2(y.re.repr(), x.re.repr(), Some(&mut *self.cache))?.value();
-        let carried = error_sum(y.error, x.error);
-        let size = y.magnitude().max(x.magnitude());
-        let carried = if carried <= EXACT { EXACT } else { carried - size + 3 };
-        let error = error_sum(carried, self.rounding(2));
-        self.finish(angle, zero(), error)
-    }
-
-    pub(crate) fn modulus(&mut self, value: &Ball) -> Result<Ball, Stop> {
-        if value.is_real() {
-            return self.finish(value.re.clone().abs(), zero(), value.error);
-        }
-        let (re, im) = Self::parts(value);
-        let first = self.multiply(&re, &re)?;
-        let second = self.multiply(&im, &im)?;
-        let squares = self.add(&first, &second)?;
-        self.square_root(&squares)
-    }
-
-    /// The largest whole number not above the value; unclear where the value may be whole.
-    pub(crate) fn floor(&mut self, value: &Ball) -> Result<Ball, Stop> {
-        if !value.is_real() || value.magnitude() > 4_096 {
-            return Err(Stop::Stuck(Stuck::Undefined));
-        }
-        let floor = value.re.floor();
-        let fraction = &value.re - &floor;
-        let near_below = magnitude(&fraction) <= value.error + 1;
-        let near_above = magnitude(&(Real::ONE - fraction)) <= value.error + 1;
-        if near_below || near_above {
-            return Err(Stop::Stuck(Stuck::Unclear));
-        }
-        let whole = floor.to_int().value();
-        self.rational(&RBig::from(whole))
+        Self::finish(root, zero(), error)
     }
 }
 

@@ -16,14 +16,17 @@ pub(crate) fn digest(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<[(String, isize
     let mut out = Vec::new();
     for round in 0..rounds {
         // the point depends on the symbols' names only, never on their order in this spelling
-        let values: Vec<(Name, RBig)> = names.iter().map(|name| (name.clone(), value_of(name, round))).collect();
+        let values: Vec<(Name, RBig)> =
+            names.iter().map(|name| (name.clone(), value_of(name, round))).collect();
         let result = CONSTANTS.with_borrow_mut(|cache| {
             let mut arithmetic = Arithmetic::new(256, cache, fuel);
             evaluate::evaluate(expr, &Point { values: &values, complex: true }, &mut arithmetic)
         });
         match result {
             Ok(ball) => out.push(ball.digest()),
-            Err(Stop::Stuck(Stuck::Undefined)) => out.push([(String::from("undefined"), 0), (String::new(), 0)]),
+            Err(Stop::Stuck(Stuck::Undefined)) => {
+                out.push([(String::from("undefined"), 0), (String::new(), 0)]);
+            }
             Err(_) => return None,
         }
     }

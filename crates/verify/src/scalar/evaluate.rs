@@ -14,7 +14,11 @@ pub(crate) struct Point<'a> {
 }
 
 /// The value of an expression at a point.
-pub(crate) fn evaluate(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Result<Ball, Stop> {
+pub(crate) fn evaluate(
+    expr: &Expr,
+    point: &Point<'_>,
+    arithmetic: &mut Arithmetic<'_>,
+) -> Result<Ball, Stop> {
     let value = step(expr, point, arithmetic)?;
     if !point.complex && !value.is_real() {
         return Err(Stop::Stuck(Stuck::Undefined));
@@ -34,10 +38,10 @@ fn step(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Resu
             let one = arithmetic.rational(&RBig::ONE)?;
             arithmetic.exp(&one)
         }
-        Expr::Imaginary => arithmetic.imaginary(),
+        Expr::Imaginary => Arithmetic::imaginary(),
         Expr::Negate(inner) => {
             let inner = evaluate(inner, point, arithmetic)?;
-            Ok(arithmetic.negate(inner))
+            Ok(Arithmetic::negate(inner))
         }
         Expr::Percent(inner) => {
             let inner = evaluate(inner, point, arithmetic)?;
@@ -84,7 +88,11 @@ fn step(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Resu
 }
 
 fn positive(index: &RBig) -> Result<RBig, Stop> {
-    if index.is_positive() && !index.is_zero() { Ok(index.clone()) } else { Err(Stop::Stuck(Stuck::Undefined)) }
+    if index.is_positive() && !index.is_zero() {
+        Ok(index.clone())
+    } else {
+        Err(Stop::Stuck(Stuck::Undefined))
+    }
 }
 
 /// A closed expression's exact value; `None` if it has symbols or is not rational.
@@ -102,7 +110,11 @@ fn constant(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> 
 }
 
 /// The exact value of a simple exponent such as `n + 1` or `2n` where the symbols are whole numbers.
-fn substituted(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Result<Option<RBig>, Stop> {
+fn substituted(
+    expr: &Expr,
+    point: &Point<'_>,
+    arithmetic: &mut Arithmetic<'_>,
+) -> Result<Option<RBig>, Stop> {
     let mut all = Vec::new();
     let items = match expr {
         Expr::Sum(items) | Expr::Product(items) => items,
@@ -121,7 +133,12 @@ fn substituted(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) 
     })))
 }
 
-fn power(base: &Expr, exponent: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Result<Ball, Stop> {
+fn power(
+    base: &Expr,
+    exponent: &Expr,
+    point: &Point<'_>,
+    arithmetic: &mut Arithmetic<'_>,
+) -> Result<Ball, Stop> {
     if *base == Expr::Euler {
         let exponent = evaluate(exponent, point, arithmetic)?;
         return arithmetic.exp(&exponent);
@@ -166,7 +183,12 @@ fn rational_power(base: &Ball, exponent: &RBig, arithmetic: &mut Arithmetic<'_>)
     arithmetic.power_of_integer(&rooted, exponent.numerator())
 }
 
-fn call(function: Function, items: &[Expr], point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Result<Ball, Stop> {
+fn call(
+    function: Function,
+    items: &[Expr],
+    point: &Point<'_>,
+    arithmetic: &mut Arithmetic<'_>,
+) -> Result<Ball, Stop> {
     // whole-number functions of whole numbers are exact even when they are large
     if matches!(function, Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm) {
         let mut exact_items = Vec::new();
@@ -210,7 +232,11 @@ fn call(function: Function, items: &[Expr], point: &Point<'_>, arithmetic: &mut 
                 return Err(Stop::Stuck(Stuck::Undefined));
             }
             let leg = arithmetic.square_root(&rest)?;
-            if function == Function::Arcsin { arithmetic.angle(first, &leg) } else { arithmetic.angle(&leg, first) }
+            if function == Function::Arcsin {
+                arithmetic.angle(first, &leg)
+            } else {
+                arithmetic.angle(&leg, first)
+            }
         }
         Function::Sinh | Function::Cosh | Function::Tanh => {
             let forward = arithmetic.exp(first)?;
@@ -241,9 +267,9 @@ fn call(function: Function, items: &[Expr], point: &Point<'_>, arithmetic: &mut 
         Function::Abs => arithmetic.modulus(first),
         Function::Floor => arithmetic.floor(first),
         Function::Ceiling => {
-            let negated = arithmetic.negate(first.clone());
+            let negated = Arithmetic::negate(first.clone());
             let floor = arithmetic.floor(&negated)?;
-            Ok(arithmetic.negate(floor))
+            Ok(Arithmetic::negate(floor))
         }
         Function::Real => Ok(Arithmetic::parts(first).0),
         Function::ImaginaryPart => Ok(Arithmetic::parts(first).1),

@@ -193,7 +193,12 @@ fn call(function: Function, items: &[Expr], fuel: &mut Fuel) -> Result<RBig, Sto
             Ok(RBig::from(result))
         }
         // the values at zero and one that everyone writes plainly
-        Function::Sin | Function::Tan | Function::Arcsin | Function::Arctan | Function::Sinh | Function::Tanh
+        Function::Sin
+        | Function::Tan
+        | Function::Arcsin
+        | Function::Arctan
+        | Function::Sinh
+        | Function::Tanh
             if first.is_zero() =>
         {
             Ok(RBig::ZERO)
@@ -212,13 +217,12 @@ fn factorial(argument: u64, fuel: &mut Fuel) -> Result<RBig, Stop> {
     let mut result = UBig::ONE;
     let mut chunk: u64 = 1;
     for factor in 2..=argument {
-        match chunk.checked_mul(factor) {
-            Some(product) => chunk = product,
-            None => {
-                result *= UBig::from(chunk);
-                fuel.spend(1 + (result.bit_len() / 2_048) as u64)?;
-                chunk = factor;
-            }
+        if let Some(product) = chunk.checked_mul(factor) {
+            chunk = product;
+        } else {
+            result *= UBig::from(chunk);
+            fuel.spend(1 + (result.bit_len() / 2_048) as u64)?;
+            chunk = factor;
         }
     }
     Ok(RBig::from(result * UBig::from(chunk)))

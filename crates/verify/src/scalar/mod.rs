@@ -9,6 +9,7 @@ mod decimal;
 mod digest;
 mod evaluate;
 mod exact;
+mod functions;
 mod modular;
 
 use std::cell::RefCell;
@@ -38,7 +39,7 @@ const MAXIMUM_SYMBOLS: usize = 24;
 
 thread_local! {
     /// Constants such as pi, shared by the judgements of a thread.
-    static CONSTANTS: RefCell<ConstCache> = RefCell::new(ConstCache::new());
+    static CONSTANTS: RefCell<ConstCache> = const { RefCell::new(ConstCache::new()) };
 }
 
 /// Why a tier cannot give a value.
@@ -164,7 +165,9 @@ fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
         let values: Vec<(Name, RBig)> = names
             .iter()
             .enumerate()
-            .map(|(index, name)| (name.clone(), if whole { whole_point(round, index) } else { point(round, index) }))
+            .map(|(index, name)| {
+                (name.clone(), if whole { whole_point(round, index) } else { point(round, index) })
+            })
             .collect();
         match compare_at(left, right, &Point { values: &values, complex }, fuel) {
             AtPoint::Compared(Sameness::Equal) => valid += 1,
@@ -237,12 +240,14 @@ fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, fuel: &mut Fuel) -> 
 }
 
 /// Whether two balls hold one value; `None` asks for more precision.
-fn same_balls(left: &Ball, right: &Ball, precision: usize, arithmetic: &mut Arithmetic<'_>) -> Option<Sameness> {
+fn same_balls(
+    left: &Ball,
+    right: &Ball,
+    precision: usize,
+    arithmetic: &mut Arithmetic<'_>,
+) -> Option<Sameness> {
     let absorbed = arithmetic.absorbed;
-    let difference = match arithmetic.subtract(left, right) {
-        Ok(difference) => difference,
-        Err(_) => return Some(Sameness::Undecided),
-    };
+    let Ok(difference) = arithmetic.subtract(left, right) else { return Some(Sameness::Undecided) };
     if !difference.contains_zero() {
         return Some(Sameness::Different);
     }
@@ -282,7 +287,9 @@ fn sign(expr: &Expr, fuel: &mut Fuel) -> Option<Ordering> {
             let point = Point { values: &[], complex: false };
             match evaluate::evaluate(expr, &point, &mut arithmetic) {
                 Ok(value) if value.contains_zero() => {}
-                Ok(value) => return Some(if value.is_negative() { Ordering::Less } else { Ordering::Greater }),
+                Ok(value) => {
+                    return Some(if value.is_negative() { Ordering::Less } else { Ordering::Greater });
+                }
                 Err(Stop::Stuck(Stuck::Unclear)) => {}
                 Err(_) => return None,
             }
