@@ -22,6 +22,7 @@ fn inputs() -> Vec<String> {
         "\\sin(9^{9^9})",
         "\\sqrt[1000000]{2}",
         "2^{1/1000003}",
+        "x^{1.2516} + 3x",
         "\\ln(10^{-3000})",
         "\\lfloor \\pi^{1000} \\rfloor",
         "10^{-4000}\\sqrt{2} + 2",
@@ -90,7 +91,7 @@ fn inputs() -> Vec<String> {
     inputs.push("e^{x}+".repeat(300) + "2");
     inputs.push("(x+1)".repeat(700));
     inputs.push("1,".repeat(600) + "2");
-    inputs.push((0..150).map(|index| format!("\\sqrt{{{index}}},")).collect::<String>() + "2");
+    inputs.push((0..150).map(|index| format!("\\sqrt{{{index}}},")).collect::<Vec<_>>().concat() + "2");
     inputs.push("(0,1)\\cup".repeat(200) + "(2,3)");
     inputs.push("x<1 or ".repeat(200) + "x>3");
     inputs.push("$".repeat(100_000));
@@ -104,7 +105,7 @@ fn inputs() -> Vec<String> {
     inputs.push("\\text{".repeat(3_000) + "a" + &"}".repeat(3_000));
     inputs.push("\\pm 1".repeat(100));
     inputs.push("x_1".repeat(500));
-    inputs.push((0..400).map(|index| format!("x_{{{index}}} +")).collect::<String>() + "2");
+    inputs.push((0..400).map(|index| format!("x_{{{index}}} +")).collect::<Vec<_>>().concat() + "2");
     inputs
 }
 

@@ -7,6 +7,9 @@ use super::ball::{Arithmetic, Ball};
 use super::{Stop, Stuck, exact};
 use crate::expression::{Expr, Function, Name};
 
+/// Roots of a higher index go by the logarithm.
+const MAXIMUM_ROOT: usize = 64;
+
 /// The values of the symbols, and whether intermediate values may leave the real line.
 pub(crate) struct Point<'a> {
     pub(crate) values: &'a [(Name, RBig)],
@@ -168,10 +171,10 @@ fn rational_power(base: &Ball, exponent: &RBig, arithmetic: &mut Arithmetic<'_>)
     let rooted = match index {
         1 => base.clone(),
         2 => arithmetic.square_root(base)?,
-        3..=4096 if base.is_real() && (!base.is_negative() || !index.is_multiple_of(2)) => {
+        3..=MAXIMUM_ROOT if base.is_real() && (!base.is_negative() || !index.is_multiple_of(2)) => {
             arithmetic.real_root(base, index)?
         }
-        3..=4096 => {
+        3..=MAXIMUM_ROOT => {
             let fraction = arithmetic.rational(&(RBig::ONE / RBig::from(index)))?;
             arithmetic.power_by_logarithm(base, &fraction)?
         }
