@@ -21,10 +21,17 @@ struct Variant {
 
 const VARIANTS: &[Variant] = &[
     Variant { name: "verified", settings: &[] },
-    Variant { name: "slips", settings: &["task.slip_probability=0.015"] },
-    Variant { name: "unverified", settings: &["selection.verified=false"] },
+    Variant { name: "slips", settings: &["task.quickstart.slip_probability=0.015"] },
+    Variant { name: "unverified", settings: &["selection.verified_only=false"] },
     Variant { name: "no_exploration", settings: &["exploration.enabled=false"] },
-    Variant { name: "direct", settings: &["task.style=direct"] },
+    Variant {
+        name: "direct",
+        settings: &[
+            "task.quickstart.style=direct",
+            "hygiene.require_format=false",
+            "hygiene.min_thought_tokens=0",
+        ],
+    },
 ];
 
 fn main() {

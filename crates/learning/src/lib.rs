@@ -1,1 +1,32 @@
-//! SFT and DPO learners: losses, optimizer, packing, checkpoints.
+//! SFT and DPO learners: one training job at a time, exact to the bit across interruptions.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`PolicyLearner`] | the learner role: begins, steps, saves, resumes |
+//! | [`LearnerConfig`] | what a job looks like: length, batches, schedule, optimizer |
+//! | [`Schedule`] | the learning rate of a step |
+//! | `data_order` | which examples make up which step, from the seed alone |
+//! | `examples` | sequences with the tokens that the loss covers |
+//! | `loss` | the losses, on burn's autodiff graph |
+//! | `optimizer` | `AdamW` on host masters, global-norm clipping |
+//! | `checkpoint` | masters, moments and position in files |
+//!
+//! Parameters live twice: f32 masters with their moments on the host, where the optimizer works, and as burn
+//! tensors on the device, where gradients are made. So a device may hold parameters in lower precision
+//! without losing small updates, and a checkpoint is the host's state alone.
+
+mod checkpoint;
+mod config;
+mod data_order;
+mod examples;
+mod learner;
+mod loss;
+mod optimizer;
+mod parameters;
+mod schedule;
+
+pub use checkpoint::load_policy;
+pub use config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig};
+pub use examples::ExampleEncoder;
+pub use learner::{BasePolicy, PolicyLearner};
+pub use schedule::{Decay, Schedule};

@@ -33,7 +33,6 @@ pub(crate) trait HostOperators: Backend {
     -> FloatTensor<Self>;
 
     /// An operator of ten inputs.
-    #[expect(clippy::too_many_arguments, reason = "a decoder layer has its input and nine parameters")]
     fn host_layer(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
@@ -95,7 +94,7 @@ impl HostTensors for Flex {
         inputs: &[FloatTensor<Self>; N],
         keeps: bool,
     ) -> (FloatTensor<Self>, Option<Kept>) {
-        let inputs = inputs.each_ref().map(|tensor| tensor.to_contiguous());
+        let inputs = inputs.each_ref().map(FloatTensor::<Self>::to_contiguous);
         let slices = inputs.each_ref().map(|tensor| tensor.as_slice::<f32>().unwrap_or_default());
         let output = operator.forward(&slices, keeps);
         let data = TensorData::new(output.values, Shape::from(output.shape));
@@ -108,7 +107,7 @@ impl HostTensors for Flex {
         kept: Option<&Kept>,
         grad: FloatTensor<Self>,
     ) -> Vec<FloatTensor<Self>> {
-        let inputs = inputs.each_ref().map(|tensor| tensor.to_contiguous());
+        let inputs = inputs.each_ref().map(FloatTensor::<Self>::to_contiguous);
         let slices = inputs.each_ref().map(|tensor| tensor.as_slice::<f32>().unwrap_or_default());
         let grad = grad.to_contiguous();
         let gradients = operator.backward(&slices, kept, grad.as_slice::<f32>().unwrap_or_default());
@@ -226,8 +225,8 @@ fn record<B: HostTensors, C: CheckpointStrategy, const N: usize>(
     inputs: [FloatTensor<Autodiff<B, C>>; N],
     operator: SharedOperator,
 ) -> FloatTensor<Autodiff<B, C>> {
-    let nodes = inputs.each_ref().map(|input| input.node());
-    let inputs = inputs.map(|input| input.into_primitive());
+    let nodes = inputs.each_ref().map(FloatTensor::<Autodiff<B, C>>::node);
+    let inputs = inputs.map(FloatTensor::<Autodiff<B, C>>::into_primitive);
     match Backward::<B, N>::prepare::<C>(HostStep, nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
             let (output, kept) = B::run(&operator, &inputs, true);

@@ -1,0 +1,129 @@
+//! Sequences with the tokens that the loss covers.
+
+use std::ops::Range;
+
+use still_roles::{LearnerError, PreferenceExample, Response, SftExample};
+
+use crate::config::DpoSpan;
+
+/// Makes tokens of problems and responses, as the policy's sampler does.
+pub trait ExampleEncoder: Send {
+    /// The prompt of a problem.
+    ///
+    /// # Errors
+    /// Why the problem cannot be encoded.
+    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String>;
+
+    /// A response with its stop token at the end.
+    ///
+    /// # Errors
+    /// Why the response cannot be encoded.
+    fn response(&self, response: &Response) -> Result<Vec<u32>, String>;
+
+    /// Which of a response's tokens make up its thought; `None` when it has none.
+    fn thought(&self, response: &[u32]) -> Option<Range<usize>>;
+
+    /// Writes the tokenizer's files beside a policy's weights.
+    ///
+    /// # Errors
+    /// Why they cannot be written.
+    fn save(&self, folder: &std::path::Path) -> Result<(), String>;
+}
+
+/// A prompt and a response end to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sequence {
+    /// The tokens.
+    pub(crate) tokens: Vec<u32>,
+    /// Those that the loss covers.
+    pub(crate) target: Range<usize>,
+}
+
+/// What a job trains on, as tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Examples {
+    /// Sequences.
+    Sft(Vec<Sequence>),
+    /// Chosen and rejected sequences.
+    Dpo(Vec<(Sequence, Sequence)>),
+}
+
+impl Examples {
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Sft(sequences) => sequences.len(),
+            Self::Dpo(pairs) => pairs.len(),
+        }
+    }
+
+    /// The length of each, in tokens.
+    pub(crate) fn lengths(&self) -> Vec<usize> {
+        match self {
+            Self::Sft(sequences) => sequences.iter().map(|sequence| sequence.tokens.len()).collect(),
+            Self::Dpo(pairs) => {
+                pairs.iter().map(|(chosen, rejected)| chosen.tokens.len() + rejected.tokens.len()).collect()
+            }
+        }
+    }
+}
+
+/// Encodes SFT examples and leaves out those longer than `limit` (0 has none). Gives how many were left out.
+pub(crate) fn encode_sft(
+    encoder: &dyn ExampleEncoder,
+    examples: &[SftExample],
+    limit: usize,
+) -> Result<(Examples, usize), LearnerError> {
+    let mut sequences = Vec::with_capacity(examples.len());
+    for example in examples {
+        let sequence = encode(encoder, &example.problem, &example.response, DpoSpan::Full)?;
+        if fits(&sequence, limit) {
+            sequences.push(sequence);
+        }
+    }
+    let left_out = examples.len() - sequences.len();
+    Ok((Examples::Sft(sequences), left_out))
+}
+
+/// Encodes pairs and leaves out those with a part longer than `limit` (0 has none).
+pub(crate) fn encode_dpo(
+    encoder: &dyn ExampleEncoder,
+    examples: &[PreferenceExample],
+    span: DpoSpan,
+    limit: usize,
+) -> Result<(Examples, usize), LearnerError> {
+    let mut pairs = Vec::with_capacity(examples.len());
+    for example in examples {
+        let chosen = encode(encoder, &example.problem, &example.chosen, span)?;
+        let rejected = encode(encoder, &example.problem, &example.rejected, span)?;
+        if fits(&chosen, limit) && fits(&rejected, limit) {
+            pairs.push((chosen, rejected));
+        }
+    }
+    let left_out = examples.len() - pairs.len();
+    Ok((Examples::Dpo(pairs), left_out))
+}
+
+fn fits(sequence: &Sequence, limit: usize) -> bool {
+    limit == 0 || sequence.tokens.len() <= limit
+}
+
+fn encode(
+    encoder: &dyn ExampleEncoder,
+    problem: &str,
+    response: &Response,
+    span: DpoSpan,
+) -> Result<Sequence, LearnerError> {
+    let refused = |reason: String| LearnerError::Refused(format!("the example of `{problem}`: {reason}"));
+    let mut tokens = encoder.prompt(problem).map_err(refused)?;
+    let response = encoder.response(response).map_err(refused)?;
+    let start = tokens.len();
+    let thought = match span {
+        DpoSpan::Full => None,
+        // a response without a thought is compared as a whole
+        DpoSpan::Thought => encoder.thought(&response).filter(|thought| !thought.is_empty()),
+    };
+    let target = thought.unwrap_or(0..response.len());
+    tokens.extend(response);
+    Ok(Sequence { tokens, target: start + target.start..start + target.end })
+}

@@ -1,0 +1,117 @@
+//! The quick start's model and data at test size.
+#![allow(clippy::unwrap_used, missing_docs, dead_code, unreachable_pub)]
+
+use std::{ops::Range, path::Path, sync::Arc};
+
+use burn::tensor::Device;
+use still_decoder::{DecoderConfig, DecoderWeights};
+use still_domain::{RoundNumber, TrainingSetId};
+use still_learning::{BasePolicy, Decay, ExampleEncoder, JobConfig, LearnerConfig, PolicyLearner, Schedule};
+use still_quickstart::QuickStartTask;
+use still_roles::{Initialisation, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob};
+use still_text::{Tokenizer, thought};
+
+/// The quick start's tokenizer as the learner wants it.
+pub struct Encoder(pub Tokenizer);
+
+impl ExampleEncoder for Encoder {
+    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
+        self.0.encode(problem, false).map_err(|error| error.to_string())
+    }
+
+    fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+        match response {
+            Response::Tokens(tokens) => Ok(tokens.clone()),
+            Response::Text(text) => {
+                let mut tokens = self.0.encode(text, false).map_err(|error| error.to_string())?;
+                tokens.extend(self.0.end_id());
+                Ok(tokens)
+            }
+        }
+    }
+
+    fn thought(&self, response: &[u32]) -> Option<Range<usize>> {
+        let decoded = self.0.decode_with_ends(response).ok()?;
+        let span = thought::parse(decoded.text.trim_end_matches("<eos>")).ok()?.thought_span;
+        Some(decoded.tokens_of(span))
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), String> {
+        self.0.save(folder).map_err(|error| error.to_string())
+    }
+}
+
+pub fn decoder_config(width: usize, layers: usize) -> DecoderConfig {
+    let json = serde_json::json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": width,
+        "intermediate_size": width * 11 / 4, "num_hidden_layers": layers, "num_attention_heads": 4,
+        "num_key_value_heads": 4, "vocab_size": 26, "rms_norm_eps": 1e-5, "max_position_embeddings": 256,
+        "hidden_act": "silu", "rope_theta": 10000.0, "tie_word_embeddings": true
+    });
+    let config = DecoderConfig::from_hugging_face(&json).unwrap();
+    DecoderConfig { embedding_multiplier: (width as f32).sqrt(), ..config }
+}
+
+pub fn job_config(steps: u64) -> JobConfig {
+    JobConfig {
+        steps,
+        batch_sequences: 16,
+        schedule: Schedule { peak: 3e-3, warm_up_fraction: 0.05, final_fraction: 0.1, decay: Decay::Cosine },
+        betas: [0.9, 0.98],
+        weight_decay: 0.01,
+        decay_embeddings: true,
+        ..JobConfig::default()
+    }
+}
+
+pub fn learner(width: usize, layers: usize, steps: u64, threads: usize) -> PolicyLearner {
+    let config = decoder_config(width, layers);
+    let weights = Arc::new(DecoderWeights::random(&config, 1));
+    let settings = LearnerConfig {
+        imitation: job_config(steps),
+        improvement: job_config(steps),
+        threads,
+        ..LearnerConfig::default()
+    };
+    let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
+    PolicyLearner::new(settings, BasePolicy { config, weights }, encoder, Device::flex().autodiff(), true)
+}
+
+pub fn sft_examples() -> TrainingExamples {
+    let task = QuickStartTask::default().generate(0).unwrap();
+    let examples = task.demonstrations.into_iter();
+    TrainingExamples::Sft(
+        examples
+            .map(|demonstration| SftExample {
+                problem: demonstration.problem,
+                response: Response::Text(demonstration.response),
+            })
+            .collect(),
+    )
+}
+
+/// Each demonstration against one with its first step spoilt.
+pub fn preference_examples() -> TrainingExamples {
+    let TrainingExamples::Sft(examples) = sft_examples() else { unreachable!() };
+    let pair = |example: SftExample| {
+        let Response::Text(text) = &example.response else { unreachable!() };
+        let spoilt = text.replacen('=', "=9", 1);
+        PreferenceExample {
+            problem: example.problem,
+            rejected: Response::Text(spoilt),
+            chosen: example.response,
+        }
+    };
+    TrainingExamples::Dpo(examples.into_iter().take(48).map(pair).collect())
+}
+
+pub fn job(examples: TrainingExamples) -> TrainingJob {
+    TrainingJob {
+        round: RoundNumber(0),
+        training_set: TrainingSetId::new("set"),
+        examples,
+        initialisation: Initialisation::Base,
+        seed: 5,
+        resume: None,
+    }
+}

@@ -1,0 +1,33 @@
+//! Why a program ended, and with which exit code.
+
+use std::fmt::Display;
+
+use still_control::Exit;
+
+/// What went wrong, as told to the operator, with the exit code that a script sees.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// What to tell.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+/// Gives errors their exit code where they are passed on.
+pub(crate) trait OrExit<T> {
+    /// The value, or a failure that ends the program with `exit`.
+    fn or_exit(self, exit: Exit) -> Result<T, Failure>;
+}
+
+impl<T, E: Display> OrExit<T> for Result<T, E> {
+    fn or_exit(self, exit: Exit) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(exit, error))
+    }
+}

@@ -1,0 +1,214 @@
+//! `stilld eval`: how many problems a model solves.
+
+use std::{
+    collections::HashMap,
+    io::{Write, stdout},
+};
+
+use serde_json::json;
+use still_control::Exit;
+use still_curation::statistics;
+use still_daemon::{
+    cli::{EvalArguments, GradeProfile},
+    config::VerifierProfile,
+    import,
+};
+use still_domain::{
+    AnswerKind, AttemptId, AttemptNumber, Estimate, Evaluation, FinishReason, Outcome, PolicyVersion,
+    Problem, ProblemId, ProblemScore, Split, seed,
+};
+use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout, Verifier};
+use still_text::PromptStyle;
+
+use super::{generate, on_cpu, output_failed};
+use crate::{
+    failure::{Failure, OrExit},
+    model::{Model, Seats},
+    verifier::AnswerVerifier,
+};
+
+/// Rollouts at once, at most.
+const MAX_ROLLOUTS: usize = 32;
+
+/// Answers every problem, judges the answers and prints the accuracy.
+pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
+    on_cpu(&arguments.model.device)?;
+    if arguments.samples == 0 {
+        return Err(Failure::new(Exit::Usage, "`--samples` is 0: ask for at least one answer a problem"));
+    }
+    let read = import::problems_from_file(&arguments.problems, Split::Evaluate, AnswerKind::default());
+    let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?;
+    if arguments.limit > 0 {
+        problems.truncate(arguments.limit);
+    }
+    let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
+    let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
+    let profile = match arguments.profile {
+        GradeProfile::Strict => VerifierProfile::Strict,
+        GradeProfile::Lenient => VerifierProfile::Lenient,
+    };
+    let mut tally = Tally::new(&problems, AnswerVerifier::new(profile));
+    answer(arguments, &model, &problems, &mut generator, &mut tally)?;
+    let evaluation = tally.evaluation();
+    let shown = if arguments.json { as_json(arguments, &evaluation)? } else { table(&evaluation) };
+    stdout().lock().write_all(shown.as_bytes()).map_err(|error| output_failed(&error))?;
+    Ok(Exit::Success)
+}
+
+/// Room for the longest prompt and the longest answer, as far as the model reaches.
+fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<Seats, Failure> {
+    // a model without a template has learnt from plain problems
+    let prompt =
+        if model.tokenizer.chat_template().is_some() { PromptStyle::default() } else { PromptStyle::Raw };
+    let mut longest = 0;
+    for problem in problems {
+        let tokens = prompt.encode(&problem.text, &model.tokenizer).map_err(|error| {
+            Failure::new(Exit::BadInput, format!("problem `{}` cannot be encoded: {error}", problem.id))
+        })?;
+        longest = longest.max(tokens.len());
+    }
+    let wanted = longest + arguments.sampling.max_new_tokens as usize;
+    Ok(Seats {
+        device: arguments.model.device,
+        threads: std::thread::available_parallelism().map_or(1, Into::into),
+        rollouts: problems.len().saturating_mul(arguments.samples as usize).clamp(1, MAX_ROLLOUTS),
+        tokens: wanted.min(model.config.max_position_count),
+        prompt,
+        stop_strings: Vec::new(),
+    })
+}
+
+/// Draws every answer, as many at once as the generator holds.
+fn answer(
+    arguments: &EvalArguments,
+    model: &Model,
+    problems: &[Problem],
+    generator: &mut dyn Generator,
+    tally: &mut Tally<'_>,
+) -> Result<(), Failure> {
+    let policy = PolicySnapshot { version: PolicyVersion(0), weights: model.weights.clone() };
+    generator.publish(policy).or_exit(Exit::Device)?;
+    let sampling = generate::settings(&arguments.sampling);
+    let mut waiting = problems.iter().flat_map(|problem| (0..arguments.samples).map(move |n| (problem, n)));
+    let total = problems.len() as u64 * u64::from(arguments.samples);
+    let (mut ended, mut under_way, mut told) = (0_u64, 0, 0);
+    loop {
+        while under_way < generator.capacity()
+            && let Some((problem, number)) = waiting.next()
+        {
+            let id = AttemptId { problem: problem.id.clone(), number: AttemptNumber(number) };
+            let seed = seed::of_attempt(arguments.sampling.seed, &id);
+            match generator.submit(Rollout { id, problem: problem.text.clone(), sampling, seed }) {
+                Ok(()) => under_way += 1,
+                Err(error) => {
+                    tally.refused(error)?;
+                    ended += 1;
+                }
+            }
+        }
+        if under_way == 0 {
+            return Ok(());
+        }
+        match generator.step() {
+            Ok(step) => {
+                under_way -= step.finished.len();
+                ended += step.finished.len() as u64;
+                for rollout in &step.finished {
+                    tally.judge(rollout);
+                }
+            }
+            Err(error) => {
+                tally.refused(error)?;
+                under_way -= 1;
+                ended += 1;
+            }
+        }
+        let twentieths = ended * 20 / total.max(1);
+        if twentieths > told {
+            told = twentieths;
+            eprintln!("{ended} of {total} answers");
+        }
+    }
+}
+
+/// What has been judged so far.
+struct Tally<'a> {
+    verifier: AnswerVerifier,
+    scores: HashMap<&'a ProblemId, (&'a Problem, ProblemScore)>,
+    truncated: u32,
+}
+
+impl<'a> Tally<'a> {
+    fn new(problems: &'a [Problem], verifier: AnswerVerifier) -> Self {
+        let scores = problems.iter().map(|problem| {
+            let score =
+                ProblemScore { problem: problem.id.clone(), level: problem.level, correct: 0, total: 0 };
+            (&problem.id, (problem, score))
+        });
+        Self { verifier, scores: scores.collect(), truncated: 0 }
+    }
+
+    fn judge(&mut self, rollout: &FinishedRollout) {
+        let trajectory = &rollout.trajectory;
+        if let Some((problem, score)) = self.scores.get_mut(&trajectory.id.problem) {
+            let verdict = self.verifier.judge(problem, &trajectory.text);
+            score.correct += u32::from(verdict.outcome == Outcome::Correct);
+            score.total += 1;
+        }
+        self.truncated += u32::from(trajectory.finish == FinishReason::Length);
+    }
+
+    /// A rollout that cannot be served is told and counts as a wrong answer; anything else ends the job.
+    fn refused(&mut self, error: GeneratorError) -> Result<(), Failure> {
+        let GeneratorError::Refused { id, reason } = error else {
+            return Err(Failure::new(Exit::Device, error));
+        };
+        eprintln!("{id} counts as wrong, because it cannot be answered: {reason}");
+        if let Some((_, score)) = self.scores.get_mut(&id.problem) {
+            score.total += 1;
+        }
+        Ok(())
+    }
+
+    fn evaluation(self) -> Evaluation {
+        let scores: Vec<ProblemScore> = self.scores.into_values().map(|(_, score)| score).collect();
+        let answers: u32 = scores.iter().map(|score| score.total).sum();
+        statistics::evaluation(scores, &[], f64::from(self.truncated) / f64::from(answers.max(1)))
+    }
+}
+
+fn as_json(arguments: &EvalArguments, evaluation: &Evaluation) -> Result<String, Failure> {
+    let sampling = &arguments.sampling;
+    let json = json!({
+        "model": arguments.model.model.to_string(),
+        "problems": evaluation.scores.len(),
+        "samples": arguments.samples,
+        "temperature": sampling.temperature,
+        "max_new_tokens": sampling.max_new_tokens,
+        "seed": sampling.seed,
+        "accuracy": evaluation.accuracy,
+        "by_level": evaluation.by_level,
+        "truncated": evaluation.truncated,
+        "scores": evaluation.scores,
+    });
+    serde_json::to_string_pretty(&json).map(|text| text + "\n").or_exit(Exit::Internal)
+}
+
+fn table(evaluation: &Evaluation) -> String {
+    let row = |name: &str, estimate: &Estimate| {
+        format!(
+            "{name:<10} {:>6.2} %  [{:.2}, {:.2}]  {} of {}\n",
+            100.0 * estimate.value,
+            100.0 * estimate.low,
+            100.0 * estimate.high,
+            estimate.correct,
+            estimate.total,
+        )
+    };
+    let mut text = row("accuracy", &evaluation.accuracy);
+    for (level, estimate) in &evaluation.by_level {
+        text.push_str(&row(&format!("level {level}"), estimate));
+    }
+    text.push_str(&format!("truncated  {:>6.2} %\n", 100.0 * evaluation.truncated));
+    text
+}

@@ -1,0 +1,90 @@
+//! `stilld generate`: responses from a model.
+
+use std::{
+    io::{Read, Write, stdin, stdout},
+    sync::Arc,
+};
+
+use serde_json::json;
+use still_control::Exit;
+use still_daemon::cli::{GenerateArguments, SamplingArguments};
+use still_decoder::{CpuDecoder, Threads};
+use still_domain::{PolicyVersion, SamplingSettings};
+use still_rollout::{Engine, EngineConfig, Request, TokenText};
+use still_text::PromptStyle;
+
+use super::output_failed;
+use crate::{
+    failure::{Failure, OrExit},
+    model::Model,
+};
+
+/// Draws responses and prints them, as text or a JSON object each.
+pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
+    let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
+    super::on_cpu(&arguments.model.device)?;
+    let mut prompt = arguments.prompt.clone();
+    if prompt == "-" {
+        prompt.clear();
+        stdin().read_to_string(&mut prompt).or_exit(Exit::BadInput)?;
+    }
+    let style = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
+    let prompt: Arc<[u32]> = style.encode(&prompt, &model.tokenizer).or_exit(Exit::BadInput)?.into();
+    let settings = settings(&arguments.sampling);
+    let tokens = prompt.len() + settings.max_new_tokens as usize;
+    let rows = (arguments.count as usize).clamp(1, 64);
+    let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));
+    let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);
+    let tokenizer = model.tokenizer.clone();
+    let text: Arc<dyn TokenText> =
+        Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(tokenizer.token_bytes(token)));
+    let mut engine =
+        Engine::new(decoder, PolicyVersion(0), EngineConfig::default()).with_token_text(text);
+    for number in 0..arguments.count {
+        let request = Request {
+            id: number,
+            prompt: Arc::clone(&prompt),
+            settings,
+            seed: arguments.sampling.seed.wrapping_add(u64::from(number)),
+            stop_ids: model.tokenizer.stop_ids().into(),
+            stop_strings: Arc::new([]),
+        };
+        engine.submit(request).or_exit(Exit::BadInput)?;
+    }
+    let mut out = stdout().lock();
+    while !engine.is_idle() {
+        let report = engine.step().or_exit(Exit::Device)?;
+        if let Some(lost) = report.abandoned.first() {
+            return Err(Failure::new(Exit::Device, format!("response {} was given up: {}", lost.id, lost.reason)));
+        }
+        for ended in report.finished {
+            let text = model.tokenizer.decode_without_special_tokens(&ended.tokens).or_exit(Exit::Internal)?;
+            let line = if arguments.json {
+                json!({
+                    "prompt_ids": &*prompt,
+                    "token_ids": ended.tokens,
+                    "log_probabilities": ended.log_probabilities,
+                    "finish_reason": ended.finish,
+                    "text": text,
+                })
+                .to_string()
+            } else {
+                text
+            };
+            writeln!(out, "{line}").map_err(|error| output_failed(&error))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// The command line's sampling settings.
+pub(super) const fn settings(arguments: &SamplingArguments) -> SamplingSettings {
+    SamplingSettings {
+        temperature: arguments.temperature,
+        top_k: arguments.top_k,
+        top_p: arguments.top_p,
+        min_p: arguments.min_p,
+        repetition_penalty: arguments.repetition_penalty,
+        max_new_tokens: arguments.max_new_tokens,
+    }
+}

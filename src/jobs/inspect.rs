@@ -1,0 +1,16 @@
+//! `stilld inspect`: a stopped daemon's store, read only.
+
+use std::io::stdout;
+
+use still_control::Exit;
+use still_daemon::{cli::InspectArguments, inspect};
+use still_store::Store;
+
+use crate::failure::{Failure, OrExit};
+
+/// Prints what was asked for.
+pub(crate) fn inspect(arguments: &InspectArguments) -> Result<Exit, Failure> {
+    let store = Store::open_existing(&arguments.data_dir).or_exit(Exit::Store)?;
+    inspect::inspect(&store, arguments.subject, arguments.json, &mut stdout().lock()).or_exit(Exit::Store)?;
+    Ok(Exit::Success)
+}

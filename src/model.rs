@@ -1,0 +1,159 @@
+//! The model of a run: its sizes, parameters, tokenizer and how problems become prompts.
+
+use std::{ops::Range, path::Path, sync::Arc};
+
+use still_control::Exit;
+use still_daemon::config::{Config, Device, EmbeddedModel, ModelSource};
+use still_decoder::{Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads};
+use still_domain::seed;
+use still_generator::{GeneratorConfig, PolicyGenerator};
+use still_hub::{Hub, HubConfig};
+use still_learning::{BasePolicy, ExampleEncoder};
+use still_roles::{Response, Weights};
+use still_rollout::EngineConfig;
+use still_text::{PromptStyle, Tokenizer, thought};
+
+use crate::failure::{Failure, OrExit};
+
+/// A model with everything that belongs to it.
+#[derive(Clone)]
+pub(crate) struct Model {
+    pub(crate) config: DecoderConfig,
+    pub(crate) weights: Weights,
+    pub(crate) tokenizer: Tokenizer,
+}
+
+impl Model {
+    /// Loads the model that the configuration names.
+    pub(crate) fn load(config: &Config) -> Result<Self, Failure> {
+        match &config.model.source {
+            ModelSource::Embedded => Self::embedded(&config.model.embedded, config.run.seed),
+            source => Self::from_source(source, config.model.offline),
+        }
+    }
+
+    /// Loads a model by name: a folder, or a repository of the hub.
+    pub(crate) fn from_source(source: &ModelSource, offline: bool) -> Result<Self, Failure> {
+        if *source == ModelSource::Embedded {
+            return Self::embedded(&EmbeddedModel::default(), 0);
+        }
+        let named = source.to_string().parse().or_exit(Exit::Configuration)?;
+        let hub = Hub::new(HubConfig { offline, ..HubConfig::default() });
+        let folder = hub.resolve(&named).or_exit(Exit::BadInput)?;
+        Self::from_folder(&folder)
+    }
+
+    /// Loads a Hugging Face folder.
+    pub(crate) fn from_folder(folder: &Path) -> Result<Self, Failure> {
+        let (config, weights) = still_decoder::load_folder(folder).or_exit(Exit::BadInput)?;
+        let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
+        Ok(Self { config, weights: Arc::new(weights), tokenizer })
+    }
+
+    /// The quick start's model with fresh weights from the run's seed.
+    fn embedded(model: &EmbeddedModel, run_seed: u64) -> Result<Self, Failure> {
+        let tokenizer = Tokenizer::quick_start().or_exit(Exit::Internal)?;
+        let config = DecoderConfig {
+            architecture: Architecture::Llama,
+            vocabulary_size: tokenizer.vocabulary_size(),
+            hidden_size: model.width,
+            intermediate_size: model.feed_forward,
+            layer_count: model.layers,
+            attention_head_count: model.heads,
+            key_value_head_count: model.heads,
+            head_dim: model.width / model.heads,
+            rms_norm_epsilon: 1e-5,
+            rope: RopeConfig { theta: model.rope_base, scaling: None },
+            tied_embeddings: true,
+            attention_bias: false,
+            query_key_norm: false,
+            embedding_multiplier: (model.width as f32).sqrt(),
+            max_position_count: model.context_tokens,
+            special_tokens: SpecialTokens::default(),
+        };
+        config.validate().or_exit(Exit::Configuration)?;
+        let weights = DecoderWeights::random(&config, seed::derive(run_seed, &["initial weights"]));
+        Ok(Self { config, weights: Arc::new(weights), tokenizer })
+    }
+
+    /// The model as the learner's first policy.
+    pub(crate) fn base_policy(&self) -> BasePolicy {
+        BasePolicy { config: self.config.clone(), weights: Arc::clone(&self.weights) }
+    }
+
+    /// A generator on a device.
+    pub(crate) fn generator(&self, seats: &Seats) -> Result<PolicyGenerator<CpuDecoder>, String> {
+        if seats.device != Device::Cpu {
+            return Err(format!(
+                "{} cannot generate yet: this version samples on the CPU; set the device to \"cpu\"",
+                seats.device
+            ));
+        }
+        let (config, seats) = (self.config.clone(), seats.clone());
+        let generator = GeneratorConfig {
+            prompt_style: seats.prompt,
+            stop_strings: seats.stop_strings.clone(),
+            capacity: seats.rollouts * 2,
+            engine: EngineConfig::default(),
+        };
+        let threads = Threads::new(seats.threads);
+        Ok(PolicyGenerator::new(self.tokenizer.clone(), generator, move |weights| {
+            Ok(CpuDecoder::new(&config, weights, seats.rollouts, seats.tokens, threads.clone()))
+        }))
+    }
+
+    /// The tokenizer as the learner uses it.
+    pub(crate) fn encoder(&self, prompt: PromptStyle) -> Encoder {
+        Encoder { tokenizer: self.tokenizer.clone(), prompt }
+    }
+}
+
+/// How many rollouts a generator holds, where, and how long they may get.
+#[derive(Debug, Clone)]
+pub(crate) struct Seats {
+    pub(crate) device: Device,
+    pub(crate) threads: usize,
+    /// Rollouts at once.
+    pub(crate) rollouts: usize,
+    /// Tokens of a rollout, prompt included.
+    pub(crate) tokens: usize,
+    pub(crate) prompt: PromptStyle,
+    pub(crate) stop_strings: Vec<String>,
+}
+
+/// Makes tokens of problems and responses as the sampler does.
+pub(crate) struct Encoder {
+    tokenizer: Tokenizer,
+    prompt: PromptStyle,
+}
+
+impl ExampleEncoder for Encoder {
+    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
+        self.prompt.encode(problem, &self.tokenizer).map_err(|error| error.to_string())
+    }
+
+    fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+        match response {
+            Response::Tokens(tokens) => Ok(tokens.clone()),
+            Response::Text(text) => {
+                let mut tokens = self.tokenizer.encode(text, false).map_err(|error| error.to_string())?;
+                tokens.extend(self.tokenizer.stop_ids().first());
+                Ok(tokens)
+            }
+        }
+    }
+
+    fn thought(&self, response: &[u32]) -> Option<Range<usize>> {
+        let shown = match response.split_last() {
+            Some((last, before)) if self.tokenizer.stop_ids().contains(last) => before,
+            _ => response,
+        };
+        let decoded = self.tokenizer.decode_with_ends(shown).ok()?;
+        let span = thought::parse(&decoded.text).ok()?.thought_span;
+        Some(decoded.tokens_of(span))
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), String> {
+        self.tokenizer.save(folder).map_err(|error| error.to_string())
+    }
+}

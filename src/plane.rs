@@ -1,0 +1,228 @@
+//! The running system as the control socket and the pages see it.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+
+use still_actors::{ActorState, Refusal, System, SystemStatus};
+use still_control::{
+    Activity, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport,
+    Status,
+};
+use still_daemon::{
+    control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
+    records::StoreRecords,
+};
+use still_domain::{
+    AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, RoundNumber,
+    RoundPhase,
+};
+
+/// The running system with what is known around it.
+pub(crate) struct Plane {
+    pub(crate) system: System,
+    pub(crate) records: StoreRecords,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) page: Option<SocketAddr>,
+    pub(crate) answer_kind: AnswerKind,
+    pub(crate) started: Instant,
+    pub(crate) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl ControlPlane for Plane {
+    async fn status(&self) -> Result<Status, ErrorReply> {
+        let status = self.system.status();
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            data_dir: self.data_dir.display().to_string(),
+            metrics: self.page.map(|address| format!("http://{address}/metrics")),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            round: status.round.round.unwrap_or(RoundNumber(0)),
+            phase: status.round.phase.unwrap_or(RoundPhase::Exploring),
+            rounds_wanted: status.rounds_wanted,
+            policy: status.policy,
+            exploration_paused: status.exploration_paused,
+            training_paused: status.training_paused,
+            draining: status.draining,
+            judged: status.round.judged,
+            quota: status.round.quota,
+            selected: status.round.selected,
+            pool: status.round.pool,
+            step: status.training.step,
+            total_steps: status.training.total_steps,
+            rollout_tokens_per_second: status.rollout_tokens_per_second,
+            training_tokens_per_second: status.training_tokens_per_second,
+            actors: actors(&status, (self.clock)()),
+            last_round: status.round.last_round.as_ref().map(RoundReport::of),
+        })
+    }
+
+    fn is_alive(&self) -> bool {
+        self.system.is_alive()
+    }
+
+    fn answer_kind(&self) -> AnswerKind {
+        self.answer_kind
+    }
+
+    fn events(&self) -> EventStream {
+        event_stream(self.system.subscribe(), told)
+    }
+
+    async fn pause(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
+        self.system.pause(switched(activity));
+        Ok(Done::new(format!("{} paused", named(activity))))
+    }
+
+    async fn resume(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
+        self.system.resume(switched(activity));
+        Ok(Done::new(format!("{} resumed", named(activity))))
+    }
+
+    async fn drain(&self) -> Result<Done, ErrorReply> {
+        self.system.drain();
+        Ok(Done::new("work in flight is being finished, then the daemon ends"))
+    }
+
+    async fn stop(&self) -> Result<Done, ErrorReply> {
+        self.system.stop();
+        Ok(Done::new("the daemon ends; what was acknowledged is kept"))
+    }
+
+    async fn checkpoint(&self) -> Result<Done, ErrorReply> {
+        let checkpoint = self.system.checkpoint().await.map_err(|refusal| refused(&refusal))?;
+        Ok(Done::new(format!("checkpoint {checkpoint} is durable")))
+    }
+
+    async fn seal(&self) -> Result<Done, ErrorReply> {
+        let round = self.system.seal().await.map_err(|refusal| refused(&refusal))?;
+        Ok(Done::new(format!("round {round} is being sealed")))
+    }
+
+    async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
+        let imported = self.records.import_problems(problems).await?;
+        self.system.records_imported();
+        Ok(imported)
+    }
+
+    async fn import_demonstrations(&self, demonstrations: Vec<Demonstration>) -> Result<Imported, ErrorReply> {
+        let imported = self.records.import_demonstrations(demonstrations).await?;
+        self.system.records_imported();
+        Ok(imported)
+    }
+
+    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
+        self.records.problems(query).await
+    }
+
+    async fn pool(&self, query: PoolQuery) -> Result<TrajectoryStream, ErrorReply> {
+        self.records.pool(query).await
+    }
+
+    async fn trajectory(&self, id: AttemptId) -> Result<Option<JudgedTrajectory>, ErrorReply> {
+        self.records.trajectory(id).await
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRecord>, ErrorReply> {
+        self.records.policies().await
+    }
+
+    async fn promote(&self, version: PolicyVersion) -> Result<Done, ErrorReply> {
+        let promoted = self.system.promote(version).await.map_err(|refusal| refused(&refusal))?;
+        Ok(Done::new(format!("policy {version} is in force again, as version {promoted}")))
+    }
+
+    async fn rollback(&self) -> Result<Done, ErrorReply> {
+        let promoted = self.system.roll_back().await.map_err(|refusal| refused(&refusal))?;
+        Ok(Done::new(format!("the policy before is in force again, as version {promoted}")))
+    }
+
+    async fn kill(&self, actor: String) -> Result<Done, ErrorReply> {
+        #[cfg(feature = "fault-injection")]
+        {
+            let killed = self.system.kill_actor(&actor);
+            let killed = killed.map_err(|error| ErrorReply::new(ErrorKind::NotFound, error.to_string()))?;
+            Ok(Done::new(format!("{killed} is killed")))
+        }
+        #[cfg(not(feature = "fault-injection"))]
+        {
+            let message = format!("{actor} cannot be killed: this build has no fault injection");
+            Err(ErrorReply::new(ErrorKind::BadRequest, message))
+        }
+    }
+}
+
+/// The actors' events in the protocol's words.
+fn told(event: still_actors::Event) -> Event {
+    use still_actors::Event as From;
+    match event {
+        From::PhaseEntered { round, phase } => Event::Phase { round, phase },
+        From::Explored { round, judged, quota, correct, pool, tokens_per_second } => {
+            Event::Explored { round, judged, quota, correct, pool, tokens_per_second }
+        }
+        From::Sealed { round, training_set, examples, selected } => {
+            Event::Sealed { round, training_set, examples, selected }
+        }
+        From::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second } => {
+            Event::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second }
+        }
+        From::Checkpointed { round, step } => Event::Checkpointed { round, step },
+        From::Evaluated { round, judged, total } => Event::Evaluated { round, judged, total },
+        From::Published { version, .. } => Event::Published { version },
+        From::RoundEnded { round, rollout_tokens_per_second, training_tokens_per_second } => {
+            Event::RoundEnded(RoundReport {
+                rollout_tokens_per_second,
+                training_tokens_per_second,
+                ..RoundReport::of(&round)
+            })
+        }
+        From::Restarted { actor, restarts, reason } => {
+            Event::Restarted { actor: actor.to_string(), restarts, reason }
+        }
+        From::Warning { message } => Event::Warning { message },
+        From::Draining => Event::Draining,
+        From::Finished { reason } => Event::Finished { reason: reason.to_string() },
+    }
+}
+
+fn actors(status: &SystemStatus, now_ms: u64) -> Vec<ActorStatus> {
+    let actors = status.actors.iter();
+    actors
+        .map(|actor| ActorStatus {
+            name: actor.name.to_string(),
+            state: match actor.state {
+                ActorState::Starting => still_control::ActorState::Starting,
+                ActorState::Running => still_control::ActorState::Running,
+                ActorState::Paused => still_control::ActorState::Paused,
+                ActorState::Restarting => still_control::ActorState::Restarting,
+                ActorState::Stopped => still_control::ActorState::Stopped,
+            },
+            queued: actor.queued,
+            in_flight: actor.in_flight,
+            idle_seconds: match actor.last_progress_ms {
+                0 => 0.0,
+                last => now_ms.saturating_sub(last) as f64 / 1000.0,
+            },
+            restarts: actor.restarts,
+        })
+        .collect()
+}
+
+const fn switched(activity: Option<Activity>) -> still_actors::Activity {
+    match activity {
+        None => still_actors::Activity::All,
+        Some(Activity::Explore) => still_actors::Activity::Explore,
+        Some(Activity::Train) => still_actors::Activity::Train,
+    }
+}
+
+const fn named(activity: Option<Activity>) -> &'static str {
+    match activity {
+        None => "exploration and training",
+        Some(Activity::Explore) => "exploration",
+        Some(Activity::Train) => "training",
+    }
+}
+
+fn refused(refusal: &Refusal) -> ErrorReply {
+    ErrorReply::new(ErrorKind::Conflict, refusal.to_string())
+}

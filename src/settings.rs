@@ -1,0 +1,114 @@
+//! The configuration's sections as the rooms of the house want them.
+
+use still_actors::{
+    EvaluationConfig, ExplorationConfig, RoundConfig, SupervisionConfig, SystemConfig, TrainerConfig,
+    TrainingStart, VerifierPoolConfig,
+};
+use still_daemon::config::{self, Config, LearnerSettings};
+use still_domain::Algorithm;
+use still_learning::{Decay, DpoConfig, DpoSpan, JobConfig, LearnerConfig, Schedule};
+
+/// Tokens that go through the learner's device at once.
+const MICRO_BATCH_TOKENS: usize = 32_768;
+
+/// What the actors need to know.
+pub(crate) fn system(config: &Config) -> SystemConfig {
+    let (exploration, round, evaluation) = (&config.exploration, &config.round, &config.evaluation);
+    let supervision = &config.supervision;
+    SystemConfig {
+        seed: config.run.seed,
+        rounds: config.run.rounds,
+        lockstep: config.run.lockstep,
+        exploration: ExplorationConfig {
+            enabled: exploration.enabled,
+            curriculum: exploration.curriculum(),
+            in_flight_attempts: exploration.in_flight_attempts,
+            max_policy_lag: exploration.max_policy_lag,
+            max_ahead_attempts: exploration.max_ahead_attempts,
+            sampling: exploration.sampling.settings(),
+        },
+        round: RoundConfig {
+            quota_attempts: round.quota_attempts(exploration.attempts_per_visit),
+            enough_eligible: round.enough_eligible,
+            min_eligible: round.min_eligible,
+            max_exploration_seconds: round.max_exploration_seconds,
+            init: match round.init {
+                config::Initialisation::Base => TrainingStart::Base,
+                config::Initialisation::Previous => TrainingStart::Previous,
+            },
+            algorithm: match round.algorithm {
+                config::RoundAlgorithm::Sft => Algorithm::Sft,
+                config::RoundAlgorithm::Dpo => Algorithm::Dpo,
+            },
+        },
+        selection: config.selection.clone(),
+        pairs: config.pairs.clone(),
+        hygiene: config.hygiene.clone(),
+        trainer: TrainerConfig {
+            checkpoint_every_steps: config.checkpoints.every_steps,
+            keep_last: config.checkpoints.keep_last,
+        },
+        evaluation: EvaluationConfig {
+            hard_levels: evaluation.hard_levels.iter().copied().collect(),
+            samples_per_problem: evaluation.samples_per_problem,
+            in_flight_answers: evaluation.in_flight_answers,
+            sampling: evaluation.sampling.settings(),
+        },
+        gate: config.gate.clone(),
+        verifier_pool: VerifierPoolConfig { workers: config.verifier.workers },
+        supervision: SupervisionConfig {
+            first_backoff_ms: supervision.first_backoff_ms,
+            max_backoff_ms: supervision.max_backoff_ms,
+            max_restarts: supervision.max_restarts,
+            window_seconds: supervision.window_seconds,
+            stop_deadline_seconds: supervision.stop_deadline_seconds,
+            drain_deadline_seconds: supervision.drain_deadline_seconds,
+        },
+    }
+}
+
+/// What the learner needs to know.
+pub(crate) fn learner(config: &Config) -> LearnerConfig {
+    let training = &config.training;
+    LearnerConfig {
+        imitation: job(&training.imitation),
+        improvement: job(&training.improvement),
+        dpo: DpoConfig {
+            beta: training.dpo.beta,
+            span: match training.dpo.span {
+                config::DpoSpan::Thought => DpoSpan::Thought,
+                config::DpoSpan::Full => DpoSpan::Full,
+            },
+            sft_coefficient: training.dpo.sft_coefficient,
+        },
+        threads: config.device.learner_threads,
+        recompute_activations: training.recompute_activations,
+        micro_batch_tokens: MICRO_BATCH_TOKENS,
+        max_skipped_steps: training.max_skipped_steps,
+    }
+}
+
+fn job(settings: &LearnerSettings) -> JobConfig {
+    JobConfig {
+        steps: settings.steps,
+        epochs: settings.epochs,
+        batch_sequences: settings.batch_sequences as usize,
+        batch_tokens: settings.batch_tokens as usize,
+        max_sequence_tokens: settings.max_sequence_tokens as usize,
+        schedule: Schedule {
+            peak: settings.peak_learning_rate,
+            warm_up_fraction: settings.warm_up_fraction,
+            final_fraction: settings.final_fraction,
+            decay: match settings.schedule {
+                config::Schedule::Cosine => Decay::Cosine,
+                config::Schedule::Linear => Decay::Linear,
+                config::Schedule::Constant => Decay::Constant,
+            },
+        },
+        betas: settings.betas,
+        epsilon: settings.epsilon,
+        weight_decay: settings.weight_decay,
+        decay_embeddings: settings.decay_embeddings,
+        clip_norm: settings.clip_norm,
+    }
+}
