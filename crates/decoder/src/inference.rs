@@ -9,6 +9,7 @@ mod attention;
 mod cache;
 mod decoder;
 mod kernel;
+mod packed;
 mod panels;
 mod shared;
 

@@ -1,4 +1,17 @@
 //! The decoder on plain slices: configuration, weights, safetensors, forward and backward kernels.
+//!
+//! One implementation serves Llama, Qwen2 and Qwen3 (see [`DecoderConfig`]). Everything here works on host memory and f32
+//! arithmetic, without a tensor library, so that an operation costs its arithmetic and nothing else:
+//!
+//! - [`DecoderConfig`], [`DecoderWeights`]: what a model is, with query, key and value projections fused, and gate and up;
+//! - [`hugging_face`]: folders in and out;
+//! - [`layer_forward`], [`layer_backward`], [`token_log_probabilities`] and their kin: training arithmetic on concatenated
+//!   sequences, in memory linear in their length;
+//! - [`CpuDecoder`]: steps over a cache of keys and values, whose results do not depend on what shares a step.
+//!
+//! Instruction sets are chosen at run time. Given the same number of threads, everything is deterministic to the bit.
+//! `unsafe` is confined to `product` (the calls of `gemm`) and, in `inference`, to `kernel`, `shared` and one write of
+//! `attention`.
 
 mod buffer;
 mod config;

@@ -59,6 +59,7 @@ impl<'a> Target<'a> {
 }
 
 /// `target (+)= scale * left * right`.
+#[expect(clippy::needless_pass_by_value, reason = "a target is made for one product")]
 pub(crate) fn multiply(
     target: Target<'_>,
     scale: f32,

@@ -74,7 +74,7 @@ impl RopeTable {
     }
 }
 
-/// theta^(-2i / head_dim), slowed for long contexts as Llama 3.1 does (transformers' `_compute_llama3_parameters`).
+/// `theta^(-2i / head_dim)`, slowed for long contexts as Llama 3.1 does (transformers' `_compute_llama3_parameters`).
 fn inverse_frequencies(rope: &RopeConfig, head_dim: usize) -> Vec<f32> {
     let plain = (0..head_dim / 2).map(|index| {
         let exponent = (2 * index) as f32 / head_dim as f32;

@@ -12,6 +12,7 @@
 mod attention;
 mod embedding;
 mod head;
+mod heads;
 mod layer;
 mod model;
 mod norm;

@@ -1,5 +1,7 @@
 //! Checkpoint folders: every precision and cut survives the way out and in, and what is wrong is named.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails its test")]
+
 mod support;
 
 use std::path::Path;

@@ -98,7 +98,7 @@ fn chunks_company_and_threads_change_no_bit() {
         for (start, token) in tokens.iter().enumerate() {
             let other = &fixture.sequences[start % 3];
             let company =
-                |slot| Span { slot, start: 0, tokens: &other[..1 + start % 17], wants_logits: slot == 1 };
+                |slot| Span { slot, start: 0, tokens: &other[..=start % 17], wants_logits: slot == 1 };
             let mine = Span { slot: 3, start, tokens: std::slice::from_ref(token), wants_logits: true };
             let spans = [company(0), company(1), mine, company(4)];
             let spans = if start % 2 == 0 { &spans[..] } else { &spans[2..3] };

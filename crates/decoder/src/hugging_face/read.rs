@@ -36,11 +36,11 @@ pub fn load_folder(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), Dec
 /// Names the field, tensor or file that is wrong.
 pub fn load_folder_as_stored(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError> {
     let (config, checkpoint) = open_folder(folder)?;
-    let matrices = config.named_parameters().into_iter().filter(|parameter| parameter.shape.len() == 2);
+    let mut matrices = config.named_parameters().into_iter().filter(|parameter| parameter.shape.len() == 2);
     let is_bf16 = |parameter: NamedParameter| {
         checkpoint.tensors.get(&parameter.name).is_some_and(|tensor| tensor.info.dtype == Dtype::BF16)
     };
-    let empty = if matrices.map(is_bf16).all(|is_bf16| is_bf16) {
+    let empty = if matrices.all(is_bf16) {
         DecoderWeights::zeros_bf16(&config)
     } else {
         DecoderWeights::zeros(&config)

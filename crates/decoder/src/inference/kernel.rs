@@ -23,6 +23,8 @@ use crate::Threads;
 const ROW_BLOCK_BYTES: usize = 512 << 10;
 /// Rows of a tile at most: 24 of the 32 AVX-512 registers then hold sums.
 const MOST_ROWS: usize = 12;
+/// Panels beyond this many numbers come from memory, and are asked for ahead of their use.
+const CACHED_NUMBERS: usize = 128 << 10;
 /// Lines of a panel (128 bytes each) that are asked for ahead of their use.
 #[cfg(target_arch = "x86_64")]
 const PREFETCH_LINES: usize = 16;
@@ -43,7 +45,7 @@ pub(super) struct Rows<'a> {
     values: &'a [f32],
     count: usize,
     inner: usize,
-    tile_rows: usize,
+    in_tile: usize,
 }
 
 impl PackedRows {
@@ -58,7 +60,7 @@ impl PackedRows {
     ) -> Rows<'a> {
         let tile_rows = tile_rows(count);
         if count <= 1 {
-            return Rows { values: &x[..count * inner], count, inner, tile_rows };
+            return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
         }
         self.values.resize(count * inner, 0.0);
         threads.for_each_chunk(&mut self.values, tile_rows * inner, |tile, target| {
@@ -70,7 +72,7 @@ impl PackedRows {
                 }
             }
         });
-        Rows { values: &self.values, count, inner, tile_rows }
+        Rows { values: &self.values, count, inner, in_tile: tile_rows }
     }
 }
 
@@ -149,7 +151,7 @@ impl Product<'_> {
 
     #[inline(always)]
     fn tiles<S: Simd, const VECTORS: usize>(&self, simd: S) {
-        let Rows { count: rows, inner, tile_rows, .. } = self.x;
+        let Rows { count: rows, inner, in_tile: tile_rows, .. } = self.x;
         let block = (ROW_BLOCK_BYTES / size_of::<f32>() / inner.max(1)).max(1).next_multiple_of(tile_rows);
         for block_start in (0..rows).step_by(block) {
             let block_end = rows.min(block_start + block);
@@ -186,11 +188,17 @@ impl Product<'_> {
         let sums = unsafe {
             let x = self.x.values.as_ptr().add(first * inner);
             match self.panels {
+                PanelSlice::F32(values) if values.len() > CACHED_NUMBERS => {
+                    single_sums::<S, VECTORS, ROWS, true>(simd, x, values.as_ptr().add(start), inner)
+                }
                 PanelSlice::F32(values) => {
-                    single_sums::<S, VECTORS, ROWS>(simd, x, values.as_ptr().add(start), inner)
+                    single_sums::<S, VECTORS, ROWS, false>(simd, x, values.as_ptr().add(start), inner)
+                }
+                PanelSlice::Bf16(pairs) if pairs.len() > CACHED_NUMBERS => {
+                    pair_sums::<S, VECTORS, ROWS, true>(simd, x, pairs.as_ptr().add(start), inner / 2)
                 }
                 PanelSlice::Bf16(pairs) => {
-                    pair_sums::<S, VECTORS, ROWS>(simd, x, pairs.as_ptr().add(start), inner / 2)
+                    pair_sums::<S, VECTORS, ROWS, false>(simd, x, pairs.as_ptr().add(start), inner / 2)
                 }
             }
         };
@@ -217,7 +225,7 @@ impl Product<'_> {
 /// # Safety
 /// `x` has `inner` groups of ROWS numbers, `panel` `inner` lines of VECTORS registers.
 #[inline(always)]
-unsafe fn single_sums<S: Simd, const VECTORS: usize, const ROWS: usize>(
+unsafe fn single_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AHEAD: bool>(
     simd: S,
     x: *const f32,
     panel: *const f32,
@@ -228,7 +236,9 @@ unsafe fn single_sums<S: Simd, const VECTORS: usize, const ROWS: usize>(
         // SAFETY: by the contract; registers are plain old data, for which unaligned reads are sound.
         unsafe {
             let line = panel.add(index * PANEL);
-            prefetch(line);
+            if AHEAD {
+                prefetch(line);
+            }
             let line = line.cast::<S::f32s>();
             let x = x.add(index * ROWS);
             let mut weights = [simd.splat_f32s(0.0); VECTORS];
@@ -251,7 +261,7 @@ unsafe fn single_sums<S: Simd, const VECTORS: usize, const ROWS: usize>(
 /// # Safety
 /// `x` has `2 * pairs` groups of ROWS numbers, `panel` `pairs` lines of VECTORS registers.
 #[inline(always)]
-unsafe fn pair_sums<S: Simd, const VECTORS: usize, const ROWS: usize>(
+unsafe fn pair_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AHEAD: bool>(
     simd: S,
     x: *const f32,
     panel: *const u32,
@@ -263,7 +273,9 @@ unsafe fn pair_sums<S: Simd, const VECTORS: usize, const ROWS: usize>(
         // SAFETY: by the contract; registers are plain old data, for which unaligned reads are sound.
         unsafe {
             let line = panel.add(index * PANEL);
-            prefetch(line.cast());
+            if AHEAD {
+                prefetch(line.cast());
+            }
             let line = line.cast::<S::u32s>();
             let x = x.add(2 * index * ROWS);
             let mut weights = [simd.splat_f32s(0.0); VECTORS];

@@ -1,6 +1,7 @@
 //! Reads the reference checkpoints and what transformers computed with them.
 
 #![allow(dead_code, reason = "every test file uses its own part")]
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails its test")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,206 @@
+//! The weights as the steps want them: matrices in panels, norms and biases as they are.
+#![expect(
+    clippy::inline_always,
+    reason = "only an inlined body is compiled for its caller's instruction set"
+)]
+
+use pulp::Arch;
+
+use super::attention::Run;
+use super::decoder::Span;
+use super::kernel::{PackedRows, Product};
+use super::panels::{PANEL, PanelMatrix, PanelSlice};
+use super::shared::SharedSlice;
+use crate::lanes::vectorised;
+use crate::training::inverse_root;
+use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable, Threads};
+
+/// Multiply-adds below which work is not worth sharing among threads.
+pub(super) const LEAST_SHARED_WORK: usize = 1 << 17;
+/// Pieces that a shared product is cut into for each thread, so that a thread that is held up is helped.
+const PIECES_PER_THREAD: usize = 4;
+
+/// The weights of the whole decoder.
+#[derive(Debug)]
+pub(super) struct PackedWeights {
+    /// Kept when the head is another matrix.
+    pub(super) embedding: Option<Matrix>,
+    pub(super) layers: Vec<PackedLayer>,
+    pub(super) final_norm: Vec<f32>,
+    pub(super) head: PanelMatrix,
+}
+
+/// The weights of one block.
+#[derive(Debug)]
+pub(super) struct PackedLayer {
+    pub(super) input_norm: Vec<f32>,
+    pub(super) qkv: PanelMatrix,
+    pub(super) qkv_bias: Option<Vec<f32>>,
+    pub(super) head_norms: Option<(Vec<f32>, Vec<f32>)>,
+    pub(super) output: PanelMatrix,
+    pub(super) post_attention_norm: Vec<f32>,
+    pub(super) gate_up: PanelMatrix,
+    pub(super) down: PanelMatrix,
+}
+
+impl PackedWeights {
+    pub(super) fn new(weights: &DecoderWeights, threads: &Threads) -> Self {
+        Self {
+            embedding: weights.head.as_ref().map(|_| weights.embedding.clone()),
+            layers: weights.layers.iter().map(|layer| PackedLayer::new(layer, threads)).collect(),
+            final_norm: weights.final_norm.clone(),
+            head: PanelMatrix::new(weights.head(), threads),
+        }
+    }
+
+    pub(super) fn replace(&mut self, weights: &DecoderWeights, threads: &Threads) {
+        self.embedding = weights.head.as_ref().map(|_| weights.embedding.clone());
+        self.final_norm.clone_from(&weights.final_norm);
+        self.head.replace(weights.head(), threads);
+        for (packed, layer) in self.layers.iter_mut().zip(&weights.layers) {
+            packed.replace(layer, threads);
+        }
+    }
+
+    pub(super) fn embed(&self, config: &DecoderConfig, spans: &[Span<'_>], x: &mut Vec<f32>) {
+        let hidden = config.hidden_size;
+        let tokens = spans.iter().flat_map(|span| span.tokens);
+        x.resize(tokens.clone().count() * hidden, 0.0);
+        for (token, x) in tokens.zip(x.chunks_exact_mut(hidden)) {
+            let row = *token as usize;
+            assert!(row < config.vocabulary_size, "token {token} is not in the vocabulary");
+            match &self.embedding {
+                None => self.head.read_row(row, config.embedding_multiplier, x),
+                Some(embedding) => {
+                    embedding.read_row(row, x);
+                    for value in x {
+                        *value *= config.embedding_multiplier;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl PackedLayer {
+    pub(super) fn new(layer: &LayerWeights, threads: &Threads) -> Self {
+        Self {
+            input_norm: layer.input_norm.clone(),
+            qkv: PanelMatrix::new(&layer.qkv, threads),
+            qkv_bias: layer.qkv_bias.clone(),
+            head_norms: layer.query_norm.clone().zip(layer.key_norm.clone()),
+            output: PanelMatrix::new(&layer.output, threads),
+            post_attention_norm: layer.post_attention_norm.clone(),
+            gate_up: PanelMatrix::new(&layer.gate_up, threads),
+            down: PanelMatrix::new(&layer.down, threads),
+        }
+    }
+
+    pub(super) fn replace(&mut self, layer: &LayerWeights, threads: &Threads) {
+        self.input_norm.clone_from(&layer.input_norm);
+        self.qkv.replace(&layer.qkv, threads);
+        self.qkv_bias.clone_from(&layer.qkv_bias);
+        self.head_norms = layer.query_norm.clone().zip(layer.key_norm.clone());
+        self.output.replace(&layer.output, threads);
+        self.post_attention_norm.clone_from(&layer.post_attention_norm);
+        self.gate_up.replace(&layer.gate_up, threads);
+        self.down.replace(&layer.down, threads);
+    }
+
+    /// Adds biases, normalises heads where the model does, rotates, and scales queries for the softmax.
+    pub(super) fn prepare_heads(
+        &self,
+        config: &DecoderConfig,
+        rope: &RopeTable,
+        runs: &[Run],
+        qkv: &mut [f32],
+        threads: &Threads,
+    ) {
+        let (width, stride) = (config.head_dim, config.qkv_size());
+        let turned = config.query_size() + config.key_value_size();
+        let scale = 1.0 / (width as f32).sqrt();
+        let positions = runs.iter().flat_map(|run| run.position..run.position + run.count);
+        over_rows(qkv, stride, threads, |first, rows| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, position) in rows.chunks_exact_mut(stride).zip(positions.clone().skip(first)) {
+                        if let Some(bias) = &self.qkv_bias {
+                            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+                        }
+                        for (index, head) in row[..turned].chunks_exact_mut(width).enumerate() {
+                            let is_query = index < config.attention_head_count;
+                            if let Some((query_norm, key_norm)) = &self.head_norms {
+                                let norm = if is_query { query_norm } else { key_norm };
+                                let root = inverse_root(head, config.rms_norm_epsilon);
+                                for (value, norm) in head.iter_mut().zip(norm) {
+                                    *value = norm * (*value * root);
+                                }
+                            }
+                            rope.rotate(head, position);
+                            if is_query {
+                                for value in head {
+                                    *value *= scale;
+                                }
+                            }
+                        }
+                    }
+                },
+            );
+        });
+    }
+}
+
+impl PanelMatrix {
+    /// `out (+)= x W'`; panels are shared out among the threads.
+    pub(super) fn multiply(
+        &self,
+        x: &[f32],
+        out: &mut [f32],
+        accumulates: bool,
+        packed: &mut PackedRows,
+        threads: &Threads,
+    ) {
+        let rows = x.len() / self.inner();
+        let panels = self.rows().div_ceil(PANEL);
+        let work = rows * self.inner() * self.rows();
+        let pieces = if threads.count() == 1 || work < LEAST_SHARED_WORK {
+            1
+        } else {
+            panels.min(threads.count() * PIECES_PER_THREAD)
+        };
+        let x = packed.pack(x, rows, self.inner(), self.inner(), threads);
+        let out = SharedSlice::new(out);
+        let panel_stride = match self.slice() {
+            PanelSlice::F32(_) => self.inner() * PANEL,
+            PanelSlice::Bf16(_) => self.inner() / 2 * PANEL,
+        };
+        threads.for_each(pieces, |piece| {
+            Arch::new().dispatch(Product {
+                x,
+                panels: self.slice(),
+                panel_stride,
+                range: piece * panels / pieces..(piece + 1) * panels / pieces,
+                out,
+                out_stride: self.rows(),
+                columns: self.rows(),
+                accumulates,
+            });
+        });
+    }
+}
+
+/// Calls `work` on parts of the rows, one a thread when there are enough numbers to be worth it.
+pub(super) fn over_rows(
+    rows: &mut [f32],
+    width: usize,
+    threads: &Threads,
+    work: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    if rows.len() < LEAST_SHARED_WORK / 8 || threads.count() == 1 {
+        work(0, rows);
+    } else {
+        let per_part = (rows.len() / width).div_ceil(threads.count()).max(1);
+        threads.for_each_chunk(rows, per_part * width, |part, rows| work(part * per_part, rows));
+    }
+}
