@@ -163,7 +163,7 @@ mod tests {
 
     fn factory(alive: &Arc<AtomicUsize>) -> RoleFactory<dyn Adder> {
         let alive = Arc::clone(alive);
-        RoleFactory::new(move || {
+        RoleFactory::<dyn Adder>::new(move || {
             assert_eq!(alive.fetch_add(1, Ordering::SeqCst), 0, "two roles share the device");
             Ok(Box::new(Sum(0, Arc::clone(&alive))))
         })
@@ -175,7 +175,7 @@ mod tests {
         sums: &mpsc::Sender<u32>,
     ) -> DeviceThread<u32> {
         let (failures, sums) = (failures.clone(), sums.clone());
-        let work = move |adder: &mut dyn Adder, commands: &Receiver<u32>| {
+        let work = move |adder: &mut (dyn Adder + 'static), commands: &Receiver<u32>| {
             for number in commands {
                 sums.send(adder.add(number)?).map_err(|error| error.to_string())?;
             }
@@ -232,10 +232,9 @@ mod tests {
     #[test]
     fn more_commands_than_the_channel_holds_are_an_error_and_never_a_wait() {
         let (release, released) = mpsc::channel::<()>();
-        let factory = RoleFactory::<dyn Adder>::new(|| Ok(Box::new(Sum(0, Arc::default()))));
-        let work = move |_: &mut dyn Adder, _: &Receiver<u32>| {
+        let factory = RoleFactory::<dyn Adder>::new(|| Ok(Box::new(Sum(0, Arc::new(AtomicUsize::new(1))))));
+        let work = move |_: &mut (dyn Adder + 'static), _: &Receiver<u32>| {
             let _ = released.recv();
-            std::mem::forget(Sum(0, Arc::default()));
             Ok(())
         };
         let thread = DeviceThread::spawn("full".to_owned(), 2, &factory, work, |_| {}).unwrap();

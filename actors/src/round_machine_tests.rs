@@ -1,1 +1,304 @@
-//! tests
+//! The round's state machine without actors, and under random histories.
+
+use proptest::prelude::*;
+use still_curation::{Candidate, statistics};
+use still_domain::{AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
+
+use super::*;
+
+const V1: PolicyVersion = PolicyVersion(1);
+
+fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
+    MachineConfig {
+        round: RoundConfig { quota_attempts: 4, ..RoundConfig::default() },
+        gate: GateConfig::default(),
+        explores: true,
+        lockstep,
+        rounds_wanted,
+        seed: 1,
+    }
+}
+
+fn machine(config: MachineConfig, rounds: Vec<Round>, policies: Vec<PolicyRecord>) -> RoundMachine {
+    RoundMachine::new(config, rounds, policies, Vec::new(), true)
+}
+
+fn record(version: u64, origin: PolicyOrigin) -> PolicyRecord {
+    PolicyRecord {
+        version: PolicyVersion(version),
+        origin,
+        checkpoint: None,
+        accuracy: None,
+        published_at_ms: 0,
+    }
+}
+
+fn over(number: u32, version: u64, phase: RoundPhase, judged: u64, correct: u32) -> Round {
+    let mut round = Round::begin(RoundNumber(number), PolicyVersion(version), phase, 0);
+    round.training_set = Some(TrainingSetId::new(format!("set-{number}")));
+    if judged > 0 {
+        round.tally.outcomes.insert(Outcome::Wrong, judged);
+    }
+    round.evaluation = Some(evaluation(correct));
+    round
+}
+
+fn evaluation(correct: u32) -> Evaluation {
+    let score = |number: u32| ProblemScore {
+        problem: ProblemId::new(format!("h{number}")),
+        level: None,
+        correct: u32::from(number < correct),
+        total: 1,
+    };
+    statistics::evaluation((0..20).map(score).collect(), &[], 0.0)
+}
+
+fn fact(number: u32, version: u64, outcome: Outcome) -> JudgedFact {
+    JudgedFact {
+        candidate: Candidate {
+            id: AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) },
+            outcome,
+            rejection: None,
+            fingerprint: u128::from(number),
+            response_tokens: 10,
+            thought_tokens: 8,
+            perplexity: 1.0,
+            thought_perplexity: None,
+        },
+        version: PolicyVersion(version),
+    }
+}
+
+/// After imitation, with round 1 exploring.
+fn exploring(config: MachineConfig) -> RoundMachine {
+    let rounds = vec![
+        over(0, 0, RoundPhase::Promoted, 0, 5),
+        Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0),
+    ];
+    machine(config, rounds, vec![record(1, PolicyOrigin::Round(RoundNumber(0)))])
+}
+
+#[test]
+fn a_fresh_store_begins_with_imitation_and_one_without_demonstrations_with_the_base_model() {
+    let mut fresh = machine(config(1, false), Vec::new(), Vec::new());
+    let Next::Save(round) = fresh.next(5) else { panic!() };
+    assert_eq!((round.round, round.phase, round.started_at_ms), (RoundNumber(0), RoundPhase::Training, 5));
+    fresh.saved(*round);
+    assert!(matches!(fresh.next(6), Next::Seal(_)));
+
+    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), Vec::new(), false);
+    assert_eq!(bare.next(0), Next::PublishBase);
+    assert_eq!(bare.next(0), Next::Wait);
+    bare.published(vec![record(0, PolicyOrigin::Base)], Vec::new());
+    let Next::Save(round) = bare.next(0) else { panic!() };
+    assert_eq!((round.round, round.phase), (RoundNumber(1), RoundPhase::Exploring));
+}
+
+#[test]
+fn the_quota_counts_attempts_of_the_rounds_own_policy_only() {
+    let mut machine = exploring(config(1, false));
+    assert!(matches!(machine.next(0), Next::Explore(_)));
+    machine.judged(&[fact(0, 0, Outcome::Wrong), fact(1, 1, Outcome::Wrong), fact(2, 1, Outcome::Wrong)]);
+    machine.judged(&[fact(2, 1, Outcome::Wrong), fact(3, 1, Outcome::Correct)]);
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.judged(&[fact(4, 2, Outcome::Wrong)]);
+    let Next::Seal(round) = machine.next(0) else { panic!() };
+    assert_eq!(round.tally.outcomes, BTreeMap::from([(Outcome::Wrong, 3), (Outcome::Correct, 1)]));
+    assert_eq!(round.tally.pool, 5);
+}
+
+#[test]
+fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
+    let rounds = vec![
+        over(0, 0, RoundPhase::Promoted, 0, 5),
+        over(1, 1, RoundPhase::Rejected, 4, 5),
+        Round::begin(RoundNumber(2), V1, RoundPhase::Exploring, 0),
+    ];
+    let mut machine = machine(config(2, false), rounds, vec![record(1, PolicyOrigin::Round(RoundNumber(0)))]);
+    let wrong = |numbers: std::ops::Range<u32>| -> Vec<_> {
+        numbers.map(|number| fact(number, 1, Outcome::Wrong)).collect()
+    };
+    machine.judged(&wrong(0..7));
+    let Next::Explore(order) = machine.next(0) else { panic!() };
+    assert_eq!(order.explored, [ExploredRound { policy_version: V1, judged: 4 }]);
+    machine.judged(&wrong(7..8));
+    assert!(matches!(machine.next(0), Next::Seal(_)));
+}
+
+#[test]
+fn enough_right_ones_seal_early_and_too_few_explore_on() {
+    let mut early = config(1, false);
+    early.round.enough_eligible = 2;
+    let mut early = exploring(early);
+    early.judged(&[fact(0, 1, Outcome::Correct), fact(1, 1, Outcome::Correct)]);
+    assert!(matches!(early.next(0), Next::Seal(_)));
+
+    let mut late = config(1, false);
+    late.round.min_eligible = 1;
+    let mut late = exploring(late);
+    late.judged(&(0..9).map(|number| fact(number, 1, Outcome::Wrong)).collect::<Vec<_>>());
+    assert!(matches!(late.next(0), Next::Explore(_)));
+    late.ran_dry(RoundNumber(1));
+    assert!(matches!(late.next(0), Next::Seal(_)), "as long as a problem may be attempted");
+}
+
+#[test]
+fn in_lockstep_the_plan_alone_decides() {
+    let mut machine = exploring(config(1, true));
+    assert!(matches!(machine.next(0), Next::Explore(_)));
+    machine.ran_dry(RoundNumber(1));
+    machine.judged(&[fact(0, 1, Outcome::Wrong), fact(1, 1, Outcome::Wrong)]);
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.planned(RoundNumber(1), 3);
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.judged(&[fact(2, 1, Outcome::Wrong)]);
+    assert!(matches!(machine.next(0), Next::Seal(_)));
+}
+
+#[test]
+fn sealing_in_lockstep_waits_for_what_was_given_out() {
+    let mut machine = exploring(config(1, true));
+    machine.next(0);
+    machine.planned(RoundNumber(1), 4);
+    machine.judged(&[fact(0, 1, Outcome::Wrong)]);
+    assert_eq!(machine.seal_wanted(), Some(RoundNumber(1)));
+    assert_eq!(machine.next(0), Next::CutPlan(RoundNumber(1)));
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.planned(RoundNumber(1), 2);
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.judged(&[fact(1, 1, Outcome::Wrong)]);
+    assert!(matches!(machine.next(0), Next::Seal(_)));
+}
+
+#[test]
+fn a_better_candidate_is_published_and_a_worse_one_rejected() {
+    for (correct, promoted) in [(9, true), (2, false)] {
+        let mut candidate = over(1, 1, RoundPhase::Evaluating, 4, 0);
+        candidate.evaluation = None;
+        let rounds = vec![over(0, 0, RoundPhase::Promoted, 0, 5), candidate];
+        let policies = vec![record(1, PolicyOrigin::Round(RoundNumber(0)))];
+        let mut machine = machine(config(1, false), rounds, policies.clone());
+        assert!(matches!(machine.next(0), Next::Evaluate { round: RoundNumber(1), .. }));
+        assert_eq!(machine.next(0), Next::Wait);
+        machine.evaluator_lost_it();
+        assert!(matches!(machine.next(0), Next::Evaluate { .. }), "a new evaluator is asked again");
+        assert_eq!(machine.scored(RoundNumber(7), evaluation(correct)), None);
+        let scored = machine.scored(RoundNumber(1), evaluation(correct)).unwrap();
+        machine.saved(scored);
+        match machine.next(9) {
+            Next::Publish(round) if promoted => {
+                assert_eq!((round.phase, round.ended_at_ms), (RoundPhase::Promoted, Some(9)));
+                assert_eq!(machine.next(9), Next::Wait);
+                let policies = [policies, vec![record(2, PolicyOrigin::Round(RoundNumber(1)))]].concat();
+                let rounds = vec![over(0, 0, RoundPhase::Promoted, 0, 5), *round];
+                machine.published(policies, rounds);
+            }
+            Next::Save(round) if !promoted => {
+                assert_eq!(round.phase, RoundPhase::Rejected);
+                machine.saved(*round);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(machine.next(0), Next::Finish);
+    }
+}
+
+#[test]
+fn the_incumbent_of_a_policy_put_in_force_by_hand_is_the_round_that_earned_it() {
+    let rounds = vec![
+        over(0, 0, RoundPhase::Promoted, 0, 5),
+        over(1, 1, RoundPhase::Promoted, 4, 15),
+        Round::begin(RoundNumber(2), PolicyVersion(3), RoundPhase::Exploring, 0),
+    ];
+    let policies = vec![
+        record(1, PolicyOrigin::Round(RoundNumber(0))),
+        record(2, PolicyOrigin::Round(RoundNumber(1))),
+        record(3, PolicyOrigin::Operator(PolicyVersion(1))),
+    ];
+    let machine = machine(config(2, false), rounds, policies);
+    assert_eq!(machine.incumbent().unwrap().accuracy.correct, 5);
+}
+
+#[test]
+fn training_starts_where_the_configuration_says() {
+    let start_of = |init, algorithm, number: u32| {
+        let mut config = config(5, false);
+        config.round.init = init;
+        config.round.algorithm = algorithm;
+        let mut round = over(number, 2, RoundPhase::Training, 4, 0);
+        round.evaluation = None;
+        let policies = vec![
+            record(1, PolicyOrigin::Round(RoundNumber(0))),
+            record(2, PolicyOrigin::Round(RoundNumber(1))),
+        ];
+        match machine(config, vec![round], policies).next(0) {
+            Next::Train { order, .. } => (order.algorithm, order.start_from),
+            other => panic!("{other:?}"),
+        }
+    };
+    use Algorithm::{Dpo, Sft};
+    use TrainingStart::{Base, Previous};
+    assert_eq!(start_of(Base, Sft, 2), (Sft, None));
+    assert_eq!(start_of(Previous, Sft, 2), (Sft, Some(PolicyVersion(2))));
+    assert_eq!(start_of(Previous, Dpo, 2), (Dpo, Some(PolicyVersion(1))));
+    assert_eq!(start_of(Previous, Dpo, 0), (Sft, None), "imitation is always supervised, from the base");
+}
+
+#[test]
+fn an_endless_run_waits_when_dry_and_a_limited_one_goes_on() {
+    let mut endless = exploring(config(0, false));
+    endless.next(0);
+    endless.ran_dry(RoundNumber(1));
+    assert_eq!(endless.next(0), Next::Wait);
+    assert!(endless.is_starved());
+    endless.imported(true);
+    assert!(!endless.is_starved());
+
+    let mut limited = exploring(config(3, false));
+    limited.next(0);
+    limited.ran_dry(RoundNumber(1));
+    assert!(matches!(limited.next(0), Next::Seal(_)));
+}
+
+proptest! {
+    /// Whatever facts come in whatever order: a machine rebuilt from the same store wants the same thing as
+    /// one that lived through it, and a round is sealed with exactly what its tally says.
+    #[test]
+    fn a_rebuilt_machine_stands_where_the_old_one_stood(
+        facts in prop::collection::vec((0_u32..12, 0_u64..3, prop::sample::select(Outcome::ALL.to_vec())), 0..30),
+        lockstep in any::<bool>(),
+        planned in 1_u64..6,
+    ) {
+        let facts: Vec<_> =
+            facts.into_iter().map(|(number, version, outcome)| fact(number, version, outcome)).collect();
+        let mut lived = exploring(config(2, lockstep));
+        lived.next(0);
+        lived.planned(RoundNumber(1), planned);
+        for one in &facts {
+            lived.judged(std::slice::from_ref(one));
+        }
+        let stored: Vec<_> = lived.facts().cloned().collect();
+        let mut rebuilt = RoundMachine::new(
+            config(2, lockstep),
+            vec![
+                over(0, 0, RoundPhase::Promoted, 0, 5),
+                Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0),
+            ],
+            vec![record(1, PolicyOrigin::Round(RoundNumber(0)))],
+            stored,
+            true,
+        );
+        rebuilt.planned(RoundNumber(1), planned);
+        let (one, two) = (lived.next(0), rebuilt.next(0));
+        match one {
+            Next::Seal(round) => {
+                let judged: u64 = round.tally.outcomes.values().sum();
+                let wanted = if lockstep { planned } else { 4 };
+                prop_assert!(judged >= wanted);
+                prop_assert_eq!(Next::Seal(round), two);
+            }
+            Next::Wait => prop_assert!(matches!(two, Next::Explore(_))),
+            other => prop_assert!(false, "{other:?}"),
+        }
+    }
+}

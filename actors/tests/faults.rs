@@ -1,0 +1,126 @@
+//! Actors die, devices fail, the store fails: the loop goes on, or the program says why it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::{collections::BTreeSet, sync::atomic::Ordering};
+
+use still_actors::{ActorName, Event, FinishReason, SupervisionConfig};
+use still_domain::RoundNumber;
+use still_store::{Fault, FaultPlan, Store};
+use still_testkit::{
+    Harness, World,
+    harness::{config, finished, wait_for},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_any_actor_restarts_it_and_the_loop_goes_on() {
+    for actor in ActorName::ALL {
+        let harness = Harness::new(World::default());
+        let system = harness.start(config(2)).await;
+        let mut events = system.subscribe();
+        wait_for(
+            &system,
+            &mut events,
+            |event| matches!(event, Event::Explored { judged, .. } if *judged > 10),
+        )
+        .await;
+        system.kill_actor(actor.as_str()).unwrap();
+        let restarted =
+            |event: &Event| matches!(event, Event::Restarted { actor: name, .. } if *name == actor);
+        wait_for(&system, &mut events, restarted).await;
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone, "{actor}");
+        let status = system.status();
+        assert_eq!(status.actors[actor.place()].restarts, 1);
+
+        let attempts = harness.attempts();
+        assert_eq!(attempts.iter().collect::<BTreeSet<_>>().len(), attempts.len());
+        assert_eq!(harness.rounds().len(), 3, "{actor}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_actors_in_every_phase_of_lockstep_changes_no_set() {
+    let lockstep = || still_actors::SystemConfig { lockstep: true, ..config(2) };
+    let whole = Harness::new(World::default());
+    whole.run(lockstep()).await;
+    for actor in ActorName::ALL {
+        let harness = Harness::new(World::default());
+        let system = harness.start(lockstep()).await;
+        let mut events = system.subscribe();
+        for round in [1, 2].map(RoundNumber) {
+            let explored = move |event: &Event| matches!(event, Event::Explored { round: at, judged, .. } if *at == round && *judged > 10);
+            wait_for(&system, &mut events, explored).await;
+            system.kill_actor(actor.as_str()).unwrap();
+            let trained =
+                move |event: &Event| matches!(event, Event::Trained { round: at, .. } if *at == round);
+            wait_for(&system, &mut events, trained).await;
+            system.kill_actor(actor.as_str()).unwrap();
+        }
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone, "{actor}");
+        assert_eq!(harness.sets(), whole.sets(), "{actor}");
+        assert_eq!(harness.pool(), whole.pool(), "{actor}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_actor_cannot_be_killed() {
+    let harness = Harness::new(World::default());
+    let system = harness.start(config(1)).await;
+    assert!(system.kill_actor("janitor").unwrap_err().to_string().contains("publisher"));
+    finished(&system).await;
+}
+
+#[tokio::test]
+async fn a_generator_that_panics_is_built_anew_and_its_attempts_are_made_again() {
+    let harness = Harness::new(World::default());
+    harness.script.generator_panics.store(3, Ordering::SeqCst);
+    let system = harness.start(config(1)).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let restarts: u64 = system.status().actors.iter().map(|actor| actor.restarts).sum();
+    assert!(restarts >= 1);
+    assert!(harness.pool().len() >= 60);
+}
+
+#[tokio::test]
+async fn a_learner_that_fails_goes_on_from_its_last_checkpoint() {
+    let harness = Harness::new(World::default());
+    harness.script.training.close();
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    harness.script.training.open();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Checkpointed { .. })).await;
+    harness.script.learner_failures.store(1, Ordering::SeqCst);
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert!(jobs.iter().any(|job| job.resume.is_some() && job.resumed_step >= 3), "{jobs:?}");
+}
+
+#[tokio::test]
+async fn a_learner_that_cannot_be_built_melts_the_program_down_with_the_reason() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_build_failures.store(u32::MAX, Ordering::SeqCst);
+    let mut config = config(1);
+    config.supervision = SupervisionConfig { max_restarts: 3, ..config.supervision };
+    match harness.run(config).await {
+        FinishReason::MeltDown { actor, error, restarts } => {
+            assert_eq!((actor.as_str(), restarts), ("trainer", 3));
+            assert_eq!(error, "learner: cannot be built: the script says so");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_ends_the_program_and_acknowledges_nothing_that_is_not_there() {
+    for first in [4, 6, 9, 14] {
+        let world = World::default();
+        let plan = FaultPlan { first, count: u64::MAX / 2, fault: Fault::Refused };
+        let harness = Harness::on(Store::failing(plan).unwrap());
+        harness.store.import_problems(&world.problems()).unwrap();
+        harness.store.import_demonstrations(&world.demonstrations()).unwrap();
+        let system = harness.start(config(2)).await;
+        let reason = finished(&system).await;
+        assert!(matches!(reason, FinishReason::StoreFailed { .. }), "{first}: {reason:?}");
+        assert!(!reason.is_success());
+        assert_eq!(system.status().finished, Some(reason));
+    }
+}

@@ -1,0 +1,284 @@
+//! The whole loop with scripted roles: rounds, what ends them, and what operators may do meanwhile.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::{collections::BTreeSet, time::Instant};
+
+use still_actors::{Activity, Event, FinishReason, Refusal};
+use still_domain::{
+    Algorithm, Outcome, PolicyOrigin, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, Split, seed,
+};
+use still_testkit::{
+    Harness, World,
+    harness::{config, finished, wait_for},
+};
+
+#[tokio::test]
+async fn three_rounds_turn_demonstrations_into_a_better_policy_in_well_under_a_second() {
+    let harness = Harness::new(World::default());
+    let began = Instant::now();
+    assert_eq!(harness.run(config(3)).await, FinishReason::RoundsDone);
+    assert!(began.elapsed().as_secs_f64() < 1.0, "{:?}", began.elapsed());
+
+    let rounds = harness.rounds();
+    assert_eq!(rounds.iter().map(|round| round.round.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(rounds.iter().all(|round| round.phase.is_over()));
+    let accuracy = |round: usize| rounds[round].evaluation.as_ref().unwrap().accuracy.value;
+    assert!(accuracy(3) > accuracy(0) + 0.1, "{} {}", accuracy(0), accuracy(3));
+    assert!(rounds[1..].iter().all(|round| round.tally.outcomes.values().sum::<u64>() >= 60));
+    assert!(rounds.iter().all(|round| round.training_loss.is_some() && round.decision.is_some()));
+
+    // The sets grow, and each holds what the one before it held.
+    let sets: Vec<_> =
+        harness.sets().iter().map(|id| harness.store.training_set(id).unwrap().unwrap()).collect();
+    for pair in sets.windows(2) {
+        let [before, after] = pair else { unreachable!() };
+        let members: BTreeSet<_> = after.content.trajectories.iter().collect();
+        assert!(before.content.trajectories.iter().all(|id| members.contains(id)));
+        assert_eq!(after.content.previous.as_ref(), Some(&before.id));
+    }
+    assert!(!sets[3].content.trajectories.is_empty());
+
+    // Every attempt is its own name, and its seed is the one that the name gives.
+    let pool = harness.pool();
+    for judged in &pool {
+        assert_eq!(judged.trajectory.seed, seed::of_attempt(7, judged.id()));
+    }
+    let policies = harness.store.policies().unwrap();
+    assert_eq!(policies[0].version, PolicyVersion(1));
+    assert_eq!(policies[0].origin, PolicyOrigin::Round(RoundNumber(0)));
+    let first = rounds[1].policy_version;
+    assert_eq!(first, PolicyVersion(1));
+}
+
+#[tokio::test]
+async fn a_run_that_is_resumed_ends_at_the_same_round_and_does_nothing_twice() {
+    let harness = Harness::new(World::default());
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    let pool = harness.attempts();
+    let jobs = harness.script.jobs().len();
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    assert_eq!((harness.attempts(), harness.script.jobs().len()), (pool, jobs));
+    assert_eq!(harness.run(config(2)).await, FinishReason::RoundsDone);
+    assert_eq!(harness.rounds().len(), 3);
+}
+
+#[tokio::test]
+async fn without_demonstrations_exploration_starts_from_the_base_model() {
+    let harness = Harness::new(World { demonstrations: 0, ..World::default() });
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    let rounds = harness.rounds();
+    assert_eq!((rounds[0].round, rounds[0].policy_version), (RoundNumber(1), PolicyVersion(0)));
+    assert_eq!(harness.store.policies().unwrap()[0].origin, PolicyOrigin::Base);
+}
+
+#[tokio::test]
+async fn without_exploration_rounds_train_on_the_demonstrations_alone() {
+    let harness = Harness::new(World::default());
+    let mut config = config(2);
+    config.exploration.enabled = false;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    assert!(harness.pool().is_empty());
+    assert_eq!(harness.rounds().len(), 3);
+}
+
+#[tokio::test]
+async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
+    let harness = Harness::new(World::default());
+    let mut config = config(2);
+    config.round.algorithm = Algorithm::Dpo;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert_eq!(jobs.len(), 3);
+    assert!(jobs[1..].iter().all(|job| (job.start_skill - jobs[1].start_skill).abs() < 1e-6));
+    assert!(jobs[1].start_skill > jobs[0].start_skill, "it starts where imitation ended");
+    let set = harness.store.training_set(&jobs[2].training_set).unwrap().unwrap();
+    assert!(!set.content.pairs.is_empty() && set.content.trajectories.is_empty());
+}
+
+#[tokio::test]
+async fn an_exhausted_pool_ends_its_rounds_early() {
+    let harness = Harness::new(World { problems_per_level: 2, ..World::default() });
+    let mut config = config(2);
+    config.round.quota_attempts = 1_000_000;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    assert_eq!(harness.rounds().len(), 3);
+}
+
+#[tokio::test]
+async fn an_endless_run_waits_for_problems_when_all_are_solved_and_goes_on_when_some_come() {
+    let harness = Harness::new(World { problems_per_level: 1, levels: 1, ..World::default() });
+    let mut config = config(0);
+    config.exploration.curriculum.max_attempts = 4;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let starved = |event: &Event| matches!(event, Event::Warning { message } if message.contains("import"));
+    wait_for(&system, &mut events, starved).await;
+    let over = harness.rounds().len();
+
+    harness
+        .store
+        .import_problems(&[Problem {
+            id: ProblemId::new("late"),
+            text: "level 1: 2*77=?".to_owned(),
+            gold: "154".to_owned(),
+            kind: still_domain::AnswerKind::Integer,
+            level: Some(1),
+            source: String::new(),
+            split: Split::Explore,
+        }])
+        .unwrap();
+    system.records_imported();
+    wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded { .. })).await;
+    assert!(harness.rounds().len() >= over);
+    system.stop();
+    assert_eq!(finished(&system).await, FinishReason::Stopped);
+}
+
+#[tokio::test]
+async fn what_a_generator_refuses_is_recorded_as_an_error_and_never_asked_for_again() {
+    let harness = Harness::new(World::default());
+    let refused = Problem {
+        text: "level 9: refuse 2*1=?".to_owned(),
+        level: Some(9),
+        ..World::default().problems()[0].clone()
+    };
+    let refused = Problem { id: ProblemId::new("refused"), ..refused };
+    harness.store.import_problems(&[refused]).unwrap();
+    let mut config = config(1);
+    config.exploration.curriculum.max_attempts = 4;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    let of_it: Vec<_> = harness.store.trajectories_of(&ProblemId::new("refused")).unwrap();
+    assert_eq!(of_it.len(), 4);
+    assert!(of_it.iter().all(|judged| judged.verdict.outcome == Outcome::Error));
+    let asked = harness.script.rollouts();
+    assert!(of_it.iter().all(|judged| asked[judged.id()].len() == 1));
+}
+
+#[tokio::test]
+async fn a_verifier_that_panics_costs_at_most_its_own_judgements() {
+    let harness = Harness::new(World::default());
+    harness.script.verifier_panics.store(5, std::sync::atomic::Ordering::SeqCst);
+    let system = harness.start(config(1)).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
+    let errors = harness.pool().iter().filter(|judged| judged.verdict.outcome == Outcome::Error).count();
+    assert!(errors <= 2, "five panics are at most two judgements that panicked twice: {errors}");
+}
+
+#[tokio::test]
+async fn pausing_exploration_holds_attempts_back_until_it_is_resumed() {
+    let harness = Harness::new(World::default());
+    let system = harness.start(config(1)).await;
+    system.pause(Activity::Explore);
+    let mut events = system.subscribe();
+    wait_for(&system, &mut events, |event| {
+        matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. })
+    })
+    .await;
+    tokio::task::yield_now().await;
+    assert!(system.status().exploration_paused);
+    assert!(harness.pool().is_empty());
+    system.resume(Activity::All);
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert!(harness.pool().len() >= 60);
+}
+
+#[tokio::test]
+async fn pausing_training_takes_no_step_and_a_checkpoint_can_be_written_all_the_same() {
+    let harness = Harness::new(World::default());
+    harness.script.training.close();
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    assert!(matches!(system.checkpoint().await, Err(Refusal::NotNow(_)) | Ok(_)));
+    system.pause(Activity::Train);
+    harness.script.training.open();
+    let trained = |event: &Event| matches!(event, Event::Trained { .. });
+    let exploring = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. });
+    let checkpoint = loop {
+        match system.checkpoint().await {
+            Ok(id) => break id,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert!(checkpoint.as_str().starts_with("round-0-step-"), "{checkpoint}");
+    assert!(system.status().training_paused);
+    system.resume(Activity::Train);
+    wait_for(&system, &mut events, trained).await;
+    wait_for(&system, &mut events, exploring).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+}
+
+#[tokio::test]
+async fn sealing_closes_the_round_with_what_it_has() {
+    for lockstep in [false, true] {
+        let harness = Harness::new(World::default());
+        let mut config = config(1);
+        config.lockstep = lockstep;
+        config.round.quota_attempts = 300;
+        let system = harness.start(config).await;
+        let mut events = system.subscribe();
+        assert!(matches!(system.seal().await, Err(Refusal::NotNow(_))));
+        wait_for(
+            &system,
+            &mut events,
+            |event| matches!(event, Event::Explored { judged, .. } if *judged > 0),
+        )
+        .await;
+        assert_eq!(system.seal().await, Ok(RoundNumber(1)));
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+        let judged: u64 = harness.rounds()[1].tally.outcomes.values().sum();
+        assert!(judged < 300, "{judged}");
+    }
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_is_in_flight_and_ends() {
+    let harness = Harness::new(World::default());
+    let system = harness.start(config(0)).await;
+    let mut events = system.subscribe();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Explored { judged, .. } if *judged > 0))
+        .await;
+    system.drain();
+    assert_eq!(finished(&system).await, FinishReason::Drained);
+    let begun = harness.script.rollouts();
+    let explored = begun.keys().filter(|id| id.problem.as_str().starts_with("explore")).count();
+    assert_eq!(harness.pool().len(), explored, "everything that was begun is durable");
+    assert!(!system.is_alive());
+}
+
+#[tokio::test]
+async fn a_drain_in_training_leaves_a_checkpoint_that_the_next_start_goes_on_from() {
+    let harness = Harness::new(World::default());
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Trained { step: 1, .. })).await;
+    system.drain();
+    assert_eq!(finished(&system).await, FinishReason::Drained);
+    let unfinished = harness.rounds()[0].phase == RoundPhase::Training;
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    if unfinished {
+        assert!(harness.script.jobs()[1].resumed_step > 0, "{:?}", harness.script.jobs());
+    }
+}
+
+#[tokio::test]
+async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_from() {
+    let harness = Harness::new(World::default());
+    harness.run(config(2)).await;
+    let newest = harness.store.policies().unwrap().last().unwrap().version;
+    let mut config = config(0);
+    config.round.quota_attempts = 0;
+    let system = harness.start(config).await;
+    assert!(matches!(system.promote(PolicyVersion(99)).await, Err(Refusal::Unknown(_))));
+    assert_eq!(system.promote(PolicyVersion(1)).await, Ok(PolicyVersion(newest.0 + 1)));
+    let records = harness.store.policies().unwrap();
+    assert_eq!(records.last().unwrap().origin, PolicyOrigin::Operator(PolicyVersion(1)));
+    assert!(matches!(system.roll_back().await, Err(Refusal::NotNow(_))), "nothing comes before the first");
+    system.promote(PolicyVersion(2)).await.unwrap();
+    system.roll_back().await.unwrap();
+    let records = harness.store.policies().unwrap();
+    assert_eq!(records.last().unwrap().origin, PolicyOrigin::Operator(PolicyVersion(1)));
+    assert_eq!(system.status().policy, records.last().map(|record| record.version));
+    system.stop();
+    finished(&system).await;
+}

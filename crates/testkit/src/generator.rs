@@ -1,0 +1,176 @@
+//! A generator whose answers depend on its policy's skill, the problem's level and the seed alone.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use still_domain::{AttemptId, FinishReason, Measures, PolicyVersion, Trajectory, VersionSpan};
+use still_roles::{FinishedRollout, Generator, GeneratorError, GeneratorStep, PolicySnapshot, Rollout};
+
+use crate::{
+    script::{Script, take_one},
+    world::{chance, response, skill_of},
+};
+
+/// Tokens of every response.
+const TOKENS: u32 = 12;
+
+/// The generator.
+#[derive(Debug)]
+pub struct ScriptedGenerator {
+    script: Arc<Script>,
+    capacity: usize,
+    policy: Option<PolicySnapshot>,
+    active: VecDeque<Active>,
+    waiting: VecDeque<Rollout>,
+}
+
+/// A rollout at work.
+#[derive(Debug)]
+struct Active {
+    rollout: Rollout,
+    skill: f32,
+    version: PolicyVersion,
+    steps_left: u64,
+}
+
+impl ScriptedGenerator {
+    /// A generator that holds `capacity` rollouts, half of them active.
+    pub const fn new(script: Arc<Script>, capacity: usize) -> Self {
+        Self { script, capacity, policy: None, active: VecDeque::new(), waiting: VecDeque::new() }
+    }
+
+    fn finish(active: Active, newest: PolicyVersion) -> FinishedRollout {
+        let Active { rollout, skill, version, .. } = active;
+        let (level, answer) = solve(&rollout.problem);
+        let draw = (rollout.seed >> 11) as f64 / (1_u64 << 53) as f64;
+        let is_right = draw < chance(skill, level);
+        let answer = if is_right { answer } else { answer + 1 };
+        let mut versions = vec![VersionSpan { version, start: 0, end: TOKENS }];
+        if newest != version {
+            versions = vec![
+                VersionSpan { version, start: 0, end: TOKENS / 2 },
+                VersionSpan { version: newest, start: TOKENS / 2, end: TOKENS },
+            ];
+        }
+        let trajectory = Trajectory {
+            id: rollout.id,
+            prompt_token_count: 4,
+            tokens: (0..TOKENS).collect(),
+            log_probabilities: vec![-0.5; TOKENS as usize],
+            text: response(&answer.to_string(), rollout.seed),
+            sampling: rollout.sampling,
+            seed: rollout.seed,
+            finish: FinishReason::Stop,
+            versions,
+        };
+        let measures = Measures {
+            thought_tokens: TOKENS - 2,
+            solution_tokens: 2,
+            perplexity: 1.0 + draw as f32,
+            thought_perplexity: Some(1.0 + draw as f32),
+            solution_perplexity: Some(1.0),
+        };
+        FinishedRollout { trajectory, measures, is_well_formed: true }
+    }
+
+    fn fill(&mut self) -> Result<(), GeneratorError> {
+        let policy = self.policy.as_ref().ok_or(GeneratorError::NoPolicy)?;
+        while self.active.len() < self.capacity.div_ceil(2)
+            && let Some(rollout) = self.waiting.pop_front()
+        {
+            let steps_left = 1 + rollout.seed % 3;
+            let (skill, version) = (skill_of(&policy.weights), policy.version);
+            self.active.push_back(Active { rollout, skill, version, steps_left });
+        }
+        Ok(())
+    }
+}
+
+impl Generator for ScriptedGenerator {
+    fn publish(&mut self, policy: PolicySnapshot) -> Result<(), GeneratorError> {
+        self.policy = Some(policy);
+        Ok(())
+    }
+
+    fn submit(&mut self, rollout: Rollout) -> Result<(), GeneratorError> {
+        self.script.rollout_begun(&rollout.id, rollout.seed);
+        if rollout.problem.contains("refuse") {
+            let reason = "the prompt is too long".to_owned();
+            return Err(GeneratorError::Refused { id: rollout.id, reason });
+        }
+        self.waiting.push_back(rollout);
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: &AttemptId) {
+        self.waiting.retain(|rollout| rollout.id != *id);
+        self.active.retain(|active| active.rollout.id != *id);
+    }
+
+    fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
+        self.script.generation.pass();
+        assert!(!take_one(&self.script.generator_panics), "the script says so");
+        self.fill()?;
+        let newest = self.policy.as_ref().ok_or(GeneratorError::NoPolicy)?.version;
+        let tokens = self.active.len() as u64;
+        for active in &mut self.active {
+            active.steps_left -= 1;
+        }
+        let (done, active): (VecDeque<_>, VecDeque<_>) =
+            self.active.drain(..).partition(|active| active.steps_left == 0);
+        self.active = active;
+        let finished = done.into_iter().map(|active| Self::finish(active, newest)).collect();
+        Ok(GeneratorStep { finished, tokens, active: self.active.len(), waiting: self.waiting.len() })
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.waiting.is_empty()
+    }
+}
+
+/// Level and answer of `level 3: 2*3017=?`.
+fn solve(problem: &str) -> (f32, u32) {
+    let number = |text: &str| -> u32 {
+        text.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
+    };
+    let (level, question) = problem.split_once(':').expect("a problem names its level");
+    let (_, operand) = question.split_once('*').expect("a problem is a product");
+    (number(level) as f32, 2 * number(operand))
+}
+
+#[cfg(test)]
+mod tests {
+    use still_domain::{ProblemId, SamplingSettings};
+
+    use super::*;
+    use crate::world::weights_of;
+
+    fn rate(skill: f32, level: u8) -> f64 {
+        let mut generator = ScriptedGenerator::new(Arc::default(), 64);
+        let policy = PolicySnapshot { version: PolicyVersion(1), weights: weights_of(skill) };
+        generator.publish(policy).unwrap();
+        for number in 0..200 {
+            let id = AttemptId { problem: ProblemId::new("p"), number: still_domain::AttemptNumber(number) };
+            let seed = still_domain::seed::of_attempt(1, &id);
+            let problem = format!("level {level}: 2*21=?");
+            generator.submit(Rollout { id, problem, sampling: SamplingSettings::default(), seed }).unwrap();
+        }
+        let mut right = 0;
+        while !generator.is_idle() {
+            let step = generator.step().unwrap();
+            right += step.finished.iter().filter(|one| one.trajectory.text.contains("{42}")).count();
+        }
+        right as f64 / 200.0
+    }
+
+    #[test]
+    fn skill_above_the_level_solves_and_below_it_fails() {
+        assert!(rate(4.0, 2) > 0.9);
+        assert!(rate(1.0, 3) < 0.1);
+        let even = rate(2.0, 2);
+        assert!((0.35..0.65).contains(&even), "{even}");
+    }
+}

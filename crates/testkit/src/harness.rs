@@ -1,0 +1,176 @@
+//! A store, checkpoints and roles; starts the program on them, as often as a test lets it die.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use still_actors::{
+    Clock, Event, FinishReason, RoleFactory, Roles, RoundConfig, SupervisionConfig, System, SystemConfig,
+    TrainerConfig,
+};
+use still_domain::{AttemptId, JudgedTrajectory, Round, TrainingSetId};
+use still_roles::{Generator, Learner};
+use still_store::{CheckpointFolders, Store};
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+
+use crate::{
+    generator::ScriptedGenerator,
+    learner::ScriptedLearner,
+    script::{Script, take_one},
+    verifier::ScriptedVerifier,
+    world::{BASE_SKILL, World, weights_of},
+};
+
+/// The longest that a test waits for anything.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Optimizer steps of every job.
+pub const TRAINING_STEPS: u64 = 10;
+
+/// A store, checkpoints and roles.
+pub struct Harness {
+    /// What goes wrong, what waits, and what was seen.
+    pub script: Arc<Script>,
+    /// The store, in memory: it survives the program, not the test.
+    pub store: Store,
+    /// The folders of checkpoints.
+    pub checkpoints: CheckpointFolders,
+    roles: Roles,
+    _folder: TempDir,
+}
+
+impl Harness {
+    /// A harness whose store holds the world.
+    pub fn new(world: World) -> Self {
+        let harness = Self::on(Store::in_memory().unwrap());
+        harness.store.import_problems(&world.problems()).unwrap();
+        harness.store.import_demonstrations(&world.demonstrations()).unwrap();
+        harness
+    }
+
+    /// A harness on a store of one's own.
+    pub fn on(store: Store) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = CheckpointFolders::open(folder.path(), store.clone()).unwrap();
+        let script = Arc::new(Script::default());
+        Self { roles: roles(&script), script, store, checkpoints, _folder: folder }
+    }
+
+    /// Starts the program.
+    pub async fn start(&self, config: SystemConfig) -> System {
+        System::start(config, self.store.clone(), self.checkpoints.clone(), self.roles.clone()).await.unwrap()
+    }
+
+    /// Runs the program to its end.
+    pub async fn run(&self, config: SystemConfig) -> FinishReason {
+        let system = self.start(config).await;
+        finished(&system).await
+    }
+
+    /// The pool, by problem and attempt.
+    pub fn pool(&self) -> Vec<JudgedTrajectory> {
+        let mut pool = Vec::new();
+        self.store
+            .each_trajectory(|judged| {
+                pool.push(judged);
+                Ok(())
+            })
+            .unwrap();
+        pool
+    }
+
+    /// Names of the attempts in the pool, in order.
+    pub fn attempts(&self) -> Vec<AttemptId> {
+        self.pool().iter().map(|judged| judged.id().clone()).collect()
+    }
+
+    /// The rounds.
+    pub fn rounds(&self) -> Vec<Round> {
+        self.store.rounds().unwrap()
+    }
+
+    /// The sealed sets, by round.
+    pub fn sets(&self) -> Vec<TrainingSetId> {
+        self.rounds().into_iter().filter_map(|round| round.training_set).collect()
+    }
+}
+
+/// A configuration of small rounds and fast restarts.
+pub fn config(rounds: u32) -> SystemConfig {
+    let mut config = SystemConfig {
+        seed: 7,
+        rounds,
+        round: RoundConfig { quota_attempts: 60, ..RoundConfig::default() },
+        trainer: TrainerConfig { checkpoint_every_steps: 3, ..TrainerConfig::default() },
+        supervision: SupervisionConfig {
+            first_backoff_ms: 1,
+            max_backoff_ms: 20,
+            max_restarts: 50,
+            ..SupervisionConfig::default()
+        },
+        ..SystemConfig::default()
+    };
+    config.exploration.in_flight_attempts = 24;
+    config.exploration.max_ahead_attempts = 40;
+    config.verifier_pool.workers = 2;
+    config
+}
+
+/// Waits until the program has ended.
+pub async fn finished(system: &System) -> FinishReason {
+    tokio::time::timeout(PATIENCE, system.finished())
+        .await
+        .unwrap_or_else(|_| panic!("the program does not end: {:#?}", system.status()))
+}
+
+/// Waits for an event.
+pub async fn wait_for(
+    system: &System,
+    events: &mut broadcast::Receiver<Event>,
+    is_it: impl Fn(&Event) -> bool,
+) -> Event {
+    let wait = async {
+        loop {
+            match events.recv().await {
+                Ok(event) if is_it(&event) => return event,
+                Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => panic!("the program has ended"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("the event does not come: {:#?}", system.status()))
+}
+
+fn roles(script: &Arc<Script>) -> Roles {
+    let generator = |capacity| {
+        let script = Arc::clone(script);
+        RoleFactory::<dyn Generator>::new(move || {
+            Ok(Box::new(ScriptedGenerator::new(Arc::clone(&script), capacity)))
+        })
+    };
+    let learner = {
+        let script = Arc::clone(script);
+        RoleFactory::<dyn Learner>::new(move || {
+            if take_one(&script.learner_build_failures) {
+                return Err("the script says so".to_owned());
+            }
+            Ok(Box::new(ScriptedLearner::new(Arc::clone(&script), TRAINING_STEPS)))
+        })
+    };
+    let ticks = AtomicU64::new(1_000);
+    Roles {
+        generators: vec![generator(8), generator(8)],
+        evaluation_generator: generator(16),
+        learner,
+        verifier: Arc::new(ScriptedVerifier::new(Arc::clone(script))),
+        base_weights: Arc::new(|| Ok(weights_of(BASE_SKILL))),
+        checkpoint_weights: Arc::new(ScriptedLearner::load),
+        clock: Clock::new(move || ticks.fetch_add(1, Ordering::Relaxed)),
+    }
+}

@@ -1,0 +1,129 @@
+//! A learner that turns examples into skill.
+
+use std::{fs, path::Path, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use still_roles::{
+    Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan, Weights,
+};
+
+use crate::{
+    script::{Job, Script, take_one},
+    world::{BASE_SKILL, skill_of, weights_of},
+};
+
+/// Examples that make up one point of skill.
+const EXAMPLES_PER_POINT: f32 = 10.0;
+/// The file of a checkpoint.
+const FILE: &str = "skill.json";
+
+/// The learner.
+#[derive(Debug)]
+pub struct ScriptedLearner {
+    script: Arc<Script>,
+    total_steps: u64,
+    work: Option<Work>,
+}
+
+/// The job at work.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Work {
+    training_set: String,
+    step: u64,
+    start_skill: f32,
+    final_skill: f32,
+}
+
+impl ScriptedLearner {
+    /// A learner that takes `total_steps` for every job.
+    pub const fn new(script: Arc<Script>, total_steps: u64) -> Self {
+        Self { script, total_steps, work: None }
+    }
+
+    /// The policy in a checkpoint's folder.
+    ///
+    /// # Errors
+    /// When the folder holds none.
+    pub fn load(folder: &Path) -> Result<Weights, String> {
+        Ok(weights_of(read(folder)?.final_skill))
+    }
+
+    fn work(&mut self) -> Result<&mut Work, LearnerError> {
+        self.work.as_mut().ok_or(LearnerError::NoJob)
+    }
+}
+
+impl Learner for ScriptedLearner {
+    fn begin(&mut self, job: TrainingJob) -> Result<TrainingPlan, LearnerError> {
+        let examples = match &job.examples {
+            TrainingExamples::Sft(examples) => examples.len(),
+            TrainingExamples::Dpo(pairs) => pairs.len(),
+        };
+        if examples == 0 {
+            return Err(LearnerError::Refused("there are no examples".to_owned()));
+        }
+        let start_skill = match &job.initialisation {
+            Initialisation::Base => BASE_SKILL,
+            Initialisation::Policy(weights) => skill_of(weights),
+        };
+        let gain = examples as f32 / EXAMPLES_PER_POINT;
+        let final_skill = (start_skill + gain).min(BASE_SKILL + 6.0);
+        let mut work = Work { training_set: job.training_set.to_string(), step: 0, start_skill, final_skill };
+        if let Some(folder) = &job.resume {
+            let error = |reason| LearnerError::Checkpoint { path: folder.clone(), reason };
+            let saved = read(folder).map_err(error)?;
+            if saved.training_set != work.training_set {
+                return Err(error("it belongs to another set".to_owned()));
+            }
+            work = saved;
+        }
+        let resumed_step = work.step;
+        self.script.job_begun(Job {
+            round: job.round,
+            training_set: job.training_set,
+            examples,
+            start_skill,
+            resume: job.resume,
+            resumed_step,
+        });
+        self.work = Some(work);
+        Ok(TrainingPlan { total_steps: self.total_steps, resumed_step })
+    }
+
+    fn step(&mut self) -> Result<LearnerStep, LearnerError> {
+        self.script.training.pass();
+        if take_one(&self.script.learner_failures) {
+            return Err(LearnerError::Device("the script says so".to_owned()));
+        }
+        let total_steps = self.total_steps;
+        let work = self.work()?;
+        work.step += 1;
+        Ok(LearnerStep {
+            step: work.step,
+            total_steps,
+            loss: 1.0 / work.step as f64,
+            gradient_norm: 1.0,
+            learning_rate: 1e-3,
+            tokens: 100,
+            skipped: false,
+        })
+    }
+
+    fn save(&mut self, folder: &Path) -> Result<(), LearnerError> {
+        let text = serde_json::to_string(self.work()?).unwrap();
+        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Device(error.to_string()))
+    }
+
+    fn weights(&mut self) -> Result<Weights, LearnerError> {
+        Ok(weights_of(self.work()?.final_skill))
+    }
+
+    fn end(&mut self) {
+        self.work = None;
+    }
+}
+
+fn read(folder: &Path) -> Result<Work, String> {
+    let text = fs::read_to_string(folder.join(FILE)).map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,107 @@
+//! What goes wrong, what waits, and what was seen.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use still_domain::{AttemptId, RoundNumber, TrainingSetId};
+
+/// Holds threads until it is opened. It starts open.
+#[derive(Debug, Default)]
+pub struct Gate {
+    closed: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Whoever passes now waits.
+    pub fn close(&self) {
+        *lock(&self.closed) = true;
+    }
+
+    /// Whoever waits goes on.
+    pub fn open(&self) {
+        *lock(&self.closed) = false;
+        self.changed.notify_all();
+    }
+
+    /// Goes through, or waits until the gate is open.
+    pub fn pass(&self) {
+        let closed = lock(&self.closed);
+        drop(self.changed.wait_while(closed, |closed| *closed).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A training job that was begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// The round.
+    pub round: RoundNumber,
+    /// The set.
+    pub training_set: TrainingSetId,
+    /// Examples given.
+    pub examples: usize,
+    /// Skill that it started from.
+    pub start_skill: f32,
+    /// The checkpoint it went on from.
+    pub resume: Option<PathBuf>,
+    /// Steps taken before.
+    pub resumed_step: u64,
+}
+
+/// What goes wrong, what waits, and what was seen: shared by the roles of one test.
+#[derive(Debug, Default)]
+pub struct Script {
+    /// Steps of a generator wait here.
+    pub generation: Gate,
+    /// Steps of the learner wait here.
+    pub training: Gate,
+    /// Judgements wait here.
+    pub judgement: Gate,
+    /// So many coming steps of a generator panic.
+    pub generator_panics: AtomicU32,
+    /// So many coming steps of the learner fail.
+    pub learner_failures: AtomicU32,
+    /// So many coming judgements panic.
+    pub verifier_panics: AtomicU32,
+    /// So many coming builds of a learner fail.
+    pub learner_build_failures: AtomicU32,
+    begun: Mutex<HashMap<AttemptId, Vec<u64>>>,
+    jobs: Mutex<Vec<Job>>,
+}
+
+impl Script {
+    /// Notes that a generator took a rollout in.
+    pub fn rollout_begun(&self, id: &AttemptId, seed: u64) {
+        lock(&self.begun).entry(id.clone()).or_default().push(seed);
+    }
+
+    /// Notes that a learner began a job.
+    pub fn job_begun(&self, job: Job) {
+        lock(&self.jobs).push(job);
+    }
+
+    /// Every rollout taken in, with its seeds: one for each time it was asked for.
+    pub fn rollouts(&self) -> HashMap<AttemptId, Vec<u64>> {
+        lock(&self.begun).clone()
+    }
+
+    /// Every job begun, in order.
+    pub fn jobs(&self) -> Vec<Job> {
+        lock(&self.jobs).clone()
+    }
+}
+
+/// Takes one from a count; false when it is zero.
+pub fn take_one(count: &AtomicU32) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
