@@ -1,0 +1,36 @@
+//! What happened: each event's `emit` writes its log line and its metrics together.
+//!
+//! | module | events |
+//! |---|---|
+//! | `actors` | progress, restarts |
+//! | `exploration` | tokens, rollouts, committed trajectories, the pool |
+//! | `learning` | optimizer steps, checkpoints |
+//! | `rounds` | phases, sealed sets, scores, published policies |
+//! | `store` | what was made durable |
+
+mod actors;
+mod exploration;
+mod learning;
+mod rounds;
+mod store;
+
+pub use actors::{ActorProgressed, ActorRestarted};
+pub use exploration::{PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted};
+pub use learning::{CheckpointCommitted, StepTaken};
+pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
+pub use store::StoreMeasured;
+
+pub(crate) use learning::age_checkpoint;
+
+/// Shows counters at zero before anything happened: a rate needs a first value.
+pub(crate) fn start_at_zero() {
+    exploration::start_at_zero();
+    learning::start_at_zero();
+    rounds::start_at_zero();
+    store::start_at_zero();
+}
+
+/// Milliseconds since the Unix epoch as seconds.
+fn seconds(epoch_ms: u64) -> f64 {
+    epoch_ms as f64 / 1000.0
+}

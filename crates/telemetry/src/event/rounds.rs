@@ -1,0 +1,157 @@
+//! What happens to rounds and policies.
+
+use metrics::{counter, gauge};
+use still_domain::{
+    Estimate, Evaluation, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
+};
+
+use crate::names::{
+    ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, HARD_ACCURACY, POLICIES_PUBLISHED, POLICY_VERSION, ROUND_EXAMPLES,
+    ROUND_NUMBER, ROUND_PHASE, ROUND_SELECTED, ROUNDS_ENDED, TRUNCATED,
+};
+
+/// Scores are of held-out problems; other splits are not scored yet.
+const SPLIT: &str = "evaluate";
+const PHASES: [RoundPhase; 5] = [
+    RoundPhase::Exploring,
+    RoundPhase::Training,
+    RoundPhase::Evaluating,
+    RoundPhase::Promoted,
+    RoundPhase::Rejected,
+];
+
+/// A round entered a phase.
+#[derive(Debug, Clone, Copy)]
+pub struct RoundPhaseEntered {
+    /// The round.
+    pub round: RoundNumber,
+    /// The phase entered.
+    pub phase: RoundPhase,
+}
+
+impl RoundPhaseEntered {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { round, phase } = self;
+        tracing::info!(%round, phase = name(phase), "round entered a phase");
+        gauge!(ROUND_NUMBER).set(f64::from(round.0));
+        for other in PHASES {
+            gauge!(ROUND_PHASE, "phase" => name(other)).set(f64::from(u8::from(other == phase)));
+        }
+    }
+}
+
+/// A training set was sealed.
+#[derive(Debug, Clone, Copy)]
+pub struct RoundSealed<'a> {
+    /// The round.
+    pub round: RoundNumber,
+    /// The set.
+    pub training_set: &'a TrainingSetId,
+    /// Examples in it.
+    pub examples: u64,
+    /// Trajectories newly selected.
+    pub selected: u64,
+}
+
+impl RoundSealed<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { round, training_set, examples, selected } = self;
+        tracing::info!(%round, %training_set, examples, selected, "training set sealed");
+        gauge!(ROUND_EXAMPLES).set(examples as f64);
+        gauge!(ROUND_SELECTED).set(selected as f64);
+    }
+}
+
+/// A round's candidate was scored. Emitted again for stored rounds at a start, so that a page shows them.
+#[derive(Debug, Clone, Copy)]
+pub struct RoundEvaluated<'a> {
+    /// The round.
+    pub round: RoundNumber,
+    /// The scores.
+    pub evaluation: &'a Evaluation,
+}
+
+impl RoundEvaluated<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { round, evaluation } = self;
+        let hard = evaluation.hard_accuracy.map(|estimate| estimate.value);
+        tracing::info!(%round, accuracy = evaluation.accuracy.value, hard_accuracy = hard, "round evaluated");
+        let round = round.to_string();
+        show(&round, "all", &evaluation.accuracy);
+        for (level, estimate) in &evaluation.by_level {
+            show(&round, &level.to_string(), estimate);
+        }
+        if let Some(hard) = hard {
+            gauge!(HARD_ACCURACY, "split" => SPLIT, "round" => round.clone()).set(hard);
+        }
+        gauge!(TRUNCATED, "split" => SPLIT, "round" => round).set(evaluation.truncated);
+    }
+}
+
+/// A round was promoted or rejected.
+#[derive(Debug, Clone, Copy)]
+pub struct RoundEnded<'a> {
+    /// The round's whole record.
+    pub round: &'a Round,
+}
+
+impl RoundEnded<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Round { round, phase, decision, .. } = self.round;
+        tracing::info!(%round, result = name(*phase), decision = decision.as_deref(), "round ended");
+        counter!(ROUNDS_ENDED, "result" => name(*phase)).increment(1);
+    }
+}
+
+/// A policy was put in force.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyPublished {
+    /// Its version.
+    pub version: PolicyVersion,
+    /// Where it comes from.
+    pub origin: PolicyOrigin,
+}
+
+impl PolicyPublished {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let origin = match self.origin {
+            PolicyOrigin::Base => "base",
+            PolicyOrigin::Round(_) => "round",
+            PolicyOrigin::Operator(_) => "operator",
+        };
+        tracing::info!(version = self.version.0, origin, "policy published");
+        gauge!(POLICY_VERSION).set(self.version.0 as f64);
+        counter!(POLICIES_PUBLISHED, "origin" => origin).increment(1);
+    }
+}
+
+pub(super) fn start_at_zero() {
+    for origin in ["base", "round", "operator"] {
+        counter!(POLICIES_PUBLISHED, "origin" => origin).increment(0);
+    }
+    for phase in PHASES.into_iter().filter(|phase| phase.is_over()) {
+        counter!(ROUNDS_ENDED, "result" => name(phase)).increment(0);
+    }
+}
+
+fn show(round: &str, level: &str, estimate: &Estimate) {
+    let Estimate { value, low, high, .. } = *estimate;
+    for (metric, value) in [(ACCURACY, value), (ACCURACY_LOW, low), (ACCURACY_HIGH, high)] {
+        gauge!(metric, "split" => SPLIT, "round" => round.to_owned(), "level" => level.to_owned()).set(value);
+    }
+}
+
+const fn name(phase: RoundPhase) -> &'static str {
+    match phase {
+        RoundPhase::Exploring => "exploring",
+        RoundPhase::Training => "training",
+        RoundPhase::Evaluating => "evaluating",
+        RoundPhase::Promoted => "promoted",
+        RoundPhase::Rejected => "rejected",
+    }
+}

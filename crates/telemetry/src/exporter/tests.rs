@@ -1,0 +1,198 @@
+//! Emits every event and holds the rendered page to the rules of `promtool check metrics`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::{Command, Stdio},
+};
+
+use still_domain::{
+    CheckpointId, Estimate, Evaluation, Outcome, PolicyOrigin, PolicyVersion, Rejection, Round, RoundNumber,
+    RoundPhase, TrainingSetId,
+};
+
+use metrics::Unit;
+
+use super::*;
+use crate::Metric;
+use crate::event::{
+    ActorProgressed, ActorRestarted, CheckpointCommitted, PolicyPublished, PoolCounted, Purpose,
+    RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured,
+    TokensDrawn, TrajectoryCommitted, age_checkpoint,
+};
+
+/// The page after every event was emitted once.
+fn page() -> String {
+    let recorder = builder().unwrap().build_recorder();
+    let handle = recorder.handle();
+    metrics::with_local_recorder(&recorder, || {
+        announce();
+        emit_everything();
+        age_checkpoint(Duration::from_secs(12));
+    });
+    handle.render()
+}
+
+fn emit_everything() {
+    ActorProgressed { actor: "sampler", queued: 3, in_flight: 2, at_ms: 1_500 }.emit();
+    ActorRestarted { actor: "sampler", restarts: 1, reason: "it \"broke\"\n" }.emit();
+    TokensDrawn { purpose: Purpose::Pool, tokens: 64, tokens_per_second: 900.5 }.emit();
+    RolloutsFinished { count: 2 }.emit();
+    let id = "p#0".parse().unwrap();
+    let committed = TrajectoryCommitted {
+        id: &id,
+        outcome: Outcome::Correct,
+        rejection: None,
+        response_tokens: 40,
+        policy_lag: Some(1),
+    };
+    PoolCounted { outcome: Outcome::Correct, trajectories: 10 }.emit();
+    committed.emit();
+    TrajectoryCommitted { outcome: Outcome::Error, rejection: Some(Rejection::Truncated), ..committed }
+        .emit();
+    let step = StepTaken {
+        round: RoundNumber(1),
+        step: 1,
+        total_steps: 9,
+        loss: 0.5,
+        gradient_norm: 1.5,
+        learning_rate: 1e-3,
+        tokens: 100,
+        tokens_per_second: 50.0,
+        duration: Some(Duration::from_millis(20)),
+        skipped: false,
+    };
+    step.emit();
+    StepTaken { loss: f64::NAN, skipped: true, ..step }.emit();
+    let id = CheckpointId::new("round-1-step-1");
+    CheckpointCommitted { id: &id, bytes: 1 << 20, duration: Duration::from_secs(2), at_ms: 2_000 }.emit();
+    StoreMeasured { commits: 4, written_bytes: 4_000, disk_bytes: 524_287 }.emit();
+    RoundPhaseEntered { round: RoundNumber(1), phase: RoundPhase::Training }.emit();
+    RoundSealed { round: RoundNumber(1), training_set: &TrainingSetId::new("ab"), examples: 5, selected: 3 }
+        .emit();
+    let estimate = Estimate { value: 0.5, low: 0.25, high: 0.75, correct: 5, total: 10 };
+    let evaluation = Evaluation {
+        accuracy: estimate,
+        hard_accuracy: Some(estimate),
+        by_level: BTreeMap::from([(6, estimate)]),
+        truncated: 0.1,
+        scores: Vec::new(),
+    };
+    RoundEvaluated { round: RoundNumber(1), evaluation: &evaluation }.emit();
+    let round = Round::begin(RoundNumber(1), PolicyVersion(1), RoundPhase::Promoted, 0);
+    RoundEnded { round: &round }.emit();
+    PolicyPublished { version: PolicyVersion(2), origin: PolicyOrigin::Round(RoundNumber(1)) }.emit();
+}
+
+/// Name of the metric that a sample belongs to.
+fn family(sample: &str, histograms: &BTreeSet<&str>) -> String {
+    let name = sample.split(['{', ' ']).next().unwrap();
+    let of_histogram = ["_bucket", "_sum", "_count"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix).filter(|stem| histograms.contains(stem)));
+    of_histogram.unwrap_or(name).to_owned()
+}
+
+#[test]
+fn every_metric_is_on_the_page_with_its_help_and_type_and_nothing_else_is() {
+    let page = page();
+    let histograms: BTreeSet<_> = METRICS
+        .iter()
+        .filter(|metric| matches!(metric.kind, MetricKind::Histogram(_)))
+        .map(|metric| metric.name)
+        .collect();
+    let shown: BTreeSet<String> = page
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| family(line, &histograms))
+        .collect();
+    let named: BTreeSet<String> = METRICS.iter().map(|metric| metric.name.to_owned()).collect();
+    assert_eq!(shown, named);
+    for metric in METRICS {
+        let kind = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram(_) => "histogram",
+        };
+        assert!(page.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{}", metric.name);
+        assert!(page.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}", metric.name);
+    }
+}
+
+/// The rules of promlint, `https://prometheus.io/docs/practices/naming/`.
+#[test]
+fn names_follow_the_rules() {
+    let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), METRICS.len(), "a name is given twice");
+    for Metric { name, kind, unit, help } in METRICS {
+        assert!(name.starts_with("still_"), "{name}");
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        assert_eq!(name.ends_with("_total"), *kind == MetricKind::Counter, "{name}");
+        let words: Vec<_> = name.split('_').collect();
+        for word in ["count", "sum", "bucket", "gauge", "counter", "histogram", "summary"] {
+            assert!(!words.contains(&word), "{name} holds {word}");
+        }
+        for word in
+            ["ms", "milliseconds", "microseconds", "minutes", "hours", "kb", "mb", "kilobytes", "percent"]
+        {
+            assert!(!words.contains(&word), "{name} is not in base units");
+        }
+        let stem = name.strip_suffix("_total").unwrap_or(name);
+        assert_eq!(stem.ends_with("_bytes"), *unit == Unit::Bytes, "{name}");
+        assert_eq!(stem.ends_with("_seconds"), *unit == Unit::Seconds, "{name}");
+        assert!(help.ends_with('.') && help.len() > 15, "{name}");
+        if let MetricKind::Histogram(buckets) = kind {
+            assert!(buckets.is_sorted_by(|low, high| low < high), "{name}");
+        }
+    }
+}
+
+#[test]
+fn events_move_the_metrics_that_they_say() {
+    let page = page();
+    for line in [
+        "still_actor_restarts_total{actor=\"sampler\"} 1",
+        "still_actor_last_progress_timestamp_seconds{actor=\"sampler\"} 1.5",
+        "still_rollout_tokens_total{purpose=\"pool\"} 64",
+        "still_rollout_tokens_total{purpose=\"evaluation\"} 0",
+        "still_pool_trajectories{outcome=\"correct\"} 11",
+        "still_verifier_verdicts_total{outcome=\"error\"} 1",
+        "still_verifier_verdicts_total{outcome=\"wrong\"} 0",
+        "still_curator_rejections_total{reason=\"truncated\"} 1",
+        "still_rollout_policy_lag_versions_bucket{le=\"0\"} 0",
+        "still_rollout_policy_lag_versions_bucket{le=\"1\"} 2",
+        "still_learner_steps_total 2",
+        "still_learner_skipped_steps_total 1",
+        "still_learner_step_duration_seconds_bucket{le=\"0.025\"} 2",
+        "still_checkpoint_age_seconds 10",
+        "still_checkpoint_size_bytes 1048576",
+        "still_store_written_bytes_total 4000",
+        "still_round_phase{phase=\"training\"} 1",
+        "still_round_phase{phase=\"exploring\"} 0",
+        "still_round_ended_total{result=\"promoted\"} 1",
+        "still_evaluation_accuracy_ratio{split=\"evaluate\",round=\"1\",level=\"6\"} 0.5",
+        "still_evaluation_accuracy_low_ratio{split=\"evaluate\",round=\"1\",level=\"all\"} 0.25",
+        "still_policy_version 2",
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "`{line}` is not in\n{page}");
+    }
+}
+
+/// Prometheus' own linter, where it is installed.
+#[test]
+fn promtool_has_nothing_to_say() {
+    let child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = child else {
+        println!("promtool is not installed: the rules are checked by the other tests alone");
+        return;
+    };
+    io::Write::write_all(&mut child.stdin.take().unwrap(), page().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.trim().is_empty(), "{said}");
+}
