@@ -4,8 +4,9 @@
 mod support;
 
 use still_decoder::{
-    ActivationMode, DecoderConfig, Segments, Threads, model_gradients, model_hidden_states, model_loss,
-    token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
+    ActivationMode, DecoderConfig, LayerPass, RopeTable, Segments, Threads, layer_forward, model_gradients,
+    model_hidden_states, model_loss, token_log_probabilities, token_log_probabilities_backward,
+    weighted_log_likelihood,
 };
 use support::{Fixture, MODELS, json, largest_difference, logits, norm};
 
@@ -157,4 +158,21 @@ fn both_ways_to_the_gradient_of_the_head_agree() {
     assert_eq!(once.log_probabilities, forward.values);
     assert_eq!(once.grad_hidden, grad_hidden);
     assert_eq!(once.grad_head, grad_head);
+}
+
+#[test]
+fn kept_activations_are_linear_in_length_and_recomputation_keeps_none() {
+    let fixture = Fixture::load("qwen2");
+    let (config, threads) = (&fixture.config, Threads::single());
+    let rope = RopeTable::new(config, 800);
+    let kept = |length: usize, mode| {
+        let segments = Segments::from_lengths([length]);
+        let pass = LayerPass { config, rope: &rope, segments: &segments, threads: &threads };
+        let x = vec![0.5; length * config.hidden_size];
+        layer_forward(pass, fixture.weights.layers[0].view().unwrap(), &x, mode).1
+    };
+    let bytes = |length| kept(length, ActivationMode::Keep).unwrap().memory_bytes();
+    assert_eq!(bytes(800), 2 * bytes(400));
+    assert_eq!(bytes(400), 4 * bytes(100));
+    assert!(kept(100, ActivationMode::Recompute).is_none());
 }

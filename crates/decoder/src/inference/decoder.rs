@@ -14,6 +14,9 @@ use crate::lanes::{self, vectorised};
 use crate::training::{inverse_root, scale_row};
 use crate::{DecoderConfig, DecoderWeights, RopeTable, Threads};
 
+/// Multiply-adds below which a step stays on the calling thread: waking a pool takes longer.
+const LEAST_POOLED_WORK: usize = 2 << 20;
+
 /// New tokens of one slot.
 #[derive(Debug, Clone, Copy)]
 pub struct Span<'a> {
@@ -129,8 +132,10 @@ impl CpuDecoder {
         self.plan(spans);
         let wanted = spans.iter().filter(|span| span.wants_logits).count();
         logits.resize(wanted * self.config.vocabulary_size, 0.0);
-        let threads = self.threads.clone();
-        threads.run(|| self.compute(spans, logits));
+        let tokens: usize = spans.iter().map(|span| span.tokens.len()).sum();
+        let work = tokens * self.config.parameter_count();
+        let threads = if work < LEAST_POOLED_WORK { Threads::single() } else { self.threads.clone() };
+        threads.run(|| self.compute(spans, logits, &threads));
     }
 
     /// Places the spans' tokens in rows and checks them against the slots.
@@ -149,8 +154,8 @@ impl CpuDecoder {
         }
     }
 
-    fn compute(&mut self, spans: &[Span<'_>], logits: &mut [f32]) {
-        let Self { config, threads, rope, weights, cache, scratch } = self;
+    fn compute(&mut self, spans: &[Span<'_>], logits: &mut [f32], threads: &Threads) {
+        let Self { config, rope, weights, cache, scratch, .. } = self;
         let hidden = config.hidden_size;
         weights.embed(config, spans, &mut scratch.x);
         let mut rows = scratch.x.len() / hidden;

@@ -58,7 +58,20 @@ impl PackedRows {
         stride: usize,
         threads: &Threads,
     ) -> Rows<'a> {
-        let tile_rows = tile_rows(count);
+        self.pack_in_tiles(x, count, inner, stride, most_rows(), threads)
+    }
+
+    fn pack_in_tiles<'a>(
+        &'a mut self,
+        x: &'a [f32],
+        count: usize,
+        inner: usize,
+        stride: usize,
+        most_rows: usize,
+        threads: &Threads,
+    ) -> Rows<'a> {
+        // as even as the registers allow
+        let tile_rows = count.div_ceil(count.div_ceil(most_rows).max(1)).max(1);
         if count <= 1 {
             return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
         }
@@ -76,25 +89,25 @@ impl PackedRows {
     }
 }
 
-/// Rows of each tile but the last: as even as the registers allow.
-fn tile_rows(count: usize) -> usize {
-    let most = most_rows(pulp::Arch::new());
-    count.div_ceil(count.div_ceil(most).max(1)).max(1)
-}
-
-fn most_rows(arch: pulp::Arch) -> usize {
+/// Rows that a tile holds at most on this machine.
+fn most_rows() -> usize {
     struct Lanes;
     impl WithSimd for Lanes {
         type Output = usize;
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
+            most_rows_of::<S>()
         }
     }
-    match arch.dispatch(Lanes) {
+    pulp::Arch::new().dispatch(Lanes)
+}
+
+#[inline(always)]
+fn most_rows_of<S: Simd>() -> usize {
+    match S::F32_LANES {
         16 => MOST_ROWS,
-        1 => 1,
-        _ => MOST_ROWS_OF_SIXTEEN,
+        4 | 8 => MOST_ROWS_OF_SIXTEEN,
+        _ => 1,
     }
 }
 
@@ -141,6 +154,7 @@ impl Product<'_> {
         assert!((self.range.end - 1) * self.panel_stride + per_panel <= length, "panels inside their slice");
         assert!(count * inner <= values.len(), "input rows inside their slice");
         assert!(self.range.end <= self.columns.div_ceil(PANEL), "panels inside the output");
+        assert!(self.x.in_tile <= most_rows_of::<S>(), "tiles that fit the registers");
         match S::F32_LANES {
             16 => self.tiles::<S, 2>(simd),
             8 => self.tiles::<S, 4>(simd),
@@ -323,34 +337,70 @@ fn prefetch(line: *const f32) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_output_is_one_chain_of_multiply_adds_whatever_the_tile() {
-        let (inner, columns) = (37, 45);
+    /// Runs a product with one instruction set, for every number of rows.
+    fn check<S: Simd>(simd: S, most_rows: usize) {
+        let (inner, columns) = (38, 45);
         let value = |index: usize| ((index * 2_654_435_761) % 1000) as f32 * 1e-3 - 0.5;
         let x: Vec<f32> = (0..30 * inner).map(value).collect();
-        let panels: Vec<f32> = (0..2 * inner * PANEL).map(|index| value(index + 9)).collect();
-        let weight = |column: usize, index: usize| {
-            panels[column / PANEL * inner * PANEL + index * PANEL + column % PANEL]
-        };
+        let panels: Vec<f32> =
+            (0..2 * inner * PANEL).map(|index| half::bf16::from_f32(value(index + 9)).to_f32()).collect();
+        let at =
+            |column: usize, index: usize| column / PANEL * inner * PANEL + index * PANEL + column % PANEL;
+        let upper = |column: usize, index: usize| panels[at(column, index)].to_bits() >> 16;
+        let pairs: Vec<u32> = (0..inner * PANEL)
+            .map(|place| {
+                let (panel, rest) = (place / (inner / 2 * PANEL), place % (inner / 2 * PANEL));
+                let (column, index) = (panel * PANEL + rest % PANEL, 2 * (rest / PANEL));
+                upper(column, index) | upper(column, index + 1) << 16
+            })
+            .collect();
         for rows in 1..30 {
-            let mut out = vec![f32::NAN; rows * columns];
             let mut packed = PackedRows::default();
-            pulp::Arch::new().dispatch(Product {
-                x: packed.pack(&x, rows, inner, inner, &Threads::single()),
-                panels: PanelSlice::F32(&panels),
-                panel_stride: inner * PANEL,
-                range: 0..2,
-                out: SharedSlice::new(&mut out),
-                out_stride: columns,
-                columns,
-                accumulates: false,
-            });
-            for (at, found) in out.iter().enumerate() {
-                let (row, column) = (at / columns, at % columns);
-                let fused = (0..inner)
-                    .fold(0.0_f32, |sum, index| x[row * inner + index].mul_add(weight(column, index), sum));
-                assert!((found - fused).abs() <= 1e-6, "{rows} rows, {row}, {column}: {found} {fused}");
+            let x_rows = packed.pack_in_tiles(&x, rows, inner, inner, most_rows, &Threads::single());
+            let run = |panels, panel_stride| {
+                let mut out = vec![f32::NAN; rows * columns];
+                let product = Product {
+                    x: x_rows,
+                    panels,
+                    panel_stride,
+                    range: 0..2,
+                    out: SharedSlice::new(&mut out),
+                    out_stride: columns,
+                    columns,
+                    accumulates: false,
+                };
+                simd.vectorize(product);
+                out
+            };
+            let single = run(PanelSlice::F32(&panels), inner * PANEL);
+            assert_eq!(single, run(PanelSlice::Bf16(&pairs), inner / 2 * PANEL));
+            for (place, found) in single.iter().enumerate() {
+                let (row, column) = (place / columns, place % columns);
+                let fused = (0..inner).fold(0.0_f32, |sum, index| {
+                    x[row * inner + index].mul_add(panels[at(column, index)], sum)
+                });
+                let is_exact = most_rows > 1;
+                let is_close = (found - fused).abs() <= if is_exact { 0.0 } else { 1e-6 };
+                assert!(is_close, "{rows} rows, {row}, {column}: {found} {fused}");
             }
+        }
+    }
+
+    #[test]
+    fn every_output_is_one_chain_of_multiply_adds_whatever_the_tile_and_the_instruction_set() {
+        check(pulp::Scalar, 1);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                check(simd, MOST_ROWS_OF_SIXTEEN);
+            }
+            if let Some(simd) = pulp::x86::V4::try_new() {
+                check(simd, MOST_ROWS);
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(simd) = pulp::aarch64::Neon::try_new() {
+            check(simd, MOST_ROWS_OF_SIXTEEN);
         }
     }
 }

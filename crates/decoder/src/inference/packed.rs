@@ -1,8 +1,4 @@
 //! The weights as the steps want them: matrices in panels, norms and biases as they are.
-#![expect(
-    clippy::inline_always,
-    reason = "only an inlined body is compiled for its caller's instruction set"
-)]
 
 use pulp::Arch;
 

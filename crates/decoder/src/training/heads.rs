@@ -1,8 +1,4 @@
 //! What happens to queries and keys between their projection and attention: bias, norm, rotation; and the way back.
-#![expect(
-    clippy::inline_always,
-    reason = "only an inlined body is compiled for its caller's instruction set"
-)]
 
 use super::layer::LayerPass;
 use super::norm::{inverse_root, scale_row};
