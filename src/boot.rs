@@ -166,7 +166,10 @@ fn roles(config: &Config, model: &Model) -> Result<Roles, Failure> {
 
 fn generator(model: &Model, seats: Seats) -> RoleFactory<dyn Generator> {
     let model = model.clone();
-    RoleFactory::new(move || Ok(Box::new(model.generator(&seats)?)))
+    RoleFactory::new(move || {
+        let generator: Box<dyn Generator> = Box::new(model.generator(&seats)?);
+        Ok(generator)
+    })
 }
 
 fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, Failure> {
@@ -178,7 +181,10 @@ fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, F
         let device = name.open().map_err(|error| error.to_string())?.autodiff();
         let fused = name == DeviceName::Cpu;
         let encoder = Box::new(model.encoder(prompt));
-        Ok(Box::new(PolicyLearner::new(settings.clone(), model.base_policy(), encoder, device, fused)))
+        let base = model.base_policy();
+        let learner: Box<dyn Learner> =
+            Box::new(PolicyLearner::new(settings.clone(), base, encoder, device, fused));
+        Ok(learner)
     }))
 }
 
@@ -190,8 +196,8 @@ fn import_task(config: &Config, store: &Store) -> Result<(), Failure> {
     ];
     store.identify(&RunIdentity { seed: config.run.seed, facts: facts.into() }).or_exit(Exit::Store)?;
     let (demonstrations, mut problems, held_out) = read_task(config)?;
-    let texts: Vec<&str> = held_out.iter().map(|problem: &Problem| problem.text.as_str()).collect();
-    let decontamination = Decontamination::new(&config.decontamination, texts).or_exit(Exit::Configuration)?;
+    let texts = held_out.iter().map(|problem| (problem.id.clone(), problem.text.as_str()));
+    let decontamination = Decontamination::new(config.decontamination.clone(), texts);
     let before = problems.len();
     problems.retain(|problem| decontamination.check(&problem.text).is_none());
     if problems.len() < before {

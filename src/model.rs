@@ -45,7 +45,7 @@ impl Model {
 
     /// Loads a Hugging Face folder.
     pub(crate) fn from_folder(folder: &Path) -> Result<Self, Failure> {
-        let (config, weights) = still_decoder::load_folder(folder).or_exit(Exit::BadInput)?;
+        let (config, weights) = still_decoder::hugging_face::load_folder(folder).or_exit(Exit::BadInput)?;
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
         Ok(Self { config, weights: Arc::new(weights), tokenizer })
     }
@@ -98,7 +98,7 @@ impl Model {
         };
         let threads = Threads::new(seats.threads);
         Ok(PolicyGenerator::new(self.tokenizer.clone(), generator, move |weights| {
-            Ok(CpuDecoder::new(&config, weights, seats.rollouts, seats.tokens, threads.clone()))
+            Ok(CpuDecoder::new(config.clone(), weights, seats.rollouts, seats.tokens, threads.clone()))
         }))
     }
 

@@ -43,7 +43,7 @@ fn items(config: &Config, decoder: &DecoderConfig) -> Vec<Item> {
     let parameters = decoder.parameter_count() * FLOAT_BYTES;
     let generator = |rollouts: usize, new_tokens: u32| {
         let tokens = decoder.max_position_count.min(new_tokens as usize + PROMPT_TOKENS);
-        CpuDecoder::memory_bytes(decoder, rollouts, tokens, STEP_TOKENS, rollouts)
+        CpuDecoder::memory_bytes(decoder, false, rollouts, tokens, STEP_TOKENS, rollouts)
     };
     let (exploration, evaluation) = (&config.exploration, &config.evaluation);
     let rollouts = exploration.concurrent_rollouts.div_ceil(config.device.samplers.len().max(1));

@@ -126,6 +126,10 @@ impl ControlPlane for Plane {
         self.records.policies().await
     }
 
+    async fn rounds(&self) -> Result<Vec<RoundReport>, ErrorReply> {
+        self.records.rounds().await
+    }
+
     async fn promote(&self, version: PolicyVersion) -> Result<Done, ErrorReply> {
         let promoted = self.system.promote(version).await.map_err(|refusal| refused(&refusal))?;
         Ok(Done::new(format!("policy {version} is in force again, as version {promoted}")))
