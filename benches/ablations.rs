@@ -43,7 +43,9 @@ fn main() {
     let seeds = value("--seeds").unwrap_or_else(|| "0,1,2".to_owned());
     let rounds = value("--rounds").unwrap_or_else(|| "5".to_owned());
     let chosen = value("--variants");
-    println!("| variant | seed | seconds | imitation: 3 / 4 / 5 / 6 | last round: 3 / 4 / 5 / 6 | hard levels, 95 % interval |");
+    println!(
+        "| variant | seed | seconds | imitation: 3 / 4 / 5 / 6 | last round: 3 / 4 / 5 / 6 | hard levels, 95 % interval |"
+    );
     println!("|---|---|---|---|---|---|");
     for variant in VARIANTS {
         if chosen.as_ref().is_some_and(|list| !list.split(',').any(|name| name == variant.name)) {
@@ -89,7 +91,8 @@ fn inspect(data_dir: &Path) -> Vec<Value> {
 fn report(variant: &Variant, seed: &str, seconds: f64, rounds: &[Value]) {
     let levels = |round: &Value| {
         let by_level = round["evaluation"]["by_level"].as_object().cloned().unwrap_or_default();
-        let shares = by_level.values().map(|level| format!("{:.1}", 100.0 * level["value"].as_f64().unwrap_or(0.0)));
+        let shares =
+            by_level.values().map(|level| format!("{:.1}", 100.0 * level["value"].as_f64().unwrap_or(0.0)));
         shares.collect::<Vec<_>>().join(" / ")
     };
     let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else {

@@ -67,7 +67,8 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let started = Instant::now();
     let data_dir = config.run.data_dir.clone();
     let store = Store::open(&data_dir).or_exit(Exit::Store)?;
-    let checkpoints = CheckpointFolders::open(&data_dir.join(CHECKPOINTS), store.clone()).or_exit(Exit::Store)?;
+    let checkpoints =
+        CheckpointFolders::open(&data_dir.join(CHECKPOINTS), store.clone()).or_exit(Exit::Store)?;
     let socket = ControlServer::bind(&data_dir.join(SOCKET_NAME)).await;
     let socket = socket.map_err(|error| Failure::new(error.exit(), error))?;
     let page = match config.http.address() {
@@ -141,7 +142,10 @@ fn roles(config: &Config, model: &Model) -> Result<Roles, Failure> {
     let (device, exploration, evaluation) = (&config.device, &config.exploration, &config.evaluation);
     let generators = device.samplers.iter().map(|sampler| {
         let rollouts = exploration.concurrent_rollouts.div_ceil(device.samplers.len());
-        generator(model, seats(*sampler, device.sampler_threads, rollouts, exploration.sampling.max_new_tokens))
+        generator(
+            model,
+            seats(*sampler, device.sampler_threads, rollouts, exploration.sampling.max_new_tokens),
+        )
     });
     let evaluator = seats(
         device.evaluator,
@@ -201,7 +205,10 @@ fn import_task(config: &Config, store: &Store) -> Result<(), Failure> {
     let before = problems.len();
     problems.retain(|problem| decontamination.check(&problem.text).is_none());
     if problems.len() < before {
-        tracing::warn!(left_out = before - problems.len(), "problems that repeat a held-out one are not explored");
+        tracing::warn!(
+            left_out = before - problems.len(),
+            "problems that repeat a held-out one are not explored"
+        );
     }
     store.import_demonstrations(&demonstrations).or_exit(Exit::Store)?;
     store.import_problems(&held_out).or_exit(Exit::Store)?;
@@ -241,7 +248,11 @@ fn read_task(config: &Config) -> Result<(Vec<Demonstration>, Vec<Problem>, Vec<P
 fn greeting(plane: &Plane, socket: &Path) -> Vec<String> {
     let mut lines = vec![
         format!("data directory  {}", plane.data_dir.display()),
-        format!("control socket  {} (stillctl --data-dir {} status)", socket.display(), plane.data_dir.display()),
+        format!(
+            "control socket  {} (stillctl --data-dir {} status)",
+            socket.display(),
+            plane.data_dir.display()
+        ),
     ];
     if let Some(address) = plane.page {
         lines.push(format!("metrics page    http://{address}/metrics (dashboard: http://{address}/)"));

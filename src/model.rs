@@ -4,7 +4,9 @@ use std::{ops::Range, path::Path, sync::Arc};
 
 use still_control::Exit;
 use still_daemon::config::{Config, Device, EmbeddedModel, ModelSource};
-use still_decoder::{Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads};
+use still_decoder::{
+    Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads,
+};
 use still_domain::seed;
 use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};

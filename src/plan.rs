@@ -26,11 +26,7 @@ struct Item {
 pub(crate) fn print(config: &Config) -> Result<(), Failure> {
     let model = Model::load(config)?;
     let items = items(config, &model.config);
-    let mut text = format!(
-        "model {}: {} parameters\n",
-        config.model.source,
-        model.config.parameter_count()
-    );
+    let mut text = format!("model {}: {} parameters\n", config.model.source, model.config.parameter_count());
     for item in &items {
         text += &format!("  {:<44} {:>10}\n", item.what, mebibytes(item.bytes));
     }

@@ -4,16 +4,16 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use still_actors::{ActorState, Refusal, System, SystemStatus};
 use still_control::{
-    Activity, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport,
-    Status,
+    Activity, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery,
+    RoundReport, Status,
 };
 use still_daemon::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
     records::StoreRecords,
 };
 use still_domain::{
-    AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, RoundNumber,
-    RoundPhase,
+    AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem,
+    RoundNumber, RoundPhase,
 };
 
 /// The running system with what is known around it.
@@ -104,7 +104,10 @@ impl ControlPlane for Plane {
         Ok(imported)
     }
 
-    async fn import_demonstrations(&self, demonstrations: Vec<Demonstration>) -> Result<Imported, ErrorReply> {
+    async fn import_demonstrations(
+        &self,
+        demonstrations: Vec<Demonstration>,
+    ) -> Result<Imported, ErrorReply> {
         let imported = self.records.import_demonstrations(demonstrations).await?;
         self.system.records_imported();
         Ok(imported)

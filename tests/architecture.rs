@@ -10,7 +10,8 @@ use std::{
 /// Direct dependencies (development ones left out) of every package of the workspace.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut manifests = vec![root.join("Cargo.toml"), root.join("actors/Cargo.toml"), root.join("store/Cargo.toml")];
+    let mut manifests =
+        vec![root.join("Cargo.toml"), root.join("actors/Cargo.toml"), root.join("store/Cargo.toml")];
     for entry in fs::read_dir(root.join("crates")).unwrap() {
         manifests.push(entry.unwrap().path().join("Cargo.toml"));
     }

@@ -12,7 +12,8 @@ use serde_json::Value;
 fn by_id(data_dir: &Path) -> BTreeMap<String, Value> {
     let lines = pool(data_dir);
     let count = lines.len();
-    let map: BTreeMap<_, _> = lines.into_iter().map(|line| (line["id"].as_str().unwrap().to_owned(), line)).collect();
+    let map: BTreeMap<_, _> =
+        lines.into_iter().map(|line| (line["id"].as_str().unwrap().to_owned(), line)).collect();
     assert_eq!(map.len(), count, "an attempt is in the pool twice");
     map
 }

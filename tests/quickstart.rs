@@ -8,7 +8,8 @@ use harness::{Daemon, pool, rounds};
 #[test]
 fn two_rounds_of_exploration_teach_what_the_demonstrations_barely_show() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, output) = Daemon::start(folder.path(), 2, &["task.quickstart.held_out_per_level=100"]).finish();
+    let (status, output) =
+        Daemon::start(folder.path(), 2, &["task.quickstart.held_out_per_level=100"]).finish();
     assert!(status.success(), "{output}");
 
     let rounds = rounds(folder.path());

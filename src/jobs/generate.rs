@@ -38,8 +38,7 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let tokenizer = model.tokenizer.clone();
     let text: Arc<dyn TokenText> =
         Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(tokenizer.token_bytes(token)));
-    let mut engine =
-        Engine::new(decoder, PolicyVersion(0), EngineConfig::default()).with_token_text(text);
+    let mut engine = Engine::new(decoder, PolicyVersion(0), EngineConfig::default()).with_token_text(text);
     for number in 0..arguments.count {
         let request = Request {
             id: number,
@@ -55,10 +54,14 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     while !engine.is_idle() {
         let report = engine.step().or_exit(Exit::Device)?;
         if let Some(lost) = report.abandoned.first() {
-            return Err(Failure::new(Exit::Device, format!("response {} was given up: {}", lost.id, lost.reason)));
+            return Err(Failure::new(
+                Exit::Device,
+                format!("response {} was given up: {}", lost.id, lost.reason),
+            ));
         }
         for ended in report.finished {
-            let text = model.tokenizer.decode_without_special_tokens(&ended.tokens).or_exit(Exit::Internal)?;
+            let text =
+                model.tokenizer.decode_without_special_tokens(&ended.tokens).or_exit(Exit::Internal)?;
             let line = if arguments.json {
                 json!({
                     "prompt_ids": &*prompt,

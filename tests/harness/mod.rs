@@ -94,8 +94,12 @@ impl Daemon {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no line with `{text}` in {PATIENCE:?}: {:#?}", self.seen),
-                Err(RecvTimeoutError::Disconnected) => panic!("ended without a line with `{text}`: {:#?}", self.seen),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no line with `{text}` in {PATIENCE:?}: {:#?}", self.seen)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("ended without a line with `{text}`: {:#?}", self.seen)
+                }
             }
         }
     }
