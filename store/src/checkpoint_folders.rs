@@ -11,10 +11,12 @@ use std::{
 
 use still_domain::{CheckpointFile, CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
 
-use crate::{error::StoreError, store::Store};
+use crate::{error::StoreError, retention::Retention, store::Store};
 
 /// What a folder's name starts with while its files are written.
 const PENDING_PREFIX: &str = "pending-";
+/// What the name of a checkpoint starts with.
+const ID_PREFIX: &str = "round-";
 /// Bytes read at a time while hashing.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -44,18 +46,22 @@ pub struct Damage {
 }
 
 impl CheckpointFolders {
-    /// Opens the folders below `root` and sweeps away what no manifest names.
+    /// Opens the folders below `root` and sweeps away what a crash left: folders named as checkpoints are,
+    /// finished or pending, that no manifest names. Anything else is left alone.
     ///
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn open(root: &Path, store: Store) -> Result<Self, StoreError> {
         fs::create_dir_all(root).map_err(StoreError::file(root))?;
+        if let Some(parent) = root.parent().filter(|parent| parent.is_dir()) {
+            sync(parent)?;
+        }
         let known: Vec<_> =
             store.checkpoints()?.into_iter().map(|manifest| manifest.id.to_string()).collect();
         for entry in fs::read_dir(root).map_err(StoreError::file(root))? {
             let path = entry.map_err(StoreError::file(root))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() && !known.iter().any(|id| id == name) {
+            if path.is_dir() && is_of_a_checkpoint(name) && !known.iter().any(|id| id == name) {
                 fs::remove_dir_all(&path).map_err(StoreError::file(&path))?;
             }
         }
@@ -72,17 +78,18 @@ impl CheckpointFolders {
     /// # Errors
     /// When the folder cannot be made.
     pub fn begin(&self, round: RoundNumber, step: u64) -> Result<PendingCheckpoint, StoreError> {
-        let id = CheckpointId::new(format!("round-{round}-step-{step}"));
+        let id = CheckpointId::new(format!("{ID_PREFIX}{round}-step-{step}"));
         let folder = self.root.join(format!("{PENDING_PREFIX}{id}"));
         remove_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(StoreError::file(&folder))?;
         Ok(PendingCheckpoint { id, round, step, folder })
     }
 
-    /// Hashes and syncs the files, renames the folder into place and writes the manifest.
+    /// Hashes and syncs the files, renames the folder into place and writes the manifest. A checkpoint of
+    /// the same round and step is replaced.
     ///
     /// # Errors
-    /// When the disk fails; then the checkpoint does not exist.
+    /// When the disk fails or the folder holds a folder; then the checkpoint does not exist.
     pub fn commit(
         &self,
         pending: PendingCheckpoint,
@@ -92,6 +99,10 @@ impl CheckpointFolders {
     ) -> Result<CheckpointManifest, StoreError> {
         let files = describe(&pending.folder)?;
         let folder = self.folder(&pending.id);
+        // a manifest never names files that are gone: the record goes first
+        if let Some(replaced) = self.store.checkpoint(&pending.id)? {
+            self.store.remove_manifest(&replaced)?;
+        }
         remove_folder(&folder)?;
         fs::rename(&pending.folder, &folder).map_err(StoreError::file(&folder))?;
         sync(&self.root)?;
@@ -145,6 +156,15 @@ impl CheckpointFolders {
         Ok((None, damages))
     }
 
+    /// Removes what `retention` does not keep. Gives what was removed.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn retain_by(&self, retention: &Retention) -> Result<Vec<CheckpointId>, StoreError> {
+        let kept = retention.kept(&self.store.checkpoints()?, &self.store.policies()?, &self.store.rounds()?);
+        self.retain(0, |manifest| kept.contains(&manifest.id))
+    }
+
     /// Removes checkpoints beyond the newest `keep_last`, except final ones of published policies and every
     /// one that `keep` names. Gives what was removed.
     ///
@@ -187,6 +207,10 @@ fn describe(folder: &Path) -> Result<Vec<CheckpointFile>, StoreError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(StoreError::file(folder))? {
         let path = entry.map_err(StoreError::file(folder))?.path();
+        if path.is_dir() {
+            let source = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(StoreError::file(&path)(source));
+        }
         sync(&path)?;
         let (bytes, hash) = hash_file(&path).map_err(StoreError::file(&path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -195,6 +219,10 @@ fn describe(folder: &Path) -> Result<Vec<CheckpointFile>, StoreError> {
     sync(folder)?;
     files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
+}
+
+fn is_of_a_checkpoint(name: &str) -> bool {
+    name.strip_prefix(PENDING_PREFIX).unwrap_or(name).starts_with(ID_PREFIX)
 }
 
 fn hash_file(path: &Path) -> io::Result<(u64, String)> {

@@ -26,6 +26,19 @@ pub enum StoreError {
         /// The newest format that this program reads.
         supported: u32,
     },
+    /// The store was written by an older program, and nothing may be written to bring it up.
+    #[error(
+        "the store has format {found}, this program reads {current}: start `stilld` on it once, which brings it up"
+    )]
+    Older {
+        /// The format found.
+        found: u32,
+        /// The format that it would be brought up to.
+        current: u32,
+    },
+    /// The store was opened for reading.
+    #[error("the store was opened for reading: nothing can be written")]
+    ReadOnly,
     /// A record is not what was written.
     #[error("record {key} is damaged: {reason}; restore the data directory from a copy")]
     Damaged {

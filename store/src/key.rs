@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Demonstration = 0x11,
     /// By problem and attempt.
     Trajectory = 0x20,
+    /// By place in the order of arrival.
+    AttemptFact = 0x21,
     /// By training set.
     TrainingSet = 0x30,
     /// By round.
@@ -56,6 +58,11 @@ impl Key {
     pub(crate) fn number(mut self, number: u64) -> Self {
         self.0.extend(number.to_be_bytes());
         self
+    }
+
+    /// The number that a key's bytes end with.
+    pub(crate) fn last_number(bytes: &[u8]) -> Option<u64> {
+        bytes.split_last_chunk().map(|(_, number)| u64::from_be_bytes(*number))
     }
 
     /// The bytes.

@@ -1,18 +1,21 @@
 //! Durable truth: typed ordered keys, checksummed values, one atomic commit.
 //!
 //! [`Store`] keeps problems, demonstrations, judged trajectories, sealed training sets, rounds, checkpoint
-//! manifests and published policies. Whatever belongs together is written in one batch that is flushed
+//! manifests and published policies. Whatever belongs together is written in one batch that is on the disk
 //! before the call returns: after a crash at any instant a commit is there whole or not at all, and what was
 //! acknowledged is there. Counters are never kept: they are recomputed from the records.
 //!
 //! | module | noun |
 //! |---|---|
+//! | `store` | opening, reading and committing; everything else is a verb on it |
+//! | `identity`, `format` | whose run it is, and in which format it is written |
+//! | `problems` | problems and demonstrations, in their order of import |
+//! | `trajectories`, `facts` | the pool, and its index without tokens: [`AttemptFact`] |
+//! | `training_sets`, `rounds`, `policies`, `checkpoints` | one file a noun |
+//! | [`CheckpointFolders`], [`Retention`] | the files of checkpoints: written aside, synced, renamed, then recorded; which of them stay |
+//! | `directory` | the data directory: one process at a time |
 //! | `engine` | what keeps bytes: sled, memory for tests, and one that fails on purpose |
-//! | `key` | the registry of kinds and the order of keys |
-//! | `value` | version byte, checksum, `MessagePack` with field names |
-//! | `records` | problems, demonstrations, trajectories |
-//! | `rounds` | training sets, rounds, policies, checkpoint manifests |
-//! | [`CheckpointFolders`] | the files of checkpoints: written aside, synced, renamed, then recorded |
+//! | `key`, `value`, `scan` | the order of keys, the layout of values, reading without holding all |
 //!
 //! Every call blocks; asynchronous callers put it on a blocking thread.
 //!
@@ -20,21 +23,38 @@
 //! use still_store::Store;
 //! let store = Store::in_memory()?;
 //! assert!(store.rounds()?.is_empty());
+//! for judged in store.trajectories() {
+//!     println!("{}", judged?.id());
+//! }
 //! # Ok::<(), still_store::StoreError>(())
 //! ```
 
 mod checkpoint_folders;
+mod checkpoints;
 mod directory;
 mod engine;
 mod error;
+mod facts;
+mod format;
+mod identity;
 mod key;
-mod records;
+mod policies;
+mod problems;
+mod retention;
 mod rounds;
+mod scan;
 mod store;
+mod training_sets;
+mod trajectories;
 mod value;
 
 pub use checkpoint_folders::{CheckpointFolders, Damage, PendingCheckpoint};
 pub use engine::{Fault, FaultPlan};
 pub use error::StoreError;
-pub use records::{CommitReport, ImportReport};
-pub use store::{RunIdentity, Store, StoreSize};
+pub use facts::AttemptFact;
+pub use identity::RunIdentity;
+pub use problems::ImportReport;
+pub use retention::Retention;
+pub use scan::Records;
+pub use store::{Store, StoreSize};
+pub use trajectories::CommitReport;

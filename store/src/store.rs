@@ -8,18 +8,16 @@ use std::{
     },
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     directory::DataDirectory,
-    engine::{Change, Engine, FaultPlan, Faulty, Memory, Sled, scan},
+    engine::{Change, Engine, FaultPlan, Faulty, Memory, SledFiles},
     error::StoreError,
-    key::{Key, Kind},
+    key::Key,
+    scan::Records,
     value::{decode, encode},
 };
-
-/// The newest format that this program writes and reads.
-const FORMAT: u32 = 1;
 
 /// A store of one run. Clones share it.
 #[derive(Clone)]
@@ -33,17 +31,9 @@ struct Shared {
     writer: Mutex<()>,
     commits: AtomicU64,
     written_bytes: AtomicU64,
+    is_read_only: bool,
     /// Absent for a store in memory. Held until the last clone is gone.
     directory: Option<DataDirectory>,
-}
-
-/// What makes a run this run and no other: a store is never continued under another identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunIdentity {
-    /// The run's seed.
-    pub seed: u64,
-    /// What else must not change between restarts, by name: the model, the task.
-    pub facts: std::collections::BTreeMap<String, String>,
 }
 
 /// How large the store is, and how much was written since it was opened.
@@ -58,22 +48,33 @@ pub struct StoreSize {
 }
 
 impl Store {
-    /// Opens the store of a data directory, making both where they are missing.
+    /// Opens the store of a data directory, making both where they are missing. A store of an older format
+    /// is brought up to this program's.
     ///
     /// # Errors
     /// When another process holds the directory, the format is newer, or the disk fails.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let directory = DataDirectory::create_and_lock(data_dir)?;
-        Self::on(Sled::open(&directory.database())?, Some(directory))
+        Self::on(SledFiles::open(&directory.database())?, Some(directory), false)
     }
 
-    /// Opens a store that must be there, of a daemon that is stopped.
+    /// As [`Store::open`], but the store must be there.
     ///
     /// # Errors
     /// As [`Store::open`], and when there is no store.
     pub fn open_existing(data_dir: &Path) -> Result<Self, StoreError> {
         let directory = DataDirectory::lock_existing(data_dir)?;
-        Self::on(Sled::open(&directory.database())?, Some(directory))
+        Self::on(SledFiles::open(&directory.database())?, Some(directory), false)
+    }
+
+    /// Opens the store of a stopped daemon to look at it. No record can change; the engine may still tidy
+    /// its own files after a crash, so the directory is held all the same.
+    ///
+    /// # Errors
+    /// As [`Store::open_existing`], and when the format is older: bringing it up would write.
+    pub fn open_read_only(data_dir: &Path) -> Result<Self, StoreError> {
+        let directory = DataDirectory::lock_existing(data_dir)?;
+        Self::on(SledFiles::open(&directory.database())?, Some(directory), true)
     }
 
     /// A store that lives as long as its clones.
@@ -81,7 +82,7 @@ impl Store {
     /// # Errors
     /// Never, in truth: memory does not fail.
     pub fn in_memory() -> Result<Self, StoreError> {
-        Self::on(Memory::default(), None)
+        Self::on(Memory::default(), None, false)
     }
 
     /// A store in memory whose commits fail as planned. Commit 0 is the format record.
@@ -89,60 +90,30 @@ impl Store {
     /// # Errors
     /// When the plan fails commit 0.
     pub fn failing(plan: FaultPlan) -> Result<Self, StoreError> {
-        Self::on(Faulty::new(Memory::default(), plan), None)
+        Self::on(Faulty::new(Memory::default(), plan), None, false)
     }
 
-    fn on(engine: impl Engine + 'static, directory: Option<DataDirectory>) -> Result<Self, StoreError> {
-        let store = Self {
-            shared: Arc::new(Shared {
-                engine: Box::new(engine),
-                writer: Mutex::new(()),
-                commits: AtomicU64::new(0),
-                written_bytes: AtomicU64::new(0),
-                directory,
-            }),
+    fn on(
+        engine: impl Engine + 'static,
+        directory: Option<DataDirectory>,
+        is_read_only: bool,
+    ) -> Result<Self, StoreError> {
+        let shared = Shared {
+            engine: Box::new(engine),
+            writer: Mutex::new(()),
+            commits: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+            is_read_only,
+            directory,
         };
-        let key = Key::of(Kind::Meta).text("format");
-        match store.get::<u32>(&key)? {
-            None => store.commit(vec![store.put(&key, &FORMAT)?])?,
-            Some(found) if found > FORMAT => return Err(StoreError::Newer { found, supported: FORMAT }),
-            Some(_) => {}
-        }
+        let store = Self { shared: Arc::new(shared) };
+        store.settle_format()?;
         Ok(store)
     }
 
     /// The data directory; `None` for a store in memory.
     pub fn data_dir(&self) -> Option<PathBuf> {
         self.shared.directory.as_ref().map(|directory| directory.path().to_owned())
-    }
-
-    /// Records who this run is, once.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when the store belongs to a run of another identity, naming what differs.
-    pub fn identify(&self, identity: &RunIdentity) -> Result<(), StoreError> {
-        let _writer = self.writer();
-        let key = Key::of(Kind::Meta).text("identity");
-        let Some(known) = self.get::<RunIdentity>(&key)? else {
-            return self.commit(vec![self.put(&key, identity)?]);
-        };
-        if known == *identity {
-            return Ok(());
-        }
-        let mut differences = Vec::new();
-        if known.seed != identity.seed {
-            differences.push(format!("seed {} is now {}", known.seed, identity.seed));
-        }
-        for (name, value) in &identity.facts {
-            let before = known.facts.get(name).map_or("unset", String::as_str);
-            if before != value {
-                differences.push(format!("{name} `{before}` is now `{value}`"));
-            }
-        }
-        Err(StoreError::Conflict(format!(
-            "this data directory belongs to another run: {}; choose another --data-dir or restore the settings",
-            differences.join(", ")
-        )))
     }
 
     /// How large the store is.
@@ -172,29 +143,36 @@ impl Store {
         Ok(self.shared.engine.get(key.as_bytes())?.is_some())
     }
 
-    /// Every record under a prefix, in key order.
-    pub(crate) fn all<T: DeserializeOwned>(&self, prefix: &Key) -> Result<Vec<T>, StoreError> {
-        let mut records = Vec::new();
-        self.each(prefix, |record| {
-            records.push(record);
-            Ok(())
-        })?;
-        Ok(records)
+    /// The records under a prefix, in key order.
+    pub(crate) fn records<T>(&self, prefix: Key) -> Records<T> {
+        Records::new(self.clone(), prefix, None)
     }
 
-    /// Calls `visit` with every record under a prefix, in key order, a page of records in memory at a time.
-    pub(crate) fn each<T: DeserializeOwned>(
-        &self,
-        prefix: &Key,
-        mut visit: impl FnMut(T) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        scan(&*self.shared.engine, prefix.as_bytes(), |key, value| visit(decode(key, value)?))
+    /// Every record under a prefix, in key order.
+    pub(crate) fn all<T: DeserializeOwned>(&self, prefix: Key) -> Result<Vec<T>, StoreError> {
+        self.records(prefix).collect()
+    }
+
+    /// The last record under a prefix.
+    pub(crate) fn last<T: DeserializeOwned>(&self, prefix: &Key) -> Result<Option<T>, StoreError> {
+        match self.engine().last_key(prefix.as_bytes())? {
+            Some(key) => self.engine().get(&key)?.map(|bytes| decode(&key, &bytes)).transpose(),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &dyn Engine {
+        &*self.shared.engine
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.shared.is_read_only
     }
 
     /// The change that puts a record.
     #[expect(clippy::unused_self, reason = "reads as a verb of the store where batches are put together")]
     pub(crate) fn put<T: Serialize>(&self, key: &Key, record: &T) -> Result<Change, StoreError> {
-        Ok((key.as_bytes().to_vec(), Some(encode(key.as_bytes(), record)?)))
+        Ok(Change { key: key.as_bytes().to_vec(), value: Some(encode(key.as_bytes(), record)?) })
     }
 
     /// Makes all changes durable, or none.
@@ -202,11 +180,13 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
-        let bytes: usize =
-            changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        if self.shared.is_read_only {
+            return Err(StoreError::ReadOnly);
+        }
+        let bytes = changes.iter().map(Change::bytes).sum();
         self.shared.engine.write(changes)?;
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
-        self.shared.written_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.shared.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 }

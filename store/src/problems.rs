@@ -1,9 +1,9 @@
-//! Problems, demonstrations and judged trajectories: the pool.
+//! Problems and demonstrations, in their order of import.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, Problem, ProblemId};
+use still_domain::{Demonstration, DemonstrationId, Problem, ProblemId, Split};
 
 use crate::{
     error::StoreError,
@@ -24,15 +24,6 @@ pub struct ImportReport {
     /// Records that were not there before.
     pub new: u64,
     /// Records that were there, the same.
-    pub already_there: u64,
-}
-
-/// What a commit of trajectories brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CommitReport {
-    /// Attempts that were not there before.
-    pub new: u64,
-    /// Attempts that were there: the first commit stands.
     pub already_there: u64,
 }
 
@@ -67,10 +58,9 @@ impl Store {
     {
         let _writer = self.writer();
         let mut place = 0;
-        self.each(&Key::of(kind), |known: Placed<T>| {
-            place = place.max(known.place + 1);
-            Ok(())
-        })?;
+        for known in self.records::<Placed<T>>(Key::of(kind)) {
+            place = place.max(known?.place + 1);
+        }
         let mut report = ImportReport::default();
         let mut batch = Vec::new();
         let mut seen: HashMap<&str, &T> = HashMap::new();
@@ -105,13 +95,22 @@ impl Store {
         self.in_order(Kind::Problem)
     }
 
+    /// How many problems a split has.
+    pub fn problem_count(&self, split: Split) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for problem in self.records::<Placed<Problem>>(Key::of(Kind::Problem)) {
+            count += u64::from(problem?.record.split == split);
+        }
+        Ok(count)
+    }
+
     /// Every demonstration, in the order of import.
     pub fn demonstrations(&self) -> Result<Vec<Demonstration>, StoreError> {
         self.in_order(Kind::Demonstration)
     }
 
     fn in_order<T: for<'de> Deserialize<'de>>(&self, kind: Kind) -> Result<Vec<T>, StoreError> {
-        let mut placed: Vec<Placed<T>> = self.all(&Key::of(kind))?;
+        let mut placed: Vec<Placed<T>> = self.all(Key::of(kind))?;
         placed.sort_by_key(|record| record.place);
         Ok(placed.into_iter().map(|placed| placed.record).collect())
     }
@@ -128,48 +127,4 @@ impl Store {
             self.get(&Key::of(Kind::Demonstration).text(id.as_str()))?;
         Ok(placed.map(|placed| placed.record))
     }
-
-    /// Makes judged trajectories durable in one batch. An attempt that is there already stays as it is.
-    ///
-    /// # Errors
-    /// When the disk fails; then none of them is there.
-    pub fn commit_trajectories(&self, judged: &[JudgedTrajectory]) -> Result<CommitReport, StoreError> {
-        let _writer = self.writer();
-        let mut report = CommitReport::default();
-        let mut batch = Vec::with_capacity(judged.len());
-        let mut seen = HashSet::new();
-        for trajectory in judged {
-            let key = trajectory_key(trajectory.id());
-            if !seen.insert(trajectory.id()) || self.has(&key)? {
-                report.already_there += 1;
-            } else {
-                batch.push(self.put(&key, trajectory)?);
-                report.new += 1;
-            }
-        }
-        self.commit(batch)?;
-        Ok(report)
-    }
-
-    /// One trajectory.
-    pub fn trajectory(&self, id: &AttemptId) -> Result<Option<JudgedTrajectory>, StoreError> {
-        self.get(&trajectory_key(id))
-    }
-
-    /// The trajectories of a problem, by attempt.
-    pub fn trajectories_of(&self, problem: &ProblemId) -> Result<Vec<JudgedTrajectory>, StoreError> {
-        self.all(&Key::of(Kind::Trajectory).text(problem.as_str()))
-    }
-
-    /// Calls `visit` with every trajectory, by problem and attempt, a page of them in memory at a time.
-    pub fn each_trajectory(
-        &self,
-        visit: impl FnMut(JudgedTrajectory) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.each(&Key::of(Kind::Trajectory), visit)
-    }
-}
-
-fn trajectory_key(id: &AttemptId) -> Key {
-    Key::of(Kind::Trajectory).text(id.problem.as_str()).number(u64::from(id.number.0))
 }

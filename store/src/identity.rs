@@ -1,0 +1,60 @@
+//! Whose run a data directory belongs to.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::StoreError,
+    key::{Key, Kind},
+    store::Store,
+};
+
+/// What makes a run this run and no other: a store is never continued under another identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunIdentity {
+    /// The run's seed.
+    pub seed: u64,
+    /// What else must not change between restarts, by name: the model, the task.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl Store {
+    /// Records who this run is, once.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the store belongs to a run of another identity, naming what differs.
+    pub fn identify(&self, identity: &RunIdentity) -> Result<(), StoreError> {
+        let _writer = self.writer();
+        let key = identity_key();
+        let Some(known) = self.get::<RunIdentity>(&key)? else {
+            return self.commit(vec![self.put(&key, identity)?]);
+        };
+        if known == *identity {
+            return Ok(());
+        }
+        let mut differences = Vec::new();
+        if known.seed != identity.seed {
+            differences.push(format!("seed {} is now {}", known.seed, identity.seed));
+        }
+        for (name, value) in &identity.facts {
+            let before = known.facts.get(name).map_or("unset", String::as_str);
+            if before != value {
+                differences.push(format!("{name} `{before}` is now `{value}`"));
+            }
+        }
+        Err(StoreError::Conflict(format!(
+            "this data directory belongs to another run: {}; choose another --data-dir or restore the settings",
+            differences.join(", ")
+        )))
+    }
+
+    /// Who this run is; `None` before it was recorded.
+    pub fn identity(&self) -> Result<Option<RunIdentity>, StoreError> {
+        self.get(&identity_key())
+    }
+}
+
+fn identity_key() -> Key {
+    Key::of(Kind::Meta).text("identity")
+}

@@ -1,0 +1,110 @@
+//! Which checkpoints stay on the disk.
+
+use std::collections::HashSet;
+
+use still_domain::{CheckpointId, CheckpointManifest, PolicyRecord, Round};
+
+/// What is kept, besides the checkpoints of published policies, which always stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest checkpoints; at least one is kept.
+    pub last: usize,
+    /// The final checkpoints of the rounds with the best accuracy.
+    pub best: usize,
+    /// The final checkpoint of every round whose number this divides; 0 keeps none for its number.
+    pub every_rounds: u32,
+}
+
+impl Retention {
+    /// The checkpoints that stay, of `manifests` in order of round and step.
+    pub fn kept(
+        &self,
+        manifests: &[CheckpointManifest],
+        policies: &[PolicyRecord],
+        rounds: &[Round],
+    ) -> HashSet<CheckpointId> {
+        let mut kept: HashSet<_> = policies.iter().filter_map(|policy| policy.checkpoint.clone()).collect();
+        let newest = manifests.iter().rev().take(self.last.max(1));
+        kept.extend(newest.map(|manifest| manifest.id.clone()));
+        let finals = manifests.iter().filter(|manifest| manifest.is_final);
+        let is_kept_for_its_round =
+            |manifest: &&CheckpointManifest| manifest.round.0.checked_rem(self.every_rounds) == Some(0);
+        kept.extend(finals.clone().filter(is_kept_for_its_round).map(|manifest| manifest.id.clone()));
+        let accuracy = |manifest: &CheckpointManifest| {
+            let round = rounds.iter().find(|round| round.round == manifest.round)?;
+            Some(round.evaluation.as_ref()?.accuracy.value)
+        };
+        let mut scored: Vec<_> =
+            finals.filter_map(|manifest| Some((accuracy(manifest)?, &manifest.id))).collect();
+        // the stable sort leaves the older of two equal ones in front
+        scored.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        kept.extend(scored.into_iter().take(self.best).map(|(_, id)| id.clone()));
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use still_domain::{
+        Estimate, Evaluation, PolicyOrigin, PolicyVersion, RoundNumber, RoundPhase, TrainingSetId,
+    };
+
+    use super::*;
+
+    fn manifest(round: u32, step: u64, is_final: bool) -> CheckpointManifest {
+        CheckpointManifest {
+            id: CheckpointId::new(format!("{round}-{step}")),
+            round: RoundNumber(round),
+            step,
+            is_final,
+            training_set: TrainingSetId::new("s"),
+            files: Vec::new(),
+            created_at_ms: 0,
+        }
+    }
+
+    fn scored(number: u32, accuracy: f64) -> Round {
+        let mut round = Round::begin(RoundNumber(number), PolicyVersion(0), RoundPhase::Rejected, 0);
+        let estimate = Estimate { value: accuracy, low: 0.0, high: 1.0, correct: 0, total: 1 };
+        round.evaluation = Some(Evaluation {
+            accuracy: estimate,
+            hard_accuracy: None,
+            by_level: BTreeMap::new(),
+            truncated: 0.0,
+            scores: Vec::new(),
+        });
+        round
+    }
+
+    /// Rounds 0 to 4, each with a checkpoint on the way and a final one; round 1 scored best, then 3.
+    fn kept(retention: Retention) -> Vec<String> {
+        let manifests: Vec<_> =
+            (0..5).flat_map(|round| [manifest(round, 5, false), manifest(round, 9, true)]).collect();
+        let rounds: Vec<_> = (0_u32..).zip([0.1, 0.8, 0.3, 0.7, 0.2]).map(|(n, a)| scored(n, a)).collect();
+        let policy = PolicyRecord {
+            version: PolicyVersion(1),
+            origin: PolicyOrigin::Round(RoundNumber(0)),
+            checkpoint: Some(CheckpointId::new("0-9")),
+            accuracy: None,
+            published_at_ms: 0,
+        };
+        let mut kept: Vec<_> =
+            retention.kept(&manifests, &[policy], &rounds).iter().map(ToString::to_string).collect();
+        kept.sort();
+        kept
+    }
+
+    #[test]
+    fn the_newest_and_the_published_stay_whatever_is_asked_for() {
+        assert_eq!(kept(Retention { last: 0, best: 0, every_rounds: 0 }), ["0-9", "4-9"]);
+        assert_eq!(kept(Retention { last: 3, best: 0, every_rounds: 0 }), ["0-9", "3-9", "4-5", "4-9"]);
+    }
+
+    #[test]
+    fn the_best_and_every_second_final_one_stay_where_asked_for() {
+        assert_eq!(kept(Retention { last: 1, best: 2, every_rounds: 0 }), ["0-9", "1-9", "3-9", "4-9"]);
+        assert_eq!(kept(Retention { last: 1, best: 0, every_rounds: 2 }), ["0-9", "2-9", "4-9"]);
+    }
+}
