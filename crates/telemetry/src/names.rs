@@ -85,6 +85,8 @@ table! {
     // rollouts
     Counter ROLLOUTS = "still_rollout_finished_total", Count,
         "Rollouts that ended for the pool.";
+    Counter LOST_ATTEMPTS = "still_rollout_lost_attempts_total", Count,
+        "Attempts that came to nothing and are given out again, by reason.";
     Histogram(LENGTH_TOKENS) ROLLOUT_LENGTH = "still_rollout_length_tokens", Count,
         "Length of the responses that were committed to the pool, in tokens.";
     Counter ROLLOUT_TOKENS = "still_rollout_tokens_total", Count,

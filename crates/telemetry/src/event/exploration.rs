@@ -6,7 +6,7 @@ use metrics::{counter, gauge, histogram};
 use still_domain::{AttemptId, Outcome, Rejection};
 
 use crate::names::{
-    KEEP_RATIO, POLICY_LAG, POOL_TRAJECTORIES, REJECTIONS, ROLLOUT_LENGTH, ROLLOUT_TOKENS,
+    KEEP_RATIO, LOST_ATTEMPTS, POLICY_LAG, POOL_TRAJECTORIES, REJECTIONS, ROLLOUT_LENGTH, ROLLOUT_TOKENS,
     ROLLOUT_TOKENS_PER_SECOND, ROLLOUTS, VERDICTS, VERIFIER_ERROR_RATIO,
 };
 
@@ -73,6 +73,42 @@ impl RolloutsFinished {
     pub fn emit(self) {
         tracing::debug!(count = self.count, "rollouts finished");
         counter!(ROLLOUTS).increment(self.count);
+    }
+}
+
+/// Why an attempt came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossReason {
+    /// The generator was told to stop before the response ended.
+    Cancelled,
+    /// The actor that held it failed.
+    ActorFailed,
+}
+
+impl LossReason {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::ActorFailed => "actor_failed",
+        }
+    }
+}
+
+/// Attempts came to nothing; they are given out again under the same names.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptsLost {
+    /// Why.
+    pub reason: LossReason,
+    /// How many.
+    pub count: u64,
+}
+
+impl AttemptsLost {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { reason, count } = self;
+        tracing::debug!(reason = reason.name(), count, "attempts lost");
+        counter!(LOST_ATTEMPTS, "reason" => reason.name()).increment(count);
     }
 }
 

@@ -3,7 +3,7 @@
 //! | module | events |
 //! |---|---|
 //! | `actors` | progress, restarts |
-//! | `exploration` | tokens, rollouts, committed trajectories, the pool |
+//! | `exploration` | tokens, rollouts, lost attempts, committed trajectories, the pool |
 //! | `learning` | optimizer steps, checkpoints |
 //! | `rounds` | phases, sealed sets, scores, published policies |
 //! | `store` | what was made durable |
@@ -15,7 +15,9 @@ mod rounds;
 mod store;
 
 pub use actors::{ActorProgressed, ActorRestarted};
-pub use exploration::{PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted};
+pub use exploration::{
+    AttemptsLost, LossReason, PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted,
+};
 pub use learning::{CheckpointCommitted, StepTaken};
 pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
 pub use store::StoreMeasured;

@@ -15,9 +15,9 @@ use metrics::Unit;
 use super::*;
 use crate::Metric;
 use crate::event::{
-    ActorProgressed, ActorRestarted, CheckpointCommitted, PolicyPublished, PoolCounted, Purpose,
-    RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured,
-    TokensDrawn, TrajectoryCommitted, age_checkpoint,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, LossReason, PolicyPublished,
+    PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed,
+    StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted, age_checkpoint,
 };
 
 /// The page after every event was emitted once.
@@ -37,6 +37,7 @@ fn emit_everything() {
     ActorRestarted { actor: "sampler", restarts: 1, reason: "it \"broke\"\n" }.emit();
     TokensDrawn { purpose: Purpose::Pool, tokens: 64, tokens_per_second: 900.5 }.emit();
     RolloutsFinished { count: 2 }.emit();
+    AttemptsLost { reason: LossReason::Cancelled, count: 3 }.emit();
     let id = "p#0".parse().unwrap();
     let committed = TrajectoryCommitted {
         id: &id,
@@ -158,6 +159,7 @@ fn events_move_the_metrics_that_they_say() {
         "still_verifier_verdicts_total{outcome=\"error\"} 1",
         "still_verifier_verdicts_total{outcome=\"wrong\"} 0",
         "still_curator_rejections_total{reason=\"truncated\"} 1",
+        "still_rollout_lost_attempts_total{reason=\"cancelled\"} 3",
         "still_rollout_policy_lag_versions_bucket{le=\"0\"} 0",
         "still_rollout_policy_lag_versions_bucket{le=\"1\"} 2",
         "still_learner_steps_total 2",
@@ -173,6 +175,21 @@ fn events_move_the_metrics_that_they_say() {
         "still_evaluation_accuracy_low_ratio{split=\"evaluate\",round=\"1\",level=\"all\"} 0.25",
         "still_policy_version 2",
     ] {
+        assert!(page.lines().any(|shown| shown == line), "`{line}` is not in\n{page}");
+    }
+}
+
+#[test]
+fn a_thread_of_its_own_sees_only_what_it_emitted() {
+    let lost = |count| {
+        Exporter::within(|exporter| {
+            AttemptsLost { reason: LossReason::ActorFailed, count }.emit();
+            exporter.render()
+        })
+    };
+    for count in [2, 5] {
+        let line = format!("still_rollout_lost_attempts_total{{reason=\"actor_failed\"}} {count}");
+        let page = lost(count).unwrap();
         assert!(page.lines().any(|shown| shown == line), "`{line}` is not in\n{page}");
     }
 }
