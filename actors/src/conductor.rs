@@ -21,6 +21,7 @@ use crate::{
     event::Event,
     ledger::Ledger,
     name::ActorName,
+    observe::Observer,
     protocol::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, ProblemSupplyMessage, Promotion,
         PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
@@ -63,8 +64,7 @@ impl Actor for Conductor {
         context: Context,
     ) -> Result<ConductorState, ActorProcessingErr> {
         myself.cast(ConductorMessage::Load)?;
-        let machine =
-            RoundMachine::new(machine_config(&context.config), Vec::new(), Vec::new(), Vec::new(), false);
+        let machine = RoundMachine::new(machine_config(&context.config), Vec::new(), Vec::new(), &[], false);
         Ok(ConductorState {
             context,
             machine,
@@ -87,7 +87,10 @@ impl Actor for Conductor {
             ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
             ConductorMessage::SupplyRanDry(round) => state.machine.ran_dry(round),
             ConductorMessage::AttemptsJudged(facts) => {
-                state.machine.judged(&facts);
+                let newest = state.machine.in_force();
+                for fact in state.machine.judged(&facts) {
+                    Observer::committed(fact, newest);
+                }
                 state.tell_explored();
             }
             ConductorMessage::PolicyTrained(trained) => {
@@ -99,6 +102,7 @@ impl Actor for Conductor {
             ConductorMessage::EvaluatorReady => state.machine.evaluator_lost_it(),
             ConductorMessage::PolicyScored(number, evaluation) => {
                 if let Some(round) = state.machine.scored(number, *evaluation) {
+                    Observer::evaluated(&round);
                     state.save(round).await?;
                 }
             }
@@ -127,11 +131,9 @@ impl ConductorState {
         };
         let (rounds, policies, facts, has_demonstrations) = self.context.ledger.run(read).await?;
         let config = machine_config(&self.context.config);
-        self.machine = RoundMachine::new(config, rounds, policies, facts, has_demonstrations);
+        self.machine = RoundMachine::new(config, rounds, policies, &facts, has_demonstrations);
         let observer = &self.context.observer;
-        if let Some(round) = self.machine.round() {
-            observer.event(Event::PhaseEntered { round: round.round, phase: round.phase });
-        }
+        observer.read(&self.machine.outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
         self.round_began = self.mark_rollouts();
         self.training_began = self.mark_training();
@@ -227,12 +229,7 @@ impl ConductorState {
             alarm.abort();
         }
         if round.training_set.is_some() {
-            self.context.observer.event(Event::Sealed {
-                round: round.round,
-                training_set,
-                examples: examples as u64,
-                selected: round.tally.selected,
-            });
+            self.context.observer.sealed(round.round, training_set, examples as u64, round.tally.selected);
         }
         self.entered(round);
         Ok(())
@@ -247,7 +244,7 @@ impl ConductorState {
             self.warned_starved = None;
         }
         if stood_at != Some((round.round, round.phase)) {
-            observer.event(Event::PhaseEntered { round: round.round, phase: round.phase });
+            observer.phase_entered(round.round, round.phase);
         }
         if round.phase.is_over() {
             self.tell_ended(&round);
@@ -262,7 +259,7 @@ impl ConductorState {
         let was_over = self.machine.last_over().map(|round| round.round);
         self.machine.published(policies, rounds);
         if let Some(ended) = self.machine.last_over().filter(|round| Some(round.round) != was_over).cloned() {
-            self.context.observer.event(Event::PhaseEntered { round: ended.round, phase: ended.phase });
+            self.context.observer.phase_entered(ended.round, ended.phase);
             self.tell_ended(&ended);
             self.candidate = None;
         }
@@ -326,13 +323,9 @@ impl ConductorState {
     }
 
     fn tell_ended(&self, round: &Round) {
-        let observer = &self.context.observer;
-        observer.round_ended(round);
-        observer.event(Event::RoundEnded {
-            round: Box::new(round.clone()),
-            rollout_tokens_per_second: self.mark_rollouts().rate_since(self.round_began),
-            training_tokens_per_second: self.mark_training().rate_since(self.training_began),
-        });
+        let rollout_rate = self.mark_rollouts().rate_since(self.round_began);
+        let training_rate = self.mark_training().rate_since(self.training_began);
+        self.context.observer.round_ended(round.clone(), rollout_rate, training_rate);
     }
 
     /// Writes the board, and says once when the round waits for problems.

@@ -15,11 +15,14 @@ use crate::{
     context::Context,
     credit::Credit,
     name::ActorName,
+    observe::Observer,
     protocol::{ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
 };
 
 /// The most trajectories of one commit: bounds what a flush must write.
 const MAX_GROUP: usize = 256;
+/// Time between two looks at the store's size.
+const MEASURE_EVERY_MS: u64 = 2_000;
 
 /// The curator.
 pub(crate) struct Curator;
@@ -30,6 +33,8 @@ pub(crate) struct CuratorState {
     waiting: VecDeque<Judged>,
     /// Trajectories of the group being flushed.
     flushing: usize,
+    /// When the store was last measured.
+    measured_ms: u64,
 }
 
 impl Actor for Curator {
@@ -43,7 +48,7 @@ impl Actor for Curator {
         context: Context,
     ) -> Result<CuratorState, ActorProcessingErr> {
         context.observer.state(ActorName::Curator, ActorState::Running);
-        Ok(CuratorState { context, waiting: VecDeque::new(), flushing: 0 })
+        Ok(CuratorState { context, waiting: VecDeque::new(), flushing: 0, measured_ms: 0 })
     }
 
     async fn handle(
@@ -53,12 +58,10 @@ impl Actor for Curator {
         state: &mut CuratorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            CuratorMessage::Commit(judged) => state.waiting.push_back(judged),
+            CuratorMessage::Commit(judged) => state.waiting.push_back(*judged),
             CuratorMessage::GroupCommitted(result) => {
                 state.flushing = 0;
                 let facts = result?;
-                let newest = state.context.policy.borrow().as_ref().map(|policy| policy.version);
-                state.context.observer.committed(&facts, newest);
                 let facts: Arc<[_]> = facts.into();
                 let routes = &state.context.routes;
                 // Whoever is down reads the store when it comes up.
@@ -71,12 +74,16 @@ impl Actor for Curator {
             state.flushing = group.len();
             let ledger = state.context.ledger.clone();
             let hygiene = state.context.config.hygiene.clone();
+            let is_measured = state.is_measurement_due();
             let commit = tokio::task::spawn_blocking(move || {
                 let (credits, group): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
                 let facts = ledger.commit(&group)?;
                 // The credits are free before anybody learns of the facts and looks for one.
                 drop(credits);
+                if is_measured {
+                    Observer::store_measured(ledger.store.size()?);
+                }
                 Ok(facts)
             });
             tokio::spawn(async move {
@@ -86,6 +93,18 @@ impl Actor for Curator {
         }
         state.context.observer.progressed(ActorName::Curator, state.waiting.len(), state.flushing);
         Ok(())
+    }
+}
+
+impl CuratorState {
+    /// Whether the store's size is to be looked at again: it costs a walk over its files.
+    fn is_measurement_due(&mut self) -> bool {
+        let now_ms = self.context.observer.now_ms();
+        let is_due = now_ms.saturating_sub(self.measured_ms) >= MEASURE_EVERY_MS;
+        if is_due {
+            self.measured_ms = now_ms;
+        }
+        is_due
     }
 }
 

@@ -140,7 +140,9 @@ impl Actor for Evaluator {
         match message {
             EvaluatorMessage::Evaluate(order) => state.begin(order).await?,
             EvaluatorMessage::RolloutsFinished(finished) => {
-                finished.into_iter().for_each(|rollout| state.finished(rollout));
+                for rollout in finished {
+                    state.finished(rollout);
+                }
             }
             EvaluatorMessage::RolloutRefused { id, reason } => {
                 state.context.observer.warn(format!("held-out problem {} is refused: {reason}", id.problem));
@@ -148,7 +150,7 @@ impl Actor for Evaluator {
                 state.count(&id, Outcome::NoAnswer, FinishReason::Cancelled);
             }
             EvaluatorMessage::AnswerJudged(judged) => {
-                let Judged { rollout, purpose, verdict, credit, problem: _ } = judged;
+                let Judged { rollout, purpose, verdict, credit, problem: _ } = *judged;
                 drop(credit);
                 let round = state.scoring.as_ref().map(Scoring::round);
                 if round.map(Purpose::Evaluation) == Some(purpose) {
@@ -227,7 +229,7 @@ impl EvaluatorState {
         let Some(scoring) = &self.scoring else { return };
         let Some(problem) = scoring.problem(id) else { return };
         let purpose = Purpose::Evaluation(scoring.round());
-        let unjudged = Unjudged { rollout, problem, purpose, credit };
+        let unjudged = Box::new(Unjudged { rollout, problem, purpose, credit });
         self.context.routes.verifier_pool.send(VerifierPoolMessage::Judge(unjudged));
     }
 

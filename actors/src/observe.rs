@@ -1,11 +1,22 @@
-//! What the actors tell the world: the board, the stream of events, and the metrics.
-//!
-//! Every metric of this crate is emitted here and nowhere else.
+//! What the actors tell the world: the board, the stream of events, and the log lines and metrics of
+//! `still-telemetry`. Everything that this crate emits is emitted here.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use still_domain::{CheckpointManifest, PolicyVersion, Rejection, Round, RoundNumber};
+use still_domain::{
+    CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
+};
 use still_roles::LearnerStep;
+use still_store::StoreSize;
+use still_telemetry::event::{
+    ActorProgressed, ActorRestarted, CheckpointCommitted, PolicyPublished, PoolCounted, Purpose,
+    RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured,
+    TokensDrawn, TrajectoryCommitted,
+};
 use tokio::sync::broadcast;
 
 use crate::{
@@ -39,14 +50,13 @@ impl Observer {
 
     /// Something happened. Nobody need be watching.
     pub(crate) fn event(&self, event: Event) {
-        if let Event::Warning { message } = &event {
-            tracing::warn!("{message}");
-        }
         let _nobody_watches = self.events.send(event);
     }
 
     pub(crate) fn warn(&self, message: impl Into<String>) {
-        self.event(Event::Warning { message: message.into() });
+        let message = message.into();
+        tracing::warn!("{message}");
+        self.event(Event::Warning { message });
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -58,73 +68,156 @@ impl Observer {
     }
 
     pub(crate) fn restarted(&self, actor: ActorName, restarts: u64, reason: &str) {
-        tracing::warn!(%actor, restarts, reason, "an actor failed and is started again");
+        ActorRestarted { actor: actor.as_str(), restarts, reason }.emit();
         self.board.meter(actor).set_restarts(restarts);
         self.event(Event::Restarted { actor, restarts, reason: reason.to_owned() });
     }
 
     /// An actor got something done.
     pub(crate) fn progressed(&self, actor: ActorName, queued: usize, in_flight: usize) {
+        let at_ms = self.now_ms();
         let meter = self.board.meter(actor);
         meter.set_load(queued, in_flight);
-        meter.progressed(self.now_ms());
+        meter.progressed(at_ms);
+        let (queued, in_flight) = (queued as u64, in_flight as u64);
+        ActorProgressed { actor: actor.as_str(), queued, in_flight, at_ms }.emit();
     }
 
     /// A generator took a step for the pool.
     pub(crate) fn tokens_drawn(&self, tokens: u64) {
-        self.board.rollout_tokens.add(tokens, self.now_ms());
-        self.board.meter(ActorName::Sampler).progressed(self.now_ms());
+        let now_ms = self.now_ms();
+        let rate = &self.board.rollout_tokens;
+        rate.add(tokens, now_ms);
+        self.board.meter(ActorName::Sampler).progressed(now_ms);
+        let tokens_per_second = rate.per_second(now_ms);
+        TokensDrawn { purpose: Purpose::Pool, tokens, tokens_per_second }.emit();
     }
 
     /// A generator took a step for a score.
     pub(crate) fn evaluation_tokens_drawn(&self, tokens: u64) {
-        let _ = tokens;
         self.board.meter(ActorName::Evaluator).progressed(self.now_ms());
-    }
-
-    /// A round was promoted or rejected.
-    pub(crate) fn round_ended(&self, round: &Round) {
-        let _ = round;
+        TokensDrawn { purpose: Purpose::Evaluation, tokens, tokens_per_second: 0.0 }.emit();
     }
 
     pub(crate) fn rollouts_finished(&self, count: usize) {
         self.board.rollouts.fetch_add(count as u64, Ordering::Relaxed);
+        RolloutsFinished { count: count as u64 }.emit();
     }
 
-    /// A group of trajectories is durable.
-    pub(crate) fn committed(&self, facts: &[JudgedFact], newest: Option<PolicyVersion>) {
-        for fact in facts {
-            let _ = (fact.candidate.outcome.name(), fact.candidate.rejection.map(Rejection::name));
-            let _ = newest.map(|newest| fact.version.lag_behind(newest));
+    /// A trajectory is durable that was not there before.
+    pub(crate) fn committed(fact: &JudgedFact, newest: Option<PolicyVersion>) {
+        TrajectoryCommitted {
+            id: &fact.candidate.id,
+            outcome: fact.candidate.outcome,
+            rejection: fact.candidate.rejection,
+            response_tokens: u64::from(fact.candidate.response_tokens),
+            policy_lag: newest.map(|newest| fact.version.lag_behind(newest)),
+        }
+        .emit();
+    }
+
+    /// The store was read: what the pool and the rounds of earlier runs hold.
+    pub(crate) fn read(&self, pool: &BTreeMap<Outcome, u64>, rounds: &[Round]) {
+        for outcome in Outcome::ALL {
+            let trajectories = pool.get(&outcome).copied().unwrap_or(0);
+            PoolCounted { outcome, trajectories }.emit();
+        }
+        for round in rounds {
+            if let Some(evaluation) = &round.evaluation {
+                RoundEvaluated { round: round.round, evaluation }.emit();
+            }
+        }
+        if let Some(round) = rounds.last() {
+            self.phase_entered(round.round, round.phase);
         }
     }
 
-    /// An optimizer step was taken.
-    pub(crate) fn trained(&self, round: RoundNumber, step: &LearnerStep) {
-        let now_ms = self.now_ms();
-        self.board.training_tokens.add(step.tokens, now_ms);
-        self.board.meter(ActorName::Trainer).progressed(now_ms);
-        shown(&self.board.training, |training| {
-            training.step = step.step;
-            training.total_steps = step.total_steps;
-            training.loss = Some(step.loss);
-        });
-        self.event(Event::Trained {
-            round,
-            step: step.step,
-            total_steps: step.total_steps,
-            loss: step.loss,
-            learning_rate: step.learning_rate,
-            tokens_per_second: self.board.training_tokens.per_second(now_ms),
+    /// A round entered a phase.
+    pub(crate) fn phase_entered(&self, round: RoundNumber, phase: RoundPhase) {
+        RoundPhaseEntered { round, phase }.emit();
+        self.event(Event::PhaseEntered { round, phase });
+    }
+
+    /// A training set was sealed.
+    pub(crate) fn sealed(
+        &self,
+        round: RoundNumber,
+        training_set: TrainingSetId,
+        examples: u64,
+        selected: u64,
+    ) {
+        RoundSealed { round, training_set: &training_set, examples, selected }.emit();
+        self.event(Event::Sealed { round, training_set, examples, selected });
+    }
+
+    /// A round's candidate was scored.
+    pub(crate) fn evaluated(round: &Round) {
+        if let Some(evaluation) = &round.evaluation {
+            RoundEvaluated { round: round.round, evaluation }.emit();
+        }
+    }
+
+    /// A round was promoted or rejected.
+    pub(crate) fn round_ended(&self, round: Round, rollout_rate: f64, training_rate: f64) {
+        RoundEnded { round: &round }.emit();
+        self.event(Event::RoundEnded {
+            round: Box::new(round),
+            rollout_tokens_per_second: rollout_rate,
+            training_tokens_per_second: training_rate,
         });
     }
 
-    /// A checkpoint is durable.
-    pub(crate) fn checkpointed(&self, manifest: &CheckpointManifest) {
+    /// A policy was put in force.
+    pub(crate) fn published(&self, version: PolicyVersion, origin: PolicyOrigin) {
+        PolicyPublished { version, origin }.emit();
+        self.event(Event::Published { version, origin });
+    }
+
+    /// An optimizer step was taken; `duration` since the one before.
+    pub(crate) fn trained(&self, round: RoundNumber, step: &LearnerStep, duration: Option<Duration>) {
+        let now_ms = self.now_ms();
+        self.board.training_tokens.add(step.tokens, now_ms);
+        self.board.meter(ActorName::Trainer).progressed(now_ms);
+        let LearnerStep { step: number, total_steps, loss, gradient_norm, learning_rate, tokens, skipped } =
+            *step;
+        shown(&self.board.training, |training| {
+            training.step = number;
+            training.total_steps = total_steps;
+            training.loss = Some(loss);
+        });
+        let tokens_per_second = self.board.training_tokens.per_second(now_ms);
+        StepTaken {
+            round,
+            step: number,
+            total_steps,
+            loss,
+            gradient_norm,
+            learning_rate,
+            tokens,
+            tokens_per_second,
+            duration,
+            skipped,
+        }
+        .emit();
+        let step = number;
+        self.event(Event::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second });
+    }
+
+    /// A checkpoint is durable; writing it took `duration`.
+    pub(crate) fn checkpointed(&self, manifest: &CheckpointManifest, duration: Duration) {
+        let at_ms = manifest.created_at_ms;
         shown(&self.board.training, |training| {
             training.checkpoint_step = Some(manifest.step);
-            training.checkpoint_ms = Some(manifest.created_at_ms);
+            training.checkpoint_ms = Some(at_ms);
         });
+        let bytes = manifest.files.iter().map(|file| file.bytes).sum();
+        CheckpointCommitted { id: &manifest.id, bytes, duration, at_ms }.emit();
         self.event(Event::Checkpointed { round: manifest.round, step: manifest.step });
+    }
+
+    /// The store was measured.
+    pub(crate) fn store_measured(size: StoreSize) {
+        let StoreSize { commits, written_bytes, disk_bytes } = size;
+        StoreMeasured { commits, written_bytes, disk_bytes }.emit();
     }
 }

@@ -166,8 +166,7 @@ impl ProblemSupplyState {
     fn give_out(&mut self) {
         let switches = &self.context.switches;
         let may = self.context.config.exploration.enabled && !switches.exploration_paused() && !self.draining;
-        while may {
-            let Some(credit) = self.credits.take() else { break };
+        while let Some(credit) = self.credits.take().filter(|_| may) {
             let Some(id) = self.hand_out.next() else { break };
             let Some(problem) = self.problems.get(&id.problem) else { continue };
             let seed = seed::of_attempt(self.context.config.seed, &id);

@@ -231,16 +231,16 @@ pub enum SamplerMessage {
 #[derive(Debug)]
 pub enum VerifierPoolMessage {
     /// Sampler and evaluator: judge this rollout.
-    Judge(Unjudged),
+    Judge(Box<Unjudged>),
     /// Itself: a worker came to a verdict, or gave up on one.
-    Judged(Judged),
+    Judged(Box<Judged>),
 }
 
 /// To the curator.
 #[derive(Debug)]
 pub enum CuratorMessage {
     /// Verifier pool and sampler (for what it refuses): make this rollout durable.
-    Commit(Judged),
+    Commit(Box<Judged>),
     /// Itself: a group is durable.
     GroupCommitted(Result<Vec<JudgedFact>, ActorProcessingErr>),
 }
@@ -322,7 +322,7 @@ pub enum EvaluatorMessage {
         reason: String,
     },
     /// Verifier pool: an answer is judged.
-    AnswerJudged(Judged),
+    AnswerJudged(Box<Judged>),
     /// The device thread: the role failed.
     ThreadFailed(ActorProcessingErr),
 }

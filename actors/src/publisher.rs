@@ -16,7 +16,6 @@ use crate::{
     board::ActorState,
     context::Context,
     error::Refusal,
-    event::Event,
     ledger::{Ledger, effective_version},
     name::ActorName,
     protocol::{ConductorMessage, ProblemSupplyMessage, Promotion, PublisherMessage},
@@ -176,7 +175,7 @@ impl PublisherArguments {
     /// The change is durable: put it in force, then say so.
     fn announce(&self, version: PolicyVersion, origin: PolicyOrigin, weights: Weights) {
         self.policy.send_replace(Some(PolicySnapshot { version, weights }));
-        self.context.observer.event(Event::Published { version, origin });
+        self.context.observer.published(version, origin);
         let routes = &self.context.routes;
         routes.problem_supply.send(ProblemSupplyMessage::PolicyPublished(version));
         routes.conductor.send(ConductorMessage::PolicyPublished(version, origin));

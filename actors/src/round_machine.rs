@@ -150,7 +150,7 @@ impl RoundMachine {
         config: MachineConfig,
         rounds: Vec<Round>,
         policies: Vec<PolicyRecord>,
-        pool: Vec<JudgedFact>,
+        pool: &[JudgedFact],
         has_demonstrations: bool,
     ) -> Self {
         let mut machine = Self {
@@ -165,7 +165,7 @@ impl RoundMachine {
             is_dry: false,
             seal_wanted: false,
         };
-        machine.judged(&pool);
+        machine.judged(pool);
         machine
     }
 
@@ -386,6 +386,20 @@ impl RoundMachine {
         next
     }
 
+    /// Trajectories of the pool by outcome.
+    pub(crate) fn outcomes(&self) -> BTreeMap<Outcome, u64> {
+        let mut outcomes = BTreeMap::new();
+        for (outcome, count) in self.by_version.values().flat_map(|tally| &tally.outcomes) {
+            *outcomes.entry(*outcome).or_default() += count;
+        }
+        outcomes
+    }
+
+    /// All rounds, in order.
+    pub(crate) fn rounds(&self) -> &[Round] {
+        &self.rounds
+    }
+
     /// The round at work.
     pub(crate) fn round(&self) -> Option<&Round> {
         self.rounds.last()
@@ -435,8 +449,9 @@ impl RoundMachine {
         self.rounds.iter().rev().find_map(|round| round.training_set.as_ref())
     }
 
-    /// Attempts are durable.
-    pub(crate) fn judged(&mut self, facts: &[JudgedFact]) {
+    /// Attempts are durable; gives those that were not known before.
+    pub(crate) fn judged<'facts>(&mut self, facts: &'facts [JudgedFact]) -> Vec<&'facts JudgedFact> {
+        let mut new = Vec::new();
         for fact in facts {
             if self.pool.contains_key(&fact.candidate.id) {
                 continue;
@@ -446,7 +461,9 @@ impl RoundMachine {
             let is_right = fact.candidate.outcome == Outcome::Correct;
             tally.eligible += u64::from(is_right && fact.candidate.rejection.is_none());
             self.pool.insert(fact.candidate.id.clone(), fact.clone());
+            new.push(fact);
         }
+        new
     }
 
     /// The lockstep plan of a round has this many attempts.

@@ -20,7 +20,7 @@ fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
 }
 
 fn machine(config: MachineConfig, rounds: Vec<Round>, policies: Vec<PolicyRecord>) -> RoundMachine {
-    RoundMachine::new(config, rounds, policies, Vec::new(), true)
+    RoundMachine::new(config, rounds, policies, &[], true)
 }
 
 fn record(version: u64, origin: PolicyOrigin) -> PolicyRecord {
@@ -86,7 +86,7 @@ fn a_fresh_store_begins_with_imitation_and_one_without_demonstrations_with_the_b
     fresh.saved(*round);
     assert!(matches!(fresh.next(6), Next::Seal(_)));
 
-    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), Vec::new(), false);
+    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), &[], false);
     assert_eq!(bare.next(0), Next::PublishBase);
     assert_eq!(bare.next(0), Next::Wait);
     bare.published(vec![record(0, PolicyOrigin::Base)], Vec::new());
@@ -285,7 +285,7 @@ proptest! {
                 Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0),
             ],
             vec![record(1, PolicyOrigin::Round(RoundNumber(0)))],
-            stored,
+            &stored,
             true,
         );
         rebuilt.planned(RoundNumber(1), planned);

@@ -122,7 +122,7 @@ impl Actor for Sampler {
                 }
             }
             SamplerMessage::RolloutsFinished { thread, finished } => state.finished(thread, finished),
-            SamplerMessage::AttemptRefused { thread, id, reason } => state.refused(thread, &id, reason),
+            SamplerMessage::AttemptRefused { thread, id, reason } => state.refused(thread, &id, &reason),
             SamplerMessage::ThreadFailed(failure) => return Err(failure),
         }
         state.share_out()?;
@@ -208,23 +208,23 @@ impl SamplerState {
                 self.context.routes.problem_supply.send(ProblemSupplyMessage::AttemptLost(attempt.id));
                 continue;
             }
-            self.context.routes.verifier_pool.send(VerifierPoolMessage::Judge(Unjudged {
+            self.context.routes.verifier_pool.send(VerifierPoolMessage::Judge(Box::new(Unjudged {
                 rollout,
                 problem: attempt.problem,
                 purpose: Purpose::Exploration,
                 credit: attempt.credit,
-            }));
+            })));
         }
     }
 
     /// What can never be served is recorded as an error, or it would be asked for again for ever.
-    fn refused(&mut self, thread: usize, id: &AttemptId, reason: String) {
+    fn refused(&mut self, thread: usize, id: &AttemptId, reason: &str) {
         let Some(attempt) = self.remove(thread, id) else { return };
         self.context.observer.warn(format!("attempt {id} is refused: {reason}"));
         let version = self.policy.as_ref().map(|policy| policy.version).unwrap_or_default();
         let sampling = self.context.config.exploration.sampling;
         let rollout = empty_rollout(attempt.id, attempt.seed, sampling, version);
-        self.context.routes.curator.send(CuratorMessage::Commit(Judged {
+        self.context.routes.curator.send(CuratorMessage::Commit(Box::new(Judged {
             rollout,
             problem: attempt.problem,
             purpose: Purpose::Exploration,
@@ -235,7 +235,7 @@ impl SamplerState {
                 verifier: self.context.roles.verifier.version().to_owned(),
             },
             credit: attempt.credit,
-        }));
+        })));
     }
 
     fn remove(&mut self, thread: usize, id: &AttemptId) -> Option<Attempt> {

@@ -289,14 +289,12 @@ impl Texts {
     fn example(&mut self, ledger: &Ledger, id: &AttemptId) -> Result<(String, Response), ActorProcessingErr> {
         let judged = ledger.store.trajectory(id)?;
         let judged = judged.ok_or_else(|| format!("trajectory {id} is not in the store"))?;
-        let text = match self.0.get(&id.problem) {
-            Some(text) => text.clone(),
-            None => {
-                let problem = ledger.store.problem(&id.problem)?;
-                let problem = problem.ok_or_else(|| format!("problem {} is not in the store", id.problem))?;
-                self.0.entry(id.problem.clone()).or_insert(problem.text).clone()
-            }
-        };
+        if let Some(text) = self.0.get(&id.problem) {
+            return Ok((text.clone(), Response::Tokens(judged.trajectory.tokens)));
+        }
+        let problem = ledger.store.problem(&id.problem)?;
+        let problem = problem.ok_or_else(|| format!("problem {} is not in the store", id.problem))?;
+        let text = self.0.entry(id.problem.clone()).or_insert(problem.text).clone();
         Ok((text, Response::Tokens(judged.trajectory.tokens)))
     }
 }

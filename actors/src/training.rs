@@ -2,7 +2,11 @@
 //!
 //! The thread looks at its commands between two optimizer steps. Paused or without a job it sleeps.
 
-use std::{collections::VecDeque, path::PathBuf};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
@@ -57,6 +61,8 @@ struct Work {
     total_steps: u64,
     saved_step: Option<u64>,
     losses: VecDeque<f64>,
+    /// When the last step of this life of the process ended.
+    stepped_at: Option<Instant>,
 }
 
 impl Training {
@@ -153,6 +159,7 @@ impl Training {
                         total_steps: plan.total_steps,
                         saved_step,
                         losses: VecDeque::new(),
+                        stepped_at: None,
                     });
                 }
                 Err(error @ LearnerError::Checkpoint { .. }) => self.observer.warn(error.to_string()),
@@ -172,7 +179,9 @@ impl Training {
             }
             work.losses.push_back(step.loss);
         }
-        self.observer.trained(work.job.round, &step);
+        let now = Instant::now();
+        let duration: Option<Duration> = work.stepped_at.replace(now).map(|before| now - before);
+        self.observer.trained(work.job.round, &step, duration);
         let every = self.config.checkpoint_every_steps;
         let is_due = every > 0 && step.step % every == 0 && !step.is_last();
         if is_due {
@@ -188,13 +197,14 @@ impl Training {
         work: &mut Work,
         is_final: bool,
     ) -> Result<CheckpointId, ActorProcessingErr> {
+        let began = Instant::now();
         let pending = self.ledger.checkpoints.begin(work.job.round, work.step)?;
         learner.save(pending.folder())?;
         let set = work.job.training_set.clone();
         let now_ms = self.observer.now_ms();
         let manifest = self.ledger.checkpoints.commit(pending, set, is_final, now_ms)?;
         work.saved_step = Some(work.step);
-        self.observer.checkpointed(&manifest);
+        self.observer.checkpointed(&manifest, began.elapsed());
         let round = work.job.round;
         let keep = |other: &CheckpointManifest| other.is_final && other.round == round;
         self.ledger.checkpoints.retain(self.config.keep_last.max(1), keep)?;

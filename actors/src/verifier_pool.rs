@@ -40,7 +40,7 @@ pub(crate) struct VerifierPool;
 /// What it knows.
 pub(crate) struct VerifierPoolState {
     context: Context,
-    waiting: VecDeque<Unjudged>,
+    waiting: VecDeque<Box<Unjudged>>,
     running: usize,
     workers: usize,
 }
@@ -90,9 +90,9 @@ impl Actor for VerifierPool {
             let verifier = Arc::clone(&state.context.roles.verifier);
             let myself = myself.clone();
             tokio::task::spawn_blocking(move || {
-                let Unjudged { rollout, problem, purpose, credit } = unjudged;
+                let Unjudged { rollout, problem, purpose, credit } = *unjudged;
                 let verdict = judge(verifier.as_ref(), &problem, &rollout.trajectory.text);
-                let judged = Judged { rollout, problem, purpose, verdict, credit };
+                let judged = Box::new(Judged { rollout, problem, purpose, verdict, credit });
                 // A pool that is gone is replaced, and the attempt asked for again.
                 let _ = myself.cast(VerifierPoolMessage::Judged(judged));
             });

@@ -23,7 +23,7 @@ async fn three_rounds_turn_demonstrations_into_a_better_policy_in_well_under_a_s
     assert_eq!(rounds.iter().map(|round| round.round.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
     assert!(rounds.iter().all(|round| round.phase.is_over()));
     let accuracy = |round: usize| rounds[round].evaluation.as_ref().unwrap().accuracy.value;
-    assert!(accuracy(3) > accuracy(0) + 0.1, "{} {}", accuracy(0), accuracy(3));
+    assert!(accuracy(3) > accuracy(0) + 0.05, "{} {}", accuracy(0), accuracy(3));
     assert!(rounds[1..].iter().all(|round| round.tally.outcomes.values().sum::<u64>() >= 60));
     assert!(rounds.iter().all(|round| round.training_loss.is_some() && round.decision.is_some()));
 

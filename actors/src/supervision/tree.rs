@@ -28,7 +28,7 @@ pub(super) async fn start(
     root: &ActorCell,
 ) -> Result<ActorCell, SpawnErr> {
     let routes = &context.routes;
-    match name {
+    Ok(match name {
         ActorName::Publisher => {
             let arguments = PublisherArguments { context: context.clone(), policy: Arc::clone(policy) };
             open(&routes.publisher, root.spawn_linked(None, Publisher, arguments).await?.0)
@@ -40,7 +40,7 @@ pub(super) async fn start(
         ActorName::ProblemSupply => open(&routes.problem_supply, spawn(ProblemSupply, context, root).await?),
         ActorName::Conductor => open(&routes.conductor, spawn(Conductor, context, root).await?),
         ActorName::Evaluator => open(&routes.evaluator, spawn(Evaluator, context, root).await?),
-    }
+    })
 }
 
 /// Closes the way to the actor of that name.
@@ -66,8 +66,8 @@ where
     Ok(root.spawn_linked(None, actor, context.clone()).await?.0)
 }
 
-fn open<M: Message>(route: &Route<M>, actor: ActorRef<M>) -> Result<ActorCell, SpawnErr> {
+fn open<M: Message>(route: &Route<M>, actor: ActorRef<M>) -> ActorCell {
     let cell = actor.get_cell();
     route.open(actor);
-    Ok(cell)
+    cell
 }
