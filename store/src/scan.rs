@@ -55,3 +55,32 @@ impl<T: DeserializeOwned> Iterator for Records<T> {
         Some(decode(&key, &value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use still_domain::{PolicyVersion, Round, RoundNumber, RoundPhase};
+
+    use super::*;
+    use crate::{engine::Change, key::Kind};
+
+    #[test]
+    fn a_damaged_record_is_an_error_in_its_place_and_reading_goes_on_after_it() {
+        let store = Store::in_memory().unwrap();
+        for number in 0..3 {
+            let round = Round::begin(RoundNumber(number), PolicyVersion(0), RoundPhase::Exploring, 0);
+            store.put_round(&round).unwrap();
+        }
+        let key = Key::of(Kind::Round).number(1);
+        let mut value = store.engine().get(key.as_bytes()).unwrap().unwrap();
+        *value.last_mut().unwrap() ^= 1;
+        store.commit(vec![Change { key: key.as_bytes().to_vec(), value: Some(value) }]).unwrap();
+
+        let rounds: Vec<_> = store.records::<Round>(Key::of(Kind::Round)).collect();
+        assert_eq!(rounds.len(), 3);
+        assert_eq!(rounds[0].as_ref().unwrap().round, RoundNumber(0));
+        assert_eq!(rounds[2].as_ref().unwrap().round, RoundNumber(2));
+        let error = rounds[1].as_ref().unwrap_err().to_string();
+        assert!(error.contains(&key.to_string()) && error.contains("checksum"), "{error}");
+        assert!(error.contains("restore the data directory"), "{error}");
+    }
+}
