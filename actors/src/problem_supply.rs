@@ -1,6 +1,6 @@
 //! The problem supply: gives out attempts, as fast as credits come back and the conductor's order allows.
 //!
-//! What is given out and when is decided by [`HandOut`]; the actor reads problems and attempts from the
+//! What is given out and when is decided by the pure `HandOut`; the actor reads problems and attempts from the
 //! store when it comes up, takes credits, and sends attempts down.
 
 use std::{collections::HashMap, sync::Arc};

@@ -221,6 +221,9 @@ fn the_incumbent_of_a_policy_put_in_force_by_hand_is_the_round_that_earned_it() 
 
 #[test]
 fn training_starts_where_the_configuration_says() {
+    use Algorithm::{Dpo, Sft};
+    use TrainingStart::{Base, Previous};
+
     let start_of = |init, algorithm, number: u32| {
         let mut config = config(5, false);
         config.round.init = init;
@@ -236,8 +239,6 @@ fn training_starts_where_the_configuration_says() {
             other => panic!("{other:?}"),
         }
     };
-    use Algorithm::{Dpo, Sft};
-    use TrainingStart::{Base, Previous};
     assert_eq!(start_of(Base, Sft, 2), (Sft, None));
     assert_eq!(start_of(Previous, Sft, 2), (Sft, Some(PolicyVersion(2))));
     assert_eq!(start_of(Previous, Dpo, 2), (Dpo, Some(PolicyVersion(1))));

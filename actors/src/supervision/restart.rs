@@ -161,7 +161,7 @@ mod tests {
                 let before = restarts.under_way();
                 let in_window = |begun: &[(ActorName, Instant)]| begun
                     .iter()
-                    .filter(|(name, then)| *name == actor && now - *then <= Duration::from_secs(60))
+                    .filter(|(name, then)| *name == actor && now - *then <= Duration::from_mins(1))
                     .count() as u32;
                 match restarts.failed(actor, now) {
                     Reaction::Restart { from, after } => {
