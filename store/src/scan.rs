@@ -45,11 +45,12 @@ impl<T: DeserializeOwned> Iterator for Records<T> {
     type Item = Result<T, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && !self.is_over {
-            if let Err(error) = self.turn() {
-                self.is_over = true;
-                return Some(Err(error));
-            }
+        if self.page.len() == 0
+            && !self.is_over
+            && let Err(error) = self.turn()
+        {
+            self.is_over = true;
+            return Some(Err(error));
         }
         let (key, value) = self.page.next()?;
         Some(decode(&key, &value))

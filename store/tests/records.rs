@@ -3,9 +3,9 @@
 
 mod samples;
 
-use samples::{judged, manifest_of, policy, problem, round, training_set};
+use samples::{judged, policy, problem, round, training_set};
 use still_domain::{AttemptNumber, Outcome, PolicyVersion, ProblemId, RoundNumber, RoundPhase};
-use still_store::{CheckpointFolders, Fault, FaultPlan, RunIdentity, Store, StoreError};
+use still_store::{Fault, FaultPlan, RunIdentity, Store, StoreError};
 
 #[test]
 fn a_trajectory_committed_twice_is_there_once_and_unchanged() {
@@ -121,53 +121,4 @@ fn a_directory_in_use_names_its_holder_and_an_empty_one_is_no_store() {
     let store = Store::open_existing(folder.path()).unwrap();
     assert_eq!(store.rounds().unwrap().len(), 1);
     assert!(store.size().unwrap().disk_bytes > 0);
-}
-
-#[test]
-fn a_damaged_checkpoint_is_passed_over_and_reported() {
-    let data = tempfile::tempdir().unwrap();
-    let store = Store::in_memory().unwrap();
-    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
-    let set = training_set(1, &["p#0"]);
-    for step in [10, 20] {
-        let pending = folders.begin(RoundNumber(1), step).unwrap();
-        std::fs::write(pending.folder().join("weights"), format!("at {step}")).unwrap();
-        folders.commit(pending, set.id.clone(), false, 0).unwrap();
-    }
-    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
-    assert_eq!((latest.unwrap().step, damages.len()), (20, 0));
-
-    let newest = manifest_of(&store, 20);
-    std::fs::write(folders.folder(&newest.id).join("weights"), "at 2O").unwrap();
-    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
-    assert_eq!(latest.unwrap().step, 10);
-    assert_eq!(damages[0].checkpoint, newest.id);
-    std::fs::remove_file(folders.folder(&newest.id).join("weights")).unwrap();
-    assert_eq!(folders.latest_intact(RoundNumber(1), &set.id).unwrap().1.len(), 1);
-    let other = training_set(1, &["p#1"]);
-    assert!(folders.latest_intact(RoundNumber(1), &other.id).unwrap().0.is_none(), "of another set");
-}
-
-#[test]
-fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
-    let data = tempfile::tempdir().unwrap();
-    let store = Store::in_memory().unwrap();
-    let set = training_set(1, &["p#0"]);
-    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
-    for step in 1..=4 {
-        let pending = folders.begin(RoundNumber(1), step).unwrap();
-        std::fs::write(pending.folder().join("weights"), "x").unwrap();
-        folders.commit(pending, set.id.clone(), false, 0).unwrap();
-    }
-    let unfinished = folders.begin(RoundNumber(1), 5).unwrap();
-    std::fs::write(unfinished.folder().join("weights"), "half").unwrap();
-    store.publish(&policy(1, "round-1-step-1")).unwrap();
-
-    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
-    assert!(!unfinished.folder().exists());
-    let removed = folders.retain(2, |_| false).unwrap();
-    assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
-    let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
-    assert_eq!(steps, [1, 3, 4]);
-    assert!(folders.folder(&policy(1, "round-1-step-1").checkpoint.unwrap()).exists());
 }

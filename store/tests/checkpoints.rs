@@ -1,0 +1,120 @@
+//! What the folders of checkpoints promise: whole or not there, damage told, leftovers swept, the needed kept.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod samples;
+
+use std::fs;
+
+use samples::{manifest_of, policy, training_set};
+use still_domain::{CheckpointManifest, RoundNumber};
+use still_store::{CheckpointFolders, Fault, FaultPlan, Retention, Store};
+
+/// Writes and commits a checkpoint of round 1.
+fn commit(folders: &CheckpointFolders, step: u64, content: &str, is_final: bool) -> CheckpointManifest {
+    let pending = folders.begin(RoundNumber(1), step).unwrap();
+    fs::write(pending.folder().join("weights"), content).unwrap();
+    folders.commit(pending, training_set(1, &["p#0"]).id, is_final, 0).unwrap()
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_reported() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    let set = training_set(1, &["p#0"]);
+    for step in [10, 20] {
+        let pending = folders.begin(RoundNumber(1), step).unwrap();
+        fs::write(pending.folder().join("weights"), format!("at {step}")).unwrap();
+        folders.commit(pending, set.id.clone(), false, 0).unwrap();
+    }
+    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
+    assert_eq!((latest.unwrap().step, damages.len()), (20, 0));
+
+    let newest = manifest_of(&store, 20);
+    fs::write(folders.folder(&newest.id).join("weights"), "at 2O").unwrap();
+    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
+    assert_eq!(latest.unwrap().step, 10);
+    assert_eq!(damages[0].checkpoint, newest.id);
+    fs::remove_file(folders.folder(&newest.id).join("weights")).unwrap();
+    assert_eq!(folders.latest_intact(RoundNumber(1), &set.id).unwrap().1.len(), 1);
+    let other = training_set(1, &["p#1"]);
+    assert!(folders.latest_intact(RoundNumber(1), &other.id).unwrap().0.is_none(), "of another set");
+}
+
+#[test]
+fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let set = training_set(1, &["p#0"]);
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    for step in 1..=4 {
+        let pending = folders.begin(RoundNumber(1), step).unwrap();
+        fs::write(pending.folder().join("weights"), "x").unwrap();
+        folders.commit(pending, set.id.clone(), false, 0).unwrap();
+    }
+    let unfinished = folders.begin(RoundNumber(1), 5).unwrap();
+    fs::write(unfinished.folder().join("weights"), "half").unwrap();
+    store.publish(&policy(1, "round-1-step-1")).unwrap();
+
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    assert!(!unfinished.folder().exists());
+    let removed = folders.retain(2, |_| false).unwrap();
+    assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
+    let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
+    assert_eq!(steps, [1, 3, 4]);
+    assert!(folders.folder(&policy(1, "round-1-step-1").checkpoint.unwrap()).exists());
+}
+
+#[test]
+fn a_checkpoint_whose_manifest_fails_does_not_exist_and_may_be_made_again() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::failing(FaultPlan { first: 1, count: 1, fault: Fault::Refused }).unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    let pending = folders.begin(RoundNumber(1), 5).unwrap();
+    fs::write(pending.folder().join("weights"), "x").unwrap();
+    let set = training_set(1, &["p#0"]).id;
+    assert!(folders.commit(pending, set.clone(), false, 0).is_err());
+    assert!(folders.latest_intact(RoundNumber(1), &set).unwrap().0.is_none());
+    commit(&folders, 5, "again", false);
+    assert_eq!(folders.latest_intact(RoundNumber(1), &set).unwrap().0.unwrap().step, 5);
+}
+
+#[test]
+fn the_same_step_again_replaces_the_checkpoint() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    commit(&folders, 5, "first", false);
+    let second = commit(&folders, 5, "second", true);
+    assert_eq!(store.checkpoints().unwrap(), std::slice::from_ref(&second));
+    folders.check(&second).unwrap();
+}
+
+#[test]
+fn what_is_not_a_checkpoint_is_left_alone_and_a_folder_inside_one_is_refused() {
+    let data = tempfile::tempdir().unwrap();
+    fs::create_dir(data.path().join("my-notes")).unwrap();
+    fs::create_dir(data.path().join("round-9-step-1")).unwrap();
+    let folders = CheckpointFolders::open(data.path(), Store::in_memory().unwrap()).unwrap();
+    assert!(data.path().join("my-notes").exists());
+    assert!(!data.path().join("round-9-step-1").exists(), "no manifest names it");
+    let pending = folders.begin(RoundNumber(1), 1).unwrap();
+    fs::create_dir(pending.folder().join("inner")).unwrap();
+    let error = folders.commit(pending, training_set(1, &["p#0"]).id, false, 0).unwrap_err();
+    assert!(error.to_string().contains("inner"), "{error}");
+}
+
+#[test]
+fn retention_removes_records_and_files_of_what_it_does_not_keep() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    for step in 1..=4 {
+        commit(&folders, step, "x", step == 2);
+    }
+    let removed = folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 1 }).unwrap();
+    assert_eq!(removed.len(), 2);
+    let steps: Vec<_> = store.checkpoints().unwrap().iter().map(|manifest| manifest.step).collect();
+    assert_eq!(steps, [2, 4]);
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 2);
+}
