@@ -155,7 +155,9 @@ fn marked_spans(text: &str) -> (Option<Range<usize>>, Option<Range<usize>>) {
     let Some(thought) = between(text, thought::BEGIN_OF_THINK, thought::END_OF_THINK) else {
         return (None, None);
     };
-    let solution = thought.end + thought::END_OF_THINK.len()..text.len();
+    // white space may stand between the thought and its closing tag
+    let closing = text.get(thought.end..).and_then(|rest| rest.find(thought::END_OF_THINK)).unwrap_or(0);
+    let solution = thought.end + closing + thought::END_OF_THINK.len()..text.len();
     (Some(thought), Some(solution).filter(|span| !span.is_empty()))
 }
 
@@ -245,6 +247,6 @@ mod tests {
         assert_eq!((&text[thought.unwrap()], &text[solution.unwrap()]), ("7*7=49;", "\\boxed{49}"));
         let text = "p <think> t </think>s";
         let (thought, solution) = marked_spans(text);
-        assert_eq!((&text[thought.unwrap()], solution.map(|span| &text[span])), ("t", None));
+        assert_eq!((&text[thought.unwrap()], &text[solution.unwrap()]), ("t", "s"));
     }
 }
