@@ -7,7 +7,7 @@ use std::{error::Error, path::PathBuf, time::Instant};
 
 use still_domain::{
     AttemptId, AttemptNumber, FinishReason, JudgedTrajectory, Measures, Outcome, PolicyVersion, ProblemId,
-    SamplingSettings, Trajectory, Verdict, VersionSpan,
+    Round, RoundNumber, RoundPhase, SamplingSettings, Trajectory, Verdict, VersionSpan,
 };
 use still_store::Store;
 
@@ -27,6 +27,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         let folder = tempfile::tempdir_in(words.get(3).map_or_else(std::env::temp_dir, PathBuf::from))?;
         measure(folder.path(), tokens, groups, size)?;
     }
+    overwrite()
+}
+
+/// One record again and again, as a round's phases: the files must not grow for ever.
+fn overwrite() -> Result<(), Box<dyn Error>> {
+    const TIMES: u32 = 5_000;
+    let folder = tempfile::tempdir()?;
+    let store = Store::open(folder.path())?;
+    let mut round = Round::begin(RoundNumber(1), PolicyVersion(1), RoundPhase::Exploring, 0);
+    let start = Instant::now();
+    for time in 0..TIMES {
+        round.tally.pool = u64::from(time);
+        round.decision = Some("x".repeat(2_000));
+        store.put_round(&round)?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let size = store.size()?;
+    println!(
+        "one record put {TIMES} times: {:.0} commits/s, {:.1} MB written, {:.1} MB on the disk",
+        f64::from(TIMES) / seconds,
+        size.written_bytes as f64 / 1e6,
+        size.disk_bytes as f64 / 1e6,
+    );
     Ok(())
 }
 
@@ -45,15 +68,16 @@ fn measure(folder: &std::path::Path, tokens: usize, groups: u32, size: u32) -> R
     let store = Store::open(folder)?;
     let opened = start.elapsed().as_secs_f64();
     let start = Instant::now();
-    let mut count = 0_u32;
-    store.each_trajectory(|_| {
-        count += 1;
-        Ok(())
-    })?;
+    let count = store.facts()?.len();
+    let counted = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    for judged in store.trajectories() {
+        judged?;
+    }
     let read = start.elapsed().as_secs_f64();
     println!(
         "{tokens} tokens, groups of {size}: {:.0} groups/s, {:.1} MB/s; {:.1} MB kept on {:.1} MB; \
-         opened in {opened:.3} s, {count} trajectories read in {read:.3} s",
+         opened in {opened:.3} s, {count} facts read in {counted:.3} s, trajectories in {read:.3} s",
         f64::from(groups) / seconds,
         kept.written_bytes as f64 / seconds / 1e6,
         kept.written_bytes as f64 / 1e6,
