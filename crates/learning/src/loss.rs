@@ -27,7 +27,7 @@ pub(crate) fn sft(
 ) -> Result<LossAndGradients, BatchError> {
     let batch = batch_of(sequences, settings)?;
     let log_probabilities = decoder.target_log_probabilities(&batch, settings);
-    Ok(differentiate(decoder, log_probabilities.sum().mul_scalar(-1.0 / step_targets as f32)))
+    Ok(differentiate(decoder, &log_probabilities.sum().mul_scalar(-1.0 / step_targets as f32)))
 }
 
 /// `-log sigmoid(beta * ((log p(c) - log ref(c)) - (log p(r) - log ref(r))))` of a part of a step's pairs,
@@ -69,7 +69,7 @@ pub(crate) fn dpo(
         let likelihood = (sums.narrow(1, 0, 1) / lengths).sum().div_scalar(step_pairs as f32);
         loss = loss - likelihood.mul_scalar(config.sft_coefficient);
     }
-    Ok(differentiate(decoder, loss))
+    Ok(differentiate(decoder, &loss))
 }
 
 /// Summed log-probabilities of each sequence's targets, without gradients.
@@ -92,7 +92,7 @@ fn batch_of(sequences: &[&Sequence], settings: &ForwardSettings) -> Result<Token
     TokenBatch::new(spans, settings.config.vocabulary_size)
 }
 
-fn differentiate(decoder: &Decoder, loss: Tensor<1>) -> LossAndGradients {
+fn differentiate(decoder: &Decoder, loss: &Tensor<1>) -> LossAndGradients {
     let value = loss.clone().into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
     let gradients = decoder.gradients(&loss.backward());
     LossAndGradients { loss: f64::from(value.first().copied().unwrap_or(f32::NAN)), gradients }
