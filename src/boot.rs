@@ -27,9 +27,10 @@ use still_daemon::{
     records::StoreRecords,
     signals::{EndSignals, exit_at_once},
 };
-use still_domain::{Demonstration, Problem, Split};
+use still_domain::Split;
 use still_learning::{PolicyLearner, load_policy};
 use still_policy::DeviceName;
+use still_quickstart::GeneratedTask;
 use still_roles::{Generator, Learner};
 use still_store::{CheckpointFolders, RunIdentity, Store};
 use tokio::sync::watch;
@@ -199,7 +200,7 @@ fn import_task(config: &Config, store: &Store) -> Result<(), Failure> {
         ("task".to_owned(), format!("{:?}", config.task.source).to_lowercase()),
     ];
     store.identify(&RunIdentity { seed: config.run.seed, facts: facts.into() }).or_exit(Exit::Store)?;
-    let (demonstrations, mut problems, held_out) = read_task(config)?;
+    let GeneratedTask { demonstrations, mut problems, held_out } = read_task(config)?;
     let texts = held_out.iter().map(|problem| (problem.id.clone(), problem.text.as_str()));
     let decontamination = Decontamination::new(config.decontamination.clone(), texts);
     let before = problems.len();
@@ -217,11 +218,10 @@ fn import_task(config: &Config, store: &Store) -> Result<(), Failure> {
 }
 
 /// Demonstrations, problems to explore and problems held out.
-fn read_task(config: &Config) -> Result<(Vec<Demonstration>, Vec<Problem>, Vec<Problem>), Failure> {
+fn read_task(config: &Config) -> Result<GeneratedTask, Failure> {
     match config.task.source {
         TaskSource::Quickstart => {
-            let task = config.task.quickstart.generate(config.run.seed).or_exit(Exit::Configuration)?;
-            Ok((task.demonstrations, task.problems, task.held_out))
+            config.task.quickstart.generate(config.run.seed).or_exit(Exit::Configuration)
         }
         TaskSource::Files => {
             let failed = |error: import::ImportError| Failure::new(error.exit(), error);
@@ -238,8 +238,12 @@ fn read_task(config: &Config) -> Result<(Vec<Demonstration>, Vec<Problem>, Vec<P
             for path in &files.demonstrations {
                 demonstrations.extend(import::demonstrations_from_file(path).map_err(failed)?);
             }
-            let explored = problems(&files.problems, Split::Explore)?;
-            Ok((demonstrations, explored, problems(&files.evaluation, Split::Evaluate)?))
+            let held_out = problems(&files.evaluation, Split::Evaluate)?;
+            Ok(GeneratedTask {
+                demonstrations,
+                problems: problems(&files.problems, Split::Explore)?,
+                held_out,
+            })
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Far more than anything here takes; a test that waits this long has found a hang.
-pub const PATIENCE: Duration = Duration::from_secs(240);
+pub const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Settings that shrink the quick start to seconds; accuracy is not the point where they are used.
 pub const SMALL: &[&str] = &[

@@ -118,7 +118,7 @@ impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
         let model = (self.build_model)(&policy.weights).map_err(|error| device(&error))?;
         let tokenizer = self.tokenizer.clone();
         let token_text: Arc<dyn TokenText> = Arc::new(move |token: u32, text: &mut Vec<u8>| {
-            text.extend_from_slice(tokenizer.token_bytes(token))
+            text.extend_from_slice(tokenizer.token_bytes(token));
         });
         self.engine =
             Some(Engine::new(model, policy.version, self.config.engine).with_token_text(token_text));
