@@ -23,7 +23,7 @@ use still_store::Store;
 const CHILD: &str = "STILL_STORE_CRASH_CHILD";
 const TEST: &str = "nothing_acknowledged_is_lost_and_nothing_is_half_there";
 const GROUP: u32 = 4;
-const KILLS: u32 = 24;
+const KILLS: u32 = 36;
 const LONG_THOUGHT_TOKENS: u32 = 15_000;
 
 fn members(group: u32) -> Vec<JudgedTrajectory> {

@@ -14,6 +14,8 @@ use still_domain::{
 };
 use still_store::{RunIdentity, Store};
 
+/// Every format that there has been, the present one last.
+const FORMATS: [&str; 2] = ["format-1", PRESENT];
 const PRESENT: &str = "format-2";
 
 fn fixture(format: &str) -> std::path::PathBuf {
@@ -67,12 +69,19 @@ fn is_whole(store: &Store) {
 
 #[test]
 fn stores_of_every_format_are_read_in_full() {
-    for format in [PRESENT] {
+    for format in FORMATS {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("store")).unwrap();
         for entry in fs::read_dir(fixture(format)).unwrap() {
             let entry = entry.unwrap();
             fs::copy(entry.path(), folder.path().join("store").join(entry.file_name())).unwrap();
+        }
+        let looked_at = Store::open_read_only(folder.path());
+        if format == PRESENT {
+            is_whole(&looked_at.unwrap());
+        } else {
+            let error = looked_at.unwrap_err().to_string();
+            assert!(error.contains("format 1") && error.contains("start `stilld`"), "{error}");
         }
         let store = Store::open(folder.path()).unwrap();
         is_whole(&store);
