@@ -3,10 +3,21 @@
 
 mod harness;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use harness::{Daemon, SMALL, pool, rounds};
 use serde_json::Value;
+
+/// Rounds after the imitation.
+const ROUNDS: u32 = 2;
+/// After this many kills a run may finish.
+const MOST_KILLS: u32 = 20;
+/// A fifth of the whole time at most between two kills leaves room for at least these.
+const FEWEST_KILLS: u32 = 3;
 
 /// The pool by attempt.
 fn by_id(data_dir: &Path) -> BTreeMap<String, Value> {
@@ -22,15 +33,25 @@ fn training_sets(data_dir: &Path) -> Vec<Value> {
     rounds(data_dir).iter().map(|round| round["training_set"].clone()).collect()
 }
 
-/// Runs to the end while killing the daemon again and again, later and later; gives how often it was killed.
-fn run_with_kills(data_dir: &Path, settings: &[&str]) -> u32 {
+/// An uninterrupted run, and how long it takes on this machine as it is now.
+fn run_calmly(data_dir: &Path, settings: &[&str]) -> Duration {
+    let begin = Instant::now();
+    let (status, output) = Daemon::start(data_dir, ROUNDS, settings).finish();
+    assert!(status.success(), "{output}");
+    begin.elapsed()
+}
+
+/// Runs to the end while killing the daemon again and again; gives how often it was killed.
+///
+/// The moments are pseudo-random shares of what a `calm` run takes, a fifth of it at most: wherever the machine
+/// is quick or slow, some fall in start-up, some in every phase, and the run cannot end before several are over.
+fn run_with_kills(data_dir: &Path, settings: &[&str], calm: Duration) -> u32 {
     let mut kills = 0;
     let mut acknowledged = BTreeMap::new();
     loop {
-        let mut daemon = Daemon::start(data_dir, 2, settings);
-        // pseudo-random moments from the number of the kill: some in start-up, some in every phase
-        let moment = Duration::from_millis(150 + u64::from(kills * 7919 % 23) * 90);
-        if kills < 12 && !daemon.ends_within(moment) {
+        let mut daemon = Daemon::start(data_dir, ROUNDS, settings);
+        let moment = calm * (1 + kills * 7919 % 23) / (5 * 23);
+        if kills < MOST_KILLS && !daemon.ends_within(moment) {
             daemon.kill();
             kills += 1;
             if data_dir.join("store").exists() {
@@ -52,10 +73,9 @@ fn run_with_kills(data_dir: &Path, settings: &[&str]) -> u32 {
 fn a_killed_lockstep_run_seals_the_very_sets_of_an_uninterrupted_one() {
     let settings = [SMALL, &["run.lockstep=true"]].concat();
     let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (status, output) = Daemon::start(calm.path(), 2, &settings).finish();
-    assert!(status.success(), "{output}");
-    let kills = run_with_kills(stormy.path(), &settings);
-    assert!(kills >= 3, "the run ended before it could be killed: {kills}");
+    let duration = run_calmly(calm.path(), &settings);
+    let kills = run_with_kills(stormy.path(), &settings, duration);
+    assert!(kills >= FEWEST_KILLS, "the run ended before it could be killed: {kills}");
 
     assert_eq!(training_sets(stormy.path()), training_sets(calm.path()), "after {kills} kills");
     assert_eq!(by_id(stormy.path()), by_id(calm.path()), "after {kills} kills");
@@ -63,10 +83,11 @@ fn a_killed_lockstep_run_seals_the_very_sets_of_an_uninterrupted_one() {
 
 #[test]
 fn a_killed_free_run_keeps_what_it_acknowledged_and_finishes() {
-    let folder = tempfile::tempdir().unwrap();
-    let kills = run_with_kills(folder.path(), SMALL);
-    assert!(kills >= 3, "the run ended before it could be killed: {kills}");
-    let rounds = rounds(folder.path());
-    assert_eq!(rounds.len(), 3);
+    let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let duration = run_calmly(calm.path(), SMALL);
+    let kills = run_with_kills(stormy.path(), SMALL, duration);
+    assert!(kills >= FEWEST_KILLS, "the run ended before it could be killed: {kills}");
+    let rounds = rounds(stormy.path());
+    assert_eq!(rounds.len(), ROUNDS as usize + 1);
     assert!(rounds.iter().all(|round| round["phase"] == "promoted" || round["phase"] == "rejected"));
 }

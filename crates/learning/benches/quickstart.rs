@@ -1,29 +1,141 @@
-//! Training throughput on the quick start's model: 1,000 imitation steps, on one thread and on two.
+//! Training throughput: the quick start's 1,000 imitation steps on one thread and on two, with the accuracy
+//! that they lead to; and, where `STILL_MODEL_FOLDER` names a Hugging Face folder, steps on that model.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/harness/mod.rs"]
 mod harness;
 
-use std::time::Instant;
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
-use harness::{job, learner, sft_examples};
-use still_roles::Learner;
+use burn::tensor::Device;
+use harness::{Encoder, decoder_config, job, learner, learner_config, sft_examples};
+use still_decoder::{CpuDecoder, DecoderWeights, Span, Threads, hugging_face};
+use still_learning::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
+use still_policy::{LoraConfig, Projection};
+use still_quickstart::QuickStartTask;
+use still_roles::{Learner, Response, SftExample, TrainingExamples};
+use still_text::Tokenizer;
+
+const STEPS: u64 = 1_000;
+/// Longest response, in tokens.
+const RESPONSE_TOKENS: usize = 160;
 
 fn main() {
-    let steps = 300;
     for threads in [1, 2] {
-        let mut learner = learner(64, 3, steps, threads);
+        let mut learner = learner(64, 3, STEPS, threads);
         learner.begin(job(sft_examples())).unwrap();
-        let (begun, mut tokens, mut loss) = (Instant::now(), 0, 0.0);
-        for _ in 0..steps {
-            let step = learner.step().unwrap();
-            tokens += step.tokens;
-            loss = step.loss;
-        }
-        let seconds = begun.elapsed().as_secs_f64();
+        let (seconds, tokens, loss) = train(&mut learner, STEPS);
+        let rate = tokens as f64 / seconds;
         println!(
-            "{threads} thread(s): {steps} steps in {seconds:.2} s, {:.0} tokens a second, last loss {loss:.3}",
-            tokens as f64 / seconds
+            "quick start, {threads} thread(s): {STEPS} steps in {seconds:.2} s, {rate:.0} tokens/s, loss {loss:.3}"
         );
+        if threads == 2 {
+            println!("greedy accuracy by level: {}", accuracy(&learner.weights().unwrap()));
+        }
     }
+    if let Some(folder) = std::env::var_os("STILL_MODEL_FOLDER") {
+        large_model(Path::new(&folder));
+    }
+}
+
+fn train(learner: &mut PolicyLearner, steps: u64) -> (f64, u64, f64) {
+    let (begun, mut tokens, mut loss) = (Instant::now(), 0, 0.0);
+    for _ in 0..steps {
+        let step = learner.step().unwrap();
+        tokens += step.tokens;
+        loss = step.loss;
+    }
+    (begun.elapsed().as_secs_f64(), tokens, loss)
+}
+
+/// Share of held-out problems whose greedy response ends in the right box.
+fn accuracy(weights: &DecoderWeights) -> String {
+    let encoder = Encoder(Tokenizer::quick_start().unwrap());
+    let end = encoder.0.end_id().unwrap();
+    let problems = QuickStartTask::default().generate(0).unwrap().held_out;
+    let config = decoder_config(64, 3);
+    let mut decoder = CpuDecoder::new(config.clone(), weights, problems.len(), 256, Threads::new(2));
+    let mut sequences: Vec<Vec<u32>> =
+        problems.iter().map(|problem| encoder.prompt(&problem.text).unwrap()).collect();
+    let prompts: Vec<usize> = sequences.iter().map(Vec::len).collect();
+    let mut seen = vec![0; sequences.len()];
+    let mut logits = Vec::new();
+    for _ in 0..RESPONSE_TOKENS {
+        let open: Vec<usize> = (0..sequences.len())
+            .filter(|slot| seen[*slot] == 0 || sequences[*slot].last() != Some(&end))
+            .collect();
+        let spans: Vec<Span<'_>> = open
+            .iter()
+            .map(|slot| Span {
+                slot: *slot,
+                start: seen[*slot],
+                tokens: &sequences[*slot][seen[*slot]..],
+                wants_logits: true,
+            })
+            .collect();
+        if spans.is_empty() {
+            break;
+        }
+        decoder.step(&spans, &mut logits);
+        for (slot, logits) in open.into_iter().zip(logits.chunks_exact(config.vocabulary_size)) {
+            seen[slot] = sequences[slot].len();
+            let best = (0..logits.len()).max_by(|one, two| logits[*one].total_cmp(&logits[*two])).unwrap();
+            sequences[slot].push(best as u32);
+        }
+    }
+    let mut right: BTreeMap<u8, (usize, usize)> = BTreeMap::new();
+    for ((problem, sequence), prompt) in problems.iter().zip(&sequences).zip(prompts) {
+        let text = encoder.0.decode(&sequence[prompt..]).unwrap();
+        let answer = text.rsplit_once("boxed{").and_then(|(_, rest)| rest.split_once('}'));
+        let counts = right.entry(problem.level.unwrap()).or_default();
+        counts.0 += usize::from(answer.is_some_and(|(answer, _)| answer.trim() == problem.gold));
+        counts.1 += 1;
+    }
+    let shares = right
+        .iter()
+        .map(|(level, (right, all))| format!("{level}: {:.1} %", 100.0 * *right as f64 / *all as f64));
+    shares.collect::<Vec<_>>().join(", ")
+}
+
+/// Steps of 4 sequences of 256 tokens.
+fn large_model(folder: &Path) {
+    let (config, weights) = hugging_face::load_folder(folder).unwrap();
+    let weights = Arc::new(weights);
+    let vocabulary = config.vocabulary_size as u32;
+    let examples = (0..4).map(|example: u32| SftExample {
+        problem: "1+1=".to_owned(),
+        response: Response::Tokens(
+            (0..252).map(|place| (place * 7_919 + example * 104_729) % vocabulary).collect(),
+        ),
+    });
+    let examples = TrainingExamples::Sft(examples.collect());
+    for (name, recompute_activations, adapters) in [
+        ("all parameters", false, false),
+        ("all parameters, recomputed", true, false),
+        ("adapters", false, true),
+    ] {
+        let settings = LearnerConfig { threads: 2, recompute_activations, ..learner_config(3) };
+        let base = BasePolicy { config: config.clone(), weights: Arc::clone(&weights) };
+        let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
+        let device = Device::flex().autodiff();
+        let mut learner = PolicyLearner::new(settings, base, encoder, device, true);
+        if adapters {
+            learner = learner.with_adapters(LoraConfig {
+                rank: 16,
+                alpha: 32.0,
+                targets: Projection::ALL.to_vec(),
+            });
+        }
+        learner.begin(job(examples.clone())).unwrap();
+        train(&mut learner, 1);
+        let (seconds, tokens, _) = train(&mut learner, 2);
+        println!("{name}: {:.1} tokens/s, peak {}", tokens as f64 / seconds, peak_memory());
+    }
+}
+
+/// The process's largest resident set so far.
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.unwrap_or("unknown").trim().to_owned()
 }

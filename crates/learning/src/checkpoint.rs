@@ -3,8 +3,9 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `config.json`, `model.safetensors`, tokenizer files | the policy as a Hugging Face folder |
-//! | `learner.safetensors` | f32 masters and both moments, to the bit |
-//! | `learner.json` | step, updates, seed and the fingerprint of the job |
+//! | `adapter/` | trained adapters in the layout of PEFT, where there are any |
+//! | `learner.safetensors` | f32 masters, both moments and DPO's reference, to the bit |
+//! | `learner.json` | step, updates and the fingerprint of the job |
 
 use std::{
     borrow::Cow,
@@ -16,15 +17,20 @@ use std::{
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use still_decoder::{DecoderConfig, DecoderWeights};
+use still_policy::Parameters;
 use still_roles::LearnerError;
 
-use crate::{
-    optimizer::Optimizer,
-    parameters::{values, values_mut, zeros},
-};
+use crate::{loss::PairSums, optimizer::Optimizer};
 
 const STATE_FILE: &str = "learner.safetensors";
 const POSITION_FILE: &str = "learner.json";
+/// Precede names in [`STATE_FILE`].
+const MASTER: &str = "master";
+const FIRST_MOMENT: &str = "first";
+const SECOND_MOMENT: &str = "second";
+const POLICY: &str = "policy";
+/// The reference's sums, chosen and rejected by turns.
+const REFERENCE: &str = "reference";
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,103 +41,144 @@ pub(crate) struct Position {
     pub(crate) updates: u64,
     /// Steps in a row that were skipped.
     pub(crate) skipped_in_a_row: u32,
-    /// The learning rate is multiplied by this; halved when training went back.
-    pub(crate) rate_factor: f64,
+    /// How often training went back to an earlier state, and then on with a lower rate.
+    pub(crate) rollbacks: u32,
     /// What the job is: its set, seed, data and settings. Another job does not go on from here.
     pub(crate) fingerprint: String,
     /// The decoder's sizes.
     pub(crate) decoder: DecoderConfig,
 }
 
-/// Writes masters, moments and position, and syncs the files.
+/// What training has made of a job so far.
+#[derive(Debug, Clone)]
+pub(crate) struct TrainingState {
+    /// The f32 masters.
+    pub(crate) parameters: Parameters,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) position: Position,
+}
+
+/// Writes masters, moments, reference and position. `policy` is the whole decoder where the masters are not.
 pub(crate) fn save(
     folder: &Path,
-    masters: &DecoderWeights,
-    optimizer: &Optimizer,
-    position: &Position,
+    state: &TrainingState,
+    reference: &[PairSums],
+    policy: Option<&DecoderWeights>,
 ) -> Result<(), LearnerError> {
-    let mut tensors = Vec::new();
-    for (prefix, weights) in [("master", masters), ("first", &optimizer.first), ("second", &optimizer.second)]
-    {
-        tensors.extend(
-            values(weights)
-                .into_iter()
-                .map(|(name, values)| (format!("{prefix}.{name}"), Floats { values, shape: [values.len()] })),
-        );
+    let reference: Vec<f32> = reference.iter().flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
+    let policy = policy.map(|weights| Parameters::Full(weights.clone()));
+    let lists = [
+        (MASTER, Some(&state.parameters)),
+        (FIRST_MOMENT, Some(&state.optimizer.first)),
+        (SECOND_MOMENT, Some(&state.optimizer.second)),
+        (POLICY, policy.as_ref()),
+    ];
+    let mut tensors = vec![(REFERENCE.to_owned(), Floats { values: &reference, shape: [reference.len()] })];
+    for (prefix, list) in lists {
+        let values = list.map(Parameters::values).unwrap_or_default().into_iter();
+        tensors
+            .extend(values.map(|(name, values)| {
+                (format!("{prefix}.{name}"), Floats { values, shape: [values.len()] })
+            }));
     }
     let path = folder.join(STATE_FILE);
     safetensors::serialize_to_file(tensors, None, &path)
         .map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))?;
-    sync(&path)?;
-    let json =
-        serde_json::to_vec_pretty(position).map_err(|error| LearnerError::Device(error.to_string()))?;
+    let json = serde_json::to_vec_pretty(&state.position)
+        .map_err(|error| LearnerError::Device(error.to_string()))?;
     let path = folder.join(POSITION_FILE);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&path)?;
-        file.write_all(&json)?;
-        file.sync_all()
-    };
-    write().map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))
+    let written = File::create(&path).and_then(|mut file| file.write_all(&json));
+    written.map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))
 }
 
-/// Reads what [`save`] wrote.
-pub(crate) fn load(folder: &Path) -> Result<(DecoderWeights, Optimizer, Position), LearnerError> {
+/// Reads what [`save`] wrote, into the form of `fresh`; with it the reference.
+pub(crate) fn load(
+    folder: &Path,
+    fresh: &Parameters,
+) -> Result<(TrainingState, Vec<PairSums>), LearnerError> {
     let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
-    let json =
-        fs::read(folder.join(POSITION_FILE)).map_err(|error| damaged(format!("{POSITION_FILE}: {error}")))?;
-    let position: Position =
-        serde_json::from_slice(&json).map_err(|error| damaged(format!("{POSITION_FILE}: {error}")))?;
-    let bytes =
-        fs::read(folder.join(STATE_FILE)).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
+    let position = read_position(folder)?;
+    let bytes = read_state(folder)?;
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
-    let read = |prefix: &str| read_weights(&tensors, prefix, &position.decoder).map_err(&damaged);
-    let optimizer = Optimizer { first: read("first")?, second: read("second")?, updates: position.updates };
-    Ok((read("master")?, optimizer, position))
+    let read = |prefix| read_parameters(&tensors, prefix, fresh).map_err(&damaged);
+    let optimizer =
+        Optimizer { first: read(FIRST_MOMENT)?, second: read(SECOND_MOMENT)?, updates: position.updates };
+    let parameters = read(MASTER)?;
+    let reference = tensors.tensor(REFERENCE).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
+    let reference: Vec<f32> = floats(reference.data()).collect();
+    let reference =
+        reference.as_chunks::<2>().0.iter().map(|[chosen, rejected]| (*chosen, *rejected)).collect();
+    Ok((TrainingState { parameters, optimizer, position }, reference))
 }
 
-/// The exact f32 parameters of a checkpoint that a learner wrote.
+/// The exact f32 parameters of the policy in a checkpoint that a learner wrote.
 ///
 /// # Errors
 /// When the folder holds no such checkpoint, or a damaged one.
 pub fn load_policy(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), LearnerError> {
-    let (masters, _, position) = load(folder)?;
-    Ok((position.decoder, masters))
+    let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
+    let config = read_position(folder)?.decoder;
+    let bytes = read_state(folder)?;
+    let tensors =
+        SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
+    let fresh = Parameters::Full(DecoderWeights::zeros(&config));
+    // adapters are no policy: the decoder with their changes is stored beside them
+    let is_adapted = tensors.names().iter().any(|name| name.starts_with(POLICY));
+    let prefix = if is_adapted { POLICY } else { MASTER };
+    match read_parameters(&tensors, prefix, &fresh).map_err(damaged)? {
+        Parameters::Full(weights) => Ok((config, weights)),
+        Parameters::Adapters(_) => unreachable!("the form is that of `fresh`"),
+    }
 }
 
-fn read_weights(
+fn read_position(folder: &Path) -> Result<Position, LearnerError> {
+    let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
+    let json =
+        fs::read(folder.join(POSITION_FILE)).map_err(|error| damaged(format!("{POSITION_FILE}: {error}")))?;
+    serde_json::from_slice(&json).map_err(|error| damaged(format!("{POSITION_FILE}: {error}")))
+}
+
+fn read_state(folder: &Path) -> Result<Vec<u8>, LearnerError> {
+    fs::read(folder.join(STATE_FILE)).map_err(|error| LearnerError::Checkpoint {
+        path: folder.to_owned(),
+        reason: format!("{STATE_FILE}: {error}"),
+    })
+}
+
+fn read_parameters(
     tensors: &SafeTensors<'_>,
     prefix: &str,
-    config: &DecoderConfig,
-) -> Result<DecoderWeights, String> {
-    let mut weights = zeros(config);
-    let names: Vec<String> =
-        values(&weights).into_iter().map(|(name, _)| format!("{prefix}.{name}")).collect();
-    for (name, (_, target)) in names.iter().zip(values_mut(&mut weights)) {
-        let tensor = tensors.tensor(name).map_err(|error| format!("{STATE_FILE}: `{name}`: {error}"))?;
-        let (numbers, rest) = tensor.data().as_chunks::<4>();
-        if tensor.dtype() != Dtype::F32 || !rest.is_empty() || numbers.len() != target.len() {
-            return Err(format!("{STATE_FILE}: `{name}` has another shape or type than the decoder"));
+    fresh: &Parameters,
+) -> Result<Parameters, String> {
+    let mut read = fresh.zeros_like();
+    for ((name, _), (_, target)) in fresh.values().into_iter().zip(read.values_mut()) {
+        let name = format!("{prefix}.{name}");
+        let tensor = tensors.tensor(&name).map_err(|error| format!("{STATE_FILE}: `{name}`: {error}"))?;
+        if tensor.dtype() != Dtype::F32 || tensor.data().len() != size_of_val(target) {
+            return Err(format!("{STATE_FILE}: `{name}` has another shape or type than the job's"));
         }
-        for (target, bytes) in target.iter_mut().zip(numbers) {
-            *target = f32::from_le_bytes(*bytes);
-        }
+        target.iter_mut().zip(floats(tensor.data())).for_each(|(target, value)| *target = value);
     }
-    Ok(weights)
+    Ok(read)
 }
 
-/// Syncs every file of a folder that holds a policy.
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes))
+}
+
+/// Syncs every file of a folder and of its subfolders, and the folder itself.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), LearnerError> {
     let failed = |error: std::io::Error| LearnerError::Device(format!("`{}`: {error}", folder.display()));
     for entry in fs::read_dir(folder).map_err(failed)? {
-        sync(&entry.map_err(failed)?.path())?;
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            sync_folder(&path)?;
+        } else {
+            File::open(&path).and_then(|file| file.sync_all()).map_err(failed)?;
+        }
     }
-    Ok(())
-}
-
-fn sync(path: &Path) -> Result<(), LearnerError> {
-    let synced = File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 /// A vector of f32 as safetensors wants it: flat, since the decoder's configuration tells the shapes.

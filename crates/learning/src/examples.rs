@@ -57,6 +57,14 @@ impl Examples {
         }
     }
 
+    /// Every sequence, chosen before rejected.
+    pub(crate) fn sequences(&self) -> Vec<&Sequence> {
+        match self {
+            Self::Sft(sequences) => sequences.iter().collect(),
+            Self::Dpo(pairs) => pairs.iter().flat_map(|(chosen, rejected)| [chosen, rejected]).collect(),
+        }
+    }
+
     /// The length of each, in tokens.
     pub(crate) fn lengths(&self) -> Vec<usize> {
         match self {
@@ -117,6 +125,9 @@ fn encode(
     let refused = |reason: String| LearnerError::Refused(format!("the example of `{problem}`: {reason}"));
     let mut tokens = encoder.prompt(problem).map_err(refused)?;
     let response = encoder.response(response).map_err(refused)?;
+    if tokens.is_empty() || response.is_empty() {
+        return Err(refused("its prompt or its response has no token".to_owned()));
+    }
     let start = tokens.len();
     let thought = match span {
         DpoSpan::Full => None,

@@ -4,22 +4,33 @@ use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use still_decoder::{
-    DecoderConfig, DecoderWeights, Threads,
+    DecoderConfig, Threads,
     hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder},
 };
-use still_policy::{BatchError, Decoder, ForwardSettings};
+use still_domain::seed;
+use still_policy::{Adapters, ForwardSettings, LoraConfig, Parameters, Role, TensorPrecision, peft};
 use still_roles::{
     Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan, Weights,
 };
 
 use crate::{
-    checkpoint::{self, Position},
+    checkpoint::{self, Position, TrainingState},
     config::{JobConfig, LearnerConfig},
     data_order::DataOrder,
-    examples::{ExampleEncoder, Examples, Sequence, encode_dpo, encode_sft},
-    loss::{self, LossAndGradients},
-    optimizer::{Optimizer, accumulate, clip_scale, global_norm},
+    examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
+    job::{Job, StepGradients, Workplace, fingerprint},
+    loss::PreferenceMetrics,
+    optimizer::{Optimizer, Update, clip_scale, global_norm},
 };
+
+/// What the learning rate is multiplied by each time that training goes back.
+const RATE_AFTER_ROLLBACK: f64 = 0.5;
+/// Times that training goes back before it gives up.
+const MOST_ROLLBACKS: u32 = 3;
+/// Parameters up to which a state to go back to is kept in memory: 12 bytes each.
+const MOST_KEPT_PARAMETERS: usize = 400_000_000;
+/// Folder of trained adapters inside a checkpoint.
+const ADAPTER_FOLDER: &str = "adapter";
 
 /// The base model, as the first job starts from it.
 pub struct BasePolicy {
@@ -32,29 +43,16 @@ pub struct BasePolicy {
 /// One training job at a time.
 pub struct PolicyLearner {
     config: LearnerConfig,
+    lora: Option<LoraConfig>,
     base: BasePolicy,
     encoder: Box<dyn ExampleEncoder>,
-    /// Where gradients are made.
-    device: Device,
-    settings: ForwardSettings,
+    workplace: Workplace,
     job: Option<Job>,
-}
-
-/// A job under way.
-struct Job {
-    config: JobConfig,
-    examples: Examples,
-    /// Summed log-probabilities of the policy that a DPO job started from, by pair.
-    reference: Vec<(f32, f32)>,
-    order: DataOrder,
-    masters: DecoderWeights,
-    optimizer: Optimizer,
-    position: Position,
-    total_steps: u64,
+    preferences: Option<PreferenceMetrics>,
 }
 
 impl PolicyLearner {
-    /// A learner that makes gradients on `device`.
+    /// A learner that makes gradients on `device`, which has autodiff; `fused` operators are for the CPU.
     pub fn new(
         config: LearnerConfig,
         base: BasePolicy,
@@ -68,7 +66,35 @@ impl PolicyLearner {
             recompute: config.recompute_activations,
             fused,
         };
-        Self { config, base, encoder, device, settings, job: None }
+        let workplace = Workplace {
+            device,
+            settings,
+            precision: TensorPrecision::F32,
+            micro_batch_tokens: config.micro_batch_tokens.max(1),
+        };
+        Self { config, lora: None, base, encoder, workplace, job: None, preferences: None }
+    }
+
+    /// Trains low-rank adapters beside the policy that a job starts from, instead of all its parameters. The
+    /// published policy has them merged in.
+    #[must_use]
+    pub fn with_adapters(self, lora: LoraConfig) -> Self {
+        Self { lora: Some(lora), ..self }
+    }
+
+    /// Stores matrices in this precision on the device; masters and moments are f32 all the same. Fused
+    /// operators take f32 alone.
+    #[must_use]
+    pub fn with_precision(mut self, precision: TensorPrecision) -> Self {
+        if !self.workplace.settings.fused {
+            self.workplace.precision = precision;
+        }
+        self
+    }
+
+    /// What preference optimisation did to the pairs of the last step; none after a step of imitation.
+    pub const fn preferences(&self) -> Option<PreferenceMetrics> {
+        self.preferences
     }
 
     fn encode(&self, job: &TrainingJob, config: &JobConfig) -> Result<Examples, LearnerError> {
@@ -87,140 +113,100 @@ impl PolicyLearner {
         Ok(examples)
     }
 
-    /// The reference's log-probabilities of every pair, from the policy that the job starts from.
-    fn reference(
-        &self,
-        examples: &Examples,
-        start: &DecoderWeights,
-    ) -> Result<Vec<(f32, f32)>, LearnerError> {
-        let Examples::Dpo(pairs) = examples else { return Ok(Vec::new()) };
-        let device = self.device.clone().inner();
-        let mut sums = Vec::with_capacity(pairs.len());
-        for pair in pairs {
-            let found = loss::target_sums(start, &[&pair.0, &pair.1], &device, &self.settings);
-            let found = found.map_err(|error| refused(&error))?;
-            sums.push((found.first().copied().unwrap_or(0.0), found.get(1).copied().unwrap_or(0.0)));
-        }
-        Ok(sums)
-    }
-
-    /// Loss and gradients of a step's examples, part by part.
-    fn gradients(&self, job: &Job, batch: &[usize]) -> Result<(LossAndGradients, u64), LearnerError> {
-        let decoder = Decoder::from_weights(&job.masters, &self.device);
-        let limit = self.config.micro_batch_tokens.max(1);
-        let mut tokens = 0;
-        let mut whole: Option<LossAndGradients> = None;
-        let mut add = |part: LossAndGradients| match &mut whole {
-            None => whole = Some(part),
-            Some(whole) => {
-                whole.loss += part.loss;
-                accumulate(&mut whole.gradients, &part.gradients);
-            }
-        };
-        match &job.examples {
-            Examples::Sft(sequences) => {
-                let chosen: Vec<&Sequence> = batch.iter().filter_map(|index| sequences.get(*index)).collect();
-                let targets = chosen.iter().map(|sequence| sequence.target.len()).sum::<usize>().max(1);
-                for part in parts(&chosen, limit, |sequence| sequence.tokens.len()) {
-                    tokens += part.iter().map(|sequence| sequence.tokens.len() as u64).sum::<u64>();
-                    add(loss::sft(&decoder, part, targets, &self.settings)
-                        .map_err(|error| refused(&error))?);
-                }
-            }
-            Examples::Dpo(pairs) => {
-                let chosen: Vec<usize> = batch.iter().copied().filter(|index| *index < pairs.len()).collect();
-                let length = |index: &usize| {
-                    pairs.get(*index).map_or(0, |(one, two)| one.tokens.len() + two.tokens.len())
-                };
-                for part in parts(&chosen, limit, length) {
-                    tokens += part.iter().map(|index| length(index) as u64).sum::<u64>();
-                    let members: Vec<_> = part.iter().filter_map(|index| pairs.get(*index)).collect();
-                    let reference: Vec<_> =
-                        part.iter().filter_map(|index| job.reference.get(*index).copied()).collect();
-                    let part = loss::dpo(
-                        &decoder,
-                        &members,
-                        &reference,
-                        chosen.len(),
-                        &self.config.dpo,
-                        &self.settings,
-                    );
-                    add(part.map_err(|error| refused(&error))?);
-                }
-            }
-        }
-        whole
-            .map(|whole| (whole, tokens))
-            .ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))
+    /// What a job trains, before its first step.
+    fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
+        let Some(lora) = &self.lora else { return Ok(Parameters::Full(start.to_f32())) };
+        let seed = seed::derive(job.seed, &["adapters"]);
+        Adapters::new(lora, &self.base.config, seed)
+            .map(Parameters::Adapters)
+            .map_err(|error| LearnerError::Refused(error.to_string()))
     }
 }
 
 impl Learner for PolicyLearner {
     fn begin(&mut self, job: TrainingJob) -> Result<TrainingPlan, LearnerError> {
-        self.job = None;
+        self.end();
         let config = if job.round.0 == 0 { &self.config.imitation } else { &self.config.improvement }.clone();
         let examples = self.encode(&job, &config)?;
         let start = match &job.initialisation {
-            Initialisation::Base => &self.base.weights,
-            Initialisation::Policy(weights) => weights,
+            Initialisation::Base => Arc::clone(&self.base.weights),
+            Initialisation::Policy(weights) => Arc::clone(weights),
         };
-        let reference = self.reference(&examples, start)?;
         let order = DataOrder::new(job.seed, examples.lengths(), &config);
         let total_steps = order.total_steps(&config);
-        let fingerprint = fingerprint(&job, &self.config, &config, &examples);
-        let (masters, optimizer, position) = match &job.resume {
+        let settings = format!(
+            "{:?} {config:?} {:?} {:?} {}",
+            self.config.dpo, self.lora, self.workplace.precision, self.workplace.micro_batch_tokens
+        );
+        let fingerprint = fingerprint(&job, &settings, &examples);
+        let fresh = self.fresh_parameters(&job, &start)?;
+        let (state, reference) = match &job.resume {
             None => {
                 let position = Position {
                     step: 0,
                     updates: 0,
                     skipped_in_a_row: 0,
-                    rate_factor: 1.0,
+                    rollbacks: 0,
                     fingerprint,
                     decoder: self.base.config.clone(),
                 };
-                (start.to_f32(), Optimizer::new(&self.base.config), position)
+                let optimizer = Optimizer::new(&fresh);
+                let state = TrainingState { parameters: fresh, optimizer, position };
+                (state, self.workplace.reference(&examples, &start)?)
             }
             Some(folder) => {
-                let found = checkpoint::load(folder)?;
-                if found.2.fingerprint != fingerprint {
+                let found = checkpoint::load(folder, &fresh)?;
+                if found.0.position.fingerprint != fingerprint {
                     let reason = "it belongs to a job with other data or settings".to_owned();
                     return Err(LearnerError::Checkpoint { path: folder.clone(), reason });
                 }
                 found
             }
         };
-        let plan = TrainingPlan { total_steps, resumed_step: position.step };
-        self.job =
-            Some(Job { config, examples, reference, order, masters, optimizer, position, total_steps });
+        let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
+        let last_good = good_state(&state);
+        let base = self.lora.is_some().then_some(start);
+        let dpo = self.config.dpo;
+        self.job = Some(Job { config, dpo, examples, reference, order, base, state, last_good, total_steps });
         Ok(plan)
     }
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {
-        let mut job = self.job.take().ok_or(LearnerError::NoJob)?;
-        let step = job.position.step;
+        let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
+        let step = job.state.position.step;
         let batch = job.order.batch(step).to_vec();
-        let found = self.gradients(&job, &batch);
-        let (LossAndGradients { loss, gradients }, tokens) = match found {
-            Ok(found) => found,
-            Err(error) => {
-                self.job = Some(job);
-                return Err(error);
-            }
-        };
+        let StepGradients { loss, gradients, tokens, preferences } =
+            job.gradients(&self.workplace, &batch)?;
         let norm = global_norm(&gradients);
-        let rate = job.config.schedule.rate(step, job.total_steps) * job.position.rate_factor;
+        let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
+        let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
         let skipped = !(loss.is_finite() && norm.is_finite());
+        let state = &mut job.state;
         if skipped {
-            job.position.skipped_in_a_row += 1;
+            state.position.skipped_in_a_row += 1;
+            tracing::warn!(step, loss, norm, "a step is left out: its loss or gradient is not finite");
         } else {
-            let scale = clip_scale(norm, job.config.clip_norm);
-            job.optimizer.step(&mut job.masters, &gradients, scale, rate, &job.config);
-            job.position.skipped_in_a_row = 0;
-            job.position.updates = job.optimizer.updates;
+            let config = &job.config;
+            let update = Update {
+                rate,
+                gradient_scale: clip_scale(norm, config.clip_norm),
+                betas: config.betas,
+                epsilon: config.epsilon,
+                decay: |role| match role {
+                    Role::Matrix => config.weight_decay,
+                    Role::Embedding if config.decay_embeddings => config.weight_decay,
+                    Role::Embedding | Role::Vector => 0.0,
+                },
+                threads: self.config.threads,
+            };
+            state.optimizer.update(&mut state.parameters, &gradients, &update);
+            state.position.skipped_in_a_row = 0;
+            state.position.updates = state.optimizer.updates;
         }
-        job.position.step += 1;
+        state.position.step += 1;
+        self.preferences = preferences;
         let report = LearnerStep {
-            step: job.position.step,
+            step: state.position.step,
             total_steps: job.total_steps,
             loss,
             gradient_norm: norm,
@@ -228,72 +214,68 @@ impl Learner for PolicyLearner {
             tokens,
             skipped,
         };
-        let diverged = job.position.skipped_in_a_row > self.config.max_skipped_steps;
-        self.job = Some(job);
-        if diverged {
-            let reason = format!("loss {loss} and gradient norm {norm} for several steps in a row");
-            return Err(LearnerError::Diverged { step: report.step, reason });
+        if state.position.skipped_in_a_row > self.config.max_skipped_steps {
+            return roll_back(job, report);
         }
         Ok(report)
     }
 
     fn save(&mut self, folder: &Path) -> Result<(), LearnerError> {
-        let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
+        let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
+        let policy = job.policy(&self.workplace);
         self.encoder.save(folder).map_err(LearnerError::Device)?;
-        save_folder(folder, &self.base.config, &job.masters, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
+        save_folder(folder, &self.base.config, &policy, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
             .map_err(|error| LearnerError::Device(error.to_string()))?;
-        checkpoint::save(folder, &job.masters, &job.optimizer, &job.position)?;
-        checkpoint::sync_folder(folder)
+        let beside = match &job.state.parameters {
+            Parameters::Full(_) => None,
+            Parameters::Adapters(adapters) => {
+                let base = "the model that this policy started from";
+                peft::save(&folder.join(ADAPTER_FOLDER), adapters, base)
+                    .map_err(|error| LearnerError::Device(error.to_string()))?;
+                Some(&*policy)
+            }
+        };
+        checkpoint::save(folder, &job.state, &job.reference, beside)?;
+        checkpoint::sync_folder(folder)?;
+        if job.state.position.skipped_in_a_row == 0 {
+            job.last_good = good_state(&job.state);
+        }
+        Ok(())
     }
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
         let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        Ok(Arc::new(job.masters.clone()))
+        Ok(job.policy(&self.workplace))
     }
 
     fn end(&mut self) {
         self.job = None;
+        self.preferences = None;
     }
 }
 
-/// Cuts a step's members into parts of at most `limit` tokens; a longer member is a part of its own.
-fn parts<T>(members: &[T], limit: usize, length: impl Fn(&T) -> usize) -> Vec<&[T]> {
-    let (mut parts, mut start, mut tokens) = (Vec::new(), 0, 0);
-    for (index, member) in members.iter().enumerate() {
-        let more = length(member);
-        if index > start && tokens + more > limit {
-            parts.extend(members.get(start..index));
-            (start, tokens) = (index, 0);
-        }
-        tokens += more;
-    }
-    parts.extend(members.get(start..).filter(|rest| !rest.is_empty()));
-    parts
-}
-
-/// Names a job by everything that its steps depend on.
-fn fingerprint(
-    job: &TrainingJob,
-    learner: &LearnerConfig,
-    config: &JobConfig,
-    examples: &Examples,
-) -> String {
-    let mut hasher = blake3::Hasher::new();
-    let start = match &job.initialisation {
-        Initialisation::Base => "base",
-        Initialisation::Policy(_) => "policy",
+/// Goes back to the last good state with a lower rate, or gives up.
+fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, LearnerError> {
+    let rollbacks = job.state.position.rollbacks + 1;
+    let Some(good) = job.last_good.as_ref().filter(|_| rollbacks <= MOST_ROLLBACKS) else {
+        let reason = format!(
+            "loss {} and gradient norm {} for several steps in a row, {} times gone back before",
+            diverged.loss,
+            diverged.gradient_norm,
+            rollbacks - 1
+        );
+        return Err(LearnerError::Diverged { step: diverged.step, reason });
     };
-    let text = format!(
-        "{} {} {} {start} {:?} {config:?} {}",
-        job.round, job.training_set, job.seed, learner.dpo, learner.micro_batch_tokens
-    );
-    hasher.update(text.as_bytes());
-    for length in examples.lengths() {
-        hasher.update(&(length as u64).to_le_bytes());
-    }
-    hasher.finalize().to_hex().to_string()
+    job.state = good.clone();
+    job.state.position.rollbacks = rollbacks;
+    job.state.position.skipped_in_a_row = 0;
+    let step = job.state.position.step;
+    tracing::warn!(from = diverged.step, to = step, rollbacks, "training diverged and goes back, slower");
+    Ok(LearnerStep { step, ..diverged })
 }
 
-fn refused(error: &BatchError) -> LearnerError {
-    LearnerError::Refused(error.to_string())
+/// A copy of a state to go back to, unless it is too large to keep. Matrices are shared until they change.
+fn good_state(state: &TrainingState) -> Option<TrainingState> {
+    let count: usize = state.parameters.values().iter().map(|(_, values)| values.len()).sum();
+    (count <= MOST_KEPT_PARAMETERS).then(|| state.clone())
 }

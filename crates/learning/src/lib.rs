@@ -7,6 +7,7 @@
 //! | [`Schedule`] | the learning rate of a step |
 //! | `data_order` | which examples make up which step, from the seed alone |
 //! | `examples` | sequences with the tokens that the loss covers |
+//! | `job` | a job under way: its state, and the gradients of a step |
 //! | `loss` | the losses, on burn's autodiff graph |
 //! | `optimizer` | `AdamW` on host masters, global-norm clipping |
 //! | `checkpoint` | masters, moments and position in files |
@@ -19,14 +20,18 @@ mod checkpoint;
 mod config;
 mod data_order;
 mod examples;
+mod job;
 mod learner;
 mod loss;
 mod optimizer;
-mod parameters;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a reference that cannot be read fails its test")]
+mod parity_tests;
 mod schedule;
 
 pub use checkpoint::load_policy;
 pub use config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig};
 pub use examples::ExampleEncoder;
 pub use learner::{BasePolicy, PolicyLearner};
+pub use loss::PreferenceMetrics;
 pub use schedule::{Decay, Schedule};

@@ -1,8 +1,7 @@
-//! The losses, on burn's autodiff graph.
+//! The losses, as functions of the log-probabilities of a batch's targets.
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
-use still_decoder::DecoderWeights;
-use still_policy::{BatchError, Decoder, ForwardSettings, TokenBatch};
+use burn::tensor::{Tensor, TensorData, activation};
+use still_policy::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
 
 use crate::{config::DpoConfig, examples::Sequence};
 
@@ -10,12 +9,65 @@ use crate::{config::DpoConfig, examples::Sequence};
 pub(crate) struct LossAndGradients {
     /// The part's share of the step's loss.
     pub(crate) loss: f64,
-    /// Gradients of every parameter.
-    pub(crate) gradients: DecoderWeights,
+    /// Gradients of every trained parameter.
+    pub(crate) gradients: Parameters,
 }
 
-/// Summed log-probabilities of the reference policy for each pair: chosen and rejected, in nats.
-pub(crate) type ReferenceSums = [(f32, f32)];
+/// Summed log-probabilities of a pair's targets, chosen and rejected, in nats.
+pub(crate) type PairSums = (f32, f32);
+
+/// What preference optimisation did to the pairs of a step, before its update. Means over pairs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PreferenceMetrics {
+    /// `beta` times the gain of the chosen over that of the rejected response.
+    pub margin: f64,
+    /// Share of the pairs whose margin is above 0.
+    pub accuracy: f64,
+    /// Log-probability of the chosen response's compared tokens, in nats.
+    pub chosen_log_probability: f64,
+    /// Log-probability of the rejected response's compared tokens, in nats.
+    pub rejected_log_probability: f64,
+    /// Distance from the reference policy a token, in nats: the estimator `e^r - 1 - r` (Schulman 2020) of
+    /// each response's mean log-ratio `r`.
+    pub kl: f64,
+}
+
+impl PreferenceMetrics {
+    /// Adds another part of the same step.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.margin += more.margin;
+        self.accuracy += more.accuracy;
+        self.chosen_log_probability += more.chosen_log_probability;
+        self.rejected_log_probability += more.rejected_log_probability;
+        self.kl += more.kl;
+    }
+
+    /// A part's share, from the summed log-probabilities of both policies, chosen and rejected by turns.
+    fn of_part(
+        sums: &[f32],
+        reference: &[f32],
+        target_counts: &[usize],
+        step_pairs: usize,
+        beta: f64,
+    ) -> Self {
+        let mut metrics = Self::default();
+        let share = 1.0 / step_pairs as f64;
+        let pairs = sums.as_chunks::<2>().0.iter().zip(reference.as_chunks::<2>().0);
+        for ((sums, reference), counts) in pairs.zip(target_counts.as_chunks::<2>().0) {
+            let gain = |at: usize| f64::from(sums[at]) - f64::from(reference[at]);
+            let margin = beta * (gain(0) - gain(1));
+            metrics.margin += share * margin;
+            metrics.accuracy += if margin > 0.0 { share } else { 0.0 };
+            metrics.chosen_log_probability += share * f64::from(sums[0]);
+            metrics.rejected_log_probability += share * f64::from(sums[1]);
+            for (at, count) in counts.iter().enumerate() {
+                let ratio = -gain(at) / (*count).max(1) as f64;
+                metrics.kl += share / 2.0 * (ratio.exp() - 1.0 - ratio);
+            }
+        }
+        metrics
+    }
+}
 
 /// Negative log-likelihood of a part of a step's targets, over `step_targets`, those of the whole step: so
 /// the parts of a step add up to its mean over tokens, however it is cut.
@@ -26,65 +78,47 @@ pub(crate) fn sft(
     settings: &ForwardSettings,
 ) -> Result<LossAndGradients, BatchError> {
     let batch = batch_of(sequences, settings)?;
-    let log_probabilities = decoder.target_log_probabilities(&batch, settings);
-    Ok(differentiate(decoder, &log_probabilities.sum().mul_scalar(-1.0 / step_targets as f32)))
+    let share = -1.0 / step_targets as f64;
+    let (loss, gradients) =
+        decoder.loss_and_gradients(&batch, settings, |found| found.sum().mul_scalar(share));
+    Ok(LossAndGradients { loss, gradients })
 }
 
 /// `-log sigmoid(beta * ((log p(c) - log ref(c)) - (log p(r) - log ref(r))))` of a part of a step's pairs,
 /// over `step_pairs`, those of the whole step; plus the SFT term on the chosen ones (Rafailov et al. 2023,
-/// arXiv 2305.18290, equation 7).
+/// arXiv 2305.18290, equation 7). The metrics are shares of the step's as well.
 pub(crate) fn dpo(
     decoder: &Decoder,
     pairs: &[&(Sequence, Sequence)],
-    reference: &ReferenceSums,
+    reference: &[PairSums],
     step_pairs: usize,
     config: &DpoConfig,
     settings: &ForwardSettings,
-) -> Result<LossAndGradients, BatchError> {
+) -> Result<(LossAndGradients, PreferenceMetrics), BatchError> {
     let sequences: Vec<&Sequence> = pairs.iter().flat_map(|(chosen, rejected)| [chosen, rejected]).collect();
     let batch = batch_of(&sequences, settings)?;
-    let log_probabilities = decoder.target_log_probabilities(&batch, settings);
-    let device = log_probabilities.device();
-    let count = pairs.len();
-
-    // row s sums the targets of sequence s
-    let total = batch.targets.len();
-    let mut place = vec![0.0; sequences.len() * total];
-    let mut start = 0;
-    for (row, targets) in batch.target_counts.iter().enumerate() {
-        place[row * total + start..][..*targets].fill(1.0);
-        start += targets;
-    }
-    let place = Tensor::<2>::from_data(TensorData::new(place, [sequences.len(), total]), &device);
-    let sums: Tensor<2> = place.matmul(log_probabilities.unsqueeze_dim(1)).reshape([count, 2]);
     let reference: Vec<f32> = reference.iter().flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
-    let reference = Tensor::<2>::from_data(TensorData::new(reference, [count, 2]), &device);
-    let gains = sums.clone() - reference;
-    let margins = (gains.clone().narrow(1, 0, 1) - gains.narrow(1, 1, 1)).mul_scalar(config.beta);
-    let mut loss = activation::softplus(margins.neg(), 1.0).sum().div_scalar(step_pairs as f32);
-    if config.sft_coefficient > 0.0 {
-        let lengths: Vec<f32> =
-            batch.target_counts.iter().step_by(2).map(|targets| (*targets).max(1) as f32).collect();
-        let lengths = Tensor::<2>::from_data(TensorData::new(lengths, [count, 1]), &device);
-        let likelihood = (sums.narrow(1, 0, 1) / lengths).sum().div_scalar(step_pairs as f32);
-        loss = loss - likelihood.mul_scalar(config.sft_coefficient);
-    }
-    Ok(differentiate(decoder, &loss))
+    let mut sums = Vec::new();
+    let (loss, gradients) = decoder.loss_and_gradients(&batch, settings, |found| {
+        let by_pair = sums_by_pair(&found, &batch.target_counts);
+        sums = host_values(by_pair.clone());
+        preference_loss(by_pair, &reference, &batch.target_counts, step_pairs, config)
+    });
+    let metrics =
+        PreferenceMetrics::of_part(&sums, &reference, &batch.target_counts, step_pairs, config.beta);
+    Ok((LossAndGradients { loss, gradients }, metrics))
 }
 
-/// Summed log-probabilities of each sequence's targets, without gradients.
-pub(crate) fn target_sums(
-    weights: &DecoderWeights,
-    sequences: &[&Sequence],
-    device: &Device,
+/// Summed log-probabilities of a pair's targets, without gradients.
+pub(crate) fn pair_sums(
+    decoder: &Decoder,
+    (chosen, rejected): &(Sequence, Sequence),
     settings: &ForwardSettings,
-) -> Result<Vec<f32>, BatchError> {
-    let batch = batch_of(sequences, settings)?;
-    let decoder = Decoder::from_weights(weights, device);
+) -> Result<PairSums, BatchError> {
+    let batch = batch_of(&[chosen, rejected], settings)?;
     let found = decoder.target_log_probabilities(&batch, settings);
-    let values: Vec<f32> = found.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
-    let mut values = values.into_iter();
-    Ok(batch.target_counts.iter().map(|count| values.by_ref().take(*count).sum()).collect())
+    let sums = host_values(sums_by_pair(&found, &batch.target_counts));
+    Ok((sums.first().copied().unwrap_or_default(), sums.get(1).copied().unwrap_or_default()))
 }
 
 fn batch_of(sequences: &[&Sequence], settings: &ForwardSettings) -> Result<TokenBatch, BatchError> {
@@ -92,8 +126,40 @@ fn batch_of(sequences: &[&Sequence], settings: &ForwardSettings) -> Result<Token
     TokenBatch::new(spans, settings.config.vocabulary_size)
 }
 
-fn differentiate(decoder: &Decoder, loss: &Tensor<1>) -> LossAndGradients {
-    let value = loss.clone().into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
-    let gradients = decoder.gradients(&loss.backward());
-    LossAndGradients { loss: f64::from(value.first().copied().unwrap_or(f32::NAN)), gradients }
+/// Sums of the log-probabilities of each sequence's targets, `[pairs, 2]`.
+fn sums_by_pair(found: &Tensor<1>, target_counts: &[usize]) -> Tensor<2> {
+    let mut start = 0;
+    let sums = target_counts.iter().map(|count| {
+        let sum = found.clone().narrow(0, start, *count).sum();
+        start += count;
+        sum
+    });
+    Tensor::cat(sums.collect(), 0).reshape([target_counts.len() / 2, 2])
+}
+
+fn preference_loss(
+    sums: Tensor<2>,
+    reference: &[f32],
+    target_counts: &[usize],
+    step_pairs: usize,
+    config: &DpoConfig,
+) -> Tensor<1> {
+    let device = sums.device();
+    let count = target_counts.len() / 2;
+    let reference = Tensor::<2>::from_data(TensorData::new(reference.to_vec(), [count, 2]), &device);
+    let gains = sums.clone() - reference;
+    let margins = (gains.clone().narrow(1, 0, 1) - gains.narrow(1, 1, 1)).mul_scalar(config.beta);
+    let mut loss = activation::softplus(margins.neg(), 1.0).sum().div_scalar(step_pairs as f64);
+    if config.sft_coefficient > 0.0 {
+        let lengths: Vec<f32> =
+            target_counts.iter().step_by(2).map(|targets| (*targets).max(1) as f32).collect();
+        let lengths = Tensor::<2>::from_data(TensorData::new(lengths, [count, 1]), &device);
+        let likelihood = (sums.narrow(1, 0, 1) / lengths).sum().div_scalar(step_pairs as f64);
+        loss = loss - likelihood.mul_scalar(config.sft_coefficient);
+    }
+    loss
+}
+
+fn host_values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
 }

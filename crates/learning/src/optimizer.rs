@@ -1,84 +1,134 @@
-//! `AdamW` on host masters (Loshchilov and Hutter 2019, arXiv 1711.05101), with global-norm clipping.
+//! `AdamW` on the host (Loshchilov and Hutter 2019, arXiv 1711.05101), with global-norm clipping.
+//!
+//! Every number is updated on its own and sums run in a fixed order, so the bits do not depend on the number
+//! of threads.
 
-use still_decoder::{DecoderConfig, DecoderWeights};
+use still_policy::{Parameters, Role};
 
-use crate::{
-    config::JobConfig,
-    parameters::{Role, values, values_mut, zeros},
-};
+/// Numbers of a tensor from which on threads share it.
+const SHARED_LENGTH: usize = 1 << 18;
+/// Partial sums that a norm keeps apart.
+const LANES: usize = 8;
 
 /// The two moments of every parameter, and how often they were updated.
 #[derive(Debug, Clone)]
 pub(crate) struct Optimizer {
-    pub(crate) first: DecoderWeights,
-    pub(crate) second: DecoderWeights,
+    pub(crate) first: Parameters,
+    pub(crate) second: Parameters,
     /// Updates made: skipped steps make none.
     pub(crate) updates: u64,
 }
 
+/// What one update goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Update<D> {
+    /// The learning rate.
+    pub(crate) rate: f64,
+    /// What gradients are scaled by as they are read.
+    pub(crate) gradient_scale: f32,
+    pub(crate) betas: [f64; 2],
+    pub(crate) epsilon: f64,
+    /// Decoupled weight decay of a role.
+    pub(crate) decay: D,
+    pub(crate) threads: usize,
+}
+
+/// The factors of one update, in f32.
+#[derive(Debug, Clone, Copy)]
+struct Factors {
+    gradient_scale: f32,
+    betas: [f32; 2],
+    /// `1 - beta`, taken before rounding: in f32 it would be off by 5e-5 at 0.999.
+    rests: [f32; 2],
+    correction: f32,
+    step_size: f32,
+    epsilon: f32,
+}
+
 impl Optimizer {
-    pub(crate) fn new(config: &DecoderConfig) -> Self {
-        Self { first: zeros(config), second: zeros(config), updates: 0 }
+    /// No update made yet.
+    pub(crate) fn new(parameters: &Parameters) -> Self {
+        Self { first: parameters.zeros_like(), second: parameters.zeros_like(), updates: 0 }
     }
 
-    /// Takes one step on `masters`. Gradients are scaled by `scale` as they are read.
-    pub(crate) fn step(
+    /// Updates `parameters`.
+    pub(crate) fn update<D: Fn(Role) -> f64>(
         &mut self,
-        masters: &mut DecoderWeights,
-        gradients: &DecoderWeights,
-        scale: f32,
-        rate: f64,
-        config: &JobConfig,
+        parameters: &mut Parameters,
+        gradients: &Parameters,
+        update: &Update<D>,
     ) {
         self.updates += 1;
-        let [beta_1, beta_2] = config.betas;
         let updates = self.updates.min(i32::MAX as u64) as i32;
-        let correction_1 = 1.0 - beta_1.powi(updates);
-        let correction_2 = (1.0 - beta_2.powi(updates)).sqrt();
-        let step_size = (rate / correction_1) as f32;
-        let (beta_1, beta_2, correction_2) = (beta_1 as f32, beta_2 as f32, correction_2 as f32);
-        let epsilon = config.epsilon as f32;
-
-        let moments = values_mut(&mut self.first).into_iter().zip(values_mut(&mut self.second));
-        for (((role, parameter), (_, gradient)), ((_, first), (_, second))) in
-            values_mut(masters).into_iter().zip(values(gradients)).zip(moments)
+        let [beta_1, beta_2] = update.betas;
+        let factors = Factors {
+            gradient_scale: update.gradient_scale,
+            betas: update.betas.map(|beta| beta as f32),
+            rests: update.betas.map(|beta| (1.0 - beta) as f32),
+            correction: (1.0 - beta_2.powi(updates)).sqrt() as f32,
+            step_size: (update.rate / (1.0 - beta_1.powi(updates))) as f32,
+            epsilon: update.epsilon as f32,
+        };
+        let moments = self.first.values_mut().into_iter().zip(self.second.values_mut());
+        for (((role, values), (_, gradient)), ((_, first), (_, second))) in
+            parameters.values_mut().into_iter().zip(gradients.values()).zip(moments)
         {
-            let decays = match role {
-                Role::Matrix => true,
-                Role::Embedding => config.decay_embeddings,
-                Role::Vector => false,
+            let keep = (1.0 - update.rate * (update.decay)(role)) as f32;
+            let share = match values.len() {
+                length if length < SHARED_LENGTH => length.max(1),
+                length => length.div_ceil(update.threads.max(1)),
             };
-            let keep = if decays { (1.0 - rate * config.weight_decay) as f32 } else { 1.0 };
-            let moments = first.iter_mut().zip(second.iter_mut());
-            for ((value, gradient), (first, second)) in parameter.iter_mut().zip(gradient).zip(moments) {
-                let gradient = gradient * scale;
-                *first = beta_1 * *first + (1.0 - beta_1) * gradient;
-                *second = beta_2 * *second + (1.0 - beta_2) * gradient * gradient;
-                let denominator = second.sqrt() / correction_2 + epsilon;
-                *value = *value * keep - step_size * *first / denominator;
-            }
+            let shares = values.chunks_mut(share).zip(gradient.chunks(share));
+            let moments = first.chunks_mut(share).zip(second.chunks_mut(share));
+            std::thread::scope(|scope| {
+                let mut own = None;
+                for ((values, gradient), (first, second)) in shares.zip(moments) {
+                    let work = move || factors.update(values, gradient, first, second, keep);
+                    // the caller takes the first share
+                    if own.is_none() {
+                        own = Some(work);
+                    } else {
+                        scope.spawn(work);
+                    }
+                }
+                if let Some(mut work) = own {
+                    work();
+                }
+            });
+        }
+    }
+}
+
+impl Factors {
+    fn update(&self, values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], keep: f32) {
+        let moments = first.iter_mut().zip(second.iter_mut());
+        for ((value, gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
+            let gradient = gradient * self.gradient_scale;
+            *first = self.betas[0] * *first + self.rests[0] * gradient;
+            *second = self.betas[1] * *second + self.rests[1] * gradient * gradient;
+            let denominator = second.sqrt() / self.correction + self.epsilon;
+            *value = *value * keep - self.step_size * *first / denominator;
         }
     }
 }
 
 /// The global norm of all gradients.
-pub(crate) fn global_norm(gradients: &DecoderWeights) -> f64 {
-    let squares =
-        |values: &[f32]| values.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>();
-    values(gradients).iter().map(|(_, gradient)| squares(gradient)).sum::<f64>().sqrt()
+pub(crate) fn global_norm(gradients: &Parameters) -> f64 {
+    gradients.values().iter().map(|(_, values)| squares(values)).sum::<f64>().sqrt()
+}
+
+fn squares(values: &[f32]) -> f64 {
+    let mut lanes = [0.0_f64; LANES];
+    for chunk in values.chunks(LANES) {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += f64::from(*value) * f64::from(*value);
+        }
+    }
+    lanes.iter().sum()
 }
 
 /// What gradients of this norm are scaled by, so that none exceeds `clip_norm`; 0 never clips.
 pub(crate) fn clip_scale(norm: f64, clip_norm: f64) -> f32 {
     // torch's clip_grad_norm_ adds the same term before it divides
     if clip_norm > 0.0 { (clip_norm / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
-}
-
-/// Adds `more` to `sum`.
-pub(crate) fn accumulate(sum: &mut DecoderWeights, more: &DecoderWeights) {
-    for ((_, sum), (_, more)) in values_mut(sum).into_iter().zip(values(more)) {
-        for (sum, more) in sum.iter_mut().zip(more) {
-            *sum += more;
-        }
-    }
 }

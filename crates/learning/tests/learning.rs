@@ -3,8 +3,10 @@
 
 mod harness;
 
-use harness::{job, learner, preference_examples, sft_examples};
-use still_roles::Learner;
+use harness::{job, job_config, learner, learner_config, learner_with, preference_examples, sft_examples};
+use still_learning::{JobConfig, LearnerConfig, Schedule};
+use still_policy::{LoraConfig, Projection};
+use still_roles::{Learner, LearnerError};
 
 #[test]
 fn imitation_learns_the_form_of_the_demonstrations() {
@@ -26,6 +28,62 @@ fn preference_optimisation_starts_at_ln_2_and_widens_the_margin() {
     let losses: Vec<f64> = (0..30).map(|_| learner.step().unwrap().loss).collect();
     assert!((losses[0] - std::f64::consts::LN_2).abs() < 1e-4, "{losses:?}");
     assert!(losses[29] < 0.5, "{losses:?}");
+    let metrics = learner.preferences().unwrap();
+    assert!(metrics.margin > 0.3 && metrics.accuracy > 0.9 && metrics.kl > 0.0, "{metrics:?}");
+}
+
+#[test]
+fn adapters_alone_learn_as_well() {
+    let mut learner = learner(32, 2, 80, 1).with_adapters(LoraConfig {
+        rank: 8,
+        alpha: 32.0,
+        targets: Projection::ALL.to_vec(),
+    });
+    learner.begin(job(sft_examples())).unwrap();
+    let losses: Vec<f64> = (0..80).map(|_| learner.step().unwrap().loss).collect();
+    assert!(losses[79] < 0.7 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn a_step_is_the_same_however_it_is_cut() {
+    for examples in [sft_examples(), preference_examples()] {
+        let run = |micro_batch_tokens| {
+            let mut learner = learner_with(16, 2, LearnerConfig { micro_batch_tokens, ..learner_config(3) });
+            learner.begin(job(examples.clone())).unwrap();
+            (0..3).map(|_| learner.step().unwrap()).collect::<Vec<_>>()
+        };
+        for (whole, cut) in run(32_768).iter().zip(run(100)) {
+            assert_eq!(whole.tokens, cut.tokens);
+            assert!((whole.loss - cut.loss).abs() < 1e-6 * whole.loss.abs().max(1.0), "{whole:?} {cut:?}");
+            assert!((whole.gradient_norm - cut.gradient_norm).abs() < 1e-4 * whole.gradient_norm);
+        }
+    }
+}
+
+#[test]
+fn training_that_diverges_goes_back_slower_and_gives_up_in_the_end() {
+    // a rate at which the second step overflows
+    let schedule = Schedule { peak: 1e30, warm_up_fraction: 0.0, ..job_config(9).schedule };
+    let job_config = JobConfig { schedule, ..job_config(9) };
+    let config = LearnerConfig { imitation: job_config, max_skipped_steps: 1, ..learner_config(9) };
+    let mut learner = learner_with(16, 2, config);
+    learner.begin(job(sft_examples())).unwrap();
+    let start = learner.weights().unwrap();
+    let mut seen = Vec::new();
+    let error = loop {
+        match learner.step() {
+            Ok(step) => seen.push(step),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, LearnerError::Diverged { .. }), "{error}");
+    let back: Vec<_> = seen.iter().filter(|step| step.step == 0).collect();
+    assert_eq!(back.len(), 3, "{seen:?}");
+    assert!(back.iter().all(|step| step.skipped));
+    let first_rates: Vec<_> =
+        seen.iter().filter(|step| step.step == 1).map(|step| step.learning_rate).collect();
+    assert!(first_rates.windows(2).all(|pair| (pair[1] / pair[0] - 0.5).abs() < 1e-9), "{first_rates:?}");
+    assert!(*learner.weights().unwrap() != *start);
 }
 
 #[test]

@@ -3,33 +3,49 @@
 
 mod harness;
 
-use harness::{job, learner, preference_examples, sft_examples};
-use still_roles::{Learner, LearnerError, TrainingExamples, TrainingJob};
+use harness::{decoder_config, job, learner, preference_examples, sft_examples};
+use still_decoder::DecoderWeights;
+use still_learning::PolicyLearner;
+use still_policy::{LoraConfig, Projection, peft};
+use still_roles::{Learner, LearnerError, TrainingJob};
 
 const STEPS: u64 = 12;
 
-fn uninterrupted(examples: &TrainingExamples) -> still_roles::Weights {
-    let mut learner = learner(16, 2, STEPS, 1);
-    learner.begin(job(examples.clone())).unwrap();
-    while !learner.step().unwrap().is_last() {}
-    learner.weights().unwrap()
+/// Trained as a whole, or adapters beside it.
+fn fresh(adapters: bool) -> PolicyLearner {
+    let learner = learner(16, 2, STEPS, 2);
+    if !adapters {
+        return learner;
+    }
+    learner.with_adapters(LoraConfig { rank: 4, alpha: 8.0, targets: Projection::ALL.to_vec() })
 }
 
 #[test]
 fn a_resumed_job_ends_in_the_same_bits() {
-    for examples in [sft_examples(), preference_examples()] {
-        let expected = uninterrupted(&examples);
-        for interruption in [1, 5, STEPS - 1, STEPS] {
+    for (examples, adapters) in [
+        (sft_examples(), false),
+        (preference_examples(), false),
+        (sft_examples(), true),
+        (preference_examples(), true),
+    ] {
+        let mut uninterrupted = fresh(adapters);
+        uninterrupted.begin(job(examples.clone())).unwrap();
+        while !uninterrupted.step().unwrap().is_last() {}
+        let expected = uninterrupted.weights().unwrap();
+        for interruption in 0..=STEPS {
             let folder = tempfile::tempdir().unwrap();
-            let mut first = learner(16, 2, STEPS, 1);
+            let mut first = fresh(adapters);
             first.begin(job(examples.clone())).unwrap();
             for _ in 0..interruption {
                 first.step().unwrap();
             }
             first.save(folder.path()).unwrap();
+            let saved = first.weights().unwrap();
             drop(first);
+            let (_, loaded) = still_learning::load_policy(folder.path()).unwrap();
+            assert!(loaded == *saved);
 
-            let mut second = learner(16, 2, STEPS, 1);
+            let mut second = fresh(adapters);
             let resumed = TrainingJob { resume: Some(folder.path().to_owned()), ..job(examples.clone()) };
             let plan = second.begin(resumed).unwrap();
             assert_eq!((plan.total_steps, plan.resumed_step), (STEPS, interruption));
@@ -37,10 +53,25 @@ fn a_resumed_job_ends_in_the_same_bits() {
                 second.step().unwrap();
             }
             assert!(*second.weights().unwrap() == *expected, "interrupted after step {interruption}");
-            let (_, loaded) = still_learning::load_policy(folder.path()).unwrap();
-            assert!(interruption < STEPS || loaded == *expected);
         }
     }
+}
+
+#[test]
+fn a_checkpoint_of_adapters_holds_them_and_the_merged_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut learner = fresh(true);
+    learner.begin(job(sft_examples())).unwrap();
+    learner.step().unwrap();
+    learner.save(folder.path()).unwrap();
+    let config = decoder_config(16, 2);
+    let adapters = peft::load(&folder.path().join("adapter"), &config).unwrap();
+    let base = DecoderWeights::random(&config, 1);
+    assert!(adapters.merge(&base, &config) == *learner.weights().unwrap());
+    // what training whole parameters wrote is no start for adapters
+    let resumed = TrainingJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
+    let error = fresh(false).begin(resumed).unwrap_err();
+    assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
 }
 
 #[test]

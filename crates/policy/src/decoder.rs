@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use burn::{
     module::{Module, Param},
-    tensor::{Device, Tensor, TensorData},
+    tensor::{Device, FloatDType, Tensor, TensorData},
 };
-use still_decoder::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable, Segments, Threads};
+use still_decoder::{DecoderConfig, DecoderWeights, Matrix, RopeTable, Segments, Threads};
 
 use crate::{
+    adapters::{Adapters, Projection},
     batch::TokenBatch,
     composed,
     fused::{self, Embed, RmsNorm, TargetLogProbabilities},
+    gradients::{Collected, host_values},
+    matrix::{FusedMatrix, tensor},
+    parameters::Parameters,
 };
 
 /// One block's parameters, in the orientation of Hugging Face (`[out, in]`), fused: `qkv` holds the rows of
@@ -19,14 +23,16 @@ use crate::{
 #[derive(Module, Debug)]
 pub struct DecoderLayer {
     pub(crate) input_norm: Param<Tensor<1>>,
-    pub(crate) qkv: Param<Tensor<2>>,
+    pub(crate) qkv: FusedMatrix,
     pub(crate) qkv_bias: Option<Param<Tensor<1>>>,
     pub(crate) query_norm: Option<Param<Tensor<1>>>,
     pub(crate) key_norm: Option<Param<Tensor<1>>>,
-    pub(crate) output: Param<Tensor<2>>,
+    pub(crate) output: FusedMatrix,
     pub(crate) post_attention_norm: Param<Tensor<1>>,
-    pub(crate) gate_up: Param<Tensor<2>>,
-    pub(crate) down: Param<Tensor<2>>,
+    pub(crate) gate_up: FusedMatrix,
+    pub(crate) down: FusedMatrix,
+    /// Places in [`Projection::ALL`] of the projections with a low-rank change, ascending.
+    pub(crate) adapted: Vec<usize>,
 }
 
 /// A Llama, Qwen2 or Qwen3 decoder.
@@ -36,6 +42,8 @@ pub struct Decoder {
     pub(crate) layers: Vec<DecoderLayer>,
     pub(crate) final_norm: Param<Tensor<1>>,
     pub(crate) head: Option<Param<Tensor<2>>>,
+    /// What low-rank changes are scaled by; none where all parameters are trained.
+    pub(crate) adapter_scale: Option<f64>,
 }
 
 /// How a forward pass runs.
@@ -45,44 +53,125 @@ pub struct ForwardSettings {
     pub config: Arc<DecoderConfig>,
     /// Threads of the CPU's fused operators.
     pub threads: Threads,
-    /// Compute a layer's activations again in the backward pass instead of keeping them.
+    /// Compute a layer's activations again in the backward pass instead of keeping them. The composed
+    /// operators always do.
     pub recompute: bool,
     /// Use fused operators: on the CPU alone.
     pub fused: bool,
 }
 
+/// How a decoder's matrices are stored on the device; norms, biases and adapters are f32 always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TensorPrecision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// The upper half of single precision; norms, softmax and logits are computed in f32 all the same. Only
+    /// composed operators take it.
+    Bf16,
+}
+
+impl TensorPrecision {
+    const fn dtype(self) -> FloatDType {
+        match self {
+            Self::F32 => FloatDType::F32,
+            Self::Bf16 => FloatDType::BF16,
+        }
+    }
+}
+
 impl Decoder {
-    /// Puts parameters on a device; on one with autodiff they require gradients.
-    pub fn from_weights(weights: &DecoderWeights, device: &Device) -> Self {
-        let vector = |values: &[f32]| vector(values, device);
+    /// Puts parameters on a device; on one with autodiff all of them are trained.
+    pub fn from_weights(weights: &DecoderWeights, device: &Device, precision: TensorPrecision) -> Self {
+        Self::build(weights, device, precision, true)
+    }
+
+    /// Puts a base and its adapters on a device; on one with autodiff only the adapters are trained.
+    pub fn with_adapters(
+        base: &DecoderWeights,
+        adapters: &Adapters,
+        config: &DecoderConfig,
+        device: &Device,
+        precision: TensorPrecision,
+    ) -> Self {
+        let mut decoder = Self::build(base, device, precision, false);
+        decoder.adapter_scale = Some(f64::from(adapters.scale));
+        for (index, adapter) in adapters.enumerate() {
+            let Some(layer) = decoder.layers.get_mut(index) else { continue };
+            let projection = adapter.projection;
+            let matrix = match projection {
+                Projection::Query | Projection::Key | Projection::Value => &mut layer.qkv,
+                Projection::Output => &mut layer.output,
+                Projection::Gate | Projection::Up => &mut layer.gate_up,
+                Projection::Down => &mut layer.down,
+            };
+            matrix.change(adapter, projection.first_row(config), adapters.scale, device);
+            layer.adapted.push(projection as usize);
+        }
+        decoder
+    }
+
+    fn build(weights: &DecoderWeights, device: &Device, precision: TensorPrecision, trained: bool) -> Self {
+        let vector = |values: &[f32]| {
+            let tensor = Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), device);
+            Param::from_tensor(tensor).set_require_grad(trained)
+        };
+        let table = |matrix: &Matrix| {
+            Param::from_tensor(tensor(matrix, device).cast(precision.dtype())).set_require_grad(trained)
+        };
+        let matrix = |matrix: &Matrix| FusedMatrix::new(table(matrix));
         let optional = |values: &Option<Vec<f32>>| values.as_deref().map(vector);
         let layers = weights.layers.iter().map(|layer| DecoderLayer {
             input_norm: vector(&layer.input_norm),
-            qkv: matrix(&layer.qkv, device),
+            qkv: matrix(&layer.qkv),
             qkv_bias: optional(&layer.qkv_bias),
             query_norm: optional(&layer.query_norm),
             key_norm: optional(&layer.key_norm),
-            output: matrix(&layer.output, device),
+            output: matrix(&layer.output),
             post_attention_norm: vector(&layer.post_attention_norm),
-            gate_up: matrix(&layer.gate_up, device),
-            down: matrix(&layer.down, device),
+            gate_up: matrix(&layer.gate_up),
+            down: matrix(&layer.down),
+            adapted: Vec::new(),
         });
         Self {
-            embedding: matrix(&weights.embedding, device),
+            embedding: table(&weights.embedding),
             layers: layers.collect(),
             final_norm: vector(&weights.final_norm),
-            head: weights.head.as_ref().map(|head| matrix(head, device)),
+            head: weights.head.as_ref().map(table),
+            adapter_scale: None,
         }
     }
 
-    /// Log-probabilities of a batch's targets, in nats.
+    /// Log-probabilities of a batch's targets, in nats, without a graph.
     ///
     /// # Shapes
     /// - output: `[targets]`
     pub fn target_log_probabilities(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<1> {
-        if !settings.fused {
-            return composed::target_log_probabilities(self, batch, settings);
+        let plain = self.valid();
+        if settings.fused {
+            plain.fused_log_probabilities(batch, settings)
+        } else {
+            composed::target_log_probabilities(&plain, batch, settings)
         }
+    }
+
+    /// A loss of the targets' log-probabilities (`[targets]` to a scalar, `[1]`), and the gradient of every
+    /// trained parameter. The decoder's device has autodiff.
+    pub fn loss_and_gradients(
+        &self,
+        batch: &TokenBatch,
+        settings: &ForwardSettings,
+        loss: impl FnOnce(Tensor<1>) -> Tensor<1>,
+    ) -> (f64, Parameters) {
+        if !settings.fused {
+            return composed::loss_and_gradients(self, batch, settings, loss);
+        }
+        let loss = loss(self.fused_log_probabilities(batch, settings));
+        let gradients = loss.backward();
+        (scalar(loss), self.gradients(&Collected(&[gradients])))
+    }
+
+    fn fused_log_probabilities(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<1> {
         let config = &settings.config;
         let embed = Embed {
             tokens: batch.tokens.clone().into(),
@@ -109,27 +198,6 @@ impl Decoder {
             threads: settings.threads.clone(),
         };
         fused::apply(targets, vec![x.into_dispatch(), head.into_dispatch()])
-    }
-
-    /// Every parameter's gradient, shaped as the parameters are; zero where none reached.
-    pub fn gradients(&self, gradients: &burn::tensor::Gradients) -> DecoderWeights {
-        let layers = self.layers.iter().map(|layer| LayerWeights {
-            input_norm: vector_gradient(&layer.input_norm, gradients),
-            qkv: matrix_gradient(&layer.qkv, gradients),
-            qkv_bias: layer.qkv_bias.as_ref().map(|bias| vector_gradient(bias, gradients)),
-            query_norm: layer.query_norm.as_ref().map(|norm| vector_gradient(norm, gradients)),
-            key_norm: layer.key_norm.as_ref().map(|norm| vector_gradient(norm, gradients)),
-            output: matrix_gradient(&layer.output, gradients),
-            post_attention_norm: vector_gradient(&layer.post_attention_norm, gradients),
-            gate_up: matrix_gradient(&layer.gate_up, gradients),
-            down: matrix_gradient(&layer.down, gradients),
-        });
-        DecoderWeights {
-            embedding: matrix_gradient(&self.embedding, gradients),
-            layers: layers.collect(),
-            final_norm: vector_gradient(&self.final_norm, gradients),
-            head: self.head.as_ref().map(|head| matrix_gradient(head, gradients)),
-        }
     }
 }
 
@@ -170,31 +238,7 @@ impl DecoderLayer {
     }
 }
 
-fn vector(values: &[f32], device: &Device) -> Param<Tensor<1>> {
-    let data = TensorData::new(values.to_vec(), [values.len()]);
-    Param::from_tensor(Tensor::from_data(data, device))
-}
-
-fn matrix(matrix: &Matrix, device: &Device) -> Param<Tensor<2>> {
-    let values = matrix.rows_to_f32(0, matrix.rows());
-    let data = TensorData::new(values, [matrix.rows(), matrix.columns()]);
-    Param::from_tensor(Tensor::from_data(data, device))
-}
-
-fn vector_gradient(parameter: &Param<Tensor<1>>, gradients: &burn::tensor::Gradients) -> Vec<f32> {
-    let parameter = parameter.val();
-    let length = parameter.dims()[0];
-    parameter.grad(gradients).map_or_else(|| vec![0.0; length], host_values)
-}
-
-fn matrix_gradient(parameter: &Param<Tensor<2>>, gradients: &burn::tensor::Gradients) -> Matrix {
-    let parameter = parameter.val();
-    let [rows, columns] = parameter.dims();
-    let values = parameter.grad(gradients).map_or_else(|| vec![0.0; rows * columns], host_values);
-    Matrix::from_f32(rows, columns, values)
-}
-
-/// A tensor's values on the host, as f32.
-fn host_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+/// The number in a tensor of one.
+pub(crate) fn scalar(tensor: Tensor<1>) -> f64 {
+    f64::from(host_values(tensor).first().copied().unwrap_or(f32::NAN))
 }

@@ -2,20 +2,31 @@
 //!
 //! | module | noun |
 //! |---|---|
-//! | [`Decoder`] | parameters as burn tensors, and the log-probabilities that losses are made of |
+//! | [`Decoder`] | parameters as burn tensors; log-probabilities, and gradients of losses of them |
 //! | [`TokenBatch`] | sequences laid end to end, with the tokens whose log-probabilities are wanted |
+//! | [`Parameters`] | what training changes, as a list on the host |
+//! | [`Adapters`] | low-rank changes of a decoder that stays as it is |
+//! | [`peft`] | adapters in the layout of PEFT, in and out |
 //! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
+//! | `composed` | the same decoder of burn's own operators, with memory linear in length |
 //! | [`DeviceName`] | where tensors live, by name |
 //!
 //! On the CPU a whole decoder layer is one operator of burn's graph (see `docs/adr/0002`); elsewhere the same
 //! layer is composed of burn's own operators. Both are held to the same numbers by tests.
 
+mod adapters;
 mod batch;
 mod composed;
 mod decoder;
 mod device;
 pub mod fused;
+mod gradients;
+mod matrix;
+mod parameters;
+pub mod peft;
 
+pub use adapters::{Adapter, AdapterError, Adapters, LoraConfig, Projection};
 pub use batch::{BatchError, TokenBatch};
-pub use decoder::{Decoder, DecoderLayer, ForwardSettings};
+pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
 pub use device::{DeviceError, DeviceName};
+pub use parameters::{Parameters, Role};

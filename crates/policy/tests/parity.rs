@@ -1,12 +1,12 @@
 //! The fused operators, burn's own operators and the plain kernels give the same numbers.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde_json::json;
 use still_decoder::{ActivationMode, DecoderConfig, DecoderWeights, Threads, model_gradients};
-use still_policy::{Decoder, ForwardSettings, TokenBatch};
+use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
 
 /// A tiny decoder of each architecture: grouped queries, biases, normalised heads, tied and untied heads.
 fn configs() -> Vec<DecoderConfig> {
@@ -39,14 +39,14 @@ fn settings(config: &DecoderConfig, fused: bool, recompute: bool) -> ForwardSett
 fn loss_and_gradients(
     config: &DecoderConfig,
     weights: &DecoderWeights,
+    batch: &TokenBatch,
     settings: &ForwardSettings,
 ) -> (f32, Vec<(String, Vec<f32>)>) {
-    let decoder = Decoder::from_weights(weights, &Device::flex().autodiff());
-    let loss: Tensor<1> = decoder.target_log_probabilities(&batch(), settings).mean().neg();
-    let value = loss.clone().into_scalar::<f32>();
-    let gradients = decoder.gradients(&loss.backward());
+    let decoder = Decoder::from_weights(weights, &Device::flex().autodiff(), TensorPrecision::F32);
+    let (loss, gradients) = decoder.loss_and_gradients(batch, settings, |found| found.mean().neg());
+    let Parameters::Full(gradients) = gradients else { panic!("all parameters are trained") };
     let named = gradients.to_named(config).into_iter().map(|tensor| (tensor.name, tensor.values)).collect();
-    (value, named)
+    (loss as f32, named)
 }
 
 fn assert_close(name: &str, one: &[f32], two: &[f32]) {
@@ -61,9 +61,10 @@ fn assert_close(name: &str, one: &[f32], two: &[f32]) {
 fn fused_and_composed_operators_agree_on_loss_and_gradients() {
     for config in configs() {
         let weights = DecoderWeights::random(&config, 7);
-        let (loss, gradients) = loss_and_gradients(&config, &weights, &settings(&config, false, false));
+        let (loss, gradients) =
+            loss_and_gradients(&config, &weights, &batch(), &settings(&config, false, false));
         for recompute in [false, true] {
-            let fused = loss_and_gradients(&config, &weights, &settings(&config, true, recompute));
+            let fused = loss_and_gradients(&config, &weights, &batch(), &settings(&config, true, recompute));
             assert_close("loss", &[loss], &[fused.0]);
             assert!(gradients.iter().any(|(_, values)| values.iter().any(|value| value.abs() > 1e-3)));
             for ((name, composed), (_, fused)) in gradients.iter().zip(&fused.1) {
@@ -92,7 +93,8 @@ fn the_graph_changes_nothing_of_what_the_kernels_give() {
             &Threads::new(2),
         )
         .unwrap();
-        let (value, gradients) = loss_and_gradients(&config, &weights, &settings(&config, true, false));
+        let (value, gradients) =
+            loss_and_gradients(&config, &weights, &batch, &settings(&config, true, false));
         assert_close("loss", &[loss], &[value]);
         for (expected, (name, values)) in expected.into_named(&config).iter().zip(&gradients) {
             assert_eq!(expected.name, *name);
@@ -105,12 +107,46 @@ fn the_graph_changes_nothing_of_what_the_kernels_give() {
 fn a_sequence_has_the_same_log_probabilities_alone_and_in_company() {
     let config = &configs()[1];
     let weights = DecoderWeights::random(config, 9);
-    let decoder = Decoder::from_weights(&weights, &Device::flex());
-    let run = |batch: &TokenBatch| {
-        let found = decoder.target_log_probabilities(batch, &settings(config, true, false));
-        found.into_data().try_into_vec::<f32>().unwrap()
+    let decoder = Decoder::from_weights(&weights, &Device::flex(), TensorPrecision::F32);
+    for fused in [true, false] {
+        let run = |batch: &TokenBatch| {
+            let found = decoder.target_log_probabilities(batch, &settings(config, fused, false));
+            found.into_data().try_into_vec::<f32>().unwrap()
+        };
+        let together = run(&batch());
+        let alone = run(&TokenBatch::new([(&[6, 5, 3, 5][..], 1..4)], 19).unwrap());
+        assert_close("packed", &together[5..], &alone);
+    }
+}
+
+#[test]
+fn attention_in_blocks_agrees_on_a_sequence_of_several_blocks() {
+    let config = &configs()[2];
+    let weights = DecoderWeights::random(config, 10);
+    let long: Vec<u32> = (0..1_300_u32).map(|place| place * place % 19).collect();
+    let batch = TokenBatch::new([(&long[..], 700..1_300), (&long[..40], 1..40)], 19).unwrap();
+    let composed = loss_and_gradients(config, &weights, &batch, &settings(config, false, false));
+    let fused = loss_and_gradients(config, &weights, &batch, &settings(config, true, false));
+    assert_close("loss", &[composed.0], &[fused.0]);
+    for ((name, composed), (_, fused)) in composed.1.iter().zip(&fused.1) {
+        assert_close(name, composed, fused);
+    }
+}
+
+#[test]
+fn matrices_of_half_precision_change_loss_and_gradients_a_little() {
+    let config = &configs()[0];
+    let weights = DecoderWeights::random(config, 11);
+    let run = |precision| {
+        let decoder = Decoder::from_weights(&weights, &Device::flex().autodiff(), precision);
+        decoder.loss_and_gradients(&batch(), &settings(config, false, false), |found| found.mean().neg())
     };
-    let together = run(&batch());
-    let alone = run(&TokenBatch::new([(&[6, 5, 3, 5][..], 1..4)], 19).unwrap());
-    assert_close("packed", &together[5..], &alone);
+    let (exact, rounded) = (run(TensorPrecision::F32), run(TensorPrecision::Bf16));
+    assert!((exact.0 - rounded.0).abs() < 0.05 * exact.0, "{} {}", exact.0, rounded.0);
+    assert!(exact.0.to_bits() != rounded.0.to_bits());
+    let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    for ((name, exact), (_, rounded)) in exact.1.values().iter().zip(rounded.1.values()) {
+        let off: Vec<f32> = exact.iter().zip(rounded).map(|(exact, rounded)| exact - rounded).collect();
+        assert!(norm(&off) < 0.1 * norm(exact), "{name}: {} of {}", norm(&off), norm(exact));
+    }
 }

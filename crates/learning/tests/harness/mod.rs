@@ -65,14 +65,16 @@ pub fn job_config(steps: u64) -> JobConfig {
 }
 
 pub fn learner(width: usize, layers: usize, steps: u64, threads: usize) -> PolicyLearner {
+    learner_with(width, layers, LearnerConfig { threads, ..learner_config(steps) })
+}
+
+pub fn learner_config(steps: u64) -> LearnerConfig {
+    LearnerConfig { imitation: job_config(steps), improvement: job_config(steps), ..LearnerConfig::default() }
+}
+
+pub fn learner_with(width: usize, layers: usize, settings: LearnerConfig) -> PolicyLearner {
     let config = decoder_config(width, layers);
     let weights = Arc::new(DecoderWeights::random(&config, 1));
-    let settings = LearnerConfig {
-        imitation: job_config(steps),
-        improvement: job_config(steps),
-        threads,
-        ..LearnerConfig::default()
-    };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
     PolicyLearner::new(settings, BasePolicy { config, weights }, encoder, Device::flex().autodiff(), true)
 }

@@ -1,0 +1,112 @@
+//! From burn's gradients to parameters on the host.
+
+use burn::{
+    module::Param,
+    tensor::{Gradients, Tensor},
+};
+use still_decoder::{DecoderWeights, LayerWeights, Matrix};
+
+use crate::{
+    adapters::{Adapter, Adapters, Projection},
+    decoder::{Decoder, DecoderLayer},
+    parameters::Parameters,
+};
+
+/// Gradients of one or several backward passes over parts of one graph; a parameter's gradient is the sum.
+pub(crate) struct Collected<'a>(pub(crate) &'a [Gradients]);
+
+/// A block's gradients.
+pub(crate) enum LayerGradients {
+    Full(Box<LayerWeights>),
+    Adapters(Vec<Adapter>),
+}
+
+impl Decoder {
+    /// Every trained parameter's gradient; zero where none reached.
+    pub(crate) fn gradients(&self, from: &Collected<'_>) -> Parameters {
+        let layers = self.layers.iter().map(|layer| layer.gradients(from)).collect();
+        self.gradients_with_layers(layers, from)
+    }
+
+    /// The same with the gradients of the blocks, which are known already.
+    pub(crate) fn gradients_with_layers(
+        &self,
+        layers: Vec<LayerGradients>,
+        from: &Collected<'_>,
+    ) -> Parameters {
+        let (mut full, mut adapters) = (Vec::new(), Vec::new());
+        for layer in layers {
+            match layer {
+                LayerGradients::Full(layer) => full.push(*layer),
+                LayerGradients::Adapters(layer) => adapters.push(layer),
+            }
+        }
+        if let Some(scale) = self.adapter_scale {
+            return Parameters::Adapters(Adapters { scale: scale as f32, layers: adapters });
+        }
+        Parameters::Full(DecoderWeights {
+            embedding: from.matrix(&self.embedding),
+            layers: full,
+            final_norm: from.vector(&self.final_norm),
+            head: self.head.as_ref().map(|head| from.matrix(head)),
+        })
+    }
+}
+
+impl DecoderLayer {
+    /// The block's gradients.
+    pub(crate) fn gradients(&self, from: &Collected<'_>) -> LayerGradients {
+        if self.adapted.is_empty() {
+            return LayerGradients::Full(Box::new(self.full_gradients(from)));
+        }
+        let matrices = [&self.qkv, &self.output, &self.gate_up, &self.down];
+        let changes = matrices.into_iter().flat_map(|matrix| &matrix.changes);
+        let projections = self.adapted.iter().filter_map(|place| Projection::ALL.get(*place));
+        let adapters = projections.zip(changes).map(|(projection, change)| Adapter {
+            projection: *projection,
+            down: from.matrix(&change.down),
+            up: from.matrix(&change.up),
+        });
+        LayerGradients::Adapters(adapters.collect())
+    }
+
+    fn full_gradients(&self, from: &Collected<'_>) -> LayerWeights {
+        let optional =
+            |parameter: &Option<Param<Tensor<1>>>| parameter.as_ref().map(|parameter| from.vector(parameter));
+        LayerWeights {
+            input_norm: from.vector(&self.input_norm),
+            qkv: from.matrix(&self.qkv.base),
+            qkv_bias: optional(&self.qkv_bias),
+            query_norm: optional(&self.query_norm),
+            key_norm: optional(&self.key_norm),
+            output: from.matrix(&self.output.base),
+            post_attention_norm: from.vector(&self.post_attention_norm),
+            gate_up: from.matrix(&self.gate_up.base),
+            down: from.matrix(&self.down.base),
+        }
+    }
+}
+
+impl Collected<'_> {
+    fn vector(&self, parameter: &Param<Tensor<1>>) -> Vec<f32> {
+        let parameter = parameter.val();
+        let length = parameter.dims()[0];
+        self.sum(&parameter).map_or_else(|| vec![0.0; length], host_values)
+    }
+
+    fn matrix(&self, parameter: &Param<Tensor<2>>) -> Matrix {
+        let parameter = parameter.val();
+        let [rows, columns] = parameter.dims();
+        let values = self.sum(&parameter).map_or_else(|| vec![0.0; rows * columns], host_values);
+        Matrix::from_f32(rows, columns, values)
+    }
+
+    fn sum<const D: usize>(&self, parameter: &Tensor<D>) -> Option<Tensor<D>> {
+        self.0.iter().filter_map(|gradients| parameter.grad(gradients)).reduce(|sum, more| sum + more)
+    }
+}
+
+/// A tensor's values on the host, as f32.
+pub(crate) fn host_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+}

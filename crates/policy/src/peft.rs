@@ -1,0 +1,194 @@
+//! Adapters in the layout of PEFT: `adapter_config.json` and `adapter_model.safetensors`.
+//!
+//! What changes the arithmetic and is not understood here is refused by its name.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde_json::{Value, json};
+use still_decoder::{DecoderConfig, Matrix};
+use thiserror::Error;
+
+use crate::adapters::{Adapter, Adapters, Projection, factor_name};
+
+const CONFIG_FILE: &str = "adapter_config.json";
+const WEIGHTS_FILE: &str = "adapter_model.safetensors";
+/// Fields that change the arithmetic, with the value at which they do not.
+const NEUTRAL: [(&str, &str); 9] = [
+    ("use_rslora", "false"),
+    ("use_dora", "false"),
+    ("fan_in_fan_out", "false"),
+    ("bias", "\"none\""),
+    ("rank_pattern", "{}"),
+    ("alpha_pattern", "{}"),
+    ("modules_to_save", "null"),
+    ("layers_to_transform", "null"),
+    ("trainable_token_indices", "null"),
+];
+
+/// Why adapters cannot be read or written.
+#[derive(Debug, Error)]
+pub enum PeftError {
+    /// The file system refused.
+    #[error("`{path}`: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("`{path}`: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Writes adapters, and syncs both files. `base_model` is the name that PEFT loads the base by.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn save(folder: &Path, adapters: &Adapters, base_model: &str) -> Result<(), PeftError> {
+    fs::create_dir_all(folder).map_err(|source| PeftError::File { path: folder.to_owned(), source })?;
+    let first = adapters.layers.first().map(Vec::as_slice).unwrap_or_default();
+    let rank = first.first().map_or(0, |adapter| adapter.down.rows());
+    let targets: Vec<_> = first.iter().map(|adapter| adapter.projection.name()).collect();
+    let config = json!({
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_model,
+        "r": rank, "lora_alpha": f64::from(adapters.scale) * rank as f64, "lora_dropout": 0.0,
+        "target_modules": targets, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
+        "use_rslora": false, "use_dora": false, "modules_to_save": null,
+    });
+    write(&folder.join(CONFIG_FILE), format!("{config:#}\n").as_bytes())?;
+
+    let path = folder.join(WEIGHTS_FILE);
+    let malformed = |reason: String| PeftError::Malformed { path: path.clone(), reason };
+    let factors: Vec<_> = adapters
+        .enumerate()
+        .flat_map(|(layer, adapter)| {
+            [('A', &adapter.down), ('B', &adapter.up)].map(|(factor, matrix)| {
+                let values = matrix.as_f32().unwrap_or_default().iter();
+                let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+                (factor_name(layer, adapter.projection, factor), vec![matrix.rows(), matrix.columns()], bytes)
+            })
+        })
+        .collect();
+    let views = factors.iter().map(|(name, shape, bytes)| {
+        TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.clone(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, _>>().map_err(|error| malformed(error.to_string()))?;
+    let bytes = safetensors::serialize(views, None).map_err(|error| malformed(error.to_string()))?;
+    write(&path, &bytes)
+}
+
+/// Reads adapters for a decoder of these sizes.
+///
+/// # Errors
+/// When a file cannot be read, names a field that is not understood, or lacks a factor or has one too many.
+pub fn load(folder: &Path, config: &DecoderConfig) -> Result<Adapters, PeftError> {
+    let settings = Settings::read(&folder.join(CONFIG_FILE))?;
+    let path = folder.join(WEIGHTS_FILE);
+    let malformed = |reason: String| PeftError::Malformed { path: path.clone(), reason };
+    let bytes = read(&path)?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let matrix = |name: String, rows: usize, columns: usize| {
+        let tensor = tensors.tensor(&name).map_err(|error| malformed(format!("`{name}`: {error}")))?;
+        if tensor.shape() != [rows, columns] {
+            return Err(malformed(format!("`{name}` is {:?}, not [{rows}, {columns}]", tensor.shape())));
+        }
+        let dtype = tensor.dtype();
+        let values = numbers(dtype, tensor.data());
+        let values = values.ok_or_else(|| malformed(format!("`{name}` is {dtype:?}: write f32 or bf16")))?;
+        Ok(Matrix::from_f32(rows, columns, values))
+    };
+    let mut layers = Vec::with_capacity(config.layer_count);
+    for layer in 0..config.layer_count {
+        let adapter = |projection: &Projection| {
+            let [output, input] = projection.shape(config);
+            Ok(Adapter {
+                projection: *projection,
+                down: matrix(factor_name(layer, *projection, 'A'), settings.rank, input)?,
+                up: matrix(factor_name(layer, *projection, 'B'), output, settings.rank)?,
+            })
+        };
+        layers.push(settings.targets.iter().map(adapter).collect::<Result<Vec<_>, PeftError>>()?);
+    }
+    let expected = 2 * settings.targets.len() * config.layer_count;
+    if tensors.len() != expected {
+        let found = tensors.len();
+        return Err(malformed(format!("it holds {found} factors, the configuration means {expected}")));
+    }
+    Ok(Adapters { scale: (settings.alpha / settings.rank as f64) as f32, layers })
+}
+
+/// What `adapter_config.json` says.
+struct Settings {
+    rank: usize,
+    alpha: f64,
+    targets: Vec<Projection>,
+}
+
+impl Settings {
+    fn read(path: &Path) -> Result<Self, PeftError> {
+        let malformed = |reason: String| PeftError::Malformed { path: path.to_owned(), reason };
+        let json: Value =
+            serde_json::from_slice(&read(path)?).map_err(|error| malformed(error.to_string()))?;
+        let kind = &json["peft_type"];
+        if kind != "LORA" {
+            return Err(malformed(format!("`peft_type` is {kind}, only \"LORA\" is understood")));
+        }
+        for (field, neutral) in NEUTRAL {
+            let found = json[field].to_string();
+            if found != "null" && found != neutral {
+                return Err(malformed(format!("`{field}` is {found}, only {neutral} is understood")));
+            }
+        }
+        let number = |field: &str| {
+            json[field].as_f64().ok_or_else(|| malformed(format!("`{field}` is no number: {}", json[field])))
+        };
+        let (rank, alpha) = (number("r")? as usize, number("lora_alpha")?);
+        let mut targets = Vec::new();
+        for name in json["target_modules"].as_array().into_iter().flatten() {
+            let projection = name.as_str().and_then(Projection::from_name);
+            let unknown = || malformed(format!("`target_modules` names {name}, which is no projection"));
+            targets.push(projection.ok_or_else(unknown)?);
+        }
+        targets.sort_unstable();
+        if targets.is_empty() || rank == 0 {
+            return Err(malformed("`target_modules` and `r` must not be empty".to_owned()));
+        }
+        Ok(Self { rank, alpha, targets })
+    }
+}
+
+fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    match dtype {
+        Dtype::F32 => Some(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+        // bf16 is the upper half of f32
+        Dtype::BF16 => {
+            let halves = bytes.as_chunks::<2>().0.iter();
+            Some(halves.map(|[low, high]| f32::from_le_bytes([0, 0, *low, *high])).collect())
+        }
+        _ => None,
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PeftError> {
+    fs::read(path).map_err(|source| PeftError::File { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), PeftError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| PeftError::File { path: path.to_owned(), source })
+}
