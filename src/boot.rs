@@ -134,7 +134,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
 fn roles(config: &Config, model: &Model) -> Result<Roles, Failure> {
     let seats = |device, threads, rollouts, new_tokens: u32| Seats {
         device,
-        threads,
+        threads: settings::threads(threads),
         rollouts,
         tokens: model.config.max_position_count.min(new_tokens as usize + plan::PROMPT_TOKENS),
         prompt: config.task.prompt.into(),

@@ -81,10 +81,18 @@ pub(crate) fn learner(config: &Config) -> LearnerConfig {
             },
             sft_coefficient: training.dpo.sft_coefficient,
         },
-        threads: config.device.learner_threads,
+        threads: threads(config.device.learner_threads),
         recompute_activations: training.recompute_activations,
         micro_batch_tokens: MICRO_BATCH_TOKENS,
         max_skipped_steps: training.max_skipped_steps,
+    }
+}
+
+/// How many threads a setting means: 0 is as many as the machine offers.
+pub(crate) fn threads(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, Into::into),
+        count => count,
     }
 }
 
