@@ -64,9 +64,7 @@ impl HouseVerifier {
         for problem in problems.into_iter().filter(|problem| problem.kind == AnswerKind::Code) {
             let id = || problem.id.clone();
             self.code.prepare().map_err(|reason| Unjudgeable::Unready { problem: id(), reason })?;
-            self.code
-                .check(&problem.gold)
-                .map_err(|reason| Unjudgeable::Tests { problem: id(), reason })?;
+            self.code.check(&problem.gold).map_err(|reason| Unjudgeable::Tests { problem: id(), reason })?;
         }
         Ok(())
     }

@@ -50,7 +50,9 @@ pub enum SandboxError {
     #[error(transparent)]
     Limits(#[from] LimitTooLow),
     /// Somebody outside killed the jail: an operator, or a kernel short of memory.
-    #[error("the sandbox was killed from outside: look for want of memory in the kernel's log, and judge again")]
+    #[error(
+        "the sandbox was killed from outside: look for want of memory in the kernel's log, and judge again"
+    )]
     Killed,
     /// The host ran out of something.
     #[error("the sandbox failed: {0}")]

@@ -115,10 +115,7 @@ impl Text {
     }
 }
 
-fn read<'value, T: Deserialize<'value>>(
-    value: &'value Value,
-    field: &'static str,
-) -> Result<T, SuiteError> {
+fn read<'value, T: Deserialize<'value>>(value: &'value Value, field: &'static str) -> Result<T, SuiteError> {
     T::deserialize(value)
         .map_err(|error| SuiteError::Field { field, reason: format!("cannot be read: {error}") })
 }

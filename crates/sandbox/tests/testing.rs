@@ -45,9 +45,16 @@ fn output_is_compared_outside_and_a_failure_can_stop_the_rest() {
     assert_eq!(all.first_failure().unwrap().0, 1);
     let some = sandbox.run(&square, &cases, &tight(), effort(Stop::AtFailure)).unwrap();
     assert_eq!(outcomes(&some), [CaseOutcome::Passed, CaseOutcome::Different, CaseOutcome::NotRun]);
-    assert!(sandbox.run(&square, &[], &tight(), effort(Stop::AtFailure)).is_ok_and(|report| !report.is_passed()));
+    assert!(
+        sandbox.run(&square, &[], &tight(), effort(Stop::AtFailure)).is_ok_and(|report| !report.is_passed())
+    );
     assert!(matches!(
-        sandbox.run(&square, &[TestCase::Assertions("assert True".into())], &tight(), effort(Stop::AtFailure)),
+        sandbox.run(
+            &square,
+            &[TestCase::Assertions("assert True".into())],
+            &tight(),
+            effort(Stop::AtFailure)
+        ),
         Err(SandboxError::NotPython)
     ));
 }
