@@ -28,6 +28,7 @@ use still_daemon::{
     signals::{EndSignals, exit_at_once},
 };
 use still_domain::Split;
+use still_judge::HouseVerifier;
 use still_learning::{PolicyLearner, load_policy};
 use still_policy::DeviceName;
 use still_quickstart::GeneratedTask;
@@ -42,7 +43,7 @@ use crate::{
     plan,
     plane::Plane,
     settings,
-    verifier::AnswerVerifier,
+    verifier::{refuse_unjudgeable, verifier},
 };
 
 /// The folder of checkpoints inside the data directory.
@@ -80,9 +81,10 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     };
     let exporter = still_telemetry::Exporter::install().or_exit(Exit::Internal)?;
 
-    import_task(&config, &store)?;
+    let verifier = verifier(&config.verifier);
+    import_task(&config, &store, &verifier)?;
     let model = Model::load(&config)?;
-    let roles = roles(&config, &model)?;
+    let roles = roles(&config, &model, verifier)?;
     let clock = roles.clock.clone();
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
     let system = system.or_exit(Exit::Configuration)?;
@@ -131,7 +133,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
 }
 
 /// The work that the actors oversee.
-fn roles(config: &Config, model: &Model) -> Result<Roles, Failure> {
+fn roles(config: &Config, model: &Model, verifier: HouseVerifier) -> Result<Roles, Failure> {
     let seats = |device, threads, rollouts, new_tokens: u32| Seats {
         device,
         threads: settings::threads(threads),
@@ -159,7 +161,7 @@ fn roles(config: &Config, model: &Model) -> Result<Roles, Failure> {
         generators: generators.collect(),
         evaluation_generator: generator(model, evaluator),
         learner: learner(config, model)?,
-        verifier: Arc::new(AnswerVerifier::new(config.verifier.profile)),
+        verifier: Arc::new(verifier),
         base_weights: Arc::new(move || Ok(Arc::clone(&base))),
         checkpoint_weights: Arc::new(|folder: &Path| {
             let (_, weights) = load_policy(folder).map_err(|error| error.to_string())?;
@@ -194,13 +196,14 @@ fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, F
 }
 
 /// Makes the configured task durable. What is there already is no change, so every start does it.
-fn import_task(config: &Config, store: &Store) -> Result<(), Failure> {
+fn import_task(config: &Config, store: &Store, verifier: &HouseVerifier) -> Result<(), Failure> {
     let facts = [
         ("model".to_owned(), config.model.source.to_string()),
         ("task".to_owned(), format!("{:?}", config.task.source).to_lowercase()),
     ];
     store.identify(&RunIdentity { seed: config.run.seed, facts: facts.into() }).or_exit(Exit::Store)?;
     let GeneratedTask { demonstrations, mut problems, held_out } = read_task(config)?;
+    refuse_unjudgeable(verifier, problems.iter().chain(&held_out))?;
     let texts = held_out.iter().map(|problem| (problem.id.clone(), problem.text.as_str()));
     let decontamination = Decontamination::new(config.decontamination.clone(), texts);
     let before = problems.len();
@@ -214,7 +217,8 @@ fn import_task(config: &Config, store: &Store) -> Result<(), Failure> {
     store.import_demonstrations(&demonstrations).or_exit(Exit::Store)?;
     store.import_problems(&held_out).or_exit(Exit::Store)?;
     store.import_problems(&problems).or_exit(Exit::Store)?;
-    Ok(())
+    // those of earlier runs and of clients, which may have come while programs could be confined
+    refuse_unjudgeable(verifier, &store.problems().or_exit(Exit::Store)?)
 }
 
 /// Demonstrations, problems to explore and problems held out.

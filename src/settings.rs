@@ -1,8 +1,8 @@
 //! The configuration's sections as the rooms of the house want them.
 
 use still_actors::{
-    EvaluationConfig, ExplorationConfig, RoundConfig, SupervisionConfig, SystemConfig, TrainerConfig,
-    TrainingStart, VerifierPoolConfig,
+    ErrorAlarmConfig, EvaluationConfig, ExplorationConfig, RoundConfig, SupervisionConfig, SystemConfig,
+    TrainerConfig, TrainingStart, VerifierPoolConfig,
 };
 use still_daemon::config::{self, Config, LearnerSettings};
 use still_domain::Algorithm;
@@ -55,7 +55,13 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
             sampling: evaluation.sampling.settings(),
         },
         gate: config.gate.clone(),
-        verifier_pool: VerifierPoolConfig { workers: config.verifier.workers },
+        verifier_pool: VerifierPoolConfig {
+            workers: config.verifier.workers,
+            alarm: ErrorAlarmConfig {
+                window: config.verifier.alarm_window,
+                share: config.verifier.alarm_error_share,
+            },
+        },
         supervision: SupervisionConfig {
             first_backoff_ms: supervision.first_backoff_ms,
             max_backoff_ms: supervision.max_backoff_ms,

@@ -1,67 +1,81 @@
-//! The verifier role on `still-verify`.
+//! The verifier as the configuration wants it, and what it must be able to judge.
 
-use still_daemon::config::VerifierProfile;
-use still_domain::{AnswerKind, Outcome, Problem, Verdict};
-use still_roles::Verifier;
-use still_verify::{Gold, Kind, Profile, VERIFIER_VERSION, judge};
+use std::{env, time::Duration};
 
-/// Judges answers by extraction and sound equivalence.
-pub(crate) struct AnswerVerifier {
-    profile: Profile,
+use still_control::Exit;
+use still_daemon::{
+    cli::GradeProfile,
+    config::{CodeSection, ConfigLayers, VerifierProfile, VerifierSection},
+};
+use still_domain::Problem;
+use still_judge::{CodeSettings, HouseVerifier};
+use still_sandbox::Limits;
+use still_verify::Profile;
+
+use crate::failure::{Failure, OrExit};
+
+/// The verifier that a configuration describes.
+pub(crate) fn verifier(section: &VerifierSection) -> HouseVerifier {
+    let profile = match section.profile {
+        VerifierProfile::Strict => Profile::Strict,
+        VerifierProfile::Lenient => Profile::Lenient,
+    };
+    HouseVerifier::new(profile, code(&section.code))
 }
 
-impl AnswerVerifier {
-    pub(crate) const fn new(profile: VerifierProfile) -> Self {
-        let profile = match profile {
-            VerifierProfile::Strict => Profile::Strict,
-            VerifierProfile::Lenient => Profile::Lenient,
-        };
-        Self { profile }
+/// The verifier of a one-shot job: programs are run as the defaults and the environment say
+/// (`STILL__VERIFIER__CODE__WALL_SECONDS=2`).
+pub(crate) fn verifier_of_job(profile: GradeProfile) -> Result<HouseVerifier, Failure> {
+    let environment = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let loaded = ConfigLayers::new().environment(environment).load();
+    let section = loaded.map_err(|error| Failure::new(error.exit(), error))?.config.verifier;
+    let profile = match profile {
+        GradeProfile::Strict => VerifierProfile::Strict,
+        GradeProfile::Lenient => VerifierProfile::Lenient,
+    };
+    Ok(verifier(&VerifierSection { profile, ..section }))
+}
+
+/// Refuses problems that ask for a program where none can be confined, or whose tests cannot be read.
+pub(crate) fn refuse_unjudgeable<'problem>(
+    verifier: &HouseVerifier,
+    problems: impl IntoIterator<Item = &'problem Problem>,
+) -> Result<(), Failure> {
+    verifier.check(problems).or_exit(Exit::Configuration)
+}
+
+fn code(section: &CodeSection) -> CodeSettings {
+    CodeSettings {
+        command: section.command.clone(),
+        block_names: section.block_names.clone(),
+        file_name: section.file_name.clone(),
+        readable: section.readable.clone(),
+        limits: Limits {
+            wall_milliseconds: section.wall_seconds.saturating_mul(1000),
+            cpu_seconds: section.cpu_seconds,
+            memory_bytes: section.memory_mebibytes << 20,
+            processes: section.processes,
+            scratch_bytes: section.scratch_bytes,
+            file_bytes: section.scratch_bytes,
+            output_bytes: section.output_bytes,
+            ..Limits::default()
+        },
+        total: Duration::from_secs(section.judgement_seconds),
     }
 }
 
-impl Verifier for AnswerVerifier {
-    fn judge(&self, problem: &Problem, response: &str) -> Verdict {
-        let verifier = VERIFIER_VERSION.to_owned();
-        let gold = match Gold::parse(kind(problem.kind), &problem.gold) {
-            Ok(gold) => gold,
-            Err(error) => {
-                tracing::warn!(problem = %problem.id, %error, "the gold answer cannot be read");
-                return Verdict { outcome: Outcome::Error, extracted: None, rule: None, verifier };
-            }
-        };
-        let judgement = judge(&gold, response, self.profile);
-        Verdict {
-            outcome: outcome(judgement.outcome),
-            extracted: judgement.extracted,
-            rule: judgement.rule.map(|rule| rule.to_string()),
-            verifier,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn version(&self) -> &str {
-        VERIFIER_VERSION
-    }
-}
-
-/// How the verifier calls a kind of answer.
-pub(crate) const fn kind(kind: AnswerKind) -> Kind {
-    match kind {
-        AnswerKind::Math => Kind::Math,
-        AnswerKind::Integer => Kind::Integer,
-        AnswerKind::MultipleChoice => Kind::MultipleChoice,
-        AnswerKind::Exact => Kind::Exact,
-        AnswerKind::Regex => Kind::Regex,
-    }
-}
-
-const fn outcome(outcome: still_verify::Outcome) -> Outcome {
-    match outcome {
-        still_verify::Outcome::Correct => Outcome::Correct,
-        still_verify::Outcome::Wrong => Outcome::Wrong,
-        still_verify::Outcome::NoAnswer => Outcome::NoAnswer,
-        still_verify::Outcome::Malformed => Outcome::Malformed,
-        still_verify::Outcome::Timeout => Outcome::Timeout,
-        still_verify::Outcome::Error => Outcome::Error,
+    #[test]
+    fn the_defaults_of_the_configuration_are_those_of_the_judge() {
+        let configured = code(&CodeSection::default());
+        assert!(configured.limits.validate().is_ok());
+        let mut settings = CodeSettings::default();
+        // one file may fill the scratch directory, which the configuration alone bounds
+        settings.limits.file_bytes = configured.limits.scratch_bytes;
+        assert_eq!(configured, settings);
     }
 }

@@ -52,6 +52,7 @@ impl SystemConfig {
         in_section("pairs", self.pairs.validate())?;
         in_section("hygiene", self.hygiene.validate())?;
         in_section("gate", self.gate.validate())?;
+        self.verifier_pool.alarm.validate()?;
         self.supervision.validate()?;
         self.evaluation.validate()
     }

@@ -15,7 +15,7 @@
 //! | [`publisher`] | the policy in force |
 //! | [`trainer`], `training` | the learner's thread and its jobs |
 //! | [`sampler`], `generation` | the generators' threads and the attempts given to them |
-//! | [`verifier_pool`] | judgements |
+//! | [`verifier_pool`], `error_alarm` | judgements, and how many of them fail |
 //! | [`curator`] | group commits |
 //! | [`problem_supply`], `hand_out` | which attempt is next, and whether one may be given out |
 //! | [`conductor`], `round_machine` | the rounds |
@@ -35,6 +35,7 @@ pub mod credit;
 pub mod curator;
 pub mod device_thread;
 mod error;
+mod error_alarm;
 pub mod evaluator;
 mod event;
 mod generation;
@@ -62,6 +63,7 @@ pub use conductor::{RoundConfig, TrainingStart};
 pub use config::SystemConfig;
 pub use device_thread::RoleFactory;
 pub use error::{Refusal, StartError};
+pub use error_alarm::ErrorAlarmConfig;
 pub use evaluator::EvaluationConfig;
 pub use event::Event;
 pub use name::{ActorName, UnknownActor};

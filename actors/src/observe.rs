@@ -13,9 +13,9 @@ use still_domain::{
 use still_roles::LearnerStep;
 use still_store::StoreSize;
 use still_telemetry::event::{
-    ActorProgressed, ActorRestarted, CheckpointCommitted, PolicyPublished, PoolCounted, Purpose,
-    RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured,
-    TokensDrawn, TrajectoryCommitted,
+    ActorProgressed, ActorRestarted, CheckpointCommitted, JudgementEnded, JudgementRetried, PolicyPublished,
+    PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed,
+    StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted,
 };
 use tokio::sync::broadcast;
 
@@ -97,6 +97,18 @@ impl Observer {
     pub(crate) fn evaluation_tokens_drawn(&self, tokens: u64) {
         self.board.meter(ActorName::Evaluator).progressed(self.now_ms());
         TokensDrawn { purpose: Purpose::Evaluation, tokens, tokens_per_second: 0.0 }.emit();
+    }
+
+    /// A judgement failed and is tried once more.
+    pub(crate) fn judgement_retried(&self) {
+        self.board.meter(ActorName::VerifierPool).progressed(self.now_ms());
+        JudgementRetried.emit();
+    }
+
+    /// A judgement came to its end; `error_ratio` is the share of errors among the newest.
+    pub(crate) fn judged(&self, is_error: bool, error_ratio: f64, is_alarm_raised: bool) {
+        self.board.meter(ActorName::VerifierPool).progressed(self.now_ms());
+        JudgementEnded { is_error, error_ratio, is_alarm_raised }.emit();
     }
 
     pub(crate) fn rollouts_finished(&self, count: usize) {

@@ -1,7 +1,8 @@
 //! The verifier pool: many judgements at once on the blocking pool, each in its own shelter.
 //!
-//! A panic of the verifier is one judgement: it is tried once more, then recorded as an error, which is
-//! never counted as wrong. Nothing here can bring the pool down.
+//! A verifier that panics or fails costs one judgement: it is tried once more, then recorded as an error,
+//! which is never counted as wrong. Nothing here can bring the pool down; when the share of errors jumps, an
+//! alarm is raised.
 
 use std::{
     collections::VecDeque,
@@ -19,19 +20,19 @@ use crate::{
     board::ActorState,
     context::Context,
     device_thread::panic_text,
+    error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
     name::ActorName,
     protocol::{CuratorMessage, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage},
 };
 
-/// How often a judgement is tried.
-const TRIES: u32 = 2;
-
 /// How answers are judged.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifierPoolConfig {
     /// Judgements at once; 0 takes what the machine has. Default: 0.
     pub workers: usize,
+    /// When an operator is told that judgements fail.
+    pub alarm: ErrorAlarmConfig,
 }
 
 /// The verifier pool.
@@ -43,6 +44,7 @@ pub(crate) struct VerifierPoolState {
     waiting: VecDeque<Box<Unjudged>>,
     running: usize,
     workers: usize,
+    alarm: ErrorAlarm,
 }
 
 impl Actor for VerifierPool {
@@ -60,7 +62,8 @@ impl Actor for VerifierPool {
             workers => workers,
         };
         context.observer.state(ActorName::VerifierPool, ActorState::Running);
-        Ok(VerifierPoolState { context, waiting: VecDeque::new(), running: 0, workers })
+        let alarm = ErrorAlarm::new(context.config.verifier_pool.alarm);
+        Ok(VerifierPoolState { context, waiting: VecDeque::new(), running: 0, workers, alarm })
     }
 
     async fn handle(
@@ -73,6 +76,7 @@ impl Actor for VerifierPool {
             VerifierPoolMessage::Judge(unjudged) => state.waiting.push_back(unjudged),
             VerifierPoolMessage::Judged(judged) => {
                 state.running -= 1;
+                state.watch(&judged.verdict);
                 match judged.purpose {
                     Purpose::Exploration => {
                         state.context.routes.curator.send(CuratorMessage::Commit(judged));
@@ -89,9 +93,11 @@ impl Actor for VerifierPool {
             state.running += 1;
             let verifier = Arc::clone(&state.context.roles.verifier);
             let myself = myself.clone();
+            let observer = state.context.observer.clone();
             tokio::task::spawn_blocking(move || {
                 let Unjudged { rollout, problem, purpose, credit } = *unjudged;
-                let verdict = judge(verifier.as_ref(), &problem, &rollout.trajectory.text);
+                let response = &rollout.trajectory.text;
+                let verdict = judge(verifier.as_ref(), &problem, response, || observer.judgement_retried());
                 let judged = Box::new(Judged { rollout, problem, purpose, verdict, credit });
                 // A pool that is gone is replaced, and the attempt asked for again.
                 let _ = myself.cast(VerifierPoolMessage::Judged(judged));
@@ -102,54 +108,91 @@ impl Actor for VerifierPool {
     }
 }
 
-/// One judgement, sheltered: a verifier that panics twice has failed, and says nothing about the answer.
-fn judge(verifier: &dyn Verifier, problem: &Problem, response: &str) -> Verdict {
-    let mut reason = String::new();
-    for _ in 0..TRIES {
-        match catch_unwind(AssertUnwindSafe(|| verifier.judge(problem, response))) {
-            Ok(verdict) => return verdict,
-            Err(panic) => panic_text(panic.as_ref()).clone_into(&mut reason),
+impl VerifierPoolState {
+    /// Holds a verdict against the newest ones.
+    fn watch(&mut self, verdict: &Verdict) {
+        let is_error = verdict.outcome == Outcome::Error;
+        let change = self.alarm.record(is_error);
+        let (errors, judged) = self.alarm.counted();
+        let observer = &self.context.observer;
+        observer.judged(is_error, errors as f64 / judged as f64, self.alarm.is_raised());
+        match change {
+            Some(AlarmChange::Raised) => {
+                let reason = verdict.rule.as_deref().unwrap_or("the verifier gives no reason");
+                observer
+                    .warn(format!("{errors} of the last {judged} judgements failed; the last one: {reason}"));
+            }
+            Some(AlarmChange::Cleared) => {
+                tracing::info!(errors, judged, "judgements succeed again");
+            }
+            None => {}
         }
     }
-    let version = catch_unwind(AssertUnwindSafe(|| verifier.version().to_owned()));
-    Verdict {
-        outcome: Outcome::Error,
-        extracted: None,
-        rule: Some(format!("the verifier panicked: {reason}")),
-        verifier: version.unwrap_or_default(),
+}
+
+/// One judgement, sheltered: a verifier that panics or fails twice has failed, and says nothing about the
+/// answer. `retry` is told before the second try.
+fn judge(verifier: &dyn Verifier, problem: &Problem, response: &str, retry: impl FnOnce()) -> Verdict {
+    let first = sheltered(verifier, problem, response);
+    if first.outcome != Outcome::Error {
+        return first;
     }
+    retry();
+    sheltered(verifier, problem, response)
+}
+
+/// One try of a judgement; a panic is an error.
+fn sheltered(verifier: &dyn Verifier, problem: &Problem, response: &str) -> Verdict {
+    catch_unwind(AssertUnwindSafe(|| verifier.judge(problem, response))).unwrap_or_else(|panic| {
+        let version = catch_unwind(AssertUnwindSafe(|| verifier.version().to_owned()));
+        Verdict {
+            outcome: Outcome::Error,
+            extracted: None,
+            rule: Some(format!("the verifier panicked: {}", panic_text(panic.as_ref()))),
+            verifier: version.unwrap_or_default(),
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::Mutex;
 
     use still_domain::{AnswerKind, ProblemId, Split};
 
     use super::*;
 
-    /// Panics on its first judgements, then finds everything right.
-    struct Nervous {
-        panics: AtomicU32,
+    /// How a try of a scripted verifier goes.
+    #[derive(Clone, Copy)]
+    enum Try {
+        Panics,
+        Fails,
+        Succeeds,
     }
 
-    impl Verifier for Nervous {
+    /// Goes through its script, then finds everything right.
+    struct Scripted {
+        script: Mutex<VecDeque<Try>>,
+    }
+
+    impl Verifier for Scripted {
         fn judge(&self, _problem: &Problem, _response: &str) -> Verdict {
-            let left = self.panics.load(Ordering::SeqCst);
-            if left > 0 {
-                self.panics.store(left - 1, Ordering::SeqCst);
-                panic!("nerves");
-            }
+            let next = self.script.lock().unwrap().pop_front().unwrap_or(Try::Succeeds);
+            let outcome = match next {
+                Try::Panics => panic!("nerves"),
+                Try::Fails => Outcome::Error,
+                Try::Succeeds => Outcome::Correct,
+            };
             Verdict {
-                outcome: Outcome::Correct,
+                outcome,
                 extracted: None,
-                rule: None,
+                rule: Some("script".to_owned()),
                 verifier: self.version().to_owned(),
             }
         }
 
         fn version(&self) -> &'static str {
-            "nervous 1"
+            "scripted 1"
         }
     }
 
@@ -166,13 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn one_panic_is_forgiven_and_two_are_an_error_that_is_not_wrong() {
-        let once = Nervous { panics: AtomicU32::new(1) };
-        assert_eq!(judge(&once, &problem(), "").outcome, Outcome::Correct);
-        let twice = Nervous { panics: AtomicU32::new(2) };
-        let verdict = judge(&twice, &problem(), "");
-        assert_eq!(verdict.outcome, Outcome::Error);
-        assert_eq!(verdict.rule.as_deref(), Some("the verifier panicked: nerves"));
-        assert_eq!(verdict.verifier, "nervous 1");
+    fn one_failure_is_forgiven_and_two_are_an_error_that_is_not_wrong() {
+        use Try::{Fails, Panics, Succeeds};
+        for (script, outcome, retries, rule) in [
+            (&[Succeeds, Panics][..], Outcome::Correct, 0, "script"),
+            (&[Panics, Succeeds], Outcome::Correct, 1, "script"),
+            (&[Fails, Succeeds], Outcome::Correct, 1, "script"),
+            (&[Panics, Panics, Succeeds], Outcome::Error, 1, "the verifier panicked: nerves"),
+            (&[Panics, Fails, Succeeds], Outcome::Error, 1, "script"),
+            (&[Fails, Panics, Succeeds], Outcome::Error, 1, "the verifier panicked: nerves"),
+            (&[Fails, Fails, Succeeds], Outcome::Error, 1, "script"),
+        ] {
+            let verifier = Scripted { script: Mutex::new(script.iter().copied().collect()) };
+            let mut told = 0;
+            let verdict = judge(&verifier, &problem(), "", || told += 1);
+            assert_eq!((verdict.outcome, told), (outcome, retries));
+            assert_eq!((verdict.rule.as_deref(), verdict.verifier.as_str()), (Some(rule), "scripted 1"));
+        }
     }
 }

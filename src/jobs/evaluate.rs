@@ -8,15 +8,12 @@ use std::{
 use serde_json::json;
 use still_control::Exit;
 use still_curation::statistics;
-use still_daemon::{
-    cli::{EvalArguments, GradeProfile},
-    config::VerifierProfile,
-    import,
-};
+use still_daemon::{cli::EvalArguments, import};
 use still_domain::{
     AnswerKind, AttemptId, AttemptNumber, Estimate, Evaluation, FinishReason, Outcome, PolicyVersion,
     Problem, ProblemId, ProblemScore, Split, seed,
 };
+use still_judge::HouseVerifier;
 use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout, Verifier};
 use still_text::PromptStyle;
 
@@ -24,7 +21,7 @@ use super::{generate, on_cpu, output_failed};
 use crate::{
     failure::{Failure, OrExit},
     model::{Model, Seats},
-    verifier::AnswerVerifier,
+    verifier::{refuse_unjudgeable, verifier_of_job},
 };
 
 /// Rollouts at once, at most.
@@ -41,13 +38,11 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     if arguments.limit > 0 {
         problems.truncate(arguments.limit);
     }
+    let verifier = verifier_of_job(arguments.profile)?;
+    refuse_unjudgeable(&verifier, &problems)?;
     let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
     let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
-    let profile = match arguments.profile {
-        GradeProfile::Strict => VerifierProfile::Strict,
-        GradeProfile::Lenient => VerifierProfile::Lenient,
-    };
-    let mut tally = Tally::new(&problems, AnswerVerifier::new(profile));
+    let mut tally = Tally::new(&problems, verifier);
     answer(arguments, &model, &problems, &mut generator, &mut tally)?;
     let evaluation = tally.evaluation();
     let shown = if arguments.json { as_json(arguments, &evaluation)? } else { table(&evaluation) };
@@ -133,13 +128,13 @@ fn answer(
 
 /// What has been judged so far.
 struct Tally<'a> {
-    verifier: AnswerVerifier,
+    verifier: HouseVerifier,
     scores: HashMap<&'a ProblemId, (&'a Problem, ProblemScore)>,
     truncated: u32,
 }
 
 impl<'a> Tally<'a> {
-    fn new(problems: &'a [Problem], verifier: AnswerVerifier) -> Self {
+    fn new(problems: &'a [Problem], verifier: HouseVerifier) -> Self {
         let scores = problems.iter().map(|problem| {
             let score =
                 ProblemScore { problem: problem.id.clone(), level: problem.level, correct: 0, total: 0 };

@@ -19,6 +19,8 @@ pub enum AnswerKind {
     Exact,
     /// A regular expression that must match the whole answer.
     Regex,
+    /// A program that passes every test; the gold answer holds the tests as a JSON object.
+    Code,
 }
 
 /// What a problem is for.
@@ -39,7 +41,7 @@ pub struct Problem {
     pub id: ProblemId,
     /// The statement shown to the model, before any prompt template.
     pub text: String,
-    /// The gold answer.
+    /// The gold answer; for [`AnswerKind::Code`] the tests.
     pub gold: String,
     /// How an answer is compared with `gold`.
     #[serde(default)]

@@ -13,114 +13,22 @@
 #![expect(unsafe_code, reason = "namespaces, mounts and seccomp filters are set up by bare system calls")]
 
 use std::{
-    ffi::CStr,
     io,
     os::fd::{AsRawFd, BorrowedFd, RawFd},
     ptr,
 };
 
-use crate::plan::{Furnish, Plan, Privilege};
+use crate::{
+    jail_root::build_root,
+    plan::{Plan, Privilege},
+    step::{STARTED, Step},
+    system_call::{Failure, check, check_long, last_error, send, write_file},
+};
 
-/// Where the new root is put together before it becomes the root.
-const BASE: &CStr = c"/tmp";
-/// Where the host's root goes meanwhile.
-const BASE_HOST: &CStr = c"/tmp/.host";
-/// The same, seen from the new root.
-const HOST: &CStr = c"/.host";
 /// Size of a child's stack in words of 16 bytes: 64 KiB, many times what the deepest call takes.
 const STACK_WORDS: usize = 4096;
 /// Size of the kernel's signal set.
 const SIGNAL_SET_BYTES: usize = 8;
-/// The scratch directory.
-const SCRATCH: &CStr = c"/tmp";
-
-/// A step that can fail, as reported by the child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum Step {
-    UserNamespace = 1,
-    UserMap,
-    Namespaces,
-    Fork,
-    ParentDeath,
-    PrivateMounts,
-    NewRoot,
-    PivotRoot,
-    Furnish,
-    Bind,
-    ReadOnly,
-    Scratch,
-    Source,
-    Identity,
-    Limits,
-    NoNewPrivileges,
-    Filter,
-    Streams,
-    Execute,
-}
-
-/// Number of the message that carries the second process's id.
-pub(crate) const STARTED: u32 = 0;
-
-impl Step {
-    /// Every step, to read one from its number.
-    pub(crate) const ALL: [Self; 19] = [
-        Self::UserNamespace,
-        Self::UserMap,
-        Self::Namespaces,
-        Self::Fork,
-        Self::ParentDeath,
-        Self::PrivateMounts,
-        Self::NewRoot,
-        Self::PivotRoot,
-        Self::Furnish,
-        Self::Bind,
-        Self::ReadOnly,
-        Self::Scratch,
-        Self::Source,
-        Self::Identity,
-        Self::Limits,
-        Self::NoNewPrivileges,
-        Self::Filter,
-        Self::Streams,
-        Self::Execute,
-    ];
-
-    /// The kernel feature that the step needs, and what helps where it is missing.
-    pub(crate) const fn feature(self) -> (&'static str, &'static str) {
-        match self {
-            Self::UserNamespace | Self::UserMap => (
-                "a user namespace (CONFIG_USER_NS)",
-                "allow unprivileged user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone, \
-                 kernel.apparmor_restrict_unprivileged_userns) or run the daemon as root",
-            ),
-            Self::Namespaces => (
-                "mount, process, network, IPC and host name namespaces",
-                "run outside a container, or give the container CAP_SYS_ADMIN and a seccomp profile that allows unshare",
-            ),
-            Self::PrivateMounts
-            | Self::NewRoot
-            | Self::PivotRoot
-            | Self::Furnish
-            | Self::Bind
-            | Self::Scratch => (
-                "mounting a root file system of its own (tmpfs, bind mounts, pivot_root)",
-                "run outside a container, or give the container CAP_SYS_ADMIN and a seccomp profile that allows mount",
-            ),
-            Self::ReadOnly => ("read-only mounts (mount_setattr, Linux 5.12)", "use a newer kernel"),
-            Self::Filter | Self::NoNewPrivileges => {
-                ("system call filters (CONFIG_SECCOMP_FILTER)", "use a kernel that is built with them")
-            }
-            Self::Fork
-            | Self::ParentDeath
-            | Self::Source
-            | Self::Identity
-            | Self::Limits
-            | Self::Streams
-            | Self::Execute => ("starting a process", "look at the limits of the daemon itself"),
-        }
-    }
-}
 
 /// The standard streams of the program, and the pipe on which the child reports.
 #[derive(Debug, Clone, Copy)]
@@ -153,9 +61,6 @@ struct Start<'start> {
 
 /// Where a child begins.
 type Entry = extern "C" fn(*mut libc::c_void) -> libc::c_int;
-
-/// A step that failed, and the kernel's error number.
-type Failure = (Step, i32);
 
 impl<'plan> Prepared<'plan> {
     pub(crate) fn new(plan: &'plan Plan) -> Self {
@@ -242,7 +147,7 @@ impl Start<'_> {
             libc::setsid();
             libc::umask(0);
         }
-        self.build_root()?;
+        build_root(self.plan)?;
         self.write_source()?;
         self.drop_identity()?;
         die_with_parent(self.ends.report.as_raw_fd())?;
@@ -255,32 +160,6 @@ impl Start<'_> {
             libc::execve(self.plan.executable.as_ptr(), self.arguments, self.environment);
         }
         Err((Step::Execute, last_error()))
-    }
-
-    fn build_root(&self) -> Result<(), Failure> {
-        mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None, Step::PrivateMounts)?;
-        let flags = libc::MS_NOSUID | libc::MS_NODEV;
-        let options = Some(c"size=1m,nr_inodes=4096,mode=0755");
-        mount(Some(c"tmpfs"), BASE, Some(c"tmpfs"), flags, options, Step::NewRoot)?;
-        make_folder(BASE_HOST, 0o700, Step::NewRoot)?;
-        // SAFETY: both paths are C strings.
-        check(Step::PivotRoot, unsafe {
-            libc::syscall(libc::SYS_pivot_root, BASE.as_ptr(), BASE_HOST.as_ptr()) as libc::c_int
-        })?;
-        change_folder(c"/", Step::PivotRoot)?;
-        for step in &self.plan.furnish {
-            furnish(step)?;
-        }
-        make_folder(SCRATCH, 0o777, Step::Scratch)?;
-        let options = Some(self.plan.scratch_options.as_c_str());
-        mount(Some(c"tmpfs"), SCRATCH, Some(c"tmpfs"), flags, options, Step::Scratch)?;
-        // SAFETY: the paths are C strings.
-        unsafe {
-            check(Step::NewRoot, libc::umount2(HOST.as_ptr(), libc::MNT_DETACH))?;
-            check(Step::NewRoot, libc::rmdir(HOST.as_ptr()))?;
-        }
-        set_mount_attributes(c"/", 0x1 | 0x2 | 0x4, 0)?;
-        change_folder(SCRATCH, Step::Scratch)
     }
 
     fn write_source(&self) -> Result<(), Failure> {
@@ -352,91 +231,6 @@ struct CapabilitySets {
     effective: u32,
     permitted: u32,
     inheritable: u32,
-}
-
-/// `mount_attr` of linux/mount.h.
-#[repr(C)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    user_namespace: u64,
-}
-
-fn furnish(step: &Furnish) -> Result<(), Failure> {
-    match step {
-        Furnish::Directory(path) => make_folder(path, 0o755, Step::Furnish),
-        Furnish::File(path) => write_file(path, b"", libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL)
-            .map_err(|error| (Step::Furnish, error)),
-        Furnish::Link { target, path } => {
-            // SAFETY: both are C strings.
-            check(Step::Furnish, unsafe { libc::symlink(target.as_ptr(), path.as_ptr()) })
-        }
-        Furnish::Bind { source, path, attributes } => {
-            mount(Some(source), path, None, libc::MS_BIND | libc::MS_REC, None, Step::Bind)?;
-            set_mount_attributes(path, *attributes, libc::AT_RECURSIVE)
-        }
-    }
-}
-
-fn mount(
-    source: Option<&CStr>,
-    target: &CStr,
-    kind: Option<&CStr>,
-    flags: libc::c_ulong,
-    options: Option<&CStr>,
-    step: Step,
-) -> Result<(), Failure> {
-    let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
-    // SAFETY: every pointer is a C string or null.
-    check(step, unsafe {
-        libc::mount(pointer(source), target.as_ptr(), pointer(kind), flags, pointer(options).cast())
-    })
-}
-
-fn set_mount_attributes(path: &CStr, set: u64, flags: libc::c_int) -> Result<(), Failure> {
-    let attributes = MountAttributes { set, clear: 0, propagation: 0, user_namespace: 0 };
-    // SAFETY: the path is a C string, the attributes have the kernel's layout and outlive the call.
-    check_long(Step::ReadOnly, unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            flags,
-            &raw const attributes,
-            size_of::<MountAttributes>(),
-        )
-    })
-}
-
-fn make_folder(path: &CStr, mode: libc::mode_t, step: Step) -> Result<(), Failure> {
-    // SAFETY: the path is a C string.
-    check(step, unsafe { libc::mkdir(path.as_ptr(), mode) })
-}
-
-fn change_folder(path: &CStr, step: Step) -> Result<(), Failure> {
-    // SAFETY: the path is a C string.
-    check(step, unsafe { libc::chdir(path.as_ptr()) })
-}
-
-/// Writes a file whole; gives the kernel's error number.
-fn write_file(path: &CStr, mut bytes: &[u8], flags: libc::c_int) -> Result<(), i32> {
-    // SAFETY: the path is a C string; the buffer is valid for its length.
-    unsafe {
-        let file = libc::open(path.as_ptr(), flags | libc::O_CLOEXEC, 0o644 as libc::c_uint);
-        if file < 0 {
-            return Err(last_error());
-        }
-        while !bytes.is_empty() {
-            let written = libc::write(file, bytes.as_ptr().cast(), bytes.len());
-            let Some(rest) = usize::try_from(written).ok().and_then(|written| bytes.get(written..)) else {
-                return Err(last_error());
-            };
-            bytes = rest;
-        }
-        libc::close(file);
-    }
-    Ok(())
 }
 
 /// Asks to be killed with the daemon's thread that waits, and makes sure that it still waits.
@@ -521,25 +315,4 @@ fn report_failure(start: &Start<'_>, result: Result<(), Failure>) -> ! {
 /// The end of a stack, from which it grows down.
 fn top(stack: &mut [u128]) -> *mut libc::c_void {
     stack.as_mut_ptr_range().end.cast()
-}
-
-fn send(report: RawFd, kind: u32, value: i32) {
-    let mut message = [0_u8; 8];
-    message[..4].copy_from_slice(&kind.to_ne_bytes());
-    message[4..].copy_from_slice(&value.to_ne_bytes());
-    // SAFETY: the message is valid for its length. Pipes take eight bytes whole or not at all.
-    unsafe { libc::write(report, message.as_ptr().cast(), message.len()) };
-}
-
-fn check(step: Step, result: libc::c_int) -> Result<(), Failure> {
-    if result < 0 { Err((step, last_error())) } else { Ok(()) }
-}
-
-fn check_long(step: Step, result: libc::c_long) -> Result<(), Failure> {
-    if result < 0 { Err((step, last_error())) } else { Ok(()) }
-}
-
-fn last_error() -> i32 {
-    // SAFETY: the C library's error number of this thread.
-    unsafe { *libc::__errno_location() }
 }

@@ -18,7 +18,7 @@ pub struct Unavailable {
     pub source: io::Error,
 }
 
-/// Why a program was not run. Says nothing about the program.
+/// Why a program was not run, or not to its end. Says nothing about the program.
 #[derive(Debug, Error)]
 pub enum SandboxError {
     /// The jail could not be built.
@@ -49,6 +49,11 @@ pub enum SandboxError {
     /// A limit makes no sense.
     #[error(transparent)]
     Limits(#[from] LimitTooLow),
+    /// Somebody outside killed the jail: an operator, or a kernel short of memory.
+    #[error(
+        "the sandbox was killed from outside: look for want of memory in the kernel's log, and judge again"
+    )]
+    Killed,
     /// The host ran out of something.
     #[error("the sandbox failed: {0}")]
     Host(#[from] io::Error),

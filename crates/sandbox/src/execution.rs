@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 
+/// How far the kernel's two clocks of processor time may be apart.
+const CPU_SLACK: Duration = Duration::from_millis(500);
+
 /// The limit at which a program was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,21 +70,22 @@ impl Finish {
         matches!(self, Self::Exited(0))
     }
 
-    /// Reads the status that the kernel gives.
-    pub(crate) fn of_status(status: i32, cpu: Duration, limits: &Limits) -> Self {
+    /// Reads the status that the kernel gives; `None` when somebody outside killed the program.
+    ///
+    /// Nobody inside can kill the first process, and nobody inside can lower its limit of processor time: a
+    /// kill that is neither the daemon's nor the kernel's at that limit came from an operator or from a host
+    /// short of memory, and says nothing about the program.
+    pub(crate) fn of_status(status: i32, cpu: Duration, limits: &Limits) -> Option<Self> {
         if libc::WIFEXITED(status) {
-            return Self::Exited(libc::WEXITSTATUS(status));
+            return Some(Self::Exited(libc::WEXITSTATUS(status)));
         }
-        let signal = libc::WTERMSIG(status);
-        // Nobody inside can kill the first process: a kill that is not the daemon's is the kernel's, at
-        // the limit of processor time or for want of memory.
-        match signal {
-            libc::SIGXCPU => Self::Exceeded(Exceeded::CpuTime),
-            libc::SIGKILL if cpu + Duration::from_millis(500) >= Duration::from_secs(limits.cpu_seconds) => {
-                Self::Exceeded(Exceeded::CpuTime)
+        match libc::WTERMSIG(status) {
+            libc::SIGXCPU => Some(Self::Exceeded(Exceeded::CpuTime)),
+            libc::SIGKILL if cpu + CPU_SLACK >= Duration::from_secs(limits.cpu_seconds) => {
+                Some(Self::Exceeded(Exceeded::CpuTime))
             }
-            libc::SIGKILL => Self::Exceeded(Exceeded::Memory),
-            _ => Self::Signalled(signal),
+            libc::SIGKILL => None,
+            signal => Some(Self::Signalled(signal)),
         }
     }
 }
@@ -104,10 +108,10 @@ mod tests {
     fn a_status_is_read_as_the_kernel_means_it() {
         let limits = Limits { cpu_seconds: 2, ..Limits::default() };
         let finish = |status, seconds| Finish::of_status(status, Duration::from_secs(seconds), &limits);
-        assert_eq!(finish(3 << 8, 0), Finish::Exited(3));
-        assert_eq!(finish(libc::SIGSEGV, 0), Finish::Signalled(libc::SIGSEGV));
-        assert_eq!(finish(libc::SIGKILL, 2), Finish::Exceeded(Exceeded::CpuTime));
-        assert_eq!(finish(libc::SIGKILL, 0), Finish::Exceeded(Exceeded::Memory));
-        assert_eq!(finish(3 << 8, 0).to_string(), "exited with status 3");
+        assert_eq!(finish(3 << 8, 0), Some(Finish::Exited(3)));
+        assert_eq!(finish(libc::SIGSEGV, 0), Some(Finish::Signalled(libc::SIGSEGV)));
+        assert_eq!(finish(libc::SIGKILL, 2), Some(Finish::Exceeded(Exceeded::CpuTime)));
+        assert_eq!(finish(libc::SIGKILL, 0), None);
+        assert_eq!(Finish::Exited(3).to_string(), "exited with status 3");
     }
 }

@@ -96,6 +96,12 @@ const FORBIDDEN_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const FORBIDDEN_HERE: &[libc::c_long] = &[];
 
+#[cfg(target_arch = "x86_64")]
+const SYS_SETRLIMIT: libc::c_long = libc::SYS_setrlimit;
+/// The number in the table that the newer architectures share; `libc` leaves it out.
+#[cfg(not(target_arch = "x86_64"))]
+const SYS_SETRLIMIT: libc::c_long = 164;
+
 /// New namespaces, as flags of `clone`.
 const NAMESPACE_FLAGS: [libc::c_int; 7] = [
     libc::CLONE_NEWUSER,
@@ -125,6 +131,8 @@ pub(crate) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
             bit,
         )?])
     };
+    rules.insert(libc::SYS_prlimit64, vec![new_cpu_limit(1, Some(2))?]);
+    rules.insert(SYS_SETRLIMIT, vec![new_cpu_limit(0, None)?]);
     rules.insert(libc::SYS_clone, NAMESPACE_FLAGS.into_iter().map(new_namespace).collect::<Result<_, _>>()?);
     let forbid = SeccompFilter::new(
         rules,
@@ -144,6 +152,21 @@ pub(crate) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
         programs.push(without_x32());
     }
     Ok(programs)
+}
+
+/// Matches a call that sets the limit of processor time: a program that lowers it is killed by the kernel,
+/// and nobody could tell that from a kill from outside. `limit` is the pointer that is null in a mere question.
+fn new_cpu_limit(resource: u8, limit: Option<u8>) -> Result<SeccompRule, BackendError> {
+    let is_cpu = SeccompCondition::new(
+        resource,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        u64::from(libc::RLIMIT_CPU),
+    )?;
+    let is_given = limit
+        .map(|limit| SeccompCondition::new(limit, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0))
+        .transpose()?;
+    SeccompRule::new([is_cpu].into_iter().chain(is_given).collect())
 }
 
 /// Refuses every call of the x32 interface.

@@ -15,9 +15,10 @@ use rustix::process::{
 };
 
 use crate::{
-    child::{Ends, Prepared, STARTED, Step},
+    child::{Ends, Prepared},
     error::{SandboxError, Unavailable},
     plan::Plan,
+    step::{STARTED, Step},
 };
 
 /// A confined program that runs, with the daemon's ends of its streams. Dropping it kills it.

@@ -17,6 +17,7 @@
 //! | [`limits`] | what a run may use up |
 //! | [`execution`] | how a run went |
 //! | [`testing`] | test cases, and what a candidate makes of them |
+//! | [`suite`] | test cases as data sets write them |
 //!
 //! ```
 //! use still_sandbox::{Limits, Program, Sandbox};
@@ -39,11 +40,15 @@ mod child;
 pub mod error;
 pub mod execution;
 mod filter;
+mod jail_root;
 mod launch;
 pub mod limits;
 mod plan;
 pub mod program;
 pub mod sandbox;
+mod step;
+pub mod suite;
+mod system_call;
 pub mod testing;
 mod watch;
 
@@ -52,4 +57,5 @@ pub use execution::{Exceeded, Execution, Finish};
 pub use limits::{LimitTooLow, Limits};
 pub use program::{NoPython, Program, Python};
 pub use sandbox::Sandbox;
-pub use testing::{Candidate, CaseOutcome, CaseReport, Report, TestCase};
+pub use suite::{Suite, SuiteError};
+pub use testing::{Candidate, CaseOutcome, CaseReport, Effort, Report, Stop, TestCase};

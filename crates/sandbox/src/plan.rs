@@ -35,9 +35,9 @@ const HOST_ROOT: &str = "/.host";
 const FIRST_PRIVATE_ID: u32 = 0x7000_0000;
 
 /// Mount attributes (linux/mount.h): read-only, no set-user-id programs, no devices, no programs.
-const READ_ONLY: u64 = 0x1;
-const NO_SET_UID: u64 = 0x2;
-const NO_DEVICES: u64 = 0x4;
+pub(crate) const READ_ONLY: u64 = 0x1;
+pub(crate) const NO_SET_UID: u64 = 0x2;
+pub(crate) const NO_DEVICES: u64 = 0x4;
 const NO_PROGRAMS: u64 = 0x8;
 
 /// With what rights the jail is built.

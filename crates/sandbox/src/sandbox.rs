@@ -56,7 +56,8 @@ impl Sandbox {
     /// and the time it takes to build and clear the jail (milliseconds).
     ///
     /// # Errors
-    /// When nothing was run. What the program did wrong is in the [`Execution`], never an error.
+    /// When nothing was run, or the jail was killed from outside. What the program did wrong is in the
+    /// [`Execution`], never an error.
     pub fn execute(
         &self,
         program: &Program,
@@ -65,6 +66,6 @@ impl Sandbox {
     ) -> Result<Execution, SandboxError> {
         limits.validate()?;
         let plan = Plan::new(self.privilege, program, limits)?;
-        Ok(watch(Running::start(&plan)?, input, limits)?)
+        watch(Running::start(&plan)?, input, limits)
     }
 }

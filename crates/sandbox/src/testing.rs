@@ -9,6 +9,7 @@
 use std::{
     collections::hash_map::RandomState,
     hash::{BuildHasher, Hasher},
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
@@ -77,8 +78,28 @@ pub enum CaseOutcome {
     Crashed,
     /// The program was ended at a limit.
     Exceeded(Exceeded),
-    /// An earlier case failed.
+    /// An earlier case ended the tests, or their time was up.
     NotRun,
+}
+
+/// How far the test cases of one candidate are gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// What ends the tests early.
+    pub stop: Stop,
+    /// Time by the clock on the wall for all of them together.
+    pub total: Duration,
+}
+
+/// What ends the tests of a candidate early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The first case that does not pass.
+    AtFailure,
+    /// The first case that runs into a limit: a program that hangs would take its time again in every case.
+    AtLimit,
+    /// Nothing.
+    Never,
 }
 
 /// A test case's outcome with what the program did, as far as it came.
@@ -108,15 +129,15 @@ impl Report {
         self.cases.iter().filter(|case| case.outcome == CaseOutcome::Passed).count()
     }
 
-    /// The first case that was run and did not pass, with its place.
+    /// The first case that did not pass, with its place.
     pub fn first_failure(&self) -> Option<(usize, &CaseReport)> {
         self.cases.iter().enumerate().find(|(_, case)| case.outcome != CaseOutcome::Passed)
     }
 }
 
 impl Sandbox {
-    /// Runs a candidate's test cases one after the other; with `stop_at_failure` those after the first
-    /// failure are not run.
+    /// Runs a candidate's test cases one after the other, as far as `effort` goes; the last one may be cut
+    /// short by it.
     ///
     /// # Errors
     /// When a case could not be run for a reason that is not the candidate's, among them assertions that are
@@ -126,19 +147,19 @@ impl Sandbox {
         candidate: &Candidate,
         cases: &[TestCase],
         limits: &Limits,
-        stop_at_failure: bool,
+        effort: Effort,
     ) -> Result<Report, SandboxError> {
+        let started = Instant::now();
         let mut reports = Vec::with_capacity(cases.len());
-        let mut is_stopped = false;
         for case in cases {
-            if is_stopped {
-                reports.push(CaseReport { outcome: CaseOutcome::NotRun, execution: None });
-                continue;
+            let left = effort.total.saturating_sub(started.elapsed()).as_millis() as u64;
+            if left == 0 || reports.last().is_some_and(|last: &CaseReport| effort.stop.is_at(last.outcome)) {
+                break;
             }
-            let report = self.run_case(candidate, case, limits)?;
-            is_stopped = stop_at_failure && report.outcome != CaseOutcome::Passed;
-            reports.push(report);
+            let limits = Limits { wall_milliseconds: limits.wall_milliseconds.min(left), ..*limits };
+            reports.push(self.run_case(candidate, case, &limits)?);
         }
+        reports.resize(cases.len(), CaseReport { outcome: CaseOutcome::NotRun, execution: None });
         Ok(Report { cases: reports })
     }
 
@@ -243,6 +264,16 @@ impl Sandbox {
         let line = output.lines().rev().find_map(|line| line.strip_prefix(&nonce));
         let answer = line.and_then(|line| serde_json::from_str(line).ok());
         Ok((answer, execution))
+    }
+}
+
+impl Stop {
+    const fn is_at(self, outcome: CaseOutcome) -> bool {
+        match self {
+            Self::AtFailure => !matches!(outcome, CaseOutcome::Passed),
+            Self::AtLimit => matches!(outcome, CaseOutcome::Exceeded(_)),
+            Self::Never => false,
+        }
     }
 }
 

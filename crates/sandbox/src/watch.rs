@@ -14,6 +14,7 @@ use rustix::{
 };
 
 use crate::{
+    error::SandboxError,
     execution::{Exceeded, Execution, Finish},
     launch::Running,
     limits::Limits,
@@ -25,7 +26,7 @@ const MEMORY_INTERVAL: Duration = Duration::from_millis(10);
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Runs a started program to its end.
-pub(crate) fn watch(mut running: Running, input: &[u8], limits: &Limits) -> io::Result<Execution> {
+pub(crate) fn watch(mut running: Running, input: &[u8], limits: &Limits) -> Result<Execution, SandboxError> {
     let started = Instant::now();
     let deadline = started + limits.wall();
     let mut streams = Streams::new(&mut running, input, limits.output_bytes)?;
@@ -66,7 +67,7 @@ pub(crate) fn watch(mut running: Running, input: &[u8], limits: &Limits) -> io::
     }
     let finish = match exceeded {
         Some(exceeded) => Finish::Exceeded(exceeded),
-        None => Finish::of_status(ending.status, ending.cpu, limits),
+        None => Finish::of_status(ending.status, ending.cpu, limits).ok_or(SandboxError::Killed)?,
     };
     Ok(Execution { finish, output, error, wall, cpu: ending.cpu, peak_memory_bytes })
 }

@@ -5,7 +5,8 @@ mod common;
 use std::{fs, path::Path, thread, time::Duration};
 
 use common::{marked, output, processes_with, python, run, sandbox, shell, tight};
-use still_sandbox::{Exceeded, Finish, Limits};
+use rustix::process::{Pid, Signal, kill_process};
+use still_sandbox::{Exceeded, Finish, Limits, SandboxError};
 
 #[test]
 fn a_fork_bomb_stops_at_the_process_limit_and_leaves_nothing() {
@@ -260,6 +261,51 @@ fn a_busy_loop_ends_at_the_limit_of_processor_time() {
     let execution = run(sandbox, &python("while True: pass"), &limits);
     assert_eq!(execution.finish, Finish::Exceeded(Exceeded::CpuTime));
     assert!(execution.cpu >= Duration::from_millis(500), "{:?}", execution.cpu);
+}
+
+#[test]
+fn a_program_cannot_pass_its_own_death_off_as_a_kill_from_outside() {
+    let Some(sandbox) = sandbox() else { return };
+    let execution = run(
+        sandbox,
+        &python(
+            "
+import os, resource, signal
+for limits in [(0, 0), (1, 1), (1, resource.RLIM_INFINITY)]:
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, limits)
+        print('lowered')
+    except (OSError, ValueError):
+        pass
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+os.kill(os.getpid(), signal.SIGKILL)
+print('alive', resource.getrlimit(resource.RLIMIT_CPU)[0])
+",
+        ),
+        &tight(),
+    );
+    assert_eq!(output(&execution), "alive 5\n", "{execution:?}");
+}
+
+#[test]
+fn a_jail_that_is_killed_from_outside_says_nothing_of_its_program() {
+    let Some(sandbox) = sandbox() else { return };
+    let (sleeper, marker) = marked(shell("sleep 300; true"));
+    let limits = Limits { wall_milliseconds: 60_000, ..tight() };
+    let killed = thread::scope(|scope| {
+        let run = scope.spawn(|| sandbox.execute(&sleeper, &[], &limits));
+        let jailed = loop {
+            match processes_with(&marker).first() {
+                Some(id) => break Pid::from_raw(*id as i32).unwrap(),
+                None => assert!(!run.is_finished(), "the program ended before it was killed"),
+            }
+            thread::yield_now();
+        };
+        kill_process(jailed, Signal::KILL).unwrap();
+        run.join().unwrap()
+    });
+    assert!(matches!(killed, Err(SandboxError::Killed)), "{killed:?}");
 }
 
 #[test]

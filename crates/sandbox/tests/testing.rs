@@ -4,16 +4,24 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{sandbox, shell, tight};
 use serde_json::json;
-use still_sandbox::{Candidate, CaseOutcome, Exceeded, Limits, Python, Report, SandboxError, TestCase};
+use still_sandbox::{
+    Candidate, CaseOutcome, Effort, Exceeded, Limits, Python, Report, SandboxError, Stop, TestCase,
+};
 
 fn candidate(source: &str) -> Candidate {
     Candidate::Python { python: Python::find().unwrap(), source: source.to_owned() }
 }
 
+fn effort(stop: Stop) -> Effort {
+    Effort { stop, total: Duration::from_mins(1) }
+}
+
 fn judged(source: &str, cases: &[TestCase]) -> Option<Report> {
-    Some(sandbox()?.run(&candidate(source), cases, &tight(), false).unwrap())
+    Some(sandbox()?.run(&candidate(source), cases, &tight(), effort(Stop::Never)).unwrap())
 }
 
 fn outcomes(report: &Report) -> Vec<CaseOutcome> {
@@ -31,15 +39,22 @@ fn output_is_compared_outside_and_a_failure_can_stop_the_rest() {
         |input: &str, expected: &str| TestCase::Output { input: input.into(), expected: expected.into() };
     let cases = [case("2\n", "4"), case("3\n", "10"), case("4\n", "16")];
     let square = Candidate::Program(shell("read n; echo $((n * n))"));
-    let all = sandbox.run(&square, &cases, &tight(), false).unwrap();
+    let all = sandbox.run(&square, &cases, &tight(), effort(Stop::Never)).unwrap();
     assert_eq!(outcomes(&all), [CaseOutcome::Passed, CaseOutcome::Different, CaseOutcome::Passed]);
     assert_eq!((all.passed(), all.is_passed()), (2, false));
     assert_eq!(all.first_failure().unwrap().0, 1);
-    let some = sandbox.run(&square, &cases, &tight(), true).unwrap();
+    let some = sandbox.run(&square, &cases, &tight(), effort(Stop::AtFailure)).unwrap();
     assert_eq!(outcomes(&some), [CaseOutcome::Passed, CaseOutcome::Different, CaseOutcome::NotRun]);
-    assert!(sandbox.run(&square, &[], &tight(), true).is_ok_and(|report| !report.is_passed()));
+    assert!(
+        sandbox.run(&square, &[], &tight(), effort(Stop::AtFailure)).is_ok_and(|report| !report.is_passed())
+    );
     assert!(matches!(
-        sandbox.run(&square, &[TestCase::Assertions("assert True".into())], &tight(), true),
+        sandbox.run(
+            &square,
+            &[TestCase::Assertions("assert True".into())],
+            &tight(),
+            effort(Stop::AtFailure)
+        ),
         Err(SandboxError::NotPython)
     ));
 }
@@ -132,9 +147,27 @@ fn a_candidate_that_hangs_or_hoards_is_reported_as_such() {
     let limits = Limits { wall_milliseconds: 800, ..tight() };
     let cases = [call("f", &json!([2]), json!(4))];
     let hang = candidate("import time\ndef f(n):\n    print('began', flush=True)\n    time.sleep(60)");
-    let report = sandbox.run(&hang, &cases, &limits, true).unwrap();
+    let report = sandbox.run(&hang, &cases, &limits, effort(Stop::AtLimit)).unwrap();
     assert_eq!(outcomes(&report), [CaseOutcome::Exceeded(Exceeded::WallTime)]);
     assert!(report.cases[0].execution.as_ref().unwrap().error.starts_with(b"began"));
+}
+
+#[test]
+fn a_program_that_hangs_is_not_run_again_and_the_time_for_all_cases_is_kept() {
+    let Some(sandbox) = sandbox() else { return };
+    let limits = Limits { wall_milliseconds: 400, ..tight() };
+    let hang = Candidate::Program(shell("read n; [ $n = 2 ] && sleep 60; echo $n"));
+    let case = |n: u32| TestCase::Output { input: format!("{n}\n"), expected: n.to_string() };
+    let cases = [case(1), case(2), case(3)];
+    let hangs = CaseOutcome::Exceeded(Exceeded::WallTime);
+    let report = sandbox.run(&hang, &cases, &limits, effort(Stop::AtLimit)).unwrap();
+    assert_eq!(outcomes(&report), [CaseOutcome::Passed, hangs, CaseOutcome::NotRun]);
+    let report = sandbox.run(&hang, &cases, &limits, effort(Stop::Never)).unwrap();
+    assert_eq!(outcomes(&report), [CaseOutcome::Passed, hangs, CaseOutcome::Passed]);
+    let short = Effort { stop: Stop::Never, total: Duration::from_millis(300) };
+    let sleeper = Candidate::Program(shell("sleep 60"));
+    let report = sandbox.run(&sleeper, &cases, &tight(), short).unwrap();
+    assert_eq!(outcomes(&report), [hangs, CaseOutcome::NotRun, CaseOutcome::NotRun]);
 }
 
 #[test]
@@ -142,7 +175,7 @@ fn assertions_that_are_none_are_the_tests_fault() {
     let Some(sandbox) = sandbox() else { return };
     for code in ["assert (", "x = 1", ""] {
         let cases = [TestCase::Assertions(code.to_owned())];
-        let result = sandbox.run(&candidate("x = 1"), &cases, &tight(), true);
+        let result = sandbox.run(&candidate("x = 1"), &cases, &tight(), effort(Stop::AtFailure));
         assert!(matches!(result, Err(SandboxError::Assertions(_))), "{code}: {result:?}");
     }
 }

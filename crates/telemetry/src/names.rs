@@ -101,6 +101,16 @@ table! {
         "Judged rollouts that were committed, by outcome.";
     Gauge VERIFIER_ERROR_RATIO = "still_verifier_error_ratio", Count,
         "Share of verdicts since the start that say nothing of the answer because the verifier failed.";
+    Counter VERIFIER_JUDGEMENTS = "still_verifier_judgements_total", Count,
+        "Judgements that ended, those of evaluation included.";
+    Counter VERIFIER_RETRIES = "still_verifier_retries_total", Count,
+        "Judgements that failed and were tried once more.";
+    Counter VERIFIER_FAILURES = "still_verifier_failures_total", Count,
+        "Judgements that failed at every try, recorded as errors.";
+    Gauge VERIFIER_RECENT_ERROR_RATIO = "still_verifier_recent_error_ratio", Count,
+        "Share of errors among the newest judgements, as many as verifier.alarm_window.";
+    Gauge VERIFIER_ERROR_ALARM = "still_verifier_error_alarm", Count,
+        "1 while more judgements fail than verifier.alarm_error_share allows, else 0.";
     Counter REJECTIONS = "still_curator_rejections_total", Count,
         "Rollouts that hygiene keeps out of every training set, by reason.";
     Gauge KEEP_RATIO = "still_curator_keep_ratio", Count,

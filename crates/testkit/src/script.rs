@@ -69,6 +69,8 @@ pub struct Script {
     pub learner_failures: AtomicU32,
     /// So many coming judgements panic.
     pub verifier_panics: AtomicU32,
+    /// So many coming judgements fail.
+    pub verifier_errors: AtomicU32,
     /// So many coming builds of a learner fail.
     pub learner_build_failures: AtomicU32,
     begun: Mutex<HashMap<AttemptId, Vec<u64>>>,

@@ -24,6 +24,11 @@ impl Verifier for ScriptedVerifier {
     fn judge(&self, problem: &Problem, response: &str) -> Verdict {
         self.script.judgement.pass();
         assert!(!take_one(&self.script.verifier_panics), "the script says so");
+        if take_one(&self.script.verifier_errors) {
+            let rule = Some("the script says so".to_owned());
+            let verifier = self.version().to_owned();
+            return Verdict { outcome: Outcome::Error, extracted: None, rule, verifier };
+        }
         let boxed = response.split_once("\\boxed{").and_then(|(_, rest)| rest.split_once('}'));
         let extracted = boxed.map(|(answer, _)| answer.to_owned());
         let outcome = match &extracted {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::VERIFIER_VERSION;
 use crate::judge::{Detail, Gold, Judgement, judge};
-use crate::outcome::{Kind, Outcome, Profile, Rule};
+use crate::outcome::{Kind, Outcome, Profile};
 
 /// A line that cannot be graded.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub struct Graded {
     /// The answer's text, if one was found.
     pub extracted: Option<String>,
     /// The rule that found it.
-    pub rule: Option<Rule>,
+    pub rule: Option<String>,
     /// The verifier that judged.
     pub verifier_version: &'static str,
     /// Wall time of this judgement, gold included.
@@ -130,7 +130,7 @@ pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, Lin
     Ok(Graded {
         verdict: outcome,
         extracted,
-        rule,
+        rule: rule.map(|rule| rule.to_string()),
         verifier_version: VERIFIER_VERSION,
         microseconds: started.elapsed().as_micros() as u64,
         detail,
@@ -147,9 +147,23 @@ pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, Lin
 ///
 /// Only what reading and writing themselves give.
 pub fn grade(
+    reader: impl BufRead,
+    writer: impl Write,
+    profile: Profile,
+    report: impl FnMut(&LineError),
+) -> io::Result<Summary> {
+    grade_each(reader, writer, |line, json| grade_line(line, json, profile), report)
+}
+
+/// As [`grade`], with a judge of the caller's own for each line, which is counted from one.
+///
+/// # Errors
+///
+/// Only what reading and writing themselves give.
+pub fn grade_each(
     mut reader: impl BufRead,
     mut writer: impl Write,
-    profile: Profile,
+    mut judge: impl FnMut(u64, &str) -> Result<Graded, LineError>,
     mut report: impl FnMut(&LineError),
 ) -> io::Result<Summary> {
     let mut summary = Summary::default();
@@ -165,7 +179,7 @@ pub fn grade(
             continue;
         }
         let result = match std::str::from_utf8(&bytes) {
-            Ok(text) => grade_line(line, text, profile),
+            Ok(text) => judge(line, text),
             Err(error) => Err(LineError::Json { line, reason: error.to_string() }),
         };
         let graded = result.unwrap_or_else(|error| {

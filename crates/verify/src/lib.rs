@@ -106,6 +106,7 @@ mod spelling;
 mod token;
 mod units;
 
+pub use extract::solution;
 pub use fingerprint::fingerprint;
 pub use judge::{Detail, Gold, GoldError, Judgement, equivalent, judge};
 pub use outcome::{Kind, Outcome, Profile, Rule};

@@ -17,6 +17,7 @@
 //! ```
 
 mod checkpoints;
+mod code;
 mod device;
 mod error;
 mod evaluation;
@@ -44,6 +45,7 @@ use still_curation::{
 };
 
 pub use checkpoints::CheckpointsSection;
+pub use code::CodeSection;
 pub use device::{Device, DeviceSection, Precision};
 pub use error::{ConfigError, KeyProblem};
 pub use evaluation::EvaluationSection;

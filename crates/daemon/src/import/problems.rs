@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use still_domain::{AnswerKind, Problem, ProblemId, Split};
+use still_sandbox::Suite;
 
 use super::fields::{FieldProblem, first, hashed_name, kind, level, name, required_text};
 
@@ -18,6 +19,10 @@ const GOLD: [&str; 8] = [
     "target",
     "solution",
 ];
+/// Fields of a line that are the tests of a program.
+const TESTS: [&str; 5] = ["tests", "inputs", "outputs", "test_list", "test_setup_code"];
+/// Fields that hold the tests of a program as an object, or as its text.
+const TESTS_INSIDE: [&str; 4] = ["gold", "input_output", "answer", "target"];
 /// What precedes the answer at the end of a worked solution in the GSM8K layout.
 const HASHES: &str = "####";
 
@@ -29,13 +34,14 @@ pub(super) fn problem(
     default_kind: AnswerKind,
 ) -> Result<Problem, FieldProblem> {
     let text = required_text(fields, &STATEMENT, "the problem's statement")?;
-    let gold = gold(fields)?;
+    let kind = answer_kind(fields)?.unwrap_or(default_kind);
+    let gold = if kind == AnswerKind::Code { tests(fields)? } else { gold(fields)? };
     let id = name(fields)?.unwrap_or_else(|| hashed_name("problem", &[text, &gold]));
     Ok(Problem {
         id: ProblemId::new(id),
         text: text.to_owned(),
         gold,
-        kind: answer_kind(fields)?.unwrap_or(default_kind),
+        kind,
         level: level(fields),
         source: source.to_owned(),
         split,
@@ -78,6 +84,28 @@ fn gold(fields: &Map<String, Value>) -> Result<String, FieldProblem> {
     Ok(answer)
 }
 
+/// The tests of a program as the text of one JSON object, read once to be sure of them.
+fn tests(fields: &Map<String, Value>) -> Result<String, FieldProblem> {
+    let own: Map<String, Value> = TESTS
+        .iter()
+        .filter_map(|field| Some(((*field).to_owned(), fields.get(*field)?.clone())))
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    let (field, text) = match first(fields, &TESTS_INSIDE) {
+        Some((field, Value::String(text))) if own.is_empty() => (field, text.trim().to_owned()),
+        Some((field, value)) if own.is_empty() => (field, value.to_string()),
+        _ => ("tests", Value::Object(own).to_string()),
+    };
+    match Suite::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(FieldProblem::new(
+            field,
+            error.to_string(),
+            "write `tests`: [{\"output\": {\"input\": ..., \"expected\": ...}}, {\"assertions\": ...}]",
+        )),
+    }
+}
+
 fn joined(items: &[Value]) -> Option<String> {
     let texts: Option<Vec<String>> = items
         .iter()
@@ -93,7 +121,7 @@ fn joined(items: &[Value]) -> Option<String> {
 fn answer_kind(fields: &Map<String, Value>) -> Result<Option<AnswerKind>, FieldProblem> {
     let Some((field, value)) = first(fields, &["kind", "answer_kind"]) else { return Ok(None) };
     serde_json::from_value(value.clone()).map(Some).map_err(|_| {
-        let remedy = "write math, integer, multiple_choice, exact or regex";
+        let remedy = "write math, integer, multiple_choice, exact, regex or code";
         FieldProblem::new(field, format!("{value} is no kind of answer"), remedy)
     })
 }
@@ -186,6 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn the_tests_of_a_program_are_found_in_every_layout() {
+        let own = json!({"tests": [{"output": {"input": "#### 2", "expected": "\\boxed{4}"}}]});
+        let listed = json!({"test_list": ["assert f(2) == 4"], "test_setup_code": "x = 1"});
+        let mut lines = vec![(json!({"answer": own}), &own), (json!({"gold": own.to_string()}), &own)];
+        lines.push((json!({"input_output": own.to_string(), "tests": null}), &own));
+        lines.push((json!({"tests": own["tests"], "answer": "def f(n): ..."}), &own));
+        let mut line = listed.clone();
+        line["code"] = "def f(n): return n * n".into();
+        lines.push((line, &listed));
+        for (mut line, tests) in lines {
+            line["problem"] = "p".into();
+            line["kind"] = "code".into();
+            let problem = read(line.clone()).unwrap();
+            assert_eq!(problem.kind, AnswerKind::Code);
+            assert_eq!(serde_json::from_str::<Value>(&problem.gold).unwrap(), *tests, "{line}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_or_misshapen_is_named_with_its_remedy() {
         for (value, field, part) in [
             (json!({"answer": "1"}), "problem", "`question`"),
@@ -196,6 +243,9 @@ mod tests {
             (json!({"problem": "p", "answer": "#### "}), "answer", "fill it"),
             (json!({"problem": "p", "solution": "it is 5"}), "solution", "add `answer`"),
             (json!({"problem": "p", "answer": "1", "kind": "sum"}), "kind", "multiple_choice"),
+            (json!({"problem": "p", "answer": "1", "kind": "code"}), "answer", "assertions"),
+            (json!({"problem": "p", "kind": "code"}), "tests", "assertions"),
+            (json!({"problem": "p", "tests": ["assert f()"], "kind": "code"}), "tests", "assertions"),
         ] {
             let problem = read(value).unwrap_err().at(4);
             assert_eq!((problem.line, problem.field.as_deref()), (4, Some(field)));

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `actors` | progress, restarts |
 //! | `exploration` | tokens, rollouts, lost attempts, committed trajectories, the pool |
+//! | `judgement` | judgements tried again, failed, too many of them |
 //! | `learning` | optimizer steps, checkpoints |
 //! | `rounds` | phases, sealed sets, scores, published policies |
 //! | `store` | what was made durable |
 
 mod actors;
 mod exploration;
+mod judgement;
 mod learning;
 mod rounds;
 mod store;
@@ -18,6 +20,7 @@ pub use actors::{ActorProgressed, ActorRestarted};
 pub use exploration::{
     AttemptsLost, LossReason, PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted,
 };
+pub use judgement::{JudgementEnded, JudgementRetried};
 pub use learning::{CheckpointCommitted, StepTaken};
 pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
 pub use store::StoreMeasured;
@@ -27,6 +30,7 @@ pub(crate) use learning::age_checkpoint;
 /// Shows counters at zero before anything happened: a rate needs a first value.
 pub(crate) fn start_at_zero() {
     exploration::start_at_zero();
+    judgement::start_at_zero();
     learning::start_at_zero();
     rounds::start_at_zero();
     store::start_at_zero();

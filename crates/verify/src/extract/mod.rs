@@ -11,6 +11,8 @@ mod region;
 
 use std::borrow::Cow;
 
+pub use region::solution;
+
 use crate::outcome::{Profile, Rule};
 
 /// Beyond boxes, only this many bytes at the end of a solution are searched.

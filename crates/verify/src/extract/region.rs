@@ -19,8 +19,8 @@ const ENDS: [&str; 9] = [
     "</s>",
 ];
 
-/// The solution's text, or `None` if the thought never ended.
-pub(crate) fn solution(completion: &str) -> Option<&str> {
+/// The solution's text: what stands after the thought and before the end; `None` if the thought never ended.
+pub fn solution(completion: &str) -> Option<&str> {
     let mut closed = 0;
     let mut opened = None;
     let mut started = 0;
