@@ -15,3 +15,4 @@ mod shared;
 
 pub use cache::KeyValueCache;
 pub use decoder::{CpuDecoder, Span};
+pub use panels::WeightPrecision;

@@ -5,7 +5,7 @@ use pulp::Arch;
 use super::attention::Run;
 use super::decoder::Span;
 use super::kernel::{PackedRows, Product};
-use super::panels::{PANEL, PanelMatrix, PanelSlice};
+use super::panels::{PANEL, PanelMatrix, PanelSlice, WeightPrecision};
 use super::shared::SharedSlice;
 use crate::lanes::vectorised;
 use crate::training::inverse_root;
@@ -13,6 +13,8 @@ use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable, Thre
 
 /// Multiply-adds below which work is not worth sharing among threads.
 pub(super) const LEAST_SHARED_WORK: usize = 1 << 17;
+/// Multiply-adds that rotating a number is about worth.
+const ROTATION_COST: usize = 3;
 /// Pieces that a shared product is cut into for each thread, so that a thread that is held up is helped.
 const PIECES_PER_THREAD: usize = 4;
 
@@ -40,21 +42,21 @@ pub(super) struct PackedLayer {
 }
 
 impl PackedWeights {
-    pub(super) fn new(weights: &DecoderWeights, threads: &Threads) -> Self {
+    pub(super) fn new(weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
         Self {
-            embedding: weights.head.as_ref().map(|_| weights.embedding.clone()),
-            layers: weights.layers.iter().map(|layer| PackedLayer::new(layer, threads)).collect(),
+            embedding: own_embedding(weights, precision),
+            layers: weights.layers.iter().map(|layer| PackedLayer::new(layer, precision, threads)).collect(),
             final_norm: weights.final_norm.clone(),
-            head: PanelMatrix::new(weights.head(), threads),
+            head: PanelMatrix::new(weights.head(), precision, threads),
         }
     }
 
-    pub(super) fn replace(&mut self, weights: &DecoderWeights, threads: &Threads) {
-        self.embedding = weights.head.as_ref().map(|_| weights.embedding.clone());
+    pub(super) fn replace(&mut self, weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) {
+        self.embedding = own_embedding(weights, precision);
         self.final_norm.clone_from(&weights.final_norm);
-        self.head.replace(weights.head(), threads);
+        self.head.replace(weights.head(), precision, threads);
         for (packed, layer) in self.layers.iter_mut().zip(&weights.layers) {
-            packed.replace(layer, threads);
+            packed.replace(layer, precision, threads);
         }
     }
 
@@ -79,28 +81,28 @@ impl PackedWeights {
 }
 
 impl PackedLayer {
-    pub(super) fn new(layer: &LayerWeights, threads: &Threads) -> Self {
+    pub(super) fn new(layer: &LayerWeights, precision: WeightPrecision, threads: &Threads) -> Self {
         Self {
             input_norm: layer.input_norm.clone(),
-            qkv: PanelMatrix::new(&layer.qkv, threads),
+            qkv: PanelMatrix::new(&layer.qkv, precision, threads),
             qkv_bias: layer.qkv_bias.clone(),
             head_norms: layer.query_norm.clone().zip(layer.key_norm.clone()),
-            output: PanelMatrix::new(&layer.output, threads),
+            output: PanelMatrix::new(&layer.output, precision, threads),
             post_attention_norm: layer.post_attention_norm.clone(),
-            gate_up: PanelMatrix::new(&layer.gate_up, threads),
-            down: PanelMatrix::new(&layer.down, threads),
+            gate_up: PanelMatrix::new(&layer.gate_up, precision, threads),
+            down: PanelMatrix::new(&layer.down, precision, threads),
         }
     }
 
-    pub(super) fn replace(&mut self, layer: &LayerWeights, threads: &Threads) {
+    pub(super) fn replace(&mut self, layer: &LayerWeights, precision: WeightPrecision, threads: &Threads) {
         self.input_norm.clone_from(&layer.input_norm);
-        self.qkv.replace(&layer.qkv, threads);
+        self.qkv.replace(&layer.qkv, precision, threads);
         self.qkv_bias.clone_from(&layer.qkv_bias);
         self.head_norms = layer.query_norm.clone().zip(layer.key_norm.clone());
-        self.output.replace(&layer.output, threads);
+        self.output.replace(&layer.output, precision, threads);
         self.post_attention_norm.clone_from(&layer.post_attention_norm);
-        self.gate_up.replace(&layer.gate_up, threads);
-        self.down.replace(&layer.down, threads);
+        self.gate_up.replace(&layer.gate_up, precision, threads);
+        self.down.replace(&layer.down, precision, threads);
     }
 
     /// Adds biases, normalises heads where the model does, rotates, and scales queries for the softmax.
@@ -116,7 +118,7 @@ impl PackedLayer {
         let turned = config.query_size() + config.key_value_size();
         let scale = 1.0 / (width as f32).sqrt();
         let positions = runs.iter().flat_map(|run| run.position..run.position + run.count);
-        over_rows(qkv, stride, threads, |first, rows| {
+        over_rows(qkv, stride, ROTATION_COST, threads, |first, rows| {
             vectorised(
                 #[inline(always)]
                 || {
@@ -186,14 +188,24 @@ impl PanelMatrix {
     }
 }
 
-/// Calls `work` on parts of the rows, one a thread when there are enough numbers to be worth it.
+/// The embedding, when the head is another matrix.
+fn own_embedding(weights: &DecoderWeights, precision: WeightPrecision) -> Option<Matrix> {
+    weights.head.as_ref()?;
+    Some(match precision {
+        WeightPrecision::AsGiven => weights.embedding.clone(),
+        WeightPrecision::Bf16 => weights.embedding.to_bf16(),
+    })
+}
+
+/// Calls `work`, which does about `cost` multiply-adds a number, on parts of the rows: one a thread when that is worth it.
 pub(super) fn over_rows(
     rows: &mut [f32],
     width: usize,
+    cost: usize,
     threads: &Threads,
     work: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    if rows.len() < LEAST_SHARED_WORK / 8 || threads.count() == 1 {
+    if rows.len() * cost < LEAST_SHARED_WORK || threads.count() == 1 {
         work(0, rows);
     } else {
         let per_part = (rows.len() / width).div_ceil(threads.count()).max(1);

@@ -1,6 +1,7 @@
 //! Matrices cut into panels of 32 outputs, the layout that the kernel streams.
 
 use bytemuck::{Pod, Zeroable};
+use half::bf16;
 
 use crate::{Matrix, Storage, Threads};
 
@@ -13,6 +14,17 @@ const LINE: usize = 16;
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Line([f32; LINE]);
+
+/// How a decoder that serves holds its matrices. Arithmetic is f32 either way: bf16 is widened, which is exact, while it
+/// streams, so that a step of few rows, which takes as long as its weights take to read, takes half the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightPrecision {
+    /// In the format that they come in.
+    #[default]
+    AsGiven,
+    /// As bf16, rounded to the nearest, ties to even.
+    Bf16,
+}
 
 /// Numbers in panels.
 #[derive(Debug, Clone, Copy)]
@@ -39,45 +51,51 @@ enum Numbers {
 
 impl PanelMatrix {
     /// Lays a matrix `[outputs, inputs]` out; rows that fill the last panel up are zero.
-    pub(super) fn new(matrix: &Matrix, threads: &Threads) -> Self {
+    pub(super) fn new(matrix: &Matrix, precision: WeightPrecision, threads: &Threads) -> Self {
         let (rows, inner) = (matrix.rows(), matrix.columns());
         let mut packed = Self { rows, inner, numbers: Numbers::F32(Vec::new()) };
-        packed.replace(matrix, threads);
+        packed.replace(matrix, precision, threads);
         packed
     }
 
     /// Takes the numbers of another matrix of the same shape, in the memory at hand if the format is the same.
-    pub(super) fn replace(&mut self, matrix: &Matrix, threads: &Threads) {
+    pub(super) fn replace(&mut self, matrix: &Matrix, precision: WeightPrecision, threads: &Threads) {
         assert_eq!((matrix.rows(), matrix.columns()), (self.rows, self.inner), "the shape of new weights");
-        let padded = padded(self.rows) * self.inner;
+        let inner = self.inner;
+        let can_pair = inner.is_multiple_of(2);
         match matrix.storage() {
-            Storage::Bf16(values) if self.inner.is_multiple_of(2) => {
-                if !matches!(self.numbers, Numbers::Bf16(_)) {
-                    self.numbers = Numbers::Bf16(vec![Line::zeroed(); padded / 2 / LINE]);
-                }
-                let Numbers::Bf16(lines) = &mut self.numbers else { return };
-                let target: &mut [u32] = bytemuck::cast_slice_mut(lines);
-                pack(target, self.inner / 2, threads, |row, index| {
-                    let pair = values.get(row * self.inner + 2 * index..)?;
-                    Some(u32::from(pair.first()?.to_bits()) | u32::from(pair.get(1)?.to_bits()) << 16)
-                });
+            Storage::Bf16(values) if can_pair => {
+                self.pack_pairs(threads, |at| values.get(at).map(|value| value.to_bits()));
             }
-            storage => {
-                if !matches!(&self.numbers, Numbers::F32(lines) if lines.len() * LINE == padded) {
-                    self.numbers = Numbers::F32(vec![Line::zeroed(); padded / LINE]);
-                }
-                let Numbers::F32(lines) = &mut self.numbers else { return };
-                let target: &mut [f32] = bytemuck::cast_slice_mut(lines);
-                match storage {
-                    Storage::F32(values) => pack(target, self.inner, threads, |row, index| {
-                        values.get(row * self.inner + index).copied()
-                    }),
-                    Storage::Bf16(values) => pack(target, self.inner, threads, |row, index| {
-                        values.get(row * self.inner + index).map(|value| value.to_f32())
-                    }),
-                }
+            Storage::F32(values) if can_pair && precision == WeightPrecision::Bf16 => {
+                self.pack_pairs(threads, |at| values.get(at).map(|value| bf16::from_f32(*value).to_bits()));
             }
+            Storage::F32(values) => self.pack_singles(threads, |at| values.get(at).copied()),
+            Storage::Bf16(values) => self.pack_singles(threads, |at| values.get(at).map(|value| value.to_f32())),
         }
+    }
+
+    /// Fills panels of bf16 from a function of the place in the matrix.
+    fn pack_pairs(&mut self, threads: &Threads, source: impl Fn(usize) -> Option<u16> + Sync) {
+        let (inner, count) = (self.inner, padded(self.rows) * self.inner / 2 / LINE);
+        if !matches!(&self.numbers, Numbers::Bf16(lines) if lines.len() == count) {
+            self.numbers = Numbers::Bf16(vec![Line::zeroed(); count]);
+        }
+        let Numbers::Bf16(lines) = &mut self.numbers else { return };
+        pack(bytemuck::cast_slice_mut::<_, u32>(lines), inner / 2, threads, |row, index| {
+            let at = row * inner + 2 * index;
+            Some(u32::from(source(at)?) | u32::from(source(at + 1)?) << 16)
+        });
+    }
+
+    /// Fills panels of f32 from a function of the place in the matrix.
+    fn pack_singles(&mut self, threads: &Threads, source: impl Fn(usize) -> Option<f32> + Sync) {
+        let (inner, count) = (self.inner, padded(self.rows) * self.inner / LINE);
+        if !matches!(&self.numbers, Numbers::F32(lines) if lines.len() == count) {
+            self.numbers = Numbers::F32(vec![Line::zeroed(); count]);
+        }
+        let Numbers::F32(lines) = &mut self.numbers else { return };
+        pack(bytemuck::cast_slice_mut::<_, f32>(lines), inner, threads, |row, index| source(row * inner + index));
     }
 
     /// Outputs.
@@ -159,7 +177,7 @@ mod tests {
         let values: Vec<f32> = (0..40 * 6).map(|index| index as f32 * 0.5).collect();
         let matrix = Matrix::from_f32(40, 6, values.clone());
         for matrix in [matrix.clone(), matrix.to_bf16()] {
-            let packed = PanelMatrix::new(&matrix, &Threads::new(2));
+            let packed = PanelMatrix::new(&matrix, WeightPrecision::AsGiven, &Threads::new(2));
             for row in [0, 1, 31, 32, 39] {
                 let mut found = vec![0.0; 6];
                 packed.read_row(row, 1.0, &mut found);
