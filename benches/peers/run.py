@@ -2,7 +2,8 @@
 """Rates of this engine beside those of transformers on torch and of llama.cpp, in one run.
 
     benches/peers/run.py MODEL_FOLDER [--threads 2] [--repetitions 5] [--measures decode,prefill,queue]
-                         [--peers transformers,llama.cpp] [--venv DIR] [--export-check FOLDER ...]
+                         [--peers transformers,llama.cpp] [--queue-requests 64] [--rows 32] [--venv DIR]
+                         [--export-check FOLDER ...]
 
 MODEL_FOLDER is a Hugging Face folder of a Llama model, such as HuggingFaceTB/SmolLM2-135M. The script needs Python 3.10,
 cargo and, for llama.cpp, a C++ compiler: it makes an environment of its own (under target/peers unless --venv names one)
@@ -27,7 +28,6 @@ ROOT = HERE.parent.parent
 BATCHES = (1, 8, 32)
 DECODE_PROMPT, DECODE_STEPS = 64, {1: 32, 8: 24, 32: 16}
 PREFILL_PROMPT = 128
-QUEUE_REQUESTS, QUEUE_ROWS = 64, 32
 QUEUE_PROMPT, QUEUE_NEW = (16, 64), (32, 512)
 
 
@@ -43,8 +43,9 @@ def main():
     engines = start(arguments, python, programs["worker"], target / "peers")
     print(f"{arguments.model.name}: {config['num_hidden_layers']} layers, width {config['hidden_size']}; ", end="")
     print(f"{arguments.threads} threads of {processor()}; {arguments.repetitions} repetitions in turns", flush=True)
-    for title, unit, cases in measures(arguments.measures):
+    for title, unit, cases in measures(arguments):
         table(title, unit, cases, engines, arguments.repetitions)
+    limits(engines)
     print("\n| engine | peak resident memory |\n|---|---|")
     for engine in engines:
         print(f"| {engine.name} | {engine.peak_gib():.2f} GiB |")
@@ -59,6 +60,8 @@ def parse():
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--measures", default="decode,prefill,queue", type=lambda text: text.split(","))
     parser.add_argument("--peers", default="transformers,llama.cpp", type=lambda text: text.split(","))
+    parser.add_argument("--queue-requests", type=int, default=64)
+    parser.add_argument("--rows", type=int, default=32, help="rows that an engine decodes together at most")
     parser.add_argument("--venv", type=pathlib.Path)
     parser.add_argument("--export-check", type=pathlib.Path, nargs="+", metavar="FOLDER")
     arguments = parser.parse_args()
@@ -93,7 +96,7 @@ def build(target):
 
 def start(arguments, python, worker, scratch):
     """The engines that could be started, ours first."""
-    model, threads, rows = arguments.model, str(arguments.threads), str(QUEUE_ROWS)
+    model, threads, rows = arguments.model, str(arguments.threads), str(arguments.rows)
     slot = str(QUEUE_PROMPT[1] + QUEUE_NEW[1] + 64)
     commands = {f"still, {name}": [worker, model, name, threads, rows, slot] for name in ("f32", "bf16")}
     if "transformers" in arguments.peers:
@@ -143,20 +146,21 @@ class Engine:
         self.process.wait()
 
 
-def measures(names):
+def measures(arguments):
     """Title, unit and cases (heading, line, most repetitions) of every measure."""
-    decode = [(f"batch {batch}", f"decode {batch} {DECODE_PROMPT} {DECODE_STEPS[batch]}") for batch in BATCHES]
-    prefill = [(f"batch {batch}", f"prefill {batch} {PREFILL_PROMPT}") for batch in BATCHES]
+    batches = [batch for batch in BATCHES if batch <= arguments.rows]
+    decode = [(f"batch {batch}", f"decode {batch} {DECODE_PROMPT} {DECODE_STEPS[batch]}") for batch in batches]
+    prefill = [(f"batch {batch}", f"prefill {batch} {PREFILL_PROMPT}") for batch in batches]
     draw = random.Random(0)
-    lengths = [(draw.randint(*QUEUE_PROMPT), draw.randint(*QUEUE_NEW)) for _ in range(QUEUE_REQUESTS)]
+    lengths = [(draw.randint(*QUEUE_PROMPT), draw.randint(*QUEUE_NEW)) for _ in range(arguments.queue_requests)]
     queue = "queue " + " ".join(f"{prompt}:{new}" for prompt, new in lengths)
-    heading = f"{QUEUE_REQUESTS} requests, {QUEUE_ROWS} rows"
+    heading = f"{arguments.queue_requests} requests, {arguments.rows} rows"
     tables = {
         "decode": (f"Decode after {DECODE_PROMPT} tokens", "tokens/s", decode),
         "prefill": (f"Prefill of {PREFILL_PROMPT} tokens", "tokens/s", prefill),
         "queue": (f"Queue of {QUEUE_NEW[0]} to {QUEUE_NEW[1]} new tokens", "useful tokens/s", [(heading, queue)]),
     }
-    return [tables[name] for name in names]
+    return [tables[name] for name in arguments.measures]
 
 
 def table(title, unit, cases, engines, repetitions):
@@ -181,6 +185,15 @@ def table(title, unit, cases, engines, repetitions):
         rates = medians[engine.name]
         ratios = " / ".join(f"{own / other:.2f}" for own, other in zip(ours, rates))
         print(f"| {engine.name} | " + " | ".join(f"{rate:.1f}" for rate in rates) + f" | {ratios} |", flush=True)
+
+
+def limits(engines):
+    """What the machine could do at best just now, by torch's own kernels."""
+    for engine in engines:
+        if engine.name.startswith("transformers"):
+            bandwidth = max(engine.rate("bandwidth") for _ in range(5)) / 1e9
+            products = max(engine.rate("products") for _ in range(5)) / 1e9
+            print(f"\nThe machine reads {bandwidth:.1f} GB/s and multiplies matrices at {products:.0f} GFLOP/s.")
 
 
 def processor():

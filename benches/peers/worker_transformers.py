@@ -52,6 +52,21 @@ class Worker:
         out.logits[:, -1].argmax(-1)
         return time.perf_counter() - start, ids.numel()
 
+    def bandwidth(self):
+        """Bytes of memory that all threads together read."""
+        values = torch.ones(1 << 27)
+        start = time.perf_counter()
+        values.sum()
+        return time.perf_counter() - start, values.numel() * 4
+
+    def products(self):
+        """Floating-point operations of a large product."""
+        size = 2048
+        left, right = torch.rand(size, size), torch.rand(size, size)
+        start = time.perf_counter()
+        left @ right
+        return time.perf_counter() - start, 2 * size**3
+
     def queue(self, *requests):
         requests = [tuple(map(int, request.split(":"))) for request in requests]
         prompts = [self.prompt(prompt) for prompt, _ in requests]

@@ -10,6 +10,7 @@ mod cache;
 mod decoder;
 mod kernel;
 mod packed;
+mod pages;
 mod panels;
 mod shared;
 

@@ -63,9 +63,7 @@ impl Worker {
     fn measure(&mut self, line: &str) -> Result<Measured, Box<dyn Error>> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["decode", batch, prompt, steps] => {
-                self.decode(batch.parse()?, prompt.parse()?, steps.parse()?)
-            }
+            ["decode", batch, prompt, steps] => self.decode(batch.parse()?, prompt.parse()?, steps.parse()?),
             ["prefill", batch, prompt] => {
                 let requests = vec![(prompt.parse()?, 1); batch.parse()?];
                 let tokens = requests.iter().map(|(prompt, _)| prompt).sum();
@@ -126,7 +124,9 @@ impl Worker {
             let id = self.next as usize;
             let request = Request {
                 id: self.next,
-                prompt: (0..*prompt).map(|place| ((id * 7919 + place * 31 + 3) % vocabulary) as u32).collect(),
+                prompt: (0..*prompt)
+                    .map(|place| ((id * 7919 + place * 31 + 3) % vocabulary) as u32)
+                    .collect(),
                 settings: SamplingSettings {
                     temperature: 0.0,
                     max_new_tokens: *max_new_tokens,

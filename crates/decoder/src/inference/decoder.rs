@@ -177,13 +177,13 @@ impl CpuDecoder {
 
     fn compute(&mut self, spans: &[Span<'_>], logits: &mut [f32], threads: &Threads) {
         let Self { config, rope, weights, cache, scratch, .. } = self;
-        let hidden = config.hidden_size;
+        let (hidden, pages) = (config.hidden_size, &weights.pages);
         weights.embed(config, spans, &mut scratch.x);
         let mut rows = scratch.x.len() / hidden;
         for (index, layer) in weights.layers.iter().enumerate() {
             normalise(&scratch.x, &layer.input_norm, config, &mut scratch.normed, threads);
             scratch.qkv.resize(rows * config.qkv_size(), 0.0);
-            layer.qkv.multiply(&scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, threads);
+            layer.qkv.multiply(pages, &scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, threads);
             layer.prepare_heads(config, rope, &scratch.runs, &mut scratch.qkv, threads);
             store(config, cache, index, &scratch.runs, &scratch.qkv);
             if index + 1 == weights.layers.len() {
@@ -191,10 +191,18 @@ impl CpuDecoder {
                 rows = scratch.keep_wanted(config, spans);
             }
             scratch.attend(config, cache, index, rows, threads);
-            layer.output.multiply(&scratch.attention, &mut scratch.x, true, &mut scratch.packed, threads);
+            layer.output.multiply(
+                pages,
+                &scratch.attention,
+                &mut scratch.x,
+                true,
+                &mut scratch.packed,
+                threads,
+            );
             normalise(&scratch.x, &layer.post_attention_norm, config, &mut scratch.normed, threads);
             scratch.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
             layer.gate_up.multiply(
+                pages,
                 &scratch.normed,
                 &mut scratch.gate_up,
                 false,
@@ -202,10 +210,10 @@ impl CpuDecoder {
                 threads,
             );
             scratch.gate(config, threads);
-            layer.down.multiply(&scratch.gated, &mut scratch.x, true, &mut scratch.packed, threads);
+            layer.down.multiply(pages, &scratch.gated, &mut scratch.x, true, &mut scratch.packed, threads);
         }
         normalise(&scratch.x, &weights.final_norm, config, &mut scratch.normed, threads);
-        weights.head.multiply(&scratch.normed, logits, false, &mut scratch.packed, threads);
+        weights.head.multiply(pages, &scratch.normed, logits, false, &mut scratch.packed, threads);
     }
 }
 

@@ -5,7 +5,8 @@ use pulp::Arch;
 use super::attention::Run;
 use super::decoder::Span;
 use super::kernel::{PackedRows, Product};
-use super::panels::{PANEL, PanelMatrix, PanelSlice, WeightPrecision};
+use super::pages::Pages;
+use super::panels::{Layout, PANEL, PanelMatrix, PanelSlice, WeightPrecision};
 use super::shared::SharedSlice;
 use crate::lanes::vectorised;
 use crate::training::inverse_root;
@@ -26,6 +27,8 @@ pub(super) struct PackedWeights {
     pub(super) layers: Vec<PackedLayer>,
     pub(super) final_norm: Vec<f32>,
     pub(super) head: PanelMatrix,
+    /// What the panels of all matrices lie in.
+    pub(super) pages: Pages,
 }
 
 /// The weights of one block.
@@ -43,21 +46,39 @@ pub(super) struct PackedLayer {
 
 impl PackedWeights {
     pub(super) fn new(weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
-        Self {
-            embedding: own_embedding(weights, precision),
-            layers: weights.layers.iter().map(|layer| PackedLayer::new(layer, precision, threads)).collect(),
-            final_norm: weights.final_norm.clone(),
-            head: PanelMatrix::new(weights.head(), precision, threads),
-        }
+        Self::on(Pages::zeroed(0), weights, precision, threads)
     }
 
-    pub(super) fn replace(&mut self, weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) {
-        self.embedding = own_embedding(weights, precision);
-        self.final_norm.clone_from(&weights.final_norm);
-        self.head.replace(weights.head(), precision, threads);
-        for (packed, layer) in self.layers.iter_mut().zip(&weights.layers) {
-            packed.replace(layer, precision, threads);
+    pub(super) fn replace(
+        &mut self,
+        weights: &DecoderWeights,
+        precision: WeightPrecision,
+        threads: &Threads,
+    ) {
+        let pages = std::mem::replace(&mut self.pages, Pages::zeroed(0));
+        *self = Self::on(pages, weights, precision, threads);
+    }
+
+    /// Packs weights into `pages` where those are of the right size, else into fresh ones.
+    fn on(mut pages: Pages, weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
+        let mut layout = Layout::default();
+        let place_layer = |layer| PackedLayer::placed(layer, precision, &mut layout);
+        let layers: Vec<_> = weights.layers.iter().map(place_layer).collect();
+        let head = layout.place(weights.head(), precision);
+        if pages.line_count() != layout.line_count() {
+            // the old ones are freed first
+            drop(pages);
+            pages = Pages::zeroed(layout.line_count());
         }
+        for (packed, layer) in layers.iter().zip(&weights.layers) {
+            packed.qkv.fill(&mut pages, &layer.qkv, threads);
+            packed.output.fill(&mut pages, &layer.output, threads);
+            packed.gate_up.fill(&mut pages, &layer.gate_up, threads);
+            packed.down.fill(&mut pages, &layer.down, threads);
+        }
+        head.fill(&mut pages, weights.head(), threads);
+        let embedding = own_embedding(weights, precision);
+        Self { embedding, layers, final_norm: weights.final_norm.clone(), head, pages }
     }
 
     pub(super) fn embed(&self, config: &DecoderConfig, spans: &[Span<'_>], x: &mut Vec<f32>) {
@@ -68,7 +89,7 @@ impl PackedWeights {
             let row = *token as usize;
             assert!(row < config.vocabulary_size, "token {token} is not in the vocabulary");
             match &self.embedding {
-                None => self.head.read_row(row, config.embedding_multiplier, x),
+                None => self.head.read_row(&self.pages, row, config.embedding_multiplier, x),
                 Some(embedding) => {
                     embedding.read_row(row, x);
                     for value in x {
@@ -81,28 +102,18 @@ impl PackedWeights {
 }
 
 impl PackedLayer {
-    pub(super) fn new(layer: &LayerWeights, precision: WeightPrecision, threads: &Threads) -> Self {
+    /// Gives the matrices their places; they are filled later.
+    fn placed(layer: &LayerWeights, precision: WeightPrecision, layout: &mut Layout) -> Self {
         Self {
             input_norm: layer.input_norm.clone(),
-            qkv: PanelMatrix::new(&layer.qkv, precision, threads),
+            qkv: layout.place(&layer.qkv, precision),
             qkv_bias: layer.qkv_bias.clone(),
             head_norms: layer.query_norm.clone().zip(layer.key_norm.clone()),
-            output: PanelMatrix::new(&layer.output, precision, threads),
+            output: layout.place(&layer.output, precision),
             post_attention_norm: layer.post_attention_norm.clone(),
-            gate_up: PanelMatrix::new(&layer.gate_up, precision, threads),
-            down: PanelMatrix::new(&layer.down, precision, threads),
+            gate_up: layout.place(&layer.gate_up, precision),
+            down: layout.place(&layer.down, precision),
         }
-    }
-
-    pub(super) fn replace(&mut self, layer: &LayerWeights, precision: WeightPrecision, threads: &Threads) {
-        self.input_norm.clone_from(&layer.input_norm);
-        self.qkv.replace(&layer.qkv, precision, threads);
-        self.qkv_bias.clone_from(&layer.qkv_bias);
-        self.head_norms = layer.query_norm.clone().zip(layer.key_norm.clone());
-        self.output.replace(&layer.output, precision, threads);
-        self.post_attention_norm.clone_from(&layer.post_attention_norm);
-        self.gate_up.replace(&layer.gate_up, precision, threads);
-        self.down.replace(&layer.down, precision, threads);
     }
 
     /// Adds biases, normalises heads where the model does, rotates, and scales queries for the softmax.
@@ -153,6 +164,7 @@ impl PanelMatrix {
     /// `out (+)= x W'`; panels are shared out among the threads.
     pub(super) fn multiply(
         &self,
+        pages: &Pages,
         x: &[f32],
         out: &mut [f32],
         accumulates: bool,
@@ -169,14 +181,15 @@ impl PanelMatrix {
         };
         let x = packed.pack(x, rows, self.inner(), self.inner(), threads);
         let out = SharedSlice::new(out);
-        let panel_stride = match self.slice() {
+        let panels_slice = self.slice(pages);
+        let panel_stride = match panels_slice {
             PanelSlice::F32(_) => self.inner() * PANEL,
             PanelSlice::Bf16(_) => self.inner() / 2 * PANEL,
         };
         threads.for_each(pieces, |piece| {
             Arch::new().dispatch(Product {
                 x,
-                panels: self.slice(),
+                panels: panels_slice,
                 panel_stride,
                 range: piece * panels / pieces..(piece + 1) * panels / pieces,
                 out,
