@@ -10,8 +10,10 @@ mod cache;
 mod decoder;
 mod kernel;
 mod packed;
+mod pages;
 mod panels;
 mod shared;
 
 pub use cache::KeyValueCache;
 pub use decoder::{CpuDecoder, Span};
+pub use panels::WeightPrecision;

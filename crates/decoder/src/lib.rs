@@ -30,7 +30,7 @@ mod weights;
 
 pub use config::{Architecture, DecoderConfig, Llama3Scaling, RopeConfig, SpecialTokens};
 pub use error::DecoderError;
-pub use inference::{CpuDecoder, KeyValueCache, Span};
+pub use inference::{CpuDecoder, KeyValueCache, Span, WeightPrecision};
 pub use matrix::{Matrix, Storage};
 pub use rope::RopeTable;
 pub use threads::Threads;

@@ -5,7 +5,9 @@ mod support;
 
 use std::sync::Arc;
 
-use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, KeyValueCache, Span, Threads};
+use still_decoder::{
+    CpuDecoder, DecoderConfig, DecoderWeights, KeyValueCache, Span, Threads, WeightPrecision,
+};
 use support::{Fixture, MODELS, largest_difference};
 
 const CAPACITY: usize = 64;
@@ -153,6 +155,28 @@ fn bf16_storage_gives_the_bits_of_the_widened_weights() {
             alone(&mut decoder, 0, tokens, 4)
         };
         assert_eq!(run(&Arc::new(rounded)), run(&wide), "{name}");
+    }
+}
+
+#[test]
+fn a_decoder_in_bf16_rounds_the_weights_that_it_is_given_first_and_later() {
+    for name in MODELS {
+        let fixture = Fixture::load(name);
+        let tokens = &fixture.sequences[1];
+        let other = DecoderWeights::random(&fixture.config, 1);
+        let new = |weights: &DecoderWeights, precision| {
+            let config = fixture.config.clone();
+            CpuDecoder::with_precision(config, weights, precision, 1, CAPACITY, Threads::new(2))
+        };
+        let mut rounding = new(&other, WeightPrecision::Bf16);
+        for weights in [&other, &fixture.weights] {
+            rounding.set_weights(weights);
+            let found = alone(&mut rounding, 0, tokens, 4);
+            let mut rounded = new(&weights.to_bf16(), WeightPrecision::AsGiven);
+            assert_eq!(found, alone(&mut rounded, 0, tokens, 4), "{name}");
+            let mut exact = new(weights, WeightPrecision::AsGiven);
+            assert_ne!(found, alone(&mut exact, 0, tokens, 4), "{name}");
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 //! Grouped heads are stored once. Keys lie in panels of 32 positions and values in panels of 32 columns, so that scores
 //! and weighted sums are the same kernel as every other product.
 
-use super::panels::{Line, PANEL, padded, zeroed_lines};
+use super::pages::Pages;
+use super::panels::{LINE, PANEL, padded};
 use crate::DecoderConfig;
 
 /// Keys and values of every layer, slot and head.
@@ -16,9 +17,9 @@ pub struct KeyValueCache {
     padded_tokens: usize,
     lengths: Vec<usize>,
     /// `[layer][slot][head][position / 32][head_dim][32]`
-    keys: Vec<Line>,
+    keys: Pages,
     /// `[layer][slot][head][head_dim / 32][position][32]`
-    values: Vec<Line>,
+    values: Pages,
 }
 
 impl KeyValueCache {
@@ -33,8 +34,8 @@ impl KeyValueCache {
             capacity_tokens,
             padded_tokens,
             lengths: vec![0; slots],
-            keys: zeroed_lines(regions * config.head_dim),
-            values: zeroed_lines(regions * padded(config.head_dim)),
+            keys: Pages::zeroed((regions * config.head_dim).div_ceil(LINE)),
+            values: Pages::zeroed((regions * padded(config.head_dim)).div_ceil(LINE)),
         }
     }
 
@@ -76,10 +77,10 @@ impl KeyValueCache {
         for layer in 0..self.layer_count {
             for head in 0..self.head_count {
                 let (from, to) = (self.region(layer, from_slot, head), self.region(layer, to_slot, head));
-                let keys: &mut [f32] = bytemuck::cast_slice_mut(&mut self.keys);
+                let keys: &mut [f32] = self.keys.numbers_mut();
                 let panels = padded(tokens) * head_dim;
                 keys.copy_within(from * key_region..from * key_region + panels, to * key_region);
-                let values: &mut [f32] = bytemuck::cast_slice_mut(&mut self.values);
+                let values: &mut [f32] = self.values.numbers_mut();
                 for panel in 0..head_dim.div_ceil(PANEL) {
                     let offset = panel * padded_tokens * PANEL;
                     let start = from * value_region + offset;
@@ -105,12 +106,12 @@ impl KeyValueCache {
     ) {
         let region = self.region(layer, slot, head);
         let start = region * self.key_region() + position / PANEL * PANEL * self.head_dim + position % PANEL;
-        let keys: &mut [f32] = bytemuck::cast_slice_mut(&mut self.keys);
+        let keys: &mut [f32] = self.keys.numbers_mut();
         for (target, key) in keys[start..].iter_mut().step_by(PANEL).zip(key) {
             *target = *key;
         }
         let start = region * self.value_region() + position * PANEL;
-        let values: &mut [f32] = bytemuck::cast_slice_mut(&mut self.values);
+        let values: &mut [f32] = self.values.numbers_mut();
         for (panel, value) in value.chunks(PANEL).enumerate() {
             let start = start + panel * self.padded_tokens * PANEL;
             values[start..start + value.len()].copy_from_slice(value);
@@ -120,13 +121,13 @@ impl KeyValueCache {
     /// The key panels of one head, `[position / 32][head_dim][32]`.
     pub(super) fn keys(&self, layer: usize, slot: usize, head: usize) -> &[f32] {
         let (region, size) = (self.region(layer, slot, head), self.key_region());
-        &bytemuck::cast_slice(&self.keys)[region * size..(region + 1) * size]
+        &self.keys.numbers()[region * size..(region + 1) * size]
     }
 
     /// The value panels of one head, `[head_dim / 32][position][32]`.
     pub(super) fn values(&self, layer: usize, slot: usize, head: usize) -> &[f32] {
         let (region, size) = (self.region(layer, slot, head), self.value_region());
-        &bytemuck::cast_slice(&self.values)[region * size..(region + 1) * size]
+        &self.values.numbers()[region * size..(region + 1) * size]
     }
 
     /// Distance of value panels.

@@ -8,7 +8,7 @@ use super::attention::{Attention, AttentionScratch, Run};
 use super::cache::KeyValueCache;
 use super::kernel::PackedRows;
 use super::packed::{LEAST_SHARED_WORK, PackedWeights, over_rows};
-use super::panels::PanelMatrix;
+use super::panels::{PanelMatrix, WeightPrecision};
 use super::shared::SharedSlice;
 use crate::lanes::{self, vectorised};
 use crate::training::{inverse_root, scale_row};
@@ -16,6 +16,10 @@ use crate::{DecoderConfig, DecoderWeights, RopeTable, Threads};
 
 /// Multiply-adds below which a step stays on the calling thread: waking a pool takes longer.
 const LEAST_POOLED_WORK: usize = 2 << 20;
+/// Multiply-adds that gating a number is about worth: it takes an exponential.
+const GATE_COST: usize = 8;
+/// Multiply-adds that normalising a number is about worth.
+const NORM_COST: usize = 1;
 
 /// New tokens of one slot.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,7 @@ pub struct CpuDecoder {
     config: DecoderConfig,
     threads: Threads,
     rope: RopeTable,
+    precision: WeightPrecision,
     weights: PackedWeights,
     cache: KeyValueCache,
     scratch: Scratch,
@@ -64,15 +69,28 @@ impl CpuDecoder {
         slot_capacity_tokens: usize,
         threads: Threads,
     ) -> Self {
+        let precision = WeightPrecision::AsGiven;
+        Self::with_precision(config, weights, precision, slots, slot_capacity_tokens, threads)
+    }
+
+    /// A decoder that holds its matrices, those of later weights too, in a precision of its own.
+    pub fn with_precision(
+        config: DecoderConfig,
+        weights: &DecoderWeights,
+        precision: WeightPrecision,
+        slots: usize,
+        slot_capacity_tokens: usize,
+        threads: Threads,
+    ) -> Self {
         let rope = RopeTable::new(&config, slot_capacity_tokens);
         let cache = KeyValueCache::new(&config, slots, slot_capacity_tokens);
         let by_thread = (0..threads.count()).map(|_| Mutex::default()).collect();
-        let weights = PackedWeights::new(weights, &threads);
+        let weights = PackedWeights::new(weights, precision, &threads);
         let scratch = Scratch { by_thread, ..Scratch::default() };
-        Self { config, threads, rope, weights, cache, scratch }
+        Self { config, threads, rope, precision, weights, cache, scratch }
     }
 
-    /// Bytes that a decoder takes: panels, cache and the buffers of a step of `step_tokens` that asks for the logits of
+    /// Bytes that a decoder takes: panels, cache, rotations and the buffers of a step of `step_tokens` that asks for the logits of
     /// `step_logits` rows.
     pub fn memory_bytes(
         config: &DecoderConfig,
@@ -89,12 +107,15 @@ impl CpuDecoder {
             + panels(2 * config.intermediate_size, hidden)
             + panels(hidden, config.intermediate_size);
         let tables = if config.tied_embeddings { 1 } else { 2 };
+        // a row of every buffer, and of the one that interleaves rows for the kernel
         let row = 2 * hidden + config.qkv_size() + config.query_size() + 3 * config.intermediate_size;
-        let buffers = step_tokens * row + step_logits * config.vocabulary_size;
+        let interleaved = hidden.max(config.query_size()).max(config.intermediate_size);
+        let buffers = step_tokens * (row + interleaved) + step_logits * config.vocabulary_size;
+        let rotations = slot_capacity_tokens * config.head_dim;
         config.layer_count * layer
             + tables * panels(config.vocabulary_size, hidden)
             + KeyValueCache::memory_bytes(config, slots, slot_capacity_tokens)
-            + buffers * size_of::<f32>()
+            + (buffers + rotations) * size_of::<f32>()
     }
 
     /// The sizes.
@@ -119,7 +140,7 @@ impl CpuDecoder {
 
     /// Computes with other weights from the next step on; what the cache holds stays.
     pub fn set_weights(&mut self, weights: &DecoderWeights) {
-        self.weights.replace(weights, &self.threads);
+        self.weights.replace(weights, self.precision, &self.threads);
     }
 
     /// Takes new tokens in, writing the logits of the spans that want them to `logits`: `[wanting spans, vocabulary]`, in
@@ -156,13 +177,13 @@ impl CpuDecoder {
 
     fn compute(&mut self, spans: &[Span<'_>], logits: &mut [f32], threads: &Threads) {
         let Self { config, rope, weights, cache, scratch, .. } = self;
-        let hidden = config.hidden_size;
+        let (hidden, pages) = (config.hidden_size, &weights.pages);
         weights.embed(config, spans, &mut scratch.x);
         let mut rows = scratch.x.len() / hidden;
         for (index, layer) in weights.layers.iter().enumerate() {
             normalise(&scratch.x, &layer.input_norm, config, &mut scratch.normed, threads);
             scratch.qkv.resize(rows * config.qkv_size(), 0.0);
-            layer.qkv.multiply(&scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, threads);
+            layer.qkv.multiply(pages, &scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, threads);
             layer.prepare_heads(config, rope, &scratch.runs, &mut scratch.qkv, threads);
             store(config, cache, index, &scratch.runs, &scratch.qkv);
             if index + 1 == weights.layers.len() {
@@ -170,10 +191,18 @@ impl CpuDecoder {
                 rows = scratch.keep_wanted(config, spans);
             }
             scratch.attend(config, cache, index, rows, threads);
-            layer.output.multiply(&scratch.attention, &mut scratch.x, true, &mut scratch.packed, threads);
+            layer.output.multiply(
+                pages,
+                &scratch.attention,
+                &mut scratch.x,
+                true,
+                &mut scratch.packed,
+                threads,
+            );
             normalise(&scratch.x, &layer.post_attention_norm, config, &mut scratch.normed, threads);
             scratch.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
             layer.gate_up.multiply(
+                pages,
                 &scratch.normed,
                 &mut scratch.gate_up,
                 false,
@@ -181,10 +210,10 @@ impl CpuDecoder {
                 threads,
             );
             scratch.gate(config, threads);
-            layer.down.multiply(&scratch.gated, &mut scratch.x, true, &mut scratch.packed, threads);
+            layer.down.multiply(pages, &scratch.gated, &mut scratch.x, true, &mut scratch.packed, threads);
         }
         normalise(&scratch.x, &weights.final_norm, config, &mut scratch.normed, threads);
-        weights.head.multiply(&scratch.normed, logits, false, &mut scratch.packed, threads);
+        weights.head.multiply(pages, &scratch.normed, logits, false, &mut scratch.packed, threads);
     }
 }
 
@@ -250,7 +279,7 @@ impl Scratch {
         let inner = config.intermediate_size;
         self.gated.resize(self.gate_up.len() / 2, 0.0);
         let gate_up = &self.gate_up;
-        over_rows(&mut self.gated, inner, threads, |first, rows| {
+        over_rows(&mut self.gated, inner, GATE_COST, threads, |first, rows| {
             let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
             vectorised(
                 #[inline(always)]
@@ -268,7 +297,7 @@ impl Scratch {
 fn normalise(x: &[f32], scale: &[f32], config: &DecoderConfig, normed: &mut Vec<f32>, threads: &Threads) {
     let width = config.hidden_size;
     normed.resize(x.len(), 0.0);
-    over_rows(normed, width, threads, |first, rows| {
+    over_rows(normed, width, NORM_COST, threads, |first, rows| {
         let x = x[first * width..].chunks_exact(width);
         vectorised(
             #[inline(always)]

@@ -21,13 +21,14 @@ use crate::Threads;
 
 /// Bytes of input rows that stay near while panels stream by.
 const ROW_BLOCK_BYTES: usize = 512 << 10;
+/// Numbers below which interleaving is not worth sharing among threads.
+const LEAST_SHARED_NUMBERS: usize = 1 << 17;
 /// Rows of a tile at most: 24 of the 32 AVX-512 registers then hold sums.
 const MOST_ROWS: usize = 12;
 /// Panels beyond this many numbers come from memory, and are asked for ahead of their use.
 const CACHED_NUMBERS: usize = 128 << 10;
-/// Lines of a panel (128 bytes each) that are asked for ahead of their use.
-#[cfg(target_arch = "x86_64")]
-const PREFETCH_LINES: usize = 16;
+/// Numbers that lie between what is read and what is asked for, where one tile reads a panel.
+const AHEAD_NUMBERS: usize = 64 * PANEL;
 /// Rows of a tile where there are 16 registers.
 const MOST_ROWS_OF_SIXTEEN: usize = 3;
 
@@ -76,6 +77,7 @@ impl PackedRows {
             return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
         }
         self.values.resize(count * inner, 0.0);
+        let threads = if count * inner < LEAST_SHARED_NUMBERS { &Threads::single() } else { threads };
         threads.for_each_chunk(&mut self.values, tile_rows * inner, |tile, target| {
             let rows = target.len() / inner;
             for row in 0..rows {
@@ -191,11 +193,28 @@ impl Product<'_> {
         }
     }
 
+    /// What the tile of the rows from `first` asks for while it reads a panel. A panel that one tile reads is asked for just
+    /// ahead. Where several tiles read it, memory would idle while all but the first compute, so that each asks for its share
+    /// of the next panel.
+    #[inline(always)]
+    fn ahead(&self, panel: usize, first: usize) -> Ahead {
+        let (tiles, tile) = (self.x.count.div_ceil(self.x.in_tile), first / self.x.in_tile);
+        if tiles == 1 || (panel == self.range.start && tile == 0) {
+            return Ahead { start: AHEAD_NUMBERS, step: PANEL };
+        }
+        let numbers = match self.panels {
+            PanelSlice::F32(_) => self.x.inner * PANEL,
+            PanelSlice::Bf16(_) => self.x.inner / 2 * PANEL,
+        };
+        Ahead { start: self.panel_stride + tile * (numbers / tiles), step: PANEL.div_ceil(tiles) }
+    }
+
     /// `ROWS` rows from `first` against one panel.
     #[inline(always)]
     fn tile<S: Simd, const VECTORS: usize, const ROWS: usize>(&self, simd: S, panel: usize, first: usize) {
         let inner = self.x.inner;
         let start = panel * self.panel_stride;
+        let ahead = self.ahead(panel, first);
         // SAFETY: `run` asserted that all rows lie inside `x`, so that the tile from `first` has `inner` groups of ROWS
         // numbers, and that `inner` (or, for pairs, `inner / 2`) lines of PANEL numbers from `start` lie inside the panels;
         // VECTORS * F32_LANES is PANEL.
@@ -203,16 +222,16 @@ impl Product<'_> {
             let x = self.x.values.as_ptr().add(first * inner);
             match self.panels {
                 PanelSlice::F32(values) if values.len() > CACHED_NUMBERS => {
-                    single_sums::<S, VECTORS, ROWS, true>(simd, x, values.as_ptr().add(start), inner)
+                    single_sums::<S, VECTORS, ROWS, true>(simd, x, values.as_ptr().add(start), inner, ahead)
                 }
                 PanelSlice::F32(values) => {
-                    single_sums::<S, VECTORS, ROWS, false>(simd, x, values.as_ptr().add(start), inner)
+                    single_sums::<S, VECTORS, ROWS, false>(simd, x, values.as_ptr().add(start), inner, ahead)
                 }
                 PanelSlice::Bf16(pairs) if pairs.len() > CACHED_NUMBERS => {
-                    pair_sums::<S, VECTORS, ROWS, true>(simd, x, pairs.as_ptr().add(start), inner / 2)
+                    pair_sums::<S, VECTORS, ROWS, true>(simd, x, pairs.as_ptr().add(start), inner / 2, ahead)
                 }
                 PanelSlice::Bf16(pairs) => {
-                    pair_sums::<S, VECTORS, ROWS, false>(simd, x, pairs.as_ptr().add(start), inner / 2)
+                    pair_sums::<S, VECTORS, ROWS, false>(simd, x, pairs.as_ptr().add(start), inner / 2, ahead)
                 }
             }
         };
@@ -244,6 +263,7 @@ unsafe fn single_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AH
     x: *const f32,
     panel: *const f32,
     inner: usize,
+    ahead: Ahead,
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     for index in 0..inner {
@@ -251,7 +271,7 @@ unsafe fn single_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AH
         unsafe {
             let line = panel.add(index * PANEL);
             if AHEAD {
-                prefetch(line);
+                prefetch(panel.wrapping_add(ahead.start + index * ahead.step));
             }
             let line = line.cast::<S::f32s>();
             let x = x.add(index * ROWS);
@@ -280,6 +300,7 @@ unsafe fn pair_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AHEA
     x: *const f32,
     panel: *const u32,
     pairs: usize,
+    ahead: Ahead,
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     let (upper, half) = (simd.splat_u32s(0xffff_0000), simd.splat_u32s(16));
@@ -288,7 +309,7 @@ unsafe fn pair_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AHEA
         unsafe {
             let line = panel.add(index * PANEL);
             if AHEAD {
-                prefetch(line.cast());
+                prefetch(panel.wrapping_add(ahead.start + index * ahead.step).cast());
             }
             let line = line.cast::<S::u32s>();
             let x = x.add(2 * index * ROWS);
@@ -318,19 +339,27 @@ unsafe fn pair_sums<S: Simd, const VECTORS: usize, const ROWS: usize, const AHEA
     sums
 }
 
-/// Asks for the panel's numbers that are wanted in a while.
+/// What is asked for beside every line of a panel.
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    /// Numbers from the first line of the panel to what is asked for first.
+    start: usize,
+    /// Numbers from what is asked for beside one line to what is beside the next.
+    step: usize,
+}
+
+/// Asks for 32 numbers that are wanted in a while.
 #[inline(always)]
-fn prefetch(line: *const f32) {
+fn prefetch(ahead: *const f32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE is part of x86-64, and a prefetch never faults, wherever it points.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let ahead = line.wrapping_add(PREFETCH_LINES * PANEL);
         _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
         _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(PANEL / 2).cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
+    let _ = ahead;
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use pulp::Arch;
 use super::attention::Run;
 use super::decoder::Span;
 use super::kernel::{PackedRows, Product};
-use super::panels::{PANEL, PanelMatrix, PanelSlice};
+use super::pages::Pages;
+use super::panels::{Layout, PANEL, PanelMatrix, PanelSlice, WeightPrecision};
 use super::shared::SharedSlice;
 use crate::lanes::vectorised;
 use crate::training::inverse_root;
@@ -13,6 +14,8 @@ use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable, Thre
 
 /// Multiply-adds below which work is not worth sharing among threads.
 pub(super) const LEAST_SHARED_WORK: usize = 1 << 17;
+/// Multiply-adds that rotating a number is about worth.
+const ROTATION_COST: usize = 3;
 /// Pieces that a shared product is cut into for each thread, so that a thread that is held up is helped.
 const PIECES_PER_THREAD: usize = 4;
 
@@ -24,6 +27,8 @@ pub(super) struct PackedWeights {
     pub(super) layers: Vec<PackedLayer>,
     pub(super) final_norm: Vec<f32>,
     pub(super) head: PanelMatrix,
+    /// What the panels of all matrices lie in.
+    pub(super) pages: Pages,
 }
 
 /// The weights of one block.
@@ -40,22 +45,40 @@ pub(super) struct PackedLayer {
 }
 
 impl PackedWeights {
-    pub(super) fn new(weights: &DecoderWeights, threads: &Threads) -> Self {
-        Self {
-            embedding: weights.head.as_ref().map(|_| weights.embedding.clone()),
-            layers: weights.layers.iter().map(|layer| PackedLayer::new(layer, threads)).collect(),
-            final_norm: weights.final_norm.clone(),
-            head: PanelMatrix::new(weights.head(), threads),
-        }
+    pub(super) fn new(weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
+        Self::on(Pages::zeroed(0), weights, precision, threads)
     }
 
-    pub(super) fn replace(&mut self, weights: &DecoderWeights, threads: &Threads) {
-        self.embedding = weights.head.as_ref().map(|_| weights.embedding.clone());
-        self.final_norm.clone_from(&weights.final_norm);
-        self.head.replace(weights.head(), threads);
-        for (packed, layer) in self.layers.iter_mut().zip(&weights.layers) {
-            packed.replace(layer, threads);
+    pub(super) fn replace(
+        &mut self,
+        weights: &DecoderWeights,
+        precision: WeightPrecision,
+        threads: &Threads,
+    ) {
+        let pages = std::mem::replace(&mut self.pages, Pages::zeroed(0));
+        *self = Self::on(pages, weights, precision, threads);
+    }
+
+    /// Packs weights into `pages` where those are of the right size, else into fresh ones.
+    fn on(mut pages: Pages, weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
+        let mut layout = Layout::default();
+        let place_layer = |layer| PackedLayer::placed(layer, precision, &mut layout);
+        let layers: Vec<_> = weights.layers.iter().map(place_layer).collect();
+        let head = layout.place(weights.head(), precision);
+        if pages.line_count() != layout.line_count() {
+            // the old ones are freed first
+            drop(pages);
+            pages = Pages::zeroed(layout.line_count());
         }
+        for (packed, layer) in layers.iter().zip(&weights.layers) {
+            packed.qkv.fill(&mut pages, &layer.qkv, threads);
+            packed.output.fill(&mut pages, &layer.output, threads);
+            packed.gate_up.fill(&mut pages, &layer.gate_up, threads);
+            packed.down.fill(&mut pages, &layer.down, threads);
+        }
+        head.fill(&mut pages, weights.head(), threads);
+        let embedding = own_embedding(weights, precision);
+        Self { embedding, layers, final_norm: weights.final_norm.clone(), head, pages }
     }
 
     pub(super) fn embed(&self, config: &DecoderConfig, spans: &[Span<'_>], x: &mut Vec<f32>) {
@@ -66,7 +89,7 @@ impl PackedWeights {
             let row = *token as usize;
             assert!(row < config.vocabulary_size, "token {token} is not in the vocabulary");
             match &self.embedding {
-                None => self.head.read_row(row, config.embedding_multiplier, x),
+                None => self.head.read_row(&self.pages, row, config.embedding_multiplier, x),
                 Some(embedding) => {
                     embedding.read_row(row, x);
                     for value in x {
@@ -79,28 +102,18 @@ impl PackedWeights {
 }
 
 impl PackedLayer {
-    pub(super) fn new(layer: &LayerWeights, threads: &Threads) -> Self {
+    /// Gives the matrices their places; they are filled later.
+    fn placed(layer: &LayerWeights, precision: WeightPrecision, layout: &mut Layout) -> Self {
         Self {
             input_norm: layer.input_norm.clone(),
-            qkv: PanelMatrix::new(&layer.qkv, threads),
+            qkv: layout.place(&layer.qkv, precision),
             qkv_bias: layer.qkv_bias.clone(),
             head_norms: layer.query_norm.clone().zip(layer.key_norm.clone()),
-            output: PanelMatrix::new(&layer.output, threads),
+            output: layout.place(&layer.output, precision),
             post_attention_norm: layer.post_attention_norm.clone(),
-            gate_up: PanelMatrix::new(&layer.gate_up, threads),
-            down: PanelMatrix::new(&layer.down, threads),
+            gate_up: layout.place(&layer.gate_up, precision),
+            down: layout.place(&layer.down, precision),
         }
-    }
-
-    pub(super) fn replace(&mut self, layer: &LayerWeights, threads: &Threads) {
-        self.input_norm.clone_from(&layer.input_norm);
-        self.qkv.replace(&layer.qkv, threads);
-        self.qkv_bias.clone_from(&layer.qkv_bias);
-        self.head_norms = layer.query_norm.clone().zip(layer.key_norm.clone());
-        self.output.replace(&layer.output, threads);
-        self.post_attention_norm.clone_from(&layer.post_attention_norm);
-        self.gate_up.replace(&layer.gate_up, threads);
-        self.down.replace(&layer.down, threads);
     }
 
     /// Adds biases, normalises heads where the model does, rotates, and scales queries for the softmax.
@@ -116,7 +129,7 @@ impl PackedLayer {
         let turned = config.query_size() + config.key_value_size();
         let scale = 1.0 / (width as f32).sqrt();
         let positions = runs.iter().flat_map(|run| run.position..run.position + run.count);
-        over_rows(qkv, stride, threads, |first, rows| {
+        over_rows(qkv, stride, ROTATION_COST, threads, |first, rows| {
             vectorised(
                 #[inline(always)]
                 || {
@@ -151,6 +164,7 @@ impl PanelMatrix {
     /// `out (+)= x W'`; panels are shared out among the threads.
     pub(super) fn multiply(
         &self,
+        pages: &Pages,
         x: &[f32],
         out: &mut [f32],
         accumulates: bool,
@@ -167,14 +181,15 @@ impl PanelMatrix {
         };
         let x = packed.pack(x, rows, self.inner(), self.inner(), threads);
         let out = SharedSlice::new(out);
-        let panel_stride = match self.slice() {
+        let panels_slice = self.slice(pages);
+        let panel_stride = match panels_slice {
             PanelSlice::F32(_) => self.inner() * PANEL,
             PanelSlice::Bf16(_) => self.inner() / 2 * PANEL,
         };
         threads.for_each(pieces, |piece| {
             Arch::new().dispatch(Product {
                 x,
-                panels: self.slice(),
+                panels: panels_slice,
                 panel_stride,
                 range: piece * panels / pieces..(piece + 1) * panels / pieces,
                 out,
@@ -186,14 +201,24 @@ impl PanelMatrix {
     }
 }
 
-/// Calls `work` on parts of the rows, one a thread when there are enough numbers to be worth it.
+/// The embedding, when the head is another matrix.
+fn own_embedding(weights: &DecoderWeights, precision: WeightPrecision) -> Option<Matrix> {
+    weights.head.as_ref()?;
+    Some(match precision {
+        WeightPrecision::AsGiven => weights.embedding.clone(),
+        WeightPrecision::Bf16 => weights.embedding.to_bf16(),
+    })
+}
+
+/// Calls `work`, which does about `cost` multiply-adds a number, on parts of the rows: one a thread when that is worth it.
 pub(super) fn over_rows(
     rows: &mut [f32],
     width: usize,
+    cost: usize,
     threads: &Threads,
     work: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    if rows.len() < LEAST_SHARED_WORK / 8 || threads.count() == 1 {
+    if rows.len() * cost < LEAST_SHARED_WORK || threads.count() == 1 {
         work(0, rows);
     } else {
         let per_part = (rows.len() / width).div_ceil(threads.count()).max(1);

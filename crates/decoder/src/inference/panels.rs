@@ -1,18 +1,34 @@
 //! Matrices cut into panels of 32 outputs, the layout that the kernel streams.
 
-use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
+use bytemuck::{Pod, Zeroable};
+use half::bf16;
+
+use super::pages::Pages;
 use crate::{Matrix, Storage, Threads};
 
 /// Columns of a panel: two AVX-512 registers, four AVX registers.
 pub(super) const PANEL: usize = 32;
 
-const LINE: usize = 16;
+/// Numbers of a line.
+pub(super) const LINE: usize = 16;
 
 /// Sixteen numbers on a cache line of their own, so that no load of a panel straddles two.
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 pub(super) struct Line([f32; LINE]);
+
+/// How a decoder that serves holds its matrices. Arithmetic is f32 either way: bf16 is widened, which is exact, while it
+/// streams, so that a step of few rows, which takes as long as its weights take to read, takes half the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightPrecision {
+    /// In the format that they come in.
+    #[default]
+    AsGiven,
+    /// As bf16, rounded to the nearest, ties to even.
+    Bf16,
+}
 
 /// Numbers in panels.
 #[derive(Debug, Clone, Copy)]
@@ -23,60 +39,60 @@ pub(super) enum PanelSlice<'a> {
     Bf16(&'a [u32]),
 }
 
+/// Where matrices lie among the pages, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    line_count: usize,
+}
+
 /// A weight matrix in panels: `rows` outputs, `inner` inputs.
 #[derive(Debug)]
 pub(super) struct PanelMatrix {
     rows: usize,
     inner: usize,
-    numbers: Numbers,
+    is_bf16: bool,
+    /// Lines of the pages before it.
+    first_line: usize,
 }
 
-#[derive(Debug)]
-enum Numbers {
-    F32(Vec<Line>),
-    Bf16(Vec<Line>),
+impl Layout {
+    /// Gives a matrix `[outputs, inputs]` its place.
+    pub(super) fn place(&mut self, matrix: &Matrix, precision: WeightPrecision) -> PanelMatrix {
+        let (rows, inner) = (matrix.rows(), matrix.columns());
+        let wants_bf16 = precision == WeightPrecision::Bf16 || matches!(matrix.storage(), Storage::Bf16(_));
+        let is_bf16 = wants_bf16 && inner.is_multiple_of(2);
+        let placed = PanelMatrix { rows, inner, is_bf16, first_line: self.line_count };
+        self.line_count += placed.line_count();
+        placed
+    }
+
+    /// Lines that everything placed takes.
+    pub(super) fn line_count(&self) -> usize {
+        self.line_count
+    }
 }
 
 impl PanelMatrix {
-    /// Lays a matrix `[outputs, inputs]` out; rows that fill the last panel up are zero.
-    pub(super) fn new(matrix: &Matrix, threads: &Threads) -> Self {
-        let (rows, inner) = (matrix.rows(), matrix.columns());
-        let mut packed = Self { rows, inner, numbers: Numbers::F32(Vec::new()) };
-        packed.replace(matrix, threads);
-        packed
-    }
-
-    /// Takes the numbers of another matrix of the same shape, in the memory at hand if the format is the same.
-    pub(super) fn replace(&mut self, matrix: &Matrix, threads: &Threads) {
-        assert_eq!((matrix.rows(), matrix.columns()), (self.rows, self.inner), "the shape of new weights");
-        let padded = padded(self.rows) * self.inner;
-        match matrix.storage() {
-            Storage::Bf16(values) if self.inner.is_multiple_of(2) => {
-                if !matches!(self.numbers, Numbers::Bf16(_)) {
-                    self.numbers = Numbers::Bf16(vec![Line::zeroed(); padded / 2 / LINE]);
+    /// Lays out the numbers of the matrix that it was placed for; rows that fill the last panel up are zero.
+    pub(super) fn fill(&self, pages: &mut Pages, matrix: &Matrix, threads: &Threads) {
+        let inner = self.inner;
+        if self.is_bf16 {
+            let source = |at: usize| match matrix.storage() {
+                Storage::F32(values) => values.get(at).map(|value| bf16::from_f32(*value).to_bits()),
+                Storage::Bf16(values) => values.get(at).map(|value| value.to_bits()),
+            };
+            pack(&mut pages.numbers_mut::<u32>()[self.range()], inner / 2, threads, |row, index| {
+                let at = row * inner + 2 * index;
+                Some(u32::from(source(at)?) | u32::from(source(at + 1)?) << 16)
+            });
+        } else {
+            pack(&mut pages.numbers_mut::<f32>()[self.range()], inner, threads, |row, index| {
+                let at = row * inner + index;
+                match matrix.storage() {
+                    Storage::F32(values) => values.get(at).copied(),
+                    Storage::Bf16(values) => values.get(at).map(|value| value.to_f32()),
                 }
-                let Numbers::Bf16(lines) = &mut self.numbers else { return };
-                let target: &mut [u32] = bytemuck::cast_slice_mut(lines);
-                pack(target, self.inner / 2, threads, |row, index| {
-                    let pair = values.get(row * self.inner + 2 * index..)?;
-                    Some(u32::from(pair.first()?.to_bits()) | u32::from(pair.get(1)?.to_bits()) << 16)
-                });
-            }
-            storage => {
-                if !matches!(&self.numbers, Numbers::F32(lines) if lines.len() * LINE == padded) {
-                    self.numbers = Numbers::F32(vec![Line::zeroed(); padded / LINE]);
-                }
-                let Numbers::F32(lines) = &mut self.numbers else { return };
-                let target: &mut [f32] = bytemuck::cast_slice_mut(lines);
-                match storage {
-                    Storage::F32(values) => pack(target, self.inner, threads, |row, index| {
-                        values.get(row * self.inner + index).copied()
-                    }),
-                    Storage::Bf16(values) => pack(target, self.inner, threads, |row, index| {
-                        values.get(row * self.inner + index).map(|value| value.to_f32())
-                    }),
-                }
-            }
+            });
         }
     }
 
@@ -91,17 +107,18 @@ impl PanelMatrix {
     }
 
     /// The panels.
-    pub(super) fn slice(&self) -> PanelSlice<'_> {
-        match &self.numbers {
-            Numbers::F32(lines) => PanelSlice::F32(bytemuck::cast_slice(lines)),
-            Numbers::Bf16(lines) => PanelSlice::Bf16(bytemuck::cast_slice(lines)),
+    pub(super) fn slice<'a>(&self, pages: &'a Pages) -> PanelSlice<'a> {
+        if self.is_bf16 {
+            PanelSlice::Bf16(&pages.numbers()[self.range()])
+        } else {
+            PanelSlice::F32(&pages.numbers()[self.range()])
         }
     }
 
     /// Writes the weights of one output, times `multiplier`.
-    pub(super) fn read_row(&self, row: usize, multiplier: f32, target: &mut [f32]) {
+    pub(super) fn read_row(&self, pages: &Pages, row: usize, multiplier: f32, target: &mut [f32]) {
         let lane = row / PANEL * PANEL * self.inner + row % PANEL;
-        match self.slice() {
+        match self.slice(pages) {
             PanelSlice::F32(values) => {
                 for (target, value) in target.iter_mut().zip(values[lane..].iter().step_by(PANEL)) {
                     *target = value * multiplier;
@@ -115,6 +132,15 @@ impl PanelMatrix {
                 }
             }
         }
+    }
+
+    fn line_count(&self) -> usize {
+        Self::memory_bytes(self.rows, self.inner, self.is_bf16) / size_of::<Line>()
+    }
+
+    /// Where its numbers, of 4 bytes each, lie among those of the pages.
+    fn range(&self) -> Range<usize> {
+        self.first_line * LINE..(self.first_line + self.line_count()) * LINE
     }
 
     /// Bytes that the panels of a matrix take.
@@ -155,14 +181,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_found_again_in_both_formats() {
+    fn rows_are_found_again_in_every_format() {
         let values: Vec<f32> = (0..40 * 6).map(|index| index as f32 * 0.5).collect();
         let matrix = Matrix::from_f32(40, 6, values.clone());
-        for matrix in [matrix.clone(), matrix.to_bf16()] {
-            let packed = PanelMatrix::new(&matrix, &Threads::new(2));
+        let mut layout = Layout::default();
+        let matrices = [matrix.clone(), matrix.to_bf16(), matrix.clone()];
+        let precisions = [WeightPrecision::AsGiven, WeightPrecision::AsGiven, WeightPrecision::Bf16];
+        let placed: Vec<_> = matrices
+            .iter()
+            .zip(precisions)
+            .map(|(matrix, precision)| layout.place(matrix, precision))
+            .collect();
+        let mut pages = Pages::zeroed(layout.line_count());
+        for (placed, matrix) in placed.iter().zip(&matrices) {
+            placed.fill(&mut pages, matrix, &Threads::new(2));
+        }
+        for placed in &placed {
             for row in [0, 1, 31, 32, 39] {
                 let mut found = vec![0.0; 6];
-                packed.read_row(row, 1.0, &mut found);
+                placed.read_row(&pages, row, 1.0, &mut found);
                 assert_eq!(found, matrix.rows_to_f32(row, 1));
             }
         }

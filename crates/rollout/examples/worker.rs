@@ -1,0 +1,144 @@
+//! The engine as one of the workers of `benches/peers`: it measures what a line on standard input asks for and answers
+//! with the seconds and the tokens on a line of its own.
+//!
+//! `worker MODEL_FOLDER f32|bf16 THREADS ROWS SLOT_TOKENS`, then lines of
+//! - `decode BATCH PROMPT STEPS`: steps of a batch whose prompts have been run;
+//! - `prefill BATCH PROMPT`: prompts up to their first token;
+//! - `queue PROMPT:NEW ...`: requests of mixed lengths, submitted all at once.
+//!
+//! Every token is drawn by the engine, its log-probability included, at temperature 0. No prompt occurs twice, so that
+//! nothing comes from what a slot still holds.
+#![expect(clippy::print_stdout, reason = "a worker answers on standard output")]
+
+use std::{
+    error::Error,
+    io::{BufRead, Write, stdin, stdout},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use still_decoder::{CpuDecoder, Threads, WeightPrecision, hugging_face::load_folder};
+use still_rollout::{Engine, EngineConfig, PolicyVersion, Request, SamplingSettings, StepModel};
+
+/// Tokens beyond the measured ones, so that no row ends while others are measured.
+const SPARE_TOKENS: u32 = 256;
+
+/// The engine and the number of the next request.
+struct Worker {
+    engine: Engine<CpuDecoder, u32>,
+    next: u32,
+}
+
+/// Seconds and tokens.
+type Measured = (f64, usize);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, precision, threads, rows, tokens] = words.as_slice() else {
+        return Err("worker MODEL_FOLDER f32|bf16 THREADS ROWS SLOT_TOKENS".into());
+    };
+    let (config, weights) = load_folder(Path::new(folder))?;
+    let precision = match precision.as_str() {
+        "f32" => WeightPrecision::AsGiven,
+        "bf16" => WeightPrecision::Bf16,
+        other => return Err(format!("`{other}` is no precision; give f32 or bf16").into()),
+    };
+    let threads = threads.parse()?;
+    let (rows, tokens, pool) = (rows.parse()?, tokens.parse()?, Threads::new(threads));
+    let decoder = CpuDecoder::with_precision(config, &weights, precision, rows, tokens, pool);
+    drop(weights);
+    let settings = EngineConfig { sampling_threads: threads, ..EngineConfig::default() };
+    let mut worker = Worker { engine: Engine::new(decoder, PolicyVersion(0), settings), next: 0 };
+    println!("ready");
+    for line in stdin().lock().lines() {
+        let (seconds, tokens) = worker.measure(&line?)?;
+        println!("{seconds} {tokens}");
+        stdout().flush()?;
+    }
+    Ok(())
+}
+
+impl Worker {
+    fn measure(&mut self, line: &str) -> Result<Measured, Box<dyn Error>> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["decode", batch, prompt, steps] => self.decode(batch.parse()?, prompt.parse()?, steps.parse()?),
+            ["prefill", batch, prompt] => {
+                let requests = vec![(prompt.parse()?, 1); batch.parse()?];
+                let tokens = requests.iter().map(|(prompt, _)| prompt).sum();
+                Ok((self.run(&requests)?.0, tokens))
+            }
+            ["queue", requests @ ..] => {
+                let lengths = requests.iter().map(|request| {
+                    let (prompt, new) = request.split_once(':').ok_or("a request is PROMPT:NEW")?;
+                    Ok((prompt.parse()?, new.parse()?))
+                });
+                let lengths: Vec<(usize, u32)> = lengths.collect::<Result<_, Box<dyn Error>>>()?;
+                self.run(&lengths)
+            }
+            _ => Err(format!("`{line}` is nothing to measure").into()),
+        }
+    }
+
+    /// Steps of a batch, from where every row has its first token.
+    fn decode(&mut self, batch: usize, prompt: usize, steps: usize) -> Result<Measured, Box<dyn Error>> {
+        let new = steps as u32 + SPARE_TOKENS;
+        let ids = self.submit(&vec![(prompt, new); batch])?;
+        let has_begun = |engine: &Engine<CpuDecoder, u32>| {
+            ids.iter().all(|id| engine.progress(id).is_some_and(|progress| !progress.tokens.is_empty()))
+        };
+        while !has_begun(&self.engine) {
+            self.engine.step()?;
+        }
+        let (start, mut tokens) = (Instant::now(), 0);
+        for _ in 0..steps {
+            tokens += self.engine.step()?.tokens;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        for id in &ids {
+            self.engine.cancel(id);
+        }
+        while !self.engine.is_idle() {
+            self.engine.step()?;
+        }
+        Ok((seconds, tokens))
+    }
+
+    /// Requests from submission to the end of the last.
+    fn run(&mut self, lengths: &[(usize, u32)]) -> Result<Measured, Box<dyn Error>> {
+        let start = Instant::now();
+        self.submit(lengths)?;
+        let mut tokens = 0;
+        while !self.engine.is_idle() {
+            tokens += self.engine.step()?.tokens;
+        }
+        Ok((start.elapsed().as_secs_f64(), tokens))
+    }
+
+    /// Submits requests, given as tokens of the prompt and new tokens; returns their numbers.
+    fn submit(&mut self, lengths: &[(usize, u32)]) -> Result<Vec<u32>, Box<dyn Error>> {
+        let vocabulary = self.engine.model().vocabulary_size();
+        let first = self.next;
+        for (prompt, max_new_tokens) in lengths {
+            let id = self.next as usize;
+            let request = Request {
+                id: self.next,
+                prompt: (0..*prompt)
+                    .map(|place| ((id * 7919 + place * 31 + 3) % vocabulary) as u32)
+                    .collect(),
+                settings: SamplingSettings {
+                    temperature: 0.0,
+                    max_new_tokens: *max_new_tokens,
+                    ..SamplingSettings::default()
+                },
+                seed: 0,
+                stop_ids: Arc::new([]),
+                stop_strings: Arc::new([]),
+            };
+            self.engine.submit(request)?;
+            self.next += 1;
+        }
+        Ok((first..self.next).collect())
+    }
+}
