@@ -107,9 +107,15 @@ fn a_broken_line_is_told_with_its_field_and_remedy_and_the_good_ones_are_kept_on
     .unwrap();
     let file = file.to_str().unwrap();
 
-    let problems = format!("task.files.problems=[\"{file}\"]");
-    let evaluation = format!("task.files.evaluation=[\"{file}\"]");
-    let message = refused(Daemon::command(&data, 1, &["task.source=files", &problems, &evaluation]), 4);
+    let shown = folder.path().join("shown.jsonl");
+    fs::write(&shown, "{\"problem\": \"6*7=\", \"thought\": \"6*7=42;\", \"solution\": \"42\"}\n").unwrap();
+    let settings = [
+        "task.source=files".to_owned(),
+        format!("task.files.demonstrations=[{shown:?}]"),
+        format!("task.files.problems=[{file:?}]"),
+        format!("task.files.evaluation=[{file:?}]"),
+    ];
+    let message = refused(Daemon::command(&data, 1, &settings.each_ref().map(String::as_str)), 4);
     holds(&message, &["mixed.jsonl", "2 broken lines", "line 2, field `answer`"]);
 
     let mut daemon = Daemon::start(&data, 1, &small(&["training.imitation.steps=1000000"]));
