@@ -1,12 +1,12 @@
 //! The daemon from start to end: what is opened, in which order, and what it is wired to.
 //!
 //! ```text
-//! configuration → data directory (locked) → control socket → page → task into the store → model → actors
+//! configuration → data directory (locked) → control socket → page → task → model → roles → actors
 //! ```
 //!
-//! Everything that can refuse does so before the first actor starts: a bad configuration, a directory in
-//! use, a port in use, a model that cannot be loaded. After that the actors own the work, and this waits for
-//! their end or for a signal.
+//! Everything that can refuse does so before anything is written and before the first actor starts: a bad
+//! configuration, a directory or a port in use, a file with a broken line, a model that cannot be loaded, a
+//! device that is not there. After that the actors own the work, and this waits for their end.
 
 use std::{
     path::Path,
@@ -14,27 +14,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use still_actors::{Clock, FinishReason, RoleFactory, Roles, System};
+use still_actors::{Clock, FinishReason, RoleFactory, Roles, StartError, System};
 use still_control::{Exit, SOCKET_NAME};
-use still_curation::Decontamination;
 use still_daemon::{
     cli::RunArguments,
-    config::{Config, LoadedConfig, TaskSource},
+    config::{Config, LoadedConfig},
     control::{ControlPlane, ControlServer},
     http::PageServer,
-    import,
     progress::Progress,
     records::StoreRecords,
     signals::{EndSignals, exit_at_once},
 };
-use still_domain::Split;
 use still_judge::HouseVerifier;
 use still_learning::{PolicyLearner, load_policy};
 use still_policy::DeviceName;
-use still_quickstart::GeneratedTask;
 use still_roles::{Generator, Learner};
-use still_store::{CheckpointFolders, RunIdentity, Store};
-use tokio::sync::watch;
+use still_store::{CheckpointFolders, Store};
+use tokio::sync::{Notify, watch};
 
 use crate::{
     failure::{Failure, OrExit},
@@ -42,8 +38,8 @@ use crate::{
     model::{Model, Seats},
     plan,
     plane::Plane,
-    settings,
-    verifier::{refuse_unjudgeable, verifier},
+    settings, task,
+    verifier::verifier,
 };
 
 /// The folder of checkpoints inside the data directory.
@@ -67,6 +63,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
 
 async fn serve(config: Config) -> Result<Exit, Failure> {
     let started = Instant::now();
+    // a signal that comes while things are being opened is followed as soon as there is something to drain
+    let drain_asked = Arc::new(Notify::new());
+    let ask = Arc::clone(&drain_asked);
+    EndSignals::install().or_exit(Exit::Internal)?.watch(move |_| ask.notify_one(), exit_at_once);
     let data_dir = config.run.data_dir.clone();
     let store = Store::open(&data_dir).or_exit(Exit::Store)?;
     let checkpoints =
@@ -81,19 +81,21 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     };
     let exporter = still_telemetry::Exporter::install().or_exit(Exit::Internal)?;
 
-    let verifier = verifier(&config.verifier);
-    import_task(&config, &store, &verifier)?;
+    let verifier = Arc::new(verifier(&config.verifier));
+    let task = task::read(&config, &verifier)?;
     let model = Model::load(&config)?;
-    let roles = roles(&config, &model, verifier)?;
+    let roles = roles(&config, &model, Arc::clone(&verifier))?;
+    task::make_durable(task, &config, &store, &verifier)?;
     let clock = roles.clock.clone();
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
-    let system = system.or_exit(Exit::Configuration)?;
+    let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
     let plane = Arc::new(Plane {
         system: system.clone(),
         records: StoreRecords::new(store),
         data_dir,
         page: page.as_ref().map(PageServer::address),
         answer_kind: config.verifier.kind,
+        decontamination: config.decontamination,
         started,
         clock: Arc::new(move || clock.now_ms()),
     });
@@ -110,9 +112,11 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let served = page.map(|page| {
         tokio::spawn(page.serve(Arc::clone(&plane), move || exporter.render(), until_closed(closing)))
     });
-    let signals = EndSignals::install().or_exit(Exit::Internal)?;
     let drained = system.clone();
-    signals.watch(move |_| drained.drain(), exit_at_once);
+    tokio::spawn(async move {
+        drain_asked.notified().await;
+        drained.drain();
+    });
 
     let reason = system.finished().await;
     close.send_replace(true);
@@ -132,8 +136,16 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     }
 }
 
+/// How the program ends when its actors cannot be started.
+const fn exit_of(error: &StartError) -> Exit {
+    match error {
+        StartError::Setting { .. } => Exit::Configuration,
+        StartError::Actor { .. } => Exit::Internal,
+    }
+}
+
 /// The work that the actors oversee.
-fn roles(config: &Config, model: &Model, verifier: HouseVerifier) -> Result<Roles, Failure> {
+fn roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> Result<Roles, Failure> {
     let seats = |device, threads, rollouts, new_tokens: u32| Seats {
         device,
         threads: settings::threads(threads),
@@ -158,10 +170,10 @@ fn roles(config: &Config, model: &Model, verifier: HouseVerifier) -> Result<Role
     );
     let base = Arc::clone(&model.weights);
     Ok(Roles {
-        generators: generators.collect(),
-        evaluation_generator: generator(model, evaluator),
+        generators: generators.collect::<Result<_, _>>()?,
+        evaluation_generator: generator(model, evaluator)?,
         learner: learner(config, model)?,
-        verifier: Arc::new(verifier),
+        verifier,
         base_weights: Arc::new(move || Ok(Arc::clone(&base))),
         checkpoint_weights: Arc::new(|folder: &Path| {
             let (_, weights) = load_policy(folder).map_err(|error| error.to_string())?;
@@ -171,12 +183,14 @@ fn roles(config: &Config, model: &Model, verifier: HouseVerifier) -> Result<Role
     })
 }
 
-fn generator(model: &Model, seats: Seats) -> RoleFactory<dyn Generator> {
+fn generator(model: &Model, seats: Seats) -> Result<RoleFactory<dyn Generator>, Failure> {
+    // a device that cannot generate is told now, not by an actor that fails again and again
+    model.generator(&seats).or_exit(Exit::Device)?;
     let model = model.clone();
-    RoleFactory::new(move || {
+    Ok(RoleFactory::new(move || {
         let generator: Box<dyn Generator> = Box::new(model.generator(&seats)?);
         Ok(generator)
-    })
+    }))
 }
 
 fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, Failure> {
@@ -193,63 +207,6 @@ fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, F
             Box::new(PolicyLearner::new(settings.clone(), base, encoder, device, fused));
         Ok(learner)
     }))
-}
-
-/// Makes the configured task durable. What is there already is no change, so every start does it.
-fn import_task(config: &Config, store: &Store, verifier: &HouseVerifier) -> Result<(), Failure> {
-    let facts = [
-        ("model".to_owned(), config.model.source.to_string()),
-        ("task".to_owned(), format!("{:?}", config.task.source).to_lowercase()),
-    ];
-    store.identify(&RunIdentity { seed: config.run.seed, facts: facts.into() }).or_exit(Exit::Store)?;
-    let GeneratedTask { demonstrations, mut problems, held_out } = read_task(config)?;
-    refuse_unjudgeable(verifier, problems.iter().chain(&held_out))?;
-    let texts = held_out.iter().map(|problem| (problem.id.clone(), problem.text.as_str()));
-    let decontamination = Decontamination::new(config.decontamination.clone(), texts);
-    let before = problems.len();
-    problems.retain(|problem| decontamination.check(&problem.text).is_none());
-    if problems.len() < before {
-        tracing::warn!(
-            left_out = before - problems.len(),
-            "problems that repeat a held-out one are not explored"
-        );
-    }
-    store.import_demonstrations(&demonstrations).or_exit(Exit::Store)?;
-    store.import_problems(&held_out).or_exit(Exit::Store)?;
-    store.import_problems(&problems).or_exit(Exit::Store)?;
-    // those of earlier runs and of clients, which may have come while programs could be confined
-    refuse_unjudgeable(verifier, &store.problems().or_exit(Exit::Store)?)
-}
-
-/// Demonstrations, problems to explore and problems held out.
-fn read_task(config: &Config) -> Result<GeneratedTask, Failure> {
-    match config.task.source {
-        TaskSource::Quickstart => {
-            config.task.quickstart.generate(config.run.seed).or_exit(Exit::Configuration)
-        }
-        TaskSource::Files => {
-            let failed = |error: import::ImportError| Failure::new(error.exit(), error);
-            let files = &config.task.files;
-            let problems = |paths: &[std::path::PathBuf], split| {
-                let mut all = Vec::new();
-                for path in paths {
-                    let read = import::problems_from_file(path, split, config.verifier.kind);
-                    all.extend(read.map_err(failed)?);
-                }
-                Ok::<_, Failure>(all)
-            };
-            let mut demonstrations = Vec::new();
-            for path in &files.demonstrations {
-                demonstrations.extend(import::demonstrations_from_file(path).map_err(failed)?);
-            }
-            let held_out = problems(&files.evaluation, Split::Evaluate)?;
-            Ok(GeneratedTask {
-                demonstrations,
-                problems: problems(&files.problems, Split::Explore)?,
-                held_out,
-            })
-        }
-    }
 }
 
 /// Where the daemon can be reached.

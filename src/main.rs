@@ -8,6 +8,7 @@ mod model;
 mod plan;
 mod plane;
 mod settings;
+mod task;
 mod verifier;
 
 use std::{io::stdout, process::ExitCode};

@@ -7,6 +7,7 @@ use still_control::{
     Activity, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery,
     RoundReport, Status,
 };
+use still_curation::DecontaminationConfig;
 use still_daemon::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
     records::StoreRecords,
@@ -23,6 +24,7 @@ pub(crate) struct Plane {
     pub(crate) data_dir: PathBuf,
     pub(crate) page: Option<SocketAddr>,
     pub(crate) answer_kind: AnswerKind,
+    pub(crate) decontamination: DecontaminationConfig,
     pub(crate) started: Instant,
     pub(crate) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -65,7 +67,12 @@ impl ControlPlane for Plane {
     }
 
     fn events(&self) -> EventStream {
-        event_stream(self.system.subscribe(), told)
+        // subscribed first: a phase may be told twice, and none is missed
+        let coming = self.system.subscribe();
+        let SystemStatus { round, finished, .. } = self.system.status();
+        let phase = round.round.zip(round.phase).map(|(round, phase)| Event::Phase { round, phase });
+        let end = finished.map(|reason| Event::Finished { reason: reason.to_string() });
+        event_stream(end.or(phase), coming, told)
     }
 
     async fn pause(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
@@ -99,7 +106,7 @@ impl ControlPlane for Plane {
     }
 
     async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
-        let imported = self.records.import_problems(problems).await?;
+        let imported = self.records.import_problems(problems, self.decontamination.clone()).await?;
         self.system.records_imported();
         Ok(imported)
     }
@@ -144,17 +151,8 @@ impl ControlPlane for Plane {
     }
 
     async fn kill(&self, actor: String) -> Result<Done, ErrorReply> {
-        #[cfg(feature = "fault-injection")]
-        {
-            let killed = self.system.kill_actor(&actor);
-            let killed = killed.map_err(|error| ErrorReply::new(ErrorKind::NotFound, error.to_string()))?;
-            Ok(Done::new(format!("{killed} is killed")))
-        }
-        #[cfg(not(feature = "fault-injection"))]
-        {
-            let message = format!("{actor} cannot be killed: this build has no fault injection");
-            Err(ErrorReply::new(ErrorKind::BadRequest, message))
-        }
+        let killed = self.system.kill_actor(&actor).map_err(|refusal| refused(&refusal))?;
+        Ok(Done::new(format!("the {killed} is killed")))
     }
 }
 
@@ -231,5 +229,10 @@ const fn named(activity: Option<Activity>) -> &'static str {
 }
 
 fn refused(refusal: &Refusal) -> ErrorReply {
-    ErrorReply::new(ErrorKind::Conflict, refusal.to_string())
+    let kind = match refusal {
+        Refusal::Unknown(_) => ErrorKind::NotFound,
+        Refusal::NoFaultInjection(_) => ErrorKind::BadRequest,
+        Refusal::NotNow(_) | Refusal::Restarting(_) | Refusal::Failed(_) => ErrorKind::Conflict,
+    };
+    ErrorReply::new(kind, refusal.to_string())
 }

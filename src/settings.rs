@@ -7,6 +7,7 @@ use still_actors::{
 use still_daemon::config::{self, Config, LearnerSettings};
 use still_domain::Algorithm;
 use still_learning::{Decay, DpoConfig, DpoSpan, JobConfig, LearnerConfig, Schedule};
+use still_store::Retention;
 
 /// Tokens that go through the learner's device at once.
 const MICRO_BATCH_TOKENS: usize = 32_768;
@@ -46,7 +47,11 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
         hygiene: config.hygiene.clone(),
         trainer: TrainerConfig {
             checkpoint_every_steps: config.checkpoints.every_steps,
-            keep_last: config.checkpoints.keep_last,
+            retention: Retention {
+                last: config.checkpoints.keep_last,
+                best: config.checkpoints.keep_best,
+                every_rounds: config.checkpoints.keep_every_rounds,
+            },
         },
         evaluation: EvaluationConfig {
             hard_levels: evaluation.hard_levels.iter().copied().collect(),

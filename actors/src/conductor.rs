@@ -4,18 +4,15 @@
 //! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
 //! awaits the blocking pool: facts that arrive meanwhile wait in the mailbox, bounded by their credits.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_curation::Candidate;
-use still_domain::{
-    Algorithm, CheckpointId, Round, RoundNumber, RoundPhase, TrainingSet, TrainingSetContent, TrainingSetId,
-};
+use still_domain::{Round, RoundNumber, RoundPhase};
 use tokio::task::AbortHandle;
 
 use crate::{
     board::{ActorState, shown},
-    config::SystemConfig,
     context::Context,
     error::Refusal,
     event::Event,
@@ -26,11 +23,13 @@ use crate::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, ProblemSupplyMessage, Promotion,
         PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
     },
-    round_machine::{MachineConfig, Next, RoundMachine},
+    round_config::MachineConfig,
+    round_machine::{Next, RoundMachine},
+    sealing::sealed,
     supervision::FinishReason,
 };
 
-pub use crate::round_machine::{RoundConfig, TrainingStart};
+pub use crate::round_config::{RoundConfig, TrainingStart};
 
 /// The conductor.
 pub(crate) struct Conductor;
@@ -64,7 +63,8 @@ impl Actor for Conductor {
         context: Context,
     ) -> Result<ConductorState, ActorProcessingErr> {
         myself.cast(ConductorMessage::Load)?;
-        let machine = RoundMachine::new(machine_config(&context.config), Vec::new(), Vec::new(), &[], false);
+        let machine =
+            RoundMachine::new(MachineConfig::from(&*context.config), Vec::new(), Vec::new(), &[], false);
         Ok(ConductorState {
             context,
             machine,
@@ -130,10 +130,10 @@ impl ConductorState {
             Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, has_demonstrations(ledger)?))
         };
         let (rounds, policies, facts, has_demonstrations) = self.context.ledger.run(read).await?;
-        let config = machine_config(&self.context.config);
+        let config = MachineConfig::from(&*self.context.config);
         self.machine = RoundMachine::new(config, rounds, policies, &facts, has_demonstrations);
         let observer = &self.context.observer;
-        observer.read(&self.machine.outcomes(), self.machine.rounds());
+        observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
         self.round_began = self.mark_rollouts();
         self.training_began = self.mark_training();
@@ -203,14 +203,12 @@ impl ConductorState {
 
     /// Chooses `D_t`, and makes it durable with the round that trains on it.
     async fn seal(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
-        let facts: Vec<Candidate> = self.machine.facts().map(|fact| fact.candidate.clone()).collect();
+        let facts: Vec<Candidate> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
         let previous = self.machine.previous_set().cloned();
         let config = Arc::clone(&self.context.config);
         let now_ms = self.context.observer.now_ms();
         let work = move |ledger: &Ledger| {
-            let (set, selected) = choose(ledger, &config, &round, previous, &facts)?;
-            let mut round = round;
-            round.tally.selected = selected;
+            let (set, mut round) = sealed(ledger, &config, round, previous, &facts)?;
             let examples = set.example_count();
             if examples == 0 {
                 round.phase = RoundPhase::Rejected;
@@ -274,7 +272,7 @@ impl ConductorState {
         }
         let set = self.machine.round().and_then(|round| round.training_set.clone());
         let checkpoint =
-            self.context.ledger.run(move |ledger| final_checkpoint(ledger, number, set.as_ref())).await?;
+            self.context.ledger.run(move |ledger| ledger.final_checkpoint(number, set.as_ref())).await?;
         Ok(checkpoint.map(|checkpoint| EvaluationOrder { round: number, checkpoint, weights: None }))
     }
 
@@ -368,77 +366,6 @@ impl Mark {
     }
 }
 
-fn machine_config(config: &SystemConfig) -> MachineConfig {
-    MachineConfig {
-        round: config.round.clone(),
-        gate: config.gate.clone(),
-        explores: config.exploration.enabled,
-        lockstep: config.lockstep,
-        rounds_wanted: config.rounds,
-        seed: config.seed,
-    }
-}
-
 fn has_demonstrations(ledger: &Ledger) -> Result<bool, ActorProcessingErr> {
     Ok(!ledger.store.demonstrations()?.is_empty())
-}
-
-fn final_checkpoint(
-    ledger: &Ledger,
-    round: RoundNumber,
-    set: Option<&TrainingSetId>,
-) -> Result<Option<CheckpointId>, ActorProcessingErr> {
-    let is_usable = |checkpoint: &still_domain::CheckpointManifest| {
-        checkpoint.is_final
-            && Some(&checkpoint.training_set) == set
-            && ledger.checkpoints.check(checkpoint).is_ok()
-    };
-    let checkpoints = ledger.store.checkpoints_of(round)?;
-    Ok(checkpoints.into_iter().rev().find(is_usable).map(|checkpoint| checkpoint.id))
-}
-
-/// `D_t` of a round, and how many trajectories are new in it. Blocks.
-fn choose(
-    ledger: &Ledger,
-    config: &SystemConfig,
-    round: &Round,
-    previous: Option<TrainingSetId>,
-    facts: &[Candidate],
-) -> Result<(TrainingSet, u64), ActorProcessingErr> {
-    let is_imitation = round.round == RoundNumber(0);
-    let algorithm = if is_imitation { Algorithm::Sft } else { config.round.algorithm };
-    let mut content = TrainingSetContent {
-        round: round.round,
-        algorithm,
-        query: serde_json::Value::Null,
-        previous: previous.clone(),
-        demonstrations: Vec::new(),
-        trajectories: Vec::new(),
-        pairs: Vec::new(),
-    };
-    let selected = match algorithm {
-        Algorithm::Sft => {
-            let demonstrations = ledger.store.demonstrations()?;
-            content.demonstrations = demonstrations.into_iter().map(|one| one.id).collect();
-            if is_imitation {
-                0
-            } else {
-                let members = match previous {
-                    Some(id) => ledger.store.training_set(&id)?.map(|set| set.content.trajectories),
-                    None => None,
-                };
-                let members: BTreeSet<_> = members.unwrap_or_default().into_iter().collect();
-                let selection = config.selection.select(&members, facts);
-                content.query = serde_json::to_value(&config.selection)?;
-                content.trajectories = selection.members;
-                selection.selected.len()
-            }
-        }
-        Algorithm::Dpo => {
-            content.query = serde_json::to_value(&config.pairs)?;
-            content.pairs = config.pairs.pair(facts).pairs;
-            content.pairs.len()
-        }
-    };
-    Ok((content.seal(), selected as u64))
 }

@@ -9,6 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_curation::{HygieneConfig, hygiene::Response};
 use still_domain::JudgedTrajectory;
+use still_telemetry::event::LossReason;
 
 use crate::{
     board::ActorState,
@@ -105,6 +106,13 @@ impl CuratorState {
             self.measured_ms = now_ms;
         }
         is_due
+    }
+}
+
+impl Drop for CuratorState {
+    fn drop(&mut self) {
+        // a group that is being flushed comes through without its actor
+        Observer::attempts_lost(LossReason::ActorEnded, self.waiting.len());
     }
 }
 

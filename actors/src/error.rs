@@ -14,6 +14,9 @@ pub enum Refusal {
     /// The actor that it concerns is being restarted.
     #[error("the {0} is being restarted: try again in a moment")]
     Restarting(crate::name::ActorName),
+    /// Killing actors is left out of this build.
+    #[error("the {0} cannot be killed: this build has no fault injection")]
+    NoFaultInjection(crate::name::ActorName),
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),

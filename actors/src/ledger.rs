@@ -2,8 +2,11 @@
 
 use ractor::ActorProcessingErr;
 use still_curation::Candidate;
-use still_domain::{JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, Split};
-use still_store::{CheckpointFolders, Store, StoreError};
+use still_domain::{
+    CheckpointId, CheckpointManifest, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem,
+    RoundNumber, Split, TrainingSetId,
+};
+use still_store::{AttemptFact, CheckpointFolders, Store, StoreError};
 
 use crate::protocol::JudgedFact;
 
@@ -18,6 +21,22 @@ impl JudgedFact {
     /// What the round and the curriculum must know of a stored trajectory.
     pub(crate) fn of(judged: &JudgedTrajectory) -> Self {
         Self { candidate: Candidate::from(judged), version: judged.trajectory.policy_version() }
+    }
+}
+
+impl From<AttemptFact> for JudgedFact {
+    fn from(fact: AttemptFact) -> Self {
+        let candidate = Candidate {
+            id: fact.id,
+            outcome: fact.outcome,
+            rejection: fact.rejection,
+            fingerprint: fact.fingerprint,
+            response_tokens: fact.response_tokens,
+            thought_tokens: fact.measures.thought_tokens,
+            perplexity: fact.measures.perplexity,
+            thought_perplexity: fact.measures.thought_perplexity,
+        };
+        Self { candidate, version: fact.policy_version }
     }
 }
 
@@ -48,14 +67,24 @@ impl Ledger {
         Ok(problems)
     }
 
-    /// What is to be known of every trajectory in the pool, by problem and attempt.
+    /// What is to be known of every trajectory in the pool, by problem and attempt; no token is read.
     pub(crate) fn facts(&self) -> Result<Vec<JudgedFact>, StoreError> {
-        let mut facts = Vec::new();
-        self.store.each_trajectory(|judged| {
-            facts.push(JudgedFact::of(&judged));
-            Ok(())
-        })?;
-        Ok(facts)
+        Ok(self.store.facts()?.into_iter().map(JudgedFact::from).collect())
+    }
+
+    /// The intact final checkpoint of a round and its training set.
+    pub(crate) fn final_checkpoint(
+        &self,
+        round: RoundNumber,
+        set: Option<&TrainingSetId>,
+    ) -> Result<Option<CheckpointId>, StoreError> {
+        let is_usable = |checkpoint: &CheckpointManifest| {
+            checkpoint.is_final
+                && Some(&checkpoint.training_set) == set
+                && self.checkpoints.check(checkpoint).is_ok()
+        };
+        let checkpoints = self.store.checkpoints_of(round)?;
+        Ok(checkpoints.into_iter().rev().find(is_usable).map(|checkpoint| checkpoint.id))
     }
 
     /// Makes a group of trajectories durable, all or none, and says of each what stands in the store: an

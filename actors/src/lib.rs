@@ -18,7 +18,7 @@
 //! | [`verifier_pool`], `error_alarm` | judgements, and how many of them fail |
 //! | [`curator`] | group commits |
 //! | [`problem_supply`], `hand_out` | which attempt is next, and whether one may be given out |
-//! | [`conductor`], `round_machine` | the rounds |
+//! | [`conductor`], `round_machine`, `judged_pool`, `sealing` | the rounds |
 //! | [`evaluator`], `scoring` | scores of candidates on held-out problems |
 //! | [`credit`] | permits that travel inside messages |
 //! | [`device_thread`] | a thread of the operating system for each device role |
@@ -40,16 +40,19 @@ pub mod evaluator;
 mod event;
 mod generation;
 mod hand_out;
+mod judged_pool;
 mod ledger;
 mod name;
 mod observe;
 pub mod problem_supply;
 pub mod protocol;
 pub mod publisher;
+mod round_config;
 mod round_machine;
 mod routes;
 pub mod sampler;
 mod scoring;
+mod sealing;
 pub mod supervision;
 mod switches;
 pub mod system;

@@ -13,9 +13,9 @@ use still_domain::{
 use still_roles::LearnerStep;
 use still_store::StoreSize;
 use still_telemetry::event::{
-    ActorProgressed, ActorRestarted, CheckpointCommitted, JudgementEnded, JudgementRetried, PolicyPublished,
-    PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed,
-    StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, JudgementEnded, JudgementRetried,
+    LossReason, PolicyPublished, PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated,
+    RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted,
 };
 use tokio::sync::broadcast;
 
@@ -114,6 +114,13 @@ impl Observer {
     pub(crate) fn rollouts_finished(&self, count: usize) {
         self.board.rollouts.fetch_add(count as u64, Ordering::Relaxed);
         RolloutsFinished { count: count as u64 }.emit();
+    }
+
+    /// Attempts came to nothing; they are given out again under the same names.
+    pub(crate) fn attempts_lost(reason: LossReason, count: usize) {
+        if count > 0 {
+            AttemptsLost { reason, count: count as u64 }.emit();
+        }
     }
 
     /// A trajectory is durable that was not there before.

@@ -12,6 +12,7 @@ use still_domain::{
     AttemptId, FinishReason, Measures, Outcome, ProblemId, SamplingSettings, Trajectory, Verdict, VersionSpan,
 };
 use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
+use still_telemetry::event::LossReason;
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     device_thread::DeviceThread,
     generation::{GeneratorCommand, GeneratorFact, generate},
     name::ActorName,
+    observe::Observer,
     protocol::{
         Attempt, CuratorMessage, Judged, ProblemSupplyMessage, Purpose, SamplerMessage, Unjudged,
         VerifierPoolMessage,
@@ -205,6 +207,7 @@ impl SamplerState {
             let Some(attempt) = self.remove(thread, &rollout.trajectory.id) else { continue };
             if rollout.trajectory.finish == FinishReason::Cancelled {
                 drop(attempt.credit);
+                Observer::attempts_lost(LossReason::Cancelled, 1);
                 self.context.routes.problem_supply.send(ProblemSupplyMessage::AttemptLost(attempt.id));
                 continue;
             }
@@ -254,6 +257,8 @@ impl SamplerState {
 impl Drop for SamplerState {
     fn drop(&mut self) {
         self.watcher.abort();
+        let held: usize = self.threads.iter().map(|thread| thread.attempts.len()).sum();
+        Observer::attempts_lost(LossReason::ActorEnded, held + self.waiting.len());
     }
 }
 

@@ -9,8 +9,6 @@ use still_roles::{Generator, Learner, PolicySnapshot, Verifier, Weights};
 use still_store::{CheckpointFolders, Store};
 use tokio::sync::{broadcast, oneshot, watch};
 
-#[cfg(feature = "fault-injection")]
-use crate::name::UnknownActor;
 use crate::{
     board::{ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
     clock::Clock,
@@ -20,7 +18,7 @@ use crate::{
     error::{Refusal, StartError},
     event::Event,
     ledger::Ledger,
-    name::ActorName,
+    name::{ActorName, UnknownActor},
     observe::Observer,
     protocol::{
         Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
@@ -241,12 +239,16 @@ impl System {
     /// Kills an actor, to see that it comes back.
     ///
     /// # Errors
-    /// When no actor has that name.
-    #[cfg(feature = "fault-injection")]
-    pub fn kill_actor(&self, name: &str) -> Result<ActorName, UnknownActor> {
-        let name = name.parse()?;
-        let _has_ended = self.root.cast(RootMessage::Kill(name));
-        Ok(name)
+    /// When no actor has that name, and in builds without the feature `fault-injection`.
+    pub fn kill_actor(&self, name: &str) -> Result<ActorName, Refusal> {
+        let name = name.parse().map_err(|error: UnknownActor| Refusal::Unknown(error.to_string()))?;
+        #[cfg(feature = "fault-injection")]
+        {
+            let _has_ended = self.root.cast(RootMessage::Kill(name));
+            Ok(name)
+        }
+        #[cfg(not(feature = "fault-injection"))]
+        Err(Refusal::NoFaultInjection(name))
     }
 
     /// Waits until the program has ended, every actor stopped and every device thread joined.

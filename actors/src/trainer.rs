@@ -12,6 +12,7 @@ use still_domain::{Algorithm, AttemptId, CheckpointManifest, PolicyVersion, Prob
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };
+use still_store::Retention;
 
 use crate::{
     board::ActorState,
@@ -34,13 +35,13 @@ const MAX_COMMANDS: usize = 64;
 pub struct TrainerConfig {
     /// Optimizer steps between two checkpoints; 0 saves only at the end of training. Default: 100.
     pub checkpoint_every_steps: u64,
-    /// Newest checkpoints kept, at least one. Those of published policies are always kept. Default: 2.
-    pub keep_last: usize,
+    /// Which checkpoints stay, besides those of published policies.
+    pub retention: Retention,
 }
 
 impl Default for TrainerConfig {
     fn default() -> Self {
-        Self { checkpoint_every_steps: 100, keep_last: 2 }
+        Self { checkpoint_every_steps: 100, retention: Retention::default() }
     }
 }
 

@@ -10,8 +10,9 @@ use std::{
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
-use still_domain::{CheckpointId, CheckpointManifest};
+use still_domain::CheckpointId;
 use still_roles::{Learner, LearnerError, TrainingJob};
+use still_store::StoreError;
 
 use crate::{
     board::shown,
@@ -199,15 +200,21 @@ impl Training {
     ) -> Result<CheckpointId, ActorProcessingErr> {
         let began = Instant::now();
         let pending = self.ledger.checkpoints.begin(work.job.round, work.step)?;
-        learner.save(pending.folder())?;
+        learner.save(pending.folder()).map_err(unwritten)?;
         let set = work.job.training_set.clone();
         let now_ms = self.observer.now_ms();
         let manifest = self.ledger.checkpoints.commit(pending, set, is_final, now_ms)?;
         work.saved_step = Some(work.step);
         self.observer.checkpointed(&manifest, began.elapsed());
-        let round = work.job.round;
-        let keep = |other: &CheckpointManifest| other.is_final && other.round == round;
-        self.ledger.checkpoints.retain(self.config.keep_last.max(1), keep)?;
+        self.ledger.checkpoints.retain_by(&self.config.retention)?;
         Ok(manifest.id)
+    }
+}
+
+/// A checkpoint that cannot be written is the disk's failure like any other of the store.
+fn unwritten(error: LearnerError) -> ActorProcessingErr {
+    match error {
+        LearnerError::Device(reason) => StoreError::Engine { action: "write a checkpoint", reason }.into(),
+        other => other.into(),
     }
 }

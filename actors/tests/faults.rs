@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::atomic::Ordering};
 use still_actors::{ActorName, Event, FinishReason, SupervisionConfig};
 use still_domain::RoundNumber;
 use still_store::{Fault, FaultPlan, Store};
+use still_telemetry::Exporter;
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
@@ -59,6 +60,31 @@ async fn killing_actors_in_every_phase_of_lockstep_changes_no_set() {
         assert_eq!(harness.sets(), whole.sets(), "{actor}");
         assert_eq!(harness.pool(), whole.pool(), "{actor}");
     }
+}
+
+#[test]
+fn attempts_that_are_lost_with_their_actor_are_counted() {
+    let page = Exporter::within(|exporter| {
+        // handlers of this runtime run on this thread, where the exporter listens
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let harness = Harness::new(World::default());
+            let mut config = config(1);
+            config.round.quota_attempts = 200;
+            let system = harness.start(config).await;
+            let mut events = system.subscribe();
+            let explored = |event: &Event| matches!(event, Event::Explored { judged, .. } if *judged > 10);
+            wait_for(&system, &mut events, explored).await;
+            system.kill_actor("sampler").unwrap();
+            assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+        });
+        exporter.render()
+    });
+    let page = page.unwrap();
+    let lost = page.lines().find_map(|line| {
+        line.strip_prefix("still_rollout_lost_attempts_total{reason=\"actor_ended\"} ")?.parse::<u64>().ok()
+    });
+    assert!(lost.unwrap() > 0, "{page}");
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The whole loop with scripted roles: rounds, what ends them, and what operators may do meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{cmp::Reverse, collections::BTreeSet, time::Instant};
 
 use still_actors::{Activity, Event, FinishReason, Refusal};
 use still_domain::{
     Algorithm, Outcome, PolicyOrigin, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, Split, seed,
 };
+use still_store::Retention;
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
@@ -281,4 +282,29 @@ async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_f
     assert_eq!(system.status().policy, records.last().map(|record| record.version));
     system.stop();
     finished(&system).await;
+}
+
+#[tokio::test]
+async fn the_newest_the_best_and_every_third_checkpoint_stay_and_the_published_ones() {
+    let harness = Harness::new(World::default());
+    let mut config = config(5);
+    config.trainer.retention = Retention { last: 1, best: 1, every_rounds: 3 };
+    // nothing gains so much: every round but imitation is rejected, and only retention keeps what it trained
+    config.gate.tolerance = -1.0;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    let rounds = harness.rounds();
+    assert_eq!(rounds.iter().filter(|round| round.phase == RoundPhase::Rejected).count(), 5);
+
+    // the best is told from the rounds that were scored when the last checkpoint was written
+    let scored = rounds[..5].iter().map(|round| (round.evaluation.as_ref().unwrap().accuracy.value, round));
+    let best = scored.max_by(|(one, first), (other, second)| {
+        one.total_cmp(other).then_with(|| Reverse(first.round).cmp(&Reverse(second.round)))
+    });
+    let kept: BTreeSet<_> = [0, 3, 5, best.unwrap().1.round.0].into();
+    let checkpoints = harness.store.checkpoints().unwrap();
+    assert!(checkpoints.iter().all(|checkpoint| checkpoint.is_final), "{checkpoints:?}");
+    assert_eq!(checkpoints.iter().map(|checkpoint| checkpoint.round.0).collect::<BTreeSet<_>>(), kept);
+    for checkpoint in &checkpoints {
+        harness.checkpoints.check(checkpoint).unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use crate::failure::{Failure, OrExit};
 
 /// Prints what was asked for.
 pub(crate) fn inspect(arguments: &InspectArguments) -> Result<Exit, Failure> {
-    let store = Store::open_existing(&arguments.data_dir).or_exit(Exit::Store)?;
+    let store = Store::open_read_only(&arguments.data_dir).or_exit(Exit::Store)?;
     inspect::inspect(&store, arguments.subject, arguments.json, &mut stdout().lock()).or_exit(Exit::Store)?;
     Ok(Exit::Success)
 }

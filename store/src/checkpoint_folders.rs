@@ -156,32 +156,15 @@ impl CheckpointFolders {
         Ok((None, damages))
     }
 
-    /// Removes what `retention` does not keep. Gives what was removed.
+    /// Removes what `retention` does not keep. Gives what was removed, newest first.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn retain_by(&self, retention: &Retention) -> Result<Vec<CheckpointId>, StoreError> {
-        let kept = retention.kept(&self.store.checkpoints()?, &self.store.policies()?, &self.store.rounds()?);
-        self.retain(0, |manifest| kept.contains(&manifest.id))
-    }
-
-    /// Removes checkpoints beyond the newest `keep_last`, except final ones of published policies and every
-    /// one that `keep` names. Gives what was removed.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn retain(
-        &self,
-        keep_last: usize,
-        keep: impl Fn(&CheckpointManifest) -> bool,
-    ) -> Result<Vec<CheckpointId>, StoreError> {
-        let published: Vec<_> =
-            self.store.policies()?.into_iter().filter_map(|policy| policy.checkpoint).collect();
+        let manifests = self.store.checkpoints()?;
+        let kept = retention.kept(&manifests, &self.store.policies()?, &self.store.rounds()?);
         let mut removed = Vec::new();
-        for manifest in self.store.checkpoints()?.into_iter().rev().skip(keep_last) {
-            if published.contains(&manifest.id) || keep(&manifest) {
-                continue;
-            }
+        for manifest in manifests.into_iter().rev().filter(|manifest| !kept.contains(&manifest.id)) {
             self.store.remove_manifest(&manifest)?;
             remove_folder(&self.folder(&manifest.id))?;
             removed.push(manifest.id);

@@ -42,6 +42,8 @@ impl Store {
             }
             Some(found) if self.is_read_only() => return Err(StoreError::Older { found, current: FORMAT }),
             Some(_) => self.add_facts()?,
+            // killed before its first commit, which is this record: there is nothing in it yet
+            None if self.is_read_only() && self.engine().last_key(&[])?.is_none() => return Ok(()),
             None if self.is_read_only() => {
                 let reason = "the format is missing: the store was not finished".to_owned();
                 return Err(StoreError::Damaged { key: key.to_string(), reason });

@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
 use still_domain::{CheckpointId, CheckpointManifest, PolicyRecord, Round};
 
-/// What is kept, besides the checkpoints of published policies, which always stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is kept, besides the checkpoints of published policies, which always stay. By default the newest two,
+/// so that a damaged one falls back on the one before it, and the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Retention {
     /// The newest checkpoints; at least one is kept.
     pub last: usize,
@@ -13,6 +16,12 @@ pub struct Retention {
     pub best: usize,
     /// The final checkpoint of every round whose number this divides; 0 keeps none for its number.
     pub every_rounds: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { last: 2, best: 1, every_rounds: 0 }
+    }
 }
 
 impl Retention {

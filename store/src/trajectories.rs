@@ -66,14 +66,6 @@ impl Store {
     pub fn trajectories_of(&self, problem: &ProblemId) -> Result<Vec<JudgedTrajectory>, StoreError> {
         self.all(Key::of(Kind::Trajectory).text(problem.as_str()))
     }
-
-    /// Calls `visit` with every trajectory, by problem and attempt, until it fails.
-    pub fn each_trajectory(
-        &self,
-        mut visit: impl FnMut(JudgedTrajectory) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        self.trajectories().try_for_each(|judged| visit(judged?))
-    }
 }
 
 fn trajectory_key(id: &AttemptId) -> Key {

@@ -58,7 +58,7 @@ fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
 
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
     assert!(!unfinished.folder().exists());
-    let removed = folders.retain(2, |_| false).unwrap();
+    let removed = folders.retain_by(&Retention { last: 2, best: 0, every_rounds: 0 }).unwrap();
     assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
     let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [1, 3, 4]);

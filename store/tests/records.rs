@@ -27,13 +27,7 @@ fn trajectories_come_by_problem_and_attempt_across_pages() {
     let mut group: Vec<_> = (0..700).rev().map(|number| judged("p", number, Outcome::Wrong)).collect();
     group.push(judged("o", 5, Outcome::Correct));
     store.commit_trajectories(&group).unwrap();
-    let mut ids = Vec::new();
-    store
-        .each_trajectory(|judged| {
-            ids.push(judged.id().clone());
-            Ok(())
-        })
-        .unwrap();
+    let ids: Vec<_> = store.trajectories().map(|judged| judged.unwrap().id().clone()).collect();
     assert_eq!(ids.len(), 701);
     assert_eq!(ids[0].problem, ProblemId::new("o"));
     assert!(ids[1..].windows(2).all(|pair| pair[0].number.next() == pair[1].number));

@@ -1,16 +1,34 @@
 //! Runs the programs themselves: a daemon on a data directory, the client beside it, the inspector after it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, missing_docs, unreachable_pub)]
+//!
+//! Nothing here waits for a time to pass: a line, an event or an end is waited for, and [`PATIENCE`] only says
+//! when a test has found a hang.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_imports
+)]
+
+mod client;
+mod lines;
+mod page;
 
 use std::{
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::{Duration, Instant},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
+
+use self::lines::Lines;
+pub use self::{
+    client::{Watch, stillctl, stillctl_json, stillctl_refused},
+    page::get,
+};
 
 /// Far more than anything here takes; a test that waits this long has found a hang.
 pub const PATIENCE: Duration = Duration::from_mins(4);
@@ -26,103 +44,82 @@ pub const SMALL: &[&str] = &[
     "exploration.attempts_per_visit=2",
 ];
 
-/// The program under test.
+/// The program under test, deaf to the environment of whoever tests.
 pub fn stilld() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_stilld"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stilld"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("STILL") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
-/// The client, built beside the daemon by `cargo test --workspace`.
-pub fn stillctl(data_dir: &Path, arguments: &[&str]) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_stilld")).with_file_name("stillctl");
-    assert!(program.exists(), "{} is missing: run the tests with --workspace", program.display());
-    Command::new(program).arg("--data-dir").arg(data_dir).args(arguments).output().unwrap()
+/// `SMALL` with more settings on top.
+pub fn small(more: &[&'static str]) -> Vec<&'static str> {
+    [SMALL, more].concat()
 }
 
-/// What the client prints as JSON.
-pub fn stillctl_json(data_dir: &Path, arguments: &[&str]) -> Value {
-    let output = stillctl(data_dir, &[&["--json"], arguments].concat());
-    assert!(
-        output.status.success(),
-        "stillctl {arguments:?} ended with {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).expect("stillctl --json prints JSON")
-}
-
-/// A daemon that runs.
+/// A daemon that runs. Killed when it is dropped.
 pub struct Daemon {
     child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    lines: Lines,
 }
 
 impl Daemon {
     /// Starts the quick start on `data_dir` with `settings` on top.
     pub fn start(data_dir: &Path, rounds: u32, settings: &[&str]) -> Self {
+        Self::launch(Self::command(data_dir, rounds, settings))
+    }
+
+    /// What [`Daemon::start`] runs.
+    pub fn command(data_dir: &Path, rounds: u32, settings: &[&str]) -> Command {
         let mut command = stilld();
         command.args(["run", "--config"]).arg(quickstart_config()).arg("--data-dir").arg(data_dir);
         command.args(["--rounds", &rounds.to_string(), "--set", "http.listen=127.0.0.1:0"]);
         for setting in settings {
             command.args(["--set", setting]);
         }
+        command
+    }
+
+    /// Starts a daemon by a command of its own.
+    pub fn launch(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let streams: [Box<dyn std::io::Read + Send>; 2] =
-            [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
-        for stream in streams {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        Self { child, lines, seen: Vec::new() }
+        let lines =
+            Lines::of(vec![Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())]);
+        Self { child, lines }
     }
 
     /// Waits until a line holds `text`, and gives that line.
     pub fn wait_for_line(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return line;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("no line with `{text}` in {PATIENCE:?}: {:#?}", self.seen)
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("ended without a line with `{text}`: {:#?}", self.seen)
-                }
-            }
-        }
+        self.lines.wait_for(&format!("`{text}`"), |line| line.contains(text))
+    }
+
+    /// Waits until the daemon has told where it can be reached: from then on the client finds it.
+    pub fn wait_until_up(&mut self) {
+        self.wait_for_line("control socket");
+    }
+
+    /// The address of the page, as the daemon tells it.
+    pub fn page(&mut self) -> String {
+        let line = self.wait_for_line("metrics page");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+        address.expect("the line names an address").to_owned()
     }
 
     /// Reads lines for at most `patience`; true when the daemon closed its output, that is, ended.
     pub fn ends_within(&mut self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => self.seen.push(line),
-                Err(RecvTimeoutError::Timeout) => return false,
-                Err(RecvTimeoutError::Disconnected) => return true,
-            }
-        }
+        self.lines.end_within(patience)
     }
 
     /// Waits for the end by itself, and gives how it ended and all it printed.
     pub fn finish(mut self) -> (ExitStatus, String) {
-        assert!(self.ends_within(PATIENCE), "still running after {PATIENCE:?}: {:#?}", self.seen);
-        (self.child.wait().unwrap(), self.seen.join("\n"))
+        assert!(self.ends_within(PATIENCE), "still running after {PATIENCE:?}: {:#?}", self.lines.seen());
+        (self.child.wait().unwrap(), self.lines.seen().join("\n"))
     }
 
-    /// Sends a signal by name, `TERM` or `KILL`.
+    /// Sends a signal by name: `TERM`, `INT`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
@@ -132,6 +129,19 @@ impl Daemon {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // it may have ended long ago
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -149,6 +159,14 @@ pub fn rounds(data_dir: &Path) -> Vec<Value> {
 pub fn pool(data_dir: &Path) -> Vec<Value> {
     let text = String::from_utf8(inspect(data_dir, "pool")).unwrap();
     text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+}
+
+/// The names of trajectories, each of which must be there once.
+pub fn ids(trajectories: &[Value]) -> std::collections::BTreeSet<String> {
+    let ids: std::collections::BTreeSet<_> =
+        trajectories.iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), trajectories.len(), "an attempt is in the pool twice");
+    ids
 }
 
 fn inspect(data_dir: &Path, what: &str) -> Vec<u8> {

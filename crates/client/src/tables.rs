@@ -104,6 +104,9 @@ pub(crate) fn problems(list: &ProblemList) -> String {
 /// What an import brought.
 pub(crate) fn import(report: &ImportReport) -> String {
     let mut text = format!("{} imported, {} known already", report.imported, report.known);
+    if report.contaminated > 0 {
+        text.push_str(&format!(", {} left out that repeat held-out problems", report.contaminated));
+    }
     if report.broken_count > 0 {
         text.push_str(&format!(", {} broken lines left out", report.broken_count));
         for line in &report.broken {

@@ -6,7 +6,7 @@
 //! | request | body or query | reply |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`] |
-//! | `GET /v1/events` | | one [`Event`] a line, until the daemon ends |
+//! | `GET /v1/events` | | one [`Event`] a line, the present phase first, until the daemon ends |
 //! | `POST /v1/pause`, `/v1/resume` | [`ActivityRequest`] | [`Done`] |
 //! | `POST /v1/drain`, `/v1/stop`, `/v1/checkpoint`, `/v1/seal` | | [`Done`] |
 //! | `POST /v1/problems/import`, `/v1/demonstrations/import` | JSONL; [`ImportQuery`] | [`ImportReport`] |

@@ -68,6 +68,9 @@ pub struct ImportReport {
     pub imported: u64,
     /// Records that were there already.
     pub known: u64,
+    /// Problems to explore that were left out because they repeat a held-out one.
+    #[serde(default)]
+    pub contaminated: u64,
     /// Lines left out, in order; the list is cut at a hundred.
     pub broken: Vec<LineProblem>,
     /// How many lines were left out.

@@ -7,8 +7,10 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use futures_util::{StreamExt, stream};
 use still_control::{ErrorKind, ErrorReply, PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport};
+use still_curation::{Decontamination, DecontaminationConfig};
 use still_domain::{
-    AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, Problem, ProblemId, Round, TrainingSet,
+    AttemptId, Demonstration, JudgedTrajectory, Outcome, PolicyRecord, Problem, ProblemId, Round, Split,
+    TrainingSet,
 };
 use still_store::{ImportReport, Store, StoreError};
 use tokio::sync::mpsc;
@@ -33,12 +35,29 @@ impl StoreRecords {
         Self { store }
     }
 
-    /// Makes problems durable. Whoever supplies them must still be told.
+    /// Makes problems durable, without those to explore that repeat a held-out one by these rules. Whoever
+    /// supplies them must still be told.
     ///
     /// # Errors
     /// When a name is known with another content, or the store fails.
-    pub async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
-        self.blocking(move |store| store.import_problems(&problems)).await.map(imported)
+    pub async fn import_problems(
+        &self,
+        problems: Vec<Problem>,
+        rules: DecontaminationConfig,
+    ) -> Result<Imported, ErrorReply> {
+        self.blocking(move |store| {
+            let known = store.problems()?;
+            let held_out = known.iter().chain(&problems).filter(|problem| problem.split == Split::Evaluate);
+            let held_out = held_out.map(|problem| (problem.id.clone(), problem.text.as_str()));
+            let decontamination = Decontamination::new(rules, held_out);
+            let is_clean = |problem: &&Problem| {
+                problem.split == Split::Evaluate || decontamination.check(&problem.text).is_none()
+            };
+            let clean: Vec<Problem> = problems.iter().filter(is_clean).cloned().collect();
+            let contaminated = (problems.len() - clean.len()) as u64;
+            Ok(Imported { contaminated, ..imported(store.import_problems(&clean)?) })
+        })
+        .await
     }
 
     /// Makes demonstrations durable. Whoever trains on them must still be told.
@@ -145,15 +164,12 @@ impl Records for Store {
         &self,
         visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let mut is_over = false;
-        let outcome = Self::each_trajectory(self, |judged| {
-            if visit(judged).is_break() {
-                is_over = true;
-                return Err(StoreError::Conflict("the reading was broken off".to_owned()));
+        for judged in self.trajectories() {
+            if visit(judged?).is_break() {
+                break;
             }
-            Ok(())
-        });
-        if is_over { Ok(()) } else { outcome }
+        }
+        Ok(())
     }
 
     fn sets(&self) -> Result<Vec<TrainingSet>, StoreError> {
@@ -175,7 +191,7 @@ pub fn refusal(error: &StoreError) -> ErrorReply {
 }
 
 const fn imported(report: ImportReport) -> Imported {
-    Imported { imported: report.new, known: report.already_there }
+    Imported { imported: report.new, known: report.already_there, contaminated: 0 }
 }
 
 fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, StoreError> {
@@ -188,14 +204,13 @@ fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, Sto
     problems.truncate(query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
     let mut tallies: HashMap<ProblemId, (u64, u64)> =
         problems.iter().map(|problem| (problem.id.clone(), (0, 0))).collect();
-    let mut count = |judged: JudgedTrajectory| {
-        if let Some((attempts, correct)) = tallies.get_mut(judged.problem()) {
+    for fact in store.facts_since(0) {
+        let fact = fact?;
+        if let Some((attempts, correct)) = tallies.get_mut(&fact.id.problem) {
             *attempts += 1;
-            *correct += u64::from(judged.is_correct());
+            *correct += u64::from(fact.outcome == Outcome::Correct);
         }
-        ControlFlow::Continue(())
-    };
-    Records::each_trajectory(store, &mut count)?;
+    }
     let line = |problem: Problem| {
         let (attempts, correct) = tallies.get(&problem.id).copied().unwrap_or_default();
         let Problem { id, text, gold, level, split, .. } = problem;

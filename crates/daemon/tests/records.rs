@@ -6,6 +6,7 @@ mod fake;
 use fake::judged;
 use futures_util::StreamExt;
 use still_control::{ErrorKind, PoolQuery, ProblemQuery};
+use still_curation::DecontaminationConfig;
 use still_daemon::{cli::InspectSubject, inspect::inspect, records::StoreRecords};
 use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Split};
 use still_store::Store;
@@ -64,10 +65,16 @@ async fn problems_come_in_the_order_of_import_with_what_has_come_of_them() {
 #[tokio::test]
 async fn an_import_tells_new_from_known_and_refuses_a_name_with_another_content() {
     let records = StoreRecords::new(store());
-    let report = records.import_problems(vec![problem("a", 1), problem("d", 3)]).await.unwrap();
+    let report = records
+        .import_problems(vec![problem("a", 1), problem("d", 3)], DecontaminationConfig::default())
+        .await
+        .unwrap();
     assert_eq!((report.imported, report.known), (1, 1));
     let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
-    assert_eq!(records.import_problems(vec![other]).await.unwrap_err().kind, ErrorKind::BadInput);
+    assert_eq!(
+        records.import_problems(vec![other], DecontaminationConfig::default()).await.unwrap_err().kind,
+        ErrorKind::BadInput
+    );
 }
 
 #[test]
@@ -75,4 +82,18 @@ fn a_store_is_inspected_as_it_is() {
     let mut out = Vec::new();
     inspect(&store(), InspectSubject::Pool, true, &mut out).unwrap();
     assert_eq!(String::from_utf8(out).unwrap().lines().count(), 3);
+}
+
+#[tokio::test]
+async fn what_repeats_a_held_out_problem_is_not_explored() {
+    let store = Store::in_memory().unwrap();
+    let records = StoreRecords::new(store.clone());
+    let import = |problems| records.import_problems(problems, DecontaminationConfig::default());
+    let held_out = Problem { split: Split::Evaluate, ..problem("held out", 1) };
+    let repeated = |name| Problem { text: " held  out? ".to_owned(), ..problem(name, 1) };
+    let first = import(vec![repeated("in the same file"), held_out, problem("fresh", 1)]).await.unwrap();
+    assert_eq!((first.imported, first.contaminated), (2, 1));
+    let second = import(vec![repeated("later"), problem("fresh", 1)]).await.unwrap();
+    assert_eq!((second.imported, second.known, second.contaminated), (0, 1, 1));
+    assert_eq!(store.problems().unwrap().len(), 2);
 }

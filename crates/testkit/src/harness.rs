@@ -73,14 +73,7 @@ impl Harness {
 
     /// The pool, by problem and attempt.
     pub fn pool(&self) -> Vec<JudgedTrajectory> {
-        let mut pool = Vec::new();
-        self.store
-            .each_trajectory(|judged| {
-                pool.push(judged);
-                Ok(())
-            })
-            .unwrap();
-        pool
+        self.store.trajectories().collect::<Result<_, _>>().unwrap()
     }
 
     /// Names of the attempts in the pool, in order.

@@ -13,11 +13,15 @@ pub struct CheckpointsSection {
     pub every_steps: u64,
     /// Newest checkpoints kept.
     pub keep_last: usize,
+    /// Final checkpoints kept of the rounds with the best accuracy, this many.
+    pub keep_best: usize,
+    /// Final checkpoints kept of every round whose number this divides; 0 keeps none for its number.
+    pub keep_every_rounds: u32,
 }
 
 impl Default for CheckpointsSection {
     fn default() -> Self {
-        Self { every_steps: 100, keep_last: 2 }
+        Self { every_steps: 100, keep_last: 2, keep_best: 1, keep_every_rounds: 0 }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Imported {
     pub imported: u64,
     /// Records that were there already.
     pub known: u64,
+    /// Problems left out: a policy is scored on a held-out one that they repeat.
+    pub contaminated: u64,
 }
 
 /// The daemon, as operators see it. Every method answers promptly or fails; none waits for a round.
@@ -38,7 +40,7 @@ pub trait ControlPlane: Send + Sync + 'static {
         AnswerKind::default()
     }
 
-    /// What happens from now on.
+    /// The phase that the round is in, then what happens from now on.
     fn events(&self) -> EventStream;
 
     /// Every round that has begun, oldest first, for the dashboard.
@@ -62,7 +64,7 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Closes the round's exploration now.
     fn seal(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 
-    /// Makes problems durable and supplies those to explore.
+    /// Makes problems durable and supplies those to explore; what repeats a held-out problem is left out.
     fn import_problems(
         &self,
         problems: Vec<Problem>,
@@ -99,35 +101,42 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn kill(&self, actor: String) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 }
 
-/// The events that a broadcast brings, turned into those of the protocol; ends with [`Event::Finished`] or
-/// with the broadcast. Events lost to a watcher that lags are told as a warning.
+/// How things stand `now`, then the events that a broadcast brings, turned into those of the protocol; ends
+/// with [`Event::Finished`] or with the broadcast. Events lost to a watcher that lags are told as a warning.
 pub fn event_stream<E: Clone + Send + 'static>(
+    now: Option<Event>,
     receiver: broadcast::Receiver<E>,
     convert: impl Fn(E) -> Event + Send + 'static,
 ) -> EventStream {
-    stream::unfold(Some((receiver, convert)), async |state| {
-        let (mut receiver, convert) = state?;
-        let event = match receiver.recv().await {
-            Ok(event) => convert(event),
-            Err(RecvError::Lagged(count)) => {
-                Event::Warning { message: format!("{count} events were lost: they are read too slowly") }
-            }
-            Err(RecvError::Closed) => return None,
+    stream::unfold(Some((now, receiver, convert)), async |state| {
+        let (mut now, mut receiver, convert) = state?;
+        let event = match now.take() {
+            Some(event) => event,
+            None => match receiver.recv().await {
+                Ok(event) => convert(event),
+                Err(RecvError::Lagged(count)) => {
+                    Event::Warning { message: format!("{count} events were lost: they are read too slowly") }
+                }
+                Err(RecvError::Closed) => return None,
+            },
         };
         let is_last = matches!(event, Event::Finished { .. });
-        Some((event, (!is_last).then_some((receiver, convert))))
+        Some((event, (!is_last).then_some((now, receiver, convert))))
     })
     .boxed()
 }
 
 #[cfg(test)]
 mod tests {
+    use still_domain::{RoundNumber, RoundPhase};
+
     use super::*;
 
     #[tokio::test]
     async fn events_end_with_the_last_one_and_lost_ones_are_told() {
         let (sender, receiver) = broadcast::channel(2);
-        let events = event_stream(receiver, |number: u64| match number {
+        let now = Event::Phase { round: RoundNumber(1), phase: RoundPhase::Training };
+        let events = event_stream(Some(now.clone()), receiver, |number: u64| match number {
             9 => Event::Finished { reason: "done".to_owned() },
             number => Event::Warning { message: number.to_string() },
         });
@@ -135,8 +144,8 @@ mod tests {
             sender.send(number).unwrap();
         }
         let events: Vec<_> = events.collect().await;
-        assert_eq!(events.len(), 3, "{events:?}");
-        assert!(matches!(&events[0], Event::Warning { message } if message.contains("2 events were lost")));
-        assert_eq!(events[2], Event::Finished { reason: "done".to_owned() });
+        assert_eq!((events.len(), &events[0]), (4, &now), "{events:?}");
+        assert!(matches!(&events[1], Event::Warning { message } if message.contains("2 events were lost")));
+        assert_eq!(events[3], Event::Finished { reason: "done".to_owned() });
     }
 }

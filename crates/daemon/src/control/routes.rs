@@ -249,11 +249,12 @@ fn accept<T>(parsed: Parsed<T>, asked: &ImportQuery) -> Result<(Vec<T>, ImportRe
         return Err(Refusal(ErrorReply::new(ErrorKind::BadInput, message)));
     }
     broken.truncate(MAX_LISTED);
-    Ok((records, ImportReport { imported: 0, known: repeated, broken, broken_count }))
+    Ok((records, ImportReport { known: repeated, broken, broken_count, ..ImportReport::default() }))
 }
 
 fn complete(report: ImportReport, imported: Imported) -> ImportReport {
-    ImportReport { imported: imported.imported, known: report.known + imported.known, ..report }
+    let Imported { imported, known, contaminated } = imported;
+    ImportReport { imported, known: report.known + known, contaminated, ..report }
 }
 
 /// One JSON object a line. An error that comes once the reply has begun is the last line: `{"error": ...}`.

@@ -203,7 +203,7 @@ impl ControlPlane for FakePlane {
             }
         }
         let imported = (known.len() - before) as u64;
-        Ok(Imported { imported, known: problems.len() as u64 - imported })
+        Ok(Imported { imported, known: problems.len() as u64 - imported, contaminated: 0 })
     }
 
     async fn import_demonstrations(
@@ -212,7 +212,7 @@ impl ControlPlane for FakePlane {
     ) -> Result<Imported, ErrorReply> {
         let imported = demonstrations.len() as u64;
         self.demonstrations.lock().unwrap().extend(demonstrations);
-        Ok(Imported { imported, known: 0 })
+        Ok(Imported { imported, known: 0, contaminated: 0 })
     }
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {

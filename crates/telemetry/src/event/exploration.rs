@@ -81,15 +81,15 @@ impl RolloutsFinished {
 pub enum LossReason {
     /// The generator was told to stop before the response ended.
     Cancelled,
-    /// The actor that held it failed.
-    ActorFailed,
+    /// The actor that held it ended.
+    ActorEnded,
 }
 
 impl LossReason {
     const fn name(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
-            Self::ActorFailed => "actor_failed",
+            Self::ActorEnded => "actor_ended",
         }
     }
 }

@@ -183,12 +183,12 @@ fn events_move_the_metrics_that_they_say() {
 fn a_thread_of_its_own_sees_only_what_it_emitted() {
     let lost = |count| {
         Exporter::within(|exporter| {
-            AttemptsLost { reason: LossReason::ActorFailed, count }.emit();
+            AttemptsLost { reason: LossReason::ActorEnded, count }.emit();
             exporter.render()
         })
     };
     for count in [2, 5] {
-        let line = format!("still_rollout_lost_attempts_total{{reason=\"actor_failed\"}} {count}");
+        let line = format!("still_rollout_lost_attempts_total{{reason=\"actor_ended\"}} {count}");
         let page = lost(count).unwrap();
         assert!(page.lines().any(|shown| shown == line), "`{line}` is not in\n{page}");
     }

@@ -14,77 +14,19 @@
 //! rebuilt from the store stands where the old one stood. What is asked for once per life of the process
 //! (exploration, training, evaluation, publication) is asked for again by the next one.
 
-use std::collections::BTreeMap;
+mod facts;
 
-use serde::{Deserialize, Serialize};
-use still_curation::GateConfig;
 use still_domain::{
-    Algorithm, AttemptId, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
+    Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
     RoundPhase, TrainingSetId, seed,
 };
 
 use crate::{
+    judged_pool::JudgedPool,
     ledger::effective_version,
     protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
+    round_config::{MachineConfig, TrainingStart},
 };
-
-/// What a round's training starts from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrainingStart {
-    /// The configured base model: the paper's way.
-    #[default]
-    Base,
-    /// The policy in force when the round began: suits a budget of minutes.
-    Previous,
-}
-
-/// When a round's set is sealed, and how it is trained on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RoundConfig {
-    /// Attempts that the round's policy must have made and that must be judged before the set is sealed; 0
-    /// goes on until no problem may be attempted any more. Default: 4096.
-    pub quota_attempts: u64,
-    /// Seal earlier, at this many right and hygienic trajectories of the round; 0 never. Free-running only.
-    /// Default: 0.
-    pub enough_eligible: u64,
-    /// Explore on beyond the quota while there are fewer right and hygienic trajectories of the round than
-    /// this, as long as a problem may be attempted. Free-running only. Default: 0.
-    pub min_eligible: u64,
-    /// Seal after this long with what there is, in seconds; 0 waits without end. Free-running only.
-    /// Default: 0.
-    pub max_exploration_seconds: u64,
-    /// What supervised training starts from; preference optimisation always starts from the imitated
-    /// policy. Default: `base`.
-    pub init: TrainingStart,
-    /// How rounds after imitation are trained. Default: `sft`.
-    pub algorithm: Algorithm,
-}
-
-impl Default for RoundConfig {
-    fn default() -> Self {
-        Self {
-            quota_attempts: 4096,
-            enough_eligible: 0,
-            min_eligible: 0,
-            max_exploration_seconds: 0,
-            init: TrainingStart::Base,
-            algorithm: Algorithm::Sft,
-        }
-    }
-}
-
-/// What the machine must know of the whole configuration.
-#[derive(Debug, Clone)]
-pub(crate) struct MachineConfig {
-    pub(crate) round: RoundConfig,
-    pub(crate) gate: GateConfig,
-    pub(crate) explores: bool,
-    pub(crate) lockstep: bool,
-    pub(crate) rounds_wanted: u32,
-    pub(crate) seed: u64,
-}
 
 /// The next thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,21 +64,13 @@ enum Asked {
     Base,
 }
 
-/// What one policy's attempts came to, so that no question needs a walk through the pool.
-#[derive(Debug, Default)]
-struct VersionTally {
-    outcomes: BTreeMap<Outcome, u64>,
-    eligible: u64,
-}
-
 /// The rounds.
 #[derive(Debug)]
 pub(crate) struct RoundMachine {
     config: MachineConfig,
     rounds: Vec<Round>,
     policies: Vec<PolicyRecord>,
-    pool: BTreeMap<AttemptId, JudgedFact>,
-    by_version: BTreeMap<PolicyVersion, VersionTally>,
+    pool: JudgedPool,
     has_demonstrations: bool,
     asked: Option<Asked>,
     planned: Option<u64>,
@@ -153,20 +87,19 @@ impl RoundMachine {
         pool: &[JudgedFact],
         has_demonstrations: bool,
     ) -> Self {
-        let mut machine = Self {
+        let mut judged = JudgedPool::default();
+        judged.add(pool);
+        Self {
             config,
             rounds,
             policies,
-            pool: BTreeMap::new(),
-            by_version: BTreeMap::new(),
+            pool: judged,
             has_demonstrations,
             asked: None,
             planned: None,
             is_dry: false,
             seal_wanted: false,
-        };
-        machine.judged(pool);
-        machine
+        }
     }
 
     /// The next thing to do. Asked again without a new fact, it says [`Next::Wait`].
@@ -207,8 +140,8 @@ impl RoundMachine {
     fn explore(&mut self, mut round: Round) -> Next {
         let number = round.round;
         if self.is_enough(&round) {
-            round.tally.outcomes = self.outcomes_of(&round);
-            round.tally.pool = self.pool.len() as u64;
+            round.tally.outcomes = self.pool.outcomes_of(&round, &self.rounds);
+            round.tally.pool = self.pool.len();
             return Next::Seal(Box::new(round));
         }
         if self.seal_wanted && self.config.lockstep && self.asked != Some(Asked::Cut(number)) {
@@ -247,7 +180,7 @@ impl RoundMachine {
 
     /// Trajectories that came after the round's set was sealed.
     fn ahead_of(&self, round: &Round) -> u64 {
-        (self.pool.len() as u64).saturating_sub(round.tally.pool)
+        self.pool.len().saturating_sub(round.tally.pool)
     }
 
     fn evaluate(&mut self, mut round: Round, now_ms: u64) -> Next {
@@ -292,7 +225,7 @@ impl RoundMachine {
         if !self.config.explores {
             return true;
         }
-        let judged = self.judged_in(round);
+        let judged: u64 = self.pool.outcomes_of(round, &self.rounds).values().sum();
         let settings = &self.config.round;
         if self.config.lockstep {
             let is_empty = self.planned == Some(0);
@@ -302,7 +235,7 @@ impl RoundMachine {
         if self.seal_wanted {
             return true;
         }
-        let eligible = self.eligible_in(round);
+        let eligible = self.pool.eligible_of(round, &self.rounds);
         if settings.enough_eligible > 0 && eligible >= settings.enough_eligible {
             return true;
         }
@@ -323,44 +256,6 @@ impl RoundMachine {
         round.phase == RoundPhase::Exploring
             && (self.is_dry || self.planned == Some(0))
             && !self.is_enough(round)
-    }
-
-    /// What the round's policy did, and later ones that an operator put in force meanwhile.
-    fn tallies_of(&self, version: PolicyVersion) -> impl Iterator<Item = &VersionTally> {
-        self.by_version.range(version..).map(|(_, tally)| tally)
-    }
-
-    /// Outcomes that count for the round: those of its policy that no earlier round counted. A round that
-    /// was rejected leaves its policy to the next one.
-    fn outcomes_of(&self, round: &Round) -> BTreeMap<Outcome, u64> {
-        let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
-        for (outcome, count) in self.tallies_of(round.policy_version).flat_map(|tally| &tally.outcomes) {
-            *outcomes.entry(*outcome).or_default() += count;
-        }
-        for (outcome, count) in self.rounds_before(round).flat_map(|earlier| &earlier.tally.outcomes) {
-            let left = outcomes.entry(*outcome).or_default();
-            *left = left.saturating_sub(*count);
-        }
-        outcomes.retain(|_, count| *count > 0);
-        outcomes
-    }
-
-    fn rounds_before(&self, round: &Round) -> impl Iterator<Item = &Round> {
-        let (number, version) = (round.round, round.policy_version);
-        self.rounds.iter().filter(move |earlier| earlier.round < number && earlier.policy_version >= version)
-    }
-
-    fn judged_in(&self, round: &Round) -> u64 {
-        self.outcomes_of(round).values().sum()
-    }
-
-    /// Right and hygienic trajectories of the round; those of rejected rounds before it are counted out by
-    /// their right ones, so it errs on the low side.
-    fn eligible_in(&self, round: &Round) -> u64 {
-        let all: u64 = self.tallies_of(round.policy_version).map(|tally| tally.eligible).sum();
-        let before =
-            self.rounds_before(round).filter_map(|earlier| earlier.tally.outcomes.get(&Outcome::Correct));
-        all.saturating_sub(before.sum())
     }
 
     fn explored_before(&self, number: RoundNumber) -> Vec<ExploredRound> {
@@ -384,15 +279,6 @@ impl RoundMachine {
         }
         self.asked = Some(asked);
         next
-    }
-
-    /// Trajectories of the pool by outcome.
-    pub(crate) fn outcomes(&self) -> BTreeMap<Outcome, u64> {
-        let mut outcomes = BTreeMap::new();
-        for (outcome, count) in self.by_version.values().flat_map(|tally| &tally.outcomes) {
-            *outcomes.entry(*outcome).or_default() += count;
-        }
-        outcomes
     }
 
     /// All rounds, in order.
@@ -423,15 +309,13 @@ impl RoundMachine {
 
     /// Judged and correct in the round at work, and the trajectories of the whole pool.
     pub(crate) fn progress(&self) -> (u64, u64, u64) {
-        let pool = self.pool.len() as u64;
+        let pool = self.pool.len();
         let Some(round) = self.rounds.last() else { return (0, 0, pool) };
-        if round.phase == RoundPhase::Exploring {
-            let outcomes = self.outcomes_of(round);
-            (outcomes.values().sum(), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
-        } else {
-            let outcomes = &round.tally.outcomes;
-            (outcomes.values().sum(), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
-        }
+        let outcomes = match round.phase {
+            RoundPhase::Exploring => self.pool.outcomes_of(round, &self.rounds),
+            _ => round.tally.outcomes.clone(),
+        };
+        (outcomes.values().sum(), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
     }
 
     /// Judgements that the round at work waits for; 0 when there is no quota.
@@ -439,132 +323,16 @@ impl RoundMachine {
         self.planned.unwrap_or(self.config.round.quota_attempts)
     }
 
-    /// The pool.
-    pub(crate) fn facts(&self) -> impl Iterator<Item = &JudgedFact> {
-        self.pool.values()
-    }
-
     /// The set that the next one grows from.
     pub(crate) fn previous_set(&self) -> Option<&TrainingSetId> {
         self.rounds.iter().rev().find_map(|round| round.training_set.as_ref())
     }
 
-    /// Attempts are durable; gives those that were not known before.
-    pub(crate) fn judged<'facts>(&mut self, facts: &'facts [JudgedFact]) -> Vec<&'facts JudgedFact> {
-        let mut new = Vec::new();
-        for fact in facts {
-            if self.pool.contains_key(&fact.candidate.id) {
-                continue;
-            }
-            let tally = self.by_version.entry(fact.version).or_default();
-            *tally.outcomes.entry(fact.candidate.outcome).or_default() += 1;
-            let is_right = fact.candidate.outcome == Outcome::Correct;
-            tally.eligible += u64::from(is_right && fact.candidate.rejection.is_none());
-            self.pool.insert(fact.candidate.id.clone(), fact.clone());
-            new.push(fact);
-        }
-        new
-    }
-
-    /// The lockstep plan of a round has this many attempts.
-    pub(crate) fn planned(&mut self, round: RoundNumber, attempts: u64) {
-        if self.rounds.last().is_some_and(|at_work| at_work.round == round) {
-            self.planned = Some(attempts);
-        }
-    }
-
-    /// No problem may be attempted now. In lockstep the plan alone decides.
-    pub(crate) fn ran_dry(&mut self, round: RoundNumber) {
-        self.is_dry = self.rounds.last().is_some_and(|at_work| at_work.round == round);
-    }
-
-    /// The operator wants the round's exploration closed; says which round's, when one explores.
-    pub(crate) fn seal_wanted(&mut self) -> Option<RoundNumber> {
-        let round = self.rounds.last().filter(|round| round.phase == RoundPhase::Exploring)?;
-        self.seal_wanted = true;
-        Some(round.round)
-    }
-
-    /// The longest time of exploration has passed; stale alarms change nothing.
-    pub(crate) fn timed_out(&mut self, number: RoundNumber) {
-        let explores = |round: &&Round| round.round == number && round.phase == RoundPhase::Exploring;
-        if self.rounds.last().as_ref().is_some_and(explores) && !self.config.lockstep {
-            self.seal_wanted = true;
-        }
-    }
-
-    /// The store holds new records: a dry supply may flow again.
-    pub(crate) fn imported(&mut self, has_demonstrations: bool) {
-        self.has_demonstrations = has_demonstrations;
-        self.is_dry = false;
-        if self.planned == Some(0) {
-            // The plan was made of nothing: it is made anew.
-            self.planned = None;
-            self.asked = None;
-        }
-    }
-
-    /// The round is durable as given.
-    pub(crate) fn saved(&mut self, round: Round) {
-        match self.rounds.last_mut() {
-            Some(last) if last.round == round.round => {
-                if last.phase != round.phase {
-                    self.asked = None;
-                }
-                *last = round;
-            }
-            _ => {
-                self.rounds.push(round);
-                self.asked = None;
-                self.planned = None;
-                self.is_dry = false;
-                self.seal_wanted = false;
-            }
-        }
-    }
-
-    /// Training is done; `None` when it is not this round's, else the round to make durable.
-    pub(crate) fn trained(&self, number: RoundNumber, loss: Option<f64>) -> Option<Round> {
-        let round = self.rounds.last()?;
-        (round.round == number && round.phase == RoundPhase::Training).then(|| Round {
-            phase: RoundPhase::Evaluating,
-            training_loss: loss.or(round.training_loss),
-            ..round.clone()
-        })
-    }
-
-    /// The candidate is scored; `None` when it is not this round's, else the round to make durable.
-    pub(crate) fn scored(&self, number: RoundNumber, evaluation: Evaluation) -> Option<Round> {
-        let round = self.rounds.last()?;
-        let waits =
-            round.round == number && round.phase == RoundPhase::Evaluating && round.evaluation.is_none();
-        waits.then(|| Round { evaluation: Some(evaluation), ..round.clone() })
-    }
-
-    /// The candidate's checkpoint is gone: train again.
-    pub(crate) fn candidate_lost(&self) -> Option<Round> {
-        let round = self.rounds.last()?;
-        Some(Round { phase: RoundPhase::Training, evaluation: None, ..round.clone() })
-    }
-
-    /// A policy is durable and in force.
-    pub(crate) fn published(&mut self, policies: Vec<PolicyRecord>, rounds: Vec<Round>) {
-        self.policies = policies;
-        let stood_at = self.rounds.last().map(|round| (round.round, round.phase));
-        self.rounds = rounds;
-        if self.rounds.last().map(|round| (round.round, round.phase)) != stood_at {
-            self.asked = None;
-        }
-    }
-
-    /// Evaluation must be asked for again.
-    pub(crate) fn evaluator_lost_it(&mut self) {
-        if matches!(self.asked, Some(Asked::Evaluation(_))) {
-            self.asked = None;
-        }
+    /// The judged attempts.
+    pub(crate) const fn pool(&self) -> &JudgedPool {
+        &self.pool
     }
 }
 
 #[cfg(test)]
-#[path = "round_machine_tests.rs"]
 mod tests;

@@ -1,10 +1,13 @@
 //! The round's state machine without actors, and under random histories.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
-use still_curation::{Candidate, statistics};
-use still_domain::{AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
+use still_curation::{Candidate, GateConfig, statistics};
+use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
+use crate::round_config::RoundConfig;
 
 const V1: PolicyVersion = PolicyVersion(1);
 
@@ -278,7 +281,7 @@ proptest! {
         for one in &facts {
             lived.judged(std::slice::from_ref(one));
         }
-        let stored: Vec<_> = lived.facts().cloned().collect();
+        let stored: Vec<_> = lived.pool().facts().cloned().collect();
         let mut rebuilt = RoundMachine::new(
             config(2, lockstep),
             vec![

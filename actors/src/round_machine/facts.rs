@@ -1,0 +1,111 @@
+//! What the machine is told: the facts that decide what comes next.
+
+use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
+
+use super::{Asked, RoundMachine};
+use crate::protocol::JudgedFact;
+
+impl RoundMachine {
+    /// Attempts are durable; gives those that were not known before.
+    pub(crate) fn judged<'facts>(&mut self, facts: &'facts [JudgedFact]) -> Vec<&'facts JudgedFact> {
+        self.pool.add(facts)
+    }
+
+    /// The lockstep plan of a round has this many attempts.
+    pub(crate) fn planned(&mut self, round: RoundNumber, attempts: u64) {
+        if self.rounds.last().is_some_and(|at_work| at_work.round == round) {
+            self.planned = Some(attempts);
+        }
+    }
+
+    /// No problem may be attempted now. In lockstep the plan alone decides.
+    pub(crate) fn ran_dry(&mut self, round: RoundNumber) {
+        self.is_dry = self.rounds.last().is_some_and(|at_work| at_work.round == round);
+    }
+
+    /// The operator wants the round's exploration closed; says which round's, when one explores.
+    pub(crate) fn seal_wanted(&mut self) -> Option<RoundNumber> {
+        let round = self.rounds.last().filter(|round| round.phase == RoundPhase::Exploring)?;
+        self.seal_wanted = true;
+        Some(round.round)
+    }
+
+    /// The longest time of exploration has passed; stale alarms change nothing.
+    pub(crate) fn timed_out(&mut self, number: RoundNumber) {
+        let explores = |round: &&Round| round.round == number && round.phase == RoundPhase::Exploring;
+        if self.rounds.last().as_ref().is_some_and(explores) && !self.config.lockstep {
+            self.seal_wanted = true;
+        }
+    }
+
+    /// The store holds new records: a dry supply may flow again.
+    pub(crate) fn imported(&mut self, has_demonstrations: bool) {
+        self.has_demonstrations = has_demonstrations;
+        self.is_dry = false;
+        if self.planned == Some(0) {
+            // The plan was made of nothing: it is made anew.
+            self.planned = None;
+            self.asked = None;
+        }
+    }
+
+    /// The round is durable as given.
+    pub(crate) fn saved(&mut self, round: Round) {
+        match self.rounds.last_mut() {
+            Some(last) if last.round == round.round => {
+                if last.phase != round.phase {
+                    self.asked = None;
+                }
+                *last = round;
+            }
+            _ => {
+                self.rounds.push(round);
+                self.asked = None;
+                self.planned = None;
+                self.is_dry = false;
+                self.seal_wanted = false;
+            }
+        }
+    }
+
+    /// Training is done; `None` when it is not this round's, else the round to make durable.
+    pub(crate) fn trained(&self, number: RoundNumber, loss: Option<f64>) -> Option<Round> {
+        let round = self.rounds.last()?;
+        (round.round == number && round.phase == RoundPhase::Training).then(|| Round {
+            phase: RoundPhase::Evaluating,
+            training_loss: loss.or(round.training_loss),
+            ..round.clone()
+        })
+    }
+
+    /// The candidate is scored; `None` when it is not this round's, else the round to make durable.
+    pub(crate) fn scored(&self, number: RoundNumber, evaluation: Evaluation) -> Option<Round> {
+        let round = self.rounds.last()?;
+        let waits =
+            round.round == number && round.phase == RoundPhase::Evaluating && round.evaluation.is_none();
+        waits.then(|| Round { evaluation: Some(evaluation), ..round.clone() })
+    }
+
+    /// The candidate's checkpoint is gone: train again.
+    pub(crate) fn candidate_lost(&self) -> Option<Round> {
+        let round = self.rounds.last()?;
+        Some(Round { phase: RoundPhase::Training, evaluation: None, ..round.clone() })
+    }
+
+    /// A policy is durable and in force.
+    pub(crate) fn published(&mut self, policies: Vec<PolicyRecord>, rounds: Vec<Round>) {
+        self.policies = policies;
+        let stood_at = self.rounds.last().map(|round| (round.round, round.phase));
+        self.rounds = rounds;
+        if self.rounds.last().map(|round| (round.round, round.phase)) != stood_at {
+            self.asked = None;
+        }
+    }
+
+    /// Evaluation must be asked for again.
+    pub(crate) fn evaluator_lost_it(&mut self) {
+        if matches!(self.asked, Some(Asked::Evaluation(_))) {
+            self.asked = None;
+        }
+    }
+}

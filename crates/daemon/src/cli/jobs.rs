@@ -1,0 +1,196 @@
+//! The arguments of the one-shot jobs: generate, score, grade, train and eval.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::configuration::environment;
+use crate::config::{ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource};
+
+/// A model, where it runs and how tokens are drawn from it.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArguments {
+    /// `embedded`, `hf:owner/name`, `hf:owner/name@revision` or a Hugging Face folder.
+    #[arg(long, value_name = "MODEL", value_parser = |text: &str| text.parse::<ModelSource>())]
+    pub model: ModelSource,
+    /// "cpu" or "cuda:0".
+    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
+    pub device: Device,
+    /// Never fetch from the hub.
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// How tokens are drawn.
+#[derive(Debug, Clone, Args)]
+pub struct SamplingArguments {
+    /// Divides the logits; 0 takes the likeliest token.
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Keeps the likeliest tokens, this many; 0 keeps all.
+    #[arg(long, default_value_t = 0)]
+    pub top_k: u32,
+    /// Keeps the smallest set of tokens whose probability reaches this.
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Keeps tokens at least this many times as likely as the likeliest.
+    #[arg(long, default_value_t = 0.0)]
+    pub min_p: f32,
+    /// Divides the logits of tokens seen before; 1 changes nothing.
+    #[arg(long, default_value_t = 1.0)]
+    pub repetition_penalty: f32,
+    /// Longest response, in tokens.
+    #[arg(long, default_value_t = 1024, value_name = "TOKENS")]
+    pub max_new_tokens: u32,
+    /// Seed of the draw.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Draw responses from a model.
+#[derive(Debug, Clone, Args)]
+pub struct GenerateArguments {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// The prompt; "-" reads standard input.
+    #[arg(long)]
+    pub prompt: String,
+    /// Put the prompt into the user turn of the model's chat template.
+    #[arg(long)]
+    pub chat: bool,
+    /// Draw this many responses.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub count: u32,
+    /// How tokens are drawn.
+    #[command(flatten)]
+    pub sampling: SamplingArguments,
+    /// One JSON object a response: prompt ids, token ids, log-probabilities, finish reason.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Give the log-probability of every token of texts.
+#[derive(Debug, Clone, Args)]
+pub struct ScoreArguments {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// JSONL with `text`, `messages` or `token_ids` on each line; "-" reads standard input.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub input: PathBuf,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Judge predictions against gold answers.
+#[derive(Debug, Clone, Args)]
+pub struct GradeArguments {
+    /// JSONL with `gold`, `prediction` and optionally `kind`; "-" reads standard input.
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// Where the answer is read from.
+    #[arg(long, value_enum, default_value_t = GradeProfile::Lenient)]
+    pub profile: GradeProfile,
+}
+
+/// Where `grade` reads the answer from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GradeProfile {
+    /// A box in the solution, nothing else.
+    Strict,
+    /// Phrases, bold text, last mathematics and bare answers too.
+    Lenient,
+}
+
+/// Train a model on a file.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TrainCommand {
+    /// Supervised fine-tuning.
+    Sft(TrainArguments),
+    /// Direct preference optimisation.
+    Dpo(TrainArguments),
+}
+
+/// Train a model on a file.
+#[derive(Debug, Clone, Args)]
+pub struct TrainArguments {
+    /// The model to start from.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// JSONL: `messages`, `prompt`/`completion`, `prompt`/`chosen`/`rejected`, or the paper's own fields.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub data: PathBuf,
+    /// Folder for the trained model and its checkpoints.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on from the newest checkpoint in the output folder.
+    #[arg(long)]
+    pub resume: bool,
+    /// Seed of the data order.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// What to do at a broken line.
+    #[arg(long, value_enum, default_value_t = OnError::Abort)]
+    pub on_error: OnError,
+    /// A configuration whose `[training.improvement]` holds the learner's settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one value, for example `training.improvement.steps=100`; may be given again.
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Score a model on problems with gold answers.
+#[derive(Debug, Clone, Args)]
+pub struct EvalArguments {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// Problems as JSONL in any layout that `problems import` reads.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub problems: PathBuf,
+    /// Answers drawn for a problem.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub samples: u32,
+    /// Score only the first problems, this many; 0 scores all.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub limit: usize,
+    /// How tokens are drawn.
+    #[command(flatten)]
+    pub sampling: SamplingArguments,
+    /// Where the answer is read from.
+    #[arg(long, value_enum, default_value_t = GradeProfile::Lenient)]
+    pub profile: GradeProfile,
+    /// JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do at a broken line of an input file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// Keep the good lines and tell of the broken ones.
+    Skip,
+    /// Take nothing from the file.
+    Abort,
+}
+
+impl TrainArguments {
+    /// The defaults with the file and the values given, for the learner's settings.
+    ///
+    /// # Errors
+    /// Names every key that cannot be used.
+    pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
+        let mut layers = ConfigLayers::new();
+        if let Some(path) = &self.config {
+            layers = layers.file(path)?;
+        }
+        layers = layers.environment(environment());
+        for assignment in &self.set {
+            layers = layers.set(assignment);
+        }
+        layers.load()
+    }
+}

@@ -1,0 +1,170 @@
+//! The command line of `stilld`.
+//!
+//! Without a command the daemon runs; every other command is a one-shot job on the same code.
+
+mod configuration;
+mod jobs;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use still_control::Exit;
+
+pub use self::{
+    configuration::{ConfigArguments, ConfigCommand, ConfigCommandError},
+    jobs::{
+        EvalArguments, GenerateArguments, GradeArguments, GradeProfile, ModelArguments, OnError,
+        SamplingArguments, ScoreArguments, TrainArguments, TrainCommand,
+    },
+};
+use crate::config::{ConfigError, LoadedConfig};
+
+/// Imitate, explore, self-improve: turns a language model into a slow-thinking reasoner, round after round.
+///
+/// Without a command, runs the daemon; without a configuration, on the embedded quick start.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "stilld", version, args_conflicts_with_subcommands = true, after_help = Exit::table())]
+pub struct Cli {
+    /// What to do; the daemon runs when nothing is named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How the daemon runs.
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run the daemon (the default).
+    Run(RunArguments),
+    /// Look into a stopped daemon's data directory, read only.
+    Inspect(InspectArguments),
+    /// Show, check or document the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Draw responses from a model.
+    Generate(GenerateArguments),
+    /// Give the log-probability of every token of texts.
+    Score(ScoreArguments),
+    /// Judge predictions against gold answers, one JSON line each.
+    Grade(GradeArguments),
+    /// Train a model on a file.
+    #[command(subcommand)]
+    Train(TrainCommand),
+    /// Score a model on problems with gold answers.
+    Eval(EvalArguments),
+}
+
+/// How the daemon runs.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArguments {
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub configuration: ConfigArguments,
+    /// End with exit code 0 after this many promoted or rejected rounds: stands for `run.rounds`.
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+    /// Print the plan (device, memory, rounds) and end.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What to look at in a stopped daemon's data directory.
+#[derive(Debug, Clone, Args)]
+pub struct InspectArguments {
+    /// What to look at.
+    pub subject: InspectSubject,
+    /// The data directory.
+    #[arg(long, value_name = "DIR", env = "STILL_DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// JSON instead of a table; `pool` writes one object a line either way.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `inspect` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InspectSubject {
+    /// Rounds with their accuracies.
+    Rounds,
+    /// Trajectories with their verdicts.
+    Pool,
+    /// Sealed training sets.
+    Sets,
+    /// Published policies.
+    Policies,
+}
+
+impl Cli {
+    /// The command, the default one made explicit.
+    pub fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Run(self.run))
+    }
+}
+
+impl RunArguments {
+    /// The merged, sound configuration.
+    ///
+    /// # Errors
+    /// Names every key that cannot be used.
+    pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
+        let mut layers = self.configuration.layers()?;
+        if let Some(rounds) = self.rounds {
+            layers = layers.option("run.rounds", rounds, "--rounds");
+        }
+        layers.load()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once(&"stilld").chain(words))
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_names_every_exit_code() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_help().to_string();
+        assert!(Exit::ALL.iter().all(|exit| help.contains(exit.meaning())), "{help}");
+    }
+
+    #[test]
+    fn options_of_the_daemon_stand_with_and_without_the_command() {
+        for words in
+            [&["--rounds", "3", "--set", "run.seed=4"][..], &["run", "--rounds=3", "--set=run.seed=4"]]
+        {
+            let Command::Run(run) = parse(words).unwrap().into_command() else { panic!("not a run") };
+            let config = run.load().unwrap().config;
+            assert_eq!((config.run.rounds, config.run.seed, config.round.problems), (3, 4, 900));
+        }
+    }
+
+    #[test]
+    fn jobs_take_the_arguments_that_the_documents_promise() {
+        for words in [
+            &["inspect", "rounds", "--data-dir", "d", "--json"][..],
+            &["config", "check", "f.toml"],
+            &["generate", "--model", "m", "--prompt", "2+2", "--chat", "--temperature", "0", "--json"],
+            &["score", "--model", "m", "--input", "f.jsonl", "--json"],
+            &["grade", "-", "--profile", "strict"],
+            &["train", "sft", "--model", "m", "--data", "f.jsonl", "--out", "o"],
+            &["train", "dpo", "--model", "m", "--data", "f.jsonl", "--out", "o", "--resume"],
+            &["eval", "--model", "m", "--problems", "f.jsonl", "--samples", "4"],
+        ] {
+            assert!(parse(words).is_ok(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_ends_with_the_usage_code() {
+        let error = parse(&["explode"]).unwrap_err();
+        assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()));
+        assert!(parse(&["generate", "--model", "hf:nobody", "--prompt", "x"]).is_err());
+    }
+}
