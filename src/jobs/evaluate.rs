@@ -41,7 +41,7 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     if arguments.limit > 0 {
         problems.truncate(arguments.limit);
     }
-    let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
+    let model = Model::from_arguments(&arguments.model)?;
     let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
     let profile = match arguments.profile {
         GradeProfile::Strict => VerifierProfile::Strict,

@@ -141,6 +141,9 @@ pub struct ModelArguments {
     /// Never fetch from the hub.
     #[arg(long)]
     pub offline: bool,
+    /// A folder of low-rank adapters in PEFT's layout, merged into the model as it is loaded.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
 }
 
 /// How tokens are drawn.
@@ -262,6 +265,23 @@ pub struct TrainArguments {
     /// Set one value, for example `training.improvement.steps=100`; may be given again.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
+    /// Low-rank adaptation.
+    #[command(flatten)]
+    pub lora: LoraArguments,
+}
+
+/// Low-rank adaptation: stands for `[training.lora]`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LoraArguments {
+    /// Train adapters of this rank instead of all parameters; 0 trains all.
+    #[arg(long, value_name = "RANK")]
+    pub lora_rank: Option<u32>,
+    /// The change of a projection is scaled by alpha / rank.
+    #[arg(long, value_name = "ALPHA")]
+    pub lora_alpha: Option<f64>,
+    /// Projections that are adapted, for example q_proj,v_proj.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub lora_targets: Vec<String>,
 }
 
 /// Score a model on problems with gold answers.
@@ -407,7 +427,23 @@ impl TrainArguments {
         for assignment in &self.set {
             layers = layers.set(assignment);
         }
-        layers.load()
+        self.lora.over(layers).load()
+    }
+}
+
+impl LoraArguments {
+    /// `layers` with what is given on top.
+    fn over(&self, mut layers: ConfigLayers) -> ConfigLayers {
+        if let Some(rank) = self.lora_rank {
+            layers = layers.option("training.lora.rank", rank, "--lora-rank");
+        }
+        if let Some(alpha) = self.lora_alpha {
+            layers = layers.option("training.lora.alpha", alpha, "--lora-alpha");
+        }
+        if !self.lora_targets.is_empty() {
+            layers = layers.option("training.lora.targets", self.lora_targets.clone(), "--lora-targets");
+        }
+        layers
     }
 }
 
@@ -463,6 +499,23 @@ mod tests {
         ] {
             assert!(parse(words).is_ok(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn adapters_are_asked_for_on_the_command_line_and_unknown_projections_refused() {
+        let load = |targets: &str| {
+            let lora = ["--lora-rank", "8", "--lora-alpha", "16", "--lora-targets", targets];
+            let words = [&["train", "sft", "--model", "m", "--data", "f", "--out", "o"][..], &lora].concat();
+            let Command::Train(TrainCommand::Sft(train)) = parse(&words).unwrap().into_command() else {
+                panic!("no training")
+            };
+            train.load()
+        };
+        let lora = load("q_proj,v_proj").unwrap().config.training.lora;
+        assert_eq!((lora.rank, lora.alpha), (8, 16.0));
+        assert_eq!(lora.targets, ["q_proj", "v_proj"]);
+        let error = load("lm_head").unwrap_err().to_string();
+        assert!(error.contains("`lm_head`") && error.contains("--lora-targets"), "{error}");
     }
 
     #[test]

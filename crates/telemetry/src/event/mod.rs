@@ -18,7 +18,7 @@ pub use actors::{ActorProgressed, ActorRestarted};
 pub use exploration::{
     AttemptsLost, LossReason, PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted,
 };
-pub use learning::{CheckpointCommitted, StepTaken};
+pub use learning::{CheckpointCommitted, PairsCompared, StepTaken};
 pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
 pub use store::StoreMeasured;
 
