@@ -274,14 +274,14 @@ pub struct TrainArguments {
 #[derive(Debug, Clone, Default, Args)]
 pub struct LoraArguments {
     /// Train adapters of this rank instead of all parameters; 0 trains all.
-    #[arg(long, value_name = "RANK")]
-    pub lora_rank: Option<u32>,
+    #[arg(long = "lora-rank", value_name = "RANK")]
+    pub rank: Option<u32>,
     /// The change of a projection is scaled by alpha / rank.
-    #[arg(long, value_name = "ALPHA")]
-    pub lora_alpha: Option<f64>,
+    #[arg(long = "lora-alpha", value_name = "ALPHA")]
+    pub alpha: Option<f64>,
     /// Projections that are adapted, for example q_proj,v_proj.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub lora_targets: Vec<String>,
+    #[arg(long = "lora-targets", value_name = "NAMES", value_delimiter = ',')]
+    pub targets: Vec<String>,
 }
 
 /// Score a model on problems with gold answers.
@@ -434,14 +434,14 @@ impl TrainArguments {
 impl LoraArguments {
     /// `layers` with what is given on top.
     fn over(&self, mut layers: ConfigLayers) -> ConfigLayers {
-        if let Some(rank) = self.lora_rank {
+        if let Some(rank) = self.rank {
             layers = layers.option("training.lora.rank", rank, "--lora-rank");
         }
-        if let Some(alpha) = self.lora_alpha {
+        if let Some(alpha) = self.alpha {
             layers = layers.option("training.lora.alpha", alpha, "--lora-alpha");
         }
-        if !self.lora_targets.is_empty() {
-            layers = layers.option("training.lora.targets", self.lora_targets.clone(), "--lora-targets");
+        if !self.targets.is_empty() {
+            layers = layers.option("training.lora.targets", self.targets.clone(), "--lora-targets");
         }
         layers
     }

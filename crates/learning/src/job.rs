@@ -33,12 +33,19 @@ pub(crate) struct Job {
     /// Of the policy that a DPO job started from, by pair.
     pub(crate) reference: Arc<[PairSums]>,
     pub(crate) order: DataOrder,
-    /// The policy that the job started from, where adapters are trained beside it.
-    pub(crate) base: Option<Weights>,
+    /// What adapters are trained beside, where they are.
+    pub(crate) frozen: Option<Frozen>,
     pub(crate) state: TrainingState,
     /// The state to go back to when training diverges: where the job began or was last saved.
     pub(crate) last_good: Option<Arc<TrainingState>>,
     pub(crate) total_steps: u64,
+}
+
+/// The policy that a job of adapters started from.
+pub(crate) struct Frozen {
+    pub(crate) weights: Weights,
+    /// The same on the device.
+    decoder: Decoder,
 }
 
 /// What the examples of a step give.
@@ -54,11 +61,17 @@ pub(crate) struct StepGradients {
 }
 
 impl Workplace {
+    /// Puts what adapters are trained beside on the device, once for a job.
+    pub(crate) fn freeze(&self, weights: Weights) -> Frozen {
+        let decoder = Decoder::frozen(&weights, &self.device, self.precision);
+        Frozen { weights, decoder }
+    }
+
     /// Parameters on the device.
-    fn decoder(&self, parameters: &Parameters, base: Option<&DecoderWeights>) -> Decoder {
-        match (parameters, base) {
-            (Parameters::Adapters(adapters), Some(base)) => {
-                Decoder::with_adapters(base, adapters, &self.settings.config, &self.device, self.precision)
+    fn decoder(&self, parameters: &Parameters, frozen: Option<&Frozen>) -> Decoder {
+        match (parameters, frozen) {
+            (Parameters::Adapters(adapters), Some(frozen)) => {
+                frozen.decoder.clone().adapted(adapters, &self.settings.config, &self.device)
             }
             (Parameters::Full(weights), _) => Decoder::from_weights(weights, &self.device, self.precision),
             (Parameters::Adapters(_), None) => unreachable!("adapters are trained beside a base"),
@@ -89,7 +102,7 @@ impl Job {
         let lengths: Vec<usize> = batch.iter().map(|index| self.examples.length(*index)).collect();
         let mut limit = self.state.position.micro_batch_tokens;
         let (mut found, shortages) = within_memory(&mut limit, &lengths, |limit| {
-            let decoder = workplace.decoder(&self.state.parameters, self.base.as_deref());
+            let decoder = workplace.decoder(&self.state.parameters, self.frozen.as_ref());
             match &self.examples {
                 Examples::Sft(sequences) => sft_gradients(workplace, &decoder, sequences, batch, limit),
                 Examples::Dpo(pairs) => self.dpo_gradients(workplace, &decoder, pairs, batch, limit),
@@ -128,7 +141,8 @@ impl Job {
 
     /// The policy as it stands.
     pub(crate) fn policy(&self, workplace: &Workplace) -> Weights {
-        snapshot::policy(&self.state.parameters, self.base.as_ref(), &workplace.settings.config)
+        let base = self.frozen.as_ref().map(|frozen| &frozen.weights);
+        snapshot::policy(&self.state.parameters, base, &workplace.settings.config)
     }
 }
 

@@ -159,9 +159,10 @@ impl Learner for PolicyLearner {
         }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
         let last_good = kept(&Arc::new(state.clone()));
-        let base = self.config.lora.is_some().then_some(start);
+        let frozen = self.config.lora.is_some().then(|| self.workplace.freeze(start));
         let dpo = self.config.dpo;
-        self.job = Some(Job { config, dpo, examples, reference, order, base, state, last_good, total_steps });
+        self.job =
+            Some(Job { config, dpo, examples, reference, order, frozen, state, last_good, total_steps });
         Ok(plan)
     }
 
@@ -171,7 +172,7 @@ impl Learner for PolicyLearner {
         let batch = job.order.batch(step).to_vec();
         let StepGradients { loss, gradients, tokens, preferences, memory_shortages } =
             job.gradients(&self.workplace, &batch)?;
-        let norm = global_norm(&gradients);
+        let norm = global_norm(&gradients, self.config.threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
         let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
         let skipped = !(loss.is_finite() && norm.is_finite());
@@ -226,7 +227,7 @@ impl Learner for PolicyLearner {
             config: self.base.config.clone(),
             encoder: Arc::clone(&self.encoder),
             base_name: self.base.name.clone(),
-            base: job.base.clone(),
+            base: job.frozen.as_ref().map(|frozen| Arc::clone(&frozen.weights)),
             state,
             reference: Arc::clone(&job.reference),
         }))
@@ -247,7 +248,8 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
     let rollbacks = job.state.position.rollbacks + 1;
     let Some(good) = job.last_good.as_ref().filter(|_| rollbacks <= MOST_ROLLBACKS) else {
         let reason = format!(
-            "loss {} and gradient norm {} for several steps in a row, {} times gone back before",
+            "loss {} and gradient norm {} for several steps in a row, {} times gone back before: lower \
+             `peak_learning_rate`",
             diverged.loss,
             diverged.gradient_norm,
             rollbacks - 1

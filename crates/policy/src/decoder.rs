@@ -94,10 +94,20 @@ impl Decoder {
         device: &Device,
         precision: TensorPrecision,
     ) -> Self {
-        let mut decoder = Self::build(base, device, precision, false);
-        decoder.adapter_scale = Some(f64::from(adapters.scale));
+        Self::frozen(base, device, precision).adapted(adapters, config, device)
+    }
+
+    /// Puts a base on a device that adapters will be trained beside.
+    pub fn frozen(base: &DecoderWeights, device: &Device, precision: TensorPrecision) -> Self {
+        Self::build(base, device, precision, false)
+    }
+
+    /// A [frozen](Self::frozen) decoder with adapters, which alone are trained; a clone shares the base.
+    #[must_use]
+    pub fn adapted(mut self, adapters: &Adapters, config: &DecoderConfig, device: &Device) -> Self {
+        self.adapter_scale = Some(f64::from(adapters.scale));
         for (index, adapter) in adapters.enumerate() {
-            let Some(layer) = decoder.layers.get_mut(index) else { continue };
+            let Some(layer) = self.layers.get_mut(index) else { continue };
             let projection = adapter.projection;
             let matrix = match projection {
                 Projection::Query | Projection::Key | Projection::Value => &mut layer.qkv,
@@ -108,7 +118,7 @@ impl Decoder {
             matrix.change(adapter, projection.first_row(config), adapters.scale, device);
             layer.adapted.push(projection as usize);
         }
-        decoder
+        self
     }
 
     fn build(weights: &DecoderWeights, device: &Device, precision: TensorPrecision, trained: bool) -> Self {
