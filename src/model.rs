@@ -3,7 +3,10 @@
 use std::{ops::Range, path::Path, sync::Arc};
 
 use still_control::Exit;
-use still_daemon::config::{Config, Device, EmbeddedModel, ModelSource};
+use still_daemon::{
+    cli::ModelArguments,
+    config::{Config, Device, EmbeddedModel, ModelSource},
+};
 use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads,
 };
@@ -11,6 +14,7 @@ use still_domain::seed;
 use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};
 use still_learning::{BasePolicy, ExampleEncoder};
+use still_policy::peft;
 use still_roles::{Response, Weights};
 use still_rollout::EngineConfig;
 use still_text::{PromptStyle, Tokenizer, thought};
@@ -20,6 +24,8 @@ use crate::failure::{Failure, OrExit};
 /// A model with everything that belongs to it.
 #[derive(Clone)]
 pub(crate) struct Model {
+    /// What others load it by.
+    pub(crate) name: String,
     pub(crate) config: DecoderConfig,
     pub(crate) weights: Weights,
     pub(crate) tokenizer: Tokenizer,
@@ -34,6 +40,17 @@ impl Model {
         }
     }
 
+    /// Loads the model that a job's command line names, with its adapter merged in.
+    pub(crate) fn from_arguments(arguments: &ModelArguments) -> Result<Self, Failure> {
+        let mut model = Self::from_source(&arguments.model, arguments.offline)?;
+        if let Some(folder) = &arguments.adapter {
+            let adapters = peft::load(folder, &model.config).or_exit(Exit::BadInput)?;
+            model.weights = Arc::new(adapters.merge(&model.weights, &model.config));
+            model.name = format!("{} with the adapter {}", model.name, folder.display());
+        }
+        Ok(model)
+    }
+
     /// Loads a model by name: a folder, or a repository of the hub.
     pub(crate) fn from_source(source: &ModelSource, offline: bool) -> Result<Self, Failure> {
         if *source == ModelSource::Embedded {
@@ -42,14 +59,18 @@ impl Model {
         let named = source.to_string().parse().or_exit(Exit::Configuration)?;
         let hub = Hub::new(HubConfig { offline, ..HubConfig::default() });
         let folder = hub.resolve(&named).or_exit(Exit::BadInput)?;
-        Self::from_folder(&folder)
+        let model = Self::from_folder(&folder)?;
+        Ok(match source {
+            ModelSource::Hub { repository, .. } => Self { name: repository.to_string(), ..model },
+            _ => model,
+        })
     }
 
     /// Loads a Hugging Face folder.
     pub(crate) fn from_folder(folder: &Path) -> Result<Self, Failure> {
         let (config, weights) = still_decoder::hugging_face::load_folder(folder).or_exit(Exit::BadInput)?;
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
-        Ok(Self { config, weights: Arc::new(weights), tokenizer })
+        Ok(Self { name: folder.display().to_string(), config, weights: Arc::new(weights), tokenizer })
     }
 
     /// The quick start's model with fresh weights from the run's seed.
@@ -75,12 +96,13 @@ impl Model {
         };
         config.validate().or_exit(Exit::Configuration)?;
         let weights = DecoderWeights::random(&config, seed::derive(run_seed, &["initial weights"]));
-        Ok(Self { config, weights: Arc::new(weights), tokenizer })
+        Ok(Self { name: ModelSource::Embedded.to_string(), config, weights: Arc::new(weights), tokenizer })
     }
 
     /// The model as the learner's first policy.
     pub(crate) fn base_policy(&self) -> BasePolicy {
-        BasePolicy { config: self.config.clone(), weights: Arc::clone(&self.weights) }
+        let (name, config) = (self.name.clone(), self.config.clone());
+        BasePolicy { name, config, weights: Arc::clone(&self.weights) }
     }
 
     /// A generator on a device.

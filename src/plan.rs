@@ -1,12 +1,14 @@
 //! What a run will take, before it takes it: `stilld run --dry-run`.
 
 use still_control::Exit;
-use still_daemon::config::Config;
+use still_daemon::config::{Config, Device};
 use still_decoder::{CpuDecoder, DecoderConfig};
+use still_learning::{Footprint, part_tokens};
 
 use crate::{
     failure::{Failure, OrExit},
     model::Model,
+    settings,
 };
 
 /// Room for the prompt in every rollout's slot, in tokens.
@@ -37,6 +39,11 @@ pub(crate) fn print(config: &Config) -> Result<(), Failure> {
 
 fn items(config: &Config, decoder: &DecoderConfig) -> Vec<Item> {
     let parameters = decoder.parameter_count() * FLOAT_BYTES;
+    let learner = settings::learner(config);
+    let fused = config.device.learner == Device::Cpu;
+    let job = &learner.improvement;
+    let longest = part_tokens(job, &learner, decoder.max_position_count);
+    let training = Footprint::new(decoder, &learner, longest, fused);
     let generator = |rollouts: usize, new_tokens: u32| {
         let tokens = decoder.max_position_count.min(new_tokens as usize + PROMPT_TOKENS);
         CpuDecoder::memory_bytes(decoder, false, rollouts, tokens, STEP_TOKENS, rollouts)
@@ -44,9 +51,17 @@ fn items(config: &Config, decoder: &DecoderConfig) -> Vec<Item> {
     let (exploration, evaluation) = (&config.exploration, &config.evaluation);
     let rollouts = exploration.concurrent_rollouts.div_ceil(config.device.samplers.len().max(1));
     let mut items = vec![
-        Item { what: "published policy".to_owned(), bytes: parameters },
-        // masters, two moments, the device's copy and its gradients
-        Item { what: "learner: parameters, moments, gradients".to_owned(), bytes: 5 * parameters },
+        Item { what: "base and published policy".to_owned(), bytes: 2 * parameters },
+        Item { what: "learner: masters and moments".to_owned(), bytes: training.state },
+        Item { what: "learner: last good state, checkpoint".to_owned(), bytes: training.last_good },
+        Item {
+            what: format!("learner ({}): parameters, gradients", config.device.learner),
+            bytes: training.device,
+        },
+        Item {
+            what: format!("learner ({}): {longest} tokens at once", config.device.learner),
+            bytes: training.activations,
+        },
     ];
     for (number, device) in config.device.samplers.iter().enumerate() {
         items.push(Item {

@@ -7,10 +7,8 @@ use still_actors::{
 use still_daemon::config::{self, Config, LearnerSettings};
 use still_domain::Algorithm;
 use still_learning::{Decay, DpoConfig, DpoSpan, JobConfig, LearnerConfig, Schedule};
+use still_policy::{LoraConfig, Projection};
 use still_store::Retention;
-
-/// Tokens that go through the learner's device at once.
-const MICRO_BATCH_TOKENS: usize = 32_768;
 
 /// What the actors need to know.
 pub(crate) fn system(config: &Config) -> SystemConfig {
@@ -92,9 +90,15 @@ pub(crate) fn learner(config: &Config) -> LearnerConfig {
             },
             sft_coefficient: training.dpo.sft_coefficient,
         },
+        lora: (training.lora.rank > 0).then(|| LoraConfig {
+            rank: training.lora.rank as usize,
+            alpha: training.lora.alpha,
+            // validation has refused names that are none
+            targets: training.lora.targets.iter().filter_map(|name| Projection::from_name(name)).collect(),
+        }),
         threads: threads(config.device.learner_threads),
         recompute_activations: training.recompute_activations,
-        micro_batch_tokens: MICRO_BATCH_TOKENS,
+        micro_batch_tokens: training.micro_batch_tokens as usize,
         max_skipped_steps: training.max_skipped_steps,
     }
 }

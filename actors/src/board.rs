@@ -131,6 +131,12 @@ pub struct TrainingProgress {
     pub total_steps: u64,
     /// Loss of the last step.
     pub loss: Option<f64>,
+    /// Steps left out because loss or gradient was not finite, since the start.
+    pub skipped_steps: u64,
+    /// Times that training went back to an earlier state because it diverged, since the start.
+    pub rollbacks: u64,
+    /// Times that a step's parts were halved because the device ran out of memory, since the start.
+    pub memory_shortages: u64,
     /// Steps of the newest checkpoint.
     pub checkpoint_step: Option<u64>,
     /// When the newest checkpoint was committed, milliseconds since the Unix epoch.

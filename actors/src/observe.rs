@@ -10,12 +10,13 @@ use std::{
 use still_domain::{
     CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
 };
-use still_roles::LearnerStep;
+use still_roles::{LearnerStep, PreferenceMetrics};
 use still_store::StoreSize;
 use still_telemetry::event::{
     ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, JudgementEnded, JudgementRetried,
-    LossReason, PolicyPublished, PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated,
-    RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted,
+    LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RolloutsFinished, RoundEnded,
+    RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn,
+    TrajectoryCommitted,
 };
 use tokio::sync::broadcast;
 
@@ -197,13 +198,23 @@ impl Observer {
         let now_ms = self.now_ms();
         self.board.training_tokens.add(step.tokens, now_ms);
         self.board.meter(ActorName::Trainer).progressed(now_ms);
-        let LearnerStep { step: number, total_steps, loss, gradient_norm, learning_rate, tokens, skipped } =
-            *step;
+        let LearnerStep { step: number, total_steps, loss, gradient_norm, learning_rate, tokens, .. } = *step;
         shown(&self.board.training, |training| {
             training.step = number;
             training.total_steps = total_steps;
             training.loss = Some(loss);
+            training.skipped_steps += u64::from(step.skipped);
+            training.rollbacks += u64::from(step.rolled_back);
+            training.memory_shortages += u64::from(step.memory_shortages);
         });
+        if step.rolled_back {
+            let message = format!("training diverged: back to step {number}, with a lower learning rate");
+            self.event(Event::Warning { message });
+        }
+        if step.memory_shortages > 0 {
+            let message = "the learner ran out of memory and takes its steps in smaller parts".to_owned();
+            self.event(Event::Warning { message });
+        }
         let tokens_per_second = self.board.training_tokens.per_second(now_ms);
         StepTaken {
             round,
@@ -215,22 +226,25 @@ impl Observer {
             tokens,
             tokens_per_second,
             duration,
-            skipped,
+            skipped: step.skipped,
+            rolled_back: step.rolled_back,
+            memory_shortages: step.memory_shortages,
+            pairs: step.preferences.map(compared),
         }
         .emit();
         let step = number;
         self.event(Event::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second });
     }
 
-    /// A checkpoint is durable; writing it took `duration`.
-    pub(crate) fn checkpointed(&self, manifest: &CheckpointManifest, duration: Duration) {
+    /// A checkpoint is durable; writing it took `duration`, and training waited for `stall`.
+    pub(crate) fn checkpointed(&self, manifest: &CheckpointManifest, duration: Duration, stall: Duration) {
         let at_ms = manifest.created_at_ms;
         shown(&self.board.training, |training| {
             training.checkpoint_step = Some(manifest.step);
             training.checkpoint_ms = Some(at_ms);
         });
         let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-        CheckpointCommitted { id: &manifest.id, bytes, duration, at_ms }.emit();
+        CheckpointCommitted { id: &manifest.id, bytes, duration, stall, at_ms }.emit();
         self.event(Event::Checkpointed { round: manifest.round, step: manifest.step });
     }
 
@@ -239,4 +253,11 @@ impl Observer {
         let StoreSize { commits, written_bytes, disk_bytes } = size;
         StoreMeasured { commits, written_bytes, disk_bytes }.emit();
     }
+}
+
+/// Preference optimisation in the words of the telemetry.
+const fn compared(metrics: PreferenceMetrics) -> PairsCompared {
+    let PreferenceMetrics { margin, accuracy, chosen_log_probability, rejected_log_probability, kl } =
+        metrics;
+    PairsCompared { margin, accuracy, kl, chosen_log_probability, rejected_log_probability }
 }

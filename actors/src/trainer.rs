@@ -20,6 +20,7 @@ use crate::{
     device_thread::DeviceThread,
     ledger::Ledger,
     name::ActorName,
+    observe::Observer,
     protocol::{ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
     publisher::load_weights,
     system::Roles,
@@ -148,12 +149,13 @@ impl TrainerState {
             return Ok(());
         }
         let (roles, config) = (Arc::clone(&self.context.roles), Arc::clone(&self.context.config));
+        let observer = self.context.observer.clone();
         let in_force = self.context.policy.borrow().clone();
         let wanted = order.clone();
         let prepared = self
             .context
             .ledger
-            .run(move |ledger| prepare(ledger, &roles, &wanted, in_force.as_ref(), config.seed))
+            .run(move |ledger| prepare(ledger, &observer, &roles, &wanted, in_force.as_ref(), config.seed))
             .await?;
         self.order = Some(order);
         self.result = None;
@@ -197,16 +199,25 @@ enum Prepared {
     Job { job: Box<TrainingJob>, checkpoints: Vec<CheckpointManifest> },
 }
 
-/// Gathers a job from the store. Blocks.
+/// Gathers a job from the store, and tells of damaged checkpoints, which are passed over. Blocks.
 fn prepare(
     ledger: &Ledger,
+    observer: &Observer,
     roles: &Roles,
     order: &TrainingOrder,
     in_force: Option<&PolicySnapshot>,
     run_seed: u64,
 ) -> Result<Prepared, ActorProcessingErr> {
     let mut checkpoints = ledger.store.checkpoints_of(order.round)?;
-    checkpoints.retain(|one| one.training_set == order.training_set && ledger.checkpoints.check(one).is_ok());
+    checkpoints.retain(|one| one.training_set == order.training_set);
+    checkpoints.retain(|one| match ledger.checkpoints.check(one) {
+        Ok(()) => true,
+        Err(damage) => {
+            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
+            observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
+            false
+        }
+    });
     checkpoints.reverse();
     if let Some(done) = checkpoints.first().filter(|newest| newest.is_final) {
         let weights = load_weights(ledger, roles, Some(&done.id))?;

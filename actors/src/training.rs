@@ -1,6 +1,10 @@
 //! What the learner's device thread does: one job at a time, step by step, checkpoints in between.
 //!
 //! The thread looks at its commands between two optimizer steps. Paused or without a job it sleeps.
+//!
+//! A checkpoint stops training for its snapshot alone: a second thread writes, hashes and syncs the files and
+//! records them, the manifest last. Checkpoints become durable in the order of their steps, and a failure to
+//! write one ends training at the next step.
 
 use std::{
     collections::VecDeque,
@@ -10,8 +14,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
-use still_domain::CheckpointId;
-use still_roles::{Learner, LearnerError, TrainingJob};
+use still_domain::{CheckpointId, CheckpointManifest};
+use still_roles::{Background, Learner, LearnerError, TrainingJob};
 use still_store::StoreError;
 
 use crate::{
@@ -48,7 +52,11 @@ pub(crate) enum LearnerFact {
     Halted,
 }
 
+/// The checkpoint that is being written.
+type Writing = Background<Result<CheckpointManifest, ActorProcessingErr>>;
+
 /// What the learner's thread works with.
+#[derive(Clone)]
 pub(crate) struct Training {
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
@@ -76,14 +84,18 @@ impl Training {
     ) -> Result<(), ActorProcessingErr> {
         let mut work: Option<Work> = None;
         let mut is_paused = false;
+        let mut writing = Writing::new("checkpoint");
         loop {
             let command = if work.is_some() && !is_paused {
+                writing.take_finished().transpose()?;
                 match commands.try_recv() {
                     Ok(command) => Some(command),
                     Err(TryRecvError::Empty) => None,
                     Err(TryRecvError::Disconnected) => return Ok(()),
                 }
             } else {
+                // there is nothing to do beside it, and its failure must not wait for a command
+                writing.wait().transpose()?;
                 match commands.recv() {
                     Ok(command) => Some(command),
                     Err(_) => return Ok(()),
@@ -97,20 +109,21 @@ impl Training {
                     work = Some(self.begin(learner, *job, resume)?);
                 }
                 Some(LearnerCommand::Pause(paused)) => is_paused = paused,
-                Some(LearnerCommand::Checkpoint(answer)) => {
-                    let result = match &mut work {
-                        Some(work) => Ok(self.save(learner, work, false)?),
-                        None => Err(Refusal::NotNow("nothing is being trained".to_owned())),
-                    };
-                    let _nobody_waits = answer.send(result);
-                }
+                Some(LearnerCommand::Checkpoint(answer)) => match &mut work {
+                    Some(work) => self.save(learner, work, &mut writing, false, Some(answer))?,
+                    None => {
+                        let refusal = Refusal::NotNow("nothing is being trained".to_owned());
+                        let _nobody_waits = answer.send(Err(refusal));
+                    }
+                },
                 Some(LearnerCommand::Halt) => {
                     if let Some(mut halted) = work.take() {
                         if halted.step > 0 && halted.saved_step != Some(halted.step) {
-                            self.save(learner, &mut halted, false)?;
+                            self.save(learner, &mut halted, &mut writing, false, None)?;
                         }
                         learner.end();
                     }
+                    writing.wait().transpose()?;
                     tell(LearnerFact::Halted);
                 }
                 None => {}
@@ -120,10 +133,11 @@ impl Training {
             }
             let Some(at_work) = &mut work else { continue };
             if at_work.step < at_work.total_steps {
-                self.step(learner, at_work)?;
+                self.step(learner, at_work, &mut writing)?;
             }
             if at_work.step >= at_work.total_steps {
-                let checkpoint = self.save(learner, at_work, true)?;
+                self.save(learner, at_work, &mut writing, true, None)?;
+                let checkpoint = writing.wait().ok_or("the final checkpoint is not being written")??.id;
                 let weights = learner.weights()?;
                 let losses = &at_work.losses;
                 let mean = losses.iter().sum::<f64>() / losses.len() as f64;
@@ -170,7 +184,12 @@ impl Training {
         Err("no checkpoint can be gone on from, and the job cannot begin anew".into())
     }
 
-    fn step(&self, learner: &mut dyn Learner, work: &mut Work) -> Result<(), ActorProcessingErr> {
+    fn step(
+        &self,
+        learner: &mut dyn Learner,
+        work: &mut Work,
+        writing: &mut Writing,
+    ) -> Result<(), ActorProcessingErr> {
         let step = learner.step()?;
         work.step = step.step;
         work.total_steps = step.total_steps;
@@ -185,29 +204,44 @@ impl Training {
         self.observer.trained(work.job.round, &step, duration);
         let every = self.config.checkpoint_every_steps;
         let is_due = every > 0 && step.step % every == 0 && !step.is_last();
-        if is_due {
-            self.save(learner, work, false)?;
+        // where training went back, a restart must go on from there as well, and as slowly
+        if is_due || step.rolled_back {
+            self.save(learner, work, writing, false, None)?;
         }
         Ok(())
     }
 
-    /// Writes a checkpoint: files first, synced; the manifest, which makes it exist, last.
+    /// Takes a snapshot and has it written: files first, synced; the manifest, which makes it exist, last.
+    /// Waits for the checkpoint before. `answer` is told when it is durable.
     fn save(
         &self,
         learner: &mut dyn Learner,
         work: &mut Work,
+        writing: &mut Writing,
         is_final: bool,
-    ) -> Result<CheckpointId, ActorProcessingErr> {
+        answer: Option<Answer<CheckpointId>>,
+    ) -> Result<(), ActorProcessingErr> {
         let began = Instant::now();
-        let pending = self.ledger.checkpoints.begin(work.job.round, work.step)?;
-        learner.save(pending.folder()).map_err(unwritten)?;
-        let set = work.job.training_set.clone();
-        let now_ms = self.observer.now_ms();
-        let manifest = self.ledger.checkpoints.commit(pending, set, is_final, now_ms)?;
-        work.saved_step = Some(work.step);
-        self.observer.checkpointed(&manifest, began.elapsed());
-        self.ledger.checkpoints.retain_by(&self.config.retention)?;
-        Ok(manifest.id)
+        writing.wait().transpose()?;
+        let snapshot = learner.snapshot()?;
+        let (round, step, set) = (work.job.round, work.step, work.job.training_set.clone());
+        let training = self.clone();
+        let stall = began.elapsed();
+        writing.begin(move || {
+            let began = Instant::now();
+            let Training { ledger, observer, config } = training;
+            let pending = ledger.checkpoints.begin(round, step)?;
+            snapshot.write(pending.folder()).map_err(unwritten)?;
+            let manifest = ledger.checkpoints.commit(pending, set, is_final, observer.now_ms())?;
+            observer.checkpointed(&manifest, began.elapsed(), stall);
+            ledger.checkpoints.retain_by(&config.retention)?;
+            if let Some(answer) = answer {
+                let _nobody_waits = answer.send(Ok(manifest.id.clone()));
+            }
+            Ok(manifest)
+        })?;
+        work.saved_step = Some(step);
+        Ok(())
     }
 }
 

@@ -109,15 +109,28 @@ async fn a_generator_that_panics_is_built_anew_and_its_attempts_are_made_again()
 #[tokio::test]
 async fn a_learner_that_fails_goes_on_from_its_last_checkpoint() {
     let harness = Harness::new(World::default());
-    harness.script.training.close();
-    let system = harness.start(config(1)).await;
-    let mut events = system.subscribe();
-    harness.script.training.open();
-    wait_for(&system, &mut events, |event| matches!(event, Event::Checkpointed { .. })).await;
-    harness.script.learner_failures.store(1, Ordering::SeqCst);
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    harness.script.learner_fails_at_step.store(5, Ordering::SeqCst);
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
     let jobs = harness.script.jobs();
-    assert!(jobs.iter().any(|job| job.resume.is_some() && job.resumed_step >= 3), "{jobs:?}");
+    assert_eq!((jobs[0].resumed_step, jobs[1].resumed_step), (0, 3), "{jobs:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_fails_at_step.store(8, Ordering::SeqCst);
+    let mut mortal = config(1);
+    mortal.supervision = SupervisionConfig { max_restarts: 0, ..mortal.supervision };
+    let reason = harness.run(mortal).await;
+    assert!(matches!(reason, FinishReason::MeltDown { .. }), "{reason:?}");
+    let manifests = harness.store.checkpoints().unwrap();
+    let steps: Vec<_> = manifests.iter().map(|manifest| manifest.step).collect();
+    assert_eq!(steps, [3, 6], "every checkpoint that was begun is written before the thread ends");
+    let newest = harness.checkpoints.folder(&manifests[1].id).join(&manifests[1].files[0].name);
+    std::fs::write(newest, "damaged").unwrap();
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert_eq!(jobs[1].resumed_step, 3, "{jobs:?}");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     }
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
-    let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
+    let model = Model::from_arguments(&arguments.model)?;
     let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
     let mut tally = Tally::new(&problems, verifier);
     answer(arguments, &model, &problems, &mut generator, &mut tally)?;

@@ -21,7 +21,7 @@ use crate::{
 
 /// Draws responses and prints them, as text or a JSON object each.
 pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
-    let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
+    let model = Model::from_arguments(&arguments.model)?;
     super::on_cpu(&arguments.model.device)?;
     let mut prompt = arguments.prompt.clone();
     if prompt == "-" {

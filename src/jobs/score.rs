@@ -43,7 +43,7 @@ struct Score {
 pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     on_cpu(&arguments.model.device)?;
     let input = open_input(&arguments.input)?;
-    let model = Model::from_source(&arguments.model.model, arguments.model.offline)?;
+    let model = Model::from_arguments(&arguments.model)?;
     let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));
     let mut out = stdout().lock();
     let (mut count, mut sum, mut lines) = (0_usize, 0.0, 0_u64);

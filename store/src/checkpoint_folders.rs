@@ -89,7 +89,7 @@ impl CheckpointFolders {
     /// the same round and step is replaced.
     ///
     /// # Errors
-    /// When the disk fails or the folder holds a folder; then the checkpoint does not exist.
+    /// When the disk fails; then the checkpoint does not exist.
     pub fn commit(
         &self,
         pending: PendingCheckpoint,
@@ -185,23 +185,28 @@ impl PendingCheckpoint {
     }
 }
 
-/// Syncs every file of a folder and the folder, and describes the files in name order.
+/// Syncs every file of a folder and of its subfolders, and the folders, and describes the files in name
+/// order; a file of a subfolder is named with it.
 fn describe(folder: &Path) -> Result<Vec<CheckpointFile>, StoreError> {
     let mut files = Vec::new();
+    describe_into(&mut files, folder, "")?;
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+fn describe_into(files: &mut Vec<CheckpointFile>, folder: &Path, prefix: &str) -> Result<(), StoreError> {
     for entry in fs::read_dir(folder).map_err(StoreError::file(folder))? {
         let path = entry.map_err(StoreError::file(folder))?.path();
+        let name = format!("{prefix}{}", path.file_name().unwrap_or_default().to_string_lossy());
         if path.is_dir() {
-            let source = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(StoreError::file(&path)(source));
+            describe_into(files, &path, &format!("{name}/"))?;
+            continue;
         }
         sync(&path)?;
         let (bytes, hash) = hash_file(&path).map_err(StoreError::file(&path))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         files.push(CheckpointFile { name, bytes, hash });
     }
-    sync(folder)?;
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
+    sync(folder)
 }
 
 fn is_of_a_checkpoint(name: &str) -> bool {

@@ -91,7 +91,7 @@ fn the_same_step_again_replaces_the_checkpoint() {
 }
 
 #[test]
-fn what_is_not_a_checkpoint_is_left_alone_and_a_folder_inside_one_is_refused() {
+fn what_is_not_a_checkpoint_is_left_alone_and_a_folder_inside_one_belongs_to_it() {
     let data = tempfile::tempdir().unwrap();
     fs::create_dir(data.path().join("my-notes")).unwrap();
     fs::create_dir(data.path().join("round-9-step-1")).unwrap();
@@ -99,9 +99,14 @@ fn what_is_not_a_checkpoint_is_left_alone_and_a_folder_inside_one_is_refused() {
     assert!(data.path().join("my-notes").exists());
     assert!(!data.path().join("round-9-step-1").exists(), "no manifest names it");
     let pending = folders.begin(RoundNumber(1), 1).unwrap();
-    fs::create_dir(pending.folder().join("inner")).unwrap();
-    let error = folders.commit(pending, training_set(1, &["p#0"]).id, false, 0).unwrap_err();
-    assert!(error.to_string().contains("inner"), "{error}");
+    let inner = pending.folder().join("inner");
+    fs::create_dir(&inner).unwrap();
+    fs::write(inner.join("adapter"), "x").unwrap();
+    let manifest = folders.commit(pending, training_set(1, &["p#0"]).id, false, 0).unwrap();
+    assert_eq!(manifest.files[0].name, "inner/adapter");
+    folders.check(&manifest).unwrap();
+    fs::write(folders.folder(&manifest.id).join("inner/adapter"), "y").unwrap();
+    assert!(folders.check(&manifest).unwrap_err().reason.contains("inner/adapter"));
 }
 
 #[test]

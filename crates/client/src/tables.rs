@@ -24,7 +24,7 @@ pub(crate) fn status(status: &Status) -> String {
             status.policy.map_or_else(|| "none yet".to_owned(), |version| format!("version {version}")),
         ),
         ("explored", format!("{}, {} selected", share(status.judged, status.quota), status.selected)),
-        ("trained", share(status.step, status.total_steps)),
+        ("trained", trained(status)),
         ("pool", format!("{} trajectories", status.pool)),
         (
             "tokens a second",
@@ -53,6 +53,18 @@ pub(crate) fn status(status: &Status) -> String {
         ]);
     }
     if status.actors.is_empty() { table.to_string() } else { format!("{table}\n\n{actors}") }
+}
+
+/// How far training has come, and what went wrong on the way.
+fn trained(status: &Status) -> String {
+    let troubles = [
+        (status.skipped_steps, "steps skipped"),
+        (status.training_rollbacks, "times gone back"),
+        (status.memory_shortages, "times out of memory"),
+    ];
+    let seen =
+        troubles.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+    share(status.step, status.total_steps) + &seen.collect::<String>()
 }
 
 /// An event in a line.

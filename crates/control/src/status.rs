@@ -44,6 +44,15 @@ pub struct Status {
     pub step: u64,
     /// Optimizer steps of this round's training; 0 before it begins.
     pub total_steps: u64,
+    /// Steps left out since the start because loss or gradient was not finite.
+    #[serde(default)]
+    pub skipped_steps: u64,
+    /// Times since the start that training diverged and went back, on with a lower rate.
+    #[serde(default)]
+    pub training_rollbacks: u64,
+    /// Times since the start that the learner ran out of memory and took a step in smaller parts.
+    #[serde(default)]
+    pub memory_shortages: u64,
     /// Tokens drawn a second, over the last seconds.
     pub rollout_tokens_per_second: f64,
     /// Tokens trained on a second, over the last seconds.

@@ -114,18 +114,14 @@ fn large_model(folder: &Path) {
         ("all parameters, recomputed", true, false),
         ("adapters", false, true),
     ] {
-        let settings = LearnerConfig { threads: 2, recompute_activations, ..learner_config(3) };
-        let base = BasePolicy { config: config.clone(), weights: Arc::clone(&weights) };
+        let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
+        let lora = adapters.then_some(lora);
+        let settings = LearnerConfig { threads: 2, recompute_activations, lora, ..learner_config(3) };
+        let (shown, config) = (folder.display().to_string(), config.clone());
+        let base = BasePolicy { name: shown, config, weights: Arc::clone(&weights) };
         let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
         let device = Device::flex().autodiff();
         let mut learner = PolicyLearner::new(settings, base, encoder, device, true);
-        if adapters {
-            learner = learner.with_adapters(LoraConfig {
-                rank: 16,
-                alpha: 32.0,
-                targets: Projection::ALL.to_vec(),
-            });
-        }
         learner.begin(job(examples.clone())).unwrap();
         train(&mut learner, 1);
         let (seconds, tokens, _) = train(&mut learner, 2);

@@ -5,13 +5,14 @@
 //! | `config.json`, `model.safetensors`, tokenizer files | the policy as a Hugging Face folder |
 //! | `adapter/` | trained adapters in the layout of PEFT, where there are any |
 //! | `learner.safetensors` | f32 masters, both moments and DPO's reference, to the bit |
-//! | `learner.json` | step, updates and the fingerprint of the job |
+//! | `learner.json` | step, updates, the fingerprint of the job, and the hash of `learner.safetensors` |
 
 use std::{
     borrow::Cow,
     fs::{self, File},
-    io::Write,
+    io::{self, BufReader, Write},
     path::Path,
+    sync::Arc,
 };
 
 use safetensors::{Dtype, SafeTensors, View};
@@ -31,6 +32,8 @@ const SECOND_MOMENT: &str = "second";
 const POLICY: &str = "policy";
 /// The reference's sums, chosen and rejected by turns.
 const REFERENCE: &str = "reference";
+/// Bytes read at a time while hashing.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,10 +46,24 @@ pub(crate) struct Position {
     pub(crate) skipped_in_a_row: u32,
     /// How often training went back to an earlier state, and then on with a lower rate.
     pub(crate) rollbacks: u32,
+    /// Tokens that go through the device at once: fewer than configured where memory did not suffice. 0 in
+    /// files that say nothing of it.
+    #[serde(default)]
+    pub(crate) micro_batch_tokens: usize,
     /// What the job is: its set, seed, data and settings. Another job does not go on from here.
     pub(crate) fingerprint: String,
     /// The decoder's sizes.
     pub(crate) decoder: DecoderConfig,
+}
+
+/// What [`POSITION_FILE`] holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    #[serde(flatten)]
+    position: Position,
+    /// blake3 of [`STATE_FILE`], in hexadecimal; none in files that say nothing of it.
+    #[serde(default)]
+    state_hash: Option<String>,
 }
 
 /// What training has made of a job so far.
@@ -84,8 +101,11 @@ pub(crate) fn save(
     let path = folder.join(STATE_FILE);
     safetensors::serialize_to_file(tensors, None, &path)
         .map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))?;
-    let json = serde_json::to_vec_pretty(&state.position)
-        .map_err(|error| LearnerError::Device(error.to_string()))?;
+    let state_hash =
+        hash(&path).map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))?;
+    let manifest = Manifest { position: state.position.clone(), state_hash: Some(state_hash) };
+    let json =
+        serde_json::to_vec_pretty(&manifest).map_err(|error| LearnerError::Device(error.to_string()))?;
     let path = folder.join(POSITION_FILE);
     let written = File::create(&path).and_then(|mut file| file.write_all(&json));
     written.map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))
@@ -95,10 +115,9 @@ pub(crate) fn save(
 pub(crate) fn load(
     folder: &Path,
     fresh: &Parameters,
-) -> Result<(TrainingState, Vec<PairSums>), LearnerError> {
+) -> Result<(TrainingState, Arc<[PairSums]>), LearnerError> {
     let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
-    let position = read_position(folder)?;
-    let bytes = read_state(folder)?;
+    let (position, bytes) = read(folder)?;
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
     let read = |prefix| read_parameters(&tensors, prefix, fresh).map_err(&damaged);
@@ -118,8 +137,7 @@ pub(crate) fn load(
 /// When the folder holds no such checkpoint, or a damaged one.
 pub fn load_policy(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), LearnerError> {
     let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
-    let config = read_position(folder)?.decoder;
-    let bytes = read_state(folder)?;
+    let (Position { decoder: config, .. }, bytes) = read(folder)?;
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
     let fresh = Parameters::Full(DecoderWeights::zeros(&config));
@@ -132,18 +150,27 @@ pub fn load_policy(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), Lea
     }
 }
 
-fn read_position(folder: &Path) -> Result<Position, LearnerError> {
-    let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
-    let json =
-        fs::read(folder.join(POSITION_FILE)).map_err(|error| damaged(format!("{POSITION_FILE}: {error}")))?;
-    serde_json::from_slice(&json).map_err(|error| damaged(format!("{POSITION_FILE}: {error}")))
+/// Position and state, the latter as it was written.
+fn read(folder: &Path) -> Result<(Position, Vec<u8>), LearnerError> {
+    let damaged = |file: &str, reason: String| LearnerError::Checkpoint {
+        path: folder.to_owned(),
+        reason: format!("{file}: {reason}"),
+    };
+    let file = |name: &str| fs::read(folder.join(name)).map_err(|error| damaged(name, error.to_string()));
+    let Manifest { position, state_hash } = serde_json::from_slice(&file(POSITION_FILE)?)
+        .map_err(|error| damaged(POSITION_FILE, error.to_string()))?;
+    let bytes = file(STATE_FILE)?;
+    if state_hash.is_some_and(|written| blake3::hash(&bytes).to_hex().as_str() != written) {
+        return Err(damaged(STATE_FILE, "it is not what was written".to_owned()));
+    }
+    Ok((position, bytes))
 }
 
-fn read_state(folder: &Path) -> Result<Vec<u8>, LearnerError> {
-    fs::read(folder.join(STATE_FILE)).map_err(|error| LearnerError::Checkpoint {
-        path: folder.to_owned(),
-        reason: format!("{STATE_FILE}: {error}"),
-    })
+/// blake3 of a file, in hexadecimal.
+fn hash(path: &Path) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    io::copy(&mut BufReader::with_capacity(CHUNK_BYTES, File::open(path)?), &mut hasher)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 fn read_parameters(
@@ -197,6 +224,10 @@ impl View for Floats<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
+        // safetensors is little-endian
+        if cfg!(target_endian = "little") {
+            return Cow::Borrowed(bytemuck::cast_slice(self.values));
+        }
         Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 

@@ -1,5 +1,7 @@
 //! What a training job looks like.
 
+use still_policy::LoraConfig;
+
 use crate::schedule::Schedule;
 
 /// How the learner works.
@@ -11,13 +13,17 @@ pub struct LearnerConfig {
     pub improvement: JobConfig,
     /// Direct preference optimisation.
     pub dpo: DpoConfig,
+    /// Low-rank adapters that are trained beside the policy, instead of all its parameters; the published
+    /// policy has them merged in.
+    pub lora: Option<LoraConfig>,
     /// Threads of the CPU's fused operators.
     pub threads: usize,
     /// Compute activations again in the backward pass instead of keeping them.
     pub recompute_activations: bool,
     /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
     pub micro_batch_tokens: usize,
-    /// Steps in a row that may be left out because a number was not finite.
+    /// Steps in a row that may be left out because a number was not finite; one more, and training goes back
+    /// to its last good state with a lower rate.
     pub max_skipped_steps: u32,
 }
 
@@ -76,6 +82,7 @@ impl Default for LearnerConfig {
             imitation: JobConfig::default(),
             improvement: JobConfig::default(),
             dpo: DpoConfig::default(),
+            lora: None,
             threads: 1,
             recompute_activations: false,
             micro_batch_tokens: 32_768,

@@ -7,7 +7,7 @@ use still_roles::{LearnerError, PreferenceExample, Response, SftExample};
 use crate::config::DpoSpan;
 
 /// Makes tokens of problems and responses, as the policy's sampler does.
-pub trait ExampleEncoder: Send {
+pub trait ExampleEncoder: Send + Sync {
     /// The prompt of a problem.
     ///
     /// # Errors
@@ -65,14 +65,19 @@ impl Examples {
         }
     }
 
-    /// The length of each, in tokens.
-    pub(crate) fn lengths(&self) -> Vec<usize> {
+    /// The length of one, in tokens; of a pair, both responses with their prompts.
+    pub(crate) fn length(&self, index: usize) -> usize {
         match self {
-            Self::Sft(sequences) => sequences.iter().map(|sequence| sequence.tokens.len()).collect(),
+            Self::Sft(sequences) => sequences.get(index).map_or(0, |sequence| sequence.tokens.len()),
             Self::Dpo(pairs) => {
-                pairs.iter().map(|(chosen, rejected)| chosen.tokens.len() + rejected.tokens.len()).collect()
+                pairs.get(index).map_or(0, |(chosen, rejected)| chosen.tokens.len() + rejected.tokens.len())
             }
         }
+    }
+
+    /// The length of each.
+    pub(crate) fn lengths(&self) -> Vec<usize> {
+        (0..self.len()).map(|index| self.length(index)).collect()
     }
 }
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use still_decoder::DecoderWeights;
 use still_policy::{BatchError, Decoder, ForwardSettings, Parameters, TensorPrecision};
-use still_roles::{LearnerError, TrainingJob, Weights};
+use still_roles::{LearnerError, PreferenceMetrics, TrainingJob, Weights};
 
 use crate::{
     checkpoint::TrainingState,
     config::{DpoConfig, JobConfig},
     data_order::DataOrder,
     examples::{Examples, Sequence},
-    loss::{self, LossAndGradients, PairSums, PreferenceMetrics},
+    loss::{self, LossAndGradients, PairSums},
+    memory::within_memory,
+    snapshot,
 };
 
 /// Where gradients are made, and how.
@@ -21,8 +23,6 @@ pub(crate) struct Workplace {
     pub(crate) device: Device,
     pub(crate) settings: ForwardSettings,
     pub(crate) precision: TensorPrecision,
-    /// Tokens that go through the device at once.
-    pub(crate) micro_batch_tokens: usize,
 }
 
 /// A job under way.
@@ -31,14 +31,21 @@ pub(crate) struct Job {
     pub(crate) dpo: DpoConfig,
     pub(crate) examples: Examples,
     /// Of the policy that a DPO job started from, by pair.
-    pub(crate) reference: Vec<PairSums>,
+    pub(crate) reference: Arc<[PairSums]>,
     pub(crate) order: DataOrder,
-    /// The policy that the job started from, where adapters are trained beside it.
-    pub(crate) base: Option<Weights>,
+    /// What adapters are trained beside, where they are.
+    pub(crate) frozen: Option<Frozen>,
     pub(crate) state: TrainingState,
     /// The state to go back to when training diverges: where the job began or was last saved.
-    pub(crate) last_good: Option<TrainingState>,
+    pub(crate) last_good: Option<Arc<TrainingState>>,
     pub(crate) total_steps: u64,
+}
+
+/// The policy that a job of adapters started from.
+pub(crate) struct Frozen {
+    pub(crate) weights: Weights,
+    /// The same on the device.
+    decoder: Decoder,
 }
 
 /// What the examples of a step give.
@@ -49,14 +56,22 @@ pub(crate) struct StepGradients {
     pub(crate) tokens: u64,
     /// Of preference optimisation.
     pub(crate) preferences: Option<PreferenceMetrics>,
+    /// How often the parts were halved for want of memory.
+    pub(crate) memory_shortages: u32,
 }
 
 impl Workplace {
+    /// Puts what adapters are trained beside on the device, once for a job.
+    pub(crate) fn freeze(&self, weights: Weights) -> Frozen {
+        let decoder = Decoder::frozen(&weights, &self.device, self.precision);
+        Frozen { weights, decoder }
+    }
+
     /// Parameters on the device.
-    fn decoder(&self, parameters: &Parameters, base: Option<&DecoderWeights>) -> Decoder {
-        match (parameters, base) {
-            (Parameters::Adapters(adapters), Some(base)) => {
-                Decoder::with_adapters(base, adapters, &self.settings.config, &self.device, self.precision)
+    fn decoder(&self, parameters: &Parameters, frozen: Option<&Frozen>) -> Decoder {
+        match (parameters, frozen) {
+            (Parameters::Adapters(adapters), Some(frozen)) => {
+                frozen.decoder.clone().adapted(adapters, &self.settings.config, &self.device)
             }
             (Parameters::Full(weights), _) => Decoder::from_weights(weights, &self.device, self.precision),
             (Parameters::Adapters(_), None) => unreachable!("adapters are trained beside a base"),
@@ -68,8 +83,8 @@ impl Workplace {
         &self,
         examples: &Examples,
         start: &DecoderWeights,
-    ) -> Result<Vec<PairSums>, LearnerError> {
-        let Examples::Dpo(pairs) = examples else { return Ok(Vec::new()) };
+    ) -> Result<Arc<[PairSums]>, LearnerError> {
+        let Examples::Dpo(pairs) = examples else { return Ok(Arc::default()) };
         let decoder = Decoder::from_weights(start, &self.device, self.precision);
         let sums = pairs.iter().map(|pair| loss::pair_sums(&decoder, pair, &self.settings));
         sums.collect::<Result<_, _>>().map_err(|error| refused(&error))
@@ -77,17 +92,25 @@ impl Workplace {
 }
 
 impl Job {
-    /// Loss and gradients of a step's examples, part by part.
+    /// Loss and gradients of a step's examples, part by part; in smaller parts from now on where memory does
+    /// not suffice.
     pub(crate) fn gradients(
-        &self,
+        &mut self,
         workplace: &Workplace,
         batch: &[usize],
     ) -> Result<StepGradients, LearnerError> {
-        let decoder = workplace.decoder(&self.state.parameters, self.base.as_deref());
-        match &self.examples {
-            Examples::Sft(sequences) => sft_gradients(workplace, &decoder, sequences, batch),
-            Examples::Dpo(pairs) => self.dpo_gradients(workplace, &decoder, pairs, batch),
-        }
+        let lengths: Vec<usize> = batch.iter().map(|index| self.examples.length(*index)).collect();
+        let mut limit = self.state.position.micro_batch_tokens;
+        let (mut found, shortages) = within_memory(&mut limit, &lengths, |limit| {
+            let decoder = workplace.decoder(&self.state.parameters, self.frozen.as_ref());
+            match &self.examples {
+                Examples::Sft(sequences) => sft_gradients(workplace, &decoder, sequences, batch, limit),
+                Examples::Dpo(pairs) => self.dpo_gradients(workplace, &decoder, pairs, batch, limit),
+            }
+        })?;
+        self.state.position.micro_batch_tokens = limit;
+        found.memory_shortages = shortages;
+        Ok(found)
     }
 
     fn dpo_gradients(
@@ -96,6 +119,7 @@ impl Job {
         decoder: &Decoder,
         pairs: &[(Sequence, Sequence)],
         batch: &[usize],
+        limit: usize,
     ) -> Result<StepGradients, LearnerError> {
         let members = batch.iter().filter_map(|index| pairs.get(*index).zip(self.reference.get(*index)));
         let members: Vec<_> = members.collect();
@@ -103,13 +127,13 @@ impl Job {
             chosen.tokens.len() + rejected.tokens.len()
         };
         let (mut sum, mut metrics) = (Sum::default(), PreferenceMetrics::default());
-        for part in parts(&members, workplace.micro_batch_tokens, length) {
-            sum.tokens += part.iter().map(|member| length(member) as u64).sum::<u64>();
+        for part in parts(&members, limit, length) {
+            sum.begin(part.iter().map(length).sum());
             let (pairs, reference): (Vec<_>, Vec<PairSums>) =
                 part.iter().map(|(pair, reference)| (*pair, **reference)).unzip();
             let found = loss::dpo(decoder, &pairs, &reference, members.len(), &self.dpo, &workplace.settings);
             let (found, more) = found.map_err(|error| refused(&error))?;
-            metrics.add(&more);
+            loss::add_metrics(&mut metrics, &more);
             sum.add(found);
         }
         sum.finish(Some(metrics))
@@ -117,13 +141,8 @@ impl Job {
 
     /// The policy as it stands.
     pub(crate) fn policy(&self, workplace: &Workplace) -> Weights {
-        match (&self.state.parameters, &self.base) {
-            (Parameters::Full(weights), _) => Arc::new(weights.clone()),
-            (Parameters::Adapters(adapters), Some(base)) => {
-                Arc::new(adapters.merge(base, &workplace.settings.config))
-            }
-            (Parameters::Adapters(_), None) => unreachable!("adapters are trained beside a base"),
-        }
+        let base = self.frozen.as_ref().map(|frozen| &frozen.weights);
+        snapshot::policy(&self.state.parameters, base, &workplace.settings.config)
     }
 }
 
@@ -132,12 +151,13 @@ fn sft_gradients(
     decoder: &Decoder,
     sequences: &[Sequence],
     batch: &[usize],
+    limit: usize,
 ) -> Result<StepGradients, LearnerError> {
     let chosen: Vec<&Sequence> = batch.iter().filter_map(|index| sequences.get(*index)).collect();
     let targets = chosen.iter().map(|sequence| sequence.target.len()).sum::<usize>().max(1);
     let mut sum = Sum::default();
-    for part in parts(&chosen, workplace.micro_batch_tokens, |sequence| sequence.tokens.len()) {
-        sum.tokens += part.iter().map(|sequence| sequence.tokens.len() as u64).sum::<u64>();
+    for part in parts(&chosen, limit, |sequence| sequence.tokens.len()) {
+        sum.begin(part.iter().map(|sequence| sequence.tokens.len()).sum());
         let found = loss::sft(decoder, part, targets, &workplace.settings);
         sum.add(found.map_err(|error| refused(&error))?);
     }
@@ -152,6 +172,13 @@ struct Sum {
 }
 
 impl Sum {
+    /// A part of so many tokens is about to go through the device.
+    fn begin(&mut self, tokens: usize) {
+        #[cfg(test)]
+        crate::memory::simulated::allocate(tokens);
+        self.tokens += tokens as u64;
+    }
+
     fn add(&mut self, part: LossAndGradients) {
         match &mut self.whole {
             None => self.whole = Some(part),
@@ -164,7 +191,8 @@ impl Sum {
 
     fn finish(self, preferences: Option<PreferenceMetrics>) -> Result<StepGradients, LearnerError> {
         let whole = self.whole.ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))?;
-        Ok(StepGradients { loss: whole.loss, gradients: whole.gradients, tokens: self.tokens, preferences })
+        let LossAndGradients { loss, gradients } = whole;
+        Ok(StepGradients { loss, gradients, tokens: self.tokens, preferences, memory_shortages: 0 })
     }
 }
 

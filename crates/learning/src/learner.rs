@@ -3,14 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
-use still_decoder::{
-    DecoderConfig, Threads,
-    hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder},
-};
+use still_decoder::{DecoderConfig, Threads};
 use still_domain::seed;
-use still_policy::{Adapters, ForwardSettings, LoraConfig, Parameters, Role, TensorPrecision, peft};
+use still_policy::{Adapters, ForwardSettings, Parameters, Role, TensorPrecision, peft};
 use still_roles::{
-    Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan, Weights,
+    Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, TrainingExamples, TrainingJob,
+    TrainingPlan, Weights,
 };
 
 use crate::{
@@ -18,22 +16,21 @@ use crate::{
     config::{JobConfig, LearnerConfig},
     data_order::DataOrder,
     examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
+    footprint::MOST_KEPT_PARAMETERS,
     job::{Job, StepGradients, Workplace, fingerprint},
-    loss::PreferenceMetrics,
     optimizer::{Optimizer, Update, clip_scale, global_norm},
+    snapshot::JobSnapshot,
 };
 
 /// What the learning rate is multiplied by each time that training goes back.
 const RATE_AFTER_ROLLBACK: f64 = 0.5;
 /// Times that training goes back before it gives up.
 const MOST_ROLLBACKS: u32 = 3;
-/// Parameters up to which a state to go back to is kept in memory: 12 bytes each.
-const MOST_KEPT_PARAMETERS: usize = 400_000_000;
-/// Folder of trained adapters inside a checkpoint.
-const ADAPTER_FOLDER: &str = "adapter";
 
 /// The base model, as the first job starts from it.
 pub struct BasePolicy {
+    /// What others load it by: a folder, or a name on the hub. Adapters are written with it.
+    pub name: String,
     /// Its sizes.
     pub config: DecoderConfig,
     /// Its parameters.
@@ -43,12 +40,10 @@ pub struct BasePolicy {
 /// One training job at a time.
 pub struct PolicyLearner {
     config: LearnerConfig,
-    lora: Option<LoraConfig>,
     base: BasePolicy,
-    encoder: Box<dyn ExampleEncoder>,
+    encoder: Arc<dyn ExampleEncoder>,
     workplace: Workplace,
     job: Option<Job>,
-    preferences: Option<PreferenceMetrics>,
 }
 
 impl PolicyLearner {
@@ -66,20 +61,8 @@ impl PolicyLearner {
             recompute: config.recompute_activations,
             fused,
         };
-        let workplace = Workplace {
-            device,
-            settings,
-            precision: TensorPrecision::F32,
-            micro_batch_tokens: config.micro_batch_tokens.max(1),
-        };
-        Self { config, lora: None, base, encoder, workplace, job: None, preferences: None }
-    }
-
-    /// Trains low-rank adapters beside the policy that a job starts from, instead of all its parameters. The
-    /// published policy has them merged in.
-    #[must_use]
-    pub fn with_adapters(self, lora: LoraConfig) -> Self {
-        Self { lora: Some(lora), ..self }
+        let workplace = Workplace { device, settings, precision: TensorPrecision::F32 };
+        Self { config, base, encoder: encoder.into(), workplace, job: None }
     }
 
     /// Stores matrices in this precision on the device; masters and moments are f32 all the same. Fused
@@ -92,9 +75,16 @@ impl PolicyLearner {
         self
     }
 
-    /// What preference optimisation did to the pairs of the last step; none after a step of imitation.
-    pub const fn preferences(&self) -> Option<PreferenceMetrics> {
-        self.preferences
+    /// Writes the adapters that are trained, in the layout of PEFT; true where there are any.
+    ///
+    /// # Errors
+    /// When no job has begun, or the disk fails.
+    pub fn save_adapters(&self, folder: &Path) -> Result<bool, LearnerError> {
+        let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
+        let Parameters::Adapters(adapters) = &job.state.parameters else { return Ok(false) };
+        peft::save(folder, adapters, &self.base.name)
+            .map_err(|error| LearnerError::Device(error.to_string()))?;
+        Ok(true)
     }
 
     fn encode(&self, job: &TrainingJob, config: &JobConfig) -> Result<Examples, LearnerError> {
@@ -115,7 +105,7 @@ impl PolicyLearner {
 
     /// What a job trains, before its first step.
     fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
-        let Some(lora) = &self.lora else { return Ok(Parameters::Full(start.to_f32())) };
+        let Some(lora) = &self.config.lora else { return Ok(Parameters::Full(start.to_f32())) };
         let seed = seed::derive(job.seed, &["adapters"]);
         Adapters::new(lora, &self.base.config, seed)
             .map(Parameters::Adapters)
@@ -136,17 +126,18 @@ impl Learner for PolicyLearner {
         let total_steps = order.total_steps(&config);
         let settings = format!(
             "{:?} {config:?} {:?} {:?} {}",
-            self.config.dpo, self.lora, self.workplace.precision, self.workplace.micro_batch_tokens
+            self.config.dpo, self.config.lora, self.workplace.precision, self.config.micro_batch_tokens
         );
         let fingerprint = fingerprint(&job, &settings, &examples);
         let fresh = self.fresh_parameters(&job, &start)?;
-        let (state, reference) = match &job.resume {
+        let (mut state, reference) = match &job.resume {
             None => {
                 let position = Position {
                     step: 0,
                     updates: 0,
                     skipped_in_a_row: 0,
                     rollbacks: 0,
+                    micro_batch_tokens: 0,
                     fingerprint,
                     decoder: self.base.config.clone(),
                 };
@@ -163,11 +154,15 @@ impl Learner for PolicyLearner {
                 found
             }
         };
+        if state.position.micro_batch_tokens == 0 {
+            state.position.micro_batch_tokens = self.config.micro_batch_tokens.max(1);
+        }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
-        let last_good = good_state(&state);
-        let base = self.lora.is_some().then_some(start);
+        let last_good = kept(&Arc::new(state.clone()));
+        let frozen = self.config.lora.is_some().then(|| self.workplace.freeze(start));
         let dpo = self.config.dpo;
-        self.job = Some(Job { config, dpo, examples, reference, order, base, state, last_good, total_steps });
+        self.job =
+            Some(Job { config, dpo, examples, reference, order, frozen, state, last_good, total_steps });
         Ok(plan)
     }
 
@@ -175,9 +170,9 @@ impl Learner for PolicyLearner {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
         let step = job.state.position.step;
         let batch = job.order.batch(step).to_vec();
-        let StepGradients { loss, gradients, tokens, preferences } =
+        let StepGradients { loss, gradients, tokens, preferences, memory_shortages } =
             job.gradients(&self.workplace, &batch)?;
-        let norm = global_norm(&gradients);
+        let norm = global_norm(&gradients, self.config.threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
         let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
         let skipped = !(loss.is_finite() && norm.is_finite());
@@ -204,7 +199,6 @@ impl Learner for PolicyLearner {
             state.position.updates = state.optimizer.updates;
         }
         state.position.step += 1;
-        self.preferences = preferences;
         let report = LearnerStep {
             step: state.position.step,
             total_steps: job.total_steps,
@@ -213,6 +207,9 @@ impl Learner for PolicyLearner {
             learning_rate: rate,
             tokens,
             skipped,
+            rolled_back: false,
+            memory_shortages,
+            preferences,
         };
         if state.position.skipped_in_a_row > self.config.max_skipped_steps {
             return roll_back(job, report);
@@ -220,27 +217,20 @@ impl Learner for PolicyLearner {
         Ok(report)
     }
 
-    fn save(&mut self, folder: &Path) -> Result<(), LearnerError> {
+    fn snapshot(&mut self) -> Result<Box<dyn LearnerSnapshot>, LearnerError> {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
-        let policy = job.policy(&self.workplace);
-        self.encoder.save(folder).map_err(LearnerError::Device)?;
-        save_folder(folder, &self.base.config, &policy, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
-            .map_err(|error| LearnerError::Device(error.to_string()))?;
-        let beside = match &job.state.parameters {
-            Parameters::Full(_) => None,
-            Parameters::Adapters(adapters) => {
-                let base = "the model that this policy started from";
-                peft::save(&folder.join(ADAPTER_FOLDER), adapters, base)
-                    .map_err(|error| LearnerError::Device(error.to_string()))?;
-                Some(&*policy)
-            }
-        };
-        checkpoint::save(folder, &job.state, &job.reference, beside)?;
-        checkpoint::sync_folder(folder)?;
-        if job.state.position.skipped_in_a_row == 0 {
-            job.last_good = good_state(&job.state);
+        let state = Arc::new(job.state.clone());
+        if state.position.skipped_in_a_row == 0 {
+            job.last_good = kept(&state);
         }
-        Ok(())
+        Ok(Box::new(JobSnapshot {
+            config: self.base.config.clone(),
+            encoder: Arc::clone(&self.encoder),
+            base_name: self.base.name.clone(),
+            base: job.frozen.as_ref().map(|frozen| Arc::clone(&frozen.weights)),
+            state,
+            reference: Arc::clone(&job.reference),
+        }))
     }
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
@@ -250,7 +240,6 @@ impl Learner for PolicyLearner {
 
     fn end(&mut self) {
         self.job = None;
-        self.preferences = None;
     }
 }
 
@@ -259,23 +248,26 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
     let rollbacks = job.state.position.rollbacks + 1;
     let Some(good) = job.last_good.as_ref().filter(|_| rollbacks <= MOST_ROLLBACKS) else {
         let reason = format!(
-            "loss {} and gradient norm {} for several steps in a row, {} times gone back before",
+            "loss {} and gradient norm {} for several steps in a row, {} times gone back before: lower \
+             `peak_learning_rate`",
             diverged.loss,
             diverged.gradient_norm,
             rollbacks - 1
         );
         return Err(LearnerError::Diverged { step: diverged.step, reason });
     };
-    job.state = good.clone();
+    let micro_batch_tokens = job.state.position.micro_batch_tokens;
+    job.state = TrainingState::clone(good);
+    job.state.position.micro_batch_tokens = micro_batch_tokens;
     job.state.position.rollbacks = rollbacks;
     job.state.position.skipped_in_a_row = 0;
     let step = job.state.position.step;
     tracing::warn!(from = diverged.step, to = step, rollbacks, "training diverged and goes back, slower");
-    Ok(LearnerStep { step, ..diverged })
+    Ok(LearnerStep { step, rolled_back: true, ..diverged })
 }
 
-/// A copy of a state to go back to, unless it is too large to keep. Matrices are shared until they change.
-fn good_state(state: &TrainingState) -> Option<TrainingState> {
+/// A state to go back to, unless it is too large to keep.
+fn kept(state: &Arc<TrainingState>) -> Option<Arc<TrainingState>> {
     let count: usize = state.parameters.values().iter().map(|(_, values)| values.len()).sum();
-    (count <= MOST_KEPT_PARAMETERS).then(|| state.clone())
+    (count <= MOST_KEPT_PARAMETERS).then(|| Arc::clone(state))
 }

@@ -5,33 +5,42 @@
 //! | [`PolicyLearner`] | the learner role: begins, steps, saves, resumes |
 //! | [`LearnerConfig`] | what a job looks like: length, batches, schedule, optimizer |
 //! | [`Schedule`] | the learning rate of a step |
+//! | [`Footprint`] | how much memory a job takes |
 //! | `data_order` | which examples make up which step, from the seed alone |
 //! | `examples` | sequences with the tokens that the loss covers |
 //! | `job` | a job under way: its state, and the gradients of a step |
 //! | `loss` | the losses, on burn's autodiff graph |
+//! | `memory` | smaller parts where the device's memory does not suffice |
 //! | `optimizer` | `AdamW` on host masters, global-norm clipping |
 //! | `checkpoint` | masters, moments and position in files |
+//! | `snapshot` | a job as it stood, written while training goes on |
 //!
 //! Parameters live twice: f32 masters with their moments on the host, where the optimizer works, and as burn
 //! tensors on the device, where gradients are made. So a device may hold parameters in lower precision
 //! without losing small updates, and a checkpoint is the host's state alone.
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a reference that cannot be read fails its test")]
+mod burn_train_tests;
 mod checkpoint;
 mod config;
 mod data_order;
 mod examples;
+mod footprint;
 mod job;
 mod learner;
 mod loss;
+mod memory;
 mod optimizer;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "a reference that cannot be read fails its test")]
 mod parity_tests;
 mod schedule;
+mod snapshot;
 
 pub use checkpoint::load_policy;
 pub use config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig};
 pub use examples::ExampleEncoder;
+pub use footprint::{Footprint, part_tokens};
 pub use learner::{BasePolicy, PolicyLearner};
-pub use loss::PreferenceMetrics;
 pub use schedule::{Decay, Schedule};

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, activation};
 use still_policy::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
+use still_roles::PreferenceMetrics;
 
 use crate::{config::DpoConfig, examples::Sequence};
 
@@ -16,57 +17,13 @@ pub(crate) struct LossAndGradients {
 /// Summed log-probabilities of a pair's targets, chosen and rejected, in nats.
 pub(crate) type PairSums = (f32, f32);
 
-/// What preference optimisation did to the pairs of a step, before its update. Means over pairs.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct PreferenceMetrics {
-    /// `beta` times the gain of the chosen over that of the rejected response.
-    pub margin: f64,
-    /// Share of the pairs whose margin is above 0.
-    pub accuracy: f64,
-    /// Log-probability of the chosen response's compared tokens, in nats.
-    pub chosen_log_probability: f64,
-    /// Log-probability of the rejected response's compared tokens, in nats.
-    pub rejected_log_probability: f64,
-    /// Distance from the reference policy a token, in nats: the estimator `e^r - 1 - r` (Schulman 2020) of
-    /// each response's mean log-ratio `r`.
-    pub kl: f64,
-}
-
-impl PreferenceMetrics {
-    /// Adds another part of the same step.
-    pub(crate) fn add(&mut self, more: &Self) {
-        self.margin += more.margin;
-        self.accuracy += more.accuracy;
-        self.chosen_log_probability += more.chosen_log_probability;
-        self.rejected_log_probability += more.rejected_log_probability;
-        self.kl += more.kl;
-    }
-
-    /// A part's share, from the summed log-probabilities of both policies, chosen and rejected by turns.
-    fn of_part(
-        sums: &[f32],
-        reference: &[f32],
-        target_counts: &[usize],
-        step_pairs: usize,
-        beta: f64,
-    ) -> Self {
-        let mut metrics = Self::default();
-        let share = 1.0 / step_pairs as f64;
-        let pairs = sums.as_chunks::<2>().0.iter().zip(reference.as_chunks::<2>().0);
-        for ((sums, reference), counts) in pairs.zip(target_counts.as_chunks::<2>().0) {
-            let gain = |at: usize| f64::from(sums[at]) - f64::from(reference[at]);
-            let margin = beta * (gain(0) - gain(1));
-            metrics.margin += share * margin;
-            metrics.accuracy += if margin > 0.0 { share } else { 0.0 };
-            metrics.chosen_log_probability += share * f64::from(sums[0]);
-            metrics.rejected_log_probability += share * f64::from(sums[1]);
-            for (at, count) in counts.iter().enumerate() {
-                let ratio = -gain(at) / (*count).max(1) as f64;
-                metrics.kl += share / 2.0 * (ratio.exp() - 1.0 - ratio);
-            }
-        }
-        metrics
-    }
+/// Adds the metrics of another part of the same step.
+pub(crate) fn add_metrics(sum: &mut PreferenceMetrics, more: &PreferenceMetrics) {
+    sum.margin += more.margin;
+    sum.accuracy += more.accuracy;
+    sum.chosen_log_probability += more.chosen_log_probability;
+    sum.rejected_log_probability += more.rejected_log_probability;
+    sum.kl += more.kl;
 }
 
 /// Negative log-likelihood of a part of a step's targets, over `step_targets`, those of the whole step: so
@@ -79,8 +36,7 @@ pub(crate) fn sft(
 ) -> Result<LossAndGradients, BatchError> {
     let batch = batch_of(sequences, settings)?;
     let share = -1.0 / step_targets as f64;
-    let (loss, gradients) =
-        decoder.loss_and_gradients(&batch, settings, |found| found.sum().mul_scalar(share));
+    let (loss, gradients) = decoder.weighted_likelihood_and_gradients(&batch, settings, share);
     Ok(LossAndGradients { loss, gradients })
 }
 
@@ -104,8 +60,7 @@ pub(crate) fn dpo(
         sums = host_values(by_pair.clone());
         preference_loss(by_pair, &reference, &batch.target_counts, step_pairs, config)
     });
-    let metrics =
-        PreferenceMetrics::of_part(&sums, &reference, &batch.target_counts, step_pairs, config.beta);
+    let metrics = part_metrics(&sums, &reference, &batch.target_counts, step_pairs, config.beta);
     Ok((LossAndGradients { loss, gradients }, metrics))
 }
 
@@ -119,6 +74,33 @@ pub(crate) fn pair_sums(
     let found = decoder.target_log_probabilities(&batch, settings);
     let sums = host_values(sums_by_pair(&found, &batch.target_counts));
     Ok((sums.first().copied().unwrap_or_default(), sums.get(1).copied().unwrap_or_default()))
+}
+
+/// A part's share of the step's metrics, from the summed log-probabilities of both policies, chosen and
+/// rejected by turns.
+fn part_metrics(
+    sums: &[f32],
+    reference: &[f32],
+    target_counts: &[usize],
+    step_pairs: usize,
+    beta: f64,
+) -> PreferenceMetrics {
+    let mut metrics = PreferenceMetrics::default();
+    let share = 1.0 / step_pairs as f64;
+    let pairs = sums.as_chunks::<2>().0.iter().zip(reference.as_chunks::<2>().0);
+    for ((sums, reference), counts) in pairs.zip(target_counts.as_chunks::<2>().0) {
+        let gain = |at: usize| f64::from(sums[at]) - f64::from(reference[at]);
+        let margin = beta * (gain(0) - gain(1));
+        metrics.margin += share * margin;
+        metrics.accuracy += if margin > 0.0 { share } else { 0.0 };
+        metrics.chosen_log_probability += share * f64::from(sums[0]);
+        metrics.rejected_log_probability += share * f64::from(sums[1]);
+        for (at, count) in counts.iter().enumerate() {
+            let ratio = -gain(at) / (*count).max(1) as f64;
+            metrics.kl += share / 2.0 * (ratio.exp() - 1.0 - ratio);
+        }
+    }
+    metrics
 }
 
 fn batch_of(sequences: &[&Sequence], settings: &ForwardSettings) -> Result<TokenBatch, BatchError> {

@@ -3,6 +3,8 @@
 //! Every number is updated on its own and sums run in a fixed order, so the bits do not depend on the number
 //! of threads.
 
+use std::panic::resume_unwind;
+
 use still_policy::{Parameters, Role};
 
 /// Numbers of a tensor from which on threads share it.
@@ -113,8 +115,22 @@ impl Factors {
 }
 
 /// The global norm of all gradients.
-pub(crate) fn global_norm(gradients: &Parameters) -> f64 {
-    gradients.values().iter().map(|(_, values)| squares(values)).sum::<f64>().sqrt()
+pub(crate) fn global_norm(gradients: &Parameters, threads: usize) -> f64 {
+    let values = gradients.values();
+    // shares are cut between blocks of one size, so that the sums are the same for any number of threads
+    let blocks: Vec<&[f32]> = values.iter().flat_map(|(_, values)| values.chunks(SHARED_LENGTH)).collect();
+    let share = if blocks.len() < 2 * threads { blocks.len() } else { blocks.len().div_ceil(threads) };
+    let sums = |blocks: &[&[f32]]| blocks.iter().map(|block| squares(block)).collect::<Vec<f64>>();
+    let mut shares = blocks.chunks(share.max(1));
+    let own = shares.next().unwrap_or_default();
+    let total: f64 = std::thread::scope(|scope| {
+        let others: Vec<_> = shares.map(|share| scope.spawn(move || sums(share))).collect();
+        let own = sums(own);
+        let others =
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        own.into_iter().chain(others.flatten()).sum()
+    });
+    total.sqrt()
 }
 
 fn squares(values: &[f32]) -> f64 {
@@ -131,4 +147,31 @@ fn squares(values: &[f32]) -> f64 {
 pub(crate) fn clip_scale(norm: f64, clip_norm: f64) -> f32 {
     // torch's clip_grad_norm_ adds the same term before it divides
     if clip_norm > 0.0 { (clip_norm / (norm + 1e-6)).min(1.0) as f32 } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use still_policy::Parameters;
+
+    use super::*;
+
+    #[test]
+    fn the_norm_is_the_same_bits_for_any_number_of_threads() {
+        let json = serde_json::json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 192,
+            "intermediate_size": 1024, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 4, "vocab_size": 4096, "rms_norm_eps": 1e-5,
+            "max_position_embeddings": 256, "hidden_act": "silu", "tie_word_embeddings": true
+        });
+        let config = still_decoder::DecoderConfig::from_hugging_face(&json).unwrap();
+        let gradients = Parameters::Full(still_decoder::DecoderWeights::random(&config, 3));
+        let one = global_norm(&gradients, 1);
+        let values = gradients.values();
+        let plain = values.iter().flat_map(|(_, values)| values.iter());
+        let expected = plain.map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        assert!((one - expected).abs() < 1e-9 * expected, "{one} {expected}");
+        for threads in [2, 3, 16] {
+            assert_eq!(global_norm(&gradients, threads).to_bits(), one.to_bits(), "{threads} threads");
+        }
+    }
 }

@@ -3,9 +3,11 @@
 
 mod harness;
 
-use harness::{decoder_config, job, learner, preference_examples, sft_examples};
+use harness::{
+    decoder_config, job, learner, learner_config, learner_with, preference_examples, sft_examples,
+};
 use still_decoder::DecoderWeights;
-use still_learning::PolicyLearner;
+use still_learning::{LearnerConfig, PolicyLearner};
 use still_policy::{LoraConfig, Projection, peft};
 use still_roles::{Learner, LearnerError, TrainingJob};
 
@@ -13,11 +15,9 @@ const STEPS: u64 = 12;
 
 /// Trained as a whole, or adapters beside it.
 fn fresh(adapters: bool) -> PolicyLearner {
-    let learner = learner(16, 2, STEPS, 2);
-    if !adapters {
-        return learner;
-    }
-    learner.with_adapters(LoraConfig { rank: 4, alpha: 8.0, targets: Projection::ALL.to_vec() })
+    let lora = LoraConfig { rank: 4, alpha: 8.0, targets: Projection::ALL.to_vec() };
+    let lora = adapters.then_some(lora);
+    learner_with(16, 2, LearnerConfig { lora, threads: 2, ..learner_config(STEPS) })
 }
 
 #[test]

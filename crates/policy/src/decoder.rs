@@ -12,7 +12,7 @@ use crate::{
     adapters::{Adapters, Projection},
     batch::TokenBatch,
     composed,
-    fused::{self, Embed, RmsNorm, TargetLogProbabilities},
+    fused::{self, Embed, RmsNorm, TargetLogProbabilities, WeightedLikelihood},
     gradients::{Collected, host_values},
     matrix::{FusedMatrix, tensor},
     parameters::Parameters,
@@ -94,10 +94,20 @@ impl Decoder {
         device: &Device,
         precision: TensorPrecision,
     ) -> Self {
-        let mut decoder = Self::build(base, device, precision, false);
-        decoder.adapter_scale = Some(f64::from(adapters.scale));
+        Self::frozen(base, device, precision).adapted(adapters, config, device)
+    }
+
+    /// Puts a base on a device that adapters will be trained beside.
+    pub fn frozen(base: &DecoderWeights, device: &Device, precision: TensorPrecision) -> Self {
+        Self::build(base, device, precision, false)
+    }
+
+    /// A [frozen](Self::frozen) decoder with adapters, which alone are trained; a clone shares the base.
+    #[must_use]
+    pub fn adapted(mut self, adapters: &Adapters, config: &DecoderConfig, device: &Device) -> Self {
+        self.adapter_scale = Some(f64::from(adapters.scale));
         for (index, adapter) in adapters.enumerate() {
-            let Some(layer) = decoder.layers.get_mut(index) else { continue };
+            let Some(layer) = self.layers.get_mut(index) else { continue };
             let projection = adapter.projection;
             let matrix = match projection {
                 Projection::Query | Projection::Key | Projection::Value => &mut layer.qkv,
@@ -108,7 +118,7 @@ impl Decoder {
             matrix.change(adapter, projection.first_row(config), adapters.scale, device);
             layer.adapted.push(projection as usize);
         }
-        decoder
+        self
     }
 
     fn build(weights: &DecoderWeights, device: &Device, precision: TensorPrecision, trained: bool) -> Self {
@@ -168,10 +178,56 @@ impl Decoder {
         }
         let loss = loss(self.fused_log_probabilities(batch, settings));
         let gradients = loss.backward();
-        (scalar(loss), self.gradients(&Collected(&[gradients])))
+        (scalar(loss), self.gradients(&Collected::new([gradients])))
     }
 
-    fn fused_log_probabilities(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<1> {
+    /// The log-probabilities of the targets, summed and times `weight`, and the gradient of that in every
+    /// trained parameter: a quarter fewer products at the head than a loss that is not known beforehand.
+    pub fn weighted_likelihood_and_gradients(
+        &self,
+        batch: &TokenBatch,
+        settings: &ForwardSettings,
+        weight: f64,
+    ) -> (f64, Parameters) {
+        if !settings.fused {
+            let loss = |found: Tensor<1>| found.sum().mul_scalar(weight);
+            return composed::loss_and_gradients(self, batch, settings, loss);
+        }
+        let likelihood = WeightedLikelihood {
+            hidden_size: settings.config.hidden_size,
+            rows: batch.rows.clone().into(),
+            targets: batch.targets.clone().into(),
+            weight,
+            threads: settings.threads.clone(),
+        };
+        let x = self.fused_hidden(batch, settings);
+        let value: Tensor<1> = fused::apply(likelihood, vec![x.into_dispatch(), self.head().into_dispatch()]);
+        let gradients = value.backward();
+        (scalar(value), self.gradients(&Collected::new([gradients])))
+    }
+
+    fn head(&self) -> Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.embedding).val()
+    }
+
+    /// Log-probabilities of a batch's targets, in nats, by the fused operators of the CPU; on the graph of
+    /// what is trained where the device has autodiff.
+    ///
+    /// # Shapes
+    /// - output: `[targets]`
+    pub fn fused_log_probabilities(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<1> {
+        let targets = TargetLogProbabilities {
+            hidden_size: settings.config.hidden_size,
+            rows: batch.rows.clone().into(),
+            targets: batch.targets.clone().into(),
+            threads: settings.threads.clone(),
+        };
+        let x = self.fused_hidden(batch, settings);
+        fused::apply(targets, vec![x.into_dispatch(), self.head().into_dispatch()])
+    }
+
+    /// What the head reads, `[tokens, hidden]`.
+    fn fused_hidden(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<2> {
         let config = &settings.config;
         let embed = Embed {
             tokens: batch.tokens.clone().into(),
@@ -189,15 +245,7 @@ impl Decoder {
             epsilon: config.rms_norm_epsilon,
             threads: settings.threads.clone(),
         };
-        let x: Tensor<2> = fused::apply(norm, vec![x.into_dispatch(), self.final_norm.val().into_dispatch()]);
-        let head = self.head.as_ref().unwrap_or(&self.embedding).val();
-        let targets = TargetLogProbabilities {
-            hidden_size: config.hidden_size,
-            rows: batch.rows.clone().into(),
-            targets: batch.targets.clone().into(),
-            threads: settings.threads.clone(),
-        };
-        fused::apply(targets, vec![x.into_dispatch(), head.into_dispatch()])
+        fused::apply(norm, vec![x.into_dispatch(), self.final_norm.val().into_dispatch()])
     }
 }
 

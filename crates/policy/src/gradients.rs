@@ -1,5 +1,7 @@
 //! From burn's gradients to parameters on the host.
 
+use std::cell::RefCell;
+
 use burn::{
     module::Param,
     tensor::{Gradients, Tensor},
@@ -13,7 +15,8 @@ use crate::{
 };
 
 /// Gradients of one or several backward passes over parts of one graph; a parameter's gradient is the sum.
-pub(crate) struct Collected<'a>(pub(crate) &'a [Gradients]);
+/// Each is handed out once, and its memory with it.
+pub(crate) struct Collected(RefCell<Vec<Gradients>>);
 
 /// A block's gradients.
 pub(crate) enum LayerGradients {
@@ -23,17 +26,13 @@ pub(crate) enum LayerGradients {
 
 impl Decoder {
     /// Every trained parameter's gradient; zero where none reached.
-    pub(crate) fn gradients(&self, from: &Collected<'_>) -> Parameters {
+    pub(crate) fn gradients(&self, from: &Collected) -> Parameters {
         let layers = self.layers.iter().map(|layer| layer.gradients(from)).collect();
         self.gradients_with_layers(layers, from)
     }
 
     /// The same with the gradients of the blocks, which are known already.
-    pub(crate) fn gradients_with_layers(
-        &self,
-        layers: Vec<LayerGradients>,
-        from: &Collected<'_>,
-    ) -> Parameters {
+    pub(crate) fn gradients_with_layers(&self, layers: Vec<LayerGradients>, from: &Collected) -> Parameters {
         let (mut full, mut adapters) = (Vec::new(), Vec::new());
         for layer in layers {
             match layer {
@@ -55,7 +54,7 @@ impl Decoder {
 
 impl DecoderLayer {
     /// The block's gradients.
-    pub(crate) fn gradients(&self, from: &Collected<'_>) -> LayerGradients {
+    pub(crate) fn gradients(&self, from: &Collected) -> LayerGradients {
         if self.adapted.is_empty() {
             return LayerGradients::Full(Box::new(self.full_gradients(from)));
         }
@@ -70,7 +69,7 @@ impl DecoderLayer {
         LayerGradients::Adapters(adapters.collect())
     }
 
-    fn full_gradients(&self, from: &Collected<'_>) -> LayerWeights {
+    fn full_gradients(&self, from: &Collected) -> LayerWeights {
         let optional =
             |parameter: &Option<Param<Tensor<1>>>| parameter.as_ref().map(|parameter| from.vector(parameter));
         LayerWeights {
@@ -87,7 +86,11 @@ impl DecoderLayer {
     }
 }
 
-impl Collected<'_> {
+impl Collected {
+    pub(crate) fn new(gradients: impl IntoIterator<Item = Gradients>) -> Self {
+        Self(RefCell::new(gradients.into_iter().collect()))
+    }
+
     fn vector(&self, parameter: &Param<Tensor<1>>) -> Vec<f32> {
         let parameter = parameter.val();
         let length = parameter.dims()[0];
@@ -102,7 +105,9 @@ impl Collected<'_> {
     }
 
     fn sum<const D: usize>(&self, parameter: &Tensor<D>) -> Option<Tensor<D>> {
-        self.0.iter().filter_map(|gradients| parameter.grad(gradients)).reduce(|sum, more| sum + more)
+        let mut gradients = self.0.borrow_mut();
+        let found = gradients.iter_mut().filter_map(|gradients| parameter.grad_remove(gradients));
+        found.reduce(|sum, more| sum + more)
     }
 }
 

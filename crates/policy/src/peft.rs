@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use half::f16;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 use still_decoder::{DecoderConfig, Matrix};
@@ -18,7 +19,7 @@ use crate::adapters::{Adapter, Adapters, Projection, factor_name};
 const CONFIG_FILE: &str = "adapter_config.json";
 const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 /// Fields that change the arithmetic, with the value at which they do not.
-const NEUTRAL: [(&str, &str); 9] = [
+const NEUTRAL: [(&str, &str); 13] = [
     ("use_rslora", "false"),
     ("use_dora", "false"),
     ("fan_in_fan_out", "false"),
@@ -28,6 +29,10 @@ const NEUTRAL: [(&str, &str); 9] = [
     ("modules_to_save", "null"),
     ("layers_to_transform", "null"),
     ("trainable_token_indices", "null"),
+    ("lora_bias", "false"),
+    ("layer_replication", "null"),
+    ("target_parameters", "null"),
+    ("alora_invocation_tokens", "null"),
 ];
 
 /// Why adapters cannot be read or written.
@@ -105,7 +110,8 @@ pub fn load(folder: &Path, config: &DecoderConfig) -> Result<Adapters, PeftError
         }
         let dtype = tensor.dtype();
         let values = numbers(dtype, tensor.data());
-        let values = values.ok_or_else(|| malformed(format!("`{name}` is {dtype:?}: write f32 or bf16")))?;
+        let values =
+            values.ok_or_else(|| malformed(format!("`{name}` is {dtype:?}: write f32, bf16 or f16")))?;
         Ok(Matrix::from_f32(rows, columns, values))
     };
     let mut layers = Vec::with_capacity(config.layer_count);
@@ -175,6 +181,9 @@ fn numbers(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         Dtype::BF16 => {
             let halves = bytes.as_chunks::<2>().0.iter();
             Some(halves.map(|[low, high]| f32::from_le_bytes([0, 0, *low, *high])).collect())
+        }
+        Dtype::F16 => {
+            Some(bytes.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
         }
         _ => None,
     }

@@ -80,8 +80,24 @@ pub struct TrainingPlan {
     pub resumed_step: u64,
 }
 
+/// What preference optimisation did to the pairs of a step, before its update. Means over pairs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PreferenceMetrics {
+    /// `beta` times the gain of the chosen over that of the rejected response.
+    pub margin: f64,
+    /// Share of the pairs whose margin is above 0.
+    pub accuracy: f64,
+    /// Log-probability of the chosen response's compared tokens, in nats.
+    pub chosen_log_probability: f64,
+    /// Log-probability of the rejected response's compared tokens, in nats.
+    pub rejected_log_probability: f64,
+    /// Distance from the reference policy a token, in nats: the estimator `e^r - 1 - r` (Schulman 2020) of
+    /// each response's mean log-ratio `r`.
+    pub kl: f64,
+}
+
 /// What one optimizer step did.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LearnerStep {
     /// Steps taken, this one included.
     pub step: u64,
@@ -97,6 +113,12 @@ pub struct LearnerStep {
     pub tokens: u64,
     /// Whether the update was left out because loss or gradient was not finite.
     pub skipped: bool,
+    /// Whether training went back to an earlier state after this step; `step` is where it stands then.
+    pub rolled_back: bool,
+    /// How often the step's parts were halved because the device ran out of memory.
+    pub memory_shortages: u32,
+    /// What became of the step's pairs; none in a step of imitation.
+    pub preferences: Option<PreferenceMetrics>,
 }
 
 impl LearnerStep {
@@ -136,6 +158,13 @@ pub enum LearnerError {
     Device(String),
 }
 
+/// A job as it stood after a step. It is written on any thread, whatever the learner does meanwhile.
+pub trait LearnerSnapshot: Send {
+    /// Writes weights, moments, schedule and data order into `folder` (created, empty) and syncs every
+    /// file. The folder is also a Hugging Face folder of the policy as it stood.
+    fn write(&self, folder: &Path) -> Result<(), LearnerError>;
+}
+
 /// One training job at a time.
 pub trait Learner: Send {
     /// Begins a job, or goes on with it from its checkpoint.
@@ -144,9 +173,14 @@ pub trait Learner: Send {
     /// Takes one optimizer step.
     fn step(&mut self) -> Result<LearnerStep, LearnerError>;
 
-    /// Writes weights, moments, schedule and data order into `folder` (created, empty) and syncs every
-    /// file. The folder is also a Hugging Face folder of the policy as it stands.
-    fn save(&mut self, folder: &Path) -> Result<(), LearnerError>;
+    /// The job as it stands, to be written while training goes on. Cheap beside a step: parameters and
+    /// moments are shared until they change.
+    fn snapshot(&mut self) -> Result<Box<dyn LearnerSnapshot>, LearnerError>;
+
+    /// Writes the job as it stands into `folder` (created, empty), and waits for it.
+    fn save(&mut self, folder: &Path) -> Result<(), LearnerError> {
+        self.snapshot()?.write(folder)
+    }
 
     /// The parameters as they stand.
     fn weights(&mut self) -> Result<Weights, LearnerError>;

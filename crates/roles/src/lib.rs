@@ -9,8 +9,10 @@
 //! | [`Learner`] | the trainer's device thread | one training job, optimizer step by optimizer step |
 //! | [`Verifier`] | the verifier pool's workers | one judgement, in bounded time |
 //!
-//! Roles are synchronous and `Send`, never called from two threads at once (a [`Verifier`] excepted).
+//! Roles are synchronous and `Send`, never called from two threads at once (a [`Verifier`] excepted). What a
+//! learner saves is written by a [`Background`] thread while it trains on.
 
+mod background;
 mod generator;
 mod learner;
 mod verifier;
@@ -19,10 +21,11 @@ use std::sync::Arc;
 
 use still_domain::PolicyVersion;
 
+pub use background::Background;
 pub use generator::{FinishedRollout, Generator, GeneratorError, GeneratorStep, Rollout};
 pub use learner::{
-    Initialisation, Learner, LearnerError, LearnerStep, PreferenceExample, Response, SftExample,
-    TrainingExamples, TrainingJob, TrainingPlan,
+    Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, PreferenceExample,
+    PreferenceMetrics, Response, SftExample, TrainingExamples, TrainingJob, TrainingPlan,
 };
 pub use verifier::Verifier;
 

@@ -139,6 +139,20 @@ table! {
         "Optimizer steps taken in the present job.";
     Gauge LEARNER_JOB_STEPS = "still_learner_job_steps", Count,
         "Optimizer steps of the whole present job.";
+    Counter LEARNER_ROLLBACKS = "still_learner_rollbacks_total", Count,
+        "Times that training diverged and went back to an earlier state with a lower learning rate.";
+    Counter LEARNER_MEMORY_SHORTAGES = "still_learner_memory_shortages_total", Count,
+        "Times that the parts of a step were halved because the device ran out of memory.";
+    Gauge LEARNER_PREFERENCE_MARGIN = "still_learner_preference_margin", Count,
+        "DPO: beta times the gain of the chosen over that of the rejected responses, mean over the last step's pairs.";
+    Gauge LEARNER_PREFERENCE_ACCURACY = "still_learner_preference_accuracy_ratio", Count,
+        "DPO: share of the last step's pairs whose margin is above 0.";
+    Gauge LEARNER_KL = "still_learner_kl_nats", Count,
+        "DPO: estimated distance from the reference policy, nats a token, over the last step.";
+    Gauge LEARNER_CHOSEN_LOG_PROBABILITY = "still_learner_chosen_log_probability_nats", Count,
+        "DPO: log-probability of the chosen responses' compared tokens, mean over the last step's pairs.";
+    Gauge LEARNER_REJECTED_LOG_PROBABILITY = "still_learner_rejected_log_probability_nats", Count,
+        "DPO: log-probability of the rejected responses' compared tokens, mean over the last step's pairs.";
 
     // checkpoints
     Counter CHECKPOINTS = "still_checkpoint_commits_total", Count,
@@ -150,7 +164,9 @@ table! {
     Gauge CHECKPOINT_AGE = "still_checkpoint_age_seconds", Seconds,
         "Age of the newest checkpoint.";
     Histogram(DURATION_SECONDS) CHECKPOINT_DURATION = "still_checkpoint_duration_seconds", Seconds,
-        "Time that writing, syncing and recording a checkpoint took.";
+        "Time that writing, syncing and recording a checkpoint took, beside training.";
+    Histogram(DURATION_SECONDS) CHECKPOINT_STALL = "still_checkpoint_stall_seconds", Seconds,
+        "Time that training waited for a checkpoint: for its snapshot, and for the one before to be written.";
 
     // the store
     Counter STORE_COMMITS = "still_store_commits_total", Count,

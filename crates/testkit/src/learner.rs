@@ -1,10 +1,15 @@
 //! A learner that turns examples into skill.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 use still_roles::{
-    Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan, Weights,
+    Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, TrainingExamples, TrainingJob,
+    TrainingPlan, Weights,
 };
 
 use crate::{
@@ -95,8 +100,12 @@ impl Learner for ScriptedLearner {
         if take_one(&self.script.learner_failures) {
             return Err(LearnerError::Device("the script says so".to_owned()));
         }
-        let total_steps = self.total_steps;
+        let (total_steps, script) = (self.total_steps, Arc::clone(&self.script));
         let work = self.work()?;
+        let failing = &script.learner_fails_at_step;
+        if failing.compare_exchange(work.step + 1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            return Err(LearnerError::Device("the script says so".to_owned()));
+        }
         work.step += 1;
         Ok(LearnerStep {
             step: work.step,
@@ -105,13 +114,12 @@ impl Learner for ScriptedLearner {
             gradient_norm: 1.0,
             learning_rate: 1e-3,
             tokens: 100,
-            skipped: false,
+            ..LearnerStep::default()
         })
     }
 
-    fn save(&mut self, folder: &Path) -> Result<(), LearnerError> {
-        let text = serde_json::to_string(self.work()?).unwrap();
-        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Device(error.to_string()))
+    fn snapshot(&mut self) -> Result<Box<dyn LearnerSnapshot>, LearnerError> {
+        Ok(Box::new(self.work()?.clone()))
     }
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
@@ -120,6 +128,13 @@ impl Learner for ScriptedLearner {
 
     fn end(&mut self) {
         self.work = None;
+    }
+}
+
+impl LearnerSnapshot for Work {
+    fn write(&self, folder: &Path) -> Result<(), LearnerError> {
+        let text = serde_json::to_string(self).unwrap();
+        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Device(error.to_string()))
     }
 }
 

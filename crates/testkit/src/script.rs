@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -67,6 +67,8 @@ pub struct Script {
     pub generator_panics: AtomicU32,
     /// So many coming steps of the learner fail.
     pub learner_failures: AtomicU32,
+    /// The learner fails once instead of taking this step of a job; 0 is none.
+    pub learner_fails_at_step: AtomicU64,
     /// So many coming judgements panic.
     pub verifier_panics: AtomicU32,
     /// So many coming judgements fail.

@@ -19,6 +19,9 @@ pub struct ModelArguments {
     /// Never fetch from the hub.
     #[arg(long)]
     pub offline: bool,
+    /// A folder of low-rank adapters in PEFT's layout, merged into the model as it is loaded.
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
 }
 
 /// How tokens are drawn.
@@ -140,6 +143,23 @@ pub struct TrainArguments {
     /// Set one value, for example `training.improvement.steps=100`; may be given again.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
+    /// Low-rank adaptation.
+    #[command(flatten)]
+    pub lora: LoraArguments,
+}
+
+/// Low-rank adaptation: stands for `[training.lora]`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LoraArguments {
+    /// Train adapters of this rank instead of all parameters; 0 trains all.
+    #[arg(long = "lora-rank", value_name = "RANK")]
+    pub rank: Option<u32>,
+    /// The change of a projection is scaled by alpha / rank.
+    #[arg(long = "lora-alpha", value_name = "ALPHA")]
+    pub alpha: Option<f64>,
+    /// Projections that are adapted, for example q_proj,v_proj.
+    #[arg(long = "lora-targets", value_name = "NAMES", value_delimiter = ',')]
+    pub targets: Vec<String>,
 }
 
 /// Score a model on problems with gold answers.
@@ -191,6 +211,22 @@ impl TrainArguments {
         for assignment in &self.set {
             layers = layers.set(assignment);
         }
-        layers.load()
+        self.lora.over(layers).load()
+    }
+}
+
+impl LoraArguments {
+    /// `layers` with what is given on top.
+    fn over(&self, mut layers: ConfigLayers) -> ConfigLayers {
+        if let Some(rank) = self.rank {
+            layers = layers.option("training.lora.rank", rank, "--lora-rank");
+        }
+        if let Some(alpha) = self.alpha {
+            layers = layers.option("training.lora.alpha", alpha, "--lora-alpha");
+        }
+        if !self.targets.is_empty() {
+            layers = layers.option("training.lora.targets", self.targets.clone(), "--lora-targets");
+        }
+        layers
     }
 }

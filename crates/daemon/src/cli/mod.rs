@@ -162,6 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn adapters_are_asked_for_on_the_command_line_and_unknown_projections_refused() {
+        let load = |targets: &str| {
+            let lora = ["--lora-rank", "8", "--lora-alpha", "16", "--lora-targets", targets];
+            let words = [&["train", "sft", "--model", "m", "--data", "f", "--out", "o"][..], &lora].concat();
+            let Command::Train(TrainCommand::Sft(train)) = parse(&words).unwrap().into_command() else {
+                panic!("no training")
+            };
+            train.load()
+        };
+        let lora = load("q_proj,v_proj").unwrap().config.training.lora;
+        assert_eq!((lora.rank, lora.alpha), (8, 16.0));
+        assert_eq!(lora.targets, ["q_proj", "v_proj"]);
+        let error = load("lm_head").unwrap_err().to_string();
+        assert!(error.contains("`lm_head`") && error.contains("--lora-targets"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_command_ends_with_the_usage_code() {
         let error = parse(&["explode"]).unwrap_err();
         assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()));

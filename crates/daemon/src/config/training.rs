@@ -19,8 +19,8 @@ pub struct TrainingSection {
     pub lora: LoraSettings,
     /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
     pub micro_batch_tokens: u32,
-    /// Steps in a row that may be left out because loss or gradient is not finite; one more and training
-    /// has failed.
+    /// Steps in a row that may be left out because loss or gradient is not finite; one more, and training
+    /// goes back to its last good state with half the learning rate. The fourth time it has failed.
     pub max_skipped_steps: u32,
     /// Recompute activations layer by layer in the backward pass: slower, and memory grows far less with
     /// the length of the sequence.
@@ -97,7 +97,8 @@ pub enum DpoSpan {
     Full,
 }
 
-/// Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685).
+/// Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): small matrices beside the projections are trained
+/// instead of all parameters. Every checkpoint holds them in PEFT's layout, and the policy with them merged in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraSettings {

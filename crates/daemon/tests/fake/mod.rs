@@ -137,6 +137,9 @@ impl ControlPlane for FakePlane {
             pool: 112,
             step: 0,
             total_steps: 0,
+            skipped_steps: 0,
+            training_rollbacks: 0,
+            memory_shortages: 0,
             rollout_tokens_per_second: 30_000.0,
             training_tokens_per_second: 0.0,
             actors: vec![ActorStatus {

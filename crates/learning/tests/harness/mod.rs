@@ -76,7 +76,8 @@ pub fn learner_with(width: usize, layers: usize, settings: LearnerConfig) -> Pol
     let config = decoder_config(width, layers);
     let weights = Arc::new(DecoderWeights::random(&config, 1));
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    PolicyLearner::new(settings, BasePolicy { config, weights }, encoder, Device::flex().autodiff(), true)
+    let base = BasePolicy { name: "base".to_owned(), config, weights };
+    PolicyLearner::new(settings, base, encoder, Device::flex().autodiff(), true)
 }
 
 pub fn sft_examples() -> TrainingExamples {

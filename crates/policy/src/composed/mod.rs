@@ -70,13 +70,13 @@ pub(crate) fn loss_and_gradients(
     for (layer, x) in decoder.layers.iter().zip(inputs).rev() {
         let (grad, gradients) = block.backward(layer, x, grad_x);
         grad_x = grad;
-        layers.push(layer.gradients(&Collected(&gradients)));
+        layers.push(layer.gradients(&Collected::new(gradients)));
     }
     layers.reverse();
     if decoder.adapter_scale.is_none() {
         outside.push(embedding_gradients(decoder, batch, settings, grad_x));
     }
-    (value, decoder.gradients_with_layers(layers, &Collected(&outside)))
+    (value, decoder.gradients_with_layers(layers, &Collected::new(outside)))
 }
 
 /// The input of every block, and the output of the last, `[tokens, hidden]`.

@@ -10,7 +10,7 @@ mod operators;
 use std::{any::Any, fmt, sync::Arc};
 
 pub(crate) use extension::apply;
-pub(crate) use operators::{DecoderLayer, Embed, RmsNorm, TargetLogProbabilities};
+pub(crate) use operators::{DecoderLayer, Embed, RmsNorm, TargetLogProbabilities, WeightedLikelihood};
 
 /// What the forward pass keeps for the backward pass.
 pub type Kept = Arc<dyn Any + Send + Sync>;

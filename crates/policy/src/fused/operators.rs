@@ -1,11 +1,15 @@
 //! The decoder's operators, on the kernels of `still-decoder`.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use still_decoder::{
-    ActivationMode, DecoderConfig, LayerActivations, LayerPass, LayerView, RopeTable, Segments, Threads,
-    embedding_backward, embedding_forward, layer_backward, layer_forward, rms_norm_backward,
-    rms_norm_forward, token_log_probabilities, token_log_probabilities_backward,
+    ActivationMode, DecoderConfig, LayerActivations, LayerPass, LayerView, LogLikelihoodGradients, RopeTable,
+    Segments, Threads, embedding_backward, embedding_forward, layer_backward, layer_forward,
+    rms_norm_backward, rms_norm_forward, token_log_probabilities, token_log_probabilities_backward,
+    weighted_log_likelihood,
 };
 
 use super::{HostOperator, Kept, Output};
@@ -38,6 +42,16 @@ pub(crate) struct TargetLogProbabilities {
     pub(crate) hidden_size: usize,
     pub(crate) rows: Arc<[usize]>,
     pub(crate) targets: Arc<[u32]>,
+    pub(crate) threads: Threads,
+}
+
+/// The log-probabilities of targets, summed and weighted: `[tokens, hidden]` and a head
+/// `[vocabulary, hidden]` to `[1]`. Its gradients are made in the forward pass, from the same logits.
+pub(crate) struct WeightedLikelihood {
+    pub(crate) hidden_size: usize,
+    pub(crate) rows: Arc<[usize]>,
+    pub(crate) targets: Arc<[u32]>,
+    pub(crate) weight: f64,
     pub(crate) threads: Threads,
 }
 
@@ -118,16 +132,25 @@ impl HostOperator for RmsNorm {
     }
 }
 
-impl TargetLogProbabilities {
-    fn gather(&self, hidden: &[f32]) -> Vec<f32> {
-        let width = self.hidden_size;
-        self.rows.iter().flat_map(|row| &hidden[row * width..][..width]).copied().collect()
+/// The rows of `hidden` (`[tokens, width]`) that are wanted.
+fn gather(hidden: &[f32], rows: &[usize], width: usize) -> Vec<f32> {
+    let mut gathered = Vec::with_capacity(rows.len() * width);
+    rows.iter().for_each(|row| gathered.extend_from_slice(&hidden[row * width..][..width]));
+    gathered
+}
+
+/// The way back of [`gather`], to `length` numbers; rows that were not wanted are 0.
+fn scatter(gathered: &[f32], rows: &[usize], width: usize, length: usize) -> Vec<f32> {
+    let mut values = vec![0.0; length];
+    for (row, gathered) in rows.iter().zip(gathered.chunks_exact(width)) {
+        values[row * width..][..width].copy_from_slice(gathered);
     }
+    values
 }
 
 impl HostOperator for TargetLogProbabilities {
     fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
-        let hidden = self.gather(inputs[0]);
+        let hidden = gather(inputs[0], &self.rows, self.hidden_size);
         let found =
             token_log_probabilities(&hidden, inputs[1], self.hidden_size, &self.targets, &self.threads);
         let kept = keeps.then(|| Arc::new(found.log_normalizers) as Kept);
@@ -136,7 +159,7 @@ impl HostOperator for TargetLogProbabilities {
 
     fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
         let (width, head) = (self.hidden_size, inputs[1]);
-        let hidden = self.gather(inputs[0]);
+        let hidden = gather(inputs[0], &self.rows, width);
         let normalizers = kept.and_then(|kept| kept.downcast_ref::<Vec<f32>>()).cloned();
         let normalizers = normalizers.unwrap_or_else(|| {
             token_log_probabilities(&hidden, head, width, &self.targets, &self.threads).log_normalizers
@@ -150,9 +173,46 @@ impl HostOperator for TargetLogProbabilities {
             grad,
             &self.threads,
         );
-        let mut grad_hidden = vec![0.0; inputs[0].len()];
-        for (row, grad) in self.rows.iter().zip(gathered.chunks_exact(width)) {
-            grad_hidden[row * width..][..width].copy_from_slice(grad);
+        vec![scatter(&gathered, &self.rows, width, inputs[0].len()), grad_head]
+    }
+}
+
+impl WeightedLikelihood {
+    fn gradients(&self, inputs: &[&[f32]]) -> LogLikelihoodGradients {
+        let hidden = gather(inputs[0], &self.rows, self.hidden_size);
+        let weights = vec![self.weight as f32; self.targets.len()];
+        weighted_log_likelihood(&hidden, inputs[1], self.hidden_size, &self.targets, &weights, &self.threads)
+    }
+
+    fn value(&self, log_probabilities: &[f32]) -> Output {
+        let sum: f64 = log_probabilities.iter().map(|value| f64::from(*value)).sum();
+        Output { values: vec![(self.weight * sum) as f32], shape: vec![1], kept: None }
+    }
+}
+
+impl HostOperator for WeightedLikelihood {
+    fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
+        if !keeps {
+            let hidden = gather(inputs[0], &self.rows, self.hidden_size);
+            let width = self.hidden_size;
+            let found = token_log_probabilities(&hidden, inputs[1], width, &self.targets, &self.threads);
+            return self.value(&found.values);
+        }
+        let found = self.gradients(inputs);
+        let output = self.value(&found.log_probabilities);
+        Output { kept: Some(Arc::new(Mutex::new(Some(found)))), ..output }
+    }
+
+    fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
+        let kept = kept.and_then(|kept| kept.downcast_ref::<Mutex<Option<LogLikelihoodGradients>>>());
+        // the backward pass comes once, so the gradients move out
+        let found = kept.and_then(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let LogLikelihoodGradients { grad_hidden, mut grad_head, .. } =
+            found.unwrap_or_else(|| self.gradients(inputs));
+        let mut grad_hidden = scatter(&grad_hidden, &self.rows, self.hidden_size, inputs[0].len());
+        let factor = grad.first().copied().unwrap_or(0.0);
+        if factor.to_bits() != 1.0_f32.to_bits() {
+            grad_hidden.iter_mut().chain(&mut grad_head).for_each(|value| *value *= factor);
         }
         vec![grad_hidden, grad_head]
     }
@@ -169,4 +229,4 @@ macro_rules! debug_by_name {
     )*};
 }
 
-debug_by_name!(Embed, DecoderLayer, RmsNorm, TargetLogProbabilities);
+debug_by_name!(Embed, DecoderLayer, RmsNorm, TargetLogProbabilities, WeightedLikelihood);

@@ -10,8 +10,10 @@ use still_domain::{CheckpointId, RoundNumber};
 
 use super::seconds;
 use crate::names::{
-    CHECKPOINT_AGE, CHECKPOINT_CREATED, CHECKPOINT_DURATION, CHECKPOINT_SIZE, CHECKPOINTS,
-    LEARNER_GRADIENT_NORM, LEARNER_JOB_STEPS, LEARNER_LEARNING_RATE, LEARNER_LOSS, LEARNER_SKIPPED_STEPS,
+    CHECKPOINT_AGE, CHECKPOINT_CREATED, CHECKPOINT_DURATION, CHECKPOINT_SIZE, CHECKPOINT_STALL, CHECKPOINTS,
+    LEARNER_CHOSEN_LOG_PROBABILITY, LEARNER_GRADIENT_NORM, LEARNER_JOB_STEPS, LEARNER_KL,
+    LEARNER_LEARNING_RATE, LEARNER_LOSS, LEARNER_MEMORY_SHORTAGES, LEARNER_PREFERENCE_ACCURACY,
+    LEARNER_PREFERENCE_MARGIN, LEARNER_REJECTED_LOG_PROBABILITY, LEARNER_ROLLBACKS, LEARNER_SKIPPED_STEPS,
     LEARNER_STEP, LEARNER_STEP_DURATION, LEARNER_STEPS, LEARNER_TOKENS, LEARNER_TOKENS_PER_SECOND,
 };
 
@@ -41,6 +43,37 @@ pub struct StepTaken {
     pub duration: Option<Duration>,
     /// Whether the update was left out because loss or gradient was not finite.
     pub skipped: bool,
+    /// Whether training went back to an earlier state after this step.
+    pub rolled_back: bool,
+    /// How often the step's parts were halved because the device ran out of memory.
+    pub memory_shortages: u32,
+    /// What became of the step's pairs; none in a step of imitation.
+    pub pairs: Option<PairsCompared>,
+}
+
+/// What preference optimisation did to the pairs of a step. Means over pairs.
+#[derive(Debug, Clone, Copy)]
+pub struct PairsCompared {
+    /// `beta` times the gain of the chosen over that of the rejected response.
+    pub margin: f64,
+    /// Share of the pairs whose margin is above 0.
+    pub accuracy: f64,
+    /// Estimated distance from the reference policy, nats a token.
+    pub kl: f64,
+    /// Log-probability of the chosen response's compared tokens, in nats.
+    pub chosen_log_probability: f64,
+    /// Log-probability of the rejected response's compared tokens, in nats.
+    pub rejected_log_probability: f64,
+}
+
+impl PairsCompared {
+    fn emit(self) {
+        gauge!(LEARNER_PREFERENCE_MARGIN).set(self.margin);
+        gauge!(LEARNER_PREFERENCE_ACCURACY).set(self.accuracy);
+        gauge!(LEARNER_KL).set(self.kl);
+        gauge!(LEARNER_CHOSEN_LOG_PROBABILITY).set(self.chosen_log_probability);
+        gauge!(LEARNER_REJECTED_LOG_PROBABILITY).set(self.rejected_log_probability);
+    }
 }
 
 impl StepTaken {
@@ -52,6 +85,14 @@ impl StepTaken {
             counter!(LEARNER_SKIPPED_STEPS).increment(1);
         } else {
             tracing::debug!(%round, step, total_steps, loss, gradient_norm, learning_rate, "optimizer step taken");
+        }
+        if self.rolled_back {
+            tracing::warn!(%round, step, "training diverged and went back to this step, with a lower rate");
+            counter!(LEARNER_ROLLBACKS).increment(1);
+        }
+        counter!(LEARNER_MEMORY_SHORTAGES).increment(self.memory_shortages.into());
+        if let Some(pairs) = self.pairs {
+            pairs.emit();
         }
         counter!(LEARNER_STEPS).increment(1);
         counter!(LEARNER_TOKENS).increment(self.tokens);
@@ -74,8 +115,10 @@ pub struct CheckpointCommitted<'a> {
     pub id: &'a CheckpointId,
     /// Bytes of its files.
     pub bytes: u64,
-    /// How long writing, syncing and recording took.
+    /// How long writing, syncing and recording took, beside training.
     pub duration: Duration,
+    /// How long training waited for it.
+    pub stall: Duration,
     /// When it was committed, milliseconds since the Unix epoch.
     pub at_ms: u64,
 }
@@ -83,12 +126,14 @@ pub struct CheckpointCommitted<'a> {
 impl CheckpointCommitted<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
-        let Self { id, bytes, duration, at_ms } = self;
-        tracing::info!(%id, bytes, seconds = duration.as_secs_f64(), "checkpoint committed");
+        let Self { id, bytes, duration, stall, at_ms } = self;
+        let (seconds_beside, seconds_stalled) = (duration.as_secs_f64(), stall.as_secs_f64());
+        tracing::info!(%id, bytes, seconds_beside, seconds_stalled, "checkpoint committed");
         counter!(CHECKPOINTS).increment(1);
         gauge!(CHECKPOINT_SIZE).set(bytes as f64);
         gauge!(CHECKPOINT_CREATED).set(seconds(at_ms));
         histogram!(CHECKPOINT_DURATION).record(duration);
+        histogram!(CHECKPOINT_STALL).record(stall);
         NEWEST_CHECKPOINT_MS.store(at_ms, Ordering::Relaxed);
     }
 }
@@ -102,7 +147,14 @@ pub(crate) fn age_checkpoint(now: Duration) {
 }
 
 pub(super) fn start_at_zero() {
-    for name in [LEARNER_STEPS, LEARNER_SKIPPED_STEPS, LEARNER_TOKENS, CHECKPOINTS] {
+    for name in [
+        LEARNER_STEPS,
+        LEARNER_SKIPPED_STEPS,
+        LEARNER_ROLLBACKS,
+        LEARNER_MEMORY_SHORTAGES,
+        LEARNER_TOKENS,
+        CHECKPOINTS,
+    ] {
         counter!(name).increment(0);
     }
 }

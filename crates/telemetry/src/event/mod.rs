@@ -21,7 +21,7 @@ pub use exploration::{
     AttemptsLost, LossReason, PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted,
 };
 pub use judgement::{JudgementEnded, JudgementRetried};
-pub use learning::{CheckpointCommitted, StepTaken};
+pub use learning::{CheckpointCommitted, PairsCompared, StepTaken};
 pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
 pub use store::StoreMeasured;
 

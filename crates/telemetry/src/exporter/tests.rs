@@ -15,9 +15,9 @@ use metrics::Unit;
 use super::*;
 use crate::Metric;
 use crate::event::{
-    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, LossReason, PolicyPublished,
-    PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed,
-    StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted, age_checkpoint,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, LossReason, PairsCompared,
+    PolicyPublished, PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered,
+    RoundSealed, StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted, age_checkpoint,
 };
 
 /// The page after every event was emitted once.
@@ -61,11 +61,23 @@ fn emit_everything() {
         tokens_per_second: 50.0,
         duration: Some(Duration::from_millis(20)),
         skipped: false,
+        rolled_back: false,
+        memory_shortages: 0,
+        pairs: None,
     };
     step.emit();
-    StepTaken { loss: f64::NAN, skipped: true, ..step }.emit();
+    let pairs = PairsCompared {
+        margin: 0.2,
+        accuracy: 0.75,
+        kl: 1e-3,
+        chosen_log_probability: -9.0,
+        rejected_log_probability: -11.0,
+    };
+    StepTaken { pairs: Some(pairs), memory_shortages: 1, ..step }.emit();
+    StepTaken { loss: f64::NAN, skipped: true, rolled_back: true, ..step }.emit();
     let id = CheckpointId::new("round-1-step-1");
-    CheckpointCommitted { id: &id, bytes: 1 << 20, duration: Duration::from_secs(2), at_ms: 2_000 }.emit();
+    let duration = Duration::from_secs(2);
+    CheckpointCommitted { id: &id, bytes: 1 << 20, duration, stall: Duration::ZERO, at_ms: 2_000 }.emit();
     StoreMeasured { commits: 4, written_bytes: 4_000, disk_bytes: 524_287 }.emit();
     RoundPhaseEntered { round: RoundNumber(1), phase: RoundPhase::Training }.emit();
     RoundSealed { round: RoundNumber(1), training_set: &TrainingSetId::new("ab"), examples: 5, selected: 3 }
@@ -162,9 +174,14 @@ fn events_move_the_metrics_that_they_say() {
         "still_rollout_lost_attempts_total{reason=\"cancelled\"} 3",
         "still_rollout_policy_lag_versions_bucket{le=\"0\"} 0",
         "still_rollout_policy_lag_versions_bucket{le=\"1\"} 2",
-        "still_learner_steps_total 2",
+        "still_learner_steps_total 3",
         "still_learner_skipped_steps_total 1",
-        "still_learner_step_duration_seconds_bucket{le=\"0.025\"} 2",
+        "still_learner_rollbacks_total 1",
+        "still_learner_memory_shortages_total 1",
+        "still_learner_preference_accuracy_ratio 0.75",
+        "still_learner_chosen_log_probability_nats -9",
+        "still_learner_step_duration_seconds_bucket{le=\"0.025\"} 3",
+        "still_checkpoint_stall_seconds_count 1",
         "still_checkpoint_age_seconds 10",
         "still_checkpoint_size_bytes 1048576",
         "still_store_written_bytes_total 4000",

@@ -1,0 +1,122 @@
+//! Our optimizer step beside that of burn-train's `Learner` with burn's own `AdamW`, from the same gradients'
+//! graph: another implementation of the same arithmetic, as PyTorch is in `parity_tests`.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
+};
+
+use burn::{
+    lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig,
+    module::Module,
+    optim::AdamWConfig,
+    tensor::Device,
+    train::{InferenceStep, Learner, TrainOutput, TrainStep},
+};
+use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
+use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
+
+use crate::{
+    optimizer::{Optimizer, Update},
+    schedule::{Decay, Schedule},
+};
+
+const STEPS: usize = 10;
+const RATE: f64 = 1e-3;
+
+/// The decoder as burn-train wants it.
+#[derive(Module, Debug)]
+struct Model {
+    decoder: Decoder,
+}
+
+/// What a step is taken on, and who is told its loss.
+struct Item {
+    batch: TokenBatch,
+    settings: ForwardSettings,
+    loss: Sender<f64>,
+}
+
+impl TrainStep for Model {
+    type Input = Item;
+    type Output = ();
+
+    fn step(&self, item: Item) -> TrainOutput<()> {
+        let loss = self.decoder.fused_log_probabilities(&item.batch, &item.settings).mean().neg();
+        let gradients = loss.backward();
+        item.loss.send(f64::from(loss.into_scalar::<f32>())).unwrap();
+        TrainOutput::new(self, gradients, ())
+    }
+}
+
+impl InferenceStep for Model {
+    type Input = ();
+    type Output = ();
+
+    fn step(&self, (): ()) {}
+}
+
+fn model() -> (DecoderConfig, DecoderWeights) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decoder/tests/fixtures/qwen3");
+    hugging_face::load_folder(&folder).unwrap()
+}
+
+fn item(config: &DecoderConfig) -> (Item, Receiver<f64>) {
+    let (one, two) = ([3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8]);
+    let batch = TokenBatch::new([(&one[..], 2..7), (&two[..], 1..5)], config.vocabulary_size).unwrap();
+    let config = Arc::new(config.clone());
+    let settings = ForwardSettings { config, threads: Threads::new(1), recompute: false, fused: true };
+    let (loss, told) = channel();
+    (Item { batch, settings, loss }, told)
+}
+
+#[test]
+fn our_steps_are_those_of_burn_train() {
+    let (config, weights) = model();
+    let device = Device::flex().autodiff();
+    let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init();
+    let decoder = Decoder::from_weights(&weights, &device, TensorPrecision::F32);
+    let mut theirs = Learner::new(Model { decoder }, optimizer, RATE);
+
+    let mut ours = Parameters::Full(weights.to_f32());
+    let mut optimizer = Optimizer::new(&ours);
+    let update = Update {
+        rate: RATE,
+        gradient_scale: 1.0,
+        betas: [0.9, 0.999],
+        epsilon: 1e-8,
+        // burn decays everything
+        decay: |_| 0.01,
+        threads: 1,
+    };
+    for step in 0..STEPS {
+        theirs.lr_step();
+        let (given, told) = item(&config);
+        let output = theirs.train_step(given);
+        let expected = told.recv().unwrap();
+        theirs.optimizer_step(output.grads);
+
+        let Parameters::Full(weights) = &ours else { unreachable!("all parameters are trained") };
+        let decoder = Decoder::from_weights(weights, &device, TensorPrecision::F32);
+        let Item { batch, settings, .. } = item(&config).0;
+        let (loss, gradients) = decoder.loss_and_gradients(&batch, &settings, |found| found.mean().neg());
+        optimizer.update(&mut ours, &gradients, &update);
+        assert!((loss - expected).abs() < 2e-5 * expected.abs(), "step {step}: {loss} is not {expected}");
+    }
+}
+
+#[test]
+fn our_cosine_is_burns() {
+    let ours = Schedule { peak: 3e-3, warm_up_fraction: 0.1, final_fraction: 0.1, decay: Decay::Cosine };
+    // burn's has no warm-up: it begins where ours is at its peak
+    let (total, warm_up) = (100, 10);
+    let theirs = CosineAnnealingLrSchedulerConfig::new(3e-3, total - warm_up).with_min_lr(3e-4);
+    let mut theirs = theirs.init().unwrap();
+    for step in warm_up - 1..total {
+        let (found, expected) = (ours.rate(step as u64, total as u64), theirs.step().base());
+        assert!((found - expected).abs() < 1e-15, "step {step}: {found} is not {expected}");
+    }
+}

@@ -1,0 +1,212 @@
+//! `stilld train` as its user sees it: every layout, interruption, damage, adapters, and errors with a remedy.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod harness;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use harness::stilld;
+use serde_json::Value;
+
+/// One line of every layout that imitation reads.
+const DEMONSTRATIONS: [&str; 4] = [
+    r#"{"messages": [{"role": "user", "content": "7*12=?"}, {"role": "assistant", "content": "84"}]}"#,
+    r#"{"prompt": "7*13=?", "completion": "91"}"#,
+    r#"{"prompt": [{"role": "user", "content": "2*21=?"}], "completion": [{"role": "assistant", "content": "42"}]}"#,
+    r#"{"question": "3*31=?", "thought": "3*1+0=03;3*3+0=09;", "solution": "\\boxed{93}"}"#,
+];
+/// One line of every layout that preference optimisation reads.
+const PAIRS: [&str; 3] = [
+    r#"{"prompt": "7*12=?", "chosen": "84", "rejected": "85"}"#,
+    r#"{"question": "2*21=?", "chosen": "42", "rejected": "43"}"#,
+    r#"{"prompt": [{"role": "user", "content": "7*13=?"}], "chosen": [{"role": "assistant", "content": "91"}], "rejected": [{"role": "assistant", "content": "19"}]}"#,
+];
+
+/// A folder with a training file in it.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(lines: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("data.jsonl"), lines.join("\n")).unwrap();
+        Self(folder)
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The command that trains the embedded model into `out`.
+    fn train(&self, algorithm: &str, out: &str, steps: u32, more: &[&str]) -> Command {
+        let mut command = stilld();
+        command.args(["train", algorithm, "--model", "embedded", "--data"]).arg(self.out("data.jsonl"));
+        command.arg("--out").arg(self.out(out)).args(["--set", "training.improvement.batch_sequences=2"]);
+        command.args([
+            "--set",
+            &format!("training.improvement.steps={steps}"),
+            "--set",
+            "device.learner_threads=1",
+        ]);
+        command.args(more);
+        command
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs a command that must succeed, and gives what it said.
+fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}: {}", output.status, text(&output));
+    text(&output)
+}
+
+fn losses(folder: &Path) -> Vec<Value> {
+    let lines = fs::read_to_string(folder.join("loss.jsonl")).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn weights(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("model.safetensors")).unwrap()
+}
+
+/// What a model answers, with its log-probabilities.
+fn generated(model: &[&str]) -> Value {
+    let mut command = stilld();
+    command
+        .args(["generate", "--prompt", "7*12=?", "--max-new-tokens", "6", "--json", "--model"])
+        .args(model);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn imitation_trains_on_every_layout_and_leaves_a_model_and_a_picture() {
+    let place = Place::new(&DEMONSTRATIONS);
+    let said = succeed(&mut place.train(
+        "sft",
+        "out",
+        30,
+        &["--set", "training.improvement.peak_learning_rate=3e-3"],
+    ));
+    assert!(said.contains("0 of 30 steps are taken") && said.contains("step 30/30 (100 %)"), "{said}");
+    let losses = losses(&place.out("out"));
+    assert_eq!(losses.len(), 30);
+    let at = |step: usize| losses[step]["loss"].as_f64().unwrap();
+    assert!(at(29) < 0.7 * at(0), "{losses:?}");
+    assert!(losses[0].get("margin").is_none());
+    let picture = fs::read_to_string(place.out("out").join("loss.svg")).unwrap();
+    assert!(picture.contains("optimizer step") && picture.contains("nats a token"), "{picture}");
+    assert_eq!(picture.split("points=\"").nth(1).unwrap().split('"').next().unwrap().split(' ').count(), 30);
+    assert!(generated(&[place.out("out").to_str().unwrap()])["token_ids"].is_array());
+}
+
+#[test]
+fn preference_optimisation_trains_on_every_layout_and_records_margins() {
+    let place = Place::new(&PAIRS);
+    let rate = ["--set", "training.improvement.peak_learning_rate=3e-3"];
+    let said = succeed(&mut place.train("dpo", "out", 20, &rate));
+    assert!(said.contains("preferred 100 %"), "{said}");
+    let losses = losses(&place.out("out"));
+    assert!((losses[0]["loss"].as_f64().unwrap() - std::f64::consts::LN_2).abs() < 1e-4, "{losses:?}");
+    let last = losses.last().unwrap();
+    assert!(last["margin"].as_f64().unwrap() > 0.1 && last["accuracy"] == 1.0, "{last}");
+    for field in ["kl", "chosen_log_probability", "rejected_log_probability"] {
+        assert!(last[field].is_number(), "{last}");
+    }
+}
+
+#[test]
+fn an_interrupted_training_writes_a_checkpoint_and_ends_in_the_same_bits() {
+    let place = Place::new(&DEMONSTRATIONS);
+    let steps = 1_500;
+    succeed(&mut place.train("sft", "whole", steps, &[]));
+    let mut child = place.train("sft", "cut", steps, &[]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    lines.find(|line| line.starts_with("step ")).expect("a line of progress");
+    let told = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    let rest: Vec<String> = lines.collect();
+    let status = child.wait().unwrap();
+    assert!(!status.success() && rest.iter().any(|line| line.contains("go on with --resume")), "{rest:?}");
+    assert!(!place.out("cut").join("model.safetensors").exists(), "it is not trained to its end");
+
+    let again = place.train("sft", "cut", steps, &[]).output().unwrap();
+    assert!(!again.status.success() && text(&again).contains("--resume"), "{}", text(&again));
+    let said = succeed(&mut place.train("sft", "cut", steps, &["--resume"]));
+    assert!(said.contains("going on from"), "{said}");
+    assert!(weights(&place.out("cut")) == weights(&place.out("whole")));
+    assert_eq!(losses(&place.out("cut")).len(), steps as usize);
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
+    let place = Place::new(&DEMONSTRATIONS);
+    let every = ["--set", "checkpoints.every_steps=2"];
+    succeed(&mut place.train("sft", "out", 6, &every));
+    let expected = weights(&place.out("out"));
+    let newest = place.out("out").join("checkpoints/step-6/learner.safetensors");
+    let mut bytes = fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    let said = succeed(&mut place.train("sft", "out", 6, &[&every[..], &["--resume"]].concat()));
+    assert!(said.contains("warning: ") && said.contains("step-6"), "{said}");
+    assert!(said.contains("learner.safetensors: it is not what was written"), "{said}");
+    assert!(said.contains("going on from") && said.contains("4 of 6 steps are taken"), "{said}");
+    assert!(weights(&place.out("out")) == expected);
+}
+
+#[test]
+fn adapters_are_written_beside_the_merged_model_and_read_back() {
+    let place = Place::new(&DEMONSTRATIONS);
+    let mut lora = vec!["--lora-rank", "4", "--lora-alpha", "8", "--lora-targets", "q_proj,v_proj"];
+    lora.extend(["--set", "training.improvement.peak_learning_rate=1e-1"]);
+    succeed(&mut place.train("sft", "out", 6, &lora));
+    let out = place.out("out");
+    let config: Value =
+        serde_json::from_slice(&fs::read(out.join("adapter/adapter_config.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&config["r"], &config["target_modules"]),
+        (&4.into(), &serde_json::json!(["q_proj", "v_proj"]))
+    );
+    assert_eq!(config["base_model_name_or_path"], "embedded");
+    let (out, adapter) = (out.to_str().unwrap(), out.join("adapter"));
+    let merged = generated(&[out]);
+    assert_eq!(merged, generated(&["embedded", "--adapter", adapter.to_str().unwrap()]));
+    assert_ne!(merged["log_probabilities"], generated(&["embedded"])["log_probabilities"]);
+}
+
+#[test]
+fn broken_lines_are_named_with_their_field_and_the_remedy() {
+    let broken = [
+        (r#"{"prompt": "7*12=?"}"#, "response"),
+        (r#"{"messages": []}"#, "`messages` is empty; remove the line"),
+        (
+            r#"{"messages": [{"role": "user", "content": "7"}, {"role": "user", "content": "8"}]}"#,
+            "`messages`",
+        ),
+        (r#"{"prompt": "7*12=?", "completion": 84}"#, "`completion`"),
+        ("{", "no JSON object"),
+    ];
+    for (line, named) in broken {
+        let place = Place::new(&[DEMONSTRATIONS[0], line]);
+        let output = place.train("sft", "out", 2, &[]).output().unwrap();
+        let said = text(&output);
+        assert!(!output.status.success() && said.contains("line 2: ") && said.contains(named), "{said}");
+        assert!(said.contains("--on-error skip"), "{said}");
+        assert!(!place.out("out").join("model.safetensors").exists());
+    }
+    let place = Place::new(&[PAIRS[0], r#"{"prompt": "7*12=?", "chosen": "84"}"#]);
+    let said = text(&place.train("dpo", "out", 2, &[]).output().unwrap());
+    assert!(said.contains("line 2: `rejected` is missing"), "{said}");
+    succeed(&mut place.train("dpo", "out", 2, &["--on-error", "skip"]));
+}
