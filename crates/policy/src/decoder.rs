@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::{
     module::{Module, Param},
-    tensor::{Device, FloatDType, Tensor, TensorData},
+    tensor::{DType, Device, FloatDType, Tensor, TensorData},
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Matrix, RopeTable, Segments, Threads};
 
@@ -76,6 +76,14 @@ impl TensorPrecision {
         match self {
             Self::F32 => FloatDType::F32,
             Self::Bf16 => FloatDType::BF16,
+        }
+    }
+
+    /// The number format on the device.
+    pub(crate) const fn storage_dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | [`peft`] | adapters in the layout of PEFT, in and out |
 //! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
 //! | `composed` | the same decoder of burn's own operators, with memory linear in length |
+//! | [`DeviceDecoder`] | the decoder that generates on a device: weights, key-value cache, steps |
 //! | [`DeviceName`] | where tensors live, by name |
 //!
 //! On the CPU a whole decoder layer is one operator of burn's graph (see `docs/adr/0002`); elsewhere the same
@@ -21,6 +22,7 @@ mod decoder;
 mod device;
 pub mod fused;
 mod gradients;
+mod inference;
 mod matrix;
 mod parameters;
 pub mod peft;
@@ -29,4 +31,5 @@ pub use adapters::{Adapter, AdapterError, Adapters, LoraConfig, Projection};
 pub use batch::{BatchError, TokenBatch};
 pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
 pub use device::{DeviceError, DeviceName};
+pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};
 pub use parameters::{Parameters, Role};

@@ -122,7 +122,7 @@ impl<'a> Block<'a> {
 
 /// `x / sqrt(mean(x²) + epsilon) * scale` over the last dimension, in f32 (Zhang and Sennrich 2019, arXiv
 /// 1910.07467).
-pub(super) fn rms_norm<const D: usize>(x: Tensor<D>, scale: &Tensor<1>, epsilon: f32) -> Tensor<D> {
+pub(crate) fn rms_norm<const D: usize>(x: Tensor<D>, scale: &Tensor<1>, epsilon: f32) -> Tensor<D> {
     let dtype: FloatDType = x.dtype().into();
     let x = x.cast(FloatDType::F32);
     let mean = x.clone().powi_scalar(2).mean_dim(D - 1);

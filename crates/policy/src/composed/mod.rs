@@ -18,7 +18,8 @@ use crate::{
     gradients::{Collected, LayerGradients},
     parameters::Parameters,
 };
-use block::{Block, rms_norm};
+use block::Block;
+pub(crate) use block::rms_norm;
 
 /// Logits held at once.
 const CHUNK_LOGITS: usize = 32 << 20;

@@ -1,0 +1,80 @@
+//! What a decoder takes on a device, told beforehand.
+
+use still_decoder::DecoderConfig;
+
+use super::{attention::MOST_SCORES, cache::DeviceCache, decoder::CacheSize, weights::DeviceWeights};
+use crate::TensorPrecision;
+
+/// Buffers of the size of a layer's widest output that are alive at once in a step.
+const LIVE_BUFFERS: usize = 4;
+/// f32 buffers of the size of the scores that are alive at once: scores, masked scores, shares.
+const LIVE_SCORES: usize = 3;
+
+/// Bytes that a decoder takes on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecoderMemory {
+    /// Parameters: matrices in the chosen precision, head and vectors in f32.
+    pub weights_bytes: usize,
+    /// Keys and values.
+    pub cache_bytes: usize,
+    /// An estimate of what a step takes at most, beside the two.
+    pub step_bytes: usize,
+}
+
+impl DecoderMemory {
+    /// What a decoder with a cache of this size takes, when a step runs at most `step_tokens` prompt tokens.
+    pub fn of(
+        config: &DecoderConfig,
+        precision: TensorPrecision,
+        cache: CacheSize,
+        step_tokens: usize,
+    ) -> Self {
+        let element = precision.storage_dtype().size();
+        let float = size_of::<f32>();
+        let (hidden, slots) = (config.hidden_size, cache.slots);
+        // padding doubles a short span's rows at most
+        let rows = slots + 2 * step_tokens;
+        let widest = (2 * config.intermediate_size).max(config.qkv_size());
+        let kept = config.layer_count * rows * (2 * config.qkv_size()) * element;
+        let stream = LIVE_BUFFERS * rows * (widest * element + hidden * float);
+        let positions = cache.slot_capacity_tokens + step_tokens;
+        let scores = MOST_SCORES.min(config.attention_head_count * rows * positions);
+        let logits = slots.next_power_of_two() * config.vocabulary_size * float;
+        Self {
+            weights_bytes: DeviceWeights::memory_bytes(config, element),
+            cache_bytes: DeviceCache::memory_bytes(config, slots, cache.slot_capacity_tokens, element),
+            step_bytes: kept + stream + LIVE_SCORES * scores * float + logits,
+        }
+    }
+
+    /// All of it.
+    pub const fn total_bytes(&self) -> usize {
+        self.weights_bytes + self.cache_bytes + self.step_bytes
+    }
+
+    /// The most slots, up to `cache.slots`, with which a decoder stays within `budget_bytes`; 0 when not
+    /// even one fits.
+    pub fn slots_within(
+        config: &DecoderConfig,
+        precision: TensorPrecision,
+        cache: CacheSize,
+        step_tokens: usize,
+        budget_bytes: usize,
+    ) -> usize {
+        let fits = |slots: usize| {
+            let cache = CacheSize { slots, ..cache };
+            Self::of(config, precision, cache, step_tokens).total_bytes() <= budget_bytes
+        };
+        // what a decoder takes grows with its slots
+        let (mut fitting, mut unknown) = (0, cache.slots);
+        while fitting < unknown {
+            let middle = fitting + (unknown - fitting).div_ceil(2);
+            if fits(middle) {
+                fitting = middle;
+            } else {
+                unknown = middle - 1;
+            }
+        }
+        fitting
+    }
+}
