@@ -1,6 +1,6 @@
 //! The requests of the control protocol, each handed to the [`ControlPlane`].
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, task::Poll};
 
 use axum::{
     Json, Router,
@@ -10,15 +10,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use still_control::{
-    ActivityRequest, Done, ErrorKind, ErrorReply, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry,
-    PoolQuery, PoolShowQuery, ProblemQuery, PromoteRequest,
+    ActivityRequest, Done, ErrorKind, ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError,
+    PoolEntry, PoolQuery, PoolShowQuery, ProblemQuery, PromoteRequest,
 };
 use tokio::sync::watch;
 
-use super::plane::{ControlPlane, Imported};
+use super::plane::{ControlPlane, EventStream, Imported};
 use crate::import::{self, Parsed};
 
 /// Largest file that one request may import, in bytes.
@@ -82,8 +86,19 @@ async fn events<C: ControlPlane>(State(shared): Shell<C>) -> Response {
         // a sender that is gone closes as well
         let _ = closing.wait_for(|closing| *closing).await;
     };
-    let events = shared.plane.events().take_until(Box::pin(closed));
-    lines(events.map(Ok).boxed())
+    lines(until_closed(shared.plane.events(), closed.boxed()).map(Ok).boxed())
+}
+
+/// The events until there is none at hand and the daemon closes: what it told before, its end above all, is
+/// never cut off.
+fn until_closed(
+    mut events: EventStream,
+    mut closed: BoxFuture<'static, ()>,
+) -> impl Stream<Item = Event> + Send {
+    stream::poll_fn(move |context| match events.poll_next_unpin(context) {
+        Poll::Pending => closed.poll_unpin(context).map(|()| None),
+        told => told,
+    })
 }
 
 async fn pause<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
@@ -269,4 +284,17 @@ fn lines<T: Serialize + 'static>(items: BoxStream<'static, Result<T, ErrorReply>
         Ok::<_, Infallible>(line)
     });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(text)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_told_before_the_close_is_passed_on_and_an_open_stream_is_ended_by_it() {
+        let told = [Event::Draining, Event::Finished { reason: "drained".to_owned() }];
+        let waiting = stream::iter(told.clone()).chain(stream::pending()).boxed();
+        let passed: Vec<_> = until_closed(waiting, async {}.boxed()).collect().await;
+        assert_eq!(passed, told);
+    }
 }
