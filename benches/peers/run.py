@@ -173,6 +173,7 @@ def table(title, unit, cases, engines, repetitions):
         for repetition in range(repetitions + (not is_queue)):
             for engine in engines:
                 rate = engine.rate(line)
+                print(f"{engine.name}, {line[:24]}: {rate:.1f}", file=sys.stderr, flush=True)
                 if repetition > 0 or is_queue:
                     rates[engine.name].append(rate)
         for name, values in rates.items():
