@@ -116,6 +116,23 @@ async fn a_learner_that_fails_goes_on_from_its_last_checkpoint() {
 }
 
 #[tokio::test]
+async fn training_that_goes_back_is_saved_there_counted_and_told() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_diverges_at_step.store(5, Ordering::SeqCst);
+    harness.script.training.close();
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    harness.script.training.open();
+    let told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("diverged"));
+    wait_for(&system, &mut events, told).await;
+    let saved = |event: &Event| matches!(event, Event::Checkpointed { step: 0, .. });
+    wait_for(&system, &mut events, saved).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let training = system.status().training;
+    assert_eq!((training.skipped_steps, training.rollbacks, training.memory_shortages), (1, 1, 0));
+}
+
+#[tokio::test]
 async fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let harness = Harness::new(World::default());
     harness.script.learner_fails_at_step.store(8, Ordering::SeqCst);

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! T * L * (2 H + Q + q + 2 I + h + 2)       activations, where they are kept
-//! T * (4 I + 8 H + Q + 4 q + 128 h)         the backward pass of one block, at its widest
+//! T * 4 I                                   the backward pass of one block, at its widest
 //! ```
 //!
 //! and without kept activations `T * L * H` and one block's share instead of the first line.
@@ -85,8 +85,8 @@ fn activations(decoder: &DecoderConfig, tokens: usize, keeps: bool) -> usize {
     let block = hidden + fused + plain_heads + queries + 2 * inner + heads + 2;
     let kept =
         if keeps { decoder.layer_count * (hidden + block) } else { decoder.layer_count * hidden + block };
-    // the blocks of scores of every head, and its gradients
-    let widest = 4 * inner + 8 * hidden + fused + 4 * queries + 128 * heads;
+    // `silu(gate) * up`, its gradient, and that of gate and up; what comes after takes over their memory
+    let widest = 4 * inner;
     tokens * (kept + widest) + LOGITS.min(tokens * decoder.vocabulary_size)
 }
 

@@ -168,11 +168,12 @@ impl Learner for PolicyLearner {
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
+        let threads = self.workplace.settings.threads.count();
         let step = job.state.position.step;
         let batch = job.order.batch(step).to_vec();
         let StepGradients { loss, gradients, tokens, preferences, memory_shortages } =
             job.gradients(&self.workplace, &batch)?;
-        let norm = global_norm(&gradients, self.config.threads);
+        let norm = global_norm(&gradients, threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
         let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
         let skipped = !(loss.is_finite() && norm.is_finite());
@@ -192,7 +193,7 @@ impl Learner for PolicyLearner {
                     Role::Embedding if config.decay_embeddings => config.weight_decay,
                     Role::Embedding | Role::Vector => 0.0,
                 },
-                threads: self.config.threads,
+                threads,
             };
             state.optimizer.update(&mut state.parameters, &gradients, &update);
             state.position.skipped_in_a_row = 0;

@@ -116,7 +116,7 @@ impl Factors {
 
 /// The global norm of all gradients.
 pub(crate) fn global_norm(gradients: &Parameters, threads: usize) -> f64 {
-    let values = gradients.values();
+    let (values, threads) = (gradients.values(), threads.max(1));
     // shares are cut between blocks of one size, so that the sums are the same for any number of threads
     let blocks: Vec<&[f32]> = values.iter().flat_map(|(_, values)| values.chunks(SHARED_LENGTH)).collect();
     let share = if blocks.len() < 2 * threads { blocks.len() } else { blocks.len().div_ceil(threads) };
@@ -170,7 +170,7 @@ mod tests {
         let plain = values.iter().flat_map(|(_, values)| values.iter());
         let expected = plain.map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         assert!((one - expected).abs() < 1e-9 * expected, "{one} {expected}");
-        for threads in [2, 3, 16] {
+        for threads in [0, 2, 3, 16] {
             assert_eq!(global_norm(&gradients, threads).to_bits(), one.to_bits(), "{threads} threads");
         }
     }

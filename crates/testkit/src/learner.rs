@@ -106,6 +106,17 @@ impl Learner for ScriptedLearner {
         if failing.compare_exchange(work.step + 1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             return Err(LearnerError::Device("the script says so".to_owned()));
         }
+        let diverging = &script.learner_diverges_at_step;
+        if diverging.compare_exchange(work.step + 1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            work.step = 0;
+            return Ok(LearnerStep {
+                total_steps,
+                loss: f64::NAN,
+                skipped: true,
+                rolled_back: true,
+                ..LearnerStep::default()
+            });
+        }
         work.step += 1;
         Ok(LearnerStep {
             step: work.step,
