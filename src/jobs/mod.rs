@@ -18,6 +18,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::{fs::File, path::Path};
 
 use still_control::Exit;
+use still_policy::TensorPrecision;
 
 use crate::failure::{Failure, OrExit};
 
@@ -37,6 +38,11 @@ fn open_input(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
 fn output_failed(error: &io::Error) -> Failure {
     let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Success } else { Exit::Internal };
     Failure::new(exit, format!("the output cannot be written: {error}"))
+}
+
+/// What a job stores a model's matrices in on a GPU.
+const fn gpu_precision() -> TensorPrecision {
+    TensorPrecision::Bf16
 }
 
 /// Refuses devices that a job cannot run on.
