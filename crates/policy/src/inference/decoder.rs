@@ -401,7 +401,7 @@ mod tests {
         const BURST: Option<&str> = Some("out of device memory allocating 7 bytes\nBacktrace:\n");
         let (undisturbed, _) = tokens(engine(&[]));
         assert_eq!(undisturbed.len(), 6);
-        let faults = [BURST, None, None, BURST, BURST, None, None, BURST];
+        let faults = [BURST, None, None, None, BURST, None, None];
         let (disturbed, put_back) = tokens(engine(&faults));
         assert!(put_back > 0, "rows must have given way");
         assert_eq!(disturbed, undisturbed);
