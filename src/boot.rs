@@ -36,6 +36,7 @@ use crate::{
     failure::{Failure, OrExit},
     logging,
     model::{Model, Seats},
+    placement::GeneratorPlace,
     plan,
     plane::Plane,
     settings, task,
@@ -146,31 +147,27 @@ const fn exit_of(error: &StartError) -> Exit {
 
 /// The work that the actors oversee.
 fn roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> Result<Roles, Failure> {
-    let seats = |device, threads, rollouts, new_tokens: u32| Seats {
-        device,
+    let placement = plan::place(config, &model.config)?;
+    let seats = |place: &GeneratorPlace, threads| Seats {
+        device: place.device,
+        precision: place.precision,
         threads: settings::threads(threads),
-        rollouts,
-        tokens: model.config.max_position_count.min(new_tokens as usize + plan::PROMPT_TOKENS),
+        rollouts: place.rollouts,
+        tokens: place.tokens,
         prompt: config.task.prompt.into(),
         stop_strings: Vec::new(),
     };
-    let (device, exploration, evaluation) = (&config.device, &config.exploration, &config.evaluation);
-    let generators = device.samplers.iter().map(|sampler| {
-        let rollouts = exploration.concurrent_rollouts.div_ceil(device.samplers.len());
-        generator(
-            model,
-            seats(*sampler, device.sampler_threads, rollouts, exploration.sampling.max_new_tokens),
-        )
-    });
-    let evaluator = seats(
-        device.evaluator,
-        device.evaluator_threads,
-        evaluation.concurrent_rollouts,
-        evaluation.sampling.max_new_tokens,
-    );
+    for place in placement.all().filter(|place| place.rollouts < place.wanted_rollouts) {
+        let (device, rollouts, wanted) = (place.device, place.rollouts, place.wanted_rollouts);
+        tracing::warn!(%device, rollouts, wanted, "fewer rollouts at once than asked for fit the memory");
+    }
+    let device = &config.device;
+    let samplers =
+        placement.samplers.iter().map(|place| generator(model, seats(place, device.sampler_threads)));
+    let evaluator = seats(&placement.evaluator, device.evaluator_threads);
     let base = Arc::clone(&model.weights);
     Ok(Roles {
-        generators: generators.collect::<Result<_, _>>()?,
+        generators: samplers.collect::<Result<_, _>>()?,
         evaluation_generator: generator(model, evaluator)?,
         learner: learner(config, model)?,
         verifier,
@@ -187,10 +184,7 @@ fn generator(model: &Model, seats: Seats) -> Result<RoleFactory<dyn Generator>, 
     // a device that cannot generate is told now, not by an actor that fails again and again
     model.generator(&seats).or_exit(Exit::Device)?;
     let model = model.clone();
-    Ok(RoleFactory::new(move || {
-        let generator: Box<dyn Generator> = Box::new(model.generator(&seats)?);
-        Ok(generator)
-    }))
+    Ok(RoleFactory::new(move || model.generator(&seats)))
 }
 
 fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, Failure> {

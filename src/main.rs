@@ -5,6 +5,7 @@ mod failure;
 mod jobs;
 mod logging;
 mod model;
+mod placement;
 mod plan;
 mod plane;
 mod settings;

@@ -9,17 +9,21 @@ use still_daemon::{
 };
 use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads,
+    WeightPrecision,
 };
 use still_domain::seed;
 use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};
 use still_learning::{BasePolicy, ExampleEncoder};
-use still_policy::peft;
-use still_roles::{Response, Weights};
+use still_policy::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
+use still_roles::{Generator, Response, Weights};
 use still_rollout::EngineConfig;
 use still_text::{PromptStyle, Tokenizer, thought};
 
-use crate::failure::{Failure, OrExit};
+use crate::{
+    failure::{Failure, OrExit},
+    placement::{GPU_PREFILL_TOKENS, device_name},
+};
 
 /// A model with everything that belongs to it.
 #[derive(Clone)]
@@ -106,24 +110,32 @@ impl Model {
     }
 
     /// A generator on a device.
-    pub(crate) fn generator(&self, seats: &Seats) -> Result<PolicyGenerator<CpuDecoder>, String> {
-        if seats.device != Device::Cpu {
-            return Err(format!(
-                "{} cannot generate yet: this version samples on the CPU; set the device to \"cpu\"",
-                seats.device
-            ));
-        }
-        let (config, seats) = (self.config.clone(), seats.clone());
-        let generator = GeneratorConfig {
+    ///
+    /// # Errors
+    /// When the device is not there, with the remedy.
+    pub(crate) fn generator(&self, seats: &Seats) -> Result<Box<dyn Generator>, String> {
+        let mut generator = GeneratorConfig {
             prompt_style: seats.prompt,
             stop_strings: seats.stop_strings.clone(),
             capacity: seats.rollouts * 2,
             engine: EngineConfig::default(),
         };
+        let (tokenizer, config, seats) = (self.tokenizer.clone(), self.config.clone(), seats.clone());
         let threads = Threads::new(seats.threads);
-        Ok(PolicyGenerator::new(self.tokenizer.clone(), generator, move |weights| {
-            Ok(CpuDecoder::new(config.clone(), weights, seats.rollouts, seats.tokens, threads.clone()))
-        }))
+        let name = device_name(seats.device);
+        generator.engine.sampling_threads = threads.count();
+        if name == DeviceName::Cpu {
+            return Ok(Box::new(PolicyGenerator::new(tokenizer, generator, move |weights| {
+                let (precision, slots, tokens) = (seats.weight_precision(), seats.rollouts, seats.tokens);
+                let threads = threads.clone();
+                Ok(CpuDecoder::with_precision(config.clone(), weights, precision, slots, tokens, threads))
+            })));
+        }
+        let device = name.open().map_err(|error| error.to_string())?;
+        generator.engine.prefill_tokens_per_step = GPU_PREFILL_TOKENS;
+        Ok(Box::new(PolicyGenerator::new(tokenizer, generator, move |weights| {
+            DeviceDecoder::new(config.clone(), weights, &device, seats.precision, seats.cache_size())
+        })))
     }
 
     /// The tokenizer as the learner uses it.
@@ -136,6 +148,8 @@ impl Model {
 #[derive(Debug, Clone)]
 pub(crate) struct Seats {
     pub(crate) device: Device,
+    /// What matrices are stored in; on a GPU, keys and values as well.
+    pub(crate) precision: TensorPrecision,
     pub(crate) threads: usize,
     /// Rollouts at once.
     pub(crate) rollouts: usize,
@@ -143,6 +157,21 @@ pub(crate) struct Seats {
     pub(crate) tokens: usize,
     pub(crate) prompt: PromptStyle,
     pub(crate) stop_strings: Vec<String>,
+}
+
+impl Seats {
+    /// How the processor stores matrices; it calculates in f32 either way.
+    const fn weight_precision(&self) -> WeightPrecision {
+        match self.precision {
+            TensorPrecision::F32 => WeightPrecision::AsGiven,
+            TensorPrecision::Bf16 => WeightPrecision::Bf16,
+        }
+    }
+
+    /// The key-value cache that they take.
+    pub(crate) const fn cache_size(&self) -> CacheSize {
+        CacheSize { slots: self.rollouts, slot_capacity_tokens: self.tokens }
+    }
 }
 
 /// Makes tokens of problems and responses as the sampler does.

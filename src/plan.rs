@@ -1,81 +1,126 @@
 //! What a run will take, before it takes it: `stilld run --dry-run`.
 
+use std::collections::BTreeMap;
+
 use still_control::Exit;
 use still_daemon::config::{Config, Device};
-use still_decoder::{CpuDecoder, DecoderConfig};
+use still_decoder::DecoderConfig;
 use still_learning::{Footprint, part_tokens};
 
 use crate::{
     failure::{Failure, OrExit},
     model::Model,
+    placement::{self, GeneratorPlace, Placement, gibibytes},
     settings,
 };
 
-/// Room for the prompt in every rollout's slot, in tokens.
-pub(crate) const PROMPT_TOKENS: usize = 2_048;
 /// Bytes of an f32.
 const FLOAT_BYTES: usize = 4;
-/// Rows of logits that a step holds at most.
-const STEP_TOKENS: usize = 512;
 
 /// One line of the plan.
 struct Item {
     what: String,
+    /// The processor means the host's memory.
+    place: Device,
     bytes: usize,
 }
 
 /// Prints the plan.
 pub(crate) fn print(config: &Config) -> Result<(), Failure> {
     let model = Model::load(config)?;
-    let items = items(config, &model.config);
-    let mut text = format!("model {}: {} parameters\n", config.model.source, model.config.parameter_count());
-    for item in &items {
-        text += &format!("  {:<44} {:>10}\n", item.what, mebibytes(item.bytes));
-    }
-    let total = items.iter().map(|item| item.bytes).sum();
-    text += &format!("  {:<44} {:>10}\n", "together", mebibytes(total));
-    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()).or_exit(Exit::Internal)
+    let placement = place(config, &model.config)?;
+    let head = format!("model {}: {} parameters\n", config.model.source, model.config.parameter_count());
+    let table = table(&items(config, &model.config, &placement), placement::total_bytes);
+    std::io::Write::write_all(&mut std::io::stdout(), (head + &table).as_bytes()).or_exit(Exit::Internal)
 }
 
-fn items(config: &Config, decoder: &DecoderConfig) -> Vec<Item> {
+/// Places the generators of a run in the memory that is there.
+pub(crate) fn place(config: &Config, decoder: &DecoderConfig) -> Result<Placement, Failure> {
+    let learner = learner_items(config, decoder);
+    let on_device = learner.iter().filter(|item| item.place != Device::Cpu).map(|item| item.bytes).sum();
+    Placement::new(config, decoder, on_device, placement::total_bytes)
+}
+
+fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec<Item> {
     let parameters = decoder.parameter_count() * FLOAT_BYTES;
-    let learner = settings::learner(config);
-    let fused = config.device.learner == Device::Cpu;
-    let job = &learner.improvement;
-    let longest = part_tokens(job, &learner, decoder.max_position_count);
-    let training = Footprint::new(decoder, &learner, longest, fused);
-    let generator = |rollouts: usize, new_tokens: u32| {
-        let tokens = decoder.max_position_count.min(new_tokens as usize + PROMPT_TOKENS);
-        CpuDecoder::memory_bytes(decoder, false, rollouts, tokens, STEP_TOKENS, rollouts)
-    };
-    let (exploration, evaluation) = (&config.exploration, &config.evaluation);
-    let rollouts = exploration.concurrent_rollouts.div_ceil(config.device.samplers.len().max(1));
-    let mut items = vec![
-        Item { what: "base and published policy".to_owned(), bytes: 2 * parameters },
-        Item { what: "learner: masters and moments".to_owned(), bytes: training.state },
-        Item { what: "learner: last good state, checkpoint".to_owned(), bytes: training.last_good },
-        Item {
-            what: format!("learner ({}): parameters, gradients", config.device.learner),
-            bytes: training.device,
-        },
-        Item {
-            what: format!("learner ({}): {longest} tokens at once", config.device.learner),
-            bytes: training.activations,
-        },
-    ];
-    for (number, device) in config.device.samplers.iter().enumerate() {
-        items.push(Item {
-            what: format!("sampler {number} ({device}): weights and cache"),
-            bytes: generator(rollouts, exploration.sampling.max_new_tokens),
-        });
+    let mut items = vec![Item {
+        what: "base and published policy".to_owned(),
+        place: Device::Cpu,
+        bytes: 2 * parameters,
+    }];
+    items.extend(learner_items(config, decoder));
+    for (number, sampler) in placement.samplers.iter().enumerate() {
+        items.extend(generator_items(&format!("sampler {number}"), sampler, decoder));
     }
-    items.push(Item {
-        what: format!("evaluator ({}): weights and cache", config.device.evaluator),
-        bytes: generator(evaluation.concurrent_rollouts, evaluation.sampling.max_new_tokens),
-    });
+    items.extend(generator_items("evaluator", &placement.evaluator, decoder));
     items
 }
 
-fn mebibytes(bytes: usize) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+/// What the learner keeps on the host, and on its device.
+fn learner_items(config: &Config, decoder: &DecoderConfig) -> Vec<Item> {
+    let learner = settings::learner(config);
+    let device = config.device.learner;
+    let longest = part_tokens(&learner.improvement, &learner, decoder.max_position_count);
+    let training = Footprint::new(decoder, &learner, longest, device == Device::Cpu);
+    let item = |what: &str, place, bytes| Item { what: what.to_owned(), place, bytes };
+    vec![
+        item("learner: masters and moments", Device::Cpu, training.state),
+        item("learner: last good state, checkpoint", Device::Cpu, training.last_good),
+        item("learner: parameters and gradients", device, training.device),
+        item(&format!("learner: {longest} tokens at once"), device, training.activations),
+    ]
+}
+
+fn generator_items(role: &str, place: &GeneratorPlace, decoder: &DecoderConfig) -> Vec<Item> {
+    let memory = place.memory(decoder);
+    let item = |what: String, bytes| Item { what, place: place.device, bytes };
+    let mut rollouts = format!("{} rollouts of {} tokens", place.rollouts, place.tokens);
+    if place.rollouts < place.wanted_rollouts {
+        rollouts += &format!(" ({} asked for)", place.wanted_rollouts);
+    }
+    vec![
+        item(format!("{role}: weights"), memory.weights),
+        item(format!("{role}: cache of {rollouts}"), memory.cache),
+        item(format!("{role}: a step, at most"), memory.step),
+    ]
+}
+
+/// The lines, and what each place holds of them together.
+fn table(items: &[Item], total_bytes: impl Fn(Device) -> Option<usize>) -> String {
+    let mut together: BTreeMap<String, (Device, usize)> = BTreeMap::new();
+    let mut text = String::new();
+    for item in items {
+        let place = place_name(item.place);
+        text += &format!("  {:<60} {place:>8} {:>12}\n", item.what, gibibytes(item.bytes));
+        together.entry(place).or_insert((item.place, 0)).1 += item.bytes;
+    }
+    for (place, (device, bytes)) in together {
+        let of = total_bytes(device).map(|total| format!(" of {}", gibibytes(total))).unwrap_or_default();
+        text += &format!("  {:<60} {place:>8} {:>12}{of}\n", "together", gibibytes(bytes));
+    }
+    text
+}
+
+fn place_name(device: Device) -> String {
+    if device == Device::Cpu { "host".to_owned() } else { device.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_is_summed_up_beside_what_it_has() {
+        let item = |what: &str, place, gibibytes: usize| Item {
+            what: what.to_owned(),
+            place,
+            bytes: gibibytes << 30,
+        };
+        let items = [item("a", Device::Cpu, 1), item("b", Device::Cuda(1), 2), item("c", Device::Cuda(1), 3)];
+        let text = table(&items, |device| (device == Device::Cuda(1)).then_some(80 << 30));
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert!(lines[3].contains("cuda:1") && lines[3].ends_with("5.00 GiB of 80.00 GiB"), "{text}");
+        assert!(lines[4].contains("host") && lines[4].ends_with("1.00 GiB"), "{text}");
+    }
 }

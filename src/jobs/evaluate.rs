@@ -17,7 +17,7 @@ use still_judge::HouseVerifier;
 use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout, Verifier};
 use still_text::PromptStyle;
 
-use super::{generate, on_cpu, output_failed};
+use super::{generate, output_failed, precision};
 use crate::{
     failure::{Failure, OrExit},
     model::{Model, Seats},
@@ -29,7 +29,6 @@ const MAX_ROLLOUTS: usize = 32;
 
 /// Answers every problem, judges the answers and prints the accuracy.
 pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
-    on_cpu(&arguments.model.device)?;
     if arguments.samples == 0 {
         return Err(Failure::new(Exit::Usage, "`--samples` is 0: ask for at least one answer a problem"));
     }
@@ -43,7 +42,7 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let model = Model::from_arguments(&arguments.model)?;
     let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
     let mut tally = Tally::new(&problems, verifier);
-    answer(arguments, &model, &problems, &mut generator, &mut tally)?;
+    answer(arguments, &model, &problems, &mut *generator, &mut tally)?;
     let evaluation = tally.evaluation();
     let shown = if arguments.json { as_json(arguments, &evaluation)? } else { table(&evaluation) };
     stdout().lock().write_all(shown.as_bytes()).map_err(|error| output_failed(&error))?;
@@ -65,6 +64,7 @@ fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
     let wanted = longest + arguments.sampling.max_new_tokens as usize;
     Ok(Seats {
         device: arguments.model.device,
+        precision: precision(arguments.model.device),
         threads: std::thread::available_parallelism().map_or(1, Into::into),
         rollouts: problems.len().saturating_mul(arguments.samples as usize).clamp(1, MAX_ROLLOUTS),
         tokens: wanted.min(model.config.max_position_count),

@@ -10,19 +10,20 @@ use still_control::Exit;
 use still_daemon::cli::{GenerateArguments, SamplingArguments};
 use still_decoder::{CpuDecoder, Threads};
 use still_domain::{PolicyVersion, SamplingSettings};
-use still_rollout::{Engine, EngineConfig, Request, TokenText};
+use still_policy::{CacheSize, DeviceDecoder, DeviceName};
+use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
 use still_text::PromptStyle;
 
-use super::output_failed;
+use super::{output_failed, precision};
 use crate::{
     failure::{Failure, OrExit},
     model::Model,
+    placement::device_name,
 };
 
 /// Draws responses and prints them, as text or a JSON object each.
 pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let model = Model::from_arguments(&arguments.model)?;
-    super::on_cpu(&arguments.model.device)?;
     let mut prompt = arguments.prompt.clone();
     if prompt == "-" {
         prompt.clear();
@@ -31,10 +32,37 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let style = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
     let prompt: Arc<[u32]> = style.encode(&prompt, &model.tokenizer).or_exit(Exit::BadInput)?.into();
     let settings = settings(&arguments.sampling);
-    let tokens = prompt.len() + settings.max_new_tokens as usize;
+    let longest = model.config.max_position_count;
+    if prompt.len() >= longest {
+        let message = format!(
+            "the prompt has {} tokens, but the model has {longest} positions; shorten it",
+            prompt.len()
+        );
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    let tokens = longest.min(prompt.len() + settings.max_new_tokens.max(1) as usize);
     let rows = (arguments.count as usize).clamp(1, 64);
     let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));
-    let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);
+    let name = device_name(arguments.model.device);
+    if name == DeviceName::Cpu {
+        let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);
+        return respond(arguments, &model, decoder, &prompt);
+    }
+    let device = name.open().or_exit(Exit::Device)?;
+    let size = CacheSize { slots: rows, slot_capacity_tokens: tokens };
+    let precision = precision(arguments.model.device);
+    let decoder = DeviceDecoder::new(model.config.clone(), &model.weights, &device, precision, size);
+    respond(arguments, &model, decoder.or_exit(Exit::Device)?, &prompt)
+}
+
+/// Draws every response on a decoder that holds the model.
+fn respond(
+    arguments: &GenerateArguments,
+    model: &Model,
+    decoder: impl StepModel,
+    prompt: &Arc<[u32]>,
+) -> Result<Exit, Failure> {
+    let settings = settings(&arguments.sampling);
     let tokenizer = model.tokenizer.clone();
     let text: Arc<dyn TokenText> =
         Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(tokenizer.token_bytes(token)));
@@ -42,7 +70,7 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     for number in 0..arguments.count {
         let request = Request {
             id: number,
-            prompt: Arc::clone(&prompt),
+            prompt: Arc::clone(prompt),
             settings,
             seed: arguments.sampling.seed.wrapping_add(u64::from(number)),
             stop_ids: model.tokenizer.stop_ids().into(),
@@ -64,10 +92,11 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
                 model.tokenizer.decode_without_special_tokens(&ended.tokens).or_exit(Exit::Internal)?;
             let line = if arguments.json {
                 json!({
-                    "prompt_ids": &*prompt,
+                    "prompt_ids": &**prompt,
                     "token_ids": ended.tokens,
                     "log_probabilities": ended.log_probabilities,
                     "finish_reason": ended.finish,
+                    "seed": arguments.sampling.seed.wrapping_add(u64::from(ended.id)),
                     "text": text,
                 })
                 .to_string()

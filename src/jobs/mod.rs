@@ -18,6 +18,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::{fs::File, path::Path};
 
 use still_control::Exit;
+use still_policy::TensorPrecision;
 
 use crate::failure::{Failure, OrExit};
 
@@ -39,9 +40,17 @@ fn output_failed(error: &io::Error) -> Failure {
     Failure::new(exit, format!("the output cannot be written: {error}"))
 }
 
+/// What a job stores a model's matrices in.
+const fn precision(device: Device) -> TensorPrecision {
+    match device {
+        Device::Cpu => TensorPrecision::F32,
+        Device::Cuda(_) => TensorPrecision::Bf16,
+    }
+}
+
 /// Refuses devices that a job cannot run on.
-fn on_cpu(device: &still_daemon::config::Device) -> Result<(), Failure> {
-    if *device == still_daemon::config::Device::Cpu {
+fn on_cpu(device: &Device) -> Result<(), Failure> {
+    if *device == Device::Cpu {
         return Ok(());
     }
     Err(Failure::new(Exit::Device, format!("{device} cannot be used by this job yet: use --device cpu")))

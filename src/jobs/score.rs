@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use still_control::Exit;
 use still_daemon::cli::ScoreArguments;
 use still_decoder::{Segments, Threads, model_hidden_states, token_log_probabilities};
@@ -16,14 +17,6 @@ use crate::{
     failure::{Failure, OrExit},
     model::Model,
 };
-
-/// What a line asks for: exactly one of the three.
-#[derive(Deserialize)]
-struct Line {
-    text: Option<String>,
-    messages: Option<Vec<serde_json::Value>>,
-    token_ids: Option<Vec<u32>>,
-}
 
 /// What comes back for a line.
 #[derive(Debug, Serialize)]
@@ -78,24 +71,35 @@ pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The tokens of a line.
+/// The tokens of a line, which holds exactly one of `text`, `messages` and `token_ids`.
 fn tokens_of_line(line: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, String> {
-    let line: Line =
-        serde_json::from_str(line).map_err(|error| format!("no JSON object to score: {error}"))?;
-    match line {
-        Line { text: Some(text), messages: None, token_ids: None } => {
-            tokenizer.encode(&text, true).map_err(|error| error.to_string())
+    let line: Value = serde_json::from_str(line).map_err(|error| format!("it is no JSON: {error}"))?;
+    let line = line.as_object().ok_or("it is no JSON object; write {\"text\": \"...\"}")?;
+    let given = |field: &str| line.get(field).filter(|value| !value.is_null());
+    match (given("text"), given("messages"), given("token_ids")) {
+        (Some(text), None, None) => {
+            let text = text.as_str().ok_or("`text` is no string")?;
+            tokenizer.encode(text, true).map_err(|error| format!("`text`: {error}"))
         }
-        Line { text: None, messages: Some(messages), token_ids: None } => {
+        (None, Some(messages), None) => {
+            let messages = messages.as_array().filter(|messages| !messages.is_empty());
+            let messages = messages
+                .ok_or(
+                    "`messages` is no list of messages; write [{\"role\": \"user\", \"content\": \"...\"}]",
+                )?
+                .clone();
             let template = tokenizer
                 .chat_template()
                 .ok_or("the model has no chat template for `messages`; give `text`")?;
             let context = ChatContext { messages, ..ChatContext::default() };
             let text = template.render_context(&context).map_err(|error| format!("`messages`: {error}"))?;
-            tokenizer.encode(&text, false).map_err(|error| error.to_string())
+            tokenizer.encode(&text, false).map_err(|error| format!("`messages`: {error}"))
         }
-        Line { text: None, messages: None, token_ids: Some(tokens) } => Ok(tokens),
-        _ => Err("give one of `text`, `messages` and `token_ids`".to_owned()),
+        (None, None, Some(tokens)) => {
+            Vec::deserialize(tokens).map_err(|error| format!("`token_ids` is no list of token ids: {error}"))
+        }
+        (None, None, None) => Err("give one of `text`, `messages` and `token_ids`".to_owned()),
+        _ => Err("give only one of `text`, `messages` and `token_ids`".to_owned()),
     }
 }
 
@@ -229,9 +233,15 @@ mod tests {
     fn a_line_that_cannot_be_scored_is_refused_with_its_remedy() {
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
         for (line, part) in [
-            ("{", "no JSON object"),
+            ("{", "no JSON"),
+            ("[]", "no JSON object"),
             ("{}", "one of `text`"),
-            ("{\"text\": \"1\", \"token_ids\": [1]}", "one of `text`"),
+            ("{\"text\": 3}", "`text` is no string"),
+            ("{\"text\": \"1\", \"token_ids\": [1]}", "only one of `text`"),
+            ("{\"messages\": []}", "`messages` is no list"),
+            ("{\"messages\": \"hi\"}", "`messages` is no list"),
+            ("{\"token_ids\": [1.5]}", "`token_ids` is no list of token ids"),
+            ("{\"token_ids\": [-1]}", "`token_ids` is no list of token ids"),
             ("{\"token_ids\": []}", "at least two"),
             ("{\"token_ids\": [99]}", "own tokenizer"),
         ] {

@@ -5,6 +5,9 @@ use std::{fmt, str::FromStr};
 use burn::tensor::Device;
 use thiserror::Error;
 
+#[cfg(feature = "cuda")]
+use crate::inference::panic_text;
+
 /// A device's name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DeviceName {
@@ -13,6 +16,15 @@ pub enum DeviceName {
     Cpu,
     /// An NVIDIA GPU by its number.
     Cuda(usize),
+}
+
+/// A device's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceMemory {
+    /// What nobody has taken, in bytes.
+    pub free_bytes: usize,
+    /// All of it, in bytes.
+    pub total_bytes: usize,
 }
 
 /// Why a device cannot be had.
@@ -48,6 +60,27 @@ impl DeviceName {
             Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
         }
     }
+
+    /// The memory of a GPU, as its driver tells it; `None` for the processor and where no driver answers.
+    pub fn memory(self) -> Option<DeviceMemory> {
+        match self {
+            Self::Cpu => None,
+            #[cfg(feature = "cuda")]
+            Self::Cuda(number) => cuda_memory(number),
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda(_) => None,
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda_memory(number: usize) -> Option<DeviceMemory> {
+    use cudarc::driver::CudaContext;
+
+    // a driver that is not there panics
+    let asked = std::panic::catch_unwind(|| CudaContext::new(number).and_then(|gpu| gpu.mem_get_info()));
+    let (free_bytes, total_bytes) = asked.ok()?.ok()?;
+    Some(DeviceMemory { free_bytes, total_bytes })
 }
 
 /// Opens a GPU and proves it with a first tensor: a missing driver or card shows here, not in mid-run.
@@ -64,11 +97,7 @@ fn open_cuda(number: usize) -> Result<Device, DeviceError> {
     match probe {
         Ok(Ok(device)) => Ok(device),
         Ok(Err(reason)) => Err(unavailable(reason)),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-            Err(unavailable(text.unwrap_or_else(|| "no driver answers".to_owned())))
-        }
+        Err(panic) => Err(unavailable(panic_text(&*panic).to_owned())),
     }
 }
 

@@ -26,4 +26,6 @@ mod memory;
 mod weights;
 
 pub use decoder::{CacheSize, DeviceDecoder};
+#[cfg(feature = "cuda")]
+pub(crate) use failure::panic_text;
 pub use memory::DecoderMemory;

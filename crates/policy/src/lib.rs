@@ -27,9 +27,12 @@ mod matrix;
 mod parameters;
 pub mod peft;
 
+/// A device that tensors live on, opened by [`DeviceName::open`].
+pub use burn::tensor::Device;
+
 pub use adapters::{Adapter, AdapterError, Adapters, LoraConfig, Projection};
 pub use batch::{BatchError, TokenBatch};
 pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
-pub use device::{DeviceError, DeviceName};
+pub use device::{DeviceError, DeviceMemory, DeviceName};
 pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};
 pub use parameters::{Parameters, Role};

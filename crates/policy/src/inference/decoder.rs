@@ -35,7 +35,17 @@ pub struct DeviceDecoder {
     /// What matrices, keys and values are stored in.
     dtype: DType,
     most_scores: usize,
+    /// What the next steps' device work ends with, in the tests of what happens then.
+    #[cfg(test)]
+    faults: std::cell::RefCell<Vec<Option<&'static str>>>,
+    /// Dropped last, once the tensors are gone.
+    _pools: PoolCleanup,
 }
+
+/// Gives a thread's memory back to the driver when it is dropped: a fresh decoder on another thread has pools
+/// of its own.
+#[derive(Debug)]
+struct PoolCleanup(Device);
 
 /// Cosines and sines of every position's angles, each twice over, `[positions, head_dim]` in f32.
 #[derive(Debug)]
@@ -84,6 +94,9 @@ impl DeviceDecoder {
                 dtype,
                 most_scores: MOST_SCORES,
                 config,
+                #[cfg(test)]
+                faults: std::cell::RefCell::default(),
+                _pools: PoolCleanup(device.clone()),
             }),
             Err(StepError::OutOfMemory(reason)) => {
                 device.memory_cleanup();
@@ -136,6 +149,10 @@ impl DeviceDecoder {
             let attended = step.groups.iter().map(|group| group.forward(cached, &heads));
             x = self.finish(layer, x, joined(attended.collect(), 0));
             brought.push(NewKeysAndValues { keys: heads.keys, values: heads.values });
+        }
+        #[cfg(test)]
+        if let Some(fault) = self.faults.borrow_mut().pop().flatten() {
+            std::panic::panic_any(fault);
         }
         self.read_logits(x, &step.layout, logits)?;
         Ok((step.layout, brought))
@@ -281,6 +298,17 @@ impl StepModel for DeviceDecoder {
     }
 }
 
+impl Drop for PoolCleanup {
+    fn drop(&mut self) {
+        let cleaned = guarded(|| {
+            self.0.memory_cleanup();
+            Ok(())
+        });
+        // memory that is not given back is the next decoder's error, if it is one
+        drop(cleaned);
+    }
+}
+
 impl RopeTensors {
     fn new(config: &DecoderConfig, position_count: usize, device: &Device) -> Self {
         let rope = RopeTable::new(config, position_count);
@@ -317,4 +345,73 @@ fn prove_rope(rope: &RopeTensors) -> Result<(), ExecutionError> {
 fn integers(values: impl ExactSizeIterator<Item = i64>, device: &Device) -> Tensor<1, Int> {
     let length = values.len();
     Tensor::from_data(TensorData::new(values.collect::<Vec<_>>(), [length]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+    use still_rollout::{Engine, EngineConfig, EngineError, PolicyVersion, Request, SamplingSettings};
+
+    use super::*;
+
+    fn engine(faults: &[Option<&'static str>]) -> Engine<DeviceDecoder, u32> {
+        let json = json!({
+            "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 16,
+            "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "head_dim": 4, "vocab_size": 29, "rms_norm_eps": 1e-5,
+            "max_position_embeddings": 64, "hidden_act": "silu", "rope_theta": 10000.0,
+            "tie_word_embeddings": true
+        });
+        let config = DecoderConfig::from_hugging_face(&json).unwrap();
+        let weights = DecoderWeights::random(&config, 2);
+        let size = CacheSize { slots: 4, slot_capacity_tokens: 60 };
+        let decoder =
+            DeviceDecoder::new(config, &weights, &Device::flex(), TensorPrecision::F32, size).unwrap();
+        decoder.faults.replace(faults.iter().rev().copied().collect());
+        let mut engine = Engine::new(decoder, PolicyVersion(0), EngineConfig::default());
+        for id in 0..6 {
+            let request = Request {
+                id,
+                prompt: (0..5 + 3 * id).map(|place| place % 29).collect(),
+                settings: SamplingSettings { max_new_tokens: 12, ..SamplingSettings::default() },
+                seed: u64::from(id),
+                stop_ids: Arc::new([]),
+                stop_strings: Arc::new([]),
+            };
+            engine.submit(request).unwrap();
+        }
+        engine
+    }
+
+    fn tokens(mut engine: Engine<DeviceDecoder, u32>) -> (BTreeMap<u32, Vec<u32>>, usize) {
+        let (mut drawn, mut put_back) = (BTreeMap::new(), 0);
+        while !engine.is_idle() {
+            let report = engine.step().unwrap();
+            assert!(report.abandoned.is_empty());
+            put_back += report.put_back;
+            drawn.extend(report.finished.into_iter().map(|ended| (ended.id, ended.tokens)));
+        }
+        (drawn, put_back)
+    }
+
+    #[test]
+    fn steps_that_run_out_of_memory_are_run_again_smaller_and_change_no_token() {
+        const BURST: Option<&str> = Some("out of device memory allocating 7 bytes\nBacktrace:\n");
+        let (undisturbed, _) = tokens(engine(&[]));
+        assert_eq!(undisturbed.len(), 6);
+        let faults = [BURST, None, None, None, BURST, None, None];
+        let (disturbed, put_back) = tokens(engine(&faults));
+        assert!(put_back > 0, "rows must have given way");
+        assert_eq!(disturbed, undisturbed);
+    }
+
+    #[test]
+    fn another_failure_of_the_device_ends_the_engine_and_not_the_process() {
+        let mut engine = engine(&[None, Some("an illegal memory access")]);
+        engine.step().unwrap();
+        let error = engine.step().unwrap_err();
+        assert!(matches!(&error, EngineError::Model(StepError::Device(text)) if text.contains("illegal")));
+    }
 }

@@ -1,6 +1,6 @@
 //! What a device's errors and panics mean to an engine.
 //!
-//! CubeCL reports late: a buffer that could not be had is marked, whatever would read it is skipped and marked
+//! `CubeCL` reports late: a buffer that could not be had is marked, whatever would read it is skipped and marked
 //! in turn, and the first read of such a buffer by the host tells the cause. burn passes it on as text
 //! (`ExecutionError`). Some paths, tuning among them, panic instead. Both end here.
 
@@ -12,7 +12,7 @@ use std::{
 use burn::tensor::ExecutionError;
 use still_rollout::StepError;
 
-/// What CubeCL's errors say when memory is short (cubecl-runtime 0.11, `server/base.rs`, `IoError` and
+/// What `CubeCL`'s errors say when memory is short (cubecl-runtime 0.11, `server/base.rs`, `IoError` and
 /// `LaunchError`), and the CUDA driver's own word for it.
 const OUT_OF_MEMORY: [&str; 6] = [
     "out of device memory",
@@ -51,7 +51,7 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// The text up to its backtrace, in one line.
 fn first_lines(text: &str) -> String {
     let lines = text.lines().map(str::trim).take_while(|line| !line.to_lowercase().starts_with("backtrace"));
-    let told: Vec<_> = lines.filter(|line| !line.is_empty()).take(4).collect();
+    let told: Vec<_> = lines.filter(|line| !line.is_empty()).take(8).collect();
     if told.is_empty() { "no cause is told".to_owned() } else { told.join(" ") }
 }
 

@@ -78,3 +78,62 @@ impl DecoderMemory {
         fitting
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use serde_json::json;
+    use still_decoder::DecoderWeights;
+
+    use super::{super::DeviceDecoder, *};
+
+    /// Every architecture's switches, tied and untied heads.
+    fn configs() -> Vec<DecoderConfig> {
+        let model = |kind: &str, class: &str, tied: bool| {
+            let json = json!({
+                "architectures": [class], "model_type": kind, "hidden_size": 16, "intermediate_size": 24,
+                "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 4,
+                "vocab_size": 19, "rms_norm_eps": 1e-5, "max_position_embeddings": 64, "hidden_act": "silu",
+                "rope_theta": 10000.0, "tie_word_embeddings": tied
+            });
+            DecoderConfig::from_hugging_face(&json).unwrap()
+        };
+        vec![
+            model("llama", "LlamaForCausalLM", true),
+            model("qwen2", "Qwen2ForCausalLM", false),
+            model("qwen3", "Qwen3ForCausalLM", true),
+        ]
+    }
+
+    #[test]
+    fn weights_and_cache_take_what_was_foretold() {
+        for config in configs() {
+            for precision in [TensorPrecision::F32, TensorPrecision::Bf16] {
+                let weights = DecoderWeights::random(&config, 3);
+                let size = CacheSize { slots: 3, slot_capacity_tokens: 300 };
+                let foretold = DecoderMemory::of(&config, precision, size, 64);
+                let decoder =
+                    DeviceDecoder::new(config.clone(), &weights, &Device::flex(), precision, size).unwrap();
+                let expected = [foretold.weights_bytes, foretold.cache_bytes];
+                assert_eq!(decoder.allocated_bytes(), expected, "{:?} {precision:?}", config.architecture);
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_slots_fit_as_the_budget_holds() {
+        let config = &configs()[1];
+        let size = CacheSize { slots: 40, slot_capacity_tokens: 300 };
+        let bytes = |slots| {
+            let size = CacheSize { slots, ..size };
+            DecoderMemory::of(config, TensorPrecision::Bf16, size, 64).total_bytes()
+        };
+        let within = |budget| DecoderMemory::slots_within(config, TensorPrecision::Bf16, size, 64, budget);
+        assert_eq!(within(bytes(40)), 40);
+        assert_eq!(within(usize::MAX), 40);
+        for slots in [1, 7, 39] {
+            assert_eq!((within(bytes(slots)), within(bytes(slots) - 1)), (slots, slots - 1));
+        }
+        assert_eq!(within(0), 0);
+    }
+}

@@ -1,0 +1,59 @@
+//! A training step of adapters on one long sequence.
+
+use std::{sync::Arc, time::Instant};
+
+use serde_json::json;
+use still_decoder::Threads;
+use still_policy::{
+    Adapters, Decoder, Device, ForwardSettings, LoraConfig, Projection, TensorPrecision, TokenBatch,
+};
+
+use crate::{
+    Outcome,
+    models::{Shape, tiled_weights},
+};
+
+/// Steps of each length; the first compiles and tunes.
+const STEPS: usize = 3;
+
+/// Times loss and gradients of rank-16 adapters of every projection, by length of the sequence.
+pub(crate) fn step(device: &Device, shape: Shape) -> Outcome {
+    let config = shape.config();
+    let weights = tiled_weights(&config);
+    let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
+    let adapters = Adapters::new(&lora, &config, 1)?;
+    let device = device.clone().autodiff();
+    let decoder = Decoder::with_adapters(&weights, &adapters, &config, &device, TensorPrecision::Bf16);
+    let settings = ForwardSettings {
+        config: Arc::new(config.clone()),
+        threads: Threads::single(),
+        recompute: true,
+        fused: false,
+    };
+    for &length in shape.sequence_tokens() {
+        let tokens: Vec<u32> = (0..length as u32).map(|place| place % 251).collect();
+        let batch = TokenBatch::new([(&tokens[..], 8..length)], config.vocabulary_size)?;
+        let mut times = Vec::new();
+        let mut losses = Vec::new();
+        for _ in 0..STEPS {
+            let began = Instant::now();
+            let (loss, _) = decoder.loss_and_gradients(&batch, &settings, |found| found.mean().neg());
+            times.push(began.elapsed().as_secs_f64());
+            losses.push(loss);
+        }
+        let last = times.last().copied().unwrap_or(f64::NAN);
+        // three passes, forward, forward again and backward twice as dear, of two operations a parameter
+        let operations = 8.0 * config.parameter_count() as f64 * length as f64;
+        let finite = losses.iter().all(|loss| loss.is_finite());
+        println!(
+            "{}",
+            json!({"check": "train", "model": format!("{shape:?}"), "sequence_tokens": length,
+                "first_s": times.first(), "last_s": last, "tokens_per_second": length as f64 / last,
+                "teraflops": operations / last / 1e12, "loss": losses.last(), "holds": finite})
+        );
+        if !finite {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

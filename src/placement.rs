@@ -1,0 +1,276 @@
+//! What generates where, with how many rollouts at once: each GPU's memory is shared out before anything
+//! starts.
+//!
+//! A GPU holds the weights of every role that runs on it; what is left goes to key-value caches, in
+//! proportion to the rollouts that each generator is asked to hold. Where the driver tells no memory (the
+//! processor, or a plan made on another machine), the configured numbers stand as they are.
+
+use std::collections::BTreeSet;
+
+use still_control::Exit;
+use still_daemon::config::{Config, Device, Precision};
+use still_decoder::{CpuDecoder, DecoderConfig};
+use still_policy::{CacheSize, DecoderMemory, DeviceName, TensorPrecision};
+
+use crate::failure::Failure;
+
+/// Room for the prompt in every rollout's slot, in tokens.
+const PROMPT_TOKENS: usize = 2_048;
+/// Prompt tokens that a step runs on a GPU.
+pub(crate) const GPU_PREFILL_TOKENS: usize = 2_048;
+/// Prompt tokens that a step runs on the processor.
+const CPU_PREFILL_TOKENS: usize = 512;
+/// Of a GPU's memory, what is planned with; the rest is the driver's and for what no plan foresees.
+const PLANNED_SHARE: f64 = 0.92;
+/// Steps in which the rollouts at once are lowered until they fit.
+const SHARES: usize = 1_000;
+
+/// Every generator's place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placement {
+    pub(crate) samplers: Vec<GeneratorPlace>,
+    pub(crate) evaluator: GeneratorPlace,
+}
+
+/// Where a generator runs, and how much it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GeneratorPlace {
+    pub(crate) device: Device,
+    pub(crate) precision: TensorPrecision,
+    /// Rollouts at once that were asked for.
+    pub(crate) wanted_rollouts: usize,
+    /// Rollouts at once that there is room for.
+    pub(crate) rollouts: usize,
+    /// Tokens of a rollout, prompt included.
+    pub(crate) tokens: usize,
+}
+
+/// What a generator takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GeneratorMemory {
+    pub(crate) weights: usize,
+    pub(crate) cache: usize,
+    pub(crate) step: usize,
+}
+
+impl Placement {
+    /// Places the generators of a run. Of a GPU, `total_bytes` tells the memory where it is known, and
+    /// `learner_bytes` is what the learner takes of its own.
+    ///
+    /// # Errors
+    /// When a GPU has not the room for one rollout of each generator on it.
+    pub(crate) fn new(
+        config: &Config,
+        decoder: &DecoderConfig,
+        learner_bytes: usize,
+        total_bytes: impl Fn(Device) -> Option<usize>,
+    ) -> Result<Self, Failure> {
+        let (exploration, evaluation) = (&config.exploration, &config.evaluation);
+        let precision = precision_of(config.device.precision);
+        let place = |device, wanted_rollouts: usize, new_tokens: u32| GeneratorPlace {
+            device,
+            precision,
+            wanted_rollouts,
+            rollouts: wanted_rollouts,
+            tokens: decoder.max_position_count.min(new_tokens as usize + PROMPT_TOKENS),
+        };
+        let samplers = &config.device.samplers;
+        let sampler = |device: &Device| {
+            place(*device, exploration.concurrent_rollouts, exploration.sampling.max_new_tokens)
+        };
+        let evaluator = place(
+            config.device.evaluator,
+            evaluation.concurrent_rollouts,
+            evaluation.sampling.max_new_tokens,
+        );
+        let mut placement = Self { samplers: samplers.iter().map(sampler).collect(), evaluator };
+        let gpus: BTreeSet<usize> = placement.all().filter_map(|place| gpu(place.device)).collect();
+        for number in gpus {
+            let device = Device::Cuda(number);
+            let Some(total) = total_bytes(device) else { continue };
+            let planned = (total as f64 * PLANNED_SHARE) as usize;
+            let taken = if config.device.learner == device { learner_bytes } else { 0 };
+            placement.fit(device, decoder, planned, taken)?;
+        }
+        Ok(placement)
+    }
+
+    /// Every generator's place.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &GeneratorPlace> {
+        self.samplers.iter().chain([&self.evaluator])
+    }
+
+    /// Lowers the rollouts at once on a device until they fit beside what is taken there.
+    fn fit(
+        &mut self,
+        device: Device,
+        decoder: &DecoderConfig,
+        planned: usize,
+        taken: usize,
+    ) -> Result<(), Failure> {
+        let needed = |share: usize| -> usize {
+            let here = self.all().filter(|place| place.device == device);
+            here.map(|place| place.with_share(share).memory(decoder).total()).sum::<usize>() + taken
+        };
+        let (mut fitting, mut unknown) = (0, SHARES);
+        if needed(0) > planned {
+            let message = format!(
+                "{device} is too small: one rollout of each generator and the learner take {}, planned with \
+                 are {}; use a smaller model, shorter rollouts (`max_new_tokens`), `device.precision = \
+                 \"bf16\"` or one more GPU",
+                gibibytes(needed(0)),
+                gibibytes(planned)
+            );
+            return Err(Failure::new(Exit::Device, message));
+        }
+        while fitting < unknown {
+            let middle = fitting + (unknown - fitting).div_ceil(2);
+            if needed(middle) <= planned { fitting = middle } else { unknown = middle - 1 }
+        }
+        for place in self.samplers.iter_mut().chain([&mut self.evaluator]) {
+            if place.device == device {
+                *place = place.with_share(fitting);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GeneratorPlace {
+    /// The same with a share, of [`SHARES`], of the rollouts that were asked for; one at least.
+    fn with_share(&self, share: usize) -> Self {
+        Self { rollouts: (self.wanted_rollouts * share / SHARES).max(1), ..self.clone() }
+    }
+
+    /// What the generator takes.
+    pub(crate) fn memory(&self, decoder: &DecoderConfig) -> GeneratorMemory {
+        if self.device == Device::Cpu {
+            let in_bf16 = self.precision == TensorPrecision::Bf16;
+            let bytes = |slots, step_tokens, logits| {
+                CpuDecoder::memory_bytes(decoder, in_bf16, slots, self.tokens, step_tokens, logits)
+            };
+            let (weights, held) = (bytes(0, 0, 0), bytes(self.rollouts, 0, 0));
+            let step = bytes(self.rollouts, CPU_PREFILL_TOKENS, self.rollouts) - held;
+            return GeneratorMemory { weights, cache: held - weights, step };
+        }
+        let size = CacheSize { slots: self.rollouts, slot_capacity_tokens: self.tokens };
+        let memory = DecoderMemory::of(decoder, self.precision, size, GPU_PREFILL_TOKENS);
+        GeneratorMemory { weights: memory.weights_bytes, cache: memory.cache_bytes, step: memory.step_bytes }
+    }
+}
+
+impl GeneratorMemory {
+    /// All of it.
+    pub(crate) const fn total(self) -> usize {
+        self.weights + self.cache + self.step
+    }
+}
+
+/// The configuration's device as the policy names it.
+pub(crate) const fn device_name(device: Device) -> DeviceName {
+    match device {
+        Device::Cpu => DeviceName::Cpu,
+        Device::Cuda(number) => DeviceName::Cuda(number),
+    }
+}
+
+/// The memory of a device, as its driver tells it.
+pub(crate) fn total_bytes(device: Device) -> Option<usize> {
+    device_name(device).memory().map(|memory| memory.total_bytes)
+}
+
+/// Bytes as an operator reads them.
+pub(crate) fn gibibytes(bytes: usize) -> String {
+    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+const fn gpu(device: Device) -> Option<usize> {
+    match device {
+        Device::Cpu => None,
+        Device::Cuda(number) => Some(number),
+    }
+}
+
+const fn precision_of(precision: Precision) -> TensorPrecision {
+    match precision {
+        Precision::F32 => TensorPrecision::F32,
+        Precision::Bf16 => TensorPrecision::Bf16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use still_daemon::config::ConfigLayers;
+
+    use super::*;
+
+    const GIB: usize = 1 << 30;
+
+    /// Sizes of Qwen2.5-7B.
+    fn qwen_7b() -> DecoderConfig {
+        let json = serde_json::json!({
+            "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 3584,
+            "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+            "num_key_value_heads": 4, "vocab_size": 152_064, "rms_norm_eps": 1e-6,
+            "max_position_embeddings": 32768, "hidden_act": "silu", "rope_theta": 1_000_000.0,
+            "tie_word_embeddings": false
+        });
+        DecoderConfig::from_hugging_face(&json).unwrap()
+    }
+
+    fn config(text: &str) -> Config {
+        ConfigLayers::new().text("a test", text).load().unwrap().config
+    }
+
+    #[test]
+    fn on_the_processor_what_is_asked_for_stands() {
+        let config = config("[exploration]\nconcurrent_rollouts = 30\n");
+        let placement = Placement::new(&config, &qwen_7b(), 0, |_| None).unwrap();
+        assert_eq!(placement.samplers[0].rollouts, 30);
+        assert!(placement.all().all(|place| place.rollouts == place.wanted_rollouts));
+    }
+
+    #[test]
+    fn a_gpu_is_shared_by_all_that_runs_on_it_and_never_overfull() {
+        let text = "[device]\nlearner = \"cuda:0\"\nsamplers = [\"cuda:0\", \"cuda:1\"]\n\
+                    evaluator = \"cuda:0\"\nprecision = \"bf16\"\n\
+                    [exploration]\nconcurrent_rollouts = 128\n[exploration.sampling]\nmax_new_tokens = 16384\n\
+                    [evaluation]\nconcurrent_rollouts = 64\n[evaluation.sampling]\nmax_new_tokens = 8192\n";
+        let (config, decoder, learner) = (config(text), qwen_7b(), 20 * GIB);
+        let placement = Placement::new(&config, &decoder, learner, |_| Some(80 * GIB)).unwrap();
+        let [shared, alone] = &placement.samplers[..] else { unreachable!("two samplers") };
+        assert_eq!((shared.wanted_rollouts, alone.wanted_rollouts), (128, 128));
+        assert!(shared.rollouts < alone.rollouts && alone.rollouts < 128, "{placement:?}");
+        assert!(placement.evaluator.rollouts >= 1);
+        let taken = shared.memory(&decoder).total() + placement.evaluator.memory(&decoder).total() + learner;
+        let planned = (80.0 * GIB as f64 * PLANNED_SHARE) as usize;
+        assert!(taken <= planned, "{taken} of {planned}");
+        // not a rollout less than there is room for, but for rounding
+        let more = GeneratorPlace { rollouts: alone.rollouts + 1, ..alone.clone() };
+        assert!(more.memory(&decoder).total() > planned);
+    }
+
+    #[test]
+    fn a_gpu_that_holds_nothing_is_refused_with_the_remedy() {
+        let text = "[device]\nsamplers = [\"cuda:3\"]\n";
+        let error = Placement::new(&config(text), &qwen_7b(), 0, |_| Some(8 * GIB)).unwrap_err();
+        assert_eq!(error.exit, Exit::Device);
+        assert!(error.message.contains("cuda:3") && error.message.contains("bf16"), "{}", error.message);
+    }
+
+    #[test]
+    fn what_is_foretold_of_the_processor_is_what_its_decoder_takes() {
+        let place = GeneratorPlace {
+            device: Device::Cpu,
+            precision: TensorPrecision::F32,
+            wanted_rollouts: 3,
+            rollouts: 3,
+            tokens: 70,
+        };
+        let decoder = DecoderConfig { layer_count: 2, vocabulary_size: 100, ..qwen_7b() };
+        let memory = place.memory(&decoder);
+        let cache = still_decoder::KeyValueCache::memory_bytes(&decoder, 3, 70);
+        assert_eq!(memory.cache, cache);
+        assert!(memory.weights >= decoder.parameter_count() * 4 / 10 * 9);
+    }
+}
