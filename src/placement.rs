@@ -118,8 +118,8 @@ impl Placement {
                 "{device} is too small: one rollout of each generator and the learner take {}, planned with \
                  are {}; use a smaller model, shorter rollouts (`max_new_tokens`), `device.precision = \
                  \"bf16\"` or one more GPU",
-                gibibytes(needed(0)),
-                gibibytes(planned)
+                in_words(needed(0)),
+                in_words(planned)
             );
             return Err(Failure::new(Exit::Device, message));
         }
@@ -180,8 +180,9 @@ pub(crate) fn total_bytes(device: Device) -> Option<usize> {
 }
 
 /// Bytes as an operator reads them.
-pub(crate) fn gibibytes(bytes: usize) -> String {
-    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+pub(crate) fn in_words(bytes: usize) -> String {
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.2} GiB", mebibytes / 1024.0) }
 }
 
 const fn gpu(device: Device) -> Option<usize> {

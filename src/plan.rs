@@ -10,7 +10,7 @@ use still_learning::{Footprint, part_tokens};
 use crate::{
     failure::{Failure, OrExit},
     model::Model,
-    placement::{self, GeneratorPlace, Placement, gibibytes},
+    placement::{self, GeneratorPlace, Placement, in_words},
     settings,
 };
 
@@ -91,12 +91,12 @@ fn table(items: &[Item], total_bytes: impl Fn(Device) -> Option<usize>) -> Strin
     let mut text = String::new();
     for item in items {
         let place = place_name(item.place);
-        text += &format!("  {:<60} {place:>8} {:>12}\n", item.what, gibibytes(item.bytes));
+        text += &format!("  {:<60} {place:>8} {:>12}\n", item.what, in_words(item.bytes));
         together.entry(place).or_insert((item.place, 0)).1 += item.bytes;
     }
     for (place, (device, bytes)) in together {
-        let of = total_bytes(device).map(|total| format!(" of {}", gibibytes(total))).unwrap_or_default();
-        text += &format!("  {:<60} {place:>8} {:>12}{of}\n", "together", gibibytes(bytes));
+        let of = total_bytes(device).map(|total| format!(" of {}", in_words(total))).unwrap_or_default();
+        text += &format!("  {:<60} {place:>8} {:>12}{of}\n", "together", in_words(bytes));
     }
     text
 }

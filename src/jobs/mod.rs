@@ -18,6 +18,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::{fs::File, path::Path};
 
 use still_control::Exit;
+use still_daemon::config::Device;
 use still_policy::TensorPrecision;
 
 use crate::failure::{Failure, OrExit};
