@@ -65,7 +65,7 @@ impl Model {
         let folder = hub.resolve(&named).or_exit(Exit::BadInput)?;
         let model = Self::from_folder(&folder)?;
         Ok(match source {
-            ModelSource::Hub { repository, .. } => Self { name: repository.to_string(), ..model },
+            ModelSource::Hub { repository, .. } => Self { name: repository.clone(), ..model },
             _ => model,
         })
     }

@@ -109,13 +109,14 @@ impl Training {
                     work = Some(self.begin(learner, *job, resume)?);
                 }
                 Some(LearnerCommand::Pause(paused)) => is_paused = paused,
-                Some(LearnerCommand::Checkpoint(answer)) => match &mut work {
-                    Some(work) => self.save(learner, work, &mut writing, false, Some(answer))?,
-                    None => {
+                Some(LearnerCommand::Checkpoint(answer)) => {
+                    if let Some(work) = &mut work {
+                        self.save(learner, work, &mut writing, false, Some(answer))?;
+                    } else {
                         let refusal = Refusal::NotNow("nothing is being trained".to_owned());
                         let _nobody_waits = answer.send(Err(refusal));
                     }
-                },
+                }
                 Some(LearnerCommand::Halt) => {
                     if let Some(mut halted) = work.take() {
                         if halted.step > 0 && halted.saved_step != Some(halted.step) {

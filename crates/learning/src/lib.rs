@@ -20,7 +20,6 @@
 //! without losing small updates, and a checkpoint is the host's state alone.
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a reference that cannot be read fails its test")]
 mod burn_train_tests;
 mod checkpoint;
 mod config;
@@ -33,7 +32,6 @@ mod loss;
 mod memory;
 mod optimizer;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a reference that cannot be read fails its test")]
 mod parity_tests;
 mod schedule;
 mod snapshot;

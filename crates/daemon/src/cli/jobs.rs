@@ -157,7 +157,7 @@ pub struct LoraArguments {
     /// The change of a projection is scaled by alpha / rank.
     #[arg(long = "lora-alpha", value_name = "ALPHA")]
     pub alpha: Option<f64>,
-    /// Projections that are adapted, for example q_proj,v_proj.
+    /// Projections that are adapted, for example `q_proj,v_proj`.
     #[arg(long = "lora-targets", value_name = "NAMES", value_delimiter = ',')]
     pub targets: Vec<String>,
 }

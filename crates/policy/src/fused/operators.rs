@@ -135,7 +135,9 @@ impl HostOperator for RmsNorm {
 /// The rows of `hidden` (`[tokens, width]`) that are wanted.
 fn gather(hidden: &[f32], rows: &[usize], width: usize) -> Vec<f32> {
     let mut gathered = Vec::with_capacity(rows.len() * width);
-    rows.iter().for_each(|row| gathered.extend_from_slice(&hidden[row * width..][..width]));
+    for row in rows {
+        gathered.extend_from_slice(&hidden[row * width..][..width]);
+    }
     gathered
 }
 
