@@ -9,7 +9,7 @@ if [ ! -x "$venv/bin/python" ]; then
   "$venv/bin/pip" install --quiet 'math-verify==0.9.0'
 fi
 ours=$(cd "$here/../.." && cargo bench --quiet --bench judge)
-peer=$("$venv/bin/python" "$here/math_verify.py" "$here/../../tests/fixtures/grading_sample.jsonl" 2>/dev/null)
+peer=$("$venv/bin/python" "$here/time_peer.py" "$here/../../tests/fixtures/grading_sample.jsonl" 2>/dev/null)
 echo "still-verify: $ours"
 echo "Math-Verify:  $peer"
 python3 - "$ours" "$peer" <<'PYTHON'

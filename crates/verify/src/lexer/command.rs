@@ -27,7 +27,7 @@ impl Lexer<'_> {
             "div" => Token::Slash,
             "pm" => Token::PlusMinus,
             "mp" => Token::MinusPlus,
-            "circ" | "degree" | "degrees" => Token::Degree,
+            "circ" | "degree" | "degrees" | "deg" => Token::Degree,
             "prime" => Token::Prime,
             "le" | "leq" | "leqslant" | "leqq" => Token::Relation(Relation::LessEqual),
             "ge" | "geq" | "geqslant" | "geqq" => Token::Relation(Relation::GreaterEqual),
@@ -45,7 +45,6 @@ impl Lexer<'_> {
             "lim" => Token::Iterated(Operator::Limit),
             "to" | "rightarrow" | "longrightarrow" => Token::Arrow,
             "Pr" => Token::Symbol("P".into()),
-            "deg" => Token::Degree,
             "cup" | "bigcup" => Token::Cup,
             "cap" | "bigcap" => Token::Cap,
             "setminus" | "backslash" | "smallsetminus" => Token::SetMinus,
@@ -107,7 +106,11 @@ impl Lexer<'_> {
     }
 
     fn escaped(&mut self, tail: &str) -> Result<(), ReadError> {
-        let Some(character) = tail.chars().next() else { return Err(ReadError::NotUnderstood) };
+        let Some(character) = tail.chars().next() else {
+            // `45\ ` after its last space was trimmed
+            self.position += 1;
+            return Ok(());
+        };
         self.position += 1 + character.len_utf8();
         match character {
             ',' | ';' | ':' | '!' | ' ' | '\n' | '\t' | '(' | ')' | '[' | ']' | '/' | '-' | '>' | '_' => {

@@ -197,7 +197,7 @@ impl Reader {
         if matches!(name.as_str(), "all real numbers" | "all reals" | "real numbers" | "the real numbers") {
             return Ok(Expr::Reals);
         }
-        Ok(Expr::Word(name.into()))
+        Ok(Expr::Word(name))
     }
 
     fn call(&mut self, function: Function) -> Result<Expr, ReadError> {

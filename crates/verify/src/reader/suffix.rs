@@ -273,7 +273,7 @@ impl Reader {
             read += 1;
             unit = unit.times(&this, power * power_sign).ok_or(ReadError::NotUnderstood)?;
             if read == 1 {
-                unit.symbol = this.symbol.clone();
+                unit.symbol.clone_from(&this.symbol);
             }
             match self.peek() {
                 Some(Token::Slash) => {
