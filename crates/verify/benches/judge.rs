@@ -36,7 +36,7 @@ fn main() -> io::Result<()> {
     let total: u64 = nanoseconds.iter().sum();
     writeln!(
         io::stdout(),
-        "{} judgements with their golds: median {:.1} us, p99 {:.1} us, worst {:.1} us, {:.0} completions a second",
+        "{} judgements with their golds: median {:.2} us, p99 {:.1} us, worst {:.1} us, {:.0} completions a second",
         nanoseconds.len(),
         at(0.5),
         at(0.99),

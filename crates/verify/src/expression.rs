@@ -1,11 +1,9 @@
 //! What an answer says: one typed tree for scalars, collections, sets of reals, relations and text.
 
-use std::sync::Arc;
-
 use dashu_ratio::RBig;
 
 /// A symbol's or a word's spelling.
-pub(crate) type Name = Arc<str>;
+pub(crate) type Name = compact_str::CompactString;
 
 /// How a number was written, where that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +37,8 @@ pub(crate) enum Function {
     Cosh,
     Tanh,
     Exp,
+    /// `cis x` is `e^{ix}`.
+    Cis,
     Ln,
     /// Logarithm to base ten, as schools write it.
     Log,
@@ -76,6 +76,7 @@ pub(crate) enum Relation {
     Greater,
     GreaterEqual,
     Member,
+    NotMember,
     Congruent,
 }
 
@@ -85,6 +86,87 @@ pub(crate) enum Joiner {
     Comma,
     And,
     Or,
+}
+
+/// What is done over a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Operator {
+    Sum,
+    Product,
+    Integral,
+    Limit,
+}
+
+/// An end of a range, or where a limit goes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Bound {
+    At(Expr),
+    PlusInfinity,
+    MinusInfinity,
+}
+
+/// A sum, product, integral or limit over a bound variable.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Iteration {
+    pub(crate) operator: Operator,
+    pub(crate) variable: Name,
+    pub(crate) from: Bound,
+    /// None for limits.
+    pub(crate) to: Option<Bound>,
+    /// An integral's body contains its differential as a product with the symbol `d`.
+    pub(crate) body: Expr,
+}
+
+impl Iteration {
+    /// Whether the value needs more than finitely many terms.
+    pub(crate) fn is_infinite(&self) -> bool {
+        !matches!(
+            (self.operator, &self.from, &self.to),
+            (Operator::Sum | Operator::Product, Bound::At(_), Some(Bound::At(_)))
+        )
+    }
+
+    fn map(&self, change: &dyn Fn(&Expr) -> Option<Expr>) -> Self {
+        let end = |bound: &Bound| match bound {
+            Bound::At(expr) => Bound::At(expr.map(change)),
+            other => other.clone(),
+        };
+        let (variable, body) = match change(&Expr::Symbol(self.variable.clone())) {
+            Some(Expr::Symbol(name)) => (name, self.body.map(change)),
+            // the body's symbol of that name is another one
+            Some(_) => (self.variable.clone(), self.body.clone()),
+            None => (self.variable.clone(), self.body.map(change)),
+        };
+        Self { operator: self.operator, variable, from: end(&self.from), to: self.to.as_ref().map(end), body }
+    }
+
+    /// Nodes of the body.
+    pub(crate) fn body_size(&self) -> u64 {
+        fn size(expr: &Expr) -> u64 {
+            let mut total = 1;
+            expr.any_child(&mut |child| {
+                total += size(child);
+                false
+            });
+            total
+        }
+        size(&self.body)
+    }
+
+    /// The body with the variable replaced.
+    pub(crate) fn at(&self, value: &Expr) -> Expr {
+        self.body.map(&|node| match node {
+            Expr::Symbol(name) if *name == self.variable => Some(value.clone()),
+            _ => None,
+        })
+    }
+
+    fn bounds(&self) -> impl Iterator<Item = &Expr> {
+        std::iter::once(&self.from).chain(&self.to).filter_map(|bound| match bound {
+            Bound::At(expr) => Some(expr),
+            _ => None,
+        })
+    }
 }
 
 /// An answer as a tree.
@@ -132,6 +214,9 @@ pub(crate) enum Expr {
     Modular(Box<Expr>, Box<Expr>),
     /// Numbers joined by colons.
     Ratio(Vec<Expr>),
+    Iterated(Box<Iteration>),
+    /// Values, each with the condition under which it holds.
+    Cases(Vec<(Expr, Expr)>),
 }
 
 impl Expr {
@@ -141,11 +226,11 @@ impl Expr {
 
     /// Whether the predicate holds for this node or any below it.
     pub(crate) fn any(&self, predicate: &dyn Fn(&Expr) -> bool) -> bool {
-        predicate(self) || self.children().into_iter().any(|child| child.any(predicate))
+        predicate(self) || self.any_child(&mut |child| child.any(predicate))
     }
 
-    /// The nodes directly below.
-    pub(crate) fn children(&self) -> Vec<&Expr> {
+    /// Whether the predicate holds for a node directly below; later ones are not visited then.
+    pub(crate) fn any_child<'a>(&'a self, predicate: &mut dyn FnMut(&'a Expr) -> bool) -> bool {
         match self {
             Self::Number(_)
             | Self::Based(..)
@@ -155,14 +240,14 @@ impl Expr {
             | Self::Euler
             | Self::Imaginary
             | Self::Infinity
-            | Self::Reals => Vec::new(),
+            | Self::Reals => false,
             Self::Negate(inner)
             | Self::PlusMinus(inner)
             | Self::MinusPlus(inner)
             | Self::Degrees(inner)
             | Self::Percent(inner)
             | Self::Quantity(inner, _)
-            | Self::SetBuilder(inner) => vec![inner],
+            | Self::SetBuilder(inner) => predicate(inner),
             Self::Sum(items)
             | Self::Product(items)
             | Self::Call(_, items)
@@ -171,22 +256,71 @@ impl Expr {
             | Self::List(items, _)
             | Self::Union(items)
             | Self::Intersection(items)
-            | Self::Ratio(items) => items.iter().collect(),
+            | Self::Ratio(items) => items.iter().any(predicate),
             Self::Quotient(left, right)
             | Self::Power(left, right)
             | Self::Root(left, right)
             | Self::Without(left, right)
-            | Self::Modular(left, right) => vec![left, right],
-            Self::Matrix(rows) => rows.iter().flatten().collect(),
-            Self::Chain(first, rest) => {
-                std::iter::once(&**first).chain(rest.iter().map(|(_, side)| side)).collect()
+            | Self::Modular(left, right) => predicate(left) || predicate(right),
+            Self::Matrix(rows) => rows.iter().flatten().any(predicate),
+            Self::Chain(first, rest) => predicate(first) || rest.iter().any(|(_, side)| predicate(side)),
+            Self::Iterated(iteration) => {
+                iteration.bounds().any(&mut *predicate) || predicate(&iteration.body)
+            }
+            Self::Cases(rows) => {
+                rows.iter().any(|(value, condition)| predicate(value) || predicate(condition))
             }
         }
     }
 
-    /// Whether a symbol or a word stands anywhere in the tree.
+    /// Whether a free symbol or a word stands anywhere in the tree.
     pub(crate) fn has_symbols(&self) -> bool {
-        self.any(&|node| matches!(node, Self::Symbol(_) | Self::Word(_)))
+        self.has_symbols_besides(&mut Vec::new())
+    }
+
+    fn has_symbols_besides<'a>(&'a self, bound: &mut Vec<&'a Name>) -> bool {
+        match self {
+            Self::Symbol(name) => !bound.contains(&name),
+            Self::Word(_) => true,
+            Self::Iterated(iteration) => {
+                if iteration.bounds().any(|end| end.has_symbols_besides(bound)) {
+                    return true;
+                }
+                bound.push(&iteration.variable);
+                let found = iteration.body.has_symbols_besides(bound);
+                bound.pop();
+                found
+            }
+            other => other.any_child(&mut |child| child.has_symbols_besides(bound)),
+        }
+    }
+
+    /// Rebuilds a scalar expression with some nodes replaced; collections of other kinds stay as they are.
+    ///
+    /// A bound variable is renamed with the rest, and never replaced by anything but a symbol.
+    pub(crate) fn map(&self, change: &dyn Fn(&Expr) -> Option<Expr>) -> Expr {
+        if let Some(changed) = change(self) {
+            return changed;
+        }
+        let boxed = |inner: &Expr| Box::new(inner.map(change));
+        let all = |items: &[Expr]| items.iter().map(|item| item.map(change)).collect::<Vec<_>>();
+        match self {
+            Self::Negate(inner) => Self::Negate(boxed(inner)),
+            Self::PlusMinus(inner) => Self::PlusMinus(boxed(inner)),
+            Self::MinusPlus(inner) => Self::MinusPlus(boxed(inner)),
+            Self::Degrees(inner) => Self::Degrees(boxed(inner)),
+            Self::Percent(inner) => Self::Percent(boxed(inner)),
+            Self::Quantity(inner, unit) => Self::Quantity(boxed(inner), unit.clone()),
+            Self::Sum(items) => Self::Sum(all(items)),
+            Self::Product(items) => Self::Product(all(items)),
+            Self::Call(function, items) => Self::Call(*function, all(items)),
+            Self::Group(open, close, items) => Self::Group(*open, *close, all(items)),
+            Self::Quotient(left, right) => Self::Quotient(boxed(left), boxed(right)),
+            Self::Power(left, right) => Self::Power(boxed(left), boxed(right)),
+            Self::Root(left, right) => Self::Root(boxed(left), boxed(right)),
+            Self::Iterated(iteration) => Self::Iterated(Box::new(iteration.map(change))),
+            other => other.clone(),
+        }
     }
 
     /// Whether the tree is a number-like expression: nothing structured below it.
@@ -213,6 +347,7 @@ impl Expr {
                     | Self::Chain(..)
                     | Self::Modular(..)
                     | Self::Ratio(_)
+                    | Self::Cases(_)
             )
         })
     }

@@ -203,6 +203,17 @@ impl Gold {
                 }
             }
         }
+        // no list of two numbers agrees with a fraction by its digits: `0,75`
+        let fraction = |reading: &&Expr| {
+            reading.is_scalar() && scalar::rational(reading, &mut fuel).is_some_and(|value| !value.is_int())
+        };
+        if answer.contains(',')
+            && let Some(gold) = readings.iter().find(fraction)
+            && let Some(answer) = reader::read_decimal_comma(answer)
+            && compare::same(gold, &answer, &mut fuel) == Sameness::Equal
+        {
+            return (Outcome::Correct, None);
+        }
         if undecided { (Outcome::Timeout, Some(Detail::Undecided)) } else { (Outcome::Wrong, None) }
     }
 }

@@ -17,6 +17,8 @@ const MAXIMUM_EXPONENT: i32 = 4_000;
 pub(crate) enum CommaReading {
     Thousands,
     List,
+    /// A comma before other than three digits is a decimal one.
+    Decimal,
 }
 
 /// A numeral read from the start of a text.
@@ -38,6 +40,9 @@ pub(crate) struct BadNumeral;
 pub(crate) fn scan(text: &str, reading: CommaReading, grouping: bool) -> Result<Scanned, BadNumeral> {
     let bytes = text.as_bytes();
     let first = digits_at(bytes, 0);
+    if let Some(scanned) = plain(text, first, reading) {
+        return Ok(scanned);
+    }
     let mut whole = text.get(..first).unwrap_or("").to_owned();
     let mut position = first;
     let mut ambiguous = false;
@@ -51,7 +56,7 @@ pub(crate) fn scan(text: &str, reading: CommaReading, grouping: bool) -> Result<
             }
             if kind == Separator::Comma {
                 ambiguous |= grouping;
-                if reading == CommaReading::List || !grouping {
+                if reading != CommaReading::Thousands || !grouping {
                     break;
                 }
             }
@@ -70,7 +75,7 @@ pub(crate) fn scan(text: &str, reading: CommaReading, grouping: bool) -> Result<
     let mut fraction = String::new();
     let mut repeating = String::new();
     let mut has_point = false;
-    if bytes.get(position) == Some(&b'.') || decimal_comma(bytes, position, grouped) {
+    if bytes.get(position) == Some(&b'.') || decimal_comma(bytes, position, grouped, reading) {
         let start = position + if bytes.get(position) == Some(&b'{') { 3 } else { 1 };
         let length = digits_at(bytes, start);
         if length > 0 {
@@ -92,10 +97,30 @@ pub(crate) fn scan(text: &str, reading: CommaReading, grouping: bool) -> Result<
     if exponent.abs() > MAXIMUM_EXPONENT {
         return Err(BadNumeral);
     }
-    let plain = !has_point && !grouped && exponent_length == 0;
-    let digits = plain.then(|| Name::from(whole.as_str()));
+    let only_digits = !has_point && !grouped && exponent_length == 0;
+    let digits = only_digits.then(|| Name::from(whole.as_str()));
     let number = build(&whole, &fraction, &repeating, exponent, has_point || exponent_length > 0)?;
     Ok(Scanned { number, digits, length: position, ambiguous })
+}
+
+/// A short run of digits with nothing behind it that could belong to the numeral: most numerals.
+fn plain(text: &str, length: usize, reading: CommaReading) -> Option<Scanned> {
+    let rest = text.as_bytes().get(length..).unwrap_or(&[]);
+    let goes_on = match rest.first() {
+        Some(b'.' | b'{' | b'e' | b'E') => true,
+        Some(b',') if reading == CommaReading::Decimal => true,
+        Some(b',' | b'\\' | b' ' | b'~') => {
+            separator(rest).is_some_and(|(_, separator)| digits_at(rest, separator) == 3)
+        }
+        _ => false,
+    };
+    if goes_on || !(1..=18).contains(&length) {
+        return None;
+    }
+    let digits = text.get(..length)?;
+    let value: i64 = digits.parse().ok()?;
+    let number = Number { value: RBig::from(value), decimal: None };
+    Some(Scanned { number, digits: Some(digits.into()), length, ambiguous: false })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,12 +133,16 @@ enum Separator {
 
 /// A thousands separator at the start of the bytes, and its length.
 fn separator(bytes: &[u8]) -> Option<(Separator, usize)> {
-    let spellings: [(&[u8], Separator); 9] = [
+    let spellings: [(&[u8], Separator); 13] = [
         (b"{,}", Separator::LatexComma),
         (b",\\!\\ ", Separator::LatexComma),
         (b",\\! ", Separator::LatexComma),
         (b",\\!", Separator::LatexComma),
         (b"\\,", Separator::Space),
+        (b"\\;", Separator::Space),
+        (b"\\:", Separator::Space),
+        (b"\\!", Separator::Space),
+        (b"~", Separator::Space),
         (b"\\ ", Separator::Space),
         (b" ", Separator::Space),
         (b",", Separator::Comma),
@@ -141,10 +170,13 @@ fn points_group(bytes: &[u8], position: usize) -> bool {
 }
 
 /// A comma that can only be a decimal one: braced, or after grouping points.
-fn decimal_comma(bytes: &[u8], position: usize, grouped: bool) -> bool {
+fn decimal_comma(bytes: &[u8], position: usize, grouped: bool, reading: CommaReading) -> bool {
     let rest = bytes.get(position..).unwrap_or(&[]);
     if rest.starts_with(b"{,}") {
         return digits_at(bytes, position + 3) > 0;
+    }
+    if reading == CommaReading::Decimal {
+        return rest.starts_with(b",") && digits_at(bytes, position + 1) > 0;
     }
     grouped
         && rest.starts_with(b",")

@@ -8,6 +8,7 @@ pub(crate) fn keyword(run: &str) -> Option<Token> {
     Some(match run {
         "and" => Token::And,
         "or" => Token::Or,
+        "minus" | "negative" | "Negative" => Token::Minus,
         "pi" => Token::Pi,
         "inf" | "infinity" | "oo" => Token::Infinity,
         "sqrt" => Token::Sqrt,
@@ -34,6 +35,7 @@ pub(crate) fn function(name: &str) -> Option<Function> {
         "cosh" => Function::Cosh,
         "tanh" => Function::Tanh,
         "exp" => Function::Exp,
+        "cis" => Function::Cis,
         "ln" => Function::Ln,
         "log" | "lg" => Function::Log,
         "abs" => Function::Abs,

@@ -1,6 +1,6 @@
 //! The reader's alphabet.
 
-use crate::expression::{Function, Name, Number, Relation};
+use crate::expression::{Function, Name, Number, Operator, Relation};
 
 /// One symbol of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,11 @@ pub(crate) enum Token {
     And,
     Or,
     Mod,
+    /// `\sum`, `\prod`, `\int`, `\lim`.
+    Iterated(Operator),
+    Arrow,
     Begin,
+    BeginCases,
     End,
     Ampersand,
     RowBreak,

@@ -1,10 +1,31 @@
 //! Whole completions: what is extracted, by which rule, and what is never credited.
 
+use serde_json::Value;
 use still_verify::{Gold, Kind, Outcome, Profile, Rule, judge};
 
 fn lenient(gold: &str, completion: &str) -> Outcome {
     Gold::parse(Kind::Math, gold)
         .map_or(Outcome::Error, |gold| judge(&gold, completion, Profile::Lenient).outcome)
+}
+
+#[test]
+fn the_table_of_completions_holds() {
+    let mut failures = Vec::new();
+    let lines = include_str!("extraction.jsonl").lines();
+    for line in lines.clone() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let kind = serde_json::from_value(case.get("kind").cloned().unwrap_or("math".into())).unwrap();
+        let profile =
+            serde_json::from_value(case.get("profile").cloned().unwrap_or("lenient".into())).unwrap();
+        let gold = Gold::parse(kind, case["gold"].as_str().unwrap()).unwrap();
+        let judgement = judge(&gold, case["prediction"].as_str().unwrap(), profile);
+        let correct = judgement.outcome == Outcome::Correct;
+        if correct != (case["outcome"] == "correct") || judgement.outcome == Outcome::Error {
+            failures.push(format!("{line} is {}: {:?}", judgement.outcome, judgement.extracted));
+        }
+    }
+    assert!(lines.count() > 300, "the table is read");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]

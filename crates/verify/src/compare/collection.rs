@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use super::relation::map;
 use super::{Sameness, same};
 use crate::expression::{Bracket, Expr};
 use crate::fuel::Fuel;
@@ -10,6 +9,8 @@ use crate::scalar;
 
 /// A comparison of more pairs than this is not made.
 const MAXIMUM_MEMBERS: usize = 128;
+/// Members or rows beyond this many are not searched for equals.
+const MAXIMUM_DISTINCT: usize = 32;
 
 /// Whether an answer has several values.
 pub(super) fn is_collection(expr: &Expr) -> bool {
@@ -43,7 +44,7 @@ fn both_signs(expr: &Expr) -> Option<[Expr; 2]> {
         return None;
     }
     let with = |plus: bool| {
-        map(expr, &|node| match node {
+        expr.map(&|node| match node {
             Expr::PlusMinus(inner) => {
                 Some(if plus { (**inner).clone() } else { Expr::Negate(inner.clone()) })
             }
@@ -57,8 +58,12 @@ fn both_signs(expr: &Expr) -> Option<[Expr; 2]> {
 }
 
 fn count(expr: &Expr, predicate: &dyn Fn(&Expr) -> bool) -> usize {
-    usize::from(predicate(expr))
-        + expr.children().into_iter().map(|child| count(child, predicate)).sum::<usize>()
+    let mut total = usize::from(predicate(expr));
+    expr.any_child(&mut |child| {
+        total += count(child, predicate);
+        false
+    });
+    total
 }
 
 /// The same members, in any order, each once.
@@ -66,7 +71,14 @@ pub(super) fn same_members(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samen
     if let (Expr::Quantity(gold, gold_unit), Expr::Quantity(answer, unit)) = (gold, answer) {
         return Sameness::of(gold_unit == unit).and(same_members(gold, answer, fuel));
     }
+    let braced = matches!((gold, answer), (Expr::Set(_), Expr::Set(_)));
     let (Some(gold), Some(answer)) = (members(gold), members(answer)) else { return Sameness::Different };
+    let (mut gold, mut answer) = (gold, answer);
+    if gold.len() != answer.len() && braced {
+        // a set has each member once
+        gold = distinct(gold, fuel);
+        answer = distinct(answer, fuel);
+    }
     if gold.len() != answer.len() {
         return Sameness::Different;
     }
@@ -94,6 +106,37 @@ pub(super) fn same_members(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samen
         }
     }
     all
+}
+
+/// Members without those that surely equal an earlier one.
+fn distinct(members: Vec<Expr>, fuel: &mut Fuel) -> Vec<Expr> {
+    let mut out: Vec<Expr> = Vec::with_capacity(members.len());
+    for member in members {
+        let known = out.len() < MAXIMUM_DISTINCT
+            && out.iter().any(|kept| same(kept, &member, fuel) == Sameness::Equal);
+        if !known {
+            out.push(member);
+        }
+    }
+    out
+}
+
+/// Answers by cases: the same values under the same conditions, in any order.
+pub(super) fn same_cases(gold: &[(Expr, Expr)], answer: &[(Expr, Expr)], fuel: &mut Fuel) -> Sameness {
+    if gold.len() != answer.len() || gold.len() > MAXIMUM_DISTINCT {
+        return Sameness::Different;
+    }
+    let mut left: Vec<&(Expr, Expr)> = answer.iter().collect();
+    for (value, condition) in gold {
+        let found = left.iter().position(|(other, other_condition)| {
+            same(condition, other_condition, fuel).and(same(value, other, fuel)) == Sameness::Equal
+        });
+        match found {
+            Some(index) => left.remove(index),
+            None => return Sameness::Different,
+        };
+    }
+    Sameness::Equal
 }
 
 pub(super) fn same_in_order(gold: &[Expr], answer: &[Expr], fuel: &mut Fuel) -> Sameness {

@@ -4,11 +4,14 @@
 //! one converted, lists and sets have no order, tuples have one, an interval equals a solved inequality but
 //! never a set, a based numeral keeps its base.
 
+mod assignment;
 mod collection;
 mod quantity;
 mod reals;
 mod relation;
 pub(crate) mod text;
+
+use dashu_ratio::RBig;
 
 use crate::expression::{Bracket, Expr, Joiner, Relation};
 use crate::fuel::Fuel;
@@ -22,7 +25,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     if fuel.spend(1).is_err() {
         return Sameness::Undecided;
     }
-    let answer = relation::settle(answer, gold);
+    let answer = assignment::settle(answer, gold);
     let answer: &Expr = &answer;
     // `\boxed{5/4}, or \boxed{1.25}`: alternatives that are all the gold are no hedge
     if let Expr::List(items, Joiner::Or) = answer
@@ -41,7 +44,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     match (gold, answer) {
         (Expr::Chain(..), _) => relation::same(gold, answer, fuel),
-        (_, Expr::Chain(..)) => match relation::value_of_assignment(answer, gold, fuel) {
+        (_, Expr::Chain(..)) => match assignment::value_of_assignment(answer, gold, fuel) {
             Some(value) => same(gold, &value, fuel),
             None => Sameness::Different,
         },
@@ -65,7 +68,17 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         {
             collection::same_in_order(items, others, fuel)
         }
+        // `\{(8, -2)\}`: the only solution, where the pair can be no interval
+        (Expr::Group(Bracket::Round, Bracket::Round, items), Expr::Set(only))
+            if only.len() == 1 && collection::is_surely_tuple(items, fuel) =>
+        {
+            only.first().map_or(Sameness::Different, |only| same(gold, only, fuel))
+        }
         (Expr::Group(..), _) | (_, Expr::Group(..)) => Sameness::Different,
+        (Expr::Cases(rows), Expr::Cases(others)) => collection::same_cases(rows, others, fuel),
+        (Expr::Word(word), Expr::Number(number)) | (Expr::Number(number), Expr::Word(word)) => {
+            Sameness::of(text::number(word).is_some_and(|value| number.value == RBig::from(value)))
+        }
         // a value and the set of only that value
         (Expr::Set(_), other) | (other, Expr::Set(_)) if !collection::is_collection(other) => {
             let (Some(left), Some(right)) = (collection::sole_member(gold), collection::sole_member(answer))

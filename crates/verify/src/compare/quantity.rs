@@ -1,7 +1,9 @@
 //! Values with units, percentages, angles.
 
+use std::cmp::Ordering;
+
 use super::Sameness;
-use crate::expression::Expr;
+use crate::expression::{Decimal, Expr, Number};
 use crate::fuel::Fuel;
 use crate::scalar;
 use crate::units::Unit;
@@ -48,6 +50,18 @@ fn split(expr: &Expr) -> (Expr, Mark) {
     }
 }
 
+/// A hundredth of the value; a decimal stays one, with its digits.
+fn hundredth(value: &Expr) -> Expr {
+    match value {
+        Expr::Number(number) => Expr::Number(Number {
+            value: &number.value / RBig::from(100),
+            decimal: number.decimal.map(|decimal| Decimal { places: decimal.places + 2, ..decimal }),
+        }),
+        Expr::Negate(inner) => Expr::Negate(Box::new(hundredth(inner))),
+        other => Expr::Quotient(Box::new(other.clone()), Box::new(Expr::integer(100))),
+    }
+}
+
 pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     let (gold_value, gold_mark) = split(gold);
     let (value, mark) = split(answer);
@@ -55,21 +69,27 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         return Sameness::Different;
     }
     let plain = |fuel: &mut Fuel| scalar::same(&gold_value, &value, fuel);
-    let hundredth = |value: &Expr| Expr::Quotient(Box::new(value.clone()), Box::new(Expr::integer(100)));
     match (&gold_mark, &mark) {
         // only the value's own factor of a hundred is forgiven, in either direction of the sign
         (Mark::Percent, Mark::None) | (Mark::None, Mark::Percent) => {
-            let whole = plain(fuel);
+            // a gold of one or less that is no percentage is no number of hundredths
+            let hundredths = gold_mark == Mark::Percent
+                || scalar::order(&gold_value, &Expr::integer(1), fuel) == Some(Ordering::Greater);
+            let whole = if hundredths { plain(fuel) } else { Sameness::Different };
             if whole == Sameness::Equal {
                 return whole;
             }
             match gold_mark {
-                Mark::Percent => scalar::equal(&hundredth(&gold_value), &value, fuel),
-                _ => scalar::equal(&gold_value, &hundredth(&value), fuel),
+                Mark::Percent => scalar::same(&hundredth(&gold_value), &value, fuel),
+                _ => scalar::same(&gold_value, &hundredth(&value), fuel),
             }
         }
         (Mark::Degrees, Mark::None) if value.any(&|node| matches!(node, Expr::Degrees(_))) => {
             // `180^\circ - 60^\circ`
+            scalar::equal(gold, &value, fuel)
+        }
+        // `90^\circ` and `\frac{\pi}{2}`
+        (Mark::Degrees, Mark::None) if value.any(&|node| *node == Expr::Pi) && !value.has_symbols() => {
             scalar::equal(gold, &value, fuel)
         }
         (Mark::None, Mark::Degrees) => {
@@ -90,10 +110,16 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
 fn without_unit(gold: &Expr, unit: &Unit, value: &Expr, fuel: &mut Fuel) -> Sameness {
     if let Expr::Product(items) = value
         && let Some((Expr::Symbol(letter), rest)) = items.split_last()
-        && **letter == *unit.symbol
         && !rest.is_empty()
+        && !gold.has_symbols()
     {
-        return scalar::same(gold, &Expr::Product(rest.to_vec()), fuel);
+        let value = Expr::Product(rest.to_vec());
+        if *letter == unit.symbol {
+            return scalar::same(gold, &value, fuel);
+        }
+        if let Some(letter) = Unit::named(letter) {
+            return converted(gold, unit, &value, &letter, fuel);
+        }
     }
     scalar::same(gold, value, fuel)
 }

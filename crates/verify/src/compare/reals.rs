@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Sameness;
-use crate::expression::{Bracket, Expr, Joiner, Relation};
+use crate::expression::{Bracket, Expr, Function, Joiner, Relation};
 use crate::fuel::Fuel;
 use crate::scalar;
 
@@ -35,8 +35,8 @@ pub(super) fn is_set_like(expr: &Expr) -> bool {
         }
         Expr::Group(open, close, items) => open != close && items.len() == 2,
         Expr::Chain(first, rest) => match rest.as_slice() {
-            [(Relation::Member, set)] => {
-                super::relation::is_name(first) && (is_set_like(set) || is_plain_interval(set))
+            [(Relation::Member | Relation::NotMember, set)] => {
+                super::assignment::is_name(first) && (is_set_like(set) || is_plain_interval(set))
             }
             [(relation, right)] => is_order(*relation) && one_variable(first, right),
             [(left_relation, middle), (right_relation, right)] => {
@@ -76,7 +76,11 @@ fn is_order(relation: Relation) -> bool {
 
 /// One side a lone symbol, the other without symbols.
 fn one_variable(left: &Expr, right: &Expr) -> bool {
-    let name = |side: &Expr| super::relation::is_name(side);
+    let name = |side: &Expr| match side {
+        // `|x| < 2`, but no length `|AB|`
+        Expr::Call(Function::Abs, items) => matches!(items.as_slice(), [Expr::Symbol(_)]),
+        side => super::assignment::is_name(side),
+    };
     (name(left) && !right.has_symbols()) || (name(right) && !left.has_symbols())
 }
 
@@ -86,7 +90,10 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         return Sameness::of((open, close) == (other_open, other_close))
             .and(super::collection::same_in_order(items, others, fuel));
     }
-    let comparable = is_set_like(answer) || is_plain_interval(answer);
+    let interval = |expr: &Expr| is_set_like(expr) || is_plain_interval(expr);
+    // `(0, 9) \text{ or } (9, 36)`
+    let alternatives = matches!(answer, Expr::List(items, Joiner::Or) if items.iter().all(interval));
+    let comparable = interval(answer) || alternatives;
     if !comparable {
         return Sameness::Different;
     }
@@ -180,11 +187,15 @@ fn pieces(expr: &Expr, fuel: &mut Fuel, depth: usize) -> Option<Vec<Piece>> {
         }
         Expr::Chain(first, rest) => match rest.as_slice() {
             [(Relation::Member, set)] => pieces(set, fuel, depth + 1),
+            [(Relation::NotMember, set)] => {
+                let outside = united(pieces(set, fuel, depth + 1)?, fuel)?;
+                Some(complement(&outside))
+            }
             [(Relation::Equal, value)] => Some(vec![point(value)?]),
-            [(relation, right)] => half_line(first, *relation, right),
+            [(relation, right)] => half_line(first, *relation, right, fuel),
             [(left_relation, middle), (right_relation, right)] => {
-                let low = half_line(first, *left_relation, middle)?;
-                let high = half_line(middle, *right_relation, right)?;
+                let low = half_line(first, *left_relation, middle, fuel)?;
+                let high = half_line(middle, *right_relation, right, fuel)?;
                 intersected(&low, &high, fuel)
             }
             _ => None,
@@ -208,9 +219,9 @@ fn pieces(expr: &Expr, fuel: &mut Fuel, depth: usize) -> Option<Vec<Piece>> {
     }
 }
 
-fn half_line(left: &Expr, relation: Relation, right: &Expr) -> Option<Vec<Piece>> {
-    let (value, relation) = if left.has_symbols() {
-        (right, relation)
+fn half_line(left: &Expr, relation: Relation, right: &Expr, fuel: &mut Fuel) -> Option<Vec<Piece>> {
+    let (name, value, relation) = if left.has_symbols() {
+        (left, right, relation)
     } else {
         let flipped = match relation {
             Relation::Less => Relation::Greater,
@@ -219,8 +230,11 @@ fn half_line(left: &Expr, relation: Relation, right: &Expr) -> Option<Vec<Piece>
             Relation::GreaterEqual => Relation::LessEqual,
             other => other,
         };
-        (left, flipped)
+        (right, left, flipped)
     };
+    if matches!(name, Expr::Call(Function::Abs, _)) {
+        return around_zero(relation, value, fuel);
+    }
     let at = end(value)?;
     let finite = matches!(at, End::At(_));
     Some(match relation {
@@ -239,6 +253,22 @@ fn half_line(left: &Expr, relation: Relation, right: &Expr) -> Option<Vec<Piece>
         Relation::NotEqual if finite => complement(&[point(value)?]),
         _ => return None,
     })
+}
+
+/// `|x| < a` and its kin, for a positive bound.
+fn around_zero(relation: Relation, bound: &Expr, fuel: &mut Fuel) -> Option<Vec<Piece>> {
+    let high = end(bound).filter(|end| matches!(end, End::At(_)))?;
+    if order(&End::At(Expr::integer(0)), &high, fuel)? != Ordering::Less {
+        return None;
+    }
+    let low = End::At(Expr::Negate(Box::new(bound.clone())));
+    let closed = matches!(relation, Relation::LessEqual | Relation::Greater);
+    let inside = Piece { low, low_closed: closed, high, high_closed: closed };
+    match relation {
+        Relation::Less | Relation::LessEqual => Some(vec![inside]),
+        Relation::Greater | Relation::GreaterEqual => Some(complement(&[inside])),
+        _ => None,
+    }
 }
 
 fn order(left: &End, right: &End, fuel: &mut Fuel) -> Option<Ordering> {

@@ -1,8 +1,43 @@
 //! Text answers: the same words, whatever their case, wrapping and final punctuation.
 
 /// Names that mean there is nothing.
-const NOTHING: [&str; 6] =
-    ["no solution", "no solutions", "none", "no real solutions", "no real solution", "empty set"];
+const NOTHING: [&str; 11] = [
+    "no solution",
+    "no solutions",
+    "none",
+    "no real solutions",
+    "no real solution",
+    "empty set",
+    "there is no solution",
+    "there are no solutions",
+    "there are no real solutions",
+    "no such solution",
+    "the empty set",
+];
+/// Numbers as words.
+const NUMBERS: [&str; 21] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+];
 
 /// The words of an answer: lower case, LaTeX wrappings, quotes and outer punctuation gone.
 pub(crate) fn words(text: &str) -> String {
@@ -80,6 +115,14 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
         && (gold == answer
             || without_article(&gold) == without_article(&answer)
             || (NOTHING.contains(&gold.as_str()) && NOTHING.contains(&answer.as_str())))
+}
+
+/// The number a word stands for.
+pub(crate) fn number(word: &str) -> Option<i64> {
+    NUMBERS
+        .iter()
+        .position(|known| word.eq_ignore_ascii_case(known))
+        .and_then(|index| i64::try_from(index).ok())
 }
 
 /// Whether the words say that there is nothing.

@@ -4,8 +4,13 @@ use super::formula;
 use super::strip_marks;
 
 /// Announcements in lower case; the last one in the text counts.
-const ANNOUNCEMENTS: [&str; 52] = [
+const ANNOUNCEMENTS: [&str; 57] = [
     "answer is",
+    "answer**:",
+    "antwort**:",
+    "respuesta**:",
+    "答案**：",
+    "정답**:",
     "answers are",
     "answer:",
     "answer :",
@@ -59,7 +64,7 @@ const ANNOUNCEMENTS: [&str; 52] = [
     "答案 :",
 ];
 /// What may stand between an announcement and the answer.
-const FILLERS: [&str; 28] = [
+const FILLERS: [&str; 32] = [
     "the final answer is",
     "the answer is",
     "is:",
@@ -70,6 +75,10 @@ const FILLERS: [&str; 28] = [
     "lautet",
     "es",
     "therefore",
+    "thus",
+    "also",
+    "donc",
+    "por lo tanto",
     "option",
     "indeed",
     "clearly",
@@ -160,9 +169,29 @@ pub(crate) fn find(solution: &str) -> Option<String> {
 
 /// The end of the last announcement, by bytes of the original text.
 fn last_announcement(solution: &str) -> Option<usize> {
+    if !may_announce(solution) {
+        return None;
+    }
+    let ascii = solution.is_ascii();
     // case folding by ASCII keeps byte positions; the accented letters in the list are lower case in use
     let lower = solution.to_ascii_lowercase();
-    ANNOUNCEMENTS.iter().filter_map(|phrase| lower.rfind(phrase).map(|index| index + phrase.len())).max()
+    ANNOUNCEMENTS
+        .iter()
+        .filter(|phrase| !ascii || phrase.is_ascii())
+        .filter_map(|phrase| lower.rfind(phrase).map(|index| index + phrase.len()))
+        .max()
+}
+
+/// Whether there is anything that every announcement has: a long word, a letter beyond ASCII, or `#`.
+///
+/// One pass that spares most bare answers the search for each of them.
+fn may_announce(solution: &str) -> bool {
+    const SHORTEST_WORD: usize = "answer".len();
+    let mut run = 0;
+    solution.bytes().any(|byte| {
+        run = if byte.is_ascii_alphabetic() { run + 1 } else { 0 };
+        run >= SHORTEST_WORD || byte == b'#' || !byte.is_ascii()
+    })
 }
 
 /// The answer at the start of a text.

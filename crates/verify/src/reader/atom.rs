@@ -1,7 +1,7 @@
 //! Atoms: numbers, symbols, fractions, roots, functions, words.
 
 use super::Reader;
-use crate::expression::{Expr, Function, Name};
+use crate::expression::{Bracket, Expr, Function, Name};
 use crate::lexer::ReadError;
 use crate::spelling::symbol_name;
 use crate::token::Token;
@@ -28,7 +28,7 @@ impl Reader {
             Token::Word { name, upright } => self.words(&name, upright),
             Token::Pi => Ok(Expr::Pi),
             Token::Infinity => Ok(Expr::Infinity),
-            Token::Reals => Ok(Expr::Reals),
+            Token::Reals => self.reals(),
             Token::EmptySet => Ok(Expr::Set(Vec::new())),
             Token::Frac => {
                 let numerator = self.argument()?;
@@ -41,6 +41,8 @@ impl Reader {
                 Ok(Expr::Call(Function::Binomial, vec![upper, lower]))
             }
             Token::Sqrt => self.root(),
+            Token::Iterated(operator) => self.iterated(operator),
+            Token::Caret => self.raised_fraction(),
             Token::Function(function) => self.call(function),
             Token::Currency(name) => {
                 let unit = Unit::named(name).ok_or(ReadError::NotUnderstood)?;
@@ -65,6 +67,34 @@ impl Reader {
             ) => self.atom(),
             _ => Err(ReadError::NotUnderstood),
         }
+    }
+
+    /// The reals, or only the positive or negative ones.
+    fn reals(&mut self) -> Result<Expr, ReadError> {
+        if self.peek() != Some(&Token::Caret) {
+            return Ok(Expr::Reals);
+        }
+        self.position += 1;
+        let braced = self.accept(&Token::OpenBrace);
+        let (low, high) = match self.peek() {
+            Some(Token::Plus) => (Expr::integer(0), Expr::Infinity),
+            Some(Token::Minus) => (Expr::Negate(Box::new(Expr::Infinity)), Expr::integer(0)),
+            _ => return Err(ReadError::NotUnderstood),
+        };
+        self.position += 1;
+        if braced {
+            self.expect(&Token::CloseBrace)?;
+        }
+        Ok(Expr::Group(Bracket::Round, Bracket::Round, vec![low, high]))
+    }
+
+    /// `^3/_{17}` and `³⁄₁₇`.
+    fn raised_fraction(&mut self) -> Result<Expr, ReadError> {
+        let numerator = self.atom()?;
+        self.expect(&Token::Slash)?;
+        self.expect(&Token::Underscore)?;
+        let denominator = self.atom()?;
+        Ok(Expr::Quotient(Box::new(numerator), Box::new(denominator)))
     }
 
     fn root(&mut self) -> Result<Expr, ReadError> {
@@ -153,6 +183,9 @@ impl Reader {
         let mut name = first.to_lowercase();
         let mut count = 1;
         while let Some(Token::Word { name: next, .. }) = self.peek() {
+            if next == "except" {
+                break;
+            }
             count += 1;
             if count > 8 {
                 return Err(ReadError::NotUnderstood);
@@ -161,7 +194,10 @@ impl Reader {
             name.push_str(&next.to_lowercase());
             self.position += 1;
         }
-        Ok(Expr::Word(name.into()))
+        if matches!(name.as_str(), "all real numbers" | "all reals" | "real numbers" | "the real numbers") {
+            return Ok(Expr::Reals);
+        }
+        Ok(Expr::Word(name))
     }
 
     fn call(&mut self, function: Function) -> Result<Expr, ReadError> {

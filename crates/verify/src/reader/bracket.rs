@@ -26,6 +26,7 @@ impl Reader {
             Token::OpenFloor => self.enclosed(Function::Floor, &Token::CloseFloor),
             Token::OpenCeiling => self.enclosed(Function::Ceiling, &Token::CloseCeiling),
             Token::Begin => self.matrix(),
+            Token::BeginCases => self.cases(),
             _ => Err(ReadError::NotUnderstood),
         }
     }
@@ -37,7 +38,10 @@ impl Reader {
     }
 
     /// Takes brackets out of the state, so that bars inside are their own.
-    fn inside<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, ReadError>) -> Result<T, ReadError> {
+    pub(super) fn inside<T>(
+        &mut self,
+        body: impl FnOnce(&mut Self) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let (bars, sets) = (self.bars, self.sets);
         self.bars = 0;
         self.sets = 0;

@@ -5,6 +5,8 @@
 
 mod atom;
 mod bracket;
+mod cases;
+mod iterated;
 mod suffix;
 mod term;
 
@@ -38,6 +40,25 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expr>, ReadError> {
         (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(vec![only]),
         (Err(error), Err(_)) => Err(error),
     }
+}
+
+/// Reads an answer whose only comma is a decimal one: `0,75`, but not `1,234` or `3, 5`.
+pub(crate) fn read_decimal_comma(text: &str) -> Option<Expr> {
+    if text.len() > MAXIMUM_LENGTH {
+        return None;
+    }
+    let (before, after) = text.split_once(',')?;
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    let zero = before.bytes().rev().take_while(u8::is_ascii_digit).eq(*b"0");
+    let decimal = before.ends_with(|last: char| last.is_ascii_digit())
+        && (digits != 3 || zero)
+        && digits > 0
+        && !after.contains(',');
+    if !decimal {
+        return None;
+    }
+    let text = normal::normalise(text);
+    Reader::new(lexer::lex(&text, CommaReading::Decimal).ok()?.tokens).answer().ok()
 }
 
 struct Reader {
@@ -150,9 +171,14 @@ impl Reader {
             rest.push((relation, self.side()?));
         }
         let mut expr = if rest.is_empty() { first } else { chain(first, rest) };
-        if self.peek() == Some(&Token::Colon) && self.sets == 0 {
+        if matches!(expr, Expr::Word(_)) && self.peek() == Some(&Token::Colon) {
+            // `\text{Answer: } 5`
+            self.position += 1;
+            expr = chain(expr, vec![(Relation::Equal, self.side()?)]);
+        } else if self.at_ratio() {
             let mut parts = vec![expr];
-            while self.accept(&Token::Colon) {
+            while self.at_ratio() {
+                self.position += 1;
                 parts.push(self.side()?);
             }
             expr = Expr::Ratio(parts);
@@ -167,6 +193,15 @@ impl Reader {
             expr = Expr::Modular(Box::new(expr), Box::new(modulus));
         }
         Ok(expr)
+    }
+
+    /// Whether `:` or "to" continues a ratio.
+    fn at_ratio(&self) -> bool {
+        match self.peek() {
+            Some(Token::Colon) => self.sets == 0,
+            Some(Token::Word { name, .. }) => name == "to",
+            _ => false,
+        }
     }
 
     /// One side of a relation: sums joined by set operations, with a unit at the end.
@@ -196,10 +231,16 @@ impl Reader {
                     differences += 1;
                     expr = Expr::Without(Box::new(expr), Box::new(self.sum()?));
                 }
+                Some(Token::Word { name, .. }) if name == "except" && expr == Expr::Reals => {
+                    self.position += 1;
+                    let without = self.sum()?;
+                    expr = Expr::Without(Box::new(expr), Box::new(Expr::Set(vec![without])));
+                }
                 _ => break,
             }
         }
-        self.with_unit(expr)
+        let expr = self.with_unit(expr)?;
+        Ok(self.with_smaller_unit(expr))
     }
 }
 

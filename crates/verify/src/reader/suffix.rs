@@ -1,13 +1,14 @@
 //! What may follow a value: factorials, primes, percent, degrees, bases and units.
 
 use super::Reader;
-use crate::expression::{Expr, Function, Name};
+use crate::compare::text;
+use crate::expression::{Expr, Function, Name, Number};
 use crate::lexer::ReadError;
 use crate::token::Token;
 use crate::units::Unit;
 
 /// Words after a number that change what is said; they are no names of things counted.
-const NOT_THINGS: [&str; 36] = [
+const NOT_THINGS: [&str; 31] = [
     "and",
     "or",
     "not",
@@ -38,11 +39,6 @@ const NOT_THINGS: [&str; 36] = [
     "over",
     "squared",
     "cubed",
-    "million",
-    "billion",
-    "thousand",
-    "hundred",
-    "dozen",
     "wrong",
 ];
 
@@ -69,7 +65,7 @@ impl Reader {
                 }
                 Some(Token::Degree) => {
                     self.position += 1;
-                    Expr::Degrees(Box::new(expr))
+                    self.degrees(expr)
                 }
                 _ => return Ok(expr),
             };
@@ -82,6 +78,25 @@ impl Reader {
         match base {
             Expr::Symbol(name) => Ok(Expr::Symbol(format!("{name}'").into())),
             _ => Err(ReadError::NotUnderstood),
+        }
+    }
+
+    /// Degrees of an angle, or of a temperature where its scale follows.
+    pub(super) fn degrees(&mut self, value: Expr) -> Expr {
+        let scale = match self.peek() {
+            Some(Token::Symbol(name) | Token::Word { name, .. }) => match name.as_str() {
+                "C" | "Celsius" | "celsius" => Unit::named("celsius"),
+                "F" | "Fahrenheit" | "fahrenheit" => Unit::named("fahrenheit"),
+                _ => None,
+            },
+            _ => None,
+        };
+        match scale {
+            Some(unit) => {
+                self.position += 1;
+                Expr::Quantity(Box::new(value), unit)
+            }
+            None => Expr::Degrees(Box::new(value)),
         }
     }
 
@@ -119,7 +134,7 @@ impl Reader {
         }
         let base = match self.peek() {
             Some(Token::Number { digits: Some(base), .. }) => base.parse().ok(),
-            Some(Token::Word { name, .. }) => number_word(name),
+            Some(Token::Word { name, .. }) => text::number(name).and_then(|base| base.try_into().ok()),
             _ => None,
         };
         let base: u32 = base.ok_or(ReadError::NotUnderstood)?;
@@ -134,14 +149,61 @@ impl Reader {
         Ok(Some(Expr::Based(Name::from(if trimmed.is_empty() { "0" } else { trimmed }), base)))
     }
 
+    /// `5 million`: the value with the words multiplied in.
+    fn scaled(&mut self, value: Expr) -> Expr {
+        let mut value = value;
+        while let Some(Token::Word { name, .. }) = self.peek()
+            && let Some(factor) = multiplier(name)
+        {
+            self.position += 1;
+            value = match value {
+                Expr::Quantity(inner, unit) => {
+                    Expr::Quantity(Box::new(Expr::Product(vec![*inner, Expr::integer(factor)])), unit)
+                }
+                value => Expr::Product(vec![value, Expr::integer(factor)]),
+            };
+        }
+        value
+    }
+
+    /// `2 hours 30 minutes`: one value in the first unit.
+    pub(super) fn with_smaller_unit(&mut self, value: Expr) -> Expr {
+        let Expr::Quantity(inner, unit) = value else { return value };
+        let start = self.position;
+        self.accept(&Token::And);
+        if unit.is_label() || !matches!(self.peek(), Some(Token::Number { .. })) {
+            self.position = start;
+            return Expr::Quantity(inner, unit);
+        }
+        let next = self.deeper(Self::term).and_then(|next| self.with_unit(next));
+        match next {
+            Ok(Expr::Quantity(other, smaller))
+                if smaller.converts_to(&unit) && smaller.factor < unit.factor =>
+            {
+                let factor = Expr::Number(Number { value: &smaller.factor / &unit.factor, decimal: None });
+                let sum = Expr::Sum(vec![*inner, Expr::Product(vec![factor, *other])]);
+                Expr::Quantity(Box::new(sum), unit)
+            }
+            _ => {
+                self.position = start;
+                Expr::Quantity(inner, unit)
+            }
+        }
+    }
+
     /// Units and words of things counted at the end of a side.
     pub(super) fn with_unit(&mut self, value: Expr) -> Result<Expr, ReadError> {
         let starts = match self.peek() {
-            Some(Token::Word { .. } | Token::Currency(_)) => true,
+            Some(Token::Word { name, .. }) => !matches!(name.as_str(), "to" | "except"),
+            Some(Token::Currency(_)) => true,
             Some(Token::Function(Function::Min)) => !value.has_symbols(),
             _ => false,
         };
         if !starts || !value.is_scalar() && !matches!(value, Expr::Quantity(..) | Expr::Degrees(_)) {
+            return Ok(value);
+        }
+        let value = self.scaled(value);
+        if !matches!(self.peek(), Some(Token::Word { .. } | Token::Currency(_) | Token::Function(_))) {
             return Ok(value);
         }
         let mut unit = Unit::none();
@@ -173,8 +235,12 @@ impl Reader {
                     power_sign = -1;
                     continue;
                 }
-                "of" if read > 0 => continue,
+                "of" | "the" => continue,
                 _ => {}
+            }
+            // `in.^2`
+            if self.peek() == Some(&Token::Period) && self.peek_at(1) == Some(&Token::Caret) {
+                self.position += 1;
             }
             if NOT_THINGS.contains(&lower.as_str()) {
                 return Err(ReadError::NotUnderstood);
@@ -192,8 +258,7 @@ impl Reader {
             match self.peek() {
                 Some(Token::Caret) => {
                     self.position += 1;
-                    let Expr::Number(exponent) = self.atom()? else { return Err(ReadError::NotUnderstood) };
-                    power = small_power(&exponent.value.to_string()).ok_or(ReadError::NotUnderstood)?;
+                    power = small_power(&self.exponent()?).ok_or(ReadError::NotUnderstood)?;
                 }
                 Some(Token::Word { name, .. }) if name.eq_ignore_ascii_case("squared") => {
                     self.position += 1;
@@ -208,7 +273,7 @@ impl Reader {
             read += 1;
             unit = unit.times(&this, power * power_sign).ok_or(ReadError::NotUnderstood)?;
             if read == 1 {
-                unit.symbol = this.symbol.clone();
+                unit.symbol.clone_from(&this.symbol);
             }
             match self.peek() {
                 Some(Token::Slash) => {
@@ -233,15 +298,25 @@ impl Reader {
     }
 }
 
-fn small_power(text: &str) -> Option<i8> {
-    text.parse().ok().filter(|power: &i8| power.unsigned_abs() <= 6)
+fn small_power(exponent: &Expr) -> Option<i8> {
+    match exponent {
+        Expr::Number(number) => {
+            number.value.to_string().parse().ok().filter(|power: &i8| power.unsigned_abs() <= 6)
+        }
+        Expr::Negate(inner) => small_power(inner).map(|power| -power),
+        _ => None,
+    }
 }
 
-fn number_word(word: &str) -> Option<u32> {
-    const WORDS: [&str; 17] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-        "twelve", "thirteen", "fourteen", "fifteen", "sixteen",
-    ];
-    let lower = word.to_lowercase();
-    WORDS.iter().position(|known| *known == lower).map(|index| index as u32)
+/// The number a word multiplies by.
+fn multiplier(word: &str) -> Option<i64> {
+    Some(match word {
+        "dozen" => 12,
+        "hundred" => 100,
+        "thousand" => 1_000,
+        "million" => 1_000_000,
+        "billion" => 1_000_000_000,
+        "trillion" => 1_000_000_000_000,
+        _ => return None,
+    })
 }

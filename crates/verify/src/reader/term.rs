@@ -19,6 +19,14 @@ impl Reader {
                 _ => break,
             };
             let term = self.term()?;
+            if sign == Some(Token::Minus)
+                && matches!(terms.as_slice(), [Expr::Reals])
+                && matches!(term, Expr::Group(..) | Expr::Set(_))
+            {
+                // `\mathbb{R} - \{1\}`
+                terms = vec![Expr::Without(Box::new(Expr::Reals), Box::new(term))];
+                continue;
+            }
             terms.push(match sign {
                 Some(Token::Minus) => Expr::Negate(Box::new(term)),
                 Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
@@ -47,7 +55,12 @@ impl Reader {
                     previous = Previous::of(Some(&factor));
                     factors.push(factor);
                 }
-                Some(Token::Slash) if previous.bare_call => return Err(ReadError::NotUnderstood),
+                // `\sin x / 2` means two things, `\ln 3 / \ln 2` one
+                Some(Token::Slash)
+                    if previous.bare_call && !matches!(self.peek_at(1), Some(Token::Function(_))) =>
+                {
+                    return Err(ReadError::NotUnderstood);
+                }
                 Some(Token::Slash) => {
                     // `5 cm / s` belongs to the unit
                     self.position += 1;
@@ -65,7 +78,7 @@ impl Reader {
                         factors.push(mixed);
                         continue;
                     }
-                    if matches!(self.peek(), Some(Token::Number { .. })) {
+                    if matches!(self.peek(), Some(Token::Number { .. })) && !previous.factorial {
                         return Err(ReadError::NotUnderstood);
                     }
                     let factor = self.factor()?;
@@ -94,8 +107,8 @@ impl Reader {
         let fraction = match self.peek() {
             Some(Token::Frac) => {
                 let start = self.position;
-                let fraction = self.factor()?;
-                if !is_integer_fraction(&fraction) {
+                let fraction = self.atom()?;
+                if !is_integer_fraction(&fraction) || self.peek_is_exponent() {
                     self.position = start;
                     return Ok(None);
                 }
@@ -125,7 +138,15 @@ impl Reader {
             return Err(ReadError::NotUnderstood);
         }
         let whole = factors.pop().ok_or(ReadError::NotUnderstood)?;
-        Ok(Some(Expr::Sum(vec![whole, fraction])))
+        // `33\frac13\%`, `1\frac12^\circ`
+        let mixed = self.postfix(Expr::Sum(vec![whole, fraction]))?;
+        if matches!(self.peek(), Some(Token::Caret)) { self.power(mixed).map(Some) } else { Ok(Some(mixed)) }
+    }
+
+    /// Whether a caret comes that raises to a power and is no degree sign.
+    fn peek_is_exponent(&self) -> bool {
+        let at = 1 + usize::from(self.peek_at(1) == Some(&Token::OpenBrace));
+        self.peek() == Some(&Token::Caret) && self.peek_at(at) != Some(&Token::Degree)
     }
 
     /// A factor: a sign, then a base with its exponents.
@@ -146,14 +167,14 @@ impl Reader {
             return Ok(base);
         }
         if self.accept(&Token::Degree) {
-            return Ok(Expr::Degrees(Box::new(base)));
+            return Ok(self.degrees(base));
         }
         if self.peek() == Some(&Token::OpenBrace) {
             let lone = self.peek_at(2) == Some(&Token::CloseBrace);
             match self.peek_at(1) {
                 Some(Token::Degree) if lone => {
                     self.position += 3;
-                    return Ok(Expr::Degrees(Box::new(base)));
+                    return Ok(self.degrees(base));
                 }
                 Some(Token::Prime) if lone => {
                     self.position += 3;
@@ -170,7 +191,7 @@ impl Reader {
         self.postfix(power)
     }
 
-    fn exponent(&mut self) -> Result<Expr, ReadError> {
+    pub(super) fn exponent(&mut self) -> Result<Expr, ReadError> {
         self.deeper(|reader| {
             if reader.accept(&Token::Minus) {
                 return Ok(Expr::Negate(Box::new(reader.exponent()?)));
@@ -219,6 +240,7 @@ impl Reader {
                 | Token::OpenBrace
                 | Token::OpenFloor
                 | Token::OpenCeiling
+                | Token::Iterated(_)
                 | Token::Begin,
             ) => true,
             _ => false,
@@ -228,7 +250,7 @@ impl Reader {
 
 /// What the factor before says about the next one.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts about one token")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one token")]
 struct Previous {
     /// A numeral and nothing else.
     number: bool,
@@ -240,6 +262,8 @@ struct Previous {
     divisor: bool,
     /// A function whose argument had no brackets.
     bare_call: bool,
+    /// It ends in `!`.
+    factorial: bool,
 }
 
 impl Previous {
@@ -251,7 +275,8 @@ impl Previous {
         let bare_call = matches!(factor, Some(Expr::Call(function, items))
             if !matches!(function, Function::Abs | Function::Floor | Function::Ceiling | Function::Factorial | Function::Binomial)
                 && items.last().is_some_and(|item| matches!(item, Expr::Product(_) | Expr::Pi | Expr::Symbol(_) | Expr::Number(_))));
-        Self { number, integer, numeric, divisor: false, bare_call }
+        let factorial = matches!(factor, Some(Expr::Call(Function::Factorial, _)));
+        Self { number, integer, numeric, divisor: false, bare_call, factorial }
     }
 }
 

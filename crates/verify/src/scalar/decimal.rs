@@ -4,7 +4,7 @@ use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
 use super::{Sameness, equal, rational, within};
-use crate::expression::{Decimal, Expr};
+use crate::expression::{Decimal, Expr, Number};
 use crate::fuel::Fuel;
 use crate::numeral::power_of_ten;
 
@@ -12,6 +12,10 @@ use crate::numeral::power_of_ten;
 const SIGNIFICANT_DIGITS: u32 = 6;
 /// From this many digits on, the last one may be cut off instead of rounded.
 const CUT_DIGITS: u32 = 8;
+/// From this many digits on, the last ones may be the noise of binary floating point.
+const FLOAT_DIGITS: u32 = 16;
+/// Exponents of ten beyond this are left to exact arithmetic.
+const MAXIMUM_SHIFT: usize = 1_000;
 /// A gold with this many digits may be the rounding of an exact answer that never ends.
 const GOLD_DIGITS: u32 = 4;
 
@@ -32,10 +36,18 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
             if exact == Sameness::Equal || gold.has_symbols() || digits.significant < SIGNIFICANT_DIGITS {
                 return exact;
             }
-            if value.is_int() || rational(gold, fuel).is_some_and(|gold| gold.is_int()) {
+            let gold_rational = rational(gold, fuel);
+            if value.is_int() || gold_rational.as_ref().is_some_and(RBig::is_int) {
                 return exact;
             }
-            let cut = digits.significant >= CUT_DIGITS;
+            if digits.significant >= FLOAT_DIGITS {
+                // printed from binary floating point: the digits behind the fifteenth are noise
+                let places = digits.places - (digits.significant - FLOAT_DIGITS) as i32 - 1;
+                let digits = Decimal { places, significant: FLOAT_DIGITS };
+                return if rounds_to(gold, &value, digits, true, fuel) { Sameness::Equal } else { exact };
+            }
+            let ends = gold_rational.is_some_and(|gold| terminates(gold.denominator()));
+            let cut = digits.significant >= CUT_DIGITS && !ends;
             if rounds_to(gold, &value, digits, cut, fuel) { Sameness::Equal } else { exact }
         }
         (Some((value, digits)), None) => {
@@ -54,8 +66,35 @@ fn literal(expr: &Expr) -> Option<(RBig, Decimal)> {
     match expr {
         Expr::Number(number) => number.decimal.map(|decimal| (number.value.clone(), decimal)),
         Expr::Negate(inner) => literal(inner).map(|(value, decimal)| (-value, decimal)),
+        Expr::Product(items) => match items.as_slice() {
+            [Expr::Number(mantissa), Expr::Power(base, exponent)] if **base == Expr::integer(10) => {
+                scientific(mantissa, exponent)
+            }
+            _ => None,
+        },
         _ => None,
     }
+}
+
+/// `8.99 \times 10^{-7}` is the decimal 0.000000899.
+fn scientific(mantissa: &Number, exponent: &Expr) -> Option<(RBig, Decimal)> {
+    let decimal = mantissa.decimal?;
+    let (exponent, negative) = match exponent {
+        Expr::Number(exponent) => (exponent, false),
+        Expr::Negate(inner) => match &**inner {
+            Expr::Number(exponent) => (exponent, true),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let shift: usize = exponent.value.to_string().parse().ok().filter(|shift| *shift <= MAXIMUM_SHIFT)?;
+    let power = RBig::from(power_of_ten(shift));
+    let (value, places) = if negative {
+        (&mantissa.value / power, decimal.places + shift as i32)
+    } else {
+        (&mantissa.value * power, decimal.places - shift as i32)
+    };
+    Some((value, Decimal { places, ..decimal }))
 }
 
 /// Whether the value rounds (or, if allowed, is cut) to the decimal.

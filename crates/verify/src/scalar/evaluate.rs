@@ -5,7 +5,7 @@ use dashu_ratio::RBig;
 
 use super::ball::{Arithmetic, Ball};
 use super::{Stop, Stuck, exact};
-use crate::expression::{Expr, Function, Name};
+use crate::expression::{Expr, Function, Name, Operator};
 
 /// Roots of a higher index go by the logarithm.
 const MAXIMUM_ROOT: usize = 64;
@@ -86,6 +86,24 @@ fn step(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Resu
             rational_power(&radicand, &(RBig::ONE / positive(&index)?), arithmetic)
         }
         Expr::Call(function, items) => call(*function, items, point, arithmetic),
+        Expr::Iterated(iteration) => {
+            let (from, to) = exact::range(iteration, &mut |end| {
+                constant(end, point, arithmetic)?.ok_or(Stop::Stuck(Stuck::Undefined))
+            })?;
+            let size = iteration.body_size();
+            let sum = iteration.operator == Operator::Sum;
+            let mut total = arithmetic.rational(&if sum { RBig::ZERO } else { RBig::ONE })?;
+            for index in from..=to {
+                arithmetic.fuel.spend(1 + size / 4)?;
+                let value = evaluate(&iteration.at(&Expr::integer(index)), point, arithmetic)?;
+                total = if sum {
+                    arithmetic.add(&total, &value)?
+                } else {
+                    arithmetic.multiply(&total, &value)?
+                };
+            }
+            Ok(total)
+        }
         _ => Err(Stop::Stuck(Stuck::Undefined)),
     }
 }
@@ -254,6 +272,11 @@ fn call(
             }
         }
         Function::Exp => arithmetic.exp(first),
+        Function::Cis => {
+            let unit = Arithmetic::imaginary()?;
+            let exponent = arithmetic.multiply(first, &unit)?;
+            arithmetic.exp(&exponent)
+        }
         Function::Ln => arithmetic.ln(first),
         Function::Log => {
             let ten = arithmetic.rational(&RBig::from(10))?;

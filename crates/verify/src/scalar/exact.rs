@@ -5,7 +5,7 @@ use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
 use super::{Stop, Stuck};
-use crate::expression::{Expr, Function};
+use crate::expression::{Bound, Expr, Function, Iteration, Operator};
 use crate::fuel::Fuel;
 
 /// Rationals with more bits than this are left to the modular tier.
@@ -61,8 +61,41 @@ pub(crate) fn evaluate(expr: &Expr, fuel: &mut Fuel) -> Result<RBig, Stop> {
             root(&evaluate(radicand, fuel)?, index as usize, fuel)
         }
         Expr::Call(function, items) => call(*function, items, fuel),
+        Expr::Iterated(iteration) => {
+            let (from, to) = range(iteration, &mut |end| evaluate(end, fuel))?;
+            let size = iteration.body_size();
+            let sum = iteration.operator == Operator::Sum;
+            let mut total = if sum { RBig::ZERO } else { RBig::ONE };
+            for index in from..=to {
+                fuel.spend(1 + size / 4)?;
+                let value = evaluate(&iteration.at(&Expr::integer(index)), fuel)?;
+                if sum {
+                    total += value;
+                } else {
+                    total *= value;
+                }
+                check(&total, fuel)?;
+            }
+            Ok(total)
+        }
         _ => Err(Stop::Stuck(Stuck::NotRational)),
     }
+}
+
+/// The whole numbers a finite sum or product runs over.
+pub(crate) fn range(
+    iteration: &Iteration,
+    evaluate: &mut dyn FnMut(&Expr) -> Result<RBig, Stop>,
+) -> Result<(i64, i64), Stop> {
+    let (false, Bound::At(from), Some(Bound::At(to))) =
+        (iteration.is_infinite(), &iteration.from, &iteration.to)
+    else {
+        return Err(Stop::Stuck(Stuck::NotRational));
+    };
+    let mut end = |expr: &Expr| small(&evaluate(expr)?).ok_or(Stop::Stuck(Stuck::NotRational));
+    let (from, to) = (end(from)?, end(to)?);
+    // a range that runs backwards further than the empty one has no agreed meaning
+    if to < from.saturating_sub(1) { Err(Stop::Stuck(Stuck::Undefined)) } else { Ok((from, to)) }
 }
 
 fn check(value: &RBig, fuel: &mut Fuel) -> Result<(), Stop> {

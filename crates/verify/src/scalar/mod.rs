@@ -11,6 +11,7 @@ mod evaluate;
 mod exact;
 mod functions;
 mod modular;
+mod opaque;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -25,7 +26,7 @@ pub(crate) use digest::digest;
 
 use self::ball::{Arithmetic, Ball};
 use self::evaluate::Point;
-use crate::expression::{Expr, Function, Name};
+use crate::expression::{Bound, Expr, Function, Name};
 use crate::fuel::{Fuel, OutOfFuel};
 
 /// Precisions in bits, tried in turn while balls overlap.
@@ -104,6 +105,9 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     if left == right {
         return Sameness::Equal;
     }
+    if opaque::is_in(left) || opaque::is_in(right) {
+        return opaque::equal_whatever(left, right, fuel);
+    }
     match (exact::evaluate(left, fuel), exact::evaluate(right, fuel)) {
         (Ok(left), Ok(right)) => return Sameness::of(left == right),
         (Err(Stop::Fuel), _) | (_, Err(Stop::Fuel)) => return Sameness::Undecided,
@@ -128,21 +132,35 @@ fn modular_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Result<bool, Sto
     Ok(true)
 }
 
-/// The symbols of both expressions, in order of appearance.
+/// The free symbols of both expressions, in order of appearance.
 fn symbols(left: &Expr, right: &Expr) -> Vec<Name> {
-    fn collect(expr: &Expr, names: &mut Vec<Name>) {
-        if let Expr::Symbol(name) = expr
-            && !names.contains(name)
-        {
-            names.push(name.clone());
-        }
-        for child in expr.children() {
-            collect(child, names);
+    fn collect(expr: &Expr, bound: &mut Vec<Name>, names: &mut Vec<Name>) {
+        match expr {
+            Expr::Symbol(name) => {
+                if !bound.contains(name) && !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+            Expr::Iterated(iteration) => {
+                // the ends see the variable's name from outside; nobody writes both
+                bound.push(iteration.variable.clone());
+                expr.any_child(&mut |child| {
+                    collect(child, bound, names);
+                    false
+                });
+                bound.pop();
+            }
+            _ => {
+                expr.any_child(&mut |child| {
+                    collect(child, bound, names);
+                    false
+                });
+            }
         }
     }
-    let mut names = Vec::new();
-    collect(left, &mut names);
-    collect(right, &mut names);
+    let (mut bound, mut names) = (Vec::new(), Vec::new());
+    collect(left, &mut bound, &mut names);
+    collect(right, &mut bound, &mut names);
     names
 }
 
@@ -158,7 +176,9 @@ fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     if names.len() > MAXIMUM_SYMBOLS {
         return Sameness::Undecided;
     }
-    let complex = [left, right].iter().any(|side| side.any(&|node| *node == Expr::Imaginary));
+    let complex = [left, right]
+        .iter()
+        .any(|side| side.any(&|node| matches!(node, Expr::Imaginary | Expr::Call(Function::Cis, _))));
     let whole = [left, right].iter().any(|side| side.any(&needs_whole_numbers));
     let mut valid = 0;
     for round in 0..6 {
@@ -189,6 +209,12 @@ fn needs_whole_numbers(expr: &Expr) -> bool {
             items.iter().any(Expr::has_symbols)
         }
         Expr::Power(base, exponent) => exponent.has_symbols() && matches!(**base, Expr::Negate(_)),
+        Expr::Iterated(iteration) => {
+            [Some(&iteration.from), iteration.to.as_ref()].into_iter().flatten().any(|bound| match bound {
+                Bound::At(end) => end.has_symbols(),
+                _ => false,
+            })
+        }
         _ => false,
     }
 }

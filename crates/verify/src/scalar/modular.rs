@@ -6,7 +6,7 @@ use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
 use super::{Stop, Stuck, exact};
-use crate::expression::{Expr, Function};
+use crate::expression::{Expr, Function, Operator};
 use crate::fuel::Fuel;
 
 /// The largest primes below 2^61 (a Mersenne prime) and the two before it.
@@ -58,6 +58,18 @@ pub(crate) fn evaluate(expr: &Expr, prime: u64, fuel: &mut Fuel) -> Result<u64, 
             let steps = lower.min(upper - lower);
             let numerator = product_of_range(upper - steps + 1, upper, prime, fuel)?;
             divide(numerator, product_of_range(1, steps, prime, fuel)?, prime)
+        }
+        Expr::Iterated(iteration) => {
+            let (from, to) = exact::range(iteration, &mut |end| exact::evaluate(end, fuel))?;
+            let size = iteration.body_size();
+            let sum = iteration.operator == Operator::Sum;
+            let mut total = u64::from(!sum);
+            for index in from..=to {
+                fuel.spend(1 + size / 4)?;
+                let value = evaluate(&iteration.at(&Expr::integer(index)), prime, fuel)?;
+                total = if sum { add(total, value, prime) } else { multiply(total, value, prime) };
+            }
+            Ok(total)
         }
         _ => {
             let value = exact::evaluate(expr, fuel)?;

@@ -1,0 +1,282 @@
+//! From text to tokens: LaTeX and plain spellings of the same thing become the same token.
+
+mod command;
+
+use crate::expression::Relation;
+use crate::numeral::{self, CommaReading};
+use crate::spelling::keyword;
+use crate::token::{Spanned, Token};
+
+/// More tokens than this are refused.
+const MAXIMUM_TOKENS: usize = 4_096;
+
+/// An answer that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("too long or too deep")]
+    TooLarge,
+    #[error("not mathematics that is understood")]
+    NotUnderstood,
+}
+
+/// Tokens of an answer.
+#[derive(Debug)]
+pub(crate) struct Lexed {
+    pub(crate) tokens: Vec<Spanned>,
+    /// Some comma separates either thousands or items.
+    pub(crate) ambiguous: bool,
+}
+
+/// Cuts normalised text into tokens.
+pub(crate) fn lex(text: &str, reading: CommaReading) -> Result<Lexed, ReadError> {
+    let mut lexer = Lexer {
+        text,
+        position: 0,
+        tokens: Vec::with_capacity(text.len().min(MAXIMUM_TOKENS) / 2 + 1),
+        braces: Vec::new(),
+        brackets: 0,
+        reading,
+        ambiguous: false,
+    };
+    lexer.run()?;
+    Ok(Lexed { tokens: lexer.tokens, ambiguous: lexer.ambiguous })
+}
+
+/// What an open brace is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brace {
+    Group,
+    /// The argument of `\text` and the like: no tokens for the braces, letters are words.
+    Upright,
+    /// Braces that only colour or scale: no tokens for them.
+    Invisible,
+}
+
+struct Lexer<'a> {
+    text: &'a str,
+    position: usize,
+    tokens: Vec<Spanned>,
+    braces: Vec<Brace>,
+    brackets: usize,
+    reading: CommaReading,
+    ambiguous: bool,
+}
+
+impl Lexer<'_> {
+    fn run(&mut self) -> Result<(), ReadError> {
+        let mut spaced = false;
+        while let Some(rest) = self.text.get(self.position..) {
+            let Some(character) = rest.chars().next() else { break };
+            if self.tokens.len() > MAXIMUM_TOKENS {
+                return Err(ReadError::TooLarge);
+            }
+            let before = self.tokens.len();
+            self.one(rest, character)?;
+            match self.tokens.get_mut(before) {
+                Some(token) => {
+                    token.spaced = spaced;
+                    spaced = false;
+                }
+                None => spaced = true,
+            }
+        }
+        if self.braces.is_empty() { Ok(()) } else { Err(ReadError::NotUnderstood) }
+    }
+
+    fn one(&mut self, rest: &str, character: char) -> Result<(), ReadError> {
+        let point_number = character == '.' && rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        if character.is_ascii_digit() || point_number {
+            return self.number(rest);
+        }
+        if character == '\\' {
+            return self.command(rest);
+        }
+        if character.is_alphabetic() {
+            return self.letters(rest);
+        }
+        self.position += character.len_utf8();
+        let next = rest.as_bytes().get(1).copied();
+        let token = match character {
+            ' ' | '\t' | '\n' | '\r' | '~' | '$' => return Ok(()),
+            '+' if next == Some(b'-') || rest.starts_with("+/-") => {
+                self.position += if next == Some(b'-') { 1 } else { 2 };
+                Token::PlusMinus
+            }
+            '+' => Token::Plus,
+            '-' => Token::Minus,
+            '*' if next == Some(b'*') => {
+                self.position += 1;
+                Token::Caret
+            }
+            '*' => Token::Times,
+            '/' => Token::Slash,
+            '^' => Token::Caret,
+            '_' => Token::Underscore,
+            '!' if next == Some(b'=') => {
+                self.position += 1;
+                Token::Relation(Relation::NotEqual)
+            }
+            '!' => Token::Bang,
+            '\'' => Token::Prime,
+            '%' => Token::Percent,
+            '(' => self.open(Token::OpenRound),
+            ')' => self.close(Token::CloseRound),
+            '[' => self.open(Token::OpenSquare),
+            ']' => self.close(Token::CloseSquare),
+            '{' => {
+                // `{-}5`, `x {=} 3`: braces that only set the spacing
+                if let [sign @ (b'-' | b'+' | b'=' | b'<' | b'>' | b':'), b'}', ..] =
+                    rest.as_bytes().get(1..).unwrap_or(&[])
+                {
+                    self.position += 2;
+                    return self.push(match sign {
+                        b'-' => Token::Minus,
+                        b'+' => Token::Plus,
+                        b'=' => Token::Relation(Relation::Equal),
+                        b'<' => Token::Relation(Relation::Less),
+                        b'>' => Token::Relation(Relation::Greater),
+                        _ => Token::Colon,
+                    });
+                }
+                self.braces.push(Brace::Group);
+                Token::OpenBrace
+            }
+            '}' => match self.braces.pop() {
+                Some(Brace::Group) => Token::CloseBrace,
+                Some(_) => return Ok(()),
+                None => return Err(ReadError::NotUnderstood),
+            },
+            '|' => Token::Bar,
+            ',' => Token::Comma,
+            ';' => Token::Semicolon,
+            ':' => Token::Colon,
+            '.' => Token::Period,
+            '&' => Token::Ampersand,
+            '=' => {
+                if next == Some(b'=') {
+                    self.position += 1;
+                }
+                Token::Relation(Relation::Equal)
+            }
+            '<' | '>' => {
+                let equal = next == Some(b'=');
+                if equal {
+                    self.position += 1;
+                }
+                Token::Relation(match (character, equal) {
+                    ('<', false) => Relation::Less,
+                    ('<', true) => Relation::LessEqual,
+                    (_, false) => Relation::Greater,
+                    (_, true) => Relation::GreaterEqual,
+                })
+            }
+            '€' => Token::Currency("€"),
+            '£' => Token::Currency("£"),
+            '¥' => Token::Currency("¥"),
+            '₹' => Token::Currency("₹"),
+            '₩' => Token::Currency("₩"),
+            '¢' => return self.push(Token::Word { name: "cent".into(), upright: true }),
+            _ => return Err(ReadError::NotUnderstood),
+        };
+        self.push(token)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "every branch of the lexer ends in the same type")]
+    fn push(&mut self, token: Token) -> Result<(), ReadError> {
+        self.tokens.push(Spanned { token, spaced: false });
+        Ok(())
+    }
+
+    fn open(&mut self, token: Token) -> Token {
+        self.brackets += 1;
+        token
+    }
+
+    fn close(&mut self, token: Token) -> Token {
+        self.brackets = self.brackets.saturating_sub(1);
+        token
+    }
+
+    fn number(&mut self, rest: &str) -> Result<(), ReadError> {
+        // a single digit after `\frac` or `\sqrt` is its argument, not the start of a longer number
+        if self.takes_single_digit() {
+            let digit = rest.get(..1).unwrap_or("0");
+            let scanned = numeral::scan(digit, CommaReading::List, false).map_err(|_| ReadError::TooLarge)?;
+            self.position += 1;
+            return self.push(Token::Number { number: scanned.number, digits: scanned.digits });
+        }
+        let grouping = self.brackets == 0;
+        let scanned = numeral::scan(rest, self.reading, grouping).map_err(|_| ReadError::TooLarge)?;
+        self.ambiguous |= scanned.ambiguous;
+        self.position += scanned.length;
+        self.push(Token::Number { number: scanned.number, digits: scanned.digits })
+    }
+
+    /// Whether the next digit is an unbraced argument of `\frac`.
+    fn takes_single_digit(&self) -> bool {
+        let last = self.tokens.last().map(|spanned| &spanned.token);
+        if matches!(last, Some(Token::Frac | Token::Binomial)) {
+            return true;
+        }
+        // the second argument: `\frac` and one argument before, either one digit or a braced group
+        let mut index = self.tokens.len();
+        match last {
+            Some(Token::Number { .. } | Token::Symbol(_) | Token::Pi) => index -= 1,
+            Some(Token::CloseBrace) => {
+                let mut depth = 0_usize;
+                loop {
+                    if index == 0 {
+                        return false;
+                    }
+                    index -= 1;
+                    match self.tokens.get(index).map(|spanned| &spanned.token) {
+                        Some(Token::CloseBrace) => depth += 1,
+                        Some(Token::OpenBrace) => {
+                            depth -= 1;
+                            if depth == 0 {
+                                break;
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => return false,
+        }
+        index > 0
+            && matches!(
+                self.tokens.get(index - 1).map(|spanned| &spanned.token),
+                Some(Token::Frac | Token::Binomial)
+            )
+    }
+
+    fn letters(&mut self, rest: &str) -> Result<(), ReadError> {
+        let length = rest
+            .char_indices()
+            .find(|(_, character)| !character.is_alphabetic())
+            .map_or(rest.len(), |(index, _)| index);
+        let run = rest.get(..length).unwrap_or("");
+        if run.len() > 256 {
+            return Err(ReadError::TooLarge);
+        }
+        self.position += length;
+        let upright = self.braces.contains(&Brace::Upright);
+        if let Some(token) = keyword(run) {
+            return self.push(token);
+        }
+        if run.len() == 1 && !upright {
+            // `(0, 9) U (9, 36)`
+            let joins_sets = run == "U"
+                && matches!(
+                    self.tokens.last().map(|last| &last.token),
+                    Some(Token::CloseRound | Token::CloseSquare)
+                )
+                && rest.get(1..).is_some_and(|after| after.trim_start().starts_with(['(', '[']));
+            return self.push(if joins_sets { Token::Cup } else { Token::Symbol(run.into()) });
+        }
+        if !upright && run.chars().count() == 1 {
+            return self.push(Token::Symbol(run.into()));
+        }
+        self.push(Token::Word { name: run.into(), upright })
+    }
+}

@@ -1,0 +1,67 @@
+//! Answers by cases: values with the conditions under which they hold.
+
+use super::{MAXIMUM_ITEMS, Reader};
+use crate::expression::{Expr, Name};
+use crate::lexer::ReadError;
+use crate::token::Token;
+
+/// Words that introduce a condition or only join its parts.
+const FILLERS: [&str; 8] = ["if", "for", "when", "where", "is", "are", "as", "an"];
+/// Words for whatever the other rows leave.
+const OTHERWISE: [&str; 4] = ["otherwise", "else", "elsewhere", "other"];
+
+impl Reader {
+    /// The rows of a `cases` environment that was just opened.
+    pub(super) fn cases(&mut self) -> Result<Expr, ReadError> {
+        let mut rows = Vec::new();
+        while self.peek() != Some(&Token::End) {
+            if rows.len() >= MAXIMUM_ITEMS {
+                return Err(ReadError::TooLarge);
+            }
+            let value = self.inside(Self::side)?;
+            self.accept(&Token::Comma);
+            self.expect(&Token::Ampersand)?;
+            let condition = self.condition()?;
+            while self.accept(&Token::Comma) || self.accept(&Token::Period) || self.accept(&Token::Semicolon)
+            {
+            }
+            rows.push((value, condition));
+            if !self.accept(&Token::RowBreak) && self.peek() != Some(&Token::End) {
+                return Err(ReadError::NotUnderstood);
+            }
+        }
+        self.expect(&Token::End)?;
+        if rows.is_empty() { Err(ReadError::NotUnderstood) } else { Ok(Expr::Cases(rows)) }
+    }
+
+    /// A condition in signs is read like an answer; one in words is kept as words.
+    fn condition(&mut self) -> Result<Expr, ReadError> {
+        while matches!(self.peek(), Some(Token::Word { name, .. }) if FILLERS.contains(&&**name)) {
+            self.position += 1;
+        }
+        let row = self.tokens.get(self.position..).unwrap_or(&[]);
+        let length = row
+            .iter()
+            .position(|spanned| matches!(spanned.token, Token::RowBreak | Token::End))
+            .ok_or(ReadError::NotUnderstood)?;
+        let row = row.get(..length).unwrap_or(&[]);
+        if !row.iter().any(|spanned| matches!(spanned.token, Token::Word { .. })) {
+            return self.inside(Self::item);
+        }
+        let mut words = String::new();
+        for spanned in row {
+            let name: &Name = match &spanned.token {
+                Token::Word { name, .. } if FILLERS.contains(&&**name) => continue,
+                Token::Word { name, .. } | Token::Symbol(name) => name,
+                Token::Comma | Token::Period => continue,
+                _ => return Err(ReadError::NotUnderstood),
+            };
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(if OTHERWISE.contains(&&**name) { "otherwise" } else { name });
+        }
+        self.position += length;
+        Ok(Expr::Word(words.into()))
+    }
+}
