@@ -34,23 +34,23 @@ fn training_sets(data_dir: &Path) -> Vec<Value> {
 }
 
 /// An uninterrupted run, and how long it takes on this machine as it is now.
-fn run_calmly(data_dir: &Path, settings: &[&str]) -> Duration {
+fn run_calmly(data_dir: &Path, rounds: u32, settings: &[&str]) -> Duration {
     let begin = Instant::now();
-    let (status, output) = Daemon::start(data_dir, ROUNDS, settings).finish();
+    let (status, output) = Daemon::start(data_dir, rounds, settings).finish();
     assert!(status.success(), "{output}");
     begin.elapsed()
 }
 
 /// Runs to the end while killing the daemon again and again; gives how often it was killed.
 ///
-/// The moments are pseudo-random shares of what a `calm` run takes, a fifth of it at most: wherever the machine
-/// is quick or slow, some fall in start-up, some in every phase, and the run cannot end before several are over.
-fn run_with_kills(data_dir: &Path, settings: &[&str], calm: Duration) -> u32 {
+/// The moments are pseudo-random, `longest` at most, which is a share of what a calm run takes: whether the
+/// machine is quick or slow, some fall in start-up, some in every phase, and several before the run can end.
+fn run_with_kills(data_dir: &Path, rounds: u32, settings: &[&str], longest: Duration) -> u32 {
     let mut kills = 0;
     let mut acknowledged = BTreeMap::new();
     loop {
-        let mut daemon = Daemon::start(data_dir, ROUNDS, settings);
-        let moment = calm * (1 + kills * 7919 % 23) / (5 * 23);
+        let mut daemon = Daemon::start(data_dir, rounds, settings);
+        let moment = longest * (1 + kills * 7919 % 23) / 23;
         if kills < MOST_KILLS && !daemon.ends_within(moment) {
             daemon.kill();
             kills += 1;
@@ -73,8 +73,8 @@ fn run_with_kills(data_dir: &Path, settings: &[&str], calm: Duration) -> u32 {
 fn a_killed_lockstep_run_seals_the_very_sets_of_an_uninterrupted_one() {
     let settings = [SMALL, &["run.lockstep=true"]].concat();
     let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let duration = run_calmly(calm.path(), &settings);
-    let kills = run_with_kills(stormy.path(), &settings, duration);
+    let duration = run_calmly(calm.path(), ROUNDS, &settings);
+    let kills = run_with_kills(stormy.path(), ROUNDS, &settings, duration / 5);
     assert!(kills >= FEWEST_KILLS, "the run ended before it could be killed: {kills}");
 
     assert_eq!(training_sets(stormy.path()), training_sets(calm.path()), "after {kills} kills");
@@ -84,10 +84,29 @@ fn a_killed_lockstep_run_seals_the_very_sets_of_an_uninterrupted_one() {
 #[test]
 fn a_killed_free_run_keeps_what_it_acknowledged_and_finishes() {
     let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let duration = run_calmly(calm.path(), SMALL);
-    let kills = run_with_kills(stormy.path(), SMALL, duration);
+    let duration = run_calmly(calm.path(), ROUNDS, SMALL);
+    let kills = run_with_kills(stormy.path(), ROUNDS, SMALL, duration / 5);
     assert!(kills >= FEWEST_KILLS, "the run ended before it could be killed: {kills}");
     let rounds = rounds(stormy.path());
     assert_eq!(rounds.len(), ROUNDS as usize + 1);
     assert!(rounds.iter().all(|round| round["phase"] == "promoted" || round["phase"] == "rejected"));
+}
+
+/// Minutes long: `cargo test --release -p still --test crash -- --ignored --nocapture`.
+#[test]
+#[ignore = "runs the whole quick start twice, once with twenty kills"]
+fn the_whole_quick_start_survives_twenty_kills_and_learns_as_well() {
+    const ROUNDS: u32 = 5;
+    let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let duration = run_calmly(calm.path(), ROUNDS, &[]);
+    let kills = run_with_kills(stormy.path(), ROUNDS, &[], duration / 10);
+    let hard = |data_dir: &Path| {
+        let rounds = rounds(data_dir);
+        assert_eq!(rounds.len(), ROUNDS as usize + 1);
+        rounds.last().unwrap()["evaluation"]["hard_accuracy"]["value"].as_f64().unwrap()
+    };
+    let (without, with) = (hard(calm.path()), hard(stormy.path()));
+    eprintln!("hard accuracy {without:.3} in {duration:.0?} without a kill, {with:.3} with {kills}");
+    assert_eq!(kills, MOST_KILLS);
+    assert!((with - without).abs() < 0.12, "{with} after {kills} kills, {without} without");
 }
