@@ -20,5 +20,6 @@ import sys
 median = float(re.search(r"median ([0-9.]+) us", sys.argv[1]).group(1))
 p99 = float(re.search(r"p99 ([0-9.]+) us", sys.argv[1]).group(1))
 peer = json.loads(sys.argv[2])
-print(f"ratio: median {peer['median_us'] / median:.0f}x, p99 {peer['p99_us'] / p99:.0f}x")
+warm = peer["warm_median_us"]
+print(f"ratio: median {peer['median_us'] / median:.0f}x (warm {warm / median:.0f}x), p99 {peer['p99_us'] / p99:.0f}x")
 PYTHON

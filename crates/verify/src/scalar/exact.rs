@@ -1,6 +1,6 @@
 //! Exact evaluation to a rational number, as far as sizes allow.
 
-use dashu_base::{Abs, BitTest, Gcd, Sign, Signed};
+use dashu_base::{Abs, BitTest, Gcd, Inverse, Sign, Signed};
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
@@ -131,7 +131,7 @@ fn power(base: &RBig, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop> {
     }
     fuel.spend_bits(estimated as usize)?;
     let raised = base.pow(exponent_small as isize);
-    Ok(if exponent.is_negative() { RBig::ONE / raised } else { raised })
+    Ok(if exponent.is_negative() { raised.inv() } else { raised })
 }
 
 /// A perfect root of a rational number.
