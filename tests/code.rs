@@ -1,6 +1,6 @@
 //! Programs as answers, from outside: `stilld grade` judges them confined, and where they cannot be confined
 //! the daemon refuses problems that ask for them, by the name of the kernel feature.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod harness;
 
@@ -44,7 +44,7 @@ fn grade(lines: &[Value]) -> (Option<i32>, Vec<Value>, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let graded = String::from_utf8(output.stdout).unwrap();

@@ -1,5 +1,5 @@
 //! Right, wrong, hanging and hostile programs, through the verifier that the pool drives.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -96,7 +96,7 @@ fn the_thought_is_never_run_and_a_solution_without_a_program_is_no_answer() {
     for (response, outcome, rule) in [
         (format!("<think>\n{right}\n</think>\nSquare it."), Outcome::NoAnswer, "code: no code block"),
         (format!("<think>\n{right}\n"), Outcome::NoAnswer, "code: the thought never ends"),
-        (format!("<think>9</think>\n```rust\nfn main() {{}}\n```"), Outcome::NoAnswer, "language"),
+        ("<think>9</think>\n```rust\nfn main() {}\n```".to_owned(), Outcome::NoAnswer, "language"),
         (format!("<think>9</think>\n{right}\n```python\nprint("), Outcome::Malformed, "never ends"),
         (
             format!("<think>9</think>\n```python\n{}\n```", "#".repeat(300_000)),

@@ -34,7 +34,9 @@ pub enum DeviceError {
     #[error("`{0}` names no device: write `cpu`, or `cuda:0` for the first GPU")]
     Name(String),
     /// This program was built without GPU support.
-    #[error("{0} is asked for, but this program was built without GPU support: build with `--features cuda`")]
+    #[error(
+        "{0} is asked for, but this program was built without GPU support: build with `--features cuda`, or ask for `cpu`"
+    )]
     NotBuilt(DeviceName),
     /// The driver does not give the device.
     #[error("{device} cannot be used: {reason}; check the driver with `nvidia-smi`, or use `cpu`")]

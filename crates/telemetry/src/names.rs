@@ -108,9 +108,9 @@ table! {
     Counter VERIFIER_FAILURES = "still_verifier_failures_total", Count,
         "Judgements that failed at every try, recorded as errors.";
     Gauge VERIFIER_RECENT_ERROR_RATIO = "still_verifier_recent_error_ratio", Count,
-        "Share of errors among the newest judgements, as many as verifier.alarm_window.";
+        "Share of errors among the newest judgements, as many as `verifier.alarm_window`.";
     Gauge VERIFIER_ERROR_ALARM = "still_verifier_error_alarm", Count,
-        "1 while more judgements fail than verifier.alarm_error_share allows, else 0.";
+        "1 while more judgements fail than `verifier.alarm_error_share` allows, else 0.";
     Counter REJECTIONS = "still_curator_rejections_total", Count,
         "Rollouts that hygiene keeps out of every training set, by reason.";
     Gauge KEEP_RATIO = "still_curator_keep_ratio", Count,

@@ -321,8 +321,23 @@ fn same_text(gold: &str, answer: &str) -> bool {
     if plain {
         return compare::text::same_words(gold, answer);
     }
-    let dense = |text: &str| {
-        text.chars().filter(|character| !character.is_whitespace() && *character != '$').collect::<String>()
-    };
     dense(gold) == dense(answer)
+}
+
+/// A text without its dollar signs and spaces; a space between two digits stays, since `1 2` is not `12`.
+fn dense(text: &str) -> String {
+    let mut dense = String::with_capacity(text.len());
+    let mut spaced = false;
+    for character in text.chars().filter(|character| *character != '$') {
+        if character.is_whitespace() {
+            spaced = true;
+            continue;
+        }
+        if spaced && character.is_numeric() && dense.ends_with(char::is_numeric) {
+            dense.push(' ');
+        }
+        spaced = false;
+        dense.push(character);
+    }
+    dense
 }

@@ -97,7 +97,7 @@ fn until_closed(
 ) -> impl Stream<Item = Event> + Send {
     stream::poll_fn(move |context| match events.poll_next_unpin(context) {
         Poll::Pending => closed.poll_unpin(context).map(|()| None),
-        told => told,
+        told @ Poll::Ready(_) => told,
     })
 }
 

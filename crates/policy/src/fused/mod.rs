@@ -1,6 +1,6 @@
 //! Operators on host slices with their own backward pass, inside burn's autodiff graph.
 //!
-//! A [`HostOperator`] computes on `&[f32]`. [`apply`] makes it a node of the graph: burn sees one operator
+//! A [`HostOperator`] computes on `&[f32]`. `apply` makes it a node of the graph: burn sees one operator
 //! with one to ten inputs, calls its backward pass when the gradient of its output is known, and carries
 //! the gradients of its inputs on. Only burn's CPU backend takes host operators.
 
