@@ -99,7 +99,7 @@ fn the_whole_quick_start_survives_twenty_kills_and_learns_as_well() {
     const ROUNDS: u32 = 5;
     let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let duration = run_calmly(calm.path(), ROUNDS, &[]);
-    let kills = run_with_kills(stormy.path(), ROUNDS, &[], duration / 10);
+    let kills = run_with_kills(stormy.path(), ROUNDS, &[], duration / 20);
     let hard = |data_dir: &Path| {
         let rounds = rounds(data_dir);
         assert_eq!(rounds.len(), ROUNDS as usize + 1);
