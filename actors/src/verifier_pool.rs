@@ -15,6 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use still_domain::{Outcome, Problem, Verdict};
 use still_roles::Verifier;
+use still_telemetry::event::LossReason;
 
 use crate::{
     board::ActorState,
@@ -22,6 +23,7 @@ use crate::{
     device_thread::panic_text,
     error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
     name::ActorName,
+    observe::Observer,
     protocol::{CuratorMessage, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage},
 };
 
@@ -99,12 +101,24 @@ impl Actor for VerifierPool {
                 let response = &rollout.trajectory.text;
                 let verdict = judge(verifier.as_ref(), &problem, response, || observer.judgement_retried());
                 let judged = Box::new(Judged { rollout, problem, purpose, verdict, credit });
-                // A pool that is gone is replaced, and the attempt asked for again.
-                let _ = myself.cast(VerifierPoolMessage::Judged(judged));
+                let is_exploration = matches!(judged.purpose, Purpose::Exploration);
+                let is_pool_gone = myself.cast(VerifierPoolMessage::Judged(judged)).is_err();
+                if is_pool_gone && is_exploration {
+                    // the pool is replaced, and the attempt asked for again
+                    Observer::attempts_lost(LossReason::ActorEnded, 1);
+                }
             });
         }
         state.context.observer.progressed(ActorName::VerifierPool, state.waiting.len(), state.running);
         Ok(())
+    }
+}
+
+impl Drop for VerifierPoolState {
+    fn drop(&mut self) {
+        // judgements under way tell of themselves when they find the pool gone
+        let lost = self.waiting.iter().filter(|unjudged| matches!(unjudged.purpose, Purpose::Exploration));
+        Observer::attempts_lost(LossReason::ActorEnded, lost.count());
     }
 }
 

@@ -28,19 +28,19 @@ pub struct ModelArguments {
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArguments {
     /// Divides the logits; 0 takes the likeliest token.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub temperature: f32,
     /// Keeps the likeliest tokens, this many; 0 keeps all.
     #[arg(long, default_value_t = 0)]
     pub top_k: u32,
     /// Keeps the smallest set of tokens whose probability reaches this.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub top_p: f32,
     /// Keeps tokens at least this many times as likely as the likeliest.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub min_p: f32,
     /// Divides the logits of tokens seen before; 1 changes nothing.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub repetition_penalty: f32,
     /// Longest response, in tokens.
     #[arg(long, default_value_t = 1024, value_name = "TOKENS")]
