@@ -48,11 +48,3 @@ const fn precision(device: Device) -> TensorPrecision {
         Device::Cuda(_) => TensorPrecision::Bf16,
     }
 }
-
-/// Refuses devices that a job cannot run on.
-fn on_cpu(device: &Device) -> Result<(), Failure> {
-    if *device == Device::Cpu {
-        return Ok(());
-    }
-    Err(Failure::new(Exit::Device, format!("{device} cannot be used by this job yet: use --device cpu")))
-}

@@ -10,12 +10,14 @@ use serde_json::Value;
 use still_control::Exit;
 use still_daemon::cli::ScoreArguments;
 use still_decoder::{Segments, Threads, model_hidden_states, token_log_probabilities};
+use still_policy::{DeviceName, Scorer, TensorPrecision};
 use still_text::{ChatContext, Tokenizer, thought};
 
-use super::{on_cpu, open_input, output_failed};
+use super::{open_input, output_failed, precision};
 use crate::{
     failure::{Failure, OrExit},
     model::Model,
+    placement::device_name,
 };
 
 /// What comes back for a line.
@@ -34,10 +36,10 @@ struct Score {
 
 /// Scores a file line by line; the first broken line ends the job.
 pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
-    on_cpu(&arguments.model.device)?;
     let input = open_input(&arguments.input)?;
     let model = Model::from_arguments(&arguments.model)?;
-    let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));
+    let device = arguments.model.device;
+    let place = Place::new(&model, device_name(device), precision(device))?;
     let mut out = stdout().lock();
     let (mut count, mut sum, mut lines) = (0_usize, 0.0, 0_u64);
     for (index, line) in input.lines().enumerate() {
@@ -48,7 +50,7 @@ pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
         }
         let tokens = tokens_of_line(&line, &model.tokenizer).and_then(|tokens| known(tokens, &model));
         let tokens = tokens.map_err(named).or_exit(Exit::BadInput)?;
-        let score = score_tokens(tokens, &model, &threads).map_err(named).or_exit(Exit::Internal)?;
+        let score = score_tokens(tokens, &model, &place).map_err(named).or_exit(Exit::Internal)?;
         lines += 1;
         count += score.log_probabilities.len();
         sum += score.log_probabilities.iter().map(|value| f64::from(*value)).sum::<f64>();
@@ -118,19 +120,48 @@ fn known(tokens: Vec<u32>, model: &Model) -> Result<Vec<u32>, String> {
     }
 }
 
-fn score_tokens(tokens: Vec<u32>, model: &Model, threads: &Threads) -> Result<Score, String> {
-    let hidden_size = model.config.hidden_size;
-    let targets = tokens.get(1..).unwrap_or_default();
-    let inputs = tokens.get(..targets.len()).unwrap_or_default();
-    let log_probabilities = if targets.is_empty() {
-        Vec::new()
-    } else {
+/// Where the model runs.
+enum Place {
+    /// The processor, on so many threads.
+    Processor(Threads),
+    /// A device that holds the weights.
+    Device(Box<Scorer>),
+}
+
+impl Place {
+    fn new(model: &Model, device: DeviceName, precision: TensorPrecision) -> Result<Self, Failure> {
+        if device == DeviceName::Cpu {
+            return Ok(Self::Processor(Threads::new(
+                std::thread::available_parallelism().map_or(1, Into::into),
+            )));
+        }
+        let device = device.open().or_exit(Exit::Device)?;
+        let scorer = Scorer::new(model.config.clone(), &model.weights, &device, precision);
+        scorer.map(|scorer| Self::Device(Box::new(scorer))).or_exit(Exit::Device)
+    }
+
+    /// The log-probability of every token after the first.
+    fn log_probabilities(&self, tokens: &[u32], model: &Model) -> Result<Vec<f32>, String> {
+        let threads = match self {
+            Self::Processor(threads) => threads,
+            Self::Device(scorer) => {
+                return scorer.log_probabilities(tokens).map_err(|error| error.to_string());
+            }
+        };
+        let Some((_, targets)) = tokens.split_first().filter(|(_, targets)| !targets.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let inputs = tokens.get(..targets.len()).unwrap_or_default();
         let segments = Segments::from_lengths([inputs.len()]);
         let hidden = model_hidden_states(&model.config, &model.weights, &segments, inputs, threads)
             .map_err(|error| error.to_string())?;
         let head = model.weights.head().as_f32().ok_or("the head is not in f32")?;
-        token_log_probabilities(&hidden, head, hidden_size, targets, threads).values
-    };
+        Ok(token_log_probabilities(&hidden, head, model.config.hidden_size, targets, threads).values)
+    }
+}
+
+fn score_tokens(tokens: Vec<u32>, model: &Model, place: &Place) -> Result<Score, String> {
+    let log_probabilities = place.log_probabilities(&tokens, model)?;
     let decoded = model.tokenizer.decode_with_ends(&tokens).map_err(|error| error.to_string())?;
     let (thought, solution) = marked_spans(&decoded.text);
     let perplexity_of = |span: Range<usize>| {
@@ -203,12 +234,23 @@ mod tests {
 
     const RESPONSE: &str = "7*7=?<|begin_of_thought|>7*7=49;<|end_of_thought|><|begin_of_solution|>\\boxed{49}<|end_of_solution|>";
 
+    fn processor() -> Place {
+        Place::Processor(Threads::single())
+    }
+
+    /// The path that GPUs take, on the device that is always there.
+    fn device(model: &Model) -> Place {
+        let device = DeviceName::Cpu.open().unwrap();
+        let scorer = Scorer::new(model.config.clone(), &model.weights, &device, TensorPrecision::F32);
+        Place::Device(Box::new(scorer.unwrap()))
+    }
+
     #[test]
     fn a_line_has_one_value_for_every_token_after_the_first_and_its_spans() {
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
         let line = serde_json::json!({ "text": RESPONSE }).to_string();
         let tokens = tokens_of_line(&line, &model.tokenizer).unwrap();
-        let score = score_tokens(tokens.clone(), &model, &Threads::new(1)).unwrap();
+        let score = score_tokens(tokens.clone(), &model, &processor()).unwrap();
         assert_eq!(score.log_probabilities.len() + 1, tokens.len());
         assert!(score.log_probabilities.iter().all(|value| value.is_finite() && *value <= 0.0));
         let end =
@@ -222,11 +264,25 @@ mod tests {
     #[test]
     fn a_token_is_judged_by_what_stands_before_it_alone() {
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
-        let threads = Threads::new(1);
-        let whole = score_tokens(vec![8, 9, 10, 11, 12], &model, &threads).unwrap().log_probabilities;
-        let start = score_tokens(vec![8, 9, 10], &model, &threads).unwrap().log_probabilities;
-        assert!(whole.iter().zip(&start).all(|(one, two)| (one - two).abs() < 1e-5), "{whole:?} {start:?}");
-        assert_eq!(score_tokens(vec![8], &model, &threads).unwrap().perplexity, None);
+        for place in [processor(), device(&model)] {
+            let whole = score_tokens(vec![8, 9, 10, 11, 12], &model, &place).unwrap().log_probabilities;
+            let start = score_tokens(vec![8, 9, 10], &model, &place).unwrap().log_probabilities;
+            assert!(
+                whole.iter().zip(&start).all(|(one, two)| (one - two).abs() < 1e-5),
+                "{whole:?} {start:?}"
+            );
+            assert_eq!(score_tokens(vec![8], &model, &place).unwrap().perplexity, None);
+        }
+    }
+
+    #[test]
+    fn a_device_tells_what_the_processor_does() {
+        let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
+        let tokens = model.tokenizer.encode(RESPONSE, true).unwrap();
+        let here = processor().log_probabilities(&tokens, &model).unwrap();
+        let there = device(&model).log_probabilities(&tokens, &model).unwrap();
+        assert_eq!(here.len(), there.len());
+        assert!(here.iter().zip(&there).all(|(one, two)| (one - two).abs() < 1e-4), "{here:?} {there:?}");
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod memory;
 mod weights;
 
 pub use decoder::{CacheSize, DeviceDecoder};
+pub(crate) use failure::guarded;
 #[cfg(feature = "cuda")]
 pub(crate) use failure::panic_text;
 pub use memory::DecoderMemory;

@@ -9,6 +9,7 @@
 //! | [`peft`] | adapters in the layout of PEFT, in and out |
 //! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
 //! | `composed` | the same decoder of burn's own operators, with memory linear in length |
+//! | [`Scorer`] | log-probabilities of given tokens on a device |
 //! | [`DeviceDecoder`] | the decoder that generates on a device: weights, key-value cache, steps |
 //! | [`DeviceName`] | where tensors live, by name |
 //!
@@ -26,6 +27,7 @@ mod inference;
 mod matrix;
 mod parameters;
 pub mod peft;
+mod scorer;
 
 /// A device that tensors live on, opened by [`DeviceName::open`].
 pub use burn::tensor::Device;
@@ -36,3 +38,4 @@ pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
 pub use device::{DeviceError, DeviceMemory, DeviceName};
 pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};
 pub use parameters::{Parameters, Role};
+pub use scorer::Scorer;

@@ -24,7 +24,7 @@ const OUT_OF_MEMORY: [&str; 6] = [
 ];
 
 /// Runs device work; panics become errors.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, ExecutionError>) -> Result<T, StepError> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, ExecutionError>) -> Result<T, StepError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(classify(&error.to_string())),
