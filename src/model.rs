@@ -8,8 +8,9 @@ use still_daemon::{
     config::{Config, Device, EmbeddedModel, ModelSource},
 };
 use still_decoder::{
-    Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads,
-    WeightPrecision,
+    Architecture, CpuDecoder, DecoderConfig, DecoderError, DecoderWeights, RopeConfig, SpecialTokens,
+    Threads, WeightPrecision,
+    hugging_face::{load_folder, load_folder_as_stored},
 };
 use still_domain::seed;
 use still_generator::{GeneratorConfig, PolicyGenerator};
@@ -24,6 +25,9 @@ use crate::{
     failure::{Failure, OrExit},
     placement::{GPU_PREFILL_TOKENS, device_name},
 };
+
+/// How a Hugging Face folder is read.
+type LoadFolder = fn(&Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError>;
 
 /// A model with everything that belongs to it.
 #[derive(Clone)]
@@ -46,7 +50,16 @@ impl Model {
 
     /// Loads the model that a job's command line names, with its adapter merged in.
     pub(crate) fn from_arguments(arguments: &ModelArguments) -> Result<Self, Failure> {
-        let mut model = Self::from_source(&arguments.model, arguments.offline)?;
+        Self::with_adapter(arguments, load_folder)
+    }
+
+    /// The same for a job that only generates: matrices that are stored in bf16 stay so.
+    pub(crate) fn to_generate(arguments: &ModelArguments) -> Result<Self, Failure> {
+        Self::with_adapter(arguments, load_folder_as_stored)
+    }
+
+    fn with_adapter(arguments: &ModelArguments, load: LoadFolder) -> Result<Self, Failure> {
+        let mut model = Self::loaded(&arguments.model, arguments.offline, load)?;
         if let Some(folder) = &arguments.adapter {
             let adapters = peft::load(folder, &model.config).or_exit(Exit::BadInput)?;
             model.weights = Arc::new(adapters.merge(&model.weights, &model.config));
@@ -57,13 +70,17 @@ impl Model {
 
     /// Loads a model by name: a folder, or a repository of the hub.
     pub(crate) fn from_source(source: &ModelSource, offline: bool) -> Result<Self, Failure> {
+        Self::loaded(source, offline, load_folder)
+    }
+
+    fn loaded(source: &ModelSource, offline: bool, load: LoadFolder) -> Result<Self, Failure> {
         if *source == ModelSource::Embedded {
             return Self::embedded(&EmbeddedModel::default(), 0);
         }
         let named = source.to_string().parse().or_exit(Exit::Configuration)?;
         let hub = Hub::new(HubConfig { offline, ..HubConfig::default() });
         let folder = hub.resolve(&named).or_exit(Exit::BadInput)?;
-        let model = Self::from_folder(&folder)?;
+        let model = Self::from_folder(&folder, load)?;
         Ok(match source {
             ModelSource::Hub { repository, .. } => Self { name: repository.clone(), ..model },
             _ => model,
@@ -71,8 +88,8 @@ impl Model {
     }
 
     /// Loads a Hugging Face folder.
-    pub(crate) fn from_folder(folder: &Path) -> Result<Self, Failure> {
-        let (config, weights) = still_decoder::hugging_face::load_folder(folder).or_exit(Exit::BadInput)?;
+    fn from_folder(folder: &Path, load: LoadFolder) -> Result<Self, Failure> {
+        let (config, weights) = load(folder).or_exit(Exit::BadInput)?;
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
         Ok(Self { name: folder.display().to_string(), config, weights: Arc::new(weights), tokenizer })
     }
@@ -190,7 +207,7 @@ impl ExampleEncoder for Encoder {
             Response::Tokens(tokens) => Ok(tokens.clone()),
             Response::Text(text) => {
                 let mut tokens = self.tokenizer.encode(text, false).map_err(|error| error.to_string())?;
-                tokens.extend(self.tokenizer.stop_ids().first());
+                tokens.extend(self.tokenizer.end_id());
                 Ok(tokens)
             }
         }

@@ -77,6 +77,9 @@ fn a_setting_or_a_command_that_means_nothing_is_refused_in_its_own_words() {
     holds(&missing, &["/nowhere/my.toml", "cannot be read"]);
     holds(&refused(with(&["explode"]), 2), &["explode", "--help"]);
     holds(&refused(with(&["run", "--round", "3"]), 2), &["--round", "--rounds"]);
+    let mut eval = stilld();
+    eval.args(["eval", "--model", "embedded", "--problems", "/nowhere/p.jsonl", "--samples", "4"]);
+    holds(&refused(eval, 2), &["--temperature 0", "above 0"]);
     holds(&refused(with(&["inspect", "rounds"]), 5), &["holds no store", "--data-dir"]);
     assert!(!folder.path().join("data").exists(), "nothing was made");
 }

@@ -32,6 +32,11 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     if arguments.samples == 0 {
         return Err(Failure::new(Exit::Usage, "`--samples` is 0: ask for at least one answer a problem"));
     }
+    if arguments.samples > 1 && arguments.sampling.temperature == 0.0 {
+        let message = "at `--temperature 0` all samples of a problem are the same: give a temperature above 0, \
+                       or one sample";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let read = import::problems_from_file(&arguments.problems, Split::Evaluate, AnswerKind::default());
     let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?;
     if arguments.limit > 0 {
@@ -39,7 +44,7 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     }
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
-    let model = Model::from_arguments(&arguments.model)?;
+    let model = Model::to_generate(&arguments.model)?;
     let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
     let mut tally = Tally::new(&problems, verifier);
     answer(arguments, &model, &problems, &mut *generator, &mut tally)?;
@@ -52,8 +57,9 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
 /// Room for the longest prompt and the longest answer, as far as the model reaches.
 fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<Seats, Failure> {
     // a model without a template has learnt from plain problems
-    let prompt =
+    let usual =
         if model.tokenizer.chat_template().is_some() { PromptStyle::default() } else { PromptStyle::Raw };
+    let prompt = arguments.prompt.map_or(usual, PromptStyle::from);
     let mut longest = 0;
     for problem in problems {
         let tokens = prompt.encode(&problem.text, &model.tokenizer).map_err(|error| {

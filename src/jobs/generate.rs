@@ -23,7 +23,7 @@ use crate::{
 
 /// Draws responses and prints them, as text or a JSON object each.
 pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
-    let model = Model::from_arguments(&arguments.model)?;
+    let model = Model::to_generate(&arguments.model)?;
     let mut prompt = arguments.prompt.clone();
     if prompt == "-" {
         prompt.clear();
@@ -46,26 +46,27 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let name = device_name(arguments.model.device);
     if name == DeviceName::Cpu {
         let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);
-        return respond(arguments, &model, decoder, &prompt);
+        return respond(arguments, model, decoder, &prompt);
     }
     let device = name.open().or_exit(Exit::Device)?;
     let size = CacheSize { slots: rows, slot_capacity_tokens: tokens };
     let precision = precision(arguments.model.device);
     let decoder = DeviceDecoder::new(model.config.clone(), &model.weights, &device, precision, size);
-    respond(arguments, &model, decoder.or_exit(Exit::Device)?, &prompt)
+    respond(arguments, model, decoder.or_exit(Exit::Device)?, &prompt)
 }
 
-/// Draws every response on a decoder that holds the model.
+/// Draws every response on a decoder that holds the model, whose own weights are let go.
 fn respond(
     arguments: &GenerateArguments,
-    model: &Model,
+    Model { tokenizer, weights, .. }: Model,
     decoder: impl StepModel,
     prompt: &Arc<[u32]>,
 ) -> Result<Exit, Failure> {
     let settings = settings(&arguments.sampling);
-    let tokenizer = model.tokenizer.clone();
+    drop(weights);
+    let bytes = tokenizer.clone();
     let text: Arc<dyn TokenText> =
-        Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(tokenizer.token_bytes(token)));
+        Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(bytes.token_bytes(token)));
     let mut engine = Engine::new(decoder, PolicyVersion(0), EngineConfig::default()).with_token_text(text);
     for number in 0..arguments.count {
         let request = Request {
@@ -73,7 +74,7 @@ fn respond(
             prompt: Arc::clone(prompt),
             settings,
             seed: arguments.sampling.seed.wrapping_add(u64::from(number)),
-            stop_ids: model.tokenizer.stop_ids().into(),
+            stop_ids: tokenizer.stop_ids().into(),
             stop_strings: Arc::new([]),
         };
         engine.submit(request).or_exit(Exit::BadInput)?;
@@ -88,8 +89,7 @@ fn respond(
             ));
         }
         for ended in report.finished {
-            let text =
-                model.tokenizer.decode_without_special_tokens(&ended.tokens).or_exit(Exit::Internal)?;
+            let text = tokenizer.decode_without_special_tokens(&ended.tokens).or_exit(Exit::Internal)?;
             let line = if arguments.json {
                 json!({
                     "prompt_ids": &**prompt,

@@ -68,7 +68,9 @@ impl Exit {
             Self::MeltDown => "the daemon gave up while running",
             Self::Unreachable => "no daemon answers on the control socket",
             Self::Refused => "the daemon refused the command",
-            Self::Interrupted => "ended at once by a second signal",
+            Self::Interrupted => {
+                "ended by a signal: the daemon by the second, at once; `train` by the first, after its checkpoint"
+            }
         }
     }
 

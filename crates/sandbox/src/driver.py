@@ -49,7 +49,7 @@ def split(code):
             setup.append(ast.unparse(statement))
             continue
         test = statement.test
-        check = {"expression": "bool(" + ast.unparse(test) + ")", "expected": ["n", "1"]}
+        check = {"expression": "not not (" + ast.unparse(test) + ")", "expected": ["n", "1"]}
         if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Eq, ast.Is)):
             for left, right in ((test.left, test.comparators[0]), (test.comparators[0], test.left)):
                 try:
@@ -59,7 +59,7 @@ def split(code):
                 check = {"expression": ast.unparse(left), "expected": expected}
                 break
         elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-            check = {"expression": "bool(" + ast.unparse(test.operand) + ")", "expected": ["n", "0"]}
+            check = {"expression": "not not (" + ast.unparse(test.operand) + ")", "expected": ["n", "0"]}
         checks.append(check)
     return {"setup": "\n".join(setup), "checks": checks}
 

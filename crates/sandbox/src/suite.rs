@@ -7,10 +7,13 @@
 //! | `{"test_list": ["assert f(2) == 4", ...], "test_setup_code": "import math"}` | functions by assertions (MBPP) |
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
 use crate::testing::TestCase;
+
+/// Whole numbers up to here are held exactly by a 64-bit float: 2⁵³.
+const EXACT_FLOATS: f64 = 9_007_199_254_740_992.0;
 
 /// The test cases of one problem; at least one.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +48,11 @@ impl Suite {
     pub fn parse(json: &str) -> Result<Self, SuiteError> {
         let fields: Map<String, Value> = serde_json::from_str(json)?;
         let cases = if let Some(tests) = fields.get("tests") {
+            if let Some(number) = inexact_number(tests) {
+                let reason =
+                    format!("holds {number}, of which digits are lost: write it in an assertion, as text");
+                return Err(SuiteError::Field { field: "tests", reason });
+            }
             read(tests, "tests")?
         } else if let Some(inputs) = fields.get("inputs") {
             outputs(inputs, &fields)?
@@ -96,6 +104,20 @@ fn assertions(list: &Value, fields: &Map<String, Value>) -> Result<Vec<TestCase>
     let setup = setup.unwrap_or_default();
     let list: Vec<String> = read(list, "test_list")?;
     Ok(list.into_iter().map(|test| TestCase::Assertions(format!("{setup}\n{test}"))).collect())
+}
+
+/// The first whole number beyond what a float holds exactly, which it was read as: beyond 64 bits, or
+/// written with an exponent.
+fn inexact_number(value: &Value) -> Option<&Number> {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| number.is_f64())?;
+            (float.fract() == 0.0 && float.abs() >= EXACT_FLOATS).then_some(number)
+        }
+        Value::Array(items) => items.iter().find_map(inexact_number),
+        Value::Object(fields) => fields.values().find_map(inexact_number),
+        _ => None,
+    }
 }
 
 /// A text, or its lines.
@@ -164,6 +186,23 @@ mod tests {
         ] {
             let error = Suite::parse(&value.to_string()).unwrap_err().to_string();
             assert!(error.contains(part), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_that_json_readers_round_are_refused_and_others_are_not() {
+        let call = |argument: &str, expected: &str| {
+            let call = format!(r#"{{"function": "f", "arguments": [[{argument}]], "expected": {expected}}}"#);
+            Suite::parse(&format!(r#"{{"tests": [{{"call": {call}}}]}}"#))
+        };
+        for (argument, expected) in [("18446744073709551615", "1"), ("-3", "0.5"), ("1e3", "1e15")] {
+            assert!(call(argument, expected).is_ok(), "{argument} {expected}");
+        }
+        for (argument, expected) in
+            [("18446744073709551616", "1"), ("1", "1e16"), ("-9223372036854775809", "1")]
+        {
+            let error = call(argument, expected).unwrap_err().to_string();
+            assert!(error.contains("digits are lost: write it in an assertion"), "{error}");
         }
     }
 }

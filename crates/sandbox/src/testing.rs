@@ -3,8 +3,10 @@
 //! Every case is a run in a jail of its own, so no case sees what another left. What is expected never enters
 //! the jail: output is compared outside, and of `assert f(2) == 4` only `f(2)` is evaluated inside, its
 //! value read back and compared here. Leaving early, printing "OK" or redefining equality earns nothing.
-//! An assertion of another shape (`assert close(f(2), 4.1)`) is evaluated inside as a whole; there a candidate
-//! that takes the interpreter apart could lie about its truth.
+//! An assertion of another shape (`assert close(f(2), 4.1)`) is evaluated inside as a whole, among the
+//! candidate's own names: one that takes `close` for its own, or gives its values a truth of their own, could
+//! lie. Where rewards are earned by such tests, write equalities, or set the names up in the tests' own code,
+//! which runs after the candidate's.
 
 use std::{
     collections::hash_map::RandomState,

@@ -142,6 +142,18 @@ fn cheating_earns_nothing() {
 }
 
 #[test]
+fn the_truth_of_an_assertion_is_not_the_candidates_to_define() {
+    let cases = [
+        TestCase::Assertions("import math\nassert math.isclose(f(2), 4.1)".into()),
+        TestCase::Assertions("assert not f(2) == f(3)".into()),
+        TestCase::Assertions("assert f(2) > 3".into()),
+    ];
+    let cheat = "bool = lambda value: True\nint = str = abs = bool\ndef f(n): return 3";
+    let Some(report) = judged(cheat, &cases) else { return };
+    assert_eq!(report.passed(), 0, "{:?}", outcomes(&report));
+}
+
+#[test]
 fn a_candidate_that_hangs_or_hoards_is_reported_as_such() {
     let Some(sandbox) = sandbox() else { return };
     let limits = Limits { wall_milliseconds: 800, ..tight() };

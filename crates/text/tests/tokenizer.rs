@@ -99,6 +99,22 @@ fn the_files_around_the_tokenizer_are_heard() {
 }
 
 #[test]
+fn what_the_generation_config_does_not_say_the_models_config_does() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &pair_merges());
+    let write = |name: &str, value: &Value| fs::write(folder.path().join(name), value.to_string()).unwrap();
+    write("generation_config.json", &json!({ "temperature": 0.6 }));
+    write("config.json", &json!({ "model_type": "llama", "eos_token_id": [11, 12], "bos_token_id": 8 }));
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!(tokenizer.stop_ids(), [10, 11, 12]);
+    assert_eq!((tokenizer.end_id(), tokenizer.beginning_id()), (Some(10), Some(8)));
+
+    write("tokenizer_config.json", &json!({}));
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!((tokenizer.end_id(), tokenizer.stop_ids()), (Some(11), &[11, 12][..]));
+}
+
+#[test]
 fn bytes_and_ids_that_the_vocabulary_lacks_vanish_without_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     write_folder(folder.path(), &pair_merges());

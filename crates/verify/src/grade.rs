@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Write};
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::VERIFIER_VERSION;
 use crate::judge::{Detail, Gold, Judgement, judge};
@@ -91,6 +91,13 @@ impl std::fmt::Display for Summary {
     }
 }
 
+/// Whether a number of a JSON text was whole and beyond what a 64-bit float, as which it was read, holds
+/// exactly: 2⁵³.
+fn loses_digits(number: &Number) -> bool {
+    let float = number.as_f64().filter(|_| number.is_f64());
+    float.is_some_and(|float| float.fract() == 0.0 && float.abs() >= 9_007_199_254_740_992.0)
+}
+
 /// Grades one line, `line` counted from one.
 ///
 /// The fields are `gold`, `prediction` and optionally `kind`; others are ignored.
@@ -107,6 +114,10 @@ pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, Lin
         .ok_or_else(|| LineError::Json { line, reason: "the line holds another JSON value".to_owned() })?;
     let text = |field: &'static str| match object.get(field) {
         Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Number(number)) if loses_digits(number) => {
+            let reason = format!("was read as {number}, of which digits are lost: write it as a string");
+            Err(LineError::Field { line, field, reason })
+        }
         Some(Value::Number(number)) => Ok(number.to_string()),
         Some(_) => Err(LineError::Field { line, field, reason: "must be a string".to_owned() }),
         None => Err(LineError::Field { line, field, reason: "is missing".to_owned() }),

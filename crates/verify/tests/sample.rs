@@ -34,13 +34,15 @@ fn bad_lines_are_answered_in_order() {
         r#"{"gold": "1", "prediction": "1", "kind": "poem"}"#,
         "\n",
         r#"{"gold": "a+", "prediction": "aaa", "kind": "regex", "other": 7}"#,
+        "\n",
+        r#"{"gold": 123456789012345678901234, "prediction": "\\boxed{123456789012345678901234}"}"#,
     );
     let mut out = Vec::new();
     let mut errors = Vec::new();
     let summary =
         grade(Cursor::new(input), &mut out, Profile::Lenient, |error| errors.push(error.to_string()))
             .unwrap();
-    assert_eq!((summary.lines, summary.bad_lines), (5, 3));
+    assert_eq!((summary.lines, summary.bad_lines), (6, 4));
     let verdicts: Vec<String> = String::from_utf8(out)
         .unwrap()
         .lines()
@@ -48,7 +50,8 @@ fn bad_lines_are_answered_in_order() {
             serde_json::from_str::<serde_json::Value>(line).unwrap()["verdict"].as_str().unwrap().to_owned()
         })
         .collect();
-    assert_eq!(verdicts, ["correct", "error", "error", "error", "correct"]);
+    assert_eq!(verdicts, ["correct", "error", "error", "error", "correct", "error"]);
     assert!(errors[1].contains("line 4") && errors[1].contains("prediction"), "{errors:?}");
     assert!(errors[2].contains("line 5") && errors[2].contains("kind"), "{errors:?}");
+    assert!(errors[3].contains("`gold`") && errors[3].contains("digits are lost"), "{errors:?}");
 }

@@ -7,7 +7,7 @@
 //! | `prompt`, `chosen` and `rejected`, each text or messages | | yes |
 //! | the paper's own fields, as `demonstrations import` reads them | yes | |
 
-use std::{io::BufRead, ops::Range, path::Path};
+use std::{collections::HashSet, io::BufRead, ops::Range, path::Path};
 
 use serde_json::{Map, Value};
 use still_control::Exit;
@@ -31,16 +31,30 @@ pub(super) struct Prompts {
     pub(super) tokenizer: Tokenizer,
     /// How a problem is asked, where there is a chat template.
     pub(super) style: PromptStyle,
+    /// What was rendered without a template, and is still to get the special tokens around a text.
+    pub(super) raw: HashSet<String>,
 }
 
 impl Prompts {
-    fn of_problem(&self, problem: &str) -> Result<String, String> {
-        let style = if self.tokenizer.chat_template().is_some() { self.style } else { PromptStyle::Raw };
-        style.render(problem, &self.tokenizer).map_err(|error| error.to_string())
+    /// Renders as the tokenizer's model reads it.
+    pub(super) fn new(tokenizer: Tokenizer, style: PromptStyle) -> Self {
+        Self { tokenizer, style, raw: HashSet::new() }
+    }
+
+    fn of_problem(&mut self, problem: &str) -> Result<String, String> {
+        if self.style == PromptStyle::Raw || self.tokenizer.chat_template().is_none() {
+            return Ok(self.plain(problem));
+        }
+        self.style.render(problem, &self.tokenizer).map_err(|error| error.to_string())
+    }
+
+    fn plain(&mut self, text: &str) -> String {
+        self.raw.insert(text.to_owned());
+        text.to_owned()
     }
 
     /// Everything up to the answer, which begins where this ends.
-    fn of_messages(&self, messages: &[Value]) -> Result<String, String> {
+    fn of_messages(&mut self, messages: &[Value]) -> Result<String, String> {
         if let Some(template) = self.tokenizer.chat_template() {
             let context = ChatContext {
                 messages: messages.to_vec(),
@@ -50,7 +64,7 @@ impl Prompts {
             return template.render_context(&context).map_err(|error| error.to_string());
         }
         match messages {
-            [only] => Ok(content(only, "user")?.to_owned()),
+            [only] => Ok(self.plain(content(only, "user")?)),
             _ => {
                 Err("the model has no chat template: write one `user` and one `assistant` message".to_owned())
             }
@@ -58,7 +72,7 @@ impl Prompts {
     }
 
     /// A prompt given as text or as messages.
-    fn of_value(&self, prompt: &Value) -> Result<String, String> {
+    fn of_value(&mut self, prompt: &Value) -> Result<String, String> {
         match prompt {
             Value::String(problem) if !problem.trim().is_empty() => self.of_problem(problem),
             Value::Array(messages) => {
@@ -68,7 +82,7 @@ impl Prompts {
         }
     }
 
-    fn sft(&self, fields: &Map<String, Value>, line: &str) -> Result<SftExample, String> {
+    fn sft(&mut self, fields: &Map<String, Value>, line: &str) -> Result<SftExample, String> {
         let (problem, text) = if let Some(Value::Array(messages)) = fields.get("messages") {
             let (last, before) = messages.split_last().ok_or("`messages` is empty; remove the line")?;
             let named = |reason: String| format!("`messages`: {reason}");
@@ -89,7 +103,7 @@ impl Prompts {
         Ok(SftExample { problem, response: Response::Text(text) })
     }
 
-    fn pair(&self, fields: &Map<String, Value>) -> Result<PreferenceExample, String> {
+    fn pair(&mut self, fields: &Map<String, Value>) -> Result<PreferenceExample, String> {
         let field = |names: [&str; 3]| {
             let found = names.iter().find_map(|name| fields.get(*name));
             found.ok_or_else(|| format!("`{}` is missing; write `prompt`, `chosen` and `rejected`", names[0]))
@@ -126,7 +140,7 @@ fn content<'a>(message: &'a Value, role: &str) -> Result<&'a str, String> {
 pub(super) fn read_examples(
     algorithm: Algorithm,
     arguments: &TrainArguments,
-    prompts: &Prompts,
+    prompts: &mut Prompts,
 ) -> Result<TrainingExamples, Failure> {
     let (mut sft, mut pairs, mut broken) = (Vec::new(), Vec::new(), 0_usize);
     let shown = arguments.data.display();
@@ -167,21 +181,21 @@ pub(super) fn read_examples(
 /// Makes tokens of prompts that are rendered already.
 pub(super) struct RenderedPrompts {
     encoder: Encoder,
-    tokenizer: Tokenizer,
+    prompts: Prompts,
 }
 
 impl RenderedPrompts {
-    /// Of the model's own tokenizer.
-    pub(super) fn new(model: &Model) -> Self {
-        Self { encoder: model.encoder(PromptStyle::Raw), tokenizer: model.tokenizer.clone() }
+    /// Of what `prompts` has rendered for the model.
+    pub(super) fn new(model: &Model, prompts: Prompts) -> Self {
+        Self { encoder: model.encoder(PromptStyle::Raw), prompts }
     }
 }
 
 impl ExampleEncoder for RenderedPrompts {
     fn prompt(&self, rendered: &str) -> Result<Vec<u32>, String> {
         // a chat template brings its own special tokens
-        let is_raw = self.tokenizer.chat_template().is_none();
-        self.tokenizer.encode(rendered, is_raw).map_err(|error| error.to_string())
+        let is_raw = self.prompts.raw.contains(rendered);
+        self.prompts.tokenizer.encode(rendered, is_raw).map_err(|error| error.to_string())
     }
 
     fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
@@ -194,5 +208,64 @@ impl ExampleEncoder for RenderedPrompts {
 
     fn save(&self, folder: &Path) -> Result<(), String> {
         self.encoder.save(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+    use still_daemon::config::ModelSource;
+
+    use super::*;
+
+    /// The quick start's tokenizer with a chat template, a token before every text, and a stop id below the
+    /// one that ends a text.
+    fn chat_tokenizer() -> Tokenizer {
+        let folder = tempfile::tempdir().unwrap();
+        Tokenizer::quick_start().unwrap().save(folder.path()).unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let (begin, text) = (
+            json!({"SpecialToken": {"id": "+", "type_id": 0}}),
+            |sequence: &str| json!({"Sequence": {"id": sequence, "type_id": 0}}),
+        );
+        file["post_processor"] = json!({
+            "type": "TemplateProcessing",
+            "single": [begin, text("A")], "pair": [begin, text("A"), text("B")],
+            "special_tokens": {"+": {"id": "+", "ids": [18], "tokens": ["+"]}}
+        });
+        fs::write(&path, file.to_string()).unwrap();
+        fs::write(folder.path().join("chat_template.jinja"), "*{{ messages[0].content }}=").unwrap();
+        fs::write(folder.path().join("generation_config.json"), r#"{"eos_token_id": [0, 1]}"#).unwrap();
+        Tokenizer::load(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn special_tokens_stand_before_plain_prompts_and_not_before_what_a_template_made() {
+        let tokenizer = chat_tokenizer();
+        let mut prompts = Prompts::new(tokenizer.clone(), PromptStyle::Raw);
+        let messages = json!([{"role": "user", "content": "1+2"}]);
+        let plain = prompts.of_value(&json!("1+2")).unwrap();
+        let rendered = prompts.of_value(&messages).unwrap();
+        let model = Model { tokenizer, ..Model::from_source(&ModelSource::Embedded, true).unwrap() };
+        let encoder = RenderedPrompts::new(&model, prompts);
+        let text = |tokens: Vec<u32>| model.tokenizer.decode(&tokens).unwrap();
+        assert_eq!(text(encoder.prompt(&plain).unwrap()), "+1+2");
+        assert_eq!(text(encoder.prompt(&rendered).unwrap()), "*1+2=");
+        let asked = PromptStyle::Raw.encode("1+2", &model.tokenizer).unwrap();
+        assert_eq!(encoder.prompt(&plain).unwrap(), asked, "as it is asked when it generates");
+    }
+
+    #[test]
+    fn a_response_ends_in_the_token_that_ends_a_text_whatever_else_stops_generation() {
+        let model = Model {
+            tokenizer: chat_tokenizer(),
+            ..Model::from_source(&ModelSource::Embedded, true).unwrap()
+        };
+        assert_eq!(model.tokenizer.stop_ids(), [0, 1]);
+        let response = model.encoder(PromptStyle::Raw).response(&Response::Text("3".to_owned())).unwrap();
+        assert_eq!(response.last(), Some(&1));
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `checkpoints/step-N` | everything to go on from step N, and the policy as a Hugging Face folder |
 //! | `loss.jsonl`, `loss.svg` | the loss of every step, as numbers and as a picture |
-//! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them |
+//! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before |
 //! | the rest | the trained policy as a Hugging Face folder, adapters merged in, once all steps are taken |
 
 mod examples;
@@ -23,8 +23,8 @@ use std::{
 
 use still_control::Exit;
 use still_daemon::{
-    cli::{TrainArguments, TrainCommand},
-    config::{Config, LoadedConfig},
+    cli::{ModelArguments, TrainArguments, TrainCommand},
+    config::LoadedConfig,
     signals::{EndSignals, exit_at_once},
 };
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
@@ -63,8 +63,9 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
     let mut output = Output::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
     let interruption = Interruption::watch()?;
     let model = Model::from_arguments(&arguments.model)?;
-    let job = job(algorithm, arguments, &config, &model)?;
-    let encoder = RenderedPrompts::new(&model);
+    let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
+    let job = job(algorithm, arguments, &mut prompts)?;
+    let encoder = RenderedPrompts::new(&model, prompts);
     let fused = device == DeviceName::Cpu;
     let mut learner =
         PolicyLearner::new(settings::learner(&config), model.base_policy(), Box::new(encoder), opened, fused);
@@ -72,7 +73,7 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
     let ended =
         run(&mut learner, plan, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;
     if ended == Exit::Success {
-        save_policy(&mut learner, &model, &arguments.out)?;
+        save_policy(&mut learner, &model, arguments.model.adapter.is_some(), &arguments.out)?;
         eprintln!("the trained model is in `{}`", arguments.out.display());
     }
     learner.end();
@@ -82,15 +83,16 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
 fn job(
     algorithm: Algorithm,
     arguments: &TrainArguments,
-    config: &Config,
-    model: &Model,
+    prompts: &mut Prompts,
 ) -> Result<TrainingJob, Failure> {
-    let prompts = Prompts { tokenizer: model.tokenizer.clone(), style: config.task.prompt.into() };
-    let examples = read_examples(algorithm, arguments, &prompts)?;
+    let examples = read_examples(algorithm, arguments, prompts)?;
+    let ModelArguments { model, adapter, .. } = &arguments.model;
+    let start =
+        adapter.as_ref().map_or_else(|| model.to_string(), |folder| format!("{model} {}", folder.display()));
     Ok(TrainingJob {
         // any round but the imitation: `[training.improvement]` holds
         round: RoundNumber(1),
-        training_set: name_of(&examples, &arguments.model.model.to_string()),
+        training_set: name_of(&examples, &start),
         examples,
         initialisation: Initialisation::Base,
         seed: arguments.seed,
@@ -164,13 +166,22 @@ fn run(
     Ok(Exit::Success)
 }
 
-/// The trained policy, and its adapters beside it.
-fn save_policy(learner: &mut PolicyLearner, model: &Model, folder: &Path) -> Result<(), Failure> {
+/// The trained policy, and its adapters beside it unless others were merged in before.
+fn save_policy(
+    learner: &mut PolicyLearner,
+    model: &Model,
+    is_merged: bool,
+    folder: &Path,
+) -> Result<(), Failure> {
     let weights = learner.weights().map_err(failed)?;
     model.tokenizer.save(folder).or_exit(Exit::Store)?;
     save_folder(folder, &model.config, &weights, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
         .or_exit(Exit::Store)?;
     let adapter = folder.join(ADAPTER);
+    if is_merged {
+        // trained beside a model that lies nowhere: alone they would be of no use
+        return Ok(());
+    }
     if learner.save_adapters(&adapter).map_err(failed)? {
         eprintln!("its adapters are in `{}`", adapter.display());
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::configuration::environment;
-use crate::config::{ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource};
+use crate::config::{ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, PromptStyle};
 
 /// A model, where it runs and how tokens are drawn from it.
 #[derive(Debug, Clone, Args)]
@@ -171,7 +171,11 @@ pub struct EvalArguments {
     /// Problems as JSONL in any layout that `problems import` reads.
     #[arg(long, value_name = "FILE.jsonl")]
     pub problems: PathBuf,
-    /// Answers drawn for a problem.
+    /// How a problem is put to the model: "raw", "chat" or "paper"; by default "paper" where the model has
+    /// a chat template, else "raw".
+    #[arg(long, value_name = "STYLE", value_parser = prompt_style)]
+    pub prompt: Option<PromptStyle>,
+    /// Answers drawn for a problem; more than one needs a temperature above 0.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub samples: u32,
     /// Score only the first problems, this many; 0 scores all.
@@ -186,6 +190,11 @@ pub struct EvalArguments {
     /// JSON instead of a table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A style by its name in the configuration.
+fn prompt_style(name: &str) -> Result<PromptStyle, String> {
+    serde_json::from_value(name.into()).map_err(|_| "write raw, chat or paper".to_owned())
 }
 
 /// What to do at a broken line of an input file.

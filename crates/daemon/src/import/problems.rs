@@ -1,6 +1,6 @@
 //! One problem with its gold answer.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use still_domain::{AnswerKind, Problem, ProblemId, Split};
 use still_sandbox::Suite;
 
@@ -48,6 +48,12 @@ pub(super) fn problem(
     })
 }
 
+/// Whether a number was whole and beyond what a 64-bit float, as which it was read, holds exactly: 2⁵³.
+fn loses_digits(number: &Number) -> bool {
+    let float = number.as_f64().filter(|_| number.is_f64());
+    float.is_some_and(|float| float.fract() == 0.0 && float.abs() >= 9_007_199_254_740_992.0)
+}
+
 fn gold(fields: &Map<String, Value>) -> Result<String, FieldProblem> {
     let Some((field, value)) = first(fields, &GOLD) else {
         let reason = "the gold answer is missing";
@@ -59,6 +65,10 @@ fn gold(fields: &Map<String, Value>) -> Result<String, FieldProblem> {
     };
     let text = match value {
         Value::String(text) => text.clone(),
+        Value::Number(number) if loses_digits(number) => {
+            let reason = format!("was read as {number}, of which digits are lost");
+            return Err(FieldProblem::new(field, reason, "write the answer as text"));
+        }
         Value::Number(number) => number.to_string(),
         Value::Array(items) => joined(items).ok_or_else(|| {
             FieldProblem::new(field, "is a list of something else than texts", "write text")
@@ -198,6 +208,20 @@ mod tests {
         ] {
             assert_eq!(read(value.clone()).unwrap().gold, gold, "{value}");
         }
+    }
+
+    #[test]
+    fn a_gold_answer_whose_digits_json_readers_round_is_refused() {
+        let of = |gold: &str| {
+            read(serde_json::from_str(&format!(r#"{{"problem": "p", "gold": {gold}}}"#)).unwrap())
+        };
+        assert_eq!(of("18446744073709551615").unwrap().gold, "18446744073709551615");
+        assert_eq!(of("2.50").unwrap().gold, "2.5");
+        let problem = of("123456789012345678901234").unwrap_err().at(1);
+        assert_eq!(
+            (problem.field.as_deref(), problem.remedy.as_str()),
+            (Some("gold"), "write the answer as text")
+        );
     }
 
     #[test]

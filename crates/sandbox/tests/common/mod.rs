@@ -9,7 +9,8 @@ use std::{
 
 use still_sandbox::{Execution, Limits, Program, Python, Sandbox};
 
-/// A sandbox, or, where the kernel lacks something, the proof that it says what and what helps.
+/// A sandbox, or, where the kernel lacks something, the proof that it says what and what helps. Where another
+/// program gets namespaces of its own, nothing is lacking.
 pub(crate) fn sandbox() -> Option<Sandbox> {
     match Sandbox::detect() {
         Ok(sandbox) => Some(sandbox),
@@ -17,6 +18,13 @@ pub(crate) fn sandbox() -> Option<Sandbox> {
             let text = missing.to_string();
             assert!(text.starts_with("programs cannot be confined here: "), "{text}");
             assert!(!missing.feature.is_empty() && !missing.remedy.is_empty());
+            let arguments =
+                ["--user", "--map-root-user", "--mount", "--net", "--pid", "--ipc", "--fork", "true"];
+            let others = std::process::Command::new("unshare").args(arguments).status();
+            assert!(
+                !others.is_ok_and(|status| status.success()),
+                "`unshare` can, the sandbox cannot: {text}"
+            );
             None
         }
     }

@@ -12,6 +12,7 @@ pub(super) const TOKENIZER: &str = "tokenizer.json";
 pub(super) const CONFIG: &str = "tokenizer_config.json";
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 const GENERATION_CONFIG: &str = "generation_config.json";
+const MODEL_CONFIG: &str = "config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
 const REPAIR: &str = "copy it again from the model's repository, or remove it";
@@ -44,7 +45,7 @@ pub(super) struct AddedTokenEntry {
     pub(super) special: bool,
 }
 
-/// The token ids of `generation_config.json`.
+/// The token ids of `generation_config.json`; what it does not say, `config.json` does.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GenerationIds {
     pub(super) stop_ids: Vec<u32>,
@@ -59,7 +60,7 @@ enum OneOrMany {
     Many(Vec<u32>),
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct GenerationFile {
     #[serde(rename = "eos_token_id")]
     end: Option<OneOrMany>,
@@ -99,14 +100,15 @@ impl Companions {
             Some(text) => Some(text),
             None => default_template(config.get("chat_template")),
         };
+        let model: GenerationFile = read_json(&folder.join(MODEL_CONFIG))?.unwrap_or_default();
         let generation = GenerationIds {
-            stop_ids: match generation.end {
+            stop_ids: match generation.end.or(model.end) {
                 Some(OneOrMany::One(id)) => vec![id],
                 Some(OneOrMany::Many(ids)) => ids,
                 None => Vec::new(),
             },
-            beginning_id: generation.beginning,
-            padding_id: generation.padding,
+            beginning_id: generation.beginning.or(model.beginning),
+            padding_id: generation.padding.or(model.padding),
         };
         Ok(Self { config, generation_config, special_tokens, added_tokens, generation, chat_template })
     }
