@@ -5,7 +5,7 @@ mod command;
 use crate::expression::Relation;
 use crate::numeral::{self, CommaReading};
 use crate::spelling::keyword;
-use crate::token::{Spanned, Token};
+use crate::token::Token;
 
 /// More tokens than this are refused.
 const MAXIMUM_TOKENS: usize = 4_096;
@@ -22,7 +22,7 @@ pub(crate) enum ReadError {
 /// Tokens of an answer.
 #[derive(Debug)]
 pub(crate) struct Lexed {
-    pub(crate) tokens: Vec<Spanned>,
+    pub(crate) tokens: Vec<Token>,
     /// Some comma separates either thousands or items.
     pub(crate) ambiguous: bool,
 }
@@ -55,7 +55,7 @@ enum Brace {
 struct Lexer<'a> {
     text: &'a str,
     position: usize,
-    tokens: Vec<Spanned>,
+    tokens: Vec<Token>,
     braces: Vec<Brace>,
     brackets: usize,
     reading: CommaReading,
@@ -64,21 +64,12 @@ struct Lexer<'a> {
 
 impl Lexer<'_> {
     fn run(&mut self) -> Result<(), ReadError> {
-        let mut spaced = false;
         while let Some(rest) = self.text.get(self.position..) {
             let Some(character) = rest.chars().next() else { break };
             if self.tokens.len() > MAXIMUM_TOKENS {
                 return Err(ReadError::TooLarge);
             }
-            let before = self.tokens.len();
             self.one(rest, character)?;
-            match self.tokens.get_mut(before) {
-                Some(token) => {
-                    token.spaced = spaced;
-                    spaced = false;
-                }
-                None => spaced = true,
-            }
         }
         if self.braces.is_empty() { Ok(()) } else { Err(ReadError::NotUnderstood) }
     }
@@ -183,7 +174,7 @@ impl Lexer<'_> {
 
     #[expect(clippy::unnecessary_wraps, reason = "every branch of the lexer ends in the same type")]
     fn push(&mut self, token: Token) -> Result<(), ReadError> {
-        self.tokens.push(Spanned { token, spaced: false });
+        self.tokens.push(token);
         Ok(())
     }
 
@@ -214,7 +205,7 @@ impl Lexer<'_> {
 
     /// Whether the next digit is an unbraced argument of `\frac`.
     fn takes_single_digit(&self) -> bool {
-        let last = self.tokens.last().map(|spanned| &spanned.token);
+        let last = self.tokens.last();
         if matches!(last, Some(Token::Frac | Token::Binomial)) {
             return true;
         }
@@ -229,7 +220,7 @@ impl Lexer<'_> {
                         return false;
                     }
                     index -= 1;
-                    match self.tokens.get(index).map(|spanned| &spanned.token) {
+                    match self.tokens.get(index) {
                         Some(Token::CloseBrace) => depth += 1,
                         Some(Token::OpenBrace) => {
                             depth -= 1;
@@ -245,7 +236,7 @@ impl Lexer<'_> {
         }
         index > 0
             && matches!(
-                self.tokens.get(index - 1).map(|spanned| &spanned.token),
+                self.tokens.get(index - 1),
                 Some(Token::Frac | Token::Binomial)
             )
     }
@@ -261,14 +252,16 @@ impl Lexer<'_> {
         }
         self.position += length;
         let upright = self.braces.contains(&Brace::Upright);
-        if let Some(token) = keyword(run) {
+        if run.len() > 1
+            && let Some(token) = keyword(run)
+        {
             return self.push(token);
         }
         if run.len() == 1 && !upright {
             // `(0, 9) U (9, 36)`
             let joins_sets = run == "U"
                 && matches!(
-                    self.tokens.last().map(|last| &last.token),
+                    self.tokens.last(),
                     Some(Token::CloseRound | Token::CloseSquare)
                 )
                 && rest.get(1..).is_some_and(|after| after.trim_start().starts_with(['(', '[']));

@@ -13,6 +13,14 @@ impl Reader {
     }
 
     fn atom_here(&mut self) -> Result<Expr, ReadError> {
+        // a number that can have no base behind it
+        if let Some(Token::Number { number, .. }) = self.peek()
+            && !matches!(self.peek_at(1), Some(Token::Underscore | Token::OpenRound | Token::Word { .. }))
+        {
+            let number = number.clone();
+            self.position += 1;
+            return Ok(Expr::Number(number));
+        }
         let token = self.peek().cloned().ok_or(ReadError::NotUnderstood)?;
         self.position += 1;
         match token {
@@ -47,7 +55,7 @@ impl Reader {
             Token::Currency(name) => {
                 let unit = Unit::named(name).ok_or(ReadError::NotUnderstood)?;
                 let value = self.factor()?;
-                Ok(Expr::Quantity(Box::new(value), unit))
+                Ok(Expr::Quantity(Box::new(value), Box::new(unit)))
             }
             token => self.bracketed(&token),
         }

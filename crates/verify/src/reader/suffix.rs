@@ -94,7 +94,7 @@ impl Reader {
         match scale {
             Some(unit) => {
                 self.position += 1;
-                Expr::Quantity(Box::new(value), unit)
+                Expr::Quantity(Box::new(value), Box::new(unit))
             }
             None => Expr::Degrees(Box::new(value)),
         }
@@ -289,11 +289,11 @@ impl Reader {
         }
         match value {
             // `\$5 \text{ dollars}` says it twice, `\$5 \text{ each}` counts
-            Expr::Quantity(inner, first) if first == unit || unit.is_label() => {
+            Expr::Quantity(inner, first) if *first == unit || unit.is_label() => {
                 Ok(Expr::Quantity(inner, first))
             }
             Expr::Quantity(..) => Err(ReadError::NotUnderstood),
-            value => Ok(Expr::Quantity(Box::new(value), unit)),
+            value => Ok(Expr::Quantity(Box::new(value), Box::new(unit))),
         }
     }
 }

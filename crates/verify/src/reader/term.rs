@@ -7,19 +7,16 @@ use crate::token::Token;
 
 impl Reader {
     pub(super) fn sum(&mut self) -> Result<Expr, ReadError> {
-        let mut terms = Vec::new();
-        loop {
-            let sign = match self.peek() {
-                Some(sign @ (Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) => {
-                    let sign = sign.clone();
-                    self.position += 1;
-                    Some(sign)
-                }
-                _ if terms.is_empty() => None,
-                _ => break,
-            };
+        let sign = self.sign();
+        let first = signed(sign, self.term()?);
+        // most sums have one term
+        if !matches!(self.peek(), Some(Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) {
+            return Ok(first);
+        }
+        let mut terms = vec![first];
+        while let Some(sign) = self.sign() {
             let term = self.term()?;
-            if sign == Some(Token::Minus)
+            if sign == Token::Minus
                 && matches!(terms.as_slice(), [Expr::Reals])
                 && matches!(term, Expr::Group(..) | Expr::Set(_))
             {
@@ -27,12 +24,7 @@ impl Reader {
                 terms = vec![Expr::Without(Box::new(Expr::Reals), Box::new(term))];
                 continue;
             }
-            terms.push(match sign {
-                Some(Token::Minus) => Expr::Negate(Box::new(term)),
-                Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
-                Some(Token::MinusPlus) => Expr::MinusPlus(Box::new(term)),
-                _ => term,
-            });
+            terms.push(signed(Some(sign), term));
         }
         if terms.len() == 1
             && let Some(only) = terms.pop()
@@ -42,9 +34,23 @@ impl Reader {
         Ok(Expr::Sum(terms))
     }
 
+    /// The sign of the next term, if it has one.
+    fn sign(&mut self) -> Option<Token> {
+        let sign = self.peek().filter(|token| {
+            matches!(token, Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)
+        });
+        let sign = sign.cloned()?;
+        self.position += 1;
+        Some(sign)
+    }
+
     /// Factors with `\cdot`, `/` or nothing between them, read from left to right.
     pub(super) fn term(&mut self) -> Result<Expr, ReadError> {
-        let mut factors = vec![self.factor()?];
+        let first = self.factor()?;
+        if self.ends_term() {
+            return Ok(first);
+        }
+        let mut factors = vec![first];
         let mut divisors: Vec<Expr> = Vec::new();
         let mut previous = Previous::of(factors.first());
         loop {
@@ -93,6 +99,22 @@ impl Reader {
             return Ok(numerator);
         }
         Ok(Expr::Quotient(Box::new(numerator), Box::new(product(divisors)?)))
+    }
+
+    /// Whether the next token surely is no part of a term.
+    fn ends_term(&self) -> bool {
+        matches!(
+            self.peek(),
+            None | Some(
+                Token::CloseBrace
+                    | Token::CloseRound
+                    | Token::CloseSquare
+                    | Token::Plus
+                    | Token::Minus
+                    | Token::Comma
+                    | Token::Relation(_)
+            )
+        )
     }
 
     /// A whole number and a proper fraction side by side.
@@ -277,6 +299,15 @@ impl Previous {
                 && items.last().is_some_and(|item| matches!(item, Expr::Product(_) | Expr::Pi | Expr::Symbol(_) | Expr::Number(_))));
         let factorial = matches!(factor, Some(Expr::Call(Function::Factorial, _)));
         Self { number, integer, numeric, divisor: false, bare_call, factorial }
+    }
+}
+
+fn signed(sign: Option<Token>, term: Expr) -> Expr {
+    match sign {
+        Some(Token::Minus) => Expr::Negate(Box::new(term)),
+        Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
+        Some(Token::MinusPlus) => Expr::MinusPlus(Box::new(term)),
+        _ => term,
     }
 }
 
