@@ -1,6 +1,6 @@
 //! Atoms: numbers, symbols, fractions, roots, functions, words.
 
-use super::Reader;
+use super::{MAXIMUM_DEPTH, Reader};
 use crate::expression::{Bracket, Expr, Function, Name};
 use crate::lexer::ReadError;
 use crate::spelling::symbol_name;
@@ -19,6 +19,15 @@ impl Reader {
         {
             let number = number.clone();
             self.position += 1;
+            return Ok(Expr::Number(number));
+        }
+        // `{17}`
+        if let (Some(Token::OpenBrace), Some(Token::Number { number, .. }), Some(Token::CloseBrace)) =
+            (self.peek(), self.peek_at(1), self.peek_at(2))
+            && self.depth + 2 <= MAXIMUM_DEPTH
+        {
+            let number = number.clone();
+            self.position += 3;
             return Ok(Expr::Number(number));
         }
         let token = self.peek().cloned().ok_or(ReadError::NotUnderstood)?;

@@ -10,6 +10,8 @@ mod iterated;
 mod suffix;
 mod term;
 
+use std::mem::discriminant;
+
 use crate::expression::{Expr, Joiner, Relation};
 use crate::lexer::{self, ReadError};
 use crate::normal;
@@ -113,7 +115,8 @@ impl Reader {
     }
 
     fn accept(&mut self, token: &Token) -> bool {
-        let accepted = self.peek() == Some(token);
+        let accepted =
+            self.peek().is_some_and(|next| discriminant(next) == discriminant(token) && next == token);
         if accepted {
             self.position += 1;
         }
@@ -188,6 +191,9 @@ impl Reader {
     /// One item: a chain of relations, a congruence, a ratio, or a plain side.
     fn item(&mut self) -> Result<Expr, ReadError> {
         let first = self.side()?;
+        if self.at_end_of_item() {
+            return Ok(first);
+        }
         let mut rest = Vec::new();
         while let Some(Token::Relation(relation)) = self.peek() {
             let relation = *relation;
@@ -220,6 +226,16 @@ impl Reader {
         Ok(expr)
     }
 
+    /// Whether the item surely ends here: what most items end with.
+    fn at_end_of_item(&self) -> bool {
+        matches!(
+            self.peek(),
+            None | Some(
+                Token::CloseBrace | Token::CloseRound | Token::CloseSquare | Token::CloseSet | Token::Comma
+            )
+        )
+    }
+
     /// Whether `:` or "to" continues a ratio.
     fn at_ratio(&self) -> bool {
         match self.peek() {
@@ -232,6 +248,9 @@ impl Reader {
     /// One side of a relation: sums joined by set operations, with a unit at the end.
     fn side(&mut self) -> Result<Expr, ReadError> {
         let mut expr = self.sum()?;
+        if self.at_end_of_item() {
+            return Ok(expr);
+        }
         let mut differences = 0;
         loop {
             match self.peek() {

@@ -180,6 +180,12 @@ impl Reader {
             return self.deeper(Self::factor);
         }
         let base = self.atom()?;
+        if !matches!(
+            self.peek(),
+            Some(Token::Bang | Token::Prime | Token::Percent | Token::Degree | Token::Caret)
+        ) {
+            return Ok(base);
+        }
         let base = self.postfix(base)?;
         self.power(base)
     }
