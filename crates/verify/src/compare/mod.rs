@@ -42,6 +42,9 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
             if all == Sameness::Different { all } else { all.and(same(gold, item, fuel)) }
         });
     }
+    if let Some(gold) = assignment::tuple_beside(gold, answer) {
+        return same(&gold, answer, fuel);
+    }
     // sets of reals first: intervals, unions, solved inequalities, memberships
     if reals::is_set_like(gold) || (reals::is_plain_interval(gold) && reals::is_set_like(answer)) {
         return reals::same(gold, answer, fuel);

@@ -13,7 +13,8 @@ impl Reader {
         if !matches!(self.peek(), Some(Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) {
             return Ok(first);
         }
-        let mut terms = vec![first];
+        let mut terms = Vec::with_capacity(4);
+        terms.push(first);
         while let Some(sign) = self.sign() {
             let term = self.term()?;
             if sign == Token::Minus
@@ -50,7 +51,8 @@ impl Reader {
         if self.ends_term() {
             return Ok(first);
         }
-        let mut factors = vec![first];
+        let mut factors = Vec::with_capacity(4);
+        factors.push(first);
         let mut divisors: Vec<Expr> = Vec::new();
         let mut previous = Previous::of(factors.first());
         loop {
