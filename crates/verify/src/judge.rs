@@ -140,14 +140,16 @@ impl Gold {
                 whole.len() <= MAXIMUM_BARE_LENGTH
                     && ((textual && whole.len() <= 100 && !whole.contains('\n'))
                         || (moment.is_some() && Moment::parse(whole).is_some())
-                        || reader::read(whole).is_ok_and(|readings| kept.insert(readings).iter().any(is_answer)))
+                        || reader::read(whole)
+                            .is_ok_and(|readings| kept.insert(readings).iter().any(is_answer)))
             }
         }
     }
 
     /// Compares an answer that needs no extraction, with its readings if they are known.
     fn compare(&self, answer: &str, known: Option<Vec<Expr>>) -> (Outcome, Option<Detail>) {
-        if answer.trim().is_empty() {
+        let answer = answer.trim();
+        if answer.is_empty() {
             return (Outcome::NoAnswer, Some(Detail::EmptyAnswer));
         }
         let text = matches!(self.form, Form::Exact | Form::Regex(_));
@@ -155,8 +157,8 @@ impl Gold {
             return (Outcome::Malformed, Some(Detail::TooLarge));
         }
         match &self.form {
-            Form::Exact => (wrong_unless(self.text == answer.trim()), None),
-            Form::Regex(regex) => (wrong_unless(regex.is_match(answer.trim())), None),
+            Form::Exact => (wrong_unless(self.text == answer), None),
+            Form::Regex(regex) => (wrong_unless(regex.is_match(answer)), None),
             Form::Choice(choice) => match choice.is(answer) {
                 Some(same) => (wrong_unless(same), None),
                 None => (Outcome::Malformed, Some(Detail::NotUnderstood)),

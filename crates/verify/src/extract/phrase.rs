@@ -177,7 +177,8 @@ fn last_announcement(solution: &str) -> Option<usize> {
     let bytes = solution.as_bytes();
     (1..=bytes.len()).rev().find(|end| {
         let text = bytes.get(..*end).unwrap_or(&[]);
-        text.last().is_some_and(|last| ANNOUNCEMENTS.having(*last).any(|phrase| table::ends_with(text, phrase)))
+        text.last()
+            .is_some_and(|last| ANNOUNCEMENTS.having(*last).any(|phrase| table::ends_with(text, phrase)))
     })
 }
 

@@ -234,11 +234,7 @@ impl Lexer<'_> {
             }
             _ => return false,
         }
-        index > 0
-            && matches!(
-                self.tokens.get(index - 1),
-                Some(Token::Frac | Token::Binomial)
-            )
+        index > 0 && matches!(self.tokens.get(index - 1), Some(Token::Frac | Token::Binomial))
     }
 
     fn letters(&mut self, rest: &str) -> Result<(), ReadError> {
@@ -260,10 +256,7 @@ impl Lexer<'_> {
         if run.len() == 1 && !upright {
             // `(0, 9) U (9, 36)`
             let joins_sets = run == "U"
-                && matches!(
-                    self.tokens.last(),
-                    Some(Token::CloseRound | Token::CloseSquare)
-                )
+                && matches!(self.tokens.last(), Some(Token::CloseRound | Token::CloseSquare))
                 && rest.get(1..).is_some_and(|after| after.trim_start().starts_with(['(', '[']));
             return self.push(if joins_sets { Token::Cup } else { Token::Symbol(run.into()) });
         }

@@ -99,14 +99,12 @@ impl Reader {
         if self.at_separator() {
             let (items, joiner) = self.deeper(|reader| reader.items_from(expr))?;
             expr = if joiner == Joiner::Comma { Expr::Set(items) } else { Expr::List(items, joiner) };
-        } else {
-            if self.accept(&Token::Over) {
-                let denominator = self.deeper(Self::sum)?;
-                expr = Expr::Quotient(Box::new(expr), Box::new(denominator));
-            } else if self.accept(&Token::Choose) {
-                let lower = self.deeper(Self::sum)?;
-                expr = Expr::Call(Function::Binomial, vec![expr, lower]);
-            }
+        } else if self.accept(&Token::Over) {
+            let denominator = self.deeper(Self::sum)?;
+            expr = Expr::Quotient(Box::new(expr), Box::new(denominator));
+        } else if self.accept(&Token::Choose) {
+            let lower = self.deeper(Self::sum)?;
+            expr = Expr::Call(Function::Binomial, vec![expr, lower]);
         }
         while self.accept(&Token::Period) {}
         self.expect(&Token::CloseBrace)?;

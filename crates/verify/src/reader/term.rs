@@ -8,7 +8,7 @@ use crate::token::Token;
 impl Reader {
     pub(super) fn sum(&mut self) -> Result<Expr, ReadError> {
         let sign = self.sign();
-        let first = signed(sign, self.term()?);
+        let first = signed(sign.as_ref(), self.term()?);
         // most sums have one term
         if !matches!(self.peek(), Some(Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) {
             return Ok(first);
@@ -25,7 +25,7 @@ impl Reader {
                 terms = vec![Expr::Without(Box::new(Expr::Reals), Box::new(term))];
                 continue;
             }
-            terms.push(signed(Some(sign), term));
+            terms.push(signed(Some(&sign), term));
         }
         if terms.len() == 1
             && let Some(only) = terms.pop()
@@ -310,7 +310,7 @@ impl Previous {
     }
 }
 
-fn signed(sign: Option<Token>, term: Expr) -> Expr {
+fn signed(sign: Option<&Token>, term: Expr) -> Expr {
     match sign {
         Some(Token::Minus) => Expr::Negate(Box::new(term)),
         Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
