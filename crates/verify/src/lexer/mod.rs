@@ -9,6 +9,8 @@ use crate::token::Token;
 
 /// More tokens than this are refused.
 const MAXIMUM_TOKENS: usize = 4_096;
+/// Most answers have no more tokens than this.
+const TYPICAL_TOKENS: usize = 11;
 
 /// An answer that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +34,7 @@ pub(crate) fn lex(text: &str, reading: CommaReading) -> Result<Lexed, ReadError>
     let mut lexer = Lexer {
         text,
         position: 0,
-        tokens: Vec::with_capacity(text.len().min(MAXIMUM_TOKENS) / 2 + 1),
+        tokens: Vec::with_capacity(text.len().min(TYPICAL_TOKENS)),
         braces: Vec::new(),
         brackets: 0,
         reading,
