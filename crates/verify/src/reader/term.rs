@@ -256,6 +256,7 @@ impl Reader {
                 let unit = previous.numeric && crate::units::Unit::named(name).is_some();
                 !upright && !prose && !unit && name.chars().count() <= 3
             }
+            Some(Token::Frac) if previous.numeric && self.unit_fraction().is_some() => false,
             Some(Token::Function(Function::Min)) if previous.numeric => {
                 self.peek_at(1) == Some(&Token::OpenRound)
             }
