@@ -4,9 +4,12 @@
 //! what can be read equals itself, exact values compare the same both ways round, a box around an answer changes
 //! nothing. At the end it prints the executions and the slowest comparison (the faster of two runs).
 
+mod shapes;
+
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use shapes::{is_balanced, is_exact};
 use still_verify::{Gold, Kind, Outcome, Profile, equivalent, fingerprint, judge};
 
 /// A small deterministic generator (`SplitMix64`).
@@ -100,40 +103,6 @@ fn broken_invariant(left: &str, right: &str, outcome: Outcome) -> Option<&'stati
         return Some("another outcome in a box");
     }
     None
-}
-
-/// Whether an answer is a number in exact signs only: nothing that is forgiven on one side.
-fn is_exact(answer: &str) -> bool {
-    let mut rest = answer;
-    while let Some(character) = rest.chars().next() {
-        let command =
-            ["\\frac", "\\sqrt", "\\pi", "\\cdot"].iter().find(|command| rest.starts_with(**command));
-        let length = match command {
-            Some(command) => command.len(),
-            None if character.is_ascii_digit() || "+-*/^{}() ".contains(character) => 1,
-            None => return false,
-        };
-        rest = rest.get(length..).unwrap_or("");
-    }
-    !answer.trim().is_empty()
-}
-
-/// Whether braces close, and nothing in the text is a mark for the search of an answer.
-fn is_balanced(answer: &str) -> bool {
-    let mut depth = 0_i32;
-    let mut characters = answer.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' if characters.next().is_none() => return false,
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth < 0 {
-            return false;
-        }
-    }
-    depth == 0 && !answer.contains('<') && !answer.contains("box")
 }
 
 fn mutated(seeds: &[&str], random: &mut Random) -> String {

@@ -197,7 +197,7 @@ pub(crate) enum Expr {
     Degrees(Box<Expr>),
     Percent(Box<Expr>),
     /// A value with a unit.
-    Quantity(Box<Expr>, crate::units::Unit),
+    Quantity(Box<Expr>, Box<crate::units::Unit>),
     /// Several items in brackets: a tuple or an interval.
     Group(Bracket, Bracket, Vec<Expr>),
     Set(Vec<Expr>),
@@ -325,30 +325,37 @@ impl Expr {
 
     /// Whether the tree is a number-like expression: nothing structured below it.
     pub(crate) fn is_scalar(&self) -> bool {
-        !self.any(&|node| {
-            matches!(
-                node,
-                Self::Word(_)
-                    | Self::Based(..)
-                    | Self::Infinity
-                    | Self::PlusMinus(_)
-                    | Self::MinusPlus(_)
-                    | Self::Percent(_)
-                    | Self::Quantity(..)
-                    | Self::Group(..)
-                    | Self::Set(_)
-                    | Self::SetBuilder(_)
-                    | Self::List(..)
-                    | Self::Union(_)
-                    | Self::Intersection(_)
-                    | Self::Without(..)
-                    | Self::Reals
-                    | Self::Matrix(_)
-                    | Self::Chain(..)
-                    | Self::Modular(..)
-                    | Self::Ratio(_)
-                    | Self::Cases(_)
-            )
-        })
+        match self {
+            Self::Number(_) | Self::Symbol(_) | Self::Pi | Self::Euler | Self::Imaginary => true,
+            Self::Negate(_)
+            | Self::Sum(_)
+            | Self::Product(_)
+            | Self::Quotient(..)
+            | Self::Power(..)
+            | Self::Root(..)
+            | Self::Call(..)
+            | Self::Degrees(_)
+            | Self::Iterated(_) => !self.any_child(&mut |child| !child.is_scalar()),
+            Self::Word(_)
+            | Self::Based(..)
+            | Self::Infinity
+            | Self::PlusMinus(_)
+            | Self::MinusPlus(_)
+            | Self::Percent(_)
+            | Self::Quantity(..)
+            | Self::Group(..)
+            | Self::Set(_)
+            | Self::SetBuilder(_)
+            | Self::List(..)
+            | Self::Union(_)
+            | Self::Intersection(_)
+            | Self::Without(..)
+            | Self::Reals
+            | Self::Matrix(_)
+            | Self::Chain(..)
+            | Self::Modular(..)
+            | Self::Ratio(_)
+            | Self::Cases(_) => false,
+        }
     }
 }

@@ -18,6 +18,7 @@ use crate::scalar;
 /// assert_ne!(fingerprint("41"), fingerprint("42"));
 /// ```
 pub fn fingerprint(answer: &str) -> Option<u64> {
+    let answer = answer.trim();
     if answer.len() > reader::MAXIMUM_LENGTH {
         // too long to be read: only the very same text is the same answer
         return Some(hash(answer));

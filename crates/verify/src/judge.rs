@@ -129,8 +129,8 @@ impl Gold {
         &self.text
     }
 
-    /// Whether a whole solution may be taken for the answer.
-    fn accepts_bare(&self, whole: &str) -> bool {
+    /// Whether a whole solution may be taken for the answer; its readings are kept if that needed them.
+    fn accepts_bare(&self, whole: &str, kept: &mut Option<Vec<Expr>>) -> bool {
         match &self.form {
             Form::Exact | Form::Regex(_) => true,
             Form::Choice(_) => whole.len() <= MAXIMUM_BARE_LENGTH && Choice::parse(whole).is_some(),
@@ -140,14 +140,16 @@ impl Gold {
                 whole.len() <= MAXIMUM_BARE_LENGTH
                     && ((textual && whole.len() <= 100 && !whole.contains('\n'))
                         || (moment.is_some() && Moment::parse(whole).is_some())
-                        || reader::read(whole).is_ok_and(|readings| readings.iter().any(is_answer)))
+                        || reader::read(whole)
+                            .is_ok_and(|readings| kept.insert(readings).iter().any(is_answer)))
             }
         }
     }
 
-    /// Compares an answer that needs no extraction.
-    fn compare(&self, answer: &str) -> (Outcome, Option<Detail>) {
-        if answer.trim().is_empty() {
+    /// Compares an answer that needs no extraction, with its readings if they are known.
+    fn compare(&self, answer: &str, known: Option<Vec<Expr>>) -> (Outcome, Option<Detail>) {
+        let answer = answer.trim();
+        if answer.is_empty() {
             return (Outcome::NoAnswer, Some(Detail::EmptyAnswer));
         }
         let text = matches!(self.form, Form::Exact | Form::Regex(_));
@@ -155,13 +157,13 @@ impl Gold {
             return (Outcome::Malformed, Some(Detail::TooLarge));
         }
         match &self.form {
-            Form::Exact => (wrong_unless(self.text == answer.trim()), None),
-            Form::Regex(regex) => (wrong_unless(regex.is_match(answer.trim())), None),
+            Form::Exact => (wrong_unless(self.text == answer), None),
+            Form::Regex(regex) => (wrong_unless(regex.is_match(answer)), None),
             Form::Choice(choice) => match choice.is(answer) {
                 Some(same) => (wrong_unless(same), None),
                 None => (Outcome::Malformed, Some(Detail::NotUnderstood)),
             },
-            Form::Math { readings, moment } => self.compare_math(readings, *moment, answer),
+            Form::Math { readings, moment } => self.compare_math(readings, *moment, answer, known),
         }
     }
 
@@ -170,6 +172,7 @@ impl Gold {
         readings: &[Expr],
         moment: Option<Moment>,
         answer: &str,
+        known: Option<Vec<Expr>>,
     ) -> (Outcome, Option<Detail>) {
         if let Some(moment) = moment {
             return match Moment::parse(answer) {
@@ -182,7 +185,7 @@ impl Gold {
             return (Outcome::Correct, None);
         }
         let empty = |reading: &Expr| matches!(reading, Expr::Set(items) if items.is_empty());
-        let others = match reader::read(answer) {
+        let others = match known.map_or_else(|| reader::read(answer), Ok) {
             Ok(others) => others,
             Err(ReadError::TooLarge) => return (Outcome::Malformed, Some(Detail::TooLarge)),
             Err(ReadError::NotUnderstood) => return (Outcome::Malformed, Some(Detail::NotUnderstood)),
@@ -243,10 +246,13 @@ impl Judgement {
 /// ```
 pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
     contained(|| {
-        let found = extract::extract(completion, profile, &|whole| gold.accepts_bare(whole));
+        let mut readings = None;
+        let found =
+            extract::extract(completion, profile, &mut |whole| gold.accepts_bare(whole, &mut readings));
         match found {
             Ok(found) => {
-                let (outcome, detail) = gold.compare(&found.text);
+                let readings = readings.filter(|_| found.rule == Rule::Bare);
+                let (outcome, detail) = gold.compare(&found.text, readings);
                 Judgement {
                     outcome,
                     extracted: Some(found.text.into_owned()),
@@ -270,7 +276,7 @@ pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
 pub fn equivalent(gold: &str, answer: &str) -> Outcome {
     contained(|| {
         let (outcome, detail) = match Gold::parse(Kind::Math, gold) {
-            Ok(gold) => gold.compare(answer),
+            Ok(gold) => gold.compare(answer, None),
             Err(_) => (Outcome::Error, None),
         };
         Judgement { outcome, extracted: None, rule: None, detail }

@@ -34,13 +34,23 @@ pub(crate) enum Meridiem {
 impl Moment {
     /// Reads `12:00`, `1:05 p.m.`, `July 4, 2024`, `4 July`, `2024-07-04`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.len() > 60 || !text.contains(|character: char| character.is_ascii_digit()) {
+        if text.len() > 60 {
             return None;
         }
+        let (mut digit, mut colon, mut hyphen, mut sign, mut letters) = (false, false, false, false, 0);
+        for byte in text.bytes() {
+            match byte {
+                b'0'..=b'9' => digit = true,
+                b':' => colon = true,
+                b'-' => hyphen = true,
+                b'^' | b'_' | b'{' | b'/' => sign = true,
+                byte => letters += usize::from(byte.is_ascii_alphabetic()),
+            }
+        }
         // without a colon it must be a date: a month's name, or digits with hyphens, but no formula
-        let formula = text.contains(['^', '_', '{', '/']) && !text.contains("\\text");
-        let named = text.bytes().filter(u8::is_ascii_alphabetic).count() >= 3;
-        if !text.contains(':') && (formula || !(named || text.contains('-'))) {
+        let named = letters >= 3;
+        let hyphenated = hyphen && text.len() >= "2024-07-04".len();
+        if !digit || (!colon && (!(named || hyphenated) || (sign && !text.contains("\\text")))) {
             return None;
         }
         let words = text::words(text);

@@ -54,7 +54,7 @@ pub fn judge_puzzle(
     profile: Profile,
 ) -> Judgement {
     contained(|| {
-        match extract::extract(completion, profile, &|whole| {
+        match extract::extract(completion, profile, &mut |whole| {
             whole.len() <= 400 && reader::read(whole).is_ok()
         }) {
             Ok(found) => Judgement {

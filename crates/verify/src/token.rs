@@ -78,10 +78,3 @@ pub(crate) enum Token {
     Ampersand,
     RowBreak,
 }
-
-/// A token, where it starts, and whether space came before it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Spanned {
-    pub(crate) token: Token,
-    pub(crate) spaced: bool,
-}

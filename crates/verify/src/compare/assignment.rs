@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::equation;
-use crate::expression::{Bracket, Expr, Function, Relation};
+use crate::expression::{Bracket, Expr, Function, Joiner, Relation};
 use crate::fuel::Fuel;
 use crate::scalar::{self, Sameness};
 
@@ -13,10 +13,10 @@ pub(super) fn settle<'a>(answer: &'a Expr, gold: &Expr) -> Cow<'a, Expr> {
         Expr::List(items, joiner) if items.iter().any(|item| equation(item).is_some()) => {
             match unwrapped_list(items, gold) {
                 Some(Unwrapped::Values(values)) => Cow::Owned(Expr::List(values, *joiner)),
-                Some(Unwrapped::Tuple(values)) => {
+                Some(Unwrapped::Tuple(values)) if *joiner != Joiner::Or => {
                     Cow::Owned(Expr::Group(Bracket::Round, Bracket::Round, values))
                 }
-                None => Cow::Borrowed(answer),
+                _ => Cow::Borrowed(answer),
             }
         }
         Expr::Chain(left, rest) => match rest.as_slice() {
@@ -65,6 +65,17 @@ fn is_tuple_of_names(expr: &Expr) -> bool {
 enum Unwrapped {
     Values(Vec<Expr>),
     Tuple(Vec<Expr>),
+}
+
+/// The tuple that a gold such as `x = 1, y = 2` stands for beside an answer that is one.
+pub(super) fn tuple_beside(gold: &Expr, answer: &Expr) -> Option<Expr> {
+    match gold {
+        Expr::List(items, Joiner::Comma | Joiner::And) => match unwrapped_list(items, answer)? {
+            Unwrapped::Tuple(values) => Some(Expr::Group(Bracket::Round, Bracket::Round, values)),
+            Unwrapped::Values(_) => None,
+        },
+        _ => None,
+    }
 }
 
 /// `x = 1, x = 2` and `x = 1, 2` are lists of values; `x = 1, y = 2` is a tuple where the gold is one.

@@ -25,6 +25,10 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     if fuel.spend(1).is_err() {
         return Sameness::Undecided;
     }
+    // most answers are values without a mark on them
+    if is_plain(gold) && is_plain(answer) {
+        return scalar::same(gold, answer, fuel);
+    }
     let answer = assignment::settle(answer, gold);
     let answer: &Expr = &answer;
     // `\boxed{5/4}, or \boxed{1.25}`: alternatives that are all the gold are no hedge
@@ -37,6 +41,9 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         return items.iter().fold(Sameness::Equal, |all, item| {
             if all == Sameness::Different { all } else { all.and(same(gold, item, fuel)) }
         });
+    }
+    if let Some(gold) = assignment::tuple_beside(gold, answer) {
+        return same(&gold, answer, fuel);
     }
     // sets of reals first: intervals, unions, solved inequalities, memberships
     if reals::is_set_like(gold) || (reals::is_plain_interval(gold) && reals::is_set_like(answer)) {
@@ -96,6 +103,11 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         _ if gold.is_scalar() && answer.is_scalar() => scalar::same(gold, answer, fuel),
         _ => Sameness::Different,
     }
+}
+
+/// A scalar that is no quantity.
+fn is_plain(expr: &Expr) -> bool {
+    expr.is_scalar() && !quantity::is_quantity(expr)
 }
 
 fn has_matrix(expr: &Expr) -> bool {

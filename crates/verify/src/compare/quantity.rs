@@ -36,7 +36,7 @@ fn split(expr: &Expr) -> (Expr, Mark) {
             // `5^\circ \text{ C}` and the like are not angles
             match mark {
                 Mark::None if unit.is_angle() => (value, Mark::Degrees),
-                Mark::None => (value, Mark::Unit(unit.clone())),
+                Mark::None => (value, Mark::Unit((**unit).clone())),
                 _ => (expr.clone(), Mark::None),
             }
         }

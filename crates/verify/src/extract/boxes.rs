@@ -22,8 +22,16 @@ pub(crate) fn find(text: &str) -> Boxes {
     let mut open: Vec<(Option<usize>, usize)> = Vec::new();
     let mut closed: Vec<Span> = Vec::new();
     let mut position = 0;
-    while let Some(&byte) = bytes.get(position) {
-        match byte {
+    loop {
+        // outside of boxes only their commands count
+        let skipped = if open.is_empty() {
+            memchr::memchr(b'\\', bytes.get(position..).unwrap_or(&[]))
+        } else {
+            memchr::memchr3(b'\\', b'{', b'}', bytes.get(position..).unwrap_or(&[]))
+        };
+        let Some(skipped) = skipped else { break };
+        position += skipped;
+        match bytes.get(position).copied().unwrap_or_default() {
             b'\\' => {
                 let Some(length) = command(bytes, position) else {
                     position += 2;
@@ -60,7 +68,7 @@ pub(crate) fn find(text: &str) -> Boxes {
                 }
                 continue;
             }
-            b'{' if !open.is_empty() => open.push((None, position + 1)),
+            b'{' => open.push((None, position + 1)),
             b'}' => {
                 if let Some((Some(start), content_start)) = open.pop() {
                     let span = Span { start, end: position + 1, content_start, content_end: position };

@@ -8,6 +8,7 @@ mod boxes;
 mod formula;
 mod phrase;
 mod region;
+mod table;
 
 use std::borrow::Cow;
 
@@ -42,7 +43,7 @@ pub(crate) enum Missing {
 pub(crate) fn extract<'a>(
     completion: &'a str,
     profile: Profile,
-    bare: &dyn Fn(&str) -> bool,
+    bare: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Found<'a>, Missing> {
     let solution = region::solution(completion).ok_or(Missing::UnfinishedThought)?;
     if let Some(found) = boxed(solution)? {
@@ -57,7 +58,7 @@ pub(crate) fn extract<'a>(
         return Ok(Found { text: Cow::Borrowed(text), rule: Rule::AnswerElement });
     }
     if let Some(text) = phrase::find(solution) {
-        return Ok(Found { text: Cow::Owned(text), rule: Rule::Phrase });
+        return Ok(Found { text, rule: Rule::Phrase });
     }
     if !whole.is_empty() && bare(whole) {
         return Ok(Found { text: Cow::Borrowed(whole), rule: Rule::Bare });
@@ -127,6 +128,8 @@ fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
 }
 
 fn answer_element(solution: &str) -> Option<&str> {
+    // most solutions have no such sign at all
+    memchr::memchr(b'<', solution.as_bytes())?;
     let start = solution.rfind("<answer>")? + "<answer>".len();
     let rest = solution.get(start..)?;
     let end = rest.find("</answer>")?;

@@ -1,10 +1,13 @@
 //! Phrases that announce an answer, in several languages.
 
+use std::borrow::Cow;
+
 use super::formula;
 use super::strip_marks;
+use super::table::{self, Table};
 
 /// Announcements in lower case; the last one in the text counts.
-const ANNOUNCEMENTS: [&str; 57] = [
+static ANNOUNCEMENTS: Table = Table::by_last_byte(&[
     "answer is",
     "answer**:",
     "antwort**:",
@@ -62,9 +65,9 @@ const ANNOUNCEMENTS: [&str; 57] = [
     "答え:",
     "答え：",
     "答案 :",
-];
+]);
 /// What may stand between an announcement and the answer.
-const FILLERS: [&str; 32] = [
+static FILLERS: Table = Table::by_first_byte(&[
     "the final answer is",
     "the answer is",
     "is:",
@@ -97,9 +100,9 @@ const FILLERS: [&str; 32] = [
     "는",
     "은:",
     "も",
-];
+]);
 /// Where a sentence goes on after its answer.
-const CONTINUATIONS: [&str; 20] = [
+static CONTINUATIONS: Table = Table::by_first_byte(&[
     ", since ",
     ", because ",
     " since ",
@@ -120,9 +123,9 @@ const CONTINUATIONS: [&str; 20] = [
     ", weil ",
     ", porque ",
     ", 因为",
-];
+]);
 /// Polite endings.
-const ENDINGS: [&str; 14] = [
+static ENDINGS: Table = Table::by_last_byte(&[
     "번입니다",
     "번이다",
     "번",
@@ -137,65 +140,50 @@ const ENDINGS: [&str; 14] = [
     ".",
     "!",
     "i hope it is correct",
-];
+]);
 
 /// The text after the last announcement, up to the end of its formula or sentence.
-pub(crate) fn find(solution: &str) -> Option<String> {
-    let start = last_announcement(solution)?;
-    let mut rest = solution.get(start..)?;
+pub(crate) fn find(solution: &str) -> Option<Cow<'_, str>> {
+    let mut rest = solution.get(last_announcement(solution)?..)?;
     loop {
-        let trimmed = rest.trim_start();
-        let lower: String = trimmed.chars().take(24).flat_map(char::to_lowercase).collect();
-        let filler = FILLERS.iter().find(|filler| {
-            lower.starts_with(**filler)
-                && (!filler.ends_with(char::is_alphabetic)
-                    || !filler.is_ascii()
-                    || !lower.get(filler.len()..).is_some_and(|tail| tail.starts_with(char::is_alphanumeric)))
-        });
-        let Some(filler) = filler else {
-            rest = trimmed;
-            break;
-        };
-        let characters = filler.chars().count();
-        rest = trimmed
-            .char_indices()
-            .nth(characters)
-            .map_or("", |(index, _)| trimmed.get(index..).unwrap_or(""));
+        rest = rest.trim_start();
+        let Some(first) = rest.bytes().next() else { break };
+        match FILLERS.having(first).find_map(|filler| after_filler(rest, filler)) {
+            Some(after) => rest = after,
+            None => break,
+        }
     }
-    let answer = answer_at(rest)?;
-    let answer = strip_marks(&answer);
-    (!answer.is_empty()).then(|| answer.to_owned())
+    let answer = match answer_at(rest)? {
+        Cow::Borrowed(answer) => Cow::Borrowed(strip_marks(answer)),
+        Cow::Owned(answer) => Cow::Owned(strip_marks(&answer).to_owned()),
+    };
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// What stands behind a filler at the start of a text, if it is no part of a longer word.
+fn after_filler<'a>(text: &'a str, filler: &str) -> Option<&'a str> {
+    if !table::starts_with(text.as_bytes(), filler) {
+        return None;
+    }
+    let after = text.get(filler.len()..)?;
+    let word = filler.is_ascii() && filler.ends_with(char::is_alphabetic);
+    (!word || !after.starts_with(char::is_alphanumeric)).then_some(after)
 }
 
 /// The end of the last announcement, by bytes of the original text.
-fn last_announcement(solution: &str) -> Option<usize> {
-    if !may_announce(solution) {
-        return None;
-    }
-    let ascii = solution.is_ascii();
-    // case folding by ASCII keeps byte positions; the accented letters in the list are lower case in use
-    let lower = solution.to_ascii_lowercase();
-    ANNOUNCEMENTS
-        .iter()
-        .filter(|phrase| !ascii || phrase.is_ascii())
-        .filter_map(|phrase| lower.rfind(phrase).map(|index| index + phrase.len()))
-        .max()
-}
-
-/// Whether there is anything that every announcement has: a long word, a letter beyond ASCII, or `#`.
 ///
-/// One pass that spares most bare answers the search for each of them.
-fn may_announce(solution: &str) -> bool {
-    const SHORTEST_WORD: usize = "answer".len();
-    let mut run = 0;
-    solution.bytes().any(|byte| {
-        run = if byte.is_ascii_alphabetic() { run + 1 } else { 0 };
-        run >= SHORTEST_WORD || byte == b'#' || !byte.is_ascii()
+/// Looks at the ends of announcements from the text's end on: the first that is met is the last one.
+fn last_announcement(solution: &str) -> Option<usize> {
+    let bytes = solution.as_bytes();
+    (1..=bytes.len()).rev().find(|end| {
+        let text = bytes.get(..*end).unwrap_or(&[]);
+        text.last()
+            .is_some_and(|last| ANNOUNCEMENTS.having(*last).any(|phrase| table::ends_with(text, phrase)))
     })
 }
 
 /// The answer at the start of a text.
-fn answer_at(text: &str) -> Option<String> {
+fn answer_at(text: &str) -> Option<Cow<'_, str>> {
     let spans = formula::spans(text);
     if let Some(first) = spans.first()
         && first.0 == 0
@@ -203,36 +191,33 @@ fn answer_at(text: &str) -> Option<String> {
         return joined_formulas(text, &spans);
     }
     if let Some(rest) = text.strip_prefix("**") {
-        return rest.split("**").next().map(str::to_owned);
+        return rest.split("**").next().map(Cow::Borrowed);
     }
-    // a sentence: to its end, or to where it goes on; formulas are not cut
-    let formula_end = |index: usize| spans.iter().any(|span| span.0 < index && index < span.3);
-    let end = CONTINUATIONS
-        .iter()
-        .filter_map(|continuation| {
-            text.match_indices(continuation).map(|(index, _)| index).find(|index| !formula_end(*index))
-        })
-        .min()
-        .unwrap_or(text.len());
-    let mut answer = text.get(..end)?.trim();
-    loop {
-        let shorter = ENDINGS
-            .iter()
-            .find_map(|ending| {
-                let lower = answer.to_ascii_lowercase();
-                lower.ends_with(ending).then(|| answer.len() - ending.len())
-            })
-            .and_then(|length| answer.get(..length));
-        match shorter {
-            Some(shorter) => answer = shorter.trim_end(),
-            None => break,
-        }
+    let mut answer = text.get(..sentence_end(text, &spans))?.trim();
+    while let Some(last) = answer.bytes().last()
+        && let Some(ending) = ENDINGS.having(last).find(|ending| table::ends_with(answer.as_bytes(), ending))
+    {
+        answer = answer.get(..answer.len() - ending.len())?.trim_end();
     }
-    Some(answer.to_owned())
+    Some(Cow::Borrowed(answer))
+}
+
+/// Where a sentence ends or goes on; formulas are not cut.
+fn sentence_end(text: &str, spans: &[(usize, usize, usize, usize)]) -> usize {
+    let in_formula = |index: usize| {
+        let next = spans.partition_point(|span| span.3 <= index);
+        spans.get(next).is_some_and(|span| span.0 < index)
+    };
+    let ends = |index: &usize| {
+        let rest = text.as_bytes().get(*index..).unwrap_or(&[]);
+        let mut continuations = rest.first().into_iter().flat_map(|first| CONTINUATIONS.having(*first));
+        continuations.any(|continuation| rest.starts_with(continuation.as_bytes())) && !in_formula(*index)
+    };
+    (0..text.len()).find(ends).unwrap_or(text.len())
 }
 
 /// The first formula with those joined to it, an "or" after it, and a unit in words behind it.
-fn joined_formulas(text: &str, spans: &[(usize, usize, usize, usize)]) -> Option<String> {
+fn joined_formulas<'a>(text: &'a str, spans: &[(usize, usize, usize, usize)]) -> Option<Cow<'a, str>> {
     let content = |span: &(usize, usize, usize, usize)| text.get(span.1..span.2).map(str::trim);
     let mut parts = vec![content(spans.first()?)?];
     let mut alternative = false;
@@ -244,9 +229,12 @@ fn joined_formulas(text: &str, spans: &[(usize, usize, usize, usize)]) -> Option
         parts.push(content(after)?);
         end = after.3;
     }
-    let mut joined = parts.join(if alternative { " or " } else { ", " });
-    if let Some(other) = formula::alternative_after(text.get(end..).unwrap_or("")) {
-        joined = format!("{joined} or {other}");
-    }
-    Some(joined)
+    let joined = match parts.as_slice() {
+        [only] => Cow::Borrowed(*only),
+        parts => Cow::Owned(parts.join(if alternative { " or " } else { ", " })),
+    };
+    Some(match formula::alternative_after(text.get(end..).unwrap_or("")) {
+        Some(other) => Cow::Owned(format!("{joined} or {other}")),
+        None => joined,
+    })
 }

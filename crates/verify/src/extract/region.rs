@@ -21,6 +21,9 @@ const ENDS: [&str; 9] = [
 
 /// The solution's text: what stands after the thought and before the end; `None` if the thought never ended.
 pub fn solution(completion: &str) -> Option<&str> {
+    if !completion.contains('<') {
+        return Some(completion);
+    }
     let mut closed = 0;
     let mut opened = None;
     let mut started = 0;
@@ -48,11 +51,8 @@ pub fn solution(completion: &str) -> Option<&str> {
 
 /// Where a mark may start; most angle brackets are relations.
 fn marks(text: &str) -> impl Iterator<Item = usize> {
-    text.as_bytes()
-        .windows(2)
-        .enumerate()
-        .filter(|(_, pair)| matches!(pair, [b'<', b'|' | b'/' | b't' | b'e']))
-        .map(|(index, _)| index)
+    memchr::memchr_iter(b'<', text.as_bytes())
+        .filter(|index| matches!(text.as_bytes().get(index + 1), Some(b'|' | b'/' | b't' | b'e')))
 }
 
 #[cfg(test)]

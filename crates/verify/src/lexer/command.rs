@@ -16,6 +16,16 @@ impl Lexer<'_> {
         let name = tail.get(..length).unwrap_or("");
         let token = match name {
             "frac" | "dfrac" | "tfrac" | "cfrac" => Token::Frac,
+            "left" | "right" => {
+                if self.text.get(self.position..).is_some_and(|text| text.starts_with('.')) {
+                    self.position += 1;
+                }
+                return Ok(());
+            }
+            "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mathrm"
+            | "mbox" | "hbox" | "operatorname" | "emph" | "mathnormal" | "textup" => {
+                return self.upright(name);
+            }
             "over" => Token::Over,
             "sqrt" => Token::Sqrt,
             "binom" | "dbinom" | "tbinom" => Token::Binomial,
@@ -70,12 +80,6 @@ impl Lexer<'_> {
             "euro" => Token::Currency("€"),
             "pounds" => Token::Currency("£"),
             "yen" => Token::Currency("¥"),
-            "left" | "right" => {
-                if self.text.get(self.position..).is_some_and(|text| text.starts_with('.')) {
-                    self.position += 1;
-                }
-                return Ok(());
-            }
             "displaystyle" | "textstyle" | "scriptstyle" | "limits" | "nolimits" | "quad" | "qquad"
             | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "biggl" | "biggr"
             | "middle" | "rm" | "bf" | "it" | "strut" | "mathstrut" | "thinspace" | "enspace" | "space"
@@ -85,10 +89,6 @@ impl Lexer<'_> {
             | "widehat" | "tilde" | "mathcal" | "mathfrak" | "mathscr" | "mathbf" | "pmb" | "mathit"
             | "mathsf" => {
                 return self.decorated(name);
-            }
-            "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mathrm"
-            | "mbox" | "hbox" | "operatorname" | "emph" | "mathnormal" | "textup" => {
-                return self.upright(name);
             }
             "hspace" | "vspace" | "phantom" | "hphantom" | "label" | "tag" | "color" | "textcolor" => {
                 return self.skip_argument();

@@ -5,10 +5,12 @@ mod command;
 use crate::expression::Relation;
 use crate::numeral::{self, CommaReading};
 use crate::spelling::keyword;
-use crate::token::{Spanned, Token};
+use crate::token::Token;
 
 /// More tokens than this are refused.
 const MAXIMUM_TOKENS: usize = 4_096;
+/// Most answers have no more tokens than this.
+const TYPICAL_TOKENS: usize = 11;
 
 /// An answer that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +24,7 @@ pub(crate) enum ReadError {
 /// Tokens of an answer.
 #[derive(Debug)]
 pub(crate) struct Lexed {
-    pub(crate) tokens: Vec<Spanned>,
+    pub(crate) tokens: Vec<Token>,
     /// Some comma separates either thousands or items.
     pub(crate) ambiguous: bool,
 }
@@ -32,7 +34,7 @@ pub(crate) fn lex(text: &str, reading: CommaReading) -> Result<Lexed, ReadError>
     let mut lexer = Lexer {
         text,
         position: 0,
-        tokens: Vec::with_capacity(text.len().min(MAXIMUM_TOKENS) / 2 + 1),
+        tokens: Vec::with_capacity(text.len().min(TYPICAL_TOKENS)),
         braces: Vec::new(),
         brackets: 0,
         reading,
@@ -55,7 +57,7 @@ enum Brace {
 struct Lexer<'a> {
     text: &'a str,
     position: usize,
-    tokens: Vec<Spanned>,
+    tokens: Vec<Token>,
     braces: Vec<Brace>,
     brackets: usize,
     reading: CommaReading,
@@ -64,21 +66,12 @@ struct Lexer<'a> {
 
 impl Lexer<'_> {
     fn run(&mut self) -> Result<(), ReadError> {
-        let mut spaced = false;
         while let Some(rest) = self.text.get(self.position..) {
             let Some(character) = rest.chars().next() else { break };
             if self.tokens.len() > MAXIMUM_TOKENS {
                 return Err(ReadError::TooLarge);
             }
-            let before = self.tokens.len();
             self.one(rest, character)?;
-            match self.tokens.get_mut(before) {
-                Some(token) => {
-                    token.spaced = spaced;
-                    spaced = false;
-                }
-                None => spaced = true,
-            }
         }
         if self.braces.is_empty() { Ok(()) } else { Err(ReadError::NotUnderstood) }
     }
@@ -183,7 +176,7 @@ impl Lexer<'_> {
 
     #[expect(clippy::unnecessary_wraps, reason = "every branch of the lexer ends in the same type")]
     fn push(&mut self, token: Token) -> Result<(), ReadError> {
-        self.tokens.push(Spanned { token, spaced: false });
+        self.tokens.push(token);
         Ok(())
     }
 
@@ -214,7 +207,7 @@ impl Lexer<'_> {
 
     /// Whether the next digit is an unbraced argument of `\frac`.
     fn takes_single_digit(&self) -> bool {
-        let last = self.tokens.last().map(|spanned| &spanned.token);
+        let last = self.tokens.last();
         if matches!(last, Some(Token::Frac | Token::Binomial)) {
             return true;
         }
@@ -229,7 +222,7 @@ impl Lexer<'_> {
                         return false;
                     }
                     index -= 1;
-                    match self.tokens.get(index).map(|spanned| &spanned.token) {
+                    match self.tokens.get(index) {
                         Some(Token::CloseBrace) => depth += 1,
                         Some(Token::OpenBrace) => {
                             depth -= 1;
@@ -243,11 +236,7 @@ impl Lexer<'_> {
             }
             _ => return false,
         }
-        index > 0
-            && matches!(
-                self.tokens.get(index - 1).map(|spanned| &spanned.token),
-                Some(Token::Frac | Token::Binomial)
-            )
+        index > 0 && matches!(self.tokens.get(index - 1), Some(Token::Frac | Token::Binomial))
     }
 
     fn letters(&mut self, rest: &str) -> Result<(), ReadError> {
@@ -261,16 +250,15 @@ impl Lexer<'_> {
         }
         self.position += length;
         let upright = self.braces.contains(&Brace::Upright);
-        if let Some(token) = keyword(run) {
+        if run.len() > 1
+            && let Some(token) = keyword(run)
+        {
             return self.push(token);
         }
         if run.len() == 1 && !upright {
             // `(0, 9) U (9, 36)`
             let joins_sets = run == "U"
-                && matches!(
-                    self.tokens.last().map(|last| &last.token),
-                    Some(Token::CloseRound | Token::CloseSquare)
-                )
+                && matches!(self.tokens.last(), Some(Token::CloseRound | Token::CloseSquare))
                 && rest.get(1..).is_some_and(|after| after.trim_start().starts_with(['(', '[']));
             return self.push(if joins_sets { Token::Cup } else { Token::Symbol(run.into()) });
         }

@@ -1,6 +1,6 @@
 //! Atoms: numbers, symbols, fractions, roots, functions, words.
 
-use super::Reader;
+use super::{MAXIMUM_DEPTH, Reader};
 use crate::expression::{Bracket, Expr, Function, Name};
 use crate::lexer::ReadError;
 use crate::spelling::symbol_name;
@@ -13,6 +13,23 @@ impl Reader {
     }
 
     fn atom_here(&mut self) -> Result<Expr, ReadError> {
+        // a number that can have no base behind it
+        if let Some(Token::Number { number, .. }) = self.peek()
+            && !matches!(self.peek_at(1), Some(Token::Underscore | Token::OpenRound | Token::Word { .. }))
+        {
+            let number = number.clone();
+            self.position += 1;
+            return Ok(Expr::Number(number));
+        }
+        // `{17}`
+        if let (Some(Token::OpenBrace), Some(Token::Number { number, .. }), Some(Token::CloseBrace)) =
+            (self.peek(), self.peek_at(1), self.peek_at(2))
+            && self.depth + 2 <= MAXIMUM_DEPTH
+        {
+            let number = number.clone();
+            self.position += 3;
+            return Ok(Expr::Number(number));
+        }
         let token = self.peek().cloned().ok_or(ReadError::NotUnderstood)?;
         self.position += 1;
         match token {
@@ -47,7 +64,7 @@ impl Reader {
             Token::Currency(name) => {
                 let unit = Unit::named(name).ok_or(ReadError::NotUnderstood)?;
                 let value = self.factor()?;
-                Ok(Expr::Quantity(Box::new(value), unit))
+                Ok(Expr::Quantity(Box::new(value), Box::new(unit)))
             }
             token => self.bracketed(&token),
         }

@@ -1,7 +1,7 @@
 //! Brackets: groups, tuples, intervals, sets, absolute values, matrices.
 
 use super::{MAXIMUM_ITEMS, Reader};
-use crate::expression::{Bracket, Expr, Function};
+use crate::expression::{Bracket, Expr, Function, Joiner};
 use crate::lexer::ReadError;
 use crate::token::Token;
 
@@ -95,21 +95,16 @@ impl Reader {
             // an empty group before something: `{}^3` and the like are not understood
             return Err(ReadError::NotUnderstood);
         }
-        let (items, joiner) = self.deeper(Self::items)?;
-        let several = items.len() > 1;
-        let mut expr = match items.len() {
-            1 => items.into_iter().next().ok_or(ReadError::NotUnderstood)?,
-            _ if joiner == crate::expression::Joiner::Comma => Expr::Set(items),
-            _ => Expr::List(items, joiner),
-        };
-        if !several {
-            if self.accept(&Token::Over) {
-                let denominator = self.deeper(Self::sum)?;
-                expr = Expr::Quotient(Box::new(expr), Box::new(denominator));
-            } else if self.accept(&Token::Choose) {
-                let lower = self.deeper(Self::sum)?;
-                expr = Expr::Call(Function::Binomial, vec![expr, lower]);
-            }
+        let mut expr = self.deeper(Self::item)?;
+        if self.at_separator() {
+            let (items, joiner) = self.deeper(|reader| reader.items_from(expr))?;
+            expr = if joiner == Joiner::Comma { Expr::Set(items) } else { Expr::List(items, joiner) };
+        } else if self.accept(&Token::Over) {
+            let denominator = self.deeper(Self::sum)?;
+            expr = Expr::Quotient(Box::new(expr), Box::new(denominator));
+        } else if self.accept(&Token::Choose) {
+            let lower = self.deeper(Self::sum)?;
+            expr = Expr::Call(Function::Binomial, vec![expr, lower]);
         }
         while self.accept(&Token::Period) {}
         self.expect(&Token::CloseBrace)?;

@@ -42,15 +42,15 @@ impl Reader {
         let row = self.tokens.get(self.position..).unwrap_or(&[]);
         let length = row
             .iter()
-            .position(|spanned| matches!(spanned.token, Token::RowBreak | Token::End))
+            .position(|token| matches!(token, Token::RowBreak | Token::End))
             .ok_or(ReadError::NotUnderstood)?;
         let row = row.get(..length).unwrap_or(&[]);
-        if !row.iter().any(|spanned| matches!(spanned.token, Token::Word { .. })) {
+        if !row.iter().any(|token| matches!(token, Token::Word { .. })) {
             return self.inside(Self::item);
         }
         let mut words = String::new();
-        for spanned in row {
-            let name: &Name = match &spanned.token {
+        for token in row {
+            let name: &Name = match token {
                 Token::Word { name, .. } if FILLERS.contains(&&**name) => continue,
                 Token::Word { name, .. } | Token::Symbol(name) => name,
                 Token::Comma | Token::Period => continue,

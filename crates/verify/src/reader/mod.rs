@@ -10,11 +10,13 @@ mod iterated;
 mod suffix;
 mod term;
 
+use std::mem::discriminant;
+
 use crate::expression::{Expr, Joiner, Relation};
 use crate::lexer::{self, ReadError};
 use crate::normal;
 use crate::numeral::CommaReading;
-use crate::token::{Spanned, Token};
+use crate::token::Token;
 
 /// Nesting beyond this is refused.
 const MAXIMUM_DEPTH: usize = 64;
@@ -28,6 +30,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expr>, ReadError> {
     if text.len() > MAXIMUM_LENGTH {
         return Err(ReadError::TooLarge);
     }
+    if let Some(integer) = integer(text) {
+        return Ok(vec![integer]);
+    }
     let text = normal::normalise(text);
     let lexed = lexer::lex(&text, CommaReading::Thousands)?;
     let first = Reader::new(lexed.tokens).answer();
@@ -40,6 +45,16 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expr>, ReadError> {
         (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(vec![only]),
         (Err(error), Err(_)) => Err(error),
     }
+}
+
+/// A short run of digits, perhaps with a minus sign, and nothing else: what the whole way would read it to.
+fn integer(text: &str) -> Option<Expr> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if !(1..=18).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number = Expr::integer(digits.parse().ok()?);
+    Some(if digits.len() == text.len() { number } else { Expr::Negate(Box::new(number)) })
 }
 
 /// Reads an answer whose only comma is a decimal one: `0,75`, but not `1,234` or `3, 5`.
@@ -62,7 +77,7 @@ pub(crate) fn read_decimal_comma(text: &str) -> Option<Expr> {
 }
 
 struct Reader {
-    tokens: Vec<Spanned>,
+    tokens: Vec<Token>,
     position: usize,
     depth: usize,
     /// Open absolute values around the position.
@@ -72,10 +87,10 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(mut tokens: Vec<Spanned>) -> Self {
+    fn new(mut tokens: Vec<Token>) -> Self {
         // a sentence's end is no part of the answer
         while tokens.last().is_some_and(|last| {
-            matches!(last.token, Token::Period | Token::Comma | Token::Semicolon | Token::Colon)
+            matches!(last, Token::Period | Token::Comma | Token::Semicolon | Token::Colon)
         }) {
             tokens.pop();
         }
@@ -96,11 +111,12 @@ impl Reader {
     }
 
     fn peek_at(&self, offset: usize) -> Option<&Token> {
-        self.tokens.get(self.position + offset).map(|spanned| &spanned.token)
+        self.tokens.get(self.position + offset)
     }
 
     fn accept(&mut self, token: &Token) -> bool {
-        let accepted = self.peek() == Some(token);
+        let accepted =
+            self.peek().is_some_and(|next| discriminant(next) == discriminant(token) && next == token);
         if accepted {
             self.position += 1;
         }
@@ -124,15 +140,27 @@ impl Reader {
 
     /// Items with commas, semicolons, "and" or "or" between them.
     fn list(&mut self) -> Result<Expr, ReadError> {
-        let (mut items, joiner) = self.items()?;
-        if items.len() == 1 {
-            return items.pop().ok_or(ReadError::NotUnderstood);
+        let first = self.item()?;
+        if !self.at_separator() {
+            return Ok(first);
         }
+        let (items, joiner) = self.items_from(first)?;
         Ok(Expr::List(items, joiner))
     }
 
     fn items(&mut self) -> Result<(Vec<Expr>, Joiner), ReadError> {
-        let mut items = vec![self.item()?];
+        let first = self.item()?;
+        self.items_from(first)
+    }
+
+    /// Whether another item follows.
+    fn at_separator(&self) -> bool {
+        matches!(self.peek(), Some(Token::Comma | Token::Semicolon | Token::And | Token::Or))
+    }
+
+    /// The items whose first one was read.
+    fn items_from(&mut self, first: Expr) -> Result<(Vec<Expr>, Joiner), ReadError> {
+        let mut items = vec![first];
         let mut joiner = Joiner::Comma;
         loop {
             let mut separated = false;
@@ -163,6 +191,9 @@ impl Reader {
     /// One item: a chain of relations, a congruence, a ratio, or a plain side.
     fn item(&mut self) -> Result<Expr, ReadError> {
         let first = self.side()?;
+        if self.at_end_of_item() {
+            return Ok(first);
+        }
         let mut rest = Vec::new();
         while let Some(Token::Relation(relation)) = self.peek() {
             let relation = *relation;
@@ -195,6 +226,16 @@ impl Reader {
         Ok(expr)
     }
 
+    /// Whether the item surely ends here: what most items end with.
+    fn at_end_of_item(&self) -> bool {
+        matches!(
+            self.peek(),
+            None | Some(
+                Token::CloseBrace | Token::CloseRound | Token::CloseSquare | Token::CloseSet | Token::Comma
+            )
+        )
+    }
+
     /// Whether `:` or "to" continues a ratio.
     fn at_ratio(&self) -> bool {
         match self.peek() {
@@ -207,6 +248,9 @@ impl Reader {
     /// One side of a relation: sums joined by set operations, with a unit at the end.
     fn side(&mut self) -> Result<Expr, ReadError> {
         let mut expr = self.sum()?;
+        if self.at_end_of_item() {
+            return Ok(expr);
+        }
         let mut differences = 0;
         loop {
             match self.peek() {

@@ -94,7 +94,7 @@ impl Reader {
         match scale {
             Some(unit) => {
                 self.position += 1;
-                Expr::Quantity(Box::new(value), unit)
+                Expr::Quantity(Box::new(value), Box::new(unit))
             }
             None => Expr::Degrees(Box::new(value)),
         }
@@ -191,16 +191,53 @@ impl Reader {
         }
     }
 
+    /// `\frac{\text{m}}{\text{s}^2}`: the unit, and how many tokens it takes.
+    pub(super) fn unit_fraction(&self) -> Option<(Unit, usize)> {
+        if self.peek() != Some(&Token::Frac) {
+            return None;
+        }
+        let (mut unit, mut length) = (Unit::none(), 1);
+        for sign in [1, -1] {
+            let [Some(Token::OpenBrace), Some(Token::Word { name, upright: true })] =
+                [self.peek_at(length), self.peek_at(length + 1)]
+            else {
+                return None;
+            };
+            length += 2;
+            let mut power = 1;
+            if let [Some(Token::Caret), Some(Token::Number { digits: Some(digits), .. })] =
+                [self.peek_at(length), self.peek_at(length + 1)]
+            {
+                power = digits.parse().ok().filter(|power| (1..=6).contains(power))?;
+                length += 2;
+            }
+            if self.peek_at(length) != Some(&Token::CloseBrace) {
+                return None;
+            }
+            length += 1;
+            unit = unit.times(&Unit::named(name)?, sign * power)?;
+        }
+        Some((unit, length))
+    }
+
     /// Units and words of things counted at the end of a side.
     pub(super) fn with_unit(&mut self, value: Expr) -> Result<Expr, ReadError> {
         let starts = match self.peek() {
             Some(Token::Word { name, .. }) => !matches!(name.as_str(), "to" | "except"),
             Some(Token::Currency(_)) => true,
             Some(Token::Function(Function::Min)) => !value.has_symbols(),
+            Some(Token::Frac) => self.unit_fraction().is_some(),
             _ => false,
         };
         if !starts || !value.is_scalar() && !matches!(value, Expr::Quantity(..) | Expr::Degrees(_)) {
             return Ok(value);
+        }
+        if let Some((unit, length)) = self.unit_fraction() {
+            if matches!(value, Expr::Quantity(..)) {
+                return Err(ReadError::NotUnderstood);
+            }
+            self.position += length;
+            return Ok(Expr::Quantity(Box::new(value), Box::new(unit)));
         }
         let value = self.scaled(value);
         if !matches!(self.peek(), Some(Token::Word { .. } | Token::Currency(_) | Token::Function(_))) {
@@ -289,11 +326,11 @@ impl Reader {
         }
         match value {
             // `\$5 \text{ dollars}` says it twice, `\$5 \text{ each}` counts
-            Expr::Quantity(inner, first) if first == unit || unit.is_label() => {
+            Expr::Quantity(inner, first) if *first == unit || unit.is_label() => {
                 Ok(Expr::Quantity(inner, first))
             }
             Expr::Quantity(..) => Err(ReadError::NotUnderstood),
-            value => Ok(Expr::Quantity(Box::new(value), unit)),
+            value => Ok(Expr::Quantity(Box::new(value), Box::new(unit))),
         }
     }
 }

@@ -7,19 +7,17 @@ use crate::token::Token;
 
 impl Reader {
     pub(super) fn sum(&mut self) -> Result<Expr, ReadError> {
-        let mut terms = Vec::new();
-        loop {
-            let sign = match self.peek() {
-                Some(sign @ (Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) => {
-                    let sign = sign.clone();
-                    self.position += 1;
-                    Some(sign)
-                }
-                _ if terms.is_empty() => None,
-                _ => break,
-            };
+        let sign = self.sign();
+        let first = signed(sign.as_ref(), self.term()?);
+        // most sums have one term
+        if !matches!(self.peek(), Some(Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)) {
+            return Ok(first);
+        }
+        let mut terms = Vec::with_capacity(4);
+        terms.push(first);
+        while let Some(sign) = self.sign() {
             let term = self.term()?;
-            if sign == Some(Token::Minus)
+            if sign == Token::Minus
                 && matches!(terms.as_slice(), [Expr::Reals])
                 && matches!(term, Expr::Group(..) | Expr::Set(_))
             {
@@ -27,12 +25,7 @@ impl Reader {
                 terms = vec![Expr::Without(Box::new(Expr::Reals), Box::new(term))];
                 continue;
             }
-            terms.push(match sign {
-                Some(Token::Minus) => Expr::Negate(Box::new(term)),
-                Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
-                Some(Token::MinusPlus) => Expr::MinusPlus(Box::new(term)),
-                _ => term,
-            });
+            terms.push(signed(Some(&sign), term));
         }
         if terms.len() == 1
             && let Some(only) = terms.pop()
@@ -42,9 +35,24 @@ impl Reader {
         Ok(Expr::Sum(terms))
     }
 
+    /// The sign of the next term, if it has one.
+    fn sign(&mut self) -> Option<Token> {
+        let sign = self.peek().filter(|token| {
+            matches!(token, Token::Plus | Token::Minus | Token::PlusMinus | Token::MinusPlus)
+        });
+        let sign = sign.cloned()?;
+        self.position += 1;
+        Some(sign)
+    }
+
     /// Factors with `\cdot`, `/` or nothing between them, read from left to right.
     pub(super) fn term(&mut self) -> Result<Expr, ReadError> {
-        let mut factors = vec![self.factor()?];
+        let first = self.factor()?;
+        if self.ends_term() {
+            return Ok(first);
+        }
+        let mut factors = Vec::with_capacity(4);
+        factors.push(first);
         let mut divisors: Vec<Expr> = Vec::new();
         let mut previous = Previous::of(factors.first());
         loop {
@@ -93,6 +101,22 @@ impl Reader {
             return Ok(numerator);
         }
         Ok(Expr::Quotient(Box::new(numerator), Box::new(product(divisors)?)))
+    }
+
+    /// Whether the next token surely is no part of a term.
+    fn ends_term(&self) -> bool {
+        matches!(
+            self.peek(),
+            None | Some(
+                Token::CloseBrace
+                    | Token::CloseRound
+                    | Token::CloseSquare
+                    | Token::Plus
+                    | Token::Minus
+                    | Token::Comma
+                    | Token::Relation(_)
+            )
+        )
     }
 
     /// A whole number and a proper fraction side by side.
@@ -158,6 +182,12 @@ impl Reader {
             return self.deeper(Self::factor);
         }
         let base = self.atom()?;
+        if !matches!(
+            self.peek(),
+            Some(Token::Bang | Token::Prime | Token::Percent | Token::Degree | Token::Caret)
+        ) {
+            return Ok(base);
+        }
         let base = self.postfix(base)?;
         self.power(base)
     }
@@ -226,6 +256,7 @@ impl Reader {
                 let unit = previous.numeric && crate::units::Unit::named(name).is_some();
                 !upright && !prose && !unit && name.chars().count() <= 3
             }
+            Some(Token::Frac) if previous.numeric && self.unit_fraction().is_some() => false,
             Some(Token::Function(Function::Min)) if previous.numeric => {
                 self.peek_at(1) == Some(&Token::OpenRound)
             }
@@ -277,6 +308,15 @@ impl Previous {
                 && items.last().is_some_and(|item| matches!(item, Expr::Product(_) | Expr::Pi | Expr::Symbol(_) | Expr::Number(_))));
         let factorial = matches!(factor, Some(Expr::Call(Function::Factorial, _)));
         Self { number, integer, numeric, divisor: false, bare_call, factorial }
+    }
+}
+
+fn signed(sign: Option<&Token>, term: Expr) -> Expr {
+    match sign {
+        Some(Token::Minus) => Expr::Negate(Box::new(term)),
+        Some(Token::PlusMinus) => Expr::PlusMinus(Box::new(term)),
+        Some(Token::MinusPlus) => Expr::MinusPlus(Box::new(term)),
+        _ => term,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ball::Arithmetic;
 use super::evaluate::{self, Point};
-use super::{CONSTANTS, Stop, Stuck, symbols};
+use super::{CONSTANTS, Stop, Stuck, modular, symbols};
 use crate::expression::{Expr, Name};
 use crate::fuel::Fuel;
 
@@ -27,10 +27,18 @@ pub(crate) fn digest(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<[(String, isize
             Err(Stop::Stuck(Stuck::Undefined)) => {
                 out.push([(String::from("undefined"), 0), (String::new(), 0)]);
             }
+            Err(Stop::Stuck(Stuck::TooLarge)) => return residues(expr, fuel).map(|residues| vec![residues]),
             Err(_) => return None,
         }
     }
     Some(out)
+}
+
+/// What stands for a number too large to write: its residues modulo two primes.
+fn residues(expr: &Expr, fuel: &mut Fuel) -> Option<[(String, isize); 2]> {
+    let mut residue = |prime| modular::evaluate(expr, prime, fuel).ok();
+    let [first, second] = modular::PRIMES.map(&mut residue);
+    Some([(format!("modulo {}", first?), 0), (second?.to_string(), 0)])
 }
 
 fn value_of(name: &str, round: usize) -> RBig {
