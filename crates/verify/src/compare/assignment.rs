@@ -57,9 +57,18 @@ pub(super) fn settle<'a>(answer: &'a Expr, gold: &Expr) -> Cow<'a, Expr> {
     }
 }
 
-/// `(x, y)` before `=` or `\in`.
+/// `(x, y)` before `=` or `\in`. Latin letters stand in their order: whether `(y, x) = (1, 2)` means the gold
+/// `(1, 2)` or `(2, 1)`, nobody can tell.
 fn is_tuple_of_names(expr: &Expr) -> bool {
-    matches!(expr, Expr::Group(_, _, names) if names.iter().all(is_name))
+    let Expr::Group(_, _, names) = expr else { return false };
+    let letter = |name: &Expr| match name {
+        Expr::Symbol(name) => {
+            name.bytes().next().filter(|byte| name.len() == 1 && byte.is_ascii_alphabetic())
+        }
+        _ => None,
+    };
+    let letters: Option<Vec<u8>> = names.iter().map(letter).collect();
+    names.iter().all(is_name) && letters.is_none_or(|letters| letters.is_sorted())
 }
 
 enum Unwrapped {
