@@ -34,7 +34,7 @@ struct Score {
 
 /// Scores a file line by line; the first broken line ends the job.
 pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
-    on_cpu(&arguments.model.device)?;
+    on_cpu(&arguments.device)?;
     let input = open_input(&arguments.input)?;
     let model = Model::from_arguments(&arguments.model)?;
     let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));

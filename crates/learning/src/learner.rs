@@ -17,8 +17,9 @@ use crate::{
     data_order::DataOrder,
     examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
     footprint::MOST_KEPT_PARAMETERS,
-    job::{Job, StepGradients, Workplace, fingerprint},
+    job::{Job, StepGradients, fingerprint, reference},
     optimizer::{Optimizer, Update, clip_scale, global_norm},
+    replicas::{Replicas, Workplace},
     snapshot::JobSnapshot,
 };
 
@@ -42,17 +43,22 @@ pub struct PolicyLearner {
     config: LearnerConfig,
     base: BasePolicy,
     encoder: Arc<dyn ExampleEncoder>,
-    workplace: Workplace,
+    devices: Vec<Device>,
+    settings: ForwardSettings,
+    precision: TensorPrecision,
+    /// Started with the first job.
+    replicas: Option<Replicas>,
     job: Option<Job>,
 }
 
 impl PolicyLearner {
-    /// A learner that makes gradients on `device`, which has autodiff; `fused` operators are for the CPU.
+    /// A learner that makes gradients on `devices`, which have autodiff, and which share every step's parts:
+    /// how many there are does not change a bit of the result. `fused` operators are for the CPU.
     pub fn new(
         config: LearnerConfig,
         base: BasePolicy,
         encoder: Box<dyn ExampleEncoder>,
-        device: Device,
+        devices: Vec<Device>,
         fused: bool,
     ) -> Self {
         let settings = ForwardSettings {
@@ -61,16 +67,24 @@ impl PolicyLearner {
             recompute: config.recompute_activations,
             fused,
         };
-        let workplace = Workplace { device, settings, precision: TensorPrecision::F32 };
-        Self { config, base, encoder: encoder.into(), workplace, job: None }
+        Self {
+            config,
+            base,
+            encoder: encoder.into(),
+            devices,
+            settings,
+            precision: TensorPrecision::F32,
+            replicas: None,
+            job: None,
+        }
     }
 
-    /// Stores matrices in this precision on the device; masters and moments are f32 all the same. Fused
+    /// Stores matrices in this precision on the devices; masters and moments are f32 all the same. Fused
     /// operators take f32 alone.
     #[must_use]
     pub fn with_precision(mut self, precision: TensorPrecision) -> Self {
-        if !self.workplace.settings.fused {
-            self.workplace.precision = precision;
+        if !self.settings.fused {
+            self.precision = precision;
         }
         self
     }
@@ -103,6 +117,15 @@ impl PolicyLearner {
         Ok(examples)
     }
 
+    fn start_replicas(&self) -> Result<Replicas, LearnerError> {
+        let workplace = |device: &Device| Workplace {
+            device: device.clone(),
+            settings: self.settings.clone(),
+            precision: self.precision,
+        };
+        Replicas::start(self.devices.iter().map(workplace).collect())
+    }
+
     /// What a job trains, before its first step.
     fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
         let Some(lora) = &self.config.lora else { return Ok(Parameters::Full(start.to_f32())) };
@@ -126,10 +149,15 @@ impl Learner for PolicyLearner {
         let total_steps = order.total_steps(&config);
         let settings = format!(
             "{:?} {config:?} {:?} {:?} {}",
-            self.config.dpo, self.config.lora, self.workplace.precision, self.config.micro_batch_tokens
+            self.config.dpo, self.config.lora, self.precision, self.config.micro_batch_tokens
         );
         let fingerprint = fingerprint(&job, &settings, &examples);
         let fresh = self.fresh_parameters(&job, &start)?;
+        let replicas = match self.replicas.take() {
+            Some(replicas) => replicas,
+            None => self.start_replicas()?,
+        };
+        let replicas = self.replicas.insert(replicas);
         let (mut state, reference) = match &job.resume {
             None => {
                 let position = Position {
@@ -143,7 +171,7 @@ impl Learner for PolicyLearner {
                 };
                 let optimizer = Optimizer::new(&fresh);
                 let state = TrainingState { parameters: fresh, optimizer, position };
-                (state, self.workplace.reference(&examples, &start)?)
+                (state, reference(replicas, &examples, &start)?)
             }
             Some(folder) => {
                 let found = checkpoint::load(folder, &fresh)?;
@@ -159,7 +187,8 @@ impl Learner for PolicyLearner {
         }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
         let last_good = kept(&Arc::new(state.clone()));
-        let frozen = self.config.lora.is_some().then(|| self.workplace.freeze(start));
+        let frozen = self.config.lora.is_some().then_some(start);
+        replicas.freeze(frozen.as_ref())?;
         let dpo = self.config.dpo;
         self.job =
             Some(Job { config, dpo, examples, reference, order, frozen, state, last_good, total_steps });
@@ -168,11 +197,12 @@ impl Learner for PolicyLearner {
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
-        let threads = self.workplace.settings.threads.count();
+        let replicas = self.replicas.as_mut().ok_or(LearnerError::NoJob)?;
+        let threads = self.settings.threads.count();
         let step = job.state.position.step;
         let batch = job.order.batch(step).to_vec();
         let StepGradients { loss, gradients, tokens, preferences, memory_shortages } =
-            job.gradients(&self.workplace, &batch)?;
+            job.gradients(replicas, &batch)?;
         let norm = global_norm(&gradients, threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
         let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
@@ -228,7 +258,7 @@ impl Learner for PolicyLearner {
             config: self.base.config.clone(),
             encoder: Arc::clone(&self.encoder),
             base_name: self.base.name.clone(),
-            base: job.frozen.as_ref().map(|frozen| Arc::clone(&frozen.weights)),
+            base: job.frozen.clone(),
             state,
             reference: Arc::clone(&job.reference),
         }))
@@ -236,11 +266,17 @@ impl Learner for PolicyLearner {
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
         let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        Ok(job.policy(&self.workplace))
+        Ok(job.policy(&self.base.config))
     }
 
     fn end(&mut self) {
         self.job = None;
+        if let Some(replicas) = &mut self.replicas
+            && replicas.freeze(None).is_err()
+        {
+            // a thread is gone: the next job starts them anew
+            self.replicas = None;
+        }
     }
 }
 

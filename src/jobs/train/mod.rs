@@ -30,7 +30,6 @@ use still_daemon::{
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, RoundNumber, TrainingSetId, seed};
 use still_learning::PolicyLearner;
-use still_policy::DeviceName;
 use still_roles::{Initialisation, Learner, LearnerError, TrainingExamples, TrainingJob, TrainingPlan};
 use tokio::runtime::Runtime;
 
@@ -44,6 +43,7 @@ use crate::{
     failure::{Failure, OrExit},
     logging,
     model::Model,
+    placement::open_learners,
     settings,
 };
 
@@ -58,16 +58,14 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
     };
     let LoadedConfig { config, .. } = arguments.load().map_err(|error| Failure::new(error.exit(), error))?;
     logging::start(&config.log)?;
-    let device: DeviceName = arguments.model.device.to_string().parse().or_exit(Exit::Configuration)?;
-    let opened = device.open().or_exit(Exit::Device)?.autodiff();
+    let devices = open_learners(&config.device).or_exit(Exit::Device)?;
     let mut output = Output::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
     let interruption = Interruption::watch()?;
     let model = Model::from_arguments(&arguments.model)?;
     let job = job(algorithm, arguments, &config, &model)?;
     let encoder = RenderedPrompts::new(&model);
-    let fused = device == DeviceName::Cpu;
-    let mut learner =
-        PolicyLearner::new(settings::learner(&config), model.base_policy(), Box::new(encoder), opened, fused);
+    let (settings, fused) = (settings::learner(&config), config.device.learns_on_cpu());
+    let mut learner = PolicyLearner::new(settings, model.base_policy(), Box::new(encoder), devices, fused);
     let plan = begin(&mut learner, job, &output)?;
     let ended =
         run(&mut learner, plan, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;
