@@ -241,15 +241,17 @@ mod tests {
 
     #[test]
     fn a_gpu_is_shared_by_all_that_runs_on_it_and_never_overfull() {
-        let text = "[device]\nlearners = [\"cuda:0\"]\nsamplers = [\"cuda:0\", \"cuda:1\"]\n\
+        let text = "[device]\nlearners = [\"cuda:0\", \"cuda:2\"]\n\
+                    samplers = [\"cuda:0\", \"cuda:1\", \"cuda:2\"]\n\
                     evaluator = \"cuda:0\"\nprecision = \"bf16\"\n\
                     [exploration]\nconcurrent_rollouts = 128\n[exploration.sampling]\nmax_new_tokens = 16384\n\
                     [evaluation]\nconcurrent_rollouts = 64\n[evaluation.sampling]\nmax_new_tokens = 8192\n";
         let (config, decoder, learner) = (config(text), qwen_7b(), 20 * GIB);
         let placement = Placement::new(&config, &decoder, learner, |_| Some(80 * GIB)).unwrap();
-        let [shared, alone] = &placement.samplers[..] else { unreachable!("two samplers") };
+        let [shared, alone, beside] = &placement.samplers[..] else { unreachable!("three samplers") };
         assert_eq!((shared.wanted_rollouts, alone.wanted_rollouts), (128, 128));
         assert!(shared.rollouts < alone.rollouts && alone.rollouts < 128, "{placement:?}");
+        assert!((shared.rollouts..alone.rollouts).contains(&beside.rollouts), "{placement:?}");
         assert!(placement.evaluator.rollouts >= 1);
         let taken = shared.memory(&decoder).total() + placement.evaluator.memory(&decoder).total() + learner;
         let planned = (80.0 * GIB as f64 * PLANNED_SHARE) as usize;

@@ -131,6 +131,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_device_of_the_learner_is_counted() {
+        let training = Footprint { state: 1, last_good: 2, gradient: 3, device: 4, activations: 5 };
+        let plan = LearnerPlan { training, longest: 7 };
+        let taken = |learners: &[Device], place| -> usize {
+            let devices = DeviceSection { learners: learners.to_vec(), ..DeviceSection::default() };
+            let items = plan.items(&devices).into_iter().filter(|item| item.place == place);
+            items.map(|item| item.bytes).sum()
+        };
+        assert_eq!(taken(&[Device::Cpu], Device::Cpu), 1 + 2 + 4 + 5);
+        assert_eq!(taken(&[Device::Cpu; 2], Device::Cpu), 1 + 2 + 3 + 2 * (4 + 5));
+        let gpus = [Device::Cuda(0), Device::Cuda(1)];
+        assert_eq!(taken(&gpus, Device::Cpu), 1 + 2 + 3 * 3);
+        assert!(gpus.into_iter().all(|gpu| taken(&gpus, gpu) == 4 + 5));
+    }
+
+    #[test]
     fn each_place_is_summed_up_beside_what_it_has() {
         let item = |what: &str, place, gibibytes: usize| Item {
             what: what.to_owned(),
