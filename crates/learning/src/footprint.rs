@@ -20,8 +20,6 @@ use crate::config::{JobConfig, LearnerConfig};
 const FLOAT_BYTES: usize = 4;
 /// Numbers of a block of logits.
 const LOGITS: usize = 8 << 20;
-/// Parameters up to which a state to go back to is kept in memory.
-pub(crate) const MOST_KEPT_PARAMETERS: usize = 400_000_000;
 
 /// What training takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl Footprint {
         // beside adapters: the base on the host, and the projections with their changes on the device
         let beside = if learner.lora.is_some() { parameters } else { 0 };
         let tables = decoder.vocabulary_size * decoder.hidden_size;
-        let keeps_back = trained <= MOST_KEPT_PARAMETERS;
+        let keeps_back = trained <= learner.max_kept_parameters;
         let activations = activations(decoder, tokens, fused && !learner.recompute_activations);
         Self {
             state: FLOAT_BYTES * (3 * trained + beside),

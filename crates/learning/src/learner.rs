@@ -16,7 +16,6 @@ use crate::{
     config::{JobConfig, LearnerConfig},
     data_order::DataOrder,
     examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
-    footprint::MOST_KEPT_PARAMETERS,
     job::{Job, StepGradients, fingerprint, reference},
     optimizer::{Optimizer, Update, clip_scale, global_norm},
     replicas::{Replicas, Workplace},
@@ -175,18 +174,26 @@ impl Learner for PolicyLearner {
             }
             Some(folder) => {
                 let found = checkpoint::load(folder, &fresh)?;
-                if found.0.position.fingerprint != fingerprint {
-                    let reason = "it belongs to a job with other data or settings".to_owned();
-                    return Err(LearnerError::Checkpoint { path: folder.clone(), reason });
+                let Position { fingerprint: found_fingerprint, skipped_in_a_row, rollbacks, .. } =
+                    &found.0.position;
+                let unfit = |reason: &str| {
+                    Err(LearnerError::Checkpoint { path: folder.clone(), reason: reason.to_owned() })
+                };
+                if *found_fingerprint != fingerprint {
+                    return unfit("it belongs to a job with other data or settings");
+                }
+                if job.rollbacks > *rollbacks && *skipped_in_a_row > 0 {
+                    return unfit("training was diverging already when it was written");
                 }
                 found
             }
         };
+        state.position.rollbacks = state.position.rollbacks.max(job.rollbacks);
         if state.position.micro_batch_tokens == 0 {
             state.position.micro_batch_tokens = self.config.micro_batch_tokens.max(1);
         }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
-        let last_good = kept(&Arc::new(state.clone()));
+        let last_good = kept(&Arc::new(state.clone()), self.config.max_kept_parameters);
         let frozen = self.config.lora.is_some().then_some(start);
         replicas.freeze(frozen.as_ref())?;
         let dpo = self.config.dpo;
@@ -252,7 +259,7 @@ impl Learner for PolicyLearner {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
         let state = Arc::new(job.state.clone());
         if state.position.skipped_in_a_row == 0 {
-            job.last_good = kept(&state);
+            job.last_good = kept(&state, self.config.max_kept_parameters);
         }
         Ok(Box::new(JobSnapshot {
             config: self.base.config.clone(),
@@ -280,10 +287,10 @@ impl Learner for PolicyLearner {
     }
 }
 
-/// Goes back to the last good state with a lower rate, or gives up.
+/// Goes back to the last good state with a lower rate, asks for a checkpoint to go back to, or gives up.
 fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, LearnerError> {
     let rollbacks = job.state.position.rollbacks + 1;
-    let Some(good) = job.last_good.as_ref().filter(|_| rollbacks <= MOST_ROLLBACKS) else {
+    if rollbacks > MOST_ROLLBACKS {
         let reason = format!(
             "loss {} and gradient norm {} for several steps in a row, {} times gone back before: lower \
              `peak_learning_rate`",
@@ -292,6 +299,9 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
             rollbacks - 1
         );
         return Err(LearnerError::Diverged { step: diverged.step, reason });
+    }
+    let Some(good) = &job.last_good else {
+        return Err(LearnerError::BackToCheckpoint { diverged: Box::new(diverged), rollbacks });
     };
     let micro_batch_tokens = job.state.position.micro_batch_tokens;
     job.state = TrainingState::clone(good);
@@ -303,8 +313,8 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
     Ok(LearnerStep { step, rolled_back: true, ..diverged })
 }
 
-/// A state to go back to, unless it is too large to keep.
-fn kept(state: &Arc<TrainingState>) -> Option<Arc<TrainingState>> {
+/// A state to go back to, unless it has more parameters than are kept.
+fn kept(state: &Arc<TrainingState>, max_parameters: usize) -> Option<Arc<TrainingState>> {
     let count: usize = state.parameters.values().iter().map(|(_, values)| values.len()).sum();
-    (count <= MOST_KEPT_PARAMETERS).then(|| Arc::clone(state))
+    (count <= max_parameters).then(|| Arc::clone(state))
 }

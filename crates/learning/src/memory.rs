@@ -166,6 +166,7 @@ mod tests {
             initialisation: Initialisation::Base,
             seed: 1,
             resume: resume.map(Path::to_owned),
+            rollbacks: 0,
         }
     }
 

@@ -121,5 +121,6 @@ pub fn job(examples: TrainingExamples) -> TrainingJob {
         initialisation: Initialisation::Base,
         seed: 5,
         resume: None,
+        rollbacks: 0,
     }
 }
