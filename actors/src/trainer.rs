@@ -95,7 +95,8 @@ impl Actor for Trainer {
                 let _ = failures.cast(TrainerMessage::ThreadFailed(failure));
             },
         )?;
-        device.send(LearnerCommand::Pause(context.switches.training_paused()))?;
+        // a thread that has ended by now has told why, and that is handled once this actor runs
+        let _told = device.send(LearnerCommand::Pause(context.switches.training_paused()));
         let draining = context.switches.draining();
         let state = TrainerState { context, device: Some(device), order: None, result: None, draining };
         state.show();
