@@ -27,7 +27,6 @@ use still_daemon::{
 };
 use still_judge::HouseVerifier;
 use still_learning::{PolicyLearner, load_policy};
-use still_policy::DeviceName;
 use still_roles::{Generator, Learner};
 use still_store::{CheckpointFolders, Store};
 use tokio::sync::{Notify, watch};
@@ -36,7 +35,7 @@ use crate::{
     failure::{Failure, OrExit},
     logging,
     model::{Model, Seats},
-    placement::GeneratorPlace,
+    placement::{GeneratorPlace, open_learners},
     plan,
     plane::Plane,
     settings, task,
@@ -188,17 +187,16 @@ fn generator(model: &Model, seats: Seats) -> Result<RoleFactory<dyn Generator>, 
 }
 
 fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, Failure> {
-    let name: DeviceName = config.device.learner.to_string().parse().or_exit(Exit::Configuration)?;
+    let devices = config.device.clone();
     // a device that is not there is told now, not by the first training job
-    name.open().or_exit(Exit::Device)?;
+    open_learners(&devices).or_exit(Exit::Device)?;
     let (settings, model, prompt) = (settings::learner(config), model.clone(), config.task.prompt.into());
     Ok(RoleFactory::new(move || {
-        let device = name.open().map_err(|error| error.to_string())?.autodiff();
-        let fused = name == DeviceName::Cpu;
+        let opened = open_learners(&devices).map_err(|error| error.to_string())?;
         let encoder = Box::new(model.encoder(prompt));
         let base = model.base_policy();
         let learner: Box<dyn Learner> =
-            Box::new(PolicyLearner::new(settings.clone(), base, encoder, device, fused));
+            Box::new(PolicyLearner::new(settings.clone(), base, encoder, opened, devices.learns_on_cpu()));
         Ok(learner)
     }))
 }

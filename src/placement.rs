@@ -8,9 +8,11 @@
 use std::collections::BTreeSet;
 
 use still_control::Exit;
-use still_daemon::config::{Config, Device, Precision};
+use still_daemon::config::{Config, Device, DeviceSection, Precision};
 use still_decoder::{CpuDecoder, DecoderConfig};
-use still_policy::{CacheSize, DecoderMemory, DeviceName, TensorPrecision};
+use still_policy::{
+    CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
+};
 
 use crate::failure::Failure;
 
@@ -55,7 +57,7 @@ pub(crate) struct GeneratorMemory {
 
 impl Placement {
     /// Places the generators of a run. Of a GPU, `total_bytes` tells the memory where it is known, and
-    /// `learner_bytes` is what the learner takes of its own.
+    /// `learner_bytes` is what the learner takes of each of its own.
     ///
     /// # Errors
     /// When a GPU has not the room for one rollout of each generator on it.
@@ -89,7 +91,7 @@ impl Placement {
             let device = Device::Cuda(number);
             let Some(total) = total_bytes(device) else { continue };
             let planned = (total as f64 * PLANNED_SHARE) as usize;
-            let taken = if config.device.learner == device { learner_bytes } else { 0 };
+            let taken = if config.device.learners.contains(&device) { learner_bytes } else { 0 };
             placement.fit(device, decoder, planned, taken)?;
         }
         Ok(placement)
@@ -174,6 +176,12 @@ pub(crate) const fn device_name(device: Device) -> DeviceName {
     }
 }
 
+/// The learner's devices, ready for gradients.
+pub(crate) fn open_learners(section: &DeviceSection) -> Result<Vec<TensorDevice>, DeviceError> {
+    let open = |device: &Device| device_name(*device).open().map(TensorDevice::autodiff);
+    section.learners.iter().map(open).collect()
+}
+
 /// The memory of a device, as its driver tells it.
 pub(crate) fn total_bytes(device: Device) -> Option<usize> {
     device_name(device).memory().map(|memory| memory.total_bytes)
@@ -233,15 +241,17 @@ mod tests {
 
     #[test]
     fn a_gpu_is_shared_by_all_that_runs_on_it_and_never_overfull() {
-        let text = "[device]\nlearner = \"cuda:0\"\nsamplers = [\"cuda:0\", \"cuda:1\"]\n\
+        let text = "[device]\nlearners = [\"cuda:0\", \"cuda:2\"]\n\
+                    samplers = [\"cuda:0\", \"cuda:1\", \"cuda:2\"]\n\
                     evaluator = \"cuda:0\"\nprecision = \"bf16\"\n\
                     [exploration]\nconcurrent_rollouts = 128\n[exploration.sampling]\nmax_new_tokens = 16384\n\
                     [evaluation]\nconcurrent_rollouts = 64\n[evaluation.sampling]\nmax_new_tokens = 8192\n";
         let (config, decoder, learner) = (config(text), qwen_7b(), 20 * GIB);
         let placement = Placement::new(&config, &decoder, learner, |_| Some(80 * GIB)).unwrap();
-        let [shared, alone] = &placement.samplers[..] else { unreachable!("two samplers") };
+        let [shared, alone, beside] = &placement.samplers[..] else { unreachable!("three samplers") };
         assert_eq!((shared.wanted_rollouts, alone.wanted_rollouts), (128, 128));
         assert!(shared.rollouts < alone.rollouts && alone.rollouts < 128, "{placement:?}");
+        assert!((shared.rollouts..alone.rollouts).contains(&beside.rollouts), "{placement:?}");
         assert!(placement.evaluator.rollouts >= 1);
         let taken = shared.memory(&decoder).total() + placement.evaluator.memory(&decoder).total() + learner;
         let planned = (80.0 * GIB as f64 * PLANNED_SHARE) as usize;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use still_control::Exit;
-use still_daemon::config::{Config, Device};
+use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::DecoderConfig;
 use still_learning::{Footprint, part_tokens};
 
@@ -36,8 +36,8 @@ pub(crate) fn print(config: &Config) -> Result<(), Failure> {
 
 /// Places the generators of a run in the memory that is there.
 pub(crate) fn place(config: &Config, decoder: &DecoderConfig) -> Result<Placement, Failure> {
-    let learner = learner_items(config, decoder);
-    let on_device = learner.iter().filter(|item| item.place != Device::Cpu).map(|item| item.bytes).sum();
+    let Footprint { device, activations, .. } = LearnerPlan::new(config, decoder).training;
+    let on_device = if config.device.learns_on_cpu() { 0 } else { device + activations };
     Placement::new(config, decoder, on_device, placement::total_bytes)
 }
 
@@ -48,7 +48,7 @@ fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec
         place: Device::Cpu,
         bytes: 2 * parameters,
     }];
-    items.extend(learner_items(config, decoder));
+    items.extend(LearnerPlan::new(config, decoder).items(&config.device));
     for (number, sampler) in placement.samplers.iter().enumerate() {
         items.extend(generator_items(&format!("sampler {number}"), sampler, decoder));
     }
@@ -56,19 +56,40 @@ fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec
     items
 }
 
-/// What the learner keeps on the host, and on its device.
-fn learner_items(config: &Config, decoder: &DecoderConfig) -> Vec<Item> {
-    let learner = settings::learner(config);
-    let device = config.device.learner;
-    let longest = part_tokens(&learner.improvement, &learner, decoder.max_position_count);
-    let training = Footprint::new(decoder, &learner, longest, device == Device::Cpu);
-    let item = |what: &str, place, bytes| Item { what: what.to_owned(), place, bytes };
-    vec![
-        item("learner: masters and moments", Device::Cpu, training.state),
-        item("learner: last good state, checkpoint", Device::Cpu, training.last_good),
-        item("learner: parameters and gradients", device, training.device),
-        item(&format!("learner: {longest} tokens at once"), device, training.activations),
-    ]
+/// What the learner takes, on the host and on its devices.
+struct LearnerPlan {
+    training: Footprint,
+    /// Most tokens that go through a device at once.
+    longest: usize,
+}
+
+impl LearnerPlan {
+    fn new(config: &Config, decoder: &DecoderConfig) -> Self {
+        let learner = settings::learner(config);
+        let longest = part_tokens(&learner.improvement, &learner, decoder.max_position_count);
+        let training = Footprint::new(decoder, &learner, longest, config.device.learns_on_cpu());
+        Self { training, longest }
+    }
+
+    fn items(&self, devices: &DeviceSection) -> Vec<Item> {
+        let Self { training, longest } = self;
+        let item = |what: String, place, bytes| Item { what, place, bytes };
+        let mut items = vec![
+            item("learner: masters and moments".to_owned(), Device::Cpu, training.state),
+            item("learner: last good state, checkpoint".to_owned(), Device::Cpu, training.last_good),
+        ];
+        let count = devices.learners.len();
+        let summed = training.summed(count, devices.learns_on_cpu());
+        if summed > 0 {
+            items.push(item("learner: gradients to be summed".to_owned(), Device::Cpu, summed));
+        }
+        for (number, device) in devices.learners.iter().enumerate() {
+            let role = if count == 1 { "learner".to_owned() } else { format!("learner {number}") };
+            items.push(item(format!("{role}: parameters and gradients"), *device, training.device));
+            items.push(item(format!("{role}: {longest} tokens at once"), *device, training.activations));
+        }
+        items
+    }
 }
 
 fn generator_items(role: &str, place: &GeneratorPlace, decoder: &DecoderConfig) -> Vec<Item> {
@@ -108,6 +129,22 @@ fn place_name(device: Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_device_of_the_learner_is_counted() {
+        let training = Footprint { state: 1, last_good: 2, gradient: 3, device: 4, activations: 5 };
+        let plan = LearnerPlan { training, longest: 7 };
+        let taken = |learners: &[Device], place| -> usize {
+            let devices = DeviceSection { learners: learners.to_vec(), ..DeviceSection::default() };
+            let items = plan.items(&devices).into_iter().filter(|item| item.place == place);
+            items.map(|item| item.bytes).sum()
+        };
+        assert_eq!(taken(&[Device::Cpu], Device::Cpu), 1 + 2 + 4 + 5);
+        assert_eq!(taken(&[Device::Cpu; 2], Device::Cpu), 1 + 2 + 3 + 2 * (4 + 5));
+        let gpus = [Device::Cuda(0), Device::Cuda(1)];
+        assert_eq!(taken(&gpus, Device::Cpu), 1 + 2 + 3 * 3);
+        assert!(gpus.into_iter().all(|gpu| taken(&gpus, gpu) == 4 + 5));
+    }
 
     #[test]
     fn each_place_is_summed_up_beside_what_it_has() {

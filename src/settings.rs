@@ -100,6 +100,7 @@ pub(crate) fn learner(config: &Config) -> LearnerConfig {
         recompute_activations: training.recompute_activations,
         micro_batch_tokens: training.micro_batch_tokens as usize,
         max_skipped_steps: training.max_skipped_steps,
+        max_kept_parameters: training.max_kept_parameters,
     }
 }
 

@@ -69,7 +69,7 @@ fn a_setting_or_a_command_that_means_nothing_is_refused_in_its_own_words() {
         ("round.problems=many", &["`round.problems`", "--set round.problems=many"]),
         ("rund.problems=3", &["`rund.problems`", "did you mean `round.problems`?"]),
         ("round=3", &["`round`", "is a section"]),
-        ("device.learner=gpu", &["`gpu` is no device", "cuda:0"]),
+        ("device.learners=[\"gpu\"]", &["`gpu` is no device", "cuda:0"]),
     ] {
         holds(&refused(with(&["run", "--set", assignment]), 3), parts);
     }
@@ -87,7 +87,7 @@ fn a_setting_or_a_command_that_means_nothing_is_refused_in_its_own_words() {
 #[test]
 fn a_device_that_is_not_there_is_told_before_anything_runs() {
     let folder = tempfile::tempdir().unwrap();
-    for key in ["device.learner=cuda:0", "device.samplers=[\"cuda:0\"]", "device.evaluator=cuda:0"] {
+    for key in ["device.learners=[\"cuda:0\"]", "device.samplers=[\"cuda:0\"]", "device.evaluator=cuda:0"] {
         let message = refused(Daemon::command(folder.path(), 1, &small(&[key])), 7);
         holds(&message, &["cuda:0"]);
     }

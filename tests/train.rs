@@ -148,6 +148,39 @@ fn an_interrupted_training_writes_a_checkpoint_and_ends_in_the_same_bits() {
 }
 
 #[test]
+fn several_devices_end_in_the_same_bits_and_one_that_is_not_there_is_refused() {
+    let place = Place::new(&DEMONSTRATIONS);
+    let parts = ["--set", "training.micro_batch_tokens=8", "--set", "checkpoints.every_steps=4"];
+    succeed(&mut place.train("sft", "one", 8, &parts));
+    succeed(&mut place.train("sft", "two", 8, &[&parts[..], &["--device", "cpu,cpu"]].concat()));
+    assert!(weights(&place.out("one")) == weights(&place.out("two")));
+    let refused = place.train("sft", "gpu", 8, &["--device", "cuda:0,cuda:1"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(7), "{}", text(&refused));
+    assert!(text(&refused).contains("cuda:0") && !place.out("gpu").exists(), "{}", text(&refused));
+}
+
+#[test]
+fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_checkpoint() {
+    let place = Place::new(&DEMONSTRATIONS);
+    let settings = [
+        "--set",
+        "training.improvement.weight_decay=1e36",
+        "--set",
+        "training.improvement.warm_up_fraction=0",
+        "--set",
+        "training.max_skipped_steps=1",
+        "--set",
+        "training.max_kept_parameters=0",
+        "--set",
+        "checkpoints.every_steps=1",
+    ];
+    let ended = place.train("sft", "out", 8, &settings).output().unwrap();
+    let said = text(&ended);
+    assert!(!ended.status.success() && said.matches("diverged: back to step 1").count() == 3, "{said}");
+    assert!(said.contains("was diverging already") && said.contains("3 times gone back before"), "{said}");
+}
+
+#[test]
 fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
     let place = Place::new(&DEMONSTRATIONS);
     let every = ["--set", "checkpoints.every_steps=2"];

@@ -8,11 +8,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{Algorithm, AttemptId, CheckpointManifest, PolicyVersion, ProblemId, TrainingSet, seed};
+use still_domain::{
+    Algorithm, AttemptId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber, TrainingSet,
+    TrainingSetId, seed,
+};
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };
-use still_store::Retention;
+use still_store::{Retention, StoreError};
 
 use crate::{
     board::ActorState,
@@ -92,7 +95,8 @@ impl Actor for Trainer {
                 let _ = failures.cast(TrainerMessage::ThreadFailed(failure));
             },
         )?;
-        device.send(LearnerCommand::Pause(context.switches.training_paused()))?;
+        // a thread that has ended by now has told why, and that is handled once this actor runs
+        let _told = device.send(LearnerCommand::Pause(context.switches.training_paused()));
         let draining = context.switches.draining();
         let state = TrainerState { context, device: Some(device), order: None, result: None, draining };
         state.show();
@@ -208,17 +212,7 @@ fn prepare(
     in_force: Option<&PolicySnapshot>,
     run_seed: u64,
 ) -> Result<Prepared, ActorProcessingErr> {
-    let mut checkpoints = ledger.store.checkpoints_of(order.round)?;
-    checkpoints.retain(|one| one.training_set == order.training_set);
-    checkpoints.retain(|one| match ledger.checkpoints.check(one) {
-        Ok(()) => true,
-        Err(damage) => {
-            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
-            observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
-            false
-        }
-    });
-    checkpoints.reverse();
+    let checkpoints = intact_checkpoints(ledger, observer, order.round, &order.training_set)?;
     if let Some(done) = checkpoints.first().filter(|newest| newest.is_final) {
         let weights = load_weights(ledger, roles, Some(&done.id))?;
         let checkpoint = done.id.clone();
@@ -239,8 +233,30 @@ fn prepare(
         initialisation: initialisation(ledger, roles, order.start_from, in_force)?,
         seed: seed::derive(run_seed, &["training", &order.round.to_string()]),
         resume: None,
+        rollbacks: 0,
     };
     Ok(Prepared::Job { job: Box::new(job), checkpoints })
+}
+
+/// A training's checkpoints, newest first, without damaged ones, which are told of. Blocks.
+pub(crate) fn intact_checkpoints(
+    ledger: &Ledger,
+    observer: &Observer,
+    round: RoundNumber,
+    training_set: &TrainingSetId,
+) -> Result<Vec<CheckpointManifest>, StoreError> {
+    let mut checkpoints = ledger.store.checkpoints_of(round)?;
+    checkpoints.retain(|one| one.training_set == *training_set);
+    checkpoints.retain(|one| match ledger.checkpoints.check(one) {
+        Ok(()) => true,
+        Err(damage) => {
+            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
+            observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
+            false
+        }
+    });
+    checkpoints.reverse();
+    Ok(checkpoints)
 }
 
 fn initialisation(

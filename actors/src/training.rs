@@ -15,7 +15,7 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
 use still_domain::{CheckpointId, CheckpointManifest};
-use still_roles::{Background, Learner, LearnerError, TrainingJob};
+use still_roles::{Background, Learner, LearnerError, LearnerStep, TrainingJob};
 use still_store::StoreError;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     ledger::Ledger,
     observe::Observer,
     protocol::{Answer, TrainedPolicy},
-    trainer::TrainerConfig,
+    trainer::{TrainerConfig, intact_checkpoints},
 };
 
 /// Steps whose mean is a round's training loss.
@@ -191,7 +191,12 @@ impl Training {
         work: &mut Work,
         writing: &mut Writing,
     ) -> Result<(), ActorProcessingErr> {
-        let step = learner.step()?;
+        let step = match learner.step() {
+            Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
+                return self.go_back(learner, work, writing, &diverged, rollbacks);
+            }
+            step => step?,
+        };
         work.step = step.step;
         work.total_steps = step.total_steps;
         if step.loss.is_finite() {
@@ -210,6 +215,26 @@ impl Training {
             self.save(learner, work, writing, false, None)?;
         }
         Ok(())
+    }
+
+    /// Begins the job again from its newest checkpoint, slower. That is saved at once, as where a learner goes
+    /// back by itself.
+    fn go_back(
+        &self,
+        learner: &mut dyn Learner,
+        work: &mut Work,
+        writing: &mut Writing,
+        diverged: &LearnerStep,
+        rollbacks: u32,
+    ) -> Result<(), ActorProcessingErr> {
+        writing.wait().transpose()?;
+        let job = TrainingJob { rollbacks, ..work.job.clone() };
+        let checkpoints = intact_checkpoints(&self.ledger, &self.observer, job.round, &job.training_set)?;
+        let folders = checkpoints.iter().map(|one| self.ledger.checkpoints.folder(&one.id));
+        *work = self.begin(learner, job, folders.collect())?;
+        let step = LearnerStep { step: work.step, rolled_back: true, ..*diverged };
+        self.observer.trained(work.job.round, &step, None);
+        self.save(learner, work, writing, false, None)
     }
 
     /// Takes a snapshot and has it written: files first, synced; the manifest, which makes it exist, last.

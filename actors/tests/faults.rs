@@ -133,6 +133,26 @@ async fn training_that_goes_back_is_saved_there_counted_and_told() {
 }
 
 #[tokio::test]
+async fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_newest_checkpoint() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_diverges_at_step.store(5, Ordering::SeqCst);
+    harness.script.learner_keeps_no_state.store(true, Ordering::SeqCst);
+    harness.script.training.close();
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    harness.script.training.open();
+    let told =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("back to step 3"));
+    wait_for(&system, &mut events, told).await;
+    let saved = |event: &Event| matches!(event, Event::Checkpointed { step: 3, .. });
+    wait_for(&system, &mut events, saved).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert_eq!((jobs[0].resumed_step, jobs[1].resumed_step), (0, 3), "{jobs:?}");
+    assert_eq!(system.status().training.rollbacks, 1);
+}
+
+#[tokio::test]
 async fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let harness = Harness::new(World::default());
     harness.script.learner_fails_at_step.store(8, Ordering::SeqCst);

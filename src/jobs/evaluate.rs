@@ -69,8 +69,8 @@ fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
     }
     let wanted = longest + arguments.sampling.max_new_tokens as usize;
     Ok(Seats {
-        device: arguments.model.device,
-        precision: precision(arguments.model.device),
+        device: arguments.device,
+        precision: precision(arguments.device),
         threads: std::thread::available_parallelism().map_or(1, Into::into),
         rollouts: problems.len().saturating_mul(arguments.samples as usize).clamp(1, MAX_ROLLOUTS),
         tokens: wanted.min(model.config.max_position_count),

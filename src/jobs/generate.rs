@@ -43,14 +43,14 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let tokens = longest.min(prompt.len() + settings.max_new_tokens.max(1) as usize);
     let rows = (arguments.count as usize).clamp(1, 64);
     let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));
-    let name = device_name(arguments.model.device);
+    let name = device_name(arguments.device);
     if name == DeviceName::Cpu {
         let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);
         return respond(arguments, model, decoder, &prompt);
     }
     let device = name.open().or_exit(Exit::Device)?;
     let size = CacheSize { slots: rows, slot_capacity_tokens: tokens };
-    let precision = precision(arguments.model.device);
+    let precision = precision(arguments.device);
     let decoder = DeviceDecoder::new(model.config.clone(), &model.weights, &device, precision, size);
     respond(arguments, model, decoder.or_exit(Exit::Device)?, &prompt)
 }

@@ -38,7 +38,7 @@ struct Score {
 pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let input = open_input(&arguments.input)?;
     let model = Model::from_arguments(&arguments.model)?;
-    let device = arguments.model.device;
+    let device = arguments.device;
     let place = Place::new(&model, device_name(device), precision(device))?;
     let mut out = stdout().lock();
     let (mut count, mut sum, mut lines) = (0_usize, 0.0, 0_u64);

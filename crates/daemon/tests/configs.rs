@@ -101,7 +101,7 @@ fn a_later_layer_wins_and_every_value_remembers_where_it_comes_from() {
             ("PATH".to_owned(), "/bin".to_owned()),
         ])
         .set("run.seed=6")
-        .set("device.learner=cuda:1")
+        .set("device.learners=[\"cuda:1\"]")
         .set("task.quickstart.demonstrations.6=70")
         .option("run.data_dir", "elsewhere", "--data-dir")
         .load()
@@ -176,7 +176,10 @@ fn a_wrong_type_and_a_wrong_value_name_key_and_place() {
         ("[run]\nseed = \"x\"\n", ["my.toml:2: `run.seed`", "expected u64"]),
         ("[run]\nseed = -1\n", ["my.toml:2: `run.seed`", "expected u64"]),
         ("[round]\ninit = \"bass\"\n", ["my.toml:2: `round.init`", "expected `base` or `previous`"]),
-        ("[device]\nlearner = \"gpu\"\n", ["my.toml:2: `device.learner`", "cuda:0"]),
+        ("[device]\nlearners = [\"gpu\"]\n", ["my.toml:2: `device.learners[0]`", "cuda:0"]),
+        ("[device]\nlearners = []\n", ["my.toml:2: `device.learners`", "at least one device"]),
+        ("[device]\nlearners = [\"cpu\", \"cuda:0\"]\n", ["my.toml:2: `device.learners`", "not both"]),
+        ("[device]\nlearners = [\"cuda:0\", \"cuda:0\"]\n", ["my.toml:2: `device.learners`", "twice"]),
         ("[device]\nsamplers = [\"cpu\",\n\"gpu\"]\n", ["my.toml:2: `device.samplers[1]`", "cuda:0"]),
         ("run = 3\n", ["my.toml:1: `run`", "is a section `[run]`"]),
         ("[http]\nlisten = \"9464\"\n", ["my.toml:2: `http.listen`", "127.0.0.1:9464"]),

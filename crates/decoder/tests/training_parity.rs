@@ -145,19 +145,23 @@ fn both_ways_to_the_gradient_of_the_head_agree() {
     let targets: Vec<u32> = tokens.iter().map(|token| (token + 1) % 512).collect();
     let weights: Vec<f32> = (0..targets.len()).map(|index| [0.0, -0.5, 0.25][index % 3]).collect();
     let forward = token_log_probabilities(&hidden, head, width, &targets, &threads);
-    let (grad_hidden, grad_head) = token_log_probabilities_backward(
-        &hidden,
-        head,
-        width,
-        &targets,
-        &forward.log_normalizers,
-        &weights,
-        &threads,
-    );
-    let once = weighted_log_likelihood(&hidden, head, width, &targets, &weights, &threads);
-    assert_eq!(once.log_probabilities, forward.values);
-    assert_eq!(once.grad_hidden, grad_hidden);
-    assert_eq!(once.grad_head, grad_head);
+    for trains_head in [true, false] {
+        let (grad_hidden, grad_head) = token_log_probabilities_backward(
+            &hidden,
+            head,
+            width,
+            &targets,
+            &forward.log_normalizers,
+            &weights,
+            trains_head,
+            &threads,
+        );
+        let once = weighted_log_likelihood(&hidden, head, width, &targets, &weights, trains_head, &threads);
+        assert_eq!(once.log_probabilities, forward.values);
+        assert_eq!(once.grad_hidden, grad_hidden);
+        assert_eq!(once.grad_head, grad_head);
+        assert_eq!(grad_head.is_empty(), !trains_head);
+    }
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn peak_of_steps(mode: &str, tokens: usize) -> f64 {
     let weights = Arc::new(DecoderWeights::random(&config, 1));
     let base = BasePolicy { name: "random".to_owned(), config, weights };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let mut learner = PolicyLearner::new(settings(mode), base, encoder, Device::flex().autodiff(), true);
+    let mut learner =
+        PolicyLearner::new(settings(mode), base, encoder, vec![Device::flex().autodiff()], true);
     let example = SftExample {
         problem: "1+1=".to_owned(),
         response: Response::Tokens((0..tokens as u32 - 3).map(|place| place * 7_919 % 8_192).collect()),

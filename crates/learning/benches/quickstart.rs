@@ -120,8 +120,8 @@ fn large_model(folder: &Path) {
         let (shown, config) = (folder.display().to_string(), config.clone());
         let base = BasePolicy { name: shown, config, weights: Arc::clone(&weights) };
         let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-        let device = Device::flex().autodiff();
-        let mut learner = PolicyLearner::new(settings, base, encoder, device, true);
+        let devices = vec![Device::flex().autodiff()];
+        let mut learner = PolicyLearner::new(settings, base, encoder, devices, true);
         learner.begin(job(examples.clone())).unwrap();
         train(&mut learner, 1);
         let (seconds, tokens, _) = train(&mut learner, 2);

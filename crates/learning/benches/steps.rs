@@ -75,7 +75,7 @@ fn measure(
     };
     let base = BasePolicy { name: "bench".to_owned(), config, weights: Arc::new(weights) };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let mut learner = PolicyLearner::new(settings, base, encoder, Device::flex().autodiff(), true);
+    let mut learner = PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff()], true);
     learner.begin(job(TrainingExamples::Sft((0..sequences).map(example).collect()))).unwrap();
     let (mut seconds, mut losses, mut tokens) = (Vec::new(), Vec::new(), 0);
     for step in 0..steps + WARM_UP_STEPS {

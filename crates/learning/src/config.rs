@@ -25,6 +25,9 @@ pub struct LearnerConfig {
     /// Steps in a row that may be left out because a number was not finite; one more, and training goes back
     /// to its last good state with a lower rate.
     pub max_skipped_steps: u32,
+    /// Trained parameters up to which the last good state is kept in memory; a larger job goes back to a
+    /// checkpoint.
+    pub max_kept_parameters: usize,
 }
 
 /// One job's length, batches and optimizer.
@@ -87,6 +90,7 @@ impl Default for LearnerConfig {
             recompute_activations: false,
             micro_batch_tokens: 32_768,
             max_skipped_steps: 5,
+            max_kept_parameters: 400_000_000,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sequences with the tokens that the loss covers.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use still_roles::{LearnerError, PreferenceExample, Response, SftExample};
 
@@ -43,14 +43,14 @@ pub(crate) struct Sequence {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Examples {
     /// Sequences.
-    Sft(Vec<Sequence>),
+    Sft(Arc<[Sequence]>),
     /// Chosen and rejected sequences.
-    Dpo(Vec<(Sequence, Sequence)>),
+    Dpo(Arc<[(Sequence, Sequence)]>),
 }
 
 impl Examples {
     /// How many there are.
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Sft(sequences) => sequences.len(),
             Self::Dpo(pairs) => pairs.len(),
@@ -69,9 +69,7 @@ impl Examples {
     pub(crate) fn length(&self, index: usize) -> usize {
         match self {
             Self::Sft(sequences) => sequences.get(index).map_or(0, |sequence| sequence.tokens.len()),
-            Self::Dpo(pairs) => {
-                pairs.get(index).map_or(0, |(chosen, rejected)| chosen.tokens.len() + rejected.tokens.len())
-            }
+            Self::Dpo(pairs) => pairs.get(index).map_or(0, pair_length),
         }
     }
 
@@ -79,6 +77,11 @@ impl Examples {
     pub(crate) fn lengths(&self) -> Vec<usize> {
         (0..self.len()).map(|index| self.length(index)).collect()
     }
+}
+
+/// The length of a pair's responses, each with its prompt, in tokens.
+pub(crate) const fn pair_length((chosen, rejected): &(Sequence, Sequence)) -> usize {
+    chosen.tokens.len() + rejected.tokens.len()
 }
 
 /// Encodes SFT examples and leaves out those longer than `limit` (0 has none). Gives how many were left out.
@@ -95,7 +98,7 @@ pub(crate) fn encode_sft(
         }
     }
     let left_out = examples.len() - sequences.len();
-    Ok((Examples::Sft(sequences), left_out))
+    Ok((Examples::Sft(sequences.into()), left_out))
 }
 
 /// Encodes pairs and leaves out those with a part longer than `limit` (0 has none).
@@ -114,7 +117,7 @@ pub(crate) fn encode_dpo(
         }
     }
     let left_out = examples.len() - pairs.len();
-    Ok((Examples::Dpo(pairs), left_out))
+    Ok((Examples::Dpo(pairs.into()), left_out))
 }
 
 fn fits(sequence: &Sequence, limit: usize) -> bool {

@@ -20,8 +20,6 @@ use crate::config::{JobConfig, LearnerConfig};
 const FLOAT_BYTES: usize = 4;
 /// Numbers of a block of logits.
 const LOGITS: usize = 8 << 20;
-/// Parameters up to which a state to go back to is kept in memory.
-pub(crate) const MOST_KEPT_PARAMETERS: usize = 400_000_000;
 
 /// What training takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,32 +28,46 @@ pub struct Footprint {
     pub state: usize,
     /// The state to go back to when training diverges, which is also the checkpoint being written.
     pub last_good: usize,
-    /// Parameters and gradients, where gradients are made.
+    /// One gradient of all that is trained.
+    pub gradient: usize,
+    /// Parameters and gradients, on every device where gradients are made.
     pub device: usize,
-    /// Activations of a step's largest part, and its logits.
+    /// Activations of a step's largest part, and its logits, on every such device.
     pub activations: usize,
 }
 
 impl Footprint {
-    /// Of one job with parts of at most `tokens` tokens at once. `fused` is the CPU.
+    /// Of one job with parts of at most `tokens` tokens at once on each device. `fused` is the CPU.
     pub fn new(decoder: &DecoderConfig, learner: &LearnerConfig, tokens: usize, fused: bool) -> Self {
         let parameters = decoder.parameter_count();
         let trained = learner.lora.as_ref().map_or(parameters, |lora| adapter_parameters(decoder, lora));
         // beside adapters: the base on the host, and the projections with their changes on the device
         let beside = if learner.lora.is_some() { parameters } else { 0 };
         let tables = decoder.vocabulary_size * decoder.hidden_size;
-        let keeps_back = trained <= MOST_KEPT_PARAMETERS;
+        let keeps_back = trained <= learner.max_kept_parameters;
         let activations = activations(decoder, tokens, fused && !learner.recompute_activations);
         Self {
             state: FLOAT_BYTES * (3 * trained + beside),
             last_good: FLOAT_BYTES * if keeps_back { 3 * trained } else { 0 },
-            // the table's gradient comes in two parts, that of the head and that of the embedding
-            device: FLOAT_BYTES * (parameters + trained + tables + beside),
+            gradient: FLOAT_BYTES * trained,
+            // the table's gradient comes in two parts, that of the head and that of the embedding; beside
+            // adapters it has none
+            device: FLOAT_BYTES * (parameters + trained + if beside > 0 { beside } else { tables }),
             activations: FLOAT_BYTES * activations,
         }
     }
 
-    /// All of it.
+    /// Gradients on the host while the parts of `replicas` devices are added up: the sum, and one that waits
+    /// for each GPU. On the CPU those that wait are where they were made, and of one device the sum is too.
+    pub const fn summed(&self, replicas: usize, fused: bool) -> usize {
+        match (fused, replicas) {
+            (true, 0 | 1) => 0,
+            (true, _) => self.gradient,
+            (false, _) => self.gradient * (1 + replicas),
+        }
+    }
+
+    /// All of it, with one device.
     pub const fn total(&self) -> usize {
         self.state + self.last_good + self.device + self.activations
     }

@@ -2,28 +2,22 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
-use still_decoder::DecoderWeights;
-use still_policy::{BatchError, Decoder, ForwardSettings, Parameters, TensorPrecision};
+use still_decoder::{DecoderConfig, DecoderWeights};
+use still_policy::{BatchError, Decoder, Parameters};
 use still_roles::{LearnerError, PreferenceMetrics, TrainingJob, Weights};
 
+#[cfg(test)]
+use crate::memory::simulated::allocate;
 use crate::{
     checkpoint::TrainingState,
     config::{DpoConfig, JobConfig},
     data_order::DataOrder,
-    examples::{Examples, Sequence},
+    examples::{Examples, Sequence, pair_length},
     loss::{self, LossAndGradients, PairSums},
     memory::within_memory,
+    replicas::{Replica, Replicas},
     snapshot,
 };
-
-/// Where gradients are made, and how.
-pub(crate) struct Workplace {
-    /// A device with autodiff.
-    pub(crate) device: Device,
-    pub(crate) settings: ForwardSettings,
-    pub(crate) precision: TensorPrecision,
-}
 
 /// A job under way.
 pub(crate) struct Job {
@@ -34,18 +28,11 @@ pub(crate) struct Job {
     pub(crate) reference: Arc<[PairSums]>,
     pub(crate) order: DataOrder,
     /// What adapters are trained beside, where they are.
-    pub(crate) frozen: Option<Frozen>,
+    pub(crate) frozen: Option<Weights>,
     pub(crate) state: TrainingState,
     /// The state to go back to when training diverges: where the job began or was last saved.
     pub(crate) last_good: Option<Arc<TrainingState>>,
     pub(crate) total_steps: u64,
-}
-
-/// The policy that a job of adapters started from.
-pub(crate) struct Frozen {
-    pub(crate) weights: Weights,
-    /// The same on the device.
-    decoder: Decoder,
 }
 
 /// What the examples of a step give.
@@ -60,35 +47,31 @@ pub(crate) struct StepGradients {
     pub(crate) memory_shortages: u32,
 }
 
-impl Workplace {
-    /// Puts what adapters are trained beside on the device, once for a job.
-    pub(crate) fn freeze(&self, weights: Weights) -> Frozen {
-        let decoder = Decoder::frozen(&weights, &self.device, self.precision);
-        Frozen { weights, decoder }
-    }
+/// What a part of a step gives; metrics are those of preference optimisation.
+type Part = (LossAndGradients, Option<PreferenceMetrics>);
 
-    /// Parameters on the device.
-    fn decoder(&self, parameters: &Parameters, frozen: Option<&Frozen>) -> Decoder {
-        match (parameters, frozen) {
-            (Parameters::Adapters(adapters), Some(frozen)) => {
-                frozen.decoder.clone().adapted(adapters, &self.settings.config, &self.device)
-            }
-            (Parameters::Full(weights), _) => Decoder::from_weights(weights, &self.device, self.precision),
-            (Parameters::Adapters(_), None) => unreachable!("adapters are trained beside a base"),
-        }
-    }
-
-    /// The summed log-probabilities of every pair under the policy that a job starts from.
-    pub(crate) fn reference(
-        &self,
-        examples: &Examples,
-        start: &DecoderWeights,
-    ) -> Result<Arc<[PairSums]>, LearnerError> {
-        let Examples::Dpo(pairs) = examples else { return Ok(Arc::default()) };
-        let decoder = Decoder::from_weights(start, &self.device, self.precision);
-        let sums = pairs.iter().map(|pair| loss::pair_sums(&decoder, pair, &self.settings));
-        sums.collect::<Result<_, _>>().map_err(|error| refused(&error))
-    }
+/// The summed log-probabilities of every pair under the policy that a job starts from.
+pub(crate) fn reference(
+    replicas: &mut Replicas,
+    examples: &Examples,
+    start: &DecoderWeights,
+) -> Result<Arc<[PairSums]>, LearnerError> {
+    let Examples::Dpo(pairs) = examples else { return Ok(Arc::default()) };
+    let each = pairs.len().div_ceil(replicas.count()).max(1);
+    let shares = (0..pairs.len()).step_by(each).map(|first| first..pairs.len().min(first + each)).collect();
+    let (pairs, start) = (Arc::clone(pairs), Parameters::Full(start.clone()));
+    let mut sums = Vec::with_capacity(pairs.len());
+    replicas.each(
+        move |replica| replica.decoder(&start),
+        shares,
+        move |replica, decoder, share| {
+            let share = pairs.get(share).unwrap_or_default().iter();
+            let sums = share.map(|pair| loss::pair_sums(decoder, pair, &replica.workplace.settings));
+            sums.collect::<Result<Vec<_>, _>>().map_err(|error| refused(&error))
+        },
+        |more| sums.extend(more),
+    )?;
+    Ok(sums.into())
 }
 
 impl Job {
@@ -96,105 +79,104 @@ impl Job {
     /// not suffice.
     pub(crate) fn gradients(
         &mut self,
-        workplace: &Workplace,
+        replicas: &mut Replicas,
         batch: &[usize],
     ) -> Result<StepGradients, LearnerError> {
         let lengths: Vec<usize> = batch.iter().map(|index| self.examples.length(*index)).collect();
         let mut limit = self.state.position.micro_batch_tokens;
-        let (mut found, shortages) = within_memory(&mut limit, &lengths, |limit| {
-            let decoder = workplace.decoder(&self.state.parameters, self.frozen.as_ref());
-            match &self.examples {
-                Examples::Sft(sequences) => sft_gradients(workplace, &decoder, sequences, batch, limit),
-                Examples::Dpo(pairs) => self.dpo_gradients(workplace, &decoder, pairs, batch, limit),
-            }
+        let (mut found, shortages) = within_memory(&mut limit, &lengths, |limit| match &self.examples {
+            Examples::Sft(sequences) => self.sft_gradients(replicas, sequences, batch, limit),
+            Examples::Dpo(pairs) => self.dpo_gradients(replicas, pairs, batch, limit),
         })?;
         self.state.position.micro_batch_tokens = limit;
         found.memory_shortages = shortages;
+        found.tokens = lengths.iter().map(|length| *length as u64).sum();
         Ok(found)
+    }
+
+    fn sft_gradients(
+        &self,
+        replicas: &mut Replicas,
+        sequences: &Arc<[Sequence]>,
+        batch: &[usize],
+        limit: usize,
+    ) -> Result<StepGradients, LearnerError> {
+        let targets = batch.iter().filter_map(|index| sequences.get(*index)).map(|one| one.target.len());
+        let targets = targets.sum::<usize>().max(1);
+        let sequences = Arc::clone(sequences);
+        self.sum(replicas, batch, limit, move |replica, decoder, part| {
+            let part: Vec<_> = part.iter().filter_map(|index| sequences.get(*index)).collect();
+            allocate(part.iter().map(|sequence| sequence.tokens.len()).sum());
+            Ok((loss::sft(decoder, &part, targets, &replica.workplace.settings)?, None))
+        })
     }
 
     fn dpo_gradients(
         &self,
-        workplace: &Workplace,
-        decoder: &Decoder,
-        pairs: &[(Sequence, Sequence)],
+        replicas: &mut Replicas,
+        pairs: &Arc<[(Sequence, Sequence)]>,
         batch: &[usize],
         limit: usize,
     ) -> Result<StepGradients, LearnerError> {
-        let members = batch.iter().filter_map(|index| pairs.get(*index).zip(self.reference.get(*index)));
-        let members: Vec<_> = members.collect();
-        let length = |((chosen, rejected), _): &(&(Sequence, Sequence), &PairSums)| {
-            chosen.tokens.len() + rejected.tokens.len()
-        };
-        let (mut sum, mut metrics) = (Sum::default(), PreferenceMetrics::default());
-        for part in parts(&members, limit, length) {
-            sum.begin(part.iter().map(length).sum());
-            let (pairs, reference): (Vec<_>, Vec<PairSums>) =
-                part.iter().map(|(pair, reference)| (*pair, **reference)).unzip();
-            let found = loss::dpo(decoder, &pairs, &reference, members.len(), &self.dpo, &workplace.settings);
-            let (found, more) = found.map_err(|error| refused(&error))?;
-            loss::add_metrics(&mut metrics, &more);
-            sum.add(found);
-        }
-        sum.finish(Some(metrics))
+        let (step_pairs, dpo) = (batch.len(), self.dpo);
+        let (pairs, reference) = (Arc::clone(pairs), Arc::clone(&self.reference));
+        self.sum(replicas, batch, limit, move |replica, decoder, part| {
+            let part = part.iter().filter_map(|index| pairs.get(*index).zip(reference.get(*index).copied()));
+            let (part, reference): (Vec<_>, Vec<_>) = part.unzip();
+            allocate(part.iter().copied().map(pair_length).sum());
+            let settings = &replica.workplace.settings;
+            let (found, metrics) = loss::dpo(decoder, &part, &reference, step_pairs, &dpo, settings)?;
+            Ok((found, Some(metrics)))
+        })
+    }
+
+    /// Cuts a step's examples into parts of at most `limit` tokens, and adds up what `work` makes of them.
+    fn sum(
+        &self,
+        replicas: &mut Replicas,
+        batch: &[usize],
+        limit: usize,
+        work: impl Fn(&Replica, &Decoder, Vec<usize>) -> Result<Part, BatchError> + Clone + Send + 'static,
+    ) -> Result<StepGradients, LearnerError> {
+        let parts = parts(batch, limit, |index| self.examples.length(*index));
+        let parts = parts.into_iter().map(<[usize]>::to_vec).collect();
+        let parameters = self.state.parameters.clone();
+        let mut sum: Option<Part> = None;
+        replicas.each(
+            // the masters are let go of before the first part, so that nothing is shared when they change
+            move |replica| replica.decoder(&parameters),
+            parts,
+            move |replica, decoder, part| work(replica, decoder, part).map_err(|error| refused(&error)),
+            |part| add(&mut sum, part),
+        )?;
+        let (whole, preferences) =
+            sum.ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))?;
+        let LossAndGradients { loss, gradients } = whole;
+        Ok(StepGradients { loss, gradients, tokens: 0, preferences, memory_shortages: 0 })
     }
 
     /// The policy as it stands.
-    pub(crate) fn policy(&self, workplace: &Workplace) -> Weights {
-        let base = self.frozen.as_ref().map(|frozen| &frozen.weights);
-        snapshot::policy(&self.state.parameters, base, &workplace.settings.config)
+    pub(crate) fn policy(&self, config: &DecoderConfig) -> Weights {
+        snapshot::policy(&self.state.parameters, self.frozen.as_ref(), config)
     }
 }
 
-fn sft_gradients(
-    workplace: &Workplace,
-    decoder: &Decoder,
-    sequences: &[Sequence],
-    batch: &[usize],
-    limit: usize,
-) -> Result<StepGradients, LearnerError> {
-    let chosen: Vec<&Sequence> = batch.iter().filter_map(|index| sequences.get(*index)).collect();
-    let targets = chosen.iter().map(|sequence| sequence.target.len()).sum::<usize>().max(1);
-    let mut sum = Sum::default();
-    for part in parts(&chosen, limit, |sequence| sequence.tokens.len()) {
-        sum.begin(part.iter().map(|sequence| sequence.tokens.len()).sum());
-        let found = loss::sft(decoder, part, targets, &workplace.settings);
-        sum.add(found.map_err(|error| refused(&error))?);
-    }
-    sum.finish(None)
-}
-
-/// The parts of a step added up.
-#[derive(Default)]
-struct Sum {
-    tokens: u64,
-    whole: Option<LossAndGradients>,
-}
-
-impl Sum {
-    /// A part of so many tokens is about to go through the device.
-    fn begin(&mut self, tokens: usize) {
-        #[cfg(test)]
-        crate::memory::simulated::allocate(tokens);
-        self.tokens += tokens as u64;
-    }
-
-    fn add(&mut self, part: LossAndGradients) {
-        match &mut self.whole {
-            None => self.whole = Some(part),
-            Some(whole) => {
-                whole.loss += part.loss;
-                whole.gradients.add(&part.gradients);
-            }
-        }
-    }
-
-    fn finish(self, preferences: Option<PreferenceMetrics>) -> Result<StepGradients, LearnerError> {
-        let whole = self.whole.ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))?;
-        let LossAndGradients { loss, gradients } = whole;
-        Ok(StepGradients { loss, gradients, tokens: self.tokens, preferences, memory_shortages: 0 })
+/// Adds a part to the sum of those before.
+fn add(sum: &mut Option<Part>, part: Part) {
+    let Some((whole, preferences)) = sum else {
+        *sum = Some(part);
+        return;
+    };
+    whole.loss += part.0.loss;
+    whole.gradients.add(&part.0.gradients);
+    if let (Some(metrics), Some(more)) = (preferences, part.1) {
+        loss::add_metrics(metrics, &more);
     }
 }
+
+/// A part of so many tokens is about to go through a device; in tests one may be full.
+#[cfg(not(test))]
+const fn allocate(_: usize) {}
 
 /// Names a job by everything that its steps depend on.
 pub(crate) fn fingerprint(job: &TrainingJob, settings: &str, examples: &Examples) -> String {

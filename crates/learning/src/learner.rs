@@ -16,9 +16,9 @@ use crate::{
     config::{JobConfig, LearnerConfig},
     data_order::DataOrder,
     examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
-    footprint::MOST_KEPT_PARAMETERS,
-    job::{Job, StepGradients, Workplace, fingerprint},
+    job::{Job, StepGradients, fingerprint, reference},
     optimizer::{Optimizer, Update, clip_scale, global_norm},
+    replicas::{Replicas, Workplace},
     snapshot::JobSnapshot,
 };
 
@@ -42,17 +42,22 @@ pub struct PolicyLearner {
     config: LearnerConfig,
     base: BasePolicy,
     encoder: Arc<dyn ExampleEncoder>,
-    workplace: Workplace,
+    devices: Vec<Device>,
+    settings: ForwardSettings,
+    precision: TensorPrecision,
+    /// Started with the first job.
+    replicas: Option<Replicas>,
     job: Option<Job>,
 }
 
 impl PolicyLearner {
-    /// A learner that makes gradients on `device`, which has autodiff; `fused` operators are for the CPU.
+    /// A learner that makes gradients on `devices`, which have autodiff, and which share every step's parts:
+    /// how many there are does not change a bit of the result. `fused` operators are for the CPU.
     pub fn new(
         config: LearnerConfig,
         base: BasePolicy,
         encoder: Box<dyn ExampleEncoder>,
-        device: Device,
+        devices: Vec<Device>,
         fused: bool,
     ) -> Self {
         let settings = ForwardSettings {
@@ -61,16 +66,24 @@ impl PolicyLearner {
             recompute: config.recompute_activations,
             fused,
         };
-        let workplace = Workplace { device, settings, precision: TensorPrecision::F32 };
-        Self { config, base, encoder: encoder.into(), workplace, job: None }
+        Self {
+            config,
+            base,
+            encoder: encoder.into(),
+            devices,
+            settings,
+            precision: TensorPrecision::F32,
+            replicas: None,
+            job: None,
+        }
     }
 
-    /// Stores matrices in this precision on the device; masters and moments are f32 all the same. Fused
+    /// Stores matrices in this precision on the devices; masters and moments are f32 all the same. Fused
     /// operators take f32 alone.
     #[must_use]
     pub fn with_precision(mut self, precision: TensorPrecision) -> Self {
-        if !self.workplace.settings.fused {
-            self.workplace.precision = precision;
+        if !self.settings.fused {
+            self.precision = precision;
         }
         self
     }
@@ -103,6 +116,15 @@ impl PolicyLearner {
         Ok(examples)
     }
 
+    fn start_replicas(&self) -> Result<Replicas, LearnerError> {
+        let workplace = |device: &Device| Workplace {
+            device: device.clone(),
+            settings: self.settings.clone(),
+            precision: self.precision,
+        };
+        Replicas::start(self.devices.iter().map(workplace).collect())
+    }
+
     /// What a job trains, before its first step.
     fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
         let Some(lora) = &self.config.lora else { return Ok(Parameters::Full(start.to_f32())) };
@@ -126,10 +148,15 @@ impl Learner for PolicyLearner {
         let total_steps = order.total_steps(&config);
         let settings = format!(
             "{:?} {config:?} {:?} {:?} {}",
-            self.config.dpo, self.config.lora, self.workplace.precision, self.config.micro_batch_tokens
+            self.config.dpo, self.config.lora, self.precision, self.config.micro_batch_tokens
         );
         let fingerprint = fingerprint(&job, &settings, &examples);
         let fresh = self.fresh_parameters(&job, &start)?;
+        let replicas = match self.replicas.take() {
+            Some(replicas) => replicas,
+            None => self.start_replicas()?,
+        };
+        let replicas = self.replicas.insert(replicas);
         let (mut state, reference) = match &job.resume {
             None => {
                 let position = Position {
@@ -143,23 +170,32 @@ impl Learner for PolicyLearner {
                 };
                 let optimizer = Optimizer::new(&fresh);
                 let state = TrainingState { parameters: fresh, optimizer, position };
-                (state, self.workplace.reference(&examples, &start)?)
+                (state, reference(replicas, &examples, &start)?)
             }
             Some(folder) => {
                 let found = checkpoint::load(folder, &fresh)?;
-                if found.0.position.fingerprint != fingerprint {
-                    let reason = "it belongs to a job with other data or settings".to_owned();
-                    return Err(LearnerError::Checkpoint { path: folder.clone(), reason });
+                let Position { fingerprint: found_fingerprint, skipped_in_a_row, rollbacks, .. } =
+                    &found.0.position;
+                let unfit = |reason: &str| {
+                    Err(LearnerError::Checkpoint { path: folder.clone(), reason: reason.to_owned() })
+                };
+                if *found_fingerprint != fingerprint {
+                    return unfit("it belongs to a job with other data or settings");
+                }
+                if job.rollbacks > *rollbacks && *skipped_in_a_row > 0 {
+                    return unfit("training was diverging already when it was written");
                 }
                 found
             }
         };
+        state.position.rollbacks = state.position.rollbacks.max(job.rollbacks);
         if state.position.micro_batch_tokens == 0 {
             state.position.micro_batch_tokens = self.config.micro_batch_tokens.max(1);
         }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
-        let last_good = kept(&Arc::new(state.clone()));
-        let frozen = self.config.lora.is_some().then(|| self.workplace.freeze(start));
+        let last_good = kept(&Arc::new(state.clone()), self.config.max_kept_parameters);
+        let frozen = self.config.lora.is_some().then_some(start);
+        replicas.freeze(frozen.as_ref())?;
         let dpo = self.config.dpo;
         self.job =
             Some(Job { config, dpo, examples, reference, order, frozen, state, last_good, total_steps });
@@ -168,11 +204,12 @@ impl Learner for PolicyLearner {
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
-        let threads = self.workplace.settings.threads.count();
+        let replicas = self.replicas.as_mut().ok_or(LearnerError::NoJob)?;
+        let threads = self.settings.threads.count();
         let step = job.state.position.step;
         let batch = job.order.batch(step).to_vec();
         let StepGradients { loss, gradients, tokens, preferences, memory_shortages } =
-            job.gradients(&self.workplace, &batch)?;
+            job.gradients(replicas, &batch)?;
         let norm = global_norm(&gradients, threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
         let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
@@ -222,13 +259,13 @@ impl Learner for PolicyLearner {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
         let state = Arc::new(job.state.clone());
         if state.position.skipped_in_a_row == 0 {
-            job.last_good = kept(&state);
+            job.last_good = kept(&state, self.config.max_kept_parameters);
         }
         Ok(Box::new(JobSnapshot {
             config: self.base.config.clone(),
             encoder: Arc::clone(&self.encoder),
             base_name: self.base.name.clone(),
-            base: job.frozen.as_ref().map(|frozen| Arc::clone(&frozen.weights)),
+            base: job.frozen.clone(),
             state,
             reference: Arc::clone(&job.reference),
         }))
@@ -236,18 +273,24 @@ impl Learner for PolicyLearner {
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
         let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        Ok(job.policy(&self.workplace))
+        Ok(job.policy(&self.base.config))
     }
 
     fn end(&mut self) {
         self.job = None;
+        if let Some(replicas) = &mut self.replicas
+            && replicas.freeze(None).is_err()
+        {
+            // a thread is gone: the next job starts them anew
+            self.replicas = None;
+        }
     }
 }
 
-/// Goes back to the last good state with a lower rate, or gives up.
+/// Goes back to the last good state with a lower rate, asks for a checkpoint to go back to, or gives up.
 fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, LearnerError> {
     let rollbacks = job.state.position.rollbacks + 1;
-    let Some(good) = job.last_good.as_ref().filter(|_| rollbacks <= MOST_ROLLBACKS) else {
+    if rollbacks > MOST_ROLLBACKS {
         let reason = format!(
             "loss {} and gradient norm {} for several steps in a row, {} times gone back before: lower \
              `peak_learning_rate`",
@@ -256,6 +299,9 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
             rollbacks - 1
         );
         return Err(LearnerError::Diverged { step: diverged.step, reason });
+    }
+    let Some(good) = &job.last_good else {
+        return Err(LearnerError::BackToCheckpoint { diverged: Box::new(diverged), rollbacks });
     };
     let micro_batch_tokens = job.state.position.micro_batch_tokens;
     job.state = TrainingState::clone(good);
@@ -267,8 +313,8 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
     Ok(LearnerStep { step, rolled_back: true, ..diverged })
 }
 
-/// A state to go back to, unless it is too large to keep.
-fn kept(state: &Arc<TrainingState>) -> Option<Arc<TrainingState>> {
+/// A state to go back to, unless it has more parameters than are kept.
+fn kept(state: &Arc<TrainingState>, max_parameters: usize) -> Option<Arc<TrainingState>> {
     let count: usize = state.parameters.values().iter().map(|(_, values)| values.len()).sum();
-    (count <= MOST_KEPT_PARAMETERS).then(|| Arc::clone(state))
+    (count <= max_parameters).then(|| Arc::clone(state))
 }

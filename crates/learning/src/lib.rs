@@ -11,6 +11,7 @@
 //! | `job` | a job under way: its state, and the gradients of a step |
 //! | `loss` | the losses, on burn's autodiff graph |
 //! | `memory` | smaller parts where the device's memory does not suffice |
+//! | `replicas` | the devices that share a step's parts among them |
 //! | `optimizer` | `AdamW` on host masters, global-norm clipping |
 //! | `checkpoint` | masters, moments and position in files |
 //! | `snapshot` | a job as it stood, written while training goes on |
@@ -33,6 +34,7 @@ mod memory;
 mod optimizer;
 #[cfg(test)]
 mod parity_tests;
+mod replicas;
 mod schedule;
 mod snapshot;
 

@@ -68,6 +68,11 @@ pub(crate) mod simulated {
         MOST_TOKENS.set(most_tokens);
     }
 
+    /// What fits on this thread: replicas' threads take it over with their work.
+    pub(crate) fn most_tokens() -> usize {
+        MOST_TOKENS.get()
+    }
+
     /// Fails when the part is too large.
     pub(crate) fn allocate(tokens: usize) {
         assert!(
@@ -136,13 +141,13 @@ mod tests {
         }
     }
 
-    fn learner() -> PolicyLearner {
+    fn learner(replicas: usize) -> PolicyLearner {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decoder/tests/fixtures/llama");
         let (config, weights) = hugging_face::load_folder(&folder).unwrap();
         let base = BasePolicy { name: "llama".to_owned(), config, weights: Arc::new(weights) };
         let job = JobConfig { steps: 4, batch_sequences: 4, ..JobConfig::default() };
         let config = LearnerConfig { imitation: job.clone(), improvement: job, ..LearnerConfig::default() };
-        PolicyLearner::new(config, base, Box::new(Numbers), Device::flex().autodiff(), true)
+        PolicyLearner::new(config, base, Box::new(Numbers), vec![Device::flex().autodiff(); replicas], true)
     }
 
     fn examples() -> TrainingExamples {
@@ -161,37 +166,42 @@ mod tests {
             initialisation: Initialisation::Base,
             seed: 1,
             resume: resume.map(Path::to_owned),
+            rollbacks: 0,
         }
     }
 
     #[test]
     fn a_learner_that_runs_out_of_memory_goes_on_in_smaller_parts_with_the_same_losses() {
-        let mut whole = learner();
+        let mut whole = learner(1);
         whole.begin(job(None)).unwrap();
         let expected: Vec<_> = (0..4).map(|_| whole.step().unwrap()).collect();
         assert!(expected.iter().all(|step| step.memory_shortages == 0));
 
-        // four sequences of eight tokens a step: two fit
-        simulated::limit(17);
-        let folder = tempfile::tempdir().unwrap();
-        let mut short = learner();
-        short.begin(job(None)).unwrap();
-        let mut found: Vec<_> = (0..2).map(|_| short.step().unwrap()).collect();
-        short.save(folder.path()).unwrap();
-        let mut resumed = learner();
-        resumed.begin(job(Some(folder.path()))).unwrap();
-        found.extend((0..2).map(|_| resumed.step().unwrap()));
-        simulated::limit(7);
-        let alone = learner().step_after_begin();
-        simulated::limit(usize::MAX);
+        let mut seen = None;
+        for replicas in 1..=3 {
+            // four sequences of eight tokens a step: two fit
+            simulated::limit(17);
+            let folder = tempfile::tempdir().unwrap();
+            let mut short = learner(replicas);
+            short.begin(job(None)).unwrap();
+            let mut found: Vec<_> = (0..2).map(|_| short.step().unwrap()).collect();
+            short.save(folder.path()).unwrap();
+            let mut resumed = learner(replicas);
+            resumed.begin(job(Some(folder.path()))).unwrap();
+            found.extend((0..2).map(|_| resumed.step().unwrap()));
+            simulated::limit(7);
+            let alone = learner(replicas).step_after_begin();
+            simulated::limit(usize::MAX);
 
-        let shortages: Vec<_> = found.iter().map(|step| step.memory_shortages).collect();
-        assert_eq!(shortages, [1, 0, 0, 0], "it is found out once, and a resumed job knows it");
-        for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(found.tokens, expected.tokens);
-            assert!((found.loss - expected.loss).abs() < 1e-5, "{found:?} {expected:?}");
+            let shortages: Vec<_> = found.iter().map(|step| step.memory_shortages).collect();
+            assert_eq!(shortages, [1, 0, 0, 0], "it is found out once, and a resumed job knows it");
+            for (found, expected) in found.iter().zip(&expected) {
+                assert_eq!(found.tokens, expected.tokens);
+                assert!((found.loss - expected.loss).abs() < 1e-5, "{found:?} {expected:?}");
+            }
+            assert!(matches!(alone, Err(LearnerError::Device(_))), "{alone:?}");
+            assert_eq!(*seen.get_or_insert_with(|| found.clone()), found, "{replicas} replicas");
         }
-        assert!(matches!(alone, Err(LearnerError::Device(_))), "{alone:?}");
     }
 
     impl PolicyLearner {

@@ -6,7 +6,7 @@ mod harness;
 use harness::{job, job_config, learner, learner_config, learner_with, preference_examples, sft_examples};
 use still_learning::{JobConfig, LearnerConfig, Schedule};
 use still_policy::{LoraConfig, Projection};
-use still_roles::{Learner, LearnerError};
+use still_roles::{Learner, LearnerError, TrainingJob};
 
 #[test]
 fn imitation_learns_the_form_of_the_demonstrations() {
@@ -82,6 +82,52 @@ fn training_that_diverges_goes_back_slower_and_gives_up_in_the_end() {
         seen.iter().filter(|step| step.step == 1).map(|step| step.learning_rate).collect();
     assert!(first_rates.windows(2).all(|pair| (pair[1] / pair[0] - 0.5).abs() < 1e-9), "{first_rates:?}");
     assert!(*learner.weights().unwrap() != *start);
+}
+
+#[test]
+fn with_no_state_in_memory_training_asks_for_a_checkpoint_and_goes_on_slower() {
+    let schedule = Schedule { peak: 1e30, warm_up_fraction: 0.0, ..job_config(9).schedule };
+    let job_config = JobConfig { schedule, ..job_config(9) };
+    let config = LearnerConfig {
+        imitation: job_config,
+        max_skipped_steps: 1,
+        max_kept_parameters: 0,
+        ..learner_config(9)
+    };
+    let mut learner = learner_with(16, 2, config);
+    learner.begin(job(sft_examples())).unwrap();
+    let (start, diverging) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    learner.save(start.path()).unwrap();
+    let resumed = |folder: &tempfile::TempDir, rollbacks| TrainingJob {
+        resume: Some(folder.path().to_owned()),
+        rollbacks,
+        ..job(sft_examples())
+    };
+    let (mut first_rates, mut times_back) = (Vec::new(), 0);
+    let error = loop {
+        match learner.step() {
+            Ok(step) if step.step == 1 => first_rates.push(step.learning_rate),
+            Ok(step) => {
+                assert!(step.skipped);
+                if times_back == 0 {
+                    learner.save(diverging.path()).unwrap();
+                }
+            }
+            Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
+                times_back += 1;
+                assert_eq!((diverged.step, diverged.skipped, rollbacks), (3, true, times_back));
+                let unfit = learner.begin(resumed(&diverging, rollbacks)).unwrap_err();
+                assert!(unfit.to_string().contains("diverging"), "{unfit}");
+                assert_eq!(learner.begin(resumed(&start, rollbacks)).unwrap().resumed_step, 0);
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, LearnerError::Diverged { .. }), "{error}");
+    assert_eq!(times_back, 3);
+    assert!(first_rates.windows(2).all(|pair| (pair[1] / pair[0] - 0.5).abs() < 1e-9), "{first_rates:?}");
+    // the same folder is gone on from where training has not gone back
+    assert_eq!(learner.begin(resumed(&diverging, 0)).unwrap().resumed_step, 2);
 }
 
 #[test]

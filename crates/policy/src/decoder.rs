@@ -206,12 +206,18 @@ impl Decoder {
             rows: batch.rows.clone().into(),
             targets: batch.targets.clone().into(),
             weight,
+            trains_head: self.trains_head(),
             threads: settings.threads.clone(),
         };
         let x = self.fused_hidden(batch, settings);
         let value: Tensor<1> = fused::apply(likelihood, vec![x.into_dispatch(), self.head().into_dispatch()]);
         let gradients = value.backward();
         (scalar(value), self.gradients(&Collected::new([gradients])))
+    }
+
+    /// Beside adapters the head stays as it is.
+    const fn trains_head(&self) -> bool {
+        self.adapter_scale.is_none()
     }
 
     fn head(&self) -> Tensor<2> {
@@ -228,6 +234,7 @@ impl Decoder {
             hidden_size: settings.config.hidden_size,
             rows: batch.rows.clone().into(),
             targets: batch.targets.clone().into(),
+            trains_head: self.trains_head(),
             threads: settings.threads.clone(),
         };
         let x = self.fused_hidden(batch, settings);

@@ -69,6 +69,9 @@ pub struct TrainingJob {
     pub seed: u64,
     /// A checkpoint folder of this very job to go on from.
     pub resume: Option<PathBuf>,
+    /// How often training has gone back because it diverged, where the checkpoint does not know yet: each
+    /// time halves the learning rate.
+    pub rollbacks: u32,
 }
 
 /// How far a job goes.
@@ -152,6 +155,15 @@ pub enum LearnerError {
         step: u64,
         /// What was seen.
         reason: String,
+    },
+    /// Training diverged, and no earlier state is in memory: it goes on when the job begins again from a
+    /// checkpoint, or anew, with these `rollbacks`.
+    #[error("training diverged at step {}: it must go back to a checkpoint", diverged.step)]
+    BackToCheckpoint {
+        /// The step after which training has to go back.
+        diverged: Box<LearnerStep>,
+        /// How often it has gone back by then.
+        rollbacks: u32,
     },
     /// The device or the disk failed.
     #[error("the learner failed: {0}")]

@@ -108,14 +108,13 @@ impl Learner for ScriptedLearner {
         }
         let diverging = &script.learner_diverges_at_step;
         if diverging.compare_exchange(work.step + 1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            let diverged =
+                LearnerStep { total_steps, loss: f64::NAN, skipped: true, ..LearnerStep::default() };
+            if script.learner_keeps_no_state.load(Ordering::SeqCst) {
+                return Err(LearnerError::BackToCheckpoint { diverged: Box::new(diverged), rollbacks: 1 });
+            }
             work.step = 0;
-            return Ok(LearnerStep {
-                total_steps,
-                loss: f64::NAN,
-                skipped: true,
-                rolled_back: true,
-                ..LearnerStep::default()
-            });
+            return Ok(LearnerStep { rolled_back: true, ..diverged });
         }
         work.step += 1;
         Ok(LearnerStep {

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -71,6 +71,8 @@ pub struct Script {
     pub learner_fails_at_step: AtomicU64,
     /// Training diverges once instead of taking this step of a job, and goes back to its start; 0 is none.
     pub learner_diverges_at_step: AtomicU64,
+    /// Training that diverges has no state in memory to go back to.
+    pub learner_keeps_no_state: AtomicBool,
     /// So many coming judgements panic.
     pub verifier_panics: AtomicU32,
     /// So many coming judgements fail.

@@ -30,8 +30,9 @@ use still_daemon::{
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, RoundNumber, TrainingSetId, seed};
 use still_learning::PolicyLearner;
-use still_policy::DeviceName;
-use still_roles::{Initialisation, Learner, LearnerError, TrainingExamples, TrainingJob, TrainingPlan};
+use still_roles::{
+    Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan,
+};
 use tokio::runtime::Runtime;
 
 use self::{
@@ -44,6 +45,7 @@ use crate::{
     failure::{Failure, OrExit},
     logging,
     model::Model,
+    placement::open_learners,
     settings,
 };
 
@@ -58,20 +60,17 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
     };
     let LoadedConfig { config, .. } = arguments.load().map_err(|error| Failure::new(error.exit(), error))?;
     logging::start(&config.log)?;
-    let device: DeviceName = arguments.model.device.to_string().parse().or_exit(Exit::Configuration)?;
-    let opened = device.open().or_exit(Exit::Device)?.autodiff();
+    let devices = open_learners(&config.device).or_exit(Exit::Device)?;
     let mut output = Output::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
     let interruption = Interruption::watch()?;
     let model = Model::from_arguments(&arguments.model)?;
     let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
     let job = job(algorithm, arguments, &mut prompts)?;
     let encoder = RenderedPrompts::new(&model, prompts);
-    let fused = device == DeviceName::Cpu;
-    let mut learner =
-        PolicyLearner::new(settings::learner(&config), model.base_policy(), Box::new(encoder), opened, fused);
-    let plan = begin(&mut learner, job, &output)?;
+    let (settings, fused) = (settings::learner(&config), config.device.learns_on_cpu());
+    let mut learner = PolicyLearner::new(settings, model.base_policy(), Box::new(encoder), devices, fused);
     let ended =
-        run(&mut learner, plan, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;
+        run(&mut learner, &job, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;
     if ended == Exit::Success {
         save_policy(&mut learner, &model, arguments.model.adapter.is_some(), &arguments.out)?;
         eprintln!("the trained model is in `{}`", arguments.out.display());
@@ -97,13 +96,14 @@ fn job(
         initialisation: Initialisation::Base,
         seed: arguments.seed,
         resume: None,
+        rollbacks: 0,
     })
 }
 
 /// Begins the job, going on from the newest checkpoint that can be gone on from.
 fn begin(learner: &mut dyn Learner, job: TrainingJob, output: &Output) -> Result<TrainingPlan, Failure> {
     let mut refused = None;
-    for folder in &output.resumable {
+    for folder in &output.resumable()? {
         match learner.begin(TrainingJob { resume: Some(folder.clone()), ..job.clone() }) {
             Ok(plan) => {
                 eprintln!("going on from `{}`", folder.display());
@@ -125,21 +125,29 @@ fn begin(learner: &mut dyn Learner, job: TrainingJob, output: &Output) -> Result
     }
 }
 
-/// Takes the steps that are left.
+/// Takes the steps of the job that are left.
 fn run(
     learner: &mut dyn Learner,
-    plan: TrainingPlan,
+    job: &TrainingJob,
     algorithm: Algorithm,
     checkpoint_every: u64,
     output: &mut Output,
     interruption: &Interruption,
 ) -> Result<Exit, Failure> {
+    let plan = begin(learner, job.clone(), output)?;
     let mut losses = Losses::open(&output.folder, plan.resumed_step)?;
     let mut progress = Progress::begin(plan);
     let (mut step, mut saved_step) = (plan.resumed_step, plan.resumed_step);
     while step < plan.total_steps && !interruption.came() {
         output.check()?;
-        let taken = learner.step().map_err(failed)?;
+        let taken = match learner.step() {
+            Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
+                output.finish()?;
+                let plan = begin(learner, TrainingJob { rollbacks, ..job.clone() }, output)?;
+                LearnerStep { step: plan.resumed_step, rolled_back: true, ..*diverged }
+            }
+            taken => taken.map_err(failed)?,
+        };
         step = taken.step;
         if taken.rolled_back {
             losses.go_back(step)?;
@@ -197,7 +205,9 @@ fn name_of(examples: &TrainingExamples, model: &str) -> TrainingSetId {
 fn failed(error: LearnerError) -> Failure {
     let exit = match &error {
         LearnerError::Refused(_) | LearnerError::Checkpoint { .. } => Exit::BadInput,
-        LearnerError::Diverged { .. } | LearnerError::Device(_) => Exit::Device,
+        LearnerError::Diverged { .. } | LearnerError::BackToCheckpoint { .. } | LearnerError::Device(_) => {
+            Exit::Device
+        }
         LearnerError::NoJob => Exit::Internal,
     };
     Failure::new(exit, error)

@@ -28,8 +28,6 @@ pub(super) struct Output {
     checkpoints: PathBuf,
     /// Newest checkpoints that are kept.
     keep_last: usize,
-    /// Complete checkpoints to go on from, newest first.
-    pub(super) resumable: Vec<PathBuf>,
     writing: Background<Result<(), Failure>>,
 }
 
@@ -39,9 +37,9 @@ impl Output {
         let checkpoints = folder.join(CHECKPOINTS);
         let named = |error| format!("`{}`: {error}", checkpoints.display());
         fs::create_dir_all(&checkpoints).map_err(named).or_exit(Exit::Store)?;
-        let steps = steps(&checkpoints)?;
-        let resumable: Vec<_> = steps.iter().rev().map(|step| folder_of(&checkpoints, *step)).collect();
-        match resumable.first() {
+        let (folder, keep_last) = (folder.to_owned(), keep_last.max(1));
+        let output = Self { folder, checkpoints, keep_last, writing: Background::new("checkpoint") };
+        match output.resumable()?.first() {
             Some(newest) if !resume => {
                 let found = newest.display();
                 let message =
@@ -51,8 +49,13 @@ impl Output {
             None if resume => eprintln!("there is no checkpoint to go on from: starting afresh"),
             _ => {}
         }
-        let (folder, keep_last) = (folder.to_owned(), keep_last.max(1));
-        Ok(Self { folder, checkpoints, keep_last, resumable, writing: Background::new("checkpoint") })
+        Ok(output)
+    }
+
+    /// Complete checkpoints to go on from, newest first.
+    pub(super) fn resumable(&self) -> Result<Vec<PathBuf>, Failure> {
+        let newest_first = steps(&self.checkpoints)?.into_iter().rev();
+        Ok(newest_first.map(|step| folder_of(&self.checkpoints, step)).collect())
     }
 
     /// Has a checkpoint written, and those removed that are no longer among the newest. Waits for the one

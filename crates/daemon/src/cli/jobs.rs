@@ -7,15 +7,12 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::configuration::environment;
 use crate::config::{ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, PromptStyle};
 
-/// A model, where it runs and how tokens are drawn from it.
+/// A model.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArguments {
     /// `embedded`, `hf:owner/name`, `hf:owner/name@revision` or a Hugging Face folder.
     #[arg(long, value_name = "MODEL", value_parser = |text: &str| text.parse::<ModelSource>())]
     pub model: ModelSource,
-    /// "cpu" or "cuda:0".
-    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
-    pub device: Device,
     /// Never fetch from the hub.
     #[arg(long)]
     pub offline: bool,
@@ -56,6 +53,9 @@ pub struct GenerateArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
+    /// "cpu" or "cuda:0".
+    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
+    pub device: Device,
     /// The prompt; "-" reads standard input.
     #[arg(long)]
     pub prompt: String,
@@ -79,6 +79,9 @@ pub struct ScoreArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
+    /// "cpu" or "cuda:0".
+    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
+    pub device: Device,
     /// JSONL with `text`, `messages` or `token_ids` on each line; "-" reads standard input.
     #[arg(long, value_name = "FILE.jsonl")]
     pub input: PathBuf,
@@ -122,6 +125,14 @@ pub struct TrainArguments {
     /// The model to start from.
     #[command(flatten)]
     pub model: ModelArguments,
+    /// Devices that share the work, for example `cuda:0,cuda:1`; stands for `device.learners`.
+    #[arg(
+        long = "device",
+        value_name = "DEVICES",
+        value_delimiter = ',',
+        value_parser = |text: &str| text.parse::<Device>()
+    )]
+    pub devices: Vec<Device>,
     /// JSONL: `messages`, `prompt`/`completion`, `prompt`/`chosen`/`rejected`, or the paper's own fields.
     #[arg(long, value_name = "FILE.jsonl")]
     pub data: PathBuf,
@@ -168,6 +179,9 @@ pub struct EvalArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
+    /// "cpu" or "cuda:0".
+    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
+    pub device: Device,
     /// Problems as JSONL in any layout that `problems import` reads.
     #[arg(long, value_name = "FILE.jsonl")]
     pub problems: PathBuf,
@@ -219,6 +233,10 @@ impl TrainArguments {
         layers = layers.environment(environment());
         for assignment in &self.set {
             layers = layers.set(assignment);
+        }
+        if !self.devices.is_empty() {
+            let devices: Vec<String> = self.devices.iter().map(Device::to_string).collect();
+            layers = layers.option("device.learners", devices, "--device");
         }
         self.lora.over(layers).load()
     }

@@ -1,6 +1,6 @@
 //! `[device]`: where tensor work runs.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -11,13 +11,14 @@ use super::findings::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceSection {
-    /// Device of the learner: "cpu" or "cuda:0", "cuda:1" and so on.
-    pub learner: Device,
+    /// Devices that share the learner's work, each with the whole policy: a list of "cpu" or "cuda:0", "cuda:1"
+    /// and so on. How many there are does not change what is learnt.
+    pub learners: Vec<Device>,
     /// Devices of the samplers, one sampler on each: a list of "cpu" or "cuda:0", "cuda:1" and so on.
     pub samplers: Vec<Device>,
     /// Device of the evaluator: "cpu" or "cuda:0", "cuda:1" and so on.
     pub evaluator: Device,
-    /// Threads of the learner on the CPU; 0 takes what the machine has.
+    /// Threads of the learner on the CPU, which all its devices there share; 0 takes what the machine has.
     pub learner_threads: usize,
     /// Threads of each sampler on the CPU; 0 takes what the machine has.
     pub sampler_threads: usize,
@@ -51,7 +52,7 @@ pub enum Precision {
 impl Default for DeviceSection {
     fn default() -> Self {
         Self {
-            learner: Device::Cpu,
+            learners: vec![Device::Cpu],
             samplers: vec![Device::Cpu],
             evaluator: Device::Cpu,
             learner_threads: 0,
@@ -63,10 +64,26 @@ impl Default for DeviceSection {
 }
 
 impl DeviceSection {
+    /// Whether the learner works on the processor, and not on GPUs.
+    pub fn learns_on_cpu(&self) -> bool {
+        self.learners.iter().all(|device| *device == Device::Cpu)
+    }
+
     /// Notes what cannot be run.
     pub fn validate(&self, findings: &mut Findings) {
-        findings.require(!self.samplers.is_empty(), "device.samplers", || {
-            "name at least one device, for example [\"cpu\"]".to_owned()
+        for (key, devices) in [("device.learners", &self.learners), ("device.samplers", &self.samplers)] {
+            findings.require(!devices.is_empty(), key, || {
+                "name at least one device, for example [\"cpu\"]".to_owned()
+            });
+        }
+        let cpus = self.learners.iter().filter(|device| **device == Device::Cpu).count();
+        findings.require(cpus == 0 || cpus == self.learners.len(), "device.learners", || {
+            "name the processor or GPUs, not both: their numbers differ".to_owned()
+        });
+        let gpus: BTreeSet<String> =
+            self.learners.iter().filter(|device| **device != Device::Cpu).map(Device::to_string).collect();
+        findings.require(cpus + gpus.len() == self.learners.len(), "device.learners", || {
+            "a GPU is named twice: it would hold the policy twice and be no faster".to_owned()
         });
         for (key, threads) in [
             ("device.learner_threads", self.learner_threads),

@@ -22,6 +22,9 @@ pub struct TrainingSection {
     /// Steps in a row that may be left out because loss or gradient is not finite; one more, and training
     /// goes back to its last good state with half the learning rate. The fourth time it has failed.
     pub max_skipped_steps: u32,
+    /// Trained parameters up to which the last good state is kept in the host's memory, beside the state at
+    /// work; a larger job goes back to its newest checkpoint instead.
+    pub max_kept_parameters: usize,
     /// Recompute activations layer by layer in the backward pass: slower, and memory grows far less with
     /// the length of the sequence.
     pub recompute_activations: bool,
@@ -119,6 +122,7 @@ impl Default for TrainingSection {
             lora: LoraSettings::default(),
             micro_batch_tokens: 32_768,
             max_skipped_steps: 5,
+            max_kept_parameters: 400_000_000,
             recompute_activations: false,
         }
     }

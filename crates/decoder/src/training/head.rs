@@ -29,7 +29,7 @@ pub struct LogLikelihoodGradients {
     pub log_probabilities: Vec<f32>,
     /// `[rows, hidden]`
     pub grad_hidden: Vec<f32>,
-    /// `[vocabulary, hidden]`
+    /// `[vocabulary, hidden]`; empty where the head is frozen.
     pub grad_head: Vec<f32>,
 }
 
@@ -66,8 +66,10 @@ pub fn token_log_probabilities(
 }
 
 /// Gradients of `hidden` and of `head`, given those of the log-probabilities; rows with gradient 0 cost nothing.
+/// That of the head is empty where it is not trained, and costs nothing either.
 ///
 /// The logits are formed again, from the normalizers that the forward pass returned.
+#[expect(clippy::too_many_arguments, reason = "what the forward pass had, and what it gave")]
 pub fn token_log_probabilities_backward(
     hidden: &[f32],
     head: &[f32],
@@ -75,11 +77,12 @@ pub fn token_log_probabilities_backward(
     targets: &[u32],
     log_normalizers: &[f32],
     grad: &[f32],
+    trains_head: bool,
     threads: &Threads,
 ) -> (Vec<f32>, Vec<f32>) {
     let head = Head::new(head, hidden_size, threads);
     threads.run(|| {
-        let (mut grad_hidden, mut grad_head) = (vec![0.0; hidden.len()], vec![0.0; head.values.len()]);
+        let (mut grad_hidden, mut grad_head) = (vec![0.0; hidden.len()], head.zeros(trains_head));
         let mut logits = Vec::new();
         for rows in head.blocks(targets.len()) {
             if grad[rows.clone()].iter().all(|grad| *grad == 0.0) {
@@ -99,13 +102,14 @@ pub fn token_log_probabilities_backward(
 }
 
 /// The gradients of `sum of weight * log p(target)` in one go: a third fewer products than forward and backward apart,
-/// for losses whose weights are known beforehand (a token mean).
+/// for losses whose weights are known beforehand (a token mean). Without that of the head where it is not trained.
 pub fn weighted_log_likelihood(
     hidden: &[f32],
     head: &[f32],
     hidden_size: usize,
     targets: &[u32],
     weights: &[f32],
+    trains_head: bool,
     threads: &Threads,
 ) -> LogLikelihoodGradients {
     let head = Head::new(head, hidden_size, threads);
@@ -113,7 +117,7 @@ pub fn weighted_log_likelihood(
         let mut result = LogLikelihoodGradients {
             log_probabilities: Vec::with_capacity(targets.len()),
             grad_hidden: vec![0.0; hidden.len()],
-            grad_head: vec![0.0; head.values.len()],
+            grad_head: head.zeros(trains_head),
         };
         let mut logits = Vec::new();
         for rows in head.blocks(targets.len()) {
@@ -143,6 +147,11 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn new(values: &'a [f32], hidden_size: usize, threads: &'a Threads) -> Self {
         Self { values, hidden_size, vocabulary: values.len() / hidden_size, threads }
+    }
+
+    /// A gradient of the head to add to; empty where it is not trained.
+    fn zeros(&self, is_trained: bool) -> Vec<f32> {
+        if is_trained { vec![0.0; self.values.len()] } else { Vec::new() }
     }
 
     fn blocks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -204,6 +213,7 @@ impl<'a> Head<'a> {
         });
     }
 
+    /// Stores the gradient of the rows, and adds to that of the head unless it is empty.
     fn add_gradients(
         &self,
         hidden: &[f32],
@@ -216,6 +226,9 @@ impl<'a> Head<'a> {
         let parallelism = self.threads.parallelism();
         let target = Target::store(&mut grad_hidden[rows.start * self.hidden_size..], self.hidden_size);
         multiply(target, 1.0, grad_logits, self.view(), parallelism);
+        if grad_head.is_empty() {
+            return;
+        }
         let target = Target::add(grad_head, self.hidden_size);
         multiply(target, 1.0, grad_logits.transposed(), self.hidden(hidden, &rows), parallelism);
     }

@@ -109,7 +109,7 @@ pub fn model_gradients(
     let hidden = gather(&normed, hidden_size, &rows);
     let head = table(weights.head().as_f32(), "head")?;
     let share = vec![-1.0 / targets.len().max(1) as f32; targets.len()];
-    let likelihood = weighted_log_likelihood(&hidden, head, hidden_size, &targets, &share, threads);
+    let likelihood = weighted_log_likelihood(&hidden, head, hidden_size, &targets, &share, true, threads);
     let mut grad_normed = vec![0.0; normed.len()];
     for (row, grad) in rows.iter().zip(likelihood.grad_hidden.chunks_exact(hidden_size)) {
         grad_normed[row * hidden_size..][..hidden_size].copy_from_slice(grad);

@@ -73,11 +73,16 @@ pub fn learner_config(steps: u64) -> LearnerConfig {
 }
 
 pub fn learner_with(width: usize, layers: usize, settings: LearnerConfig) -> PolicyLearner {
+    learner_on(1, width, layers, settings)
+}
+
+/// On so many replicas.
+pub fn learner_on(replicas: usize, width: usize, layers: usize, settings: LearnerConfig) -> PolicyLearner {
     let config = decoder_config(width, layers);
     let weights = Arc::new(DecoderWeights::random(&config, 1));
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
     let base = BasePolicy { name: "base".to_owned(), config, weights };
-    PolicyLearner::new(settings, base, encoder, Device::flex().autodiff(), true)
+    PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff(); replicas], true)
 }
 
 pub fn sft_examples() -> TrainingExamples {
@@ -116,5 +121,6 @@ pub fn job(examples: TrainingExamples) -> TrainingJob {
         initialisation: Initialisation::Base,
         seed: 5,
         resume: None,
+        rollbacks: 0,
     }
 }

@@ -80,13 +80,14 @@ pub(crate) trait HostTensors: Backend {
         keeps: bool,
     ) -> (FloatTensor<Self>, Option<Kept>);
 
-    /// Runs an operator's backward pass.
+    /// Runs an operator's backward pass; gives the gradients of the inputs that are `wanted`.
     fn run_backward<const N: usize>(
         operator: &SharedOperator,
         inputs: &[FloatTensor<Self>; N],
         kept: Option<&Kept>,
         grad: FloatTensor<Self>,
-    ) -> Vec<FloatTensor<Self>>;
+        wanted: [bool; N],
+    ) -> Vec<Option<FloatTensor<Self>>>;
 }
 
 impl HostTensors for Flex {
@@ -107,7 +108,8 @@ impl HostTensors for Flex {
         inputs: &[FloatTensor<Self>; N],
         kept: Option<&Kept>,
         grad: FloatTensor<Self>,
-    ) -> Vec<FloatTensor<Self>> {
+        wanted: [bool; N],
+    ) -> Vec<Option<FloatTensor<Self>>> {
         let inputs = inputs.each_ref().map(FloatTensor::<Self>::to_contiguous);
         let slices = inputs.each_ref().map(|tensor| tensor.as_slice::<f32>().unwrap_or_default());
         let grad = grad.to_contiguous();
@@ -115,9 +117,13 @@ impl HostTensors for Flex {
         gradients
             .into_iter()
             .zip(&inputs)
-            .map(|(values, input)| {
-                let values = if values.is_empty() { vec![0.0; input.shape().num_elements()] } else { values };
-                FloatTensor::<Self>::from_data(TensorData::new(values, input.shape()))
+            .zip(wanted)
+            .map(|((values, input), is_wanted)| {
+                let zeros = || vec![0.0; input.shape().num_elements()];
+                is_wanted.then(|| {
+                    let values = if values.is_empty() { zeros() } else { values };
+                    FloatTensor::<Self>::from_data(TensorData::new(values, input.shape()))
+                })
             })
             .collect()
     }
@@ -212,9 +218,10 @@ impl<B: HostTensors, const N: usize> Backward<B, N> for HostStep {
     fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let HostState { operator, inputs, kept } = ops.state;
-        let gradients = B::run_backward(&operator, &inputs, kept.as_ref(), grad);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let gradients = B::run_backward(&operator, &inputs, kept.as_ref(), grad, wanted);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let Some(parent) = parent {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(parent.id, gradient);
             }
         }

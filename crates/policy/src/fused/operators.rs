@@ -42,6 +42,8 @@ pub(crate) struct TargetLogProbabilities {
     pub(crate) hidden_size: usize,
     pub(crate) rows: Arc<[usize]>,
     pub(crate) targets: Arc<[u32]>,
+    /// Whether the head's gradient is wanted.
+    pub(crate) trains_head: bool,
     pub(crate) threads: Threads,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct WeightedLikelihood {
     pub(crate) rows: Arc<[usize]>,
     pub(crate) targets: Arc<[u32]>,
     pub(crate) weight: f64,
+    /// Whether the head's gradient is wanted.
+    pub(crate) trains_head: bool,
     pub(crate) threads: Threads,
 }
 
@@ -173,6 +177,7 @@ impl HostOperator for TargetLogProbabilities {
             &self.targets,
             &normalizers,
             grad,
+            self.trains_head,
             &self.threads,
         );
         vec![scatter(&gathered, &self.rows, width, inputs[0].len()), grad_head]
@@ -183,7 +188,15 @@ impl WeightedLikelihood {
     fn gradients(&self, inputs: &[&[f32]]) -> LogLikelihoodGradients {
         let hidden = gather(inputs[0], &self.rows, self.hidden_size);
         let weights = vec![self.weight as f32; self.targets.len()];
-        weighted_log_likelihood(&hidden, inputs[1], self.hidden_size, &self.targets, &weights, &self.threads)
+        weighted_log_likelihood(
+            &hidden,
+            inputs[1],
+            self.hidden_size,
+            &self.targets,
+            &weights,
+            self.trains_head,
+            &self.threads,
+        )
     }
 
     fn value(&self, log_probabilities: &[f32]) -> Output {
