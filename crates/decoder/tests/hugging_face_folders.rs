@@ -152,6 +152,27 @@ fn cut_off_and_senseless_files_are_refused() {
 }
 
 #[test]
+fn sizes_that_no_file_has_are_refused_before_memory_is_taken() {
+    let fixture = Fixture::load("llama");
+    for (field, size, part) in [
+        ("vocab_size", 10_000_000_000_000_u64, "model.embed_tokens.weight"),
+        ("num_hidden_layers", 4_000_000_000, "model.layers.3999999999"),
+        ("num_hidden_layers", 12, "model.layers."),
+        ("intermediate_size", 1 << 40, "mlp.gate_proj.weight"),
+    ] {
+        let folder = edit(&fixture, |_| {});
+        let path = folder.path().join("config.json");
+        let mut json = support::json(&path);
+        json[field] = json!(size);
+        std::fs::write(&path, json.to_string()).unwrap();
+        for error in [load_folder(folder.path()).err(), load_folder_as_stored(folder.path()).err()] {
+            let error = error.unwrap().to_string();
+            assert!(error.contains(part), "{field}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_shard_without_its_tensor_is_named() {
     let fixture = Fixture::load("llama");
     let folder = tempfile::tempdir().unwrap();

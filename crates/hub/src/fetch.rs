@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -146,7 +146,16 @@ fn weight_files(folder: &Path) -> Result<BTreeSet<String>, HubError> {
     let index: serde_json::Value = serde_json::from_slice(&fs::read(&path).map_err(in_cache)?)
         .map_err(|error| in_cache(error.into()))?;
     let map = index.get("weight_map").and_then(serde_json::Value::as_object);
-    Ok(map.into_iter().flatten().filter_map(|(_, file)| file.as_str().map(str::to_owned)).collect())
+    let files = map.into_iter().flatten().filter_map(|(_, file)| file.as_str());
+    files
+        .map(|file| {
+            // what is fetched is put beside the index: a path must not lead out of there
+            if Path::new(file).file_name().is_some_and(|name| name == file) {
+                return Ok(file.to_owned());
+            }
+            Err(in_cache(io::Error::other(format!("the index names `{file}`, which is no file name"))))
+        })
+        .collect()
 }
 
 fn is_true(value: &str) -> bool {

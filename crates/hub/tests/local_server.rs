@@ -130,6 +130,19 @@ fn a_sharded_model_is_fetched_once_and_found_again_offline() {
 }
 
 #[test]
+fn an_index_that_names_files_elsewhere_is_refused_before_they_are_fetched() {
+    for file in ["../../outside.safetensors", "/outside.safetensors", "sub/model.safetensors", ".."] {
+        let index = format!(r#"{{"weight_map":{{"a":"{file}"}}}}"#);
+        let files = [("config.json", "{}"), ("model.safetensors.index.json", &*index), (file, "x")];
+        let (cache, server) = (tempfile::tempdir().unwrap(), FakeHub::start(&files));
+        let error = server.hub(cache.path(), false).resolve(&source("hf:owner/tiny")).unwrap_err();
+        let error = format!("{error}: {:?}", std::error::Error::source(&error));
+        assert!(error.contains(file) && error.contains("no file name"), "{error}");
+        assert_eq!(server.request_count(), 3, "the repository, the configuration and the index");
+    }
+}
+
+#[test]
 fn offline_without_a_cache_says_what_to_do() {
     let cache = tempfile::tempdir().unwrap();
     let server = FakeHub::start(SHARDED);

@@ -156,6 +156,16 @@ impl Settings {
                 return Err(malformed(format!("`{field}` is {found}, only {neutral} is understood")));
             }
         }
+        // these change the base itself when PEFT loads them
+        if let Some(method) = json["init_lora_weights"].as_str()
+            && ["pissa", "olora", "corda", "loftq"]
+                .iter()
+                .any(|known| method.to_lowercase().starts_with(known))
+        {
+            let remedy =
+                "convert the adapter to plain LoRA in PEFT (`path_initial_model_for_weight_conversion`)";
+            return Err(malformed(format!("`init_lora_weights` is \"{method}\", not understood: {remedy}")));
+        }
         let number = |field: &str| {
             json[field].as_f64().ok_or_else(|| malformed(format!("`{field}` is no number: {}", json[field])))
         };

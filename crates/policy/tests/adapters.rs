@@ -119,6 +119,8 @@ fn adapters_survive_peft_files_and_unknown_arithmetic_is_refused() {
         ("q_proj", "embed_tokens", "embed_tokens"),
         ("q_proj", "k_proj", "k_proj.lora_A"),
         ("\"r\": 2", "\"r\": 3", "lora_A"),
+        ("\"bias\": \"none\"", "\"init_lora_weights\": \"pissa_niter_4\"", "init_lora_weights"),
+        ("\"bias\": \"none\"", "\"init_lora_weights\": \"olora\"", "init_lora_weights"),
     ];
     for (from, to, named) in changes {
         assert!(text.contains(from), "{from}: {text}");

@@ -92,6 +92,9 @@ pub enum TaskError {
         /// Held-out problems asked for.
         asked: u32,
     },
+    /// A level is held out twice.
+    #[error("held_out_levels names level {0} twice: name it once")]
+    Repeated(u8),
     /// The weights draw nothing.
     #[error("level_weights must hold at least one weight above zero, and none below: {0}")]
     Weights(String),
@@ -132,7 +135,10 @@ impl QuickStartTask {
         if let Some(level) = levels.copied().find(|level| !LEVELS.contains(level)) {
             return Err(TaskError::Level(level));
         }
-        for &level in &self.held_out_levels {
+        for (place, &level) in self.held_out_levels.iter().enumerate() {
+            if self.held_out_levels.iter().take(place).any(|earlier| *earlier == level) {
+                return Err(TaskError::Repeated(level));
+            }
             let available = Product::count(level);
             if u64::from(self.held_out_per_level) > available / 2 {
                 return Err(TaskError::TooManyHeldOut { level, available, asked: self.held_out_per_level });
@@ -291,6 +297,8 @@ mod tests {
         let default = QuickStartTask::default;
         let error = QuickStartTask { held_out_levels: vec![1], ..default() }.generate(0).unwrap_err();
         assert!(error.to_string().contains("at most half"), "{error}");
+        let twice = QuickStartTask { held_out_levels: vec![2, 3, 2], ..default() };
+        assert_eq!(twice.generate(0).unwrap_err(), TaskError::Repeated(2));
         let error = QuickStartTask { level_weights: BTreeMap::from([(13, 1.0)]), ..default() }.generate(0);
         assert_eq!(error.unwrap_err(), TaskError::Level(13));
         let error = QuickStartTask { level_weights: BTreeMap::from([(2, 1.0)]), ..default() }.generate(0);

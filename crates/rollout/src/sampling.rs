@@ -117,7 +117,8 @@ impl Sampler {
         if let Some(seen) = penalised {
             penalise(logits, seen.ids(), settings.repetition_penalty, &mut self.saved);
         }
-        let (token, sampling_log_probability) = if settings.temperature == 0.0 {
+        // of a smaller one the inverse is no finite number
+        let (token, sampling_log_probability) = if settings.temperature < f32::MIN_POSITIVE {
             (first_maximum(logits), 0.0)
         } else {
             let total = if is_plain {

@@ -203,7 +203,9 @@ fn refuse_other_arithmetic(
             "biases on all four attention projections are not served; Qwen2's three are",
         ));
     }
-    if flag(fields, "use_sliding_window")? == Some(true) && present(fields, "sliding_window").is_some() {
+    // without the width, transformers takes 4096
+    let has_no_width = fields.get("sliding_window").is_some_and(Value::is_null);
+    if flag(fields, "use_sliding_window")? == Some(true) && !has_no_width {
         return Err(DecoderError::configuration(
             "use_sliding_window",
             "attention must see the whole context",
@@ -236,21 +238,21 @@ fn refuse_other_arithmetic(
 }
 
 fn rope(fields: &Map<String, Value>) -> Result<RopeConfig, DecoderError> {
-    let (name, parameters) = match (present(fields, "rope_parameters"), present(fields, "rope_scaling")) {
-        (Some(Value::Object(parameters)), _) => ("rope_parameters", Some(parameters)),
-        (None, Some(Value::Object(parameters))) => ("rope_scaling", Some(parameters)),
-        (None, None) => ("rope_scaling", None),
-        (Some(_), _) => {
-            return Err(DecoderError::configuration("rope_parameters", "it must be an object"));
-        }
-        (None, Some(_)) => return Err(DecoderError::configuration("rope_scaling", "it must be an object")),
+    let object = |name: &str| match present(fields, name) {
+        None => Ok(None),
+        Some(Value::Object(parameters)) => Ok(Some(parameters)),
+        Some(_) => Err(DecoderError::configuration(name, "it must be an object")),
     };
+    // the old name wins where both are given, as in transformers
+    let (scaling, newer) = (object("rope_scaling")?, object("rope_parameters")?);
+    let name = if scaling.is_none() && newer.is_some() { "rope_parameters" } else { "rope_scaling" };
     let nothing = Map::new();
-    let parameters = parameters.unwrap_or(&nothing);
-    let theta = match optional_number(parameters, "rope_theta")? {
-        Some(theta) => theta,
-        None => optional_number(fields, "rope_theta")?.unwrap_or(10_000.0),
-    };
+    let parameters = scaling.or(newer).unwrap_or(&nothing);
+    let mut theta = None;
+    for fields in [parameters, newer.unwrap_or(&nothing), fields] {
+        theta = theta.or(optional_number(fields, "rope_theta")?);
+    }
+    let theta = theta.unwrap_or(10_000.0);
     if let Some(factor) = optional_number(parameters, "partial_rotary_factor")?
         && (factor - 1.0).abs() > f64::EPSILON
     {
@@ -343,83 +345,4 @@ fn ids(fields: &Map<String, Value>, field: &str) -> Result<Vec<u32>, DecoderErro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing;
-
-    fn llama() -> Value {
-        json!({
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32, "hidden_size": 16,
-            "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "rms_norm_eps": 1e-5,
-            "hidden_act": "silu", "rope_theta": 10000.0, "max_position_embeddings": 64
-        })
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        for architecture in [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3] {
-            let config = DecoderConfig {
-                architecture,
-                attention_bias: architecture == Architecture::Qwen2,
-                query_key_norm: architecture == Architecture::Qwen3,
-                embedding_multiplier: 1.0,
-                special_tokens: SpecialTokens { begin: Some(1), end: vec![2, 3], padding: None },
-                rope: RopeConfig {
-                    theta: 5e5,
-                    scaling: Some(Llama3Scaling {
-                        factor: 8.0,
-                        low_frequency_factor: 1.0,
-                        high_frequency_factor: 4.0,
-                        original_max_position_count: 64,
-                    }),
-                },
-                ..testing::quick_start()
-            };
-            assert_eq!(DecoderConfig::from_hugging_face(&config.to_hugging_face()).unwrap(), config);
-        }
-    }
-
-    #[test]
-    fn missing_heads_and_widths_have_their_defaults() {
-        let config = DecoderConfig::from_hugging_face(&llama()).unwrap();
-        assert_eq!((config.key_value_head_count, config.head_dim), (4, 4));
-        assert!(!config.tied_embeddings);
-    }
-
-    #[test]
-    fn what_changes_the_arithmetic_is_refused_by_name() {
-        let cases = [
-            ("model_type", json!("mistral"), "`model_type`"),
-            ("architectures", json!(["LlamaForSequenceClassification"]), "`architectures`"),
-            ("hidden_act", json!("gelu"), "`hidden_act`"),
-            ("mlp_bias", json!(true), "`mlp_bias`"),
-            ("attention_bias", json!(true), "`attention_bias`"),
-            ("layer_types", json!(["full_attention", "sliding_attention"]), "`layer_types`"),
-            ("rope_scaling", json!({"type": "linear", "factor": 2.0}), "`rope_scaling.rope_type`"),
-            ("rope_scaling", json!({"rope_type": "llama3", "factor": 2.0}), "`rope_scaling.low_freq_factor`"),
-            ("rope_parameters", json!({"rope_type": "yarn", "factor": 2.0}), "`rope_parameters.rope_type`"),
-            ("partial_rotary_factor", json!(0.5), "`partial_rotary_factor`"),
-            ("quantization_config", json!({"bits": 4}), "`quantization_config`"),
-            ("num_experts", json!(8), "`num_experts`"),
-            ("final_logit_softcapping", json!(30.0), "`final_logit_softcapping`"),
-            ("vocab_size", json!(-1), "`vocab_size`"),
-            ("hidden_size", Value::Null, "`hidden_size`"),
-        ];
-        for (field, value, named) in cases {
-            let mut json = llama();
-            json[field] = value;
-            let message = DecoderConfig::from_hugging_face(&json).unwrap_err().to_string();
-            assert!(message.contains(named), "{field}: {message}");
-        }
-    }
-
-    #[test]
-    fn an_unused_sliding_window_is_no_obstacle_and_a_used_one_is() {
-        let mut json = llama();
-        json["sliding_window"] = json!(32);
-        json["use_sliding_window"] = json!(false);
-        assert!(DecoderConfig::from_hugging_face(&json).is_ok());
-        json["use_sliding_window"] = json!(true);
-        assert!(DecoderConfig::from_hugging_face(&json).is_err());
-    }
-}
+mod tests;

@@ -26,6 +26,7 @@ const HEAD: &str = "lm_head.weight";
 /// Names the field, tensor or file that is wrong.
 pub fn load_folder(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError> {
     let (config, checkpoint) = open_folder(folder)?;
+    checkpoint.check(&config)?;
     let weights = checkpoint.read(&config, DecoderWeights::zeros(&config))?;
     Ok((config, weights))
 }
@@ -36,6 +37,7 @@ pub fn load_folder(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), Dec
 /// Names the field, tensor or file that is wrong.
 pub fn load_folder_as_stored(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError> {
     let (config, checkpoint) = open_folder(folder)?;
+    checkpoint.check(&config)?;
     let mut matrices = config.named_parameters().into_iter().filter(|parameter| parameter.shape.len() == 2);
     let is_bf16 = |parameter: NamedParameter| {
         checkpoint.tensors.get(&parameter.name).is_some_and(|tensor| tensor.info.dtype == Dtype::BF16)
@@ -68,6 +70,32 @@ struct StoredTensor {
 }
 
 impl Checkpoint {
+    /// Makes sure, before memory is taken for them, that the tensors of `config` are there in its shapes.
+    fn check(&self, config: &DecoderConfig) -> Result<(), DecoderError> {
+        let missing = |name| DecoderError::MissingTensor { name, place: self.folder.display().to_string() };
+        if config.layer_count > self.tensors.len() {
+            // more blocks than tensors: not even their names are counted out
+            return Err(missing(format!("model.layers.{}.input_layernorm.weight", config.layer_count - 1)));
+        }
+        for parameter in config.named_parameters() {
+            let Some(tensor) = self.tensors.get(&parameter.name) else { return Err(missing(parameter.name)) };
+            self.check_shape(&parameter, tensor)?;
+        }
+        Ok(())
+    }
+
+    fn check_shape(&self, parameter: &NamedParameter, tensor: &StoredTensor) -> Result<(), DecoderError> {
+        if tensor.info.shape == parameter.shape {
+            return Ok(());
+        }
+        Err(DecoderError::MisshapenTensor {
+            name: parameter.name.clone(),
+            place: self.files[tensor.file].path.display().to_string(),
+            expected: parameter.shape.clone(),
+            found: tensor.info.shape.clone(),
+        })
+    }
+
     /// Fills `weights` and makes sure that nothing is missing or left over.
     fn read(
         mut self,
@@ -75,10 +103,11 @@ impl Checkpoint {
         mut weights: DecoderWeights,
     ) -> Result<DecoderWeights, DecoderError> {
         for parameter in config.named_parameters() {
-            let tensor = self.tensors.remove(&parameter.name).ok_or_else(|| DecoderError::MissingTensor {
+            let missing = || DecoderError::MissingTensor {
                 name: parameter.name.clone(),
                 place: self.folder.display().to_string(),
-            })?;
+            };
+            let tensor = self.tensors.remove(&parameter.name).ok_or_else(missing)?;
             let values = self.numbers(&parameter, &tensor)?;
             weights.write(&parameter, &values);
         }
@@ -106,14 +135,7 @@ impl Checkpoint {
     fn numbers(&self, parameter: &NamedParameter, tensor: &StoredTensor) -> Result<Vec<f32>, DecoderError> {
         let OpenFile { path, data_start } = &self.files[tensor.file];
         let place = || path.display().to_string();
-        if tensor.info.shape != parameter.shape {
-            return Err(DecoderError::MisshapenTensor {
-                name: parameter.name.clone(),
-                place: place(),
-                expected: parameter.shape.clone(),
-                found: tensor.info.shape.clone(),
-            });
-        }
+        self.check_shape(parameter, tensor)?;
         let (start, end) = tensor.info.data_offsets;
         let mut bytes = vec![0; end - start];
         let mut file = File::open(path).map_err(io(path))?;

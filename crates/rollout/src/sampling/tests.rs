@@ -143,6 +143,18 @@ fn greedy_takes_the_first_of_the_best_and_still_tells_its_probability() {
 }
 
 #[test]
+fn a_temperature_near_zero_takes_the_best_as_zero_does() {
+    for temperature in [1e-45, 1e-40, f32::MIN_POSITIVE, 1e-30, 1e-6] {
+        for top_p in [1.0, 0.9] {
+            let settings = SamplingSettings { temperature, top_p, ..settings() };
+            let draw = Sampler::new().draw(&mut [0.0, 1.0, 3.0, -2.0], &settings, None, 1, 0).unwrap();
+            assert_eq!(draw.token, 2, "{temperature}");
+            assert!(draw.log_probability.is_finite() && draw.sampling_log_probability.abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
 fn a_broken_row_is_an_error() {
     for row in [vec![], vec![f32::NAN, 1.0], vec![f32::INFINITY, 1.0], vec![f32::NEG_INFINITY; 3]] {
         let drawn = Sampler::new().draw(&mut row.clone(), &settings(), None, 1, 0);

@@ -1,0 +1,66 @@
+use super::*;
+
+/// Runs a product with one instruction set, for every number of rows.
+fn check<S: Simd>(simd: S, most_rows: usize) {
+    let (inner, columns) = (38, 45);
+    let value = |index: usize| ((index * 2_654_435_761) % 1000) as f32 * 1e-3 - 0.5;
+    let x: Vec<f32> = (0..30 * inner).map(value).collect();
+    let panels: Vec<f32> =
+        (0..2 * inner * PANEL).map(|index| half::bf16::from_f32(value(index + 9)).to_f32()).collect();
+    let at = |column: usize, index: usize| column / PANEL * inner * PANEL + index * PANEL + column % PANEL;
+    let upper = |column: usize, index: usize| panels[at(column, index)].to_bits() >> 16;
+    let pairs: Vec<u32> = (0..inner * PANEL)
+        .map(|place| {
+            let (panel, rest) = (place / (inner / 2 * PANEL), place % (inner / 2 * PANEL));
+            let (column, index) = (panel * PANEL + rest % PANEL, 2 * (rest / PANEL));
+            upper(column, index) | upper(column, index + 1) << 16
+        })
+        .collect();
+    for rows in 1..30 {
+        let mut packed = PackedRows::default();
+        let x_rows = packed.pack_in_tiles(&x, rows, inner, inner, most_rows, &Threads::single());
+        let run = |panels, panel_stride| {
+            let mut out = vec![f32::NAN; rows * columns];
+            let product = Product {
+                x: x_rows,
+                panels,
+                panel_stride,
+                range: 0..2,
+                out: SharedSlice::new(&mut out),
+                out_stride: columns,
+                columns,
+                accumulates: false,
+            };
+            simd.vectorize(product);
+            out
+        };
+        let single = run(PanelSlice::F32(&panels), inner * PANEL);
+        assert_eq!(single, run(PanelSlice::Bf16(&pairs), inner / 2 * PANEL));
+        for (place, found) in single.iter().enumerate() {
+            let (row, column) = (place / columns, place % columns);
+            let fused = (0..inner)
+                .fold(0.0_f32, |sum, index| x[row * inner + index].mul_add(panels[at(column, index)], sum));
+            let is_exact = most_rows > 1;
+            let is_close = (found - fused).abs() <= if is_exact { 0.0 } else { 1e-6 };
+            assert!(is_close, "{rows} rows, {row}, {column}: {found} {fused}");
+        }
+    }
+}
+
+#[test]
+fn every_output_is_one_chain_of_multiply_adds_whatever_the_tile_and_the_instruction_set() {
+    check(pulp::Scalar, 1);
+    #[cfg(target_arch = "x86_64")]
+    {
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            check(simd, MOST_ROWS_OF_SIXTEEN);
+        }
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            check(simd, MOST_ROWS);
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(simd) = pulp::aarch64::Neon::try_new() {
+        check(simd, MOST_ROWS_OF_SIXTEEN);
+    }
+}
