@@ -264,11 +264,16 @@ impl ConductorState {
         Ok(())
     }
 
-    /// The round's trained policy: as it was told, else as its final checkpoint holds it.
+    /// The round's trained policy, with the parameters that were told where they are at hand. Whatever was
+    /// told, its final checkpoint must be on the disk: a policy in force is loaded from it for ever after.
     async fn candidate_of(&self, number: RoundNumber) -> Result<Option<EvaluationOrder>, ActorProcessingErr> {
         if let Some(trained) = self.candidate.as_ref().filter(|trained| trained.round == number) {
-            let (checkpoint, weights) = (trained.checkpoint.clone(), Some(Arc::clone(&trained.weights)));
-            return Ok(Some(EvaluationOrder { round: number, checkpoint, weights }));
+            let checkpoint = trained.checkpoint.clone();
+            let wanted = checkpoint.clone();
+            let is_intact =
+                self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&wanted)).await?;
+            let weights = Some(Arc::clone(&trained.weights));
+            return Ok(is_intact.then_some(EvaluationOrder { round: number, checkpoint, weights }));
         }
         let set = self.machine.round().and_then(|round| round.training_set.clone());
         let checkpoint =
@@ -278,6 +283,7 @@ impl ConductorState {
 
     /// The trained policy is gone: the round goes back to its training.
     async fn train_again(&mut self) -> Result<(), ActorProcessingErr> {
+        self.candidate = None;
         self.context.observer.warn("the round's final checkpoint is missing or damaged: it is trained again");
         match self.machine.candidate_lost() {
             Some(round) => self.save(round).await,

@@ -143,10 +143,13 @@ impl TrainerState {
             return Ok(());
         }
         if self.order.as_ref() == Some(&order) {
-            if let Some(result) = self.result.clone() {
+            let Some(result) = self.result.clone() else { return Ok(()) };
+            let checkpoint = result.checkpoint.clone();
+            if self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await? {
                 self.context.routes.conductor.send(ConductorMessage::PolicyTrained(result));
+                return Ok(());
             }
-            return Ok(());
+            // asked again because its checkpoint is gone: what is on the disk decides
         }
         let (roles, config) = (Arc::clone(&self.context.roles), Arc::clone(&self.context.config));
         let observer = self.context.observer.clone();
@@ -208,17 +211,11 @@ fn prepare(
     in_force: Option<&PolicySnapshot>,
     run_seed: u64,
 ) -> Result<Prepared, ActorProcessingErr> {
-    let mut checkpoints = ledger.store.checkpoints_of(order.round)?;
-    checkpoints.retain(|one| one.training_set == order.training_set);
-    checkpoints.retain(|one| match ledger.checkpoints.check(one) {
-        Ok(()) => true,
-        Err(damage) => {
-            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
-            observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
-            false
-        }
-    });
-    checkpoints.reverse();
+    let (checkpoints, damages) = ledger.checkpoints.intact(order.round, &order.training_set)?;
+    for damage in damages {
+        let (checkpoint, reason) = (damage.checkpoint, damage.reason);
+        observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
+    }
     if let Some(done) = checkpoints.first().filter(|newest| newest.is_final) {
         let weights = load_weights(ledger, roles, Some(&done.id))?;
         let checkpoint = done.id.clone();

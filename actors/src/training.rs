@@ -69,6 +69,8 @@ struct Work {
     step: u64,
     total_steps: u64,
     saved_step: Option<u64>,
+    /// Where training began in this life of the process or went back to, until a checkpoint says so.
+    went_back_to: Option<u64>,
     losses: VecDeque<f64>,
     /// When the last step of this life of the process ended.
     stepped_at: Option<Instant>,
@@ -174,6 +176,7 @@ impl Training {
                         step: plan.resumed_step,
                         total_steps: plan.total_steps,
                         saved_step,
+                        went_back_to: Some(plan.resumed_step),
                         losses: VecDeque::new(),
                         stepped_at: None,
                     });
@@ -205,6 +208,9 @@ impl Training {
         self.observer.trained(work.job.round, &step, duration);
         let every = self.config.checkpoint_every_steps;
         let is_due = every > 0 && step.step % every == 0 && !step.is_last();
+        if step.rolled_back {
+            work.went_back_to = Some(step.step);
+        }
         // where training went back, a restart must go on from there as well, and as slowly
         if is_due || step.rolled_back {
             self.save(learner, work, writing, false, None)?;
@@ -226,16 +232,20 @@ impl Training {
         writing.wait().transpose()?;
         let snapshot = learner.snapshot()?;
         let (round, step, set) = (work.job.round, work.step, work.job.training_set.clone());
+        let went_back_to = work.went_back_to.take();
         let training = self.clone();
         let stall = began.elapsed();
         writing.begin(move || {
             let began = Instant::now();
             let Training { ledger, observer, config } = training;
-            let pending = ledger.checkpoints.begin(round, step)?;
+            let mut pending = ledger.checkpoints.begin(round, step)?;
+            if let Some(step) = went_back_to {
+                pending = pending.going_back_to(step);
+            }
             snapshot.write(pending.folder()).map_err(unwritten)?;
             let manifest = ledger.checkpoints.commit(pending, set, is_final, observer.now_ms())?;
             observer.checkpointed(&manifest, began.elapsed(), stall);
-            ledger.checkpoints.retain_by(&config.retention)?;
+            ledger.checkpoints.retain_by(&config.retention, &manifest.id)?;
             if let Some(answer) = answer {
                 let _nobody_waits = answer.send(Ok(manifest.id.clone()));
             }

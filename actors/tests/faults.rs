@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use still_actors::{ActorName, Event, FinishReason, SupervisionConfig};
-use still_domain::RoundNumber;
+use still_domain::{RoundNumber, RoundPhase};
 use still_store::{Fault, FaultPlan, Store};
 use still_telemetry::Exporter;
 use still_testkit::{
@@ -116,20 +116,59 @@ async fn a_learner_that_fails_goes_on_from_its_last_checkpoint() {
 }
 
 #[tokio::test]
-async fn training_that_goes_back_is_saved_there_counted_and_told() {
+async fn training_that_goes_back_is_told_and_a_restart_goes_on_from_where_it_went_back_to() {
     let harness = Harness::new(World::default());
-    harness.script.learner_diverges_at_step.store(5, Ordering::SeqCst);
-    harness.script.training.close();
+    harness.script.learner_diverges_at_step.store(8, Ordering::SeqCst);
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
-    harness.script.training.open();
     let told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("diverged"));
     wait_for(&system, &mut events, told).await;
     let saved = |event: &Event| matches!(event, Event::Checkpointed { step: 0, .. });
     wait_for(&system, &mut events, saved).await;
+    // what was saved on the way there, at steps 3 and 6, is not gone on from
+    harness.script.learner_fails_at_step.store(2, Ordering::SeqCst);
+    harness.script.training.open();
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert_eq!((jobs[1].round, jobs[1].resumed_step), (RoundNumber(0), 0), "{jobs:?}");
+    assert!(jobs[1].resume.as_ref().unwrap().ends_with("round-0-step-0"), "{jobs:?}");
     let training = system.status().training;
     assert_eq!((training.skipped_steps, training.rollbacks, training.memory_shortages), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_job_that_begins_anew_with_fewer_steps_keeps_its_checkpoints_and_its_policy_is_found_again() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_fails_at_step.store(10, Ordering::SeqCst);
+    let mut mortal = config(1);
+    mortal.supervision = SupervisionConfig { max_restarts: 0, ..mortal.supervision };
+    assert!(matches!(harness.run(mortal).await, FinishReason::MeltDown { .. }));
+    harness.script.training_steps.store(5, Ordering::SeqCst);
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    for policy in harness.store.policies().unwrap() {
+        assert!(harness.checkpoints.is_intact(&policy.checkpoint.unwrap()).unwrap());
+    }
+    let steps: Vec<_> = harness.store.checkpoints_of(RoundNumber(0)).unwrap();
+    assert!(steps.iter().all(|manifest| manifest.step <= 5), "{steps:?}");
+    assert_eq!(harness.run(config(2)).await, FinishReason::RoundsDone);
+}
+
+#[tokio::test]
+async fn a_candidate_whose_checkpoint_is_gone_is_trained_again_and_never_published_without_it() {
+    let harness = Harness::new(World::default());
+    harness.script.judgement.close();
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    let scored = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Evaluating, .. });
+    wait_for(&system, &mut events, scored).await;
+    let manifests = harness.store.checkpoints_of(RoundNumber(0)).unwrap();
+    let candidate = manifests.iter().find(|manifest| manifest.is_final).unwrap();
+    std::fs::remove_dir_all(harness.checkpoints.folder(&candidate.id)).unwrap();
+    harness.script.judgement.open();
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    for policy in harness.store.policies().unwrap() {
+        assert!(harness.checkpoints.is_intact(&policy.checkpoint.unwrap()).unwrap());
+    }
 }
 
 #[tokio::test]

@@ -69,8 +69,12 @@ pub struct Script {
     pub learner_failures: AtomicU32,
     /// The learner fails once instead of taking this step of a job; 0 is none.
     pub learner_fails_at_step: AtomicU64,
-    /// Training diverges once instead of taking this step of a job, and goes back to its start; 0 is none.
+    /// Training diverges once instead of taking this step of a job, goes back to its start, and closes its
+    /// gate; 0 is none.
     pub learner_diverges_at_step: AtomicU64,
+    /// Optimizer steps of every job begun from now on; 0 leaves it to the learner. A checkpoint of a job of
+    /// another length cannot be gone on from.
+    pub training_steps: AtomicU64,
     /// So many coming judgements panic.
     pub verifier_panics: AtomicU32,
     /// So many coming judgements fail.
