@@ -215,18 +215,23 @@ impl ConductorState {
                 round.decision = Some("rejected: there is nothing to train on".to_owned());
                 round.ended_at_ms = Some(now_ms);
                 ledger.store.put_round(&round)?;
-            } else {
-                round.phase = RoundPhase::Training;
-                round.training_set = Some(set.id.clone());
-                ledger.store.seal_round(&set, &round)?;
+                return Ok::<_, ActorProcessingErr>((round, examples));
             }
-            Ok::<_, ActorProcessingErr>((round, set.id, examples))
+            round.phase = RoundPhase::Training;
+            round.training_set = Some(set.id.clone());
+            let standing = ledger.store.seal_round(&set, &round)?;
+            if standing.training_set.as_ref() == Some(&set.id) {
+                return Ok((standing, examples));
+            }
+            // a conductor that is gone sealed it while this one came up: its set stands
+            let set = ledger.store.training_set_of(standing.round)?;
+            Ok((standing, set.map_or(0, |set| set.example_count())))
         };
-        let (round, training_set, examples) = self.context.ledger.run(work).await?;
+        let (round, examples) = self.context.ledger.run(work).await?;
         if let Some(alarm) = self.alarm.take() {
             alarm.abort();
         }
-        if round.training_set.is_some() {
+        if let Some(training_set) = round.training_set.clone() {
             self.context.observer.sealed(round.round, training_set, examples as u64, round.tally.selected);
         }
         self.entered(round);

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
-use still_actors::{ActorName, Event, FinishReason, SupervisionConfig};
-use still_domain::{RoundNumber, RoundPhase};
+use still_actors::{Activity, ActorName, Event, FinishReason, SupervisionConfig};
+use still_domain::{RoundNumber, RoundPhase, TrainingSetContent};
 use still_store::{Fault, FaultPlan, Store};
 use still_telemetry::Exporter;
 use still_testkit::{
@@ -202,6 +202,28 @@ async fn a_learner_that_cannot_be_built_melts_the_program_down_with_the_reason()
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_set_that_was_sealed_behind_the_conductors_back_is_taken_over() {
+    let harness = Harness::new(World::default());
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    let explores = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. });
+    system.pause(Activity::Explore);
+    wait_for(&system, &mut events, explores).await;
+    // as the late work of a conductor that was killed would leave it
+    let set = harness.store.training_set(&harness.sets()[0]).unwrap().unwrap();
+    let content = TrainingSetContent { round: RoundNumber(1), ..set.content };
+    let set = content.seal();
+    let mut sealed = harness.store.round(RoundNumber(1)).unwrap().unwrap();
+    sealed.phase = RoundPhase::Training;
+    sealed.training_set = Some(set.id.clone());
+    harness.store.seal_round(&set, &sealed).unwrap();
+    system.resume(Activity::Explore);
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert_eq!(harness.sets()[1], set.id);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
 }
 
 #[tokio::test]
