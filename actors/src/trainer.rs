@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{Algorithm, AttemptId, CheckpointManifest, PolicyVersion, ProblemId, TrainingSet, seed};
+use still_domain::{Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, TrainingSet, seed};
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };
@@ -18,10 +18,11 @@ use crate::{
     board::ActorState,
     context::Context,
     device_thread::DeviceThread,
+    error::Refusal,
     ledger::Ledger,
     name::ActorName,
     observe::Observer,
-    protocol::{ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
+    protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
     publisher::load_weights,
     system::Roles,
     training::{LearnerCommand, LearnerFact, Training},
@@ -29,6 +30,8 @@ use crate::{
 
 /// Commands that may wait for the learner's thread.
 const MAX_COMMANDS: usize = 64;
+/// Commands that wait already at which an operator's one is refused: the rest is for orders.
+const MAX_WAITING: usize = 32;
 
 /// How training is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +75,7 @@ impl Actor for Trainer {
             ledger: context.ledger.clone(),
             observer: context.observer.clone(),
             config: context.config.trainer.clone(),
+            switches: Arc::clone(&context.switches),
         };
         let (facts, failures) = (myself.clone(), myself);
         let device = DeviceThread::spawn(
@@ -92,7 +96,6 @@ impl Actor for Trainer {
                 let _ = failures.cast(TrainerMessage::ThreadFailed(failure));
             },
         )?;
-        device.send(LearnerCommand::Pause(context.switches.training_paused()))?;
         let draining = context.switches.draining();
         let state = TrainerState { context, device: Some(device), order: None, result: None, draining };
         state.show();
@@ -107,10 +110,8 @@ impl Actor for Trainer {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             TrainerMessage::Train(order) => state.train(order).await?,
-            TrainerMessage::Checkpoint(answer) => state.command(LearnerCommand::Checkpoint(answer))?,
-            TrainerMessage::SwitchesChanged => {
-                state.command(LearnerCommand::Pause(state.context.switches.training_paused()))?;
-            }
+            TrainerMessage::Checkpoint(answer) => state.checkpoint(answer)?,
+            TrainerMessage::SwitchesChanged => state.wake()?,
             TrainerMessage::Drain => {
                 state.draining = true;
                 state.command(LearnerCommand::Halt)?;
@@ -175,6 +176,24 @@ impl TrainerState {
     fn trained(&mut self, trained: TrainedPolicy) {
         self.result = Some(trained.clone());
         self.context.routes.conductor.send(ConductorMessage::PolicyTrained(trained));
+    }
+
+    /// The thread takes commands between two steps: an operator's one is refused when too many wait.
+    fn checkpoint(&self, answer: Answer<CheckpointId>) -> Result<(), ActorProcessingErr> {
+        if self.device.as_ref().is_some_and(|device| device.waiting() >= MAX_WAITING) {
+            let refusal = "the learner is in a long step, and checkpoints are asked for already";
+            let _nobody_waits = answer.send(Err(Refusal::NotNow(refusal.to_owned())));
+            return Ok(());
+        }
+        self.command(LearnerCommand::Checkpoint(answer))
+    }
+
+    /// Has the thread look at the switches. With commands waiting it will, after the last of them.
+    fn wake(&self) -> Result<(), ActorProcessingErr> {
+        if self.device.as_ref().is_some_and(|device| device.waiting() > 0) {
+            return Ok(());
+        }
+        self.command(LearnerCommand::LookAtSwitches)
     }
 
     fn command(&self, command: LearnerCommand) -> Result<(), ActorProcessingErr> {

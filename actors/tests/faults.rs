@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
-use still_actors::{Activity, ActorName, Event, FinishReason, SupervisionConfig};
-use still_domain::{RoundNumber, RoundPhase, TrainingSetContent};
+use still_actors::{Activity, ActorName, Event, FinishReason, Refusal, SupervisionConfig};
+use still_domain::{CheckpointId, RoundNumber, RoundPhase, TrainingSetContent};
 use still_store::{Fault, FaultPlan, Store};
 use still_telemetry::Exporter;
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
 };
+use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_any_actor_restarts_it_and_the_loop_goes_on() {
@@ -113,6 +114,34 @@ async fn a_learner_that_fails_goes_on_from_its_last_checkpoint() {
     assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
     let jobs = harness.script.jobs();
     assert_eq!((jobs[0].resumed_step, jobs[1].resumed_step), (0, 3), "{jobs:?}");
+}
+
+#[tokio::test]
+async fn more_checkpoints_than_the_learner_takes_are_refused_and_harm_nobody() {
+    let harness = Harness::new(World::default());
+    harness.script.training.close();
+    let system = harness.start(config(1)).await;
+    while harness.script.jobs().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut asked = JoinSet::new();
+    for _ in 0..200 {
+        let system = system.clone();
+        asked.spawn(async move {
+            system.pause(Activity::Train);
+            system.resume(Activity::Train);
+            system.checkpoint().await
+        });
+    }
+    let is_refused = |answer: &Result<CheckpointId, Refusal>| matches!(answer, Err(Refusal::NotNow(_)));
+    assert!(is_refused(&asked.join_next().await.unwrap().unwrap()), "the first answer comes before a step");
+    harness.script.training.open();
+    let answers = asked.join_all().await;
+    let (refused, written): (Vec<_>, Vec<_>) = answers.into_iter().partition(is_refused);
+    assert!(!refused.is_empty());
+    assert!(!written.is_empty() && written.iter().all(Result::is_ok), "{written:?}");
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
 }
 
 #[tokio::test]
