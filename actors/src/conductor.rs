@@ -99,6 +99,13 @@ impl Actor for Conductor {
                     state.save(round).await?;
                 }
             }
+            ConductorMessage::TrainingRefused { round, reason } => {
+                let now_ms = state.context.observer.now_ms();
+                if let Some(round) = state.machine.refused(round, &reason, now_ms) {
+                    state.context.observer.warn(format!("round {} is rejected: {reason}", round.round));
+                    state.save(round).await?;
+                }
+            }
             ConductorMessage::EvaluatorReady => state.machine.evaluator_lost_it(),
             ConductorMessage::PolicyScored(number, evaluation) => {
                 if let Some(round) = state.machine.scored(number, *evaluation) {
@@ -152,7 +159,7 @@ impl ConductorState {
                 }
                 Next::PublishBase => {
                     self.context.observer.warn(
-                        "there are no demonstrations: exploration starts from the base model, without imitation",
+                        "no policy was imitated from demonstrations: exploration starts from the base model",
                     );
                     let promotion = Promotion { round: None, checkpoint: None, weights: None };
                     routes.publisher.send(PublisherMessage::Publish(promotion));

@@ -187,6 +187,13 @@ pub enum TrainerMessage {
     Drain,
     /// The device thread: the job is done, its final checkpoint durable.
     PolicyTrained(TrainedPolicy),
+    /// The device thread: the job can never be run as given.
+    JobRefused {
+        /// The round it was for.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
     /// The device thread: what a drain asked for is done.
     Halted,
     /// The device thread: the role failed.
@@ -293,6 +300,13 @@ pub enum ConductorMessage {
     AttemptsJudged(Arc<[JudgedFact]>),
     /// Trainer: a job is done.
     PolicyTrained(TrainedPolicy),
+    /// Trainer: the round's set can never be trained on.
+    TrainingRefused {
+        /// The round.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
     /// Evaluator: it is up and knows of nothing to score.
     EvaluatorReady,
     /// Evaluator: a candidate is scored.

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, TrainingSet, seed};
+use still_domain::{Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber, TrainingSet, seed};
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };
@@ -57,8 +57,15 @@ pub(crate) struct TrainerState {
     context: Context,
     device: Option<DeviceThread<LearnerCommand>>,
     order: Option<TrainingOrder>,
-    result: Option<TrainedPolicy>,
+    result: Option<JobResult>,
     draining: bool,
+}
+
+/// What came of the order taken up last.
+#[derive(Clone)]
+enum JobResult {
+    Trained(TrainedPolicy),
+    Refused { round: RoundNumber, reason: String },
 }
 
 impl Actor for Trainer {
@@ -86,6 +93,9 @@ impl Actor for Trainer {
                 training.work(learner, commands, |fact| {
                     let message = match fact {
                         LearnerFact::Trained(trained) => TrainerMessage::PolicyTrained(trained),
+                        LearnerFact::Refused { round, reason } => {
+                            TrainerMessage::JobRefused { round, reason }
+                        }
                         LearnerFact::Halted => TrainerMessage::Halted,
                     };
                     // A trainer that is gone is replaced, and its work is in the checkpoint.
@@ -116,7 +126,8 @@ impl Actor for Trainer {
                 state.draining = true;
                 state.command(LearnerCommand::Halt)?;
             }
-            TrainerMessage::PolicyTrained(trained) => state.trained(trained),
+            TrainerMessage::PolicyTrained(trained) => state.ended(JobResult::Trained(trained)),
+            TrainerMessage::JobRefused { round, reason } => state.ended(JobResult::Refused { round, reason }),
             TrainerMessage::Halted => {
                 state.context.routes.root.send(RootMessage::Drained(ActorName::Trainer));
             }
@@ -145,9 +156,15 @@ impl TrainerState {
         }
         if self.order.as_ref() == Some(&order) {
             let Some(result) = self.result.clone() else { return Ok(()) };
-            let checkpoint = result.checkpoint.clone();
-            if self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await? {
-                self.context.routes.conductor.send(ConductorMessage::PolicyTrained(result));
+            let is_good = match &result {
+                JobResult::Refused { .. } => true,
+                JobResult::Trained(trained) => {
+                    let checkpoint = trained.checkpoint.clone();
+                    self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await?
+                }
+            };
+            if is_good {
+                self.ended(result);
                 return Ok(());
             }
             // asked again because its checkpoint is gone: what is on the disk decides
@@ -164,7 +181,7 @@ impl TrainerState {
         self.order = Some(order);
         self.result = None;
         match prepared {
-            Prepared::Done(trained) => self.trained(trained),
+            Prepared::Done(trained) => self.ended(JobResult::Trained(trained)),
             Prepared::Job { job, checkpoints } => {
                 let folders = checkpoints.iter().map(|one| self.context.ledger.checkpoints.folder(&one.id));
                 self.command(LearnerCommand::Train(job, folders.collect()))?;
@@ -173,9 +190,12 @@ impl TrainerState {
         Ok(())
     }
 
-    fn trained(&mut self, trained: TrainedPolicy) {
-        self.result = Some(trained.clone());
-        self.context.routes.conductor.send(ConductorMessage::PolicyTrained(trained));
+    fn ended(&mut self, result: JobResult) {
+        self.result = Some(result.clone());
+        self.context.routes.conductor.send(match result {
+            JobResult::Trained(trained) => ConductorMessage::PolicyTrained(trained),
+            JobResult::Refused { round, reason } => ConductorMessage::TrainingRefused { round, reason },
+        });
     }
 
     /// The thread takes commands between two steps: an operator's one is refused when too many wait.

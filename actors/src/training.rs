@@ -17,7 +17,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
-use still_domain::{CheckpointId, CheckpointManifest};
+use still_domain::{CheckpointId, CheckpointManifest, RoundNumber};
 use still_roles::{Background, Learner, LearnerError, TrainingJob};
 use still_store::StoreError;
 
@@ -52,6 +52,13 @@ pub(crate) enum LearnerCommand {
 pub(crate) enum LearnerFact {
     /// A job is done.
     Trained(TrainedPolicy),
+    /// A job can never be run as given.
+    Refused {
+        /// The round it was for.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
     /// The halt is done.
     Halted,
 }
@@ -110,7 +117,11 @@ impl Training {
                         if work.take().is_some() {
                             learner.end();
                         }
-                        work = Some(self.begin(learner, *job, resume)?);
+                        let round = job.round;
+                        match self.begin(learner, *job, resume)? {
+                            Ok(begun) => work = Some(begun),
+                            Err(reason) => tell(LearnerFact::Refused { round, reason }),
+                        }
                     }
                     LearnerCommand::Halt => {
                         self.answer(learner, work.as_mut(), &mut writing, &mut asked)?;
@@ -174,13 +185,14 @@ impl Training {
         Ok(())
     }
 
-    /// Begins a job, going on from the first of `resume` that can be gone on from.
+    /// Begins a job, going on from the first of `resume` that can be gone on from; the inner error says why it
+    /// can never be run.
     fn begin(
         &self,
         learner: &mut dyn Learner,
         job: TrainingJob,
         resume: Vec<PathBuf>,
-    ) -> Result<Work, ActorProcessingErr> {
+    ) -> Result<Result<Work, String>, ActorProcessingErr> {
         let tries = resume.into_iter().map(Some).chain([None]);
         for resume in tries {
             match learner.begin(TrainingJob { resume, ..job.clone() }) {
@@ -192,7 +204,7 @@ impl Training {
                         training.loss = None;
                     });
                     let saved_step = (plan.resumed_step > 0).then_some(plan.resumed_step);
-                    return Ok(Work {
+                    return Ok(Ok(Work {
                         job,
                         step: plan.resumed_step,
                         total_steps: plan.total_steps,
@@ -200,8 +212,9 @@ impl Training {
                         went_back_to: Some(plan.resumed_step),
                         losses: VecDeque::new(),
                         stepped_at: None,
-                    });
+                    }));
                 }
+                Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
                 Err(error @ LearnerError::Checkpoint { .. }) => self.observer.warn(error.to_string()),
                 Err(error) => return Err(error.into()),
             }

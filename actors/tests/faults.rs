@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use still_actors::{Activity, ActorName, Event, FinishReason, Refusal, SupervisionConfig};
-use still_domain::{CheckpointId, RoundNumber, RoundPhase, TrainingSetContent};
+use still_domain::{CheckpointId, PolicyOrigin, RoundNumber, RoundPhase, TrainingSetContent};
 use still_store::{Fault, FaultPlan, Store};
 use still_telemetry::Exporter;
 use still_testkit::{
@@ -163,6 +163,22 @@ async fn training_that_goes_back_is_told_and_a_restart_goes_on_from_where_it_wen
     assert!(jobs[1].resume.as_ref().unwrap().ends_with("round-0-step-0"), "{jobs:?}");
     let training = system.status().training;
     assert_eq!((training.skipped_steps, training.rollbacks, training.memory_shortages), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_set_that_the_learner_refuses_ends_its_round_and_not_the_program() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_refusals.store(1, Ordering::SeqCst);
+    let system = harness.start(config(2)).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
+    let rounds = harness.rounds();
+    assert_eq!(rounds[0].phase, RoundPhase::Rejected);
+    let decision = rounds[0].decision.as_ref().unwrap();
+    assert_eq!(decision, "rejected: the training job is refused: every example is too long");
+    assert!(rounds[0].ended_at_ms.is_some());
+    assert_eq!(harness.store.policies().unwrap()[0].origin, PolicyOrigin::Base);
+    assert!(rounds[1].evaluation.is_some(), "the next one goes on from the base model");
 }
 
 #[tokio::test]

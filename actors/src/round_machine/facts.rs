@@ -78,6 +78,18 @@ impl RoundMachine {
         })
     }
 
+    /// Training refuses the round's set for good; `None` when it is not this round's, else the round to make
+    /// durable.
+    pub(crate) fn refused(&self, number: RoundNumber, reason: &str, now_ms: u64) -> Option<Round> {
+        let round = self.rounds.last()?;
+        (round.round == number && round.phase == RoundPhase::Training).then(|| Round {
+            phase: RoundPhase::Rejected,
+            decision: Some(format!("rejected: {reason}")),
+            ended_at_ms: Some(now_ms),
+            ..round.clone()
+        })
+    }
+
     /// The candidate is scored; `None` when it is not this round's, else the round to make durable.
     pub(crate) fn scored(&self, number: RoundNumber, evaluation: Evaluation) -> Option<Round> {
         let round = self.rounds.last()?;

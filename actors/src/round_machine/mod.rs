@@ -4,8 +4,9 @@
 //!            ┌────────────► Exploring ──enough──┐
 //!            │                                  ▼
 //!  (nothing) ┼─demonstrations─► (imitation) ─► seal ─► Training ─► Evaluating ─┬─► Promoted ─┐
-//!            │                                  │                              └─► Rejected ─┤
-//!            └──── base model published         └─ nothing to train on ──────────► Rejected ─┤
+//!            │                                  │            │                 └─► Rejected ─┤
+//!            └──── base model published         │            └─ refused ─────────► Rejected ─┤
+//!                        ▲                      └─ nothing to train on ──────────► Rejected ─┤
 //!                        ▲                                                                   │
 //!                        └────────────────────── next round, or finished ◄───────────────────┘
 //! ```

@@ -207,6 +207,20 @@ fn a_better_candidate_is_published_and_a_worse_one_rejected() {
 }
 
 #[test]
+fn a_set_that_training_refuses_rejects_its_round_with_the_reason() {
+    let mut at_work = over(1, 1, RoundPhase::Training, 4, 0);
+    at_work.evaluation = None;
+    let policies = vec![record(1, PolicyOrigin::Round(RoundNumber(0)))];
+    let mut machine = machine(config(2, false), vec![over(0, 0, RoundPhase::Promoted, 0, 5), at_work], policies);
+    assert_eq!(machine.refused(RoundNumber(0), "too long", 7), None, "another round's");
+    let refused = machine.refused(RoundNumber(1), "too long", 7).unwrap();
+    assert_eq!((refused.phase, refused.ended_at_ms), (RoundPhase::Rejected, Some(7)));
+    assert_eq!(refused.decision.as_deref(), Some("rejected: too long"));
+    machine.saved(refused);
+    assert!(matches!(machine.next(8), Next::Save(next) if next.round == RoundNumber(2)));
+}
+
+#[test]
 fn the_incumbent_of_a_policy_put_in_force_by_hand_is_the_round_that_earned_it() {
     let rounds = vec![
         over(0, 0, RoundPhase::Promoted, 0, 5),

@@ -68,6 +68,9 @@ impl Learner for ScriptedLearner {
         if examples == 0 {
             return Err(LearnerError::Refused("there are no examples".to_owned()));
         }
+        if take_one(&self.script.learner_refusals) {
+            return Err(LearnerError::Refused("every example is too long".to_owned()));
+        }
         let start_skill = match &job.initialisation {
             Initialisation::Base => BASE_SKILL,
             Initialisation::Policy(weights) => skill_of(weights),

@@ -67,6 +67,8 @@ pub struct Script {
     pub generator_panics: AtomicU32,
     /// So many coming steps of the learner fail.
     pub learner_failures: AtomicU32,
+    /// So many coming jobs are refused by the learner.
+    pub learner_refusals: AtomicU32,
     /// The learner fails once instead of taking this step of a job; 0 is none.
     pub learner_fails_at_step: AtomicU64,
     /// Training diverges once instead of taking this step of a job, goes back to its start, and closes its
