@@ -258,6 +258,7 @@ impl ConductorState {
         }
         if round.phase.is_over() {
             self.tell_ended(&round);
+            self.candidate = None;
         }
         self.machine.saved(round);
     }

@@ -169,6 +169,8 @@ impl TrainerState {
             }
             // asked again because its checkpoint is gone: what is on the disk decides
         }
+        // parameters of an earlier job must not stay in memory while those of this one are read
+        (self.order, self.result) = (None, None);
         let (roles, config) = (Arc::clone(&self.context.roles), Arc::clone(&self.context.config));
         let observer = self.context.observer.clone();
         let in_force = self.context.policy.borrow().clone();
@@ -179,7 +181,6 @@ impl TrainerState {
             .run(move |ledger| prepare(ledger, &observer, &roles, &wanted, in_force.as_ref(), config.seed))
             .await?;
         self.order = Some(order);
-        self.result = None;
         match prepared {
             Prepared::Done(trained) => self.ended(JobResult::Trained(trained)),
             Prepared::Job { job, checkpoints } => {

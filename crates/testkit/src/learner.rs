@@ -102,6 +102,7 @@ impl Learner for ScriptedLearner {
             start_skill,
             resume: job.resume,
             resumed_step,
+            holders_of_last: self.script.holders_of_last(),
         });
         self.work = Some(work);
         Ok(TrainingPlan { total_steps, resumed_step })
@@ -148,7 +149,9 @@ impl Learner for ScriptedLearner {
     }
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
-        Ok(weights_of(self.work()?.final_skill))
+        let weights = weights_of(self.work()?.final_skill);
+        self.script.job_ended(&weights);
+        Ok(weights)
     }
 
     fn end(&mut self) {
