@@ -85,7 +85,7 @@ impl Actor for Conductor {
         match message {
             ConductorMessage::Load => state.load().await?,
             ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
-            ConductorMessage::SupplyRanDry(round) => state.machine.ran_dry(round),
+            ConductorMessage::SupplyRanDry(round, version) => state.machine.ran_dry(round, version),
             ConductorMessage::AttemptsJudged(facts) => {
                 let newest = state.machine.in_force();
                 for fact in state.machine.judged(&facts) {

@@ -160,11 +160,11 @@ impl HandOut {
         if self.config.lockstep { self.plan.len() } else { self.curriculum.counts().ready() }
     }
 
-    /// The open round when nothing is under way and nothing can be given out in it.
-    pub(crate) fn dry_round(&self) -> Option<RoundNumber> {
+    /// The open round and the newest policy when nothing is under way and nothing can be given out.
+    pub(crate) fn dry_round(&self) -> Option<(RoundNumber, PolicyVersion)> {
         let Stage::Open(order) = &self.stage else { return None };
-        let is_dry = self.newest.is_some() && self.in_flight.is_empty() && self.ready() == 0;
-        is_dry.then_some(order.round)
+        let newest = self.newest?;
+        (self.in_flight.is_empty() && self.ready() == 0).then_some((order.round, newest))
     }
 
     /// Attempts of the open round: durable, under way and still planned.
@@ -321,7 +321,7 @@ mod tests {
             assert_eq!(supply.dry_round(), None);
             judge(&mut supply, id, Outcome::Correct);
         }
-        assert_eq!(supply.dry_round(), Some(RoundNumber(3)));
+        assert_eq!(supply.dry_round(), Some((RoundNumber(3), V1)));
         assert!(supply.add_problem(&ProblemId::new("new"), None));
         assert_eq!(supply.dry_round(), None);
     }

@@ -3,8 +3,8 @@
 use ractor::ActorProcessingErr;
 use still_curation::Candidate;
 use still_domain::{
-    CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem,
-    RoundNumber, Split, TrainingSetId,
+    CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, RoundNumber, Split,
+    TrainingSetId,
 };
 use still_store::{AttemptFact, CheckpointFolders, Store, StoreError};
 

@@ -173,9 +173,12 @@ impl ProblemSupplyState {
             let attempt = Attempt { id, problem: Arc::clone(problem), seed, credit };
             self.context.routes.sampler.send(SamplerMessage::Generate(attempt));
         }
-        if may && let Some(round) = self.hand_out.dry_round().filter(|round| self.told_dry != Some(*round)) {
+        if may
+            && let Some((round, newest)) = self.hand_out.dry_round()
+            && self.told_dry != Some(round)
+        {
             self.told_dry = Some(round);
-            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(round));
+            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(round, newest));
         }
         if self.draining && self.hand_out.in_flight() == 0 {
             self.context.routes.root.send(RootMessage::Drained(ActorName::ProblemSupply));

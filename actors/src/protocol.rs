@@ -294,8 +294,8 @@ pub enum ConductorMessage {
         /// Attempts planned.
         attempts: u64,
     },
-    /// Problem supply: nothing is under way and no problem may be attempted now.
-    SupplyRanDry(RoundNumber),
+    /// Problem supply: nothing is under way and no problem may be attempted now, by this newest policy.
+    SupplyRanDry(RoundNumber, PolicyVersion),
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[JudgedFact]>),
     /// Trainer: a job is done.

@@ -8,7 +8,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber, TrainingSet, seed};
+use still_domain::{
+    Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber,
+    TrainingSet, seed,
+};
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };

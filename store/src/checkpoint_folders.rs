@@ -124,9 +124,13 @@ impl CheckpointFolders {
         let mut given_up = Vec::new();
         if let Some(step) = pending.went_back_to {
             let policies = self.store.policies()?;
-            let is_published = |id: &CheckpointId| policies.iter().any(|one| one.checkpoint.as_ref() == Some(id));
+            let is_published =
+                |id: &CheckpointId| policies.iter().any(|one| one.checkpoint.as_ref() == Some(id));
             let is_given_up = |one: &CheckpointManifest| {
-                one.round == manifest.round && one.step > step && one.id != manifest.id && !is_published(&one.id)
+                one.round == manifest.round
+                    && one.step > step
+                    && one.id != manifest.id
+                    && !is_published(&one.id)
             };
             given_up.extend(known.into_iter().filter(is_given_up));
         }

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_newest_are_those_committed_last_whatever_their_step() {
-        let committed = |step, created_at_ms| CheckpointManifest { created_at_ms, ..manifest(1, step, false) };
+        let committed =
+            |step, created_at_ms| CheckpointManifest { created_at_ms, ..manifest(1, step, false) };
         let manifests = [committed(100, 3), committed(900, 1), committed(953, 2)];
         let kept = Retention { last: 1, best: 0, every_rounds: 0 }.kept(&manifests, &[], &[]);
         assert_eq!(kept, [CheckpointId::new("1-100")].into());

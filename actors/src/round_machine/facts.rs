@@ -1,6 +1,6 @@
 //! What the machine is told: the facts that decide what comes next.
 
-use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
+use still_domain::{Evaluation, PolicyRecord, PolicyVersion, Round, RoundNumber, RoundPhase};
 
 use super::{Asked, RoundMachine};
 use crate::protocol::JudgedFact;
@@ -18,9 +18,13 @@ impl RoundMachine {
         }
     }
 
-    /// No problem may be attempted now. In lockstep the plan alone decides.
-    pub(crate) fn ran_dry(&mut self, round: RoundNumber) {
-        self.is_dry = self.rounds.last().is_some_and(|at_work| at_work.round == round);
+    /// No problem may be attempted now, as the supply knew it with `version` as the newest policy; what it
+    /// said before it learned of a newer one is past. In lockstep the plan alone decides.
+    pub(crate) fn ran_dry(&mut self, round: RoundNumber, version: PolicyVersion) {
+        let is_at_work = self.rounds.last().is_some_and(|at_work| at_work.round == round);
+        if is_at_work && Some(version) >= self.in_force() {
+            self.is_dry = true;
+        }
     }
 
     /// The operator wants the round's exploration closed; says which round's, when one explores.
@@ -104,8 +108,11 @@ impl RoundMachine {
         Some(Round { phase: RoundPhase::Training, evaluation: None, ..round.clone() })
     }
 
-    /// A policy is durable and in force.
+    /// A policy is durable and in force: what was hopeless under the one before may be attempted again.
     pub(crate) fn published(&mut self, policies: Vec<PolicyRecord>, rounds: Vec<Round>) {
+        if self.policies.len() < policies.len() {
+            self.is_dry = false;
+        }
         self.policies = policies;
         let stood_at = self.rounds.last().map(|round| (round.round, round.phase));
         self.rounds = rounds;

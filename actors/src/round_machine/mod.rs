@@ -142,6 +142,7 @@ impl RoundMachine {
         let number = round.round;
         if self.is_enough(&round) {
             round.tally.outcomes = self.pool.outcomes_of(&round, &self.rounds);
+            round.tally.by_version = self.pool.counting_for(&round, &self.rounds);
             round.tally.pool = self.pool.len();
             return Next::Seal(Box::new(round));
         }

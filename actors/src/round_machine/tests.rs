@@ -129,6 +129,54 @@ fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
 }
 
 #[test]
+fn what_a_policy_put_in_force_by_hand_made_is_counted_once() {
+    const V2: PolicyVersion = PolicyVersion(2);
+    let mut machine = exploring(config(2, false));
+    let made = |numbers: std::ops::Range<u32>, version, outcome| -> Vec<_> {
+        numbers.map(|number| fact(number, version, outcome)).collect()
+    };
+    machine.judged(&made(0..2, 1, Outcome::Wrong));
+    let policies =
+        vec![record(1, PolicyOrigin::Round(RoundNumber(0))), record(2, PolicyOrigin::Operator(V1))];
+    machine.published(policies, machine.rounds.clone());
+    machine.judged(&made(2..4, 2, Outcome::Correct));
+    let Next::Seal(sealed) = machine.next(0) else { panic!() };
+    let by_version: Vec<_> = sealed.tally.by_version.iter().map(|one| (one.version, one.eligible)).collect();
+    assert_eq!(by_version, [(V1, 0), (V2, 2)]);
+    machine.saved(Round { phase: RoundPhase::Rejected, ..*sealed });
+
+    let Next::Save(next) = machine.next(0) else { panic!() };
+    assert_eq!(next.policy_version, V2);
+    machine.saved(*next);
+    assert!(matches!(machine.next(0), Next::Explore(_)), "the two by the second policy are used up");
+    assert_eq!(machine.progress().0, 0);
+    let mut wrong_and_dirty = made(4..7, 2, Outcome::Wrong);
+    wrong_and_dirty[0].candidate.outcome = Outcome::Correct;
+    wrong_and_dirty[0].candidate.rejection = Some(still_domain::Rejection::Truncated);
+    machine.judged(&wrong_and_dirty);
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.judged(&made(7..8, 2, Outcome::Correct));
+    let Next::Seal(sealed) = machine.next(0) else { panic!() };
+    assert_eq!(sealed.tally.by_version[0].eligible, 1);
+}
+
+#[test]
+fn a_new_policy_ends_dryness_and_what_was_said_before_it_is_past() {
+    let mut machine = exploring(config(0, false));
+    machine.next(0);
+    machine.ran_dry(RoundNumber(1), V1);
+    assert!(machine.is_starved());
+    let policies =
+        vec![record(1, PolicyOrigin::Round(RoundNumber(0))), record(2, PolicyOrigin::Operator(V1))];
+    machine.published(policies, machine.rounds.clone());
+    assert!(!machine.is_starved());
+    machine.ran_dry(RoundNumber(1), V1);
+    assert!(!machine.is_starved(), "said before the supply learned of the policy");
+    machine.ran_dry(RoundNumber(1), PolicyVersion(2));
+    assert!(machine.is_starved());
+}
+
+#[test]
 fn enough_right_ones_seal_early_and_too_few_explore_on() {
     let mut early = config(1, false);
     early.round.enough_eligible = 2;
@@ -141,7 +189,7 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
     let mut late = exploring(late);
     late.judged(&(0..9).map(|number| fact(number, 1, Outcome::Wrong)).collect::<Vec<_>>());
     assert!(matches!(late.next(0), Next::Explore(_)));
-    late.ran_dry(RoundNumber(1));
+    late.ran_dry(RoundNumber(1), V1);
     assert!(matches!(late.next(0), Next::Seal(_)), "as long as a problem may be attempted");
 }
 
@@ -149,7 +197,7 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
 fn in_lockstep_the_plan_alone_decides() {
     let mut machine = exploring(config(1, true));
     assert!(matches!(machine.next(0), Next::Explore(_)));
-    machine.ran_dry(RoundNumber(1));
+    machine.ran_dry(RoundNumber(1), V1);
     machine.judged(&[fact(0, 1, Outcome::Wrong), fact(1, 1, Outcome::Wrong)]);
     assert_eq!(machine.next(0), Next::Wait);
     machine.planned(RoundNumber(1), 3);
@@ -211,7 +259,8 @@ fn a_set_that_training_refuses_rejects_its_round_with_the_reason() {
     let mut at_work = over(1, 1, RoundPhase::Training, 4, 0);
     at_work.evaluation = None;
     let policies = vec![record(1, PolicyOrigin::Round(RoundNumber(0)))];
-    let mut machine = machine(config(2, false), vec![over(0, 0, RoundPhase::Promoted, 0, 5), at_work], policies);
+    let mut machine =
+        machine(config(2, false), vec![over(0, 0, RoundPhase::Promoted, 0, 5), at_work], policies);
     assert_eq!(machine.refused(RoundNumber(0), "too long", 7), None, "another round's");
     let refused = machine.refused(RoundNumber(1), "too long", 7).unwrap();
     assert_eq!((refused.phase, refused.ended_at_ms), (RoundPhase::Rejected, Some(7)));
@@ -266,7 +315,7 @@ fn training_starts_where_the_configuration_says() {
 fn an_endless_run_waits_when_dry_and_a_limited_one_goes_on() {
     let mut endless = exploring(config(0, false));
     endless.next(0);
-    endless.ran_dry(RoundNumber(1));
+    endless.ran_dry(RoundNumber(1), V1);
     assert_eq!(endless.next(0), Next::Wait);
     assert!(endless.is_starved());
     endless.imported(true);
@@ -274,7 +323,7 @@ fn an_endless_run_waits_when_dry_and_a_limited_one_goes_on() {
 
     let mut limited = exploring(config(3, false));
     limited.next(0);
-    limited.ran_dry(RoundNumber(1));
+    limited.ran_dry(RoundNumber(1), V1);
     assert!(matches!(limited.next(0), Next::Seal(_)));
 }
 
