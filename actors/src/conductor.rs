@@ -169,8 +169,8 @@ impl ConductorState {
                     self.set_alarm(myself, order.round);
                     routes.problem_supply.send(ProblemSupplyMessage::OpenRound(order));
                 }
-                Next::CutPlan(round) => {
-                    routes.problem_supply.send(ProblemSupplyMessage::CutPlan(round));
+                Next::CutPlan => {
+                    routes.problem_supply.send(ProblemSupplyMessage::CutPlan);
                 }
                 Next::Seal(round) => self.seal(*round).await?,
                 Next::Train { order, ahead } => {

@@ -72,14 +72,16 @@ impl HandOut {
         is_new
     }
 
-    /// Learns of a durable attempt.
-    pub(crate) fn record(&mut self, id: &AttemptId, outcome: Outcome, version: PolicyVersion) {
+    /// Learns of a durable attempt; true when it was drawn by an older policy than the open round's, which
+    /// does not count it.
+    pub(crate) fn record(&mut self, id: &AttemptId, outcome: Outcome, version: PolicyVersion) -> bool {
         self.in_flight.remove(id);
         let is_new = self.recorded.insert(id.clone(), (outcome, version)).is_none();
         self.curriculum.record(id, outcome, version);
         if let Stage::Ahead { made, .. } = &mut self.stage {
             *made += u64::from(is_new);
         }
+        matches!(&self.stage, Stage::Open(order) if version < order.policy_version)
     }
 
     /// An attempt came to nothing: it is given out again under the same name.
@@ -100,21 +102,27 @@ impl HandOut {
         }
     }
 
-    /// Opens a round. In lockstep says how many attempts its plan has; the same round twice keeps its plan.
-    pub(crate) fn open(&mut self, order: ExplorationOrder) -> Option<u64> {
+    /// Opens a round. In lockstep the same round twice keeps its plan.
+    pub(crate) fn open(&mut self, order: ExplorationOrder) {
         let same_round = matches!(&self.stage, Stage::Open(open) if open.round == order.round);
         if self.config.lockstep && !same_round {
             let plan = self.plan_of(&order);
             self.plan = plan.into();
         }
         self.stage = Stage::Open(order);
-        self.config.lockstep.then(|| self.planned())
     }
 
-    /// Cuts the plan down to what has been given out, and says how many attempts that leaves.
-    pub(crate) fn cut_plan(&mut self) -> u64 {
+    /// Cuts the plan down to what has been given out.
+    pub(crate) fn cut_plan(&mut self) {
         self.plan.clear();
-        self.planned()
+    }
+
+    /// In lockstep: the open round, and how many attempts it is made of.
+    pub(crate) fn plan(&self) -> Option<(RoundNumber, u64)> {
+        match &self.stage {
+            Stage::Open(order) if self.config.lockstep => Some((order.round, self.planned(order))),
+            _ => None,
+        }
     }
 
     /// Closes the round's exploration; `ahead` attempts beyond it are durable already.
@@ -167,13 +175,13 @@ impl HandOut {
         (self.in_flight.is_empty() && self.ready() == 0).then_some((order.round, newest))
     }
 
-    /// Attempts of the open round: durable, under way and still planned.
-    fn planned(&self) -> u64 {
-        let Stage::Open(order) = &self.stage else { return 0 };
-        let earlier: u64 = order.explored.iter().map(|round| round.judged).sum();
-        let missing = self.plan.iter().filter(|id| !self.recorded.contains_key(*id)).count();
-        let known = self.recorded.len() + self.in_flight.len() + missing;
-        (known as u64).saturating_sub(earlier)
+    /// Attempts that count for a round: durable, under way and still planned. What an older policy drew counts
+    /// for none: it was made ahead while the program ran free.
+    fn planned(&self, order: &ExplorationOrder) -> u64 {
+        let own = self.recorded.values().filter(|(_, version)| *version >= order.policy_version).count();
+        let is_missing = |id: &&AttemptId| !self.recorded.contains_key(*id) && !self.in_flight.contains(*id);
+        let coming = self.in_flight.len() + self.plan.iter().filter(is_missing).count();
+        (own as u64).saturating_sub(order.counted) + coming as u64
     }
 
     /// The attempts that a round is made of, as they follow from what was durable when it began.
@@ -193,6 +201,12 @@ impl HandOut {
                         curriculum.release(&attempt);
                     }
                 }
+            }
+        }
+        // what older policies made beyond their rounds, while the program ran free
+        for (attempt, (outcome, version)) in &self.recorded {
+            if *version < order.policy_version {
+                curriculum.record(attempt, *outcome, *version);
             }
         }
         curriculum.policy_promoted(order.policy_version);
@@ -227,12 +241,18 @@ mod tests {
     }
 
     fn order(round: u32, explored: &[u64], quota: u64) -> ExplorationOrder {
-        let explored = explored.iter().map(|&judged| ExploredRound { policy_version: V1, judged }).collect();
-        ExplorationOrder { round: RoundNumber(round), policy_version: V1, explored, quota }
+        let explored: Vec<_> =
+            explored.iter().map(|&judged| ExploredRound { policy_version: V1, judged }).collect();
+        let counted = explored.iter().map(|round| round.judged).sum();
+        ExplorationOrder { round: RoundNumber(round), policy_version: V1, explored, counted, quota }
     }
 
     fn take_all(supply: &mut HandOut) -> Vec<String> {
         std::iter::from_fn(|| supply.next()).map(|id| id.to_string()).collect()
+    }
+
+    fn planned(supply: &HandOut) -> u64 {
+        supply.plan().unwrap().1
     }
 
     fn judge(supply: &mut HandOut, id: &str, outcome: Outcome) {
@@ -253,14 +273,16 @@ mod tests {
     #[test]
     fn a_lockstep_plan_depends_on_the_store_at_the_rounds_beginning_alone() {
         let mut whole = supply(true);
-        assert_eq!(whole.open(order(1, &[], 4)), Some(4));
+        whole.open(order(1, &[], 4));
+        assert_eq!(planned(&whole), 4);
         let plan = take_all(&mut whole);
         assert_eq!(plan, ["p4#0", "p4#1", "p3#0", "p3#1"]);
 
         // A process that died with one attempt durable, out of order, makes the same plan.
         let mut resumed = supply(true);
         judge(&mut resumed, "p3#0", Outcome::Correct);
-        assert_eq!(resumed.open(order(1, &[], 4)), Some(4));
+        resumed.open(order(1, &[], 4));
+        assert_eq!(planned(&resumed), 4);
         assert_eq!(take_all(&mut resumed), ["p4#0", "p4#1", "p3#1"]);
 
         // The next round replays the first: p3 is solved and retired.
@@ -269,8 +291,30 @@ mod tests {
         }
         resumed.close(RoundNumber(1), 0);
         assert_eq!(resumed.next(), None, "nothing is made ahead in lockstep");
-        assert_eq!(resumed.open(order(2, &[4], 6)), Some(6));
+        resumed.open(order(2, &[4], 6));
+        assert_eq!(planned(&resumed), 6);
         assert_eq!(take_all(&mut resumed), ["p4#2", "p4#3", "p2#0", "p2#1", "p1#0", "p1#1"]);
+    }
+
+    #[test]
+    fn a_plan_counts_no_attempt_of_an_older_policy_and_asks_for_none_of_them_again() {
+        const V2: PolicyVersion = PolicyVersion(2);
+        let mut supply = supply(true);
+        // round 1 counted two attempts of four: the program ran free, two were made ahead
+        for id in ["p4#0", "p4#1", "p3#0", "p3#1"] {
+            judge(&mut supply, id, Outcome::Wrong);
+        }
+        supply.policy_published(V2);
+        let order = ExplorationOrder { policy_version: V2, counted: 0, ..order(2, &[2], 4) };
+        supply.open(order);
+        assert_eq!(planned(&supply), 4);
+        assert_eq!(take_all(&mut supply), ["p4#2", "p4#3", "p3#2", "p3#3"]);
+
+        for id in ["p4#2", "p4#3", "p3#2"] {
+            assert!(!supply.record(&id.parse().unwrap(), Outcome::Wrong, V2));
+        }
+        assert!(supply.record(&"p3#3".parse().unwrap(), Outcome::Wrong, V1), "the round does not count it");
+        assert_eq!(planned(&supply), 3);
     }
 
     #[test]
@@ -279,7 +323,8 @@ mod tests {
         supply.open(order(1, &[], 6));
         supply.next().unwrap();
         supply.next().unwrap();
-        assert_eq!(supply.cut_plan(), 2);
+        supply.cut_plan();
+        assert_eq!(supply.plan(), Some((RoundNumber(1), 2)));
         assert_eq!(supply.next(), None);
     }
 

@@ -107,20 +107,23 @@ impl Actor for ProblemSupply {
                 state.read_attempts().await?;
             }
             ProblemSupplyMessage::OpenRound(order) => {
-                let round = order.round;
                 state.told_dry = None;
-                if let Some(attempts) = state.hand_out.open(order) {
-                    state.tell_plan(round, attempts);
-                }
+                state.hand_out.open(order);
+                state.tell_plan();
             }
-            ProblemSupplyMessage::CutPlan(round) => {
-                let attempts = state.hand_out.cut_plan();
-                state.tell_plan(round, attempts);
+            ProblemSupplyMessage::CutPlan => {
+                state.hand_out.cut_plan();
+                state.tell_plan();
             }
             ProblemSupplyMessage::CloseRound { round, ahead } => state.hand_out.close(round, ahead),
             ProblemSupplyMessage::AttemptsJudged(facts) => {
+                let mut is_older = false;
                 for fact in facts.iter() {
-                    state.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
+                    is_older |=
+                        state.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
+                }
+                if is_older {
+                    state.tell_plan();
                 }
             }
             ProblemSupplyMessage::AttemptLost(id) => state.hand_out.lost(&id),
@@ -189,7 +192,9 @@ impl ProblemSupplyState {
         observer.progressed(ActorName::ProblemSupply, self.hand_out.ready(), self.hand_out.in_flight());
     }
 
-    fn tell_plan(&self, round: RoundNumber, attempts: u64) {
-        self.context.routes.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
+    fn tell_plan(&self) {
+        if let Some((round, attempts)) = self.hand_out.plan() {
+            self.context.routes.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
+        }
     }
 }

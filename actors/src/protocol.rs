@@ -106,6 +106,8 @@ pub struct ExplorationOrder {
     pub policy_version: PolicyVersion,
     /// The rounds before it, in order; a lockstep plan is derived from them.
     pub explored: Vec<ExploredRound>,
+    /// Attempts by the policy in force or a later one that rounds before it counted.
+    pub counted: u64,
     /// Attempts wanted; 0 has no end.
     pub quota: u64,
 }
@@ -259,8 +261,8 @@ pub enum ProblemSupplyMessage {
     Load,
     /// Conductor: give out attempts for this round. The same round twice changes nothing.
     OpenRound(ExplorationOrder),
-    /// Conductor: in lockstep, give out no more of this round's plan, and say what was.
-    CutPlan(RoundNumber),
+    /// Conductor: in lockstep, give out no more of the open round's plan, and say what was.
+    CutPlan,
     /// Conductor: the round's set is sealed; give out what the policy lag allows.
     CloseRound {
         /// The round.

@@ -83,6 +83,29 @@ fn dying_anywhere_changes_nothing_that_is_sealed() {
 }
 
 #[test]
+fn a_run_that_ran_free_goes_on_in_lockstep() {
+    let harness = Harness::new(World::default());
+    // one round alone, and what was made ahead of the next one while it was trained and scored
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let system = harness.start(config(1)).await;
+        let mut events = system.subscribe();
+        let explored = |event: &Event| matches!(event, Event::Explored { .. });
+        wait_for(&system, &mut events, explored).await;
+        harness.script.training.close();
+        let ahead = |event: &Event| matches!(event, Event::Explored { pool, .. } if *pool > 90);
+        wait_for(&system, &mut events, ahead).await;
+        harness.script.training.open();
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    });
+    let first = &harness.rounds()[1];
+    let counted: u64 = first.tally.outcomes.values().sum();
+    assert!(harness.pool().len() as u64 > counted, "attempts that no round counted");
+    finish(&harness, lockstep(3));
+    assert_eq!(harness.rounds().len(), 4);
+}
+
+#[test]
 fn free_running_loses_no_attempt_and_makes_none_twice_when_it_dies() {
     let harness = Harness::new(World::default());
     for wanted in [10, 40, 90, 120] {

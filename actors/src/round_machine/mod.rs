@@ -23,7 +23,7 @@ use still_domain::{
 };
 
 use crate::{
-    judged_pool::JudgedPool,
+    judged_pool::{JudgedPool, counted_in},
     ledger::effective_version,
     protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
     round_config::{MachineConfig, TrainingStart},
@@ -39,7 +39,7 @@ pub(crate) enum Next {
     /// Have attempts made for the round.
     Explore(ExplorationOrder),
     /// In lockstep: have the plan cut to what was given out.
-    CutPlan(RoundNumber),
+    CutPlan,
     /// Seal the round's set, then ask again with [`RoundMachine::sealed`].
     Seal(Box<Round>),
     /// The round's set is sealed: attempts are made ahead, and the policy is trained.
@@ -148,7 +148,7 @@ impl RoundMachine {
         }
         if self.seal_wanted && self.config.lockstep && self.asked != Some(Asked::Cut(number)) {
             self.asked = Some(Asked::Cut(number));
-            return Next::CutPlan(number);
+            return Next::CutPlan;
         }
         if self.asked == Some(Asked::Cut(number)) {
             return Next::Wait;
@@ -157,6 +157,7 @@ impl RoundMachine {
             round: number,
             policy_version: round.policy_version,
             explored: self.explored_before(number),
+            counted: self.counted_before(&round),
             quota: self.config.round.quota_attempts,
         };
         self.once(Asked::Exploration(number), Next::Explore(order))
@@ -269,6 +270,17 @@ impl RoundMachine {
                 judged: round.tally.outcomes.values().sum(),
             })
             .collect()
+    }
+
+    /// Attempts by the round's policy or a later one that the rounds before it counted.
+    fn counted_before(&self, round: &Round) -> u64 {
+        let mut count = 0;
+        for earlier in self.rounds.iter().filter(|earlier| earlier.round < round.round) {
+            let counted = counted_in(earlier);
+            let own = counted.iter().filter(|tally| tally.version >= round.policy_version);
+            count += own.flat_map(|tally| tally.outcomes.values()).sum::<u64>();
+        }
+        count
     }
 
     fn limit_is_reached(&self) -> bool {

@@ -213,7 +213,7 @@ fn sealing_in_lockstep_waits_for_what_was_given_out() {
     machine.planned(RoundNumber(1), 4);
     machine.judged(&[fact(0, 1, Outcome::Wrong)]);
     assert_eq!(machine.seal_wanted(), Some(RoundNumber(1)));
-    assert_eq!(machine.next(0), Next::CutPlan(RoundNumber(1)));
+    assert_eq!(machine.next(0), Next::CutPlan);
     assert_eq!(machine.next(0), Next::Wait);
     machine.planned(RoundNumber(1), 2);
     assert_eq!(machine.next(0), Next::Wait);
