@@ -102,10 +102,10 @@ impl HandOut {
         }
     }
 
-    /// Opens a round. In lockstep the same round twice keeps its plan.
+    /// Opens a round. In lockstep the same round twice keeps its plan, but for one made of nothing.
     pub(crate) fn open(&mut self, order: ExplorationOrder) {
-        let same_round = matches!(&self.stage, Stage::Open(open) if open.round == order.round);
-        if self.config.lockstep && !same_round {
+        let has_plan = self.plan().is_some_and(|(round, attempts)| round == order.round && attempts > 0);
+        if self.config.lockstep && !has_plan {
             let plan = self.plan_of(&order);
             self.plan = plan.into();
         }
@@ -315,6 +315,25 @@ mod tests {
         }
         assert!(supply.record(&"p3#3".parse().unwrap(), Outcome::Wrong, V1), "the round does not count it");
         assert_eq!(planned(&supply), 3);
+    }
+
+    #[test]
+    fn a_plan_made_of_nothing_is_made_anew_and_any_other_is_kept() {
+        let mut supply = supply(true);
+        supply.open(order(1, &[], 100));
+        assert_eq!(planned(&supply), 8);
+        for id in take_all(&mut supply) {
+            judge(&mut supply, &id, Outcome::Correct);
+        }
+        supply.close(RoundNumber(1), 0);
+        supply.open(order(2, &[8], 100));
+        assert_eq!(supply.plan(), Some((RoundNumber(2), 0)));
+        assert!(supply.add_problem(&ProblemId::new("late"), Some(9)));
+        supply.open(order(2, &[8], 100));
+        assert_eq!(supply.plan(), Some((RoundNumber(2), 2)));
+        supply.next().unwrap();
+        supply.open(order(2, &[8], 100));
+        assert_eq!((planned(&supply), supply.ready()), (2, 1), "the same plan");
     }
 
     #[test]

@@ -231,9 +231,8 @@ impl RoundMachine {
         let judged: u64 = self.pool.outcomes_of(round, &self.rounds).values().sum();
         let settings = &self.config.round;
         if self.config.lockstep {
-            let is_empty = self.planned == Some(0);
-            return self.planned.is_some_and(|planned| judged >= planned)
-                && !(is_empty && self.waits_when_dry());
+            let may_be_empty = self.seal_wanted || !self.waits_when_dry();
+            return self.planned.is_some_and(|planned| judged >= planned && (planned > 0 || may_be_empty));
         }
         if self.seal_wanted {
             return true;
@@ -256,9 +255,8 @@ impl RoundMachine {
     /// Whether the round waits for new problems.
     pub(crate) fn is_starved(&self) -> bool {
         let Some(round) = self.rounds.last() else { return false };
-        round.phase == RoundPhase::Exploring
-            && (self.is_dry || self.planned == Some(0))
-            && !self.is_enough(round)
+        let is_dry = if self.config.lockstep { self.planned == Some(0) } else { self.is_dry };
+        round.phase == RoundPhase::Exploring && is_dry && !self.is_enough(round)
     }
 
     fn explored_before(&self, number: RoundNumber) -> Vec<ExploredRound> {

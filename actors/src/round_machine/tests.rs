@@ -327,6 +327,26 @@ fn an_endless_run_waits_when_dry_and_a_limited_one_goes_on() {
     assert!(matches!(limited.next(0), Next::Seal(_)));
 }
 
+#[test]
+fn an_endless_run_in_lockstep_that_has_no_plan_is_revived_by_an_import_or_ended_by_sealing() {
+    for seals in [false, true] {
+        let mut starved = exploring(config(0, true));
+        assert!(matches!(starved.next(0), Next::Explore(_)));
+        starved.planned(RoundNumber(1), 0);
+        assert_eq!(starved.next(0), Next::Wait);
+        assert!(starved.is_starved());
+        if seals {
+            assert_eq!(starved.seal_wanted(), Some(RoundNumber(1)));
+            assert!(matches!(starved.next(0), Next::Seal(_)));
+        } else {
+            starved.imported(true);
+            assert!(matches!(starved.next(0), Next::Explore(_)), "the plan is asked for again");
+            starved.planned(RoundNumber(1), 2);
+            assert!(!starved.is_starved());
+        }
+    }
+}
+
 proptest! {
     /// Whatever facts come in whatever order: a machine rebuilt from the same store wants the same thing as
     /// one that lived through it, and a round is sealed with exactly what its tally says.
