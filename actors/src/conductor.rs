@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_curation::Candidate;
-use still_domain::{Round, RoundNumber, RoundPhase};
+use still_domain::{Round, RoundNumber, RoundPhase, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
     },
     round_config::MachineConfig,
-    round_machine::{Next, RoundMachine},
+    round_machine::{Imports, Next, RoundMachine},
     sealing::sealed,
     supervision::FinishReason,
 };
@@ -63,8 +63,8 @@ impl Actor for Conductor {
         context: Context,
     ) -> Result<ConductorState, ActorProcessingErr> {
         myself.cast(ConductorMessage::Load)?;
-        let machine =
-            RoundMachine::new(MachineConfig::from(&*context.config), Vec::new(), Vec::new(), &[], false);
+        let config = MachineConfig::from(&*context.config);
+        let machine = RoundMachine::new(config, Vec::new(), Vec::new(), &[], Imports::default());
         Ok(ConductorState {
             context,
             machine,
@@ -85,7 +85,7 @@ impl Actor for Conductor {
         match message {
             ConductorMessage::Load => state.load().await?,
             ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
-            ConductorMessage::SupplyRanDry(round, version) => state.machine.ran_dry(round, version),
+            ConductorMessage::SupplyRanDry(dryness) => state.machine.ran_dry(dryness),
             ConductorMessage::AttemptsJudged(facts) => {
                 let newest = state.machine.in_force();
                 for fact in state.machine.judged(&facts) {
@@ -119,8 +119,8 @@ impl Actor for Conductor {
                 let _nobody_waits = answer.send(state.machine.seal_wanted().ok_or_else(refusal));
             }
             ConductorMessage::RecordsImported => {
-                let has_demonstrations = state.context.ledger.run(has_demonstrations).await?;
-                state.machine.imported(has_demonstrations);
+                let imports = state.context.ledger.run(imports).await?;
+                state.machine.imported(imports);
             }
             ConductorMessage::ExplorationTimedOut(round) => state.machine.timed_out(round),
         }
@@ -134,11 +134,11 @@ impl ConductorState {
     async fn load(&mut self) -> Result<(), ActorProcessingErr> {
         let read = |ledger: &Ledger| {
             let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
-            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, has_demonstrations(ledger)?))
+            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?))
         };
-        let (rounds, policies, facts, has_demonstrations) = self.context.ledger.run(read).await?;
+        let (rounds, policies, facts, imports) = self.context.ledger.run(read).await?;
         let config = MachineConfig::from(&*self.context.config);
-        self.machine = RoundMachine::new(config, rounds, policies, &facts, has_demonstrations);
+        self.machine = RoundMachine::new(config, rounds, policies, &facts, imports);
         let observer = &self.context.observer;
         observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
@@ -385,6 +385,7 @@ impl Mark {
     }
 }
 
-fn has_demonstrations(ledger: &Ledger) -> Result<bool, ActorProcessingErr> {
-    Ok(!ledger.store.demonstrations()?.is_empty())
+fn imports(ledger: &Ledger) -> Result<Imports, ActorProcessingErr> {
+    let has_demonstrations = !ledger.store.demonstrations()?.is_empty();
+    Ok(Imports { has_demonstrations, problems: ledger.store.problem_count(Split::Explore)? })
 }

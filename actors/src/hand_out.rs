@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use still_curation::{Curriculum, CurriculumConfig};
 use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, RoundNumber};
 
-use crate::protocol::ExplorationOrder;
+use crate::protocol::{Dryness, ExplorationOrder};
 
 /// How the conductor wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,11 +168,16 @@ impl HandOut {
         if self.config.lockstep { self.plan.len() } else { self.curriculum.counts().ready() }
     }
 
-    /// The open round and the newest policy when nothing is under way and nothing can be given out.
-    pub(crate) fn dry_round(&self) -> Option<(RoundNumber, PolicyVersion)> {
+    /// Whether nothing is under way in the open round and nothing can be given out.
+    pub(crate) fn dryness(&self) -> Option<Dryness> {
         let Stage::Open(order) = &self.stage else { return None };
-        let newest = self.newest?;
-        (self.in_flight.is_empty() && self.ready() == 0).then_some((order.round, newest))
+        let dryness = Dryness { round: order.round, newest: self.newest?, problems: self.problems() };
+        (self.in_flight.is_empty() && self.ready() == 0).then_some(dryness)
+    }
+
+    /// Problems known.
+    pub(crate) fn problems(&self) -> u64 {
+        self.problems.len() as u64
     }
 
     /// Attempts that count for a round: durable, under way and still planned. What an older policy drew counts
@@ -187,10 +192,17 @@ impl HandOut {
     /// The attempts that a round is made of, as they follow from what was durable when it began.
     fn plan_of(&self, order: &ExplorationOrder) -> Vec<AttemptId> {
         let mut curriculum = Curriculum::new(self.config.curriculum);
-        for (id, level) in &self.problems {
-            curriculum.add(id.clone(), *level);
-        }
+        let mut later = self.problems.iter();
+        let mut added = 0;
+        let mut add = |curriculum: &mut Curriculum, problems: Option<u64>| {
+            let count = problems.unwrap_or(u64::MAX).saturating_sub(added);
+            for (id, level) in later.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+                curriculum.add(id.clone(), *level);
+                added += 1;
+            }
+        };
         for round in &order.explored {
+            add(&mut curriculum, round.problems);
             curriculum.policy_promoted(round.policy_version);
             for attempt in take(&mut curriculum, round.judged) {
                 match self.recorded.get(&attempt) {
@@ -203,6 +215,7 @@ impl HandOut {
                 }
             }
         }
+        add(&mut curriculum, order.problems);
         // what older policies made beyond their rounds, while the program ran free
         for (attempt, (outcome, version)) in &self.recorded {
             if *version < order.policy_version {
@@ -241,10 +254,13 @@ mod tests {
     }
 
     fn order(round: u32, explored: &[u64], quota: u64) -> ExplorationOrder {
-        let explored: Vec<_> =
-            explored.iter().map(|&judged| ExploredRound { policy_version: V1, judged }).collect();
+        let explored: Vec<_> = explored
+            .iter()
+            .map(|&judged| ExploredRound { policy_version: V1, problems: None, judged })
+            .collect();
         let counted = explored.iter().map(|round| round.judged).sum();
-        ExplorationOrder { round: RoundNumber(round), policy_version: V1, explored, counted, quota }
+        let round = RoundNumber(round);
+        ExplorationOrder { round, policy_version: V1, problems: None, explored, counted, quota }
     }
 
     fn take_all(supply: &mut HandOut) -> Vec<String> {
@@ -267,7 +283,7 @@ mod tests {
         unpublished.add_problem(&ProblemId::new("p"), None);
         unpublished.open(order(1, &[], 4));
         assert_eq!(unpublished.next(), None);
-        assert_eq!(unpublished.dry_round(), None, "a supply that waits for a policy is not dry");
+        assert_eq!(unpublished.dryness(), None, "a supply that waits for a policy is not dry");
     }
 
     #[test]
@@ -337,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_and_its_replay_hold_the_problems_of_their_rounds_and_no_later_ones() {
+        let first = || ExplorationOrder { problems: Some(4), ..order(1, &[], 2) };
+        let mut whole = supply(true);
+        whole.open(first());
+        let of_first = take_all(&mut whole);
+
+        // the harder problem comes in the middle of the round, and the process dies
+        let mut resumed = supply(true);
+        assert!(resumed.add_problem(&ProblemId::new("late"), Some(9)));
+        resumed.open(first());
+        assert_eq!(take_all(&mut resumed), of_first);
+        for id in &of_first {
+            judge(&mut resumed, id, Outcome::Wrong);
+        }
+        let mut second = order(2, &[2], 4);
+        second.problems = Some(5);
+        second.explored[0].problems = Some(4);
+        resumed.open(second);
+        assert_eq!(take_all(&mut resumed), ["late#0", "late#1", "p4#2", "p4#3"]);
+    }
+
+    #[test]
     fn cutting_a_plan_leaves_what_was_given_out() {
         let mut supply = supply(true);
         supply.open(order(1, &[], 6));
@@ -378,15 +416,16 @@ mod tests {
     fn a_round_is_dry_when_nothing_is_left_and_nothing_under_way() {
         let mut supply = supply(false);
         supply.open(order(3, &[], 100));
-        assert_eq!(supply.dry_round(), None);
+        assert_eq!(supply.dryness(), None);
         let all = take_all(&mut supply);
         assert_eq!(all.len(), 8);
         for id in &all {
-            assert_eq!(supply.dry_round(), None);
+            assert_eq!(supply.dryness(), None);
             judge(&mut supply, id, Outcome::Correct);
         }
-        assert_eq!(supply.dry_round(), Some((RoundNumber(3), V1)));
+        let dryness = Dryness { round: RoundNumber(3), newest: V1, problems: 4 };
+        assert_eq!(supply.dryness(), Some(dryness));
         assert!(supply.add_problem(&ProblemId::new("new"), None));
-        assert_eq!(supply.dry_round(), None);
+        assert_eq!(supply.dryness(), None);
     }
 }

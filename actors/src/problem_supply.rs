@@ -108,6 +108,10 @@ impl Actor for ProblemSupply {
             }
             ProblemSupplyMessage::OpenRound(order) => {
                 state.told_dry = None;
+                if order.problems > Some(state.hand_out.problems()) {
+                    // the conductor learned of an import first
+                    state.read_problems().await?;
+                }
                 state.hand_out.open(order);
                 state.tell_plan();
             }
@@ -176,12 +180,9 @@ impl ProblemSupplyState {
             let attempt = Attempt { id, problem: Arc::clone(problem), seed, credit };
             self.context.routes.sampler.send(SamplerMessage::Generate(attempt));
         }
-        if may
-            && let Some((round, newest)) = self.hand_out.dry_round()
-            && self.told_dry != Some(round)
-        {
-            self.told_dry = Some(round);
-            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(round, newest));
+        if may && let Some(dryness) = self.hand_out.dryness().filter(|dry| self.told_dry != Some(dry.round)) {
+            self.told_dry = Some(dryness.round);
+            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(dryness));
         }
         if self.draining && self.hand_out.in_flight() == 0 {
             self.context.routes.root.send(RootMessage::Drained(ActorName::ProblemSupply));

@@ -93,6 +93,8 @@ pub struct JudgedFact {
 pub struct ExploredRound {
     /// The policy that explored.
     pub policy_version: PolicyVersion,
+    /// Problems it could attempt, the first in the order of import; `None` is all.
+    pub problems: Option<u64>,
     /// Attempts judged for it.
     pub judged: u64,
 }
@@ -104,12 +106,25 @@ pub struct ExplorationOrder {
     pub round: RoundNumber,
     /// The policy in force as the round began.
     pub policy_version: PolicyVersion,
+    /// Problems that a lockstep plan is made of, the first in the order of import; `None` is all.
+    pub problems: Option<u64>,
     /// The rounds before it, in order; a lockstep plan is derived from them.
     pub explored: Vec<ExploredRound>,
     /// Attempts by the policy in force or a later one that rounds before it counted.
     pub counted: u64,
     /// Attempts wanted; 0 has no end.
     pub quota: u64,
+}
+
+/// Nothing is under way in a round and no problem may be attempted, as far as the problem supply knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dryness {
+    /// The round.
+    pub round: RoundNumber,
+    /// The newest policy it knows of.
+    pub newest: PolicyVersion,
+    /// Problems it knows of.
+    pub problems: u64,
 }
 
 /// Which policy to train on what.
@@ -296,8 +311,8 @@ pub enum ConductorMessage {
         /// Attempts planned.
         attempts: u64,
     },
-    /// Problem supply: nothing is under way and no problem may be attempted now, by this newest policy.
-    SupplyRanDry(RoundNumber, PolicyVersion),
+    /// Problem supply: nothing is under way and no problem may be attempted now.
+    SupplyRanDry(Dryness),
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[JudgedFact]>),
     /// Trainer: a job is done.

@@ -1,9 +1,9 @@
 //! What the machine is told: the facts that decide what comes next.
 
-use still_domain::{Evaluation, PolicyRecord, PolicyVersion, Round, RoundNumber, RoundPhase};
+use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
 
-use super::{Asked, RoundMachine};
-use crate::protocol::JudgedFact;
+use super::{Asked, Imports, RoundMachine};
+use crate::protocol::{Dryness, JudgedFact};
 
 impl RoundMachine {
     /// Attempts are durable; gives those that were not known before.
@@ -18,11 +18,12 @@ impl RoundMachine {
         }
     }
 
-    /// No problem may be attempted now, as the supply knew it with `version` as the newest policy; what it
-    /// said before it learned of a newer one is past. In lockstep the plan alone decides.
-    pub(crate) fn ran_dry(&mut self, round: RoundNumber, version: PolicyVersion) {
-        let is_at_work = self.rounds.last().is_some_and(|at_work| at_work.round == round);
-        if is_at_work && Some(version) >= self.in_force() {
+    /// No problem may be attempted now; what the supply said before it learned of the newest policy or of all
+    /// problems is past. In lockstep the plan alone decides.
+    pub(crate) fn ran_dry(&mut self, dryness: Dryness) {
+        let is_at_work = self.rounds.last().is_some_and(|at_work| at_work.round == dryness.round);
+        let knows_all = Some(dryness.newest) >= self.in_force() && dryness.problems >= self.imports.problems;
+        if is_at_work && knows_all {
             self.is_dry = true;
         }
     }
@@ -42,15 +43,12 @@ impl RoundMachine {
         }
     }
 
-    /// The store holds new records: a dry supply may flow again.
-    pub(crate) fn imported(&mut self, has_demonstrations: bool) {
-        self.has_demonstrations = has_demonstrations;
-        self.is_dry = false;
-        if self.planned == Some(0) {
-            // The plan was made of nothing: it is made anew.
-            self.planned = None;
-            self.asked = None;
+    /// The store holds new records: a supply that ran dry may flow again where there are new problems.
+    pub(crate) fn imported(&mut self, imports: Imports) {
+        if self.imports.problems < imports.problems {
+            self.is_dry = false;
         }
+        self.imports = imports;
     }
 
     /// The round is durable as given.

@@ -65,6 +65,15 @@ enum Asked {
     Base,
 }
 
+/// What the store holds to work on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Imports {
+    /// Whether there is something to imitate.
+    pub(crate) has_demonstrations: bool,
+    /// Problems to explore.
+    pub(crate) problems: u64,
+}
+
 /// The rounds.
 #[derive(Debug)]
 pub(crate) struct RoundMachine {
@@ -72,7 +81,7 @@ pub(crate) struct RoundMachine {
     rounds: Vec<Round>,
     policies: Vec<PolicyRecord>,
     pool: JudgedPool,
-    has_demonstrations: bool,
+    imports: Imports,
     asked: Option<Asked>,
     planned: Option<u64>,
     is_dry: bool,
@@ -86,7 +95,7 @@ impl RoundMachine {
         rounds: Vec<Round>,
         policies: Vec<PolicyRecord>,
         pool: &[JudgedFact],
-        has_demonstrations: bool,
+        imports: Imports,
     ) -> Self {
         let mut judged = JudgedPool::default();
         judged.add(pool);
@@ -95,7 +104,7 @@ impl RoundMachine {
             rounds,
             policies,
             pool: judged,
-            has_demonstrations,
+            imports,
             asked: None,
             planned: None,
             is_dry: false,
@@ -116,15 +125,12 @@ impl RoundMachine {
     }
 
     fn begin_first(&mut self, now_ms: u64) -> Next {
-        if self.has_demonstrations && self.policies.is_empty() {
+        if self.imports.has_demonstrations && self.policies.is_empty() {
             let imitation = Round::begin(RoundNumber(0), PolicyVersion(0), RoundPhase::Training, now_ms);
             return Next::Save(Box::new(imitation));
         }
         match self.in_force() {
-            Some(version) => {
-                let first = Round::begin(RoundNumber(1), version, RoundPhase::Exploring, now_ms);
-                Next::Save(Box::new(first))
-            }
+            Some(version) => self.begin_exploring(RoundNumber(1), version, now_ms),
             None => self.once(Asked::Base, Next::PublishBase),
         }
     }
@@ -134,8 +140,12 @@ impl RoundMachine {
             return Next::Finish;
         }
         let Some(version) = self.in_force() else { return self.once(Asked::Base, Next::PublishBase) };
-        let next = Round::begin(last.round.next(), version, RoundPhase::Exploring, now_ms);
-        Next::Save(Box::new(next))
+        self.begin_exploring(last.round.next(), version, now_ms)
+    }
+
+    fn begin_exploring(&self, number: RoundNumber, version: PolicyVersion, now_ms: u64) -> Next {
+        let round = Round::begin(number, version, RoundPhase::Exploring, now_ms);
+        Next::Save(Box::new(Round { problems: Some(self.imports.problems), ..round }))
     }
 
     fn explore(&mut self, mut round: Round) -> Next {
@@ -153,9 +163,16 @@ impl RoundMachine {
         if self.asked == Some(Asked::Cut(number)) {
             return Next::Wait;
         }
+        let has_later_problems = round.problems.is_none_or(|known| known < self.imports.problems);
+        if self.config.lockstep && self.planned == Some(0) && has_later_problems {
+            // nothing can be made of the round's own problems: those that came since are made its own
+            (self.planned, self.asked) = (None, None);
+            return Next::Save(Box::new(Round { problems: Some(self.imports.problems), ..round }));
+        }
         let order = ExplorationOrder {
             round: number,
             policy_version: round.policy_version,
+            problems: round.problems,
             explored: self.explored_before(number),
             counted: self.counted_before(&round),
             quota: self.config.round.quota_attempts,
@@ -259,15 +276,20 @@ impl RoundMachine {
         round.phase == RoundPhase::Exploring && is_dry && !self.is_enough(round)
     }
 
+    /// The rounds before one, in order. Where a record of an earlier program does not tell the problems of a
+    /// round, they are no more than those of the next one that does.
     fn explored_before(&self, number: RoundNumber) -> Vec<ExploredRound> {
-        self.rounds
-            .iter()
-            .filter(|round| round.round < number && round.round > RoundNumber(0))
-            .map(|round| ExploredRound {
-                policy_version: round.policy_version,
-                judged: round.tally.outcomes.values().sum(),
-            })
-            .collect()
+        let mut problems = None;
+        let mut explored = Vec::new();
+        for round in self.rounds.iter().rev().filter(|round| round.round > RoundNumber(0)) {
+            problems = round.problems.or(problems);
+            if round.round < number {
+                let judged = round.tally.outcomes.values().sum();
+                explored.push(ExploredRound { policy_version: round.policy_version, problems, judged });
+            }
+        }
+        explored.reverse();
+        explored
     }
 
     /// Attempts by the round's policy or a later one that the rounds before it counted.

@@ -7,9 +7,10 @@ use still_curation::{Candidate, GateConfig, statistics};
 use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
-use crate::round_config::RoundConfig;
+use crate::{protocol::Dryness, round_config::RoundConfig};
 
 const V1: PolicyVersion = PolicyVersion(1);
+const IMPORTS: Imports = Imports { has_demonstrations: true, problems: 5 };
 
 fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
     MachineConfig {
@@ -23,7 +24,11 @@ fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
 }
 
 fn machine(config: MachineConfig, rounds: Vec<Round>, policies: Vec<PolicyRecord>) -> RoundMachine {
-    RoundMachine::new(config, rounds, policies, &[], true)
+    RoundMachine::new(config, rounds, policies, &[], IMPORTS)
+}
+
+fn dry(newest: u64, problems: u64) -> Dryness {
+    Dryness { round: RoundNumber(1), newest: PolicyVersion(newest), problems }
 }
 
 fn record(version: u64, origin: PolicyOrigin) -> PolicyRecord {
@@ -76,7 +81,7 @@ fn fact(number: u32, version: u64, outcome: Outcome) -> JudgedFact {
 fn exploring(config: MachineConfig) -> RoundMachine {
     let rounds = vec![
         over(0, 0, RoundPhase::Promoted, 0, 5),
-        Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0),
+        Round { problems: Some(5), ..Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0) },
     ];
     machine(config, rounds, vec![record(1, PolicyOrigin::Round(RoundNumber(0)))])
 }
@@ -89,7 +94,8 @@ fn a_fresh_store_begins_with_imitation_and_one_without_demonstrations_with_the_b
     fresh.saved(*round);
     assert!(matches!(fresh.next(6), Next::Seal(_)));
 
-    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), &[], false);
+    let none = Imports::default();
+    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), &[], none);
     assert_eq!(bare.next(0), Next::PublishBase);
     assert_eq!(bare.next(0), Next::Wait);
     bare.published(vec![record(0, PolicyOrigin::Base)], Vec::new());
@@ -123,7 +129,7 @@ fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
     };
     machine.judged(&wrong(0..7));
     let Next::Explore(order) = machine.next(0) else { panic!() };
-    assert_eq!(order.explored, [ExploredRound { policy_version: V1, judged: 4 }]);
+    assert_eq!(order.explored, [ExploredRound { policy_version: V1, problems: None, judged: 4 }]);
     machine.judged(&wrong(7..8));
     assert!(matches!(machine.next(0), Next::Seal(_)));
 }
@@ -164,16 +170,36 @@ fn what_a_policy_put_in_force_by_hand_made_is_counted_once() {
 fn a_new_policy_ends_dryness_and_what_was_said_before_it_is_past() {
     let mut machine = exploring(config(0, false));
     machine.next(0);
-    machine.ran_dry(RoundNumber(1), V1);
+    machine.ran_dry(dry(1, 5));
     assert!(machine.is_starved());
     let policies =
         vec![record(1, PolicyOrigin::Round(RoundNumber(0))), record(2, PolicyOrigin::Operator(V1))];
     machine.published(policies, machine.rounds.clone());
     assert!(!machine.is_starved());
-    machine.ran_dry(RoundNumber(1), V1);
+    machine.ran_dry(dry(1, 5));
     assert!(!machine.is_starved(), "said before the supply learned of the policy");
-    machine.ran_dry(RoundNumber(1), PolicyVersion(2));
+    machine.ran_dry(dry(2, 5));
     assert!(machine.is_starved());
+}
+
+#[test]
+fn a_round_keeps_the_problems_it_began_with_and_older_records_take_those_of_the_next() {
+    let mut rounds = vec![
+        over(0, 0, RoundPhase::Promoted, 0, 5),
+        over(1, 1, RoundPhase::Rejected, 4, 5),
+        over(2, 1, RoundPhase::Rejected, 4, 5),
+        over(3, 1, RoundPhase::Rejected, 4, 5),
+    ];
+    rounds[2].problems = Some(3);
+    let mut machine = machine(config(9, true), rounds, vec![record(1, PolicyOrigin::Round(RoundNumber(0)))]);
+    let Next::Save(next) = machine.next(0) else { panic!() };
+    assert_eq!(next.problems, Some(5));
+    machine.saved(*next);
+    machine.imported(Imports { problems: 8, ..IMPORTS });
+    let Next::Explore(order) = machine.next(0) else { panic!() };
+    assert_eq!(order.problems, Some(5), "an import in the middle waits for the next round");
+    let of_earlier: Vec<_> = order.explored.iter().map(|round| round.problems).collect();
+    assert_eq!(of_earlier, [Some(3), Some(3), Some(5)]);
 }
 
 #[test]
@@ -189,7 +215,7 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
     let mut late = exploring(late);
     late.judged(&(0..9).map(|number| fact(number, 1, Outcome::Wrong)).collect::<Vec<_>>());
     assert!(matches!(late.next(0), Next::Explore(_)));
-    late.ran_dry(RoundNumber(1), V1);
+    late.ran_dry(dry(1, 5));
     assert!(matches!(late.next(0), Next::Seal(_)), "as long as a problem may be attempted");
 }
 
@@ -197,7 +223,7 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
 fn in_lockstep_the_plan_alone_decides() {
     let mut machine = exploring(config(1, true));
     assert!(matches!(machine.next(0), Next::Explore(_)));
-    machine.ran_dry(RoundNumber(1), V1);
+    machine.ran_dry(dry(1, 5));
     machine.judged(&[fact(0, 1, Outcome::Wrong), fact(1, 1, Outcome::Wrong)]);
     assert_eq!(machine.next(0), Next::Wait);
     machine.planned(RoundNumber(1), 3);
@@ -315,15 +341,21 @@ fn training_starts_where_the_configuration_says() {
 fn an_endless_run_waits_when_dry_and_a_limited_one_goes_on() {
     let mut endless = exploring(config(0, false));
     endless.next(0);
-    endless.ran_dry(RoundNumber(1), V1);
+    endless.ran_dry(dry(1, 5));
     assert_eq!(endless.next(0), Next::Wait);
     assert!(endless.is_starved());
-    endless.imported(true);
+    endless.imported(IMPORTS);
+    assert!(endless.is_starved(), "no problem came");
+    endless.imported(Imports { problems: 6, ..IMPORTS });
     assert!(!endless.is_starved());
+    endless.ran_dry(dry(1, 5));
+    assert!(!endless.is_starved(), "said before the supply learned of the import");
+    endless.ran_dry(dry(1, 6));
+    assert!(endless.is_starved());
 
     let mut limited = exploring(config(3, false));
     limited.next(0);
-    limited.ran_dry(RoundNumber(1), V1);
+    limited.ran_dry(dry(1, 5));
     assert!(matches!(limited.next(0), Next::Seal(_)));
 }
 
@@ -339,8 +371,11 @@ fn an_endless_run_in_lockstep_that_has_no_plan_is_revived_by_an_import_or_ended_
             assert_eq!(starved.seal_wanted(), Some(RoundNumber(1)));
             assert!(matches!(starved.next(0), Next::Seal(_)));
         } else {
-            starved.imported(true);
-            assert!(matches!(starved.next(0), Next::Explore(_)), "the plan is asked for again");
+            starved.imported(Imports { problems: 6, ..IMPORTS });
+            let Next::Save(round) = starved.next(0) else { panic!() };
+            assert_eq!((round.round, round.problems), (RoundNumber(1), Some(6)));
+            starved.saved(*round);
+            assert!(matches!(starved.next(0), Next::Explore(order) if order.problems == Some(6)));
             starved.planned(RoundNumber(1), 2);
             assert!(!starved.is_starved());
         }
@@ -373,7 +408,7 @@ proptest! {
             ],
             vec![record(1, PolicyOrigin::Round(RoundNumber(0)))],
             &stored,
-            true,
+            IMPORTS,
         );
         rebuilt.planned(RoundNumber(1), planned);
         let (one, two) = (lived.next(0), rebuilt.next(0));

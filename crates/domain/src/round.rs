@@ -68,6 +68,10 @@ pub struct Round {
     pub phase: RoundPhase,
     /// The policy that was current when the round began.
     pub policy_version: PolicyVersion,
+    /// Problems to explore that had been imported when it began; in lockstep it attempts no later ones. `None`
+    /// in the records of earlier programs, and for imitation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problems: Option<u64>,
     /// The set it trains on, once sealed.
     pub training_set: Option<TrainingSetId>,
     /// What exploration brought.
@@ -93,6 +97,7 @@ impl Round {
             round,
             phase,
             policy_version,
+            problems: None,
             training_set: None,
             tally: RoundTally::default(),
             training_loss: None,
