@@ -122,6 +122,7 @@ impl Actor for Conductor {
                 let imports = state.context.ledger.run(imports).await?;
                 state.machine.imported(imports);
             }
+            ConductorMessage::RoundOver => {}
             ConductorMessage::ExplorationTimedOut(round) => state.machine.timed_out(round),
         }
         state.advance(&myself).await?;
@@ -172,7 +173,14 @@ impl ConductorState {
                 Next::CutPlan => {
                     routes.problem_supply.send(ProblemSupplyMessage::CutPlan);
                 }
-                Next::Seal(round) => self.seal(*round).await?,
+                Next::Seal(round) => {
+                    if self.seal(*round).await? {
+                        continue;
+                    }
+                    // rounds of nothing may follow each other: whatever else waits comes in between
+                    myself.cast(ConductorMessage::RoundOver)?;
+                    return Ok(());
+                }
                 Next::Train { order, ahead } => {
                     let round = order.round;
                     self.training_began = self.mark_training();
@@ -208,8 +216,9 @@ impl ConductorState {
         Ok(())
     }
 
-    /// Chooses `D_t`, and makes it durable with the round that trains on it.
-    async fn seal(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
+    /// Chooses `D_t`, and makes it durable with the round that trains on it; false when there is nothing to
+    /// train on and the round is over.
+    async fn seal(&mut self, round: Round) -> Result<bool, ActorProcessingErr> {
         let facts: Vec<Candidate> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
         let previous = self.machine.previous_set().cloned();
         let config = Arc::clone(&self.context.config);
@@ -241,8 +250,9 @@ impl ConductorState {
         if let Some(training_set) = round.training_set.clone() {
             self.context.observer.sealed(round.round, training_set, examples as u64, round.tally.selected);
         }
+        let goes_on = !round.phase.is_over();
         self.entered(round);
-        Ok(())
+        Ok(goes_on)
     }
 
     /// A round is durable in its present state.
@@ -345,7 +355,7 @@ impl ConductorState {
         self.context.observer.round_ended(round.clone(), rollout_rate, training_rate);
     }
 
-    /// Writes the board, and says once when the round waits for problems.
+    /// Writes the board, and says once when the round waits for an import.
     fn show(&mut self) {
         let observer = &self.context.observer;
         let (judged, correct, pool) = self.machine.progress();
@@ -363,8 +373,8 @@ impl ConductorState {
         });
         observer.progressed(ActorName::Conductor, 0, 0);
         let number = round.map(|round| round.round);
-        if self.machine.is_starved() && self.warned_starved != number {
-            observer.warn("every problem is solved, parked or exhausted: import problems, or seal the round");
+        if let Some(starvation) = self.machine.starvation().filter(|_| self.warned_starved != number) {
+            observer.warn(starvation);
             self.warned_starved = number;
         }
     }

@@ -334,6 +334,8 @@ pub enum ConductorMessage {
     Seal(Answer<RoundNumber>),
     /// Operator: the store holds new demonstrations or problems.
     RecordsImported,
+    /// Itself: a round is over for which there was nothing to train on; the next one may begin.
+    RoundOver,
     /// Itself: the longest time of exploration has passed.
     ExplorationTimedOut(RoundNumber),
 }

@@ -84,6 +84,24 @@ async fn without_exploration_rounds_train_on_the_demonstrations_alone() {
 }
 
 #[tokio::test]
+async fn an_endless_run_that_neither_explores_nor_finds_anything_to_train_on_waits() {
+    let harness = Harness::new(World { demonstrations: 0, ..World::default() });
+    let mut config = config(0);
+    config.exploration.enabled = false;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let starved = |event: &Event| matches!(event, Event::Warning { message } if message.contains("import"));
+    wait_for(&system, &mut events, starved).await;
+    assert_eq!(harness.rounds().len(), 1);
+    harness.store.import_demonstrations(&World::default().demonstrations()).unwrap();
+    system.records_imported();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Trained { .. })).await;
+    assert_eq!(harness.rounds().len(), 2);
+    system.stop();
+    assert_eq!(finished(&system).await, FinishReason::Stopped);
+}
+
+#[tokio::test]
 async fn a_rejected_candidate_leaves_memory_before_the_next_one_is_trained() {
     let harness = Harness::new(World::default());
     let mut config = config(3);

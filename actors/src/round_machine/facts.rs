@@ -49,10 +49,12 @@ impl RoundMachine {
             self.is_dry = false;
         }
         self.imports = imports;
+        self.came_to_nothing = false;
     }
 
     /// The round is durable as given.
     pub(crate) fn saved(&mut self, round: Round) {
+        self.came_to_nothing = round.phase == RoundPhase::Rejected && round.evaluation.is_none();
         match self.rounds.last_mut() {
             Some(last) if last.round == round.round => {
                 if last.phase != round.phase {

@@ -86,6 +86,8 @@ pub(crate) struct RoundMachine {
     planned: Option<u64>,
     is_dry: bool,
     seal_wanted: bool,
+    /// The last round had nothing to train on, and no record has come since.
+    came_to_nothing: bool,
 }
 
 impl RoundMachine {
@@ -109,6 +111,7 @@ impl RoundMachine {
             planned: None,
             is_dry: false,
             seal_wanted: false,
+            came_to_nothing: false,
         }
     }
 
@@ -138,6 +141,9 @@ impl RoundMachine {
     fn begin_next(&mut self, last: &Round, now_ms: u64) -> Next {
         if self.limit_is_reached() {
             return Next::Finish;
+        }
+        if self.waits_for_records() {
+            return Next::Wait;
         }
         let Some(version) = self.in_force() else { return self.once(Asked::Base, Next::PublishBase) };
         self.begin_exploring(last.round.next(), version, now_ms)
@@ -269,8 +275,22 @@ impl RoundMachine {
         self.config.rounds_wanted == 0
     }
 
+    /// Without exploration the next of endless rounds would find what the last one found: nothing to train on.
+    const fn waits_for_records(&self) -> bool {
+        self.came_to_nothing && !self.config.explores && self.waits_when_dry()
+    }
+
+    /// What the rounds wait for, when it must be imported.
+    pub(crate) fn starvation(&self) -> Option<&'static str> {
+        if self.waits_for_records() {
+            return Some("there is nothing to train on, and nothing is explored: import records");
+        }
+        self.is_starved()
+            .then_some("every problem is solved, parked or exhausted: import problems, or seal the round")
+    }
+
     /// Whether the round waits for new problems.
-    pub(crate) fn is_starved(&self) -> bool {
+    fn is_starved(&self) -> bool {
         let Some(round) = self.rounds.last() else { return false };
         let is_dry = if self.config.lockstep { self.planned == Some(0) } else { self.is_dry };
         round.phase == RoundPhase::Exploring && is_dry && !self.is_enough(round)

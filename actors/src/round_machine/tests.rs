@@ -382,6 +382,25 @@ fn an_endless_run_in_lockstep_that_has_no_plan_is_revived_by_an_import_or_ended_
     }
 }
 
+#[test]
+fn without_exploration_an_endless_run_that_comes_to_nothing_waits_for_records() {
+    let barren = |rounds_wanted| {
+        let mut config = config(rounds_wanted, false);
+        config.explores = false;
+        let mut machine = exploring(config);
+        let Next::Seal(round) = machine.next(0) else { panic!() };
+        machine.saved(Round { phase: RoundPhase::Rejected, ..*round });
+        machine
+    };
+    let mut endless = barren(0);
+    assert_eq!(endless.next(0), Next::Wait);
+    assert!(endless.starvation().unwrap().contains("import records"));
+    endless.imported(IMPORTS);
+    assert_eq!(endless.starvation(), None);
+    assert!(matches!(endless.next(0), Next::Save(next) if next.round == RoundNumber(2)));
+    assert!(matches!(barren(2).next(0), Next::Save(_)), "a limited run ends by itself");
+}
+
 proptest! {
     /// Whatever facts come in whatever order: a machine rebuilt from the same store wants the same thing as
     /// one that lived through it, and a round is sealed with exactly what its tally says.
