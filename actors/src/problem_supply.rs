@@ -174,6 +174,10 @@ impl ProblemSupplyState {
         let switches = &self.context.switches;
         let may = self.context.config.exploration.enabled && !switches.exploration_paused() && !self.draining;
         while let Some(credit) = self.credits.take().filter(|_| may) {
+            if switches.verifier_failing() && self.hand_out.in_flight() > 0 {
+                // one attempt at a time finds out whether judgements succeed again
+                break;
+            }
             let Some(id) = self.hand_out.next() else { break };
             let Some(problem) = self.problems.get(&id.problem) else { continue };
             let seed = seed::of_attempt(self.context.config.seed, &id);

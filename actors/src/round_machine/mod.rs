@@ -17,6 +17,8 @@
 
 mod facts;
 
+use std::collections::BTreeMap;
+
 use still_domain::{
     Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
     RoundPhase, TrainingSetId, seed,
@@ -251,7 +253,7 @@ impl RoundMachine {
         if !self.config.explores {
             return true;
         }
-        let judged: u64 = self.pool.outcomes_of(round, &self.rounds).values().sum();
+        let judged = self.judged_of(&self.pool.outcomes_of(round, &self.rounds));
         let settings = &self.config.round;
         if self.config.lockstep {
             let may_be_empty = self.seal_wanted || !self.waits_when_dry();
@@ -268,6 +270,13 @@ impl RoundMachine {
             return eligible > 0 || !self.waits_when_dry();
         }
         settings.quota_attempts > 0 && judged >= settings.quota_attempts && eligible >= settings.min_eligible
+    }
+
+    /// What the quota counts of a round's outcomes: a judgement that failed says nothing and fills no quota. A
+    /// lockstep plan is over when all of it is durable, whatever came of it.
+    fn judged_of(&self, outcomes: &BTreeMap<Outcome, u64>) -> u64 {
+        let counts = |outcome: Outcome| self.config.lockstep || outcome != Outcome::Error;
+        outcomes.iter().filter(|(outcome, _)| counts(**outcome)).map(|(_, count)| count).sum()
     }
 
     /// Without a limit of rounds, training on and on upon the same set would never end: wait for problems.
@@ -369,7 +378,7 @@ impl RoundMachine {
             RoundPhase::Exploring => self.pool.outcomes_of(round, &self.rounds),
             _ => round.tally.outcomes.clone(),
         };
-        (outcomes.values().sum(), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
+        (self.judged_of(&outcomes), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
     }
 
     /// Judgements that the round at work waits for; 0 when there is no quota.

@@ -117,6 +117,18 @@ fn the_quota_counts_attempts_of_the_rounds_own_policy_only() {
 }
 
 #[test]
+fn judgements_that_failed_fill_no_quota_but_are_part_of_a_plan() {
+    for lockstep in [false, true] {
+        let mut machine = exploring(config(1, lockstep));
+        machine.next(0);
+        machine.planned(RoundNumber(1), 4);
+        let failed = (0..4).map(|number| fact(number, 1, Outcome::Error)).collect::<Vec<_>>();
+        machine.judged(&failed);
+        assert_eq!(matches!(machine.next(0), Next::Seal(_)), lockstep);
+    }
+}
+
+#[test]
 fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
     let rounds = vec![
         over(0, 0, RoundPhase::Promoted, 0, 5),
