@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_curation::Candidate;
-use still_domain::{Round, RoundNumber, RoundPhase};
+use still_domain::{Round, RoundNumber, RoundPhase, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
     },
     round_config::MachineConfig,
-    round_machine::{Next, RoundMachine},
+    round_machine::{Imports, Next, RoundMachine},
     sealing::sealed,
     supervision::FinishReason,
 };
@@ -63,8 +63,8 @@ impl Actor for Conductor {
         context: Context,
     ) -> Result<ConductorState, ActorProcessingErr> {
         myself.cast(ConductorMessage::Load)?;
-        let machine =
-            RoundMachine::new(MachineConfig::from(&*context.config), Vec::new(), Vec::new(), &[], false);
+        let config = MachineConfig::from(&*context.config);
+        let machine = RoundMachine::new(config, Vec::new(), Vec::new(), &[], Imports::default());
         Ok(ConductorState {
             context,
             machine,
@@ -85,7 +85,7 @@ impl Actor for Conductor {
         match message {
             ConductorMessage::Load => state.load().await?,
             ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
-            ConductorMessage::SupplyRanDry(round) => state.machine.ran_dry(round),
+            ConductorMessage::SupplyRanDry(dryness) => state.machine.ran_dry(dryness),
             ConductorMessage::AttemptsJudged(facts) => {
                 let newest = state.machine.in_force();
                 for fact in state.machine.judged(&facts) {
@@ -96,6 +96,13 @@ impl Actor for Conductor {
             ConductorMessage::PolicyTrained(trained) => {
                 if let Some(round) = state.machine.trained(trained.round, trained.loss) {
                     state.candidate = Some(trained);
+                    state.save(round).await?;
+                }
+            }
+            ConductorMessage::TrainingRefused { round, reason } => {
+                let now_ms = state.context.observer.now_ms();
+                if let Some(round) = state.machine.refused(round, &reason, now_ms) {
+                    state.context.observer.warn(format!("round {} is rejected: {reason}", round.round));
                     state.save(round).await?;
                 }
             }
@@ -112,9 +119,10 @@ impl Actor for Conductor {
                 let _nobody_waits = answer.send(state.machine.seal_wanted().ok_or_else(refusal));
             }
             ConductorMessage::RecordsImported => {
-                let has_demonstrations = state.context.ledger.run(has_demonstrations).await?;
-                state.machine.imported(has_demonstrations);
+                let imports = state.context.ledger.run(imports).await?;
+                state.machine.imported(imports);
             }
+            ConductorMessage::RoundOver => {}
             ConductorMessage::ExplorationTimedOut(round) => state.machine.timed_out(round),
         }
         state.advance(&myself).await?;
@@ -127,11 +135,11 @@ impl ConductorState {
     async fn load(&mut self) -> Result<(), ActorProcessingErr> {
         let read = |ledger: &Ledger| {
             let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
-            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, has_demonstrations(ledger)?))
+            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?))
         };
-        let (rounds, policies, facts, has_demonstrations) = self.context.ledger.run(read).await?;
+        let (rounds, policies, facts, imports) = self.context.ledger.run(read).await?;
         let config = MachineConfig::from(&*self.context.config);
-        self.machine = RoundMachine::new(config, rounds, policies, &facts, has_demonstrations);
+        self.machine = RoundMachine::new(config, rounds, policies, &facts, imports);
         let observer = &self.context.observer;
         observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
@@ -152,7 +160,7 @@ impl ConductorState {
                 }
                 Next::PublishBase => {
                     self.context.observer.warn(
-                        "there are no demonstrations: exploration starts from the base model, without imitation",
+                        "no policy was imitated from demonstrations: exploration starts from the base model",
                     );
                     let promotion = Promotion { round: None, checkpoint: None, weights: None };
                     routes.publisher.send(PublisherMessage::Publish(promotion));
@@ -162,10 +170,17 @@ impl ConductorState {
                     self.set_alarm(myself, order.round);
                     routes.problem_supply.send(ProblemSupplyMessage::OpenRound(order));
                 }
-                Next::CutPlan(round) => {
-                    routes.problem_supply.send(ProblemSupplyMessage::CutPlan(round));
+                Next::CutPlan => {
+                    routes.problem_supply.send(ProblemSupplyMessage::CutPlan);
                 }
-                Next::Seal(round) => self.seal(*round).await?,
+                Next::Seal(round) => {
+                    if self.seal(*round).await? {
+                        continue;
+                    }
+                    // rounds of nothing may follow each other: whatever else waits comes in between
+                    myself.cast(ConductorMessage::RoundOver)?;
+                    return Ok(());
+                }
                 Next::Train { order, ahead } => {
                     let round = order.round;
                     self.training_began = self.mark_training();
@@ -201,8 +216,9 @@ impl ConductorState {
         Ok(())
     }
 
-    /// Chooses `D_t`, and makes it durable with the round that trains on it.
-    async fn seal(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
+    /// Chooses `D_t`, and makes it durable with the round that trains on it; false when there is nothing to
+    /// train on and the round is over.
+    async fn seal(&mut self, round: Round) -> Result<bool, ActorProcessingErr> {
         let facts: Vec<Candidate> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
         let previous = self.machine.previous_set().cloned();
         let config = Arc::clone(&self.context.config);
@@ -215,22 +231,28 @@ impl ConductorState {
                 round.decision = Some("rejected: there is nothing to train on".to_owned());
                 round.ended_at_ms = Some(now_ms);
                 ledger.store.put_round(&round)?;
-            } else {
-                round.phase = RoundPhase::Training;
-                round.training_set = Some(set.id.clone());
-                ledger.store.seal_round(&set, &round)?;
+                return Ok::<_, ActorProcessingErr>((round, examples));
             }
-            Ok::<_, ActorProcessingErr>((round, set.id, examples))
+            round.phase = RoundPhase::Training;
+            round.training_set = Some(set.id.clone());
+            let standing = ledger.store.seal_round(&set, &round)?;
+            if standing.training_set.as_ref() == Some(&set.id) {
+                return Ok((standing, examples));
+            }
+            // a conductor that is gone sealed it while this one came up: its set stands
+            let set = ledger.store.training_set_of(standing.round)?;
+            Ok((standing, set.map_or(0, |set| set.example_count())))
         };
-        let (round, training_set, examples) = self.context.ledger.run(work).await?;
+        let (round, examples) = self.context.ledger.run(work).await?;
         if let Some(alarm) = self.alarm.take() {
             alarm.abort();
         }
-        if round.training_set.is_some() {
+        if let Some(training_set) = round.training_set.clone() {
             self.context.observer.sealed(round.round, training_set, examples as u64, round.tally.selected);
         }
+        let goes_on = !round.phase.is_over();
         self.entered(round);
-        Ok(())
+        Ok(goes_on)
     }
 
     /// A round is durable in its present state.
@@ -246,6 +268,7 @@ impl ConductorState {
         }
         if round.phase.is_over() {
             self.tell_ended(&round);
+            self.candidate = None;
         }
         self.machine.saved(round);
     }
@@ -264,11 +287,16 @@ impl ConductorState {
         Ok(())
     }
 
-    /// The round's trained policy: as it was told, else as its final checkpoint holds it.
+    /// The round's trained policy, with the parameters that were told where they are at hand. Whatever was
+    /// told, its final checkpoint must be on the disk: a policy in force is loaded from it for ever after.
     async fn candidate_of(&self, number: RoundNumber) -> Result<Option<EvaluationOrder>, ActorProcessingErr> {
         if let Some(trained) = self.candidate.as_ref().filter(|trained| trained.round == number) {
-            let (checkpoint, weights) = (trained.checkpoint.clone(), Some(Arc::clone(&trained.weights)));
-            return Ok(Some(EvaluationOrder { round: number, checkpoint, weights }));
+            let checkpoint = trained.checkpoint.clone();
+            let wanted = checkpoint.clone();
+            let is_intact =
+                self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&wanted)).await?;
+            let weights = Some(Arc::clone(&trained.weights));
+            return Ok(is_intact.then_some(EvaluationOrder { round: number, checkpoint, weights }));
         }
         let set = self.machine.round().and_then(|round| round.training_set.clone());
         let checkpoint =
@@ -278,6 +306,7 @@ impl ConductorState {
 
     /// The trained policy is gone: the round goes back to its training.
     async fn train_again(&mut self) -> Result<(), ActorProcessingErr> {
+        self.candidate = None;
         self.context.observer.warn("the round's final checkpoint is missing or damaged: it is trained again");
         match self.machine.candidate_lost() {
             Some(round) => self.save(round).await,
@@ -326,7 +355,7 @@ impl ConductorState {
         self.context.observer.round_ended(round.clone(), rollout_rate, training_rate);
     }
 
-    /// Writes the board, and says once when the round waits for problems.
+    /// Writes the board, and says once when the round waits for an import.
     fn show(&mut self) {
         let observer = &self.context.observer;
         let (judged, correct, pool) = self.machine.progress();
@@ -344,8 +373,8 @@ impl ConductorState {
         });
         observer.progressed(ActorName::Conductor, 0, 0);
         let number = round.map(|round| round.round);
-        if self.machine.is_starved() && self.warned_starved != number {
-            observer.warn("every problem is solved, parked or exhausted: import problems, or seal the round");
+        if let Some(starvation) = self.machine.starvation().filter(|_| self.warned_starved != number) {
+            observer.warn(starvation);
             self.warned_starved = number;
         }
     }
@@ -366,6 +395,7 @@ impl Mark {
     }
 }
 
-fn has_demonstrations(ledger: &Ledger) -> Result<bool, ActorProcessingErr> {
-    Ok(!ledger.store.demonstrations()?.is_empty())
+fn imports(ledger: &Ledger) -> Result<Imports, ActorProcessingErr> {
+    let has_demonstrations = !ledger.store.demonstrations()?.is_empty();
+    Ok(Imports { has_demonstrations, problems: ledger.store.problem_count(Split::Explore)? })
 }

@@ -96,7 +96,6 @@ impl<C: Send + 'static> DeviceThread<C> {
     }
 
     /// Commands that wait for the thread.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.commands.len()
     }

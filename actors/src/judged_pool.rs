@@ -1,8 +1,8 @@
 //! The judged attempts as the rounds count them: which came of whose policy, and what they came to.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use still_domain::{AttemptId, Outcome, PolicyVersion, Round};
+use still_domain::{AttemptId, Outcome, PolicyVersion, Round, VersionTally};
 
 use crate::protocol::JudgedFact;
 
@@ -11,13 +11,6 @@ use crate::protocol::JudgedFact;
 pub(crate) struct JudgedPool {
     facts: BTreeMap<AttemptId, JudgedFact>,
     by_version: BTreeMap<PolicyVersion, VersionTally>,
-}
-
-/// What one policy's attempts came to.
-#[derive(Debug, Default)]
-struct VersionTally {
-    outcomes: BTreeMap<Outcome, u64>,
-    eligible: u64,
 }
 
 impl JudgedPool {
@@ -29,6 +22,7 @@ impl JudgedPool {
                 continue;
             }
             let tally = self.by_version.entry(fact.version).or_default();
+            tally.version = fact.version;
             *tally.outcomes.entry(fact.candidate.outcome).or_default() += 1;
             let is_right = fact.candidate.outcome == Outcome::Correct;
             tally.eligible += u64::from(is_right && fact.candidate.rejection.is_none());
@@ -53,37 +47,55 @@ impl JudgedPool {
         summed(self.by_version.values().flat_map(|tally| &tally.outcomes))
     }
 
-    /// Outcomes that count for a round: those of its policy, and of later ones that an operator put in force
-    /// meanwhile, that no earlier one of `rounds` counted. A round that was rejected leaves its policy to the
-    /// next one.
-    pub(crate) fn outcomes_of(&self, round: &Round, rounds: &[Round]) -> BTreeMap<Outcome, u64> {
-        let mut outcomes = summed(self.tallies_of(round).flat_map(|tally| &tally.outcomes));
-        for (outcome, count) in before(round, rounds).flat_map(|earlier| &earlier.tally.outcomes) {
-            let left = outcomes.entry(*outcome).or_default();
-            *left = left.saturating_sub(*count);
+    /// What counts for a round, policy by policy: the attempts of its own policy, and of later ones that an
+    /// operator put in force meanwhile, less what earlier ones of `rounds` counted of each. A round that was
+    /// rejected leaves its policy to the next one.
+    pub(crate) fn counting_for(&self, round: &Round, rounds: &[Round]) -> Vec<VersionTally> {
+        let mut left: BTreeMap<_, _> = self
+            .by_version
+            .range(round.policy_version..)
+            .map(|(version, tally)| (*version, tally.clone()))
+            .collect();
+        for earlier in rounds.iter().filter(|earlier| earlier.round < round.round) {
+            for counted in &*counted_in(earlier) {
+                let Some(tally) = left.get_mut(&counted.version) else { continue };
+                tally.eligible = tally.eligible.saturating_sub(counted.eligible);
+                for (outcome, count) in &counted.outcomes {
+                    if let Some(left) = tally.outcomes.get_mut(outcome) {
+                        *left = left.saturating_sub(*count);
+                    }
+                }
+            }
         }
-        outcomes.retain(|_, count| *count > 0);
-        outcomes
+        for tally in left.values_mut() {
+            tally.outcomes.retain(|_, count| *count > 0);
+        }
+        left.into_values().filter(|tally| !tally.outcomes.is_empty()).collect()
     }
 
-    /// Right and hygienic trajectories of a round; those of rejected rounds before it are counted out by
-    /// their right ones, so it errs on the low side.
+    /// Outcomes that count for a round.
+    pub(crate) fn outcomes_of(&self, round: &Round, rounds: &[Round]) -> BTreeMap<Outcome, u64> {
+        summed(self.counting_for(round, rounds).iter().flat_map(|tally| &tally.outcomes))
+    }
+
+    /// Right and hygienic trajectories that count for a round.
     pub(crate) fn eligible_of(&self, round: &Round, rounds: &[Round]) -> u64 {
-        let all: u64 = self.tallies_of(round).map(|tally| tally.eligible).sum();
-        let counted =
-            before(round, rounds).filter_map(|earlier| earlier.tally.outcomes.get(&Outcome::Correct));
-        all.saturating_sub(counted.sum())
-    }
-
-    fn tallies_of(&self, round: &Round) -> impl Iterator<Item = &VersionTally> {
-        self.by_version.range(round.policy_version..).map(|(_, tally)| tally)
+        self.counting_for(round, rounds).iter().map(|tally| tally.eligible).sum()
     }
 }
 
-/// Rounds before `round` that counted attempts of its policy.
-fn before<'rounds>(round: &Round, rounds: &'rounds [Round]) -> impl Iterator<Item = &'rounds Round> {
-    let (number, version) = (round.round, round.policy_version);
-    rounds.iter().filter(move |earlier| earlier.round < number && earlier.policy_version >= version)
+/// What a round counted, policy by policy. A record of an earlier program does not tell them apart: all of it
+/// is taken for the round's own policy's, and every right one for an eligible one.
+pub(crate) fn counted_in(round: &Round) -> Cow<'_, [VersionTally]> {
+    let tally = &round.tally;
+    if !tally.by_version.is_empty() || tally.outcomes.is_empty() {
+        return Cow::Borrowed(&tally.by_version);
+    }
+    Cow::Owned(vec![VersionTally {
+        version: round.policy_version,
+        outcomes: tally.outcomes.clone(),
+        eligible: tally.outcomes.get(&Outcome::Correct).copied().unwrap_or(0),
+    }])
 }
 
 fn summed<'tally>(counts: impl Iterator<Item = (&'tally Outcome, &'tally u64)>) -> BTreeMap<Outcome, u64> {

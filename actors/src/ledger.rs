@@ -3,8 +3,8 @@
 use ractor::ActorProcessingErr;
 use still_curation::Candidate;
 use still_domain::{
-    CheckpointId, CheckpointManifest, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem,
-    RoundNumber, Split, TrainingSetId,
+    CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, RoundNumber, Split,
+    TrainingSetId,
 };
 use still_store::{AttemptFact, CheckpointFolders, Store, StoreError};
 
@@ -78,13 +78,9 @@ impl Ledger {
         round: RoundNumber,
         set: Option<&TrainingSetId>,
     ) -> Result<Option<CheckpointId>, StoreError> {
-        let is_usable = |checkpoint: &CheckpointManifest| {
-            checkpoint.is_final
-                && Some(&checkpoint.training_set) == set
-                && self.checkpoints.check(checkpoint).is_ok()
-        };
-        let checkpoints = self.store.checkpoints_of(round)?;
-        Ok(checkpoints.into_iter().rev().find(is_usable).map(|checkpoint| checkpoint.id))
+        let Some(set) = set else { return Ok(None) };
+        let (intact, _damages) = self.checkpoints.intact(round, set)?;
+        Ok(intact.into_iter().find(|checkpoint| checkpoint.is_final).map(|checkpoint| checkpoint.id))
     }
 
     /// Makes a group of trajectories durable, all or none, and says of each what stands in the store: an

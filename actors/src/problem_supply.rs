@@ -107,20 +107,27 @@ impl Actor for ProblemSupply {
                 state.read_attempts().await?;
             }
             ProblemSupplyMessage::OpenRound(order) => {
-                let round = order.round;
                 state.told_dry = None;
-                if let Some(attempts) = state.hand_out.open(order) {
-                    state.tell_plan(round, attempts);
+                if order.problems > Some(state.hand_out.problems()) {
+                    // the conductor learned of an import first
+                    state.read_problems().await?;
                 }
+                state.hand_out.open(order);
+                state.tell_plan();
             }
-            ProblemSupplyMessage::CutPlan(round) => {
-                let attempts = state.hand_out.cut_plan();
-                state.tell_plan(round, attempts);
+            ProblemSupplyMessage::CutPlan => {
+                state.hand_out.cut_plan();
+                state.tell_plan();
             }
             ProblemSupplyMessage::CloseRound { round, ahead } => state.hand_out.close(round, ahead),
             ProblemSupplyMessage::AttemptsJudged(facts) => {
+                let mut is_older = false;
                 for fact in facts.iter() {
-                    state.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
+                    is_older |=
+                        state.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
+                }
+                if is_older {
+                    state.tell_plan();
                 }
             }
             ProblemSupplyMessage::AttemptLost(id) => state.hand_out.lost(&id),
@@ -167,15 +174,19 @@ impl ProblemSupplyState {
         let switches = &self.context.switches;
         let may = self.context.config.exploration.enabled && !switches.exploration_paused() && !self.draining;
         while let Some(credit) = self.credits.take().filter(|_| may) {
+            if switches.verifier_failing() && self.hand_out.in_flight() > 0 {
+                // one attempt at a time finds out whether judgements succeed again
+                break;
+            }
             let Some(id) = self.hand_out.next() else { break };
             let Some(problem) = self.problems.get(&id.problem) else { continue };
             let seed = seed::of_attempt(self.context.config.seed, &id);
             let attempt = Attempt { id, problem: Arc::clone(problem), seed, credit };
             self.context.routes.sampler.send(SamplerMessage::Generate(attempt));
         }
-        if may && let Some(round) = self.hand_out.dry_round().filter(|round| self.told_dry != Some(*round)) {
-            self.told_dry = Some(round);
-            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(round));
+        if may && let Some(dryness) = self.hand_out.dryness().filter(|dry| self.told_dry != Some(dry.round)) {
+            self.told_dry = Some(dryness.round);
+            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(dryness));
         }
         if self.draining && self.hand_out.in_flight() == 0 {
             self.context.routes.root.send(RootMessage::Drained(ActorName::ProblemSupply));
@@ -186,7 +197,9 @@ impl ProblemSupplyState {
         observer.progressed(ActorName::ProblemSupply, self.hand_out.ready(), self.hand_out.in_flight());
     }
 
-    fn tell_plan(&self, round: RoundNumber, attempts: u64) {
-        self.context.routes.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
+    fn tell_plan(&self) {
+        if let Some((round, attempts)) = self.hand_out.plan() {
+            self.context.routes.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
+        }
     }
 }

@@ -93,6 +93,8 @@ pub struct JudgedFact {
 pub struct ExploredRound {
     /// The policy that explored.
     pub policy_version: PolicyVersion,
+    /// Problems it could attempt, the first in the order of import; `None` is all.
+    pub problems: Option<u64>,
     /// Attempts judged for it.
     pub judged: u64,
 }
@@ -104,10 +106,25 @@ pub struct ExplorationOrder {
     pub round: RoundNumber,
     /// The policy in force as the round began.
     pub policy_version: PolicyVersion,
+    /// Problems that a lockstep plan is made of, the first in the order of import; `None` is all.
+    pub problems: Option<u64>,
     /// The rounds before it, in order; a lockstep plan is derived from them.
     pub explored: Vec<ExploredRound>,
+    /// Attempts by the policy in force or a later one that rounds before it counted.
+    pub counted: u64,
     /// Attempts wanted; 0 has no end.
     pub quota: u64,
+}
+
+/// Nothing is under way in a round and no problem may be attempted, as far as the problem supply knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dryness {
+    /// The round.
+    pub round: RoundNumber,
+    /// The newest policy it knows of.
+    pub newest: PolicyVersion,
+    /// Problems it knows of.
+    pub problems: u64,
 }
 
 /// Which policy to train on what.
@@ -187,6 +204,13 @@ pub enum TrainerMessage {
     Drain,
     /// The device thread: the job is done, its final checkpoint durable.
     PolicyTrained(TrainedPolicy),
+    /// The device thread: the job can never be run as given.
+    JobRefused {
+        /// The round it was for.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
     /// The device thread: what a drain asked for is done.
     Halted,
     /// The device thread: the role failed.
@@ -252,8 +276,8 @@ pub enum ProblemSupplyMessage {
     Load,
     /// Conductor: give out attempts for this round. The same round twice changes nothing.
     OpenRound(ExplorationOrder),
-    /// Conductor: in lockstep, give out no more of this round's plan, and say what was.
-    CutPlan(RoundNumber),
+    /// Conductor: in lockstep, give out no more of the open round's plan, and say what was.
+    CutPlan,
     /// Conductor: the round's set is sealed; give out what the policy lag allows.
     CloseRound {
         /// The round.
@@ -288,11 +312,18 @@ pub enum ConductorMessage {
         attempts: u64,
     },
     /// Problem supply: nothing is under way and no problem may be attempted now.
-    SupplyRanDry(RoundNumber),
+    SupplyRanDry(Dryness),
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[JudgedFact]>),
     /// Trainer: a job is done.
     PolicyTrained(TrainedPolicy),
+    /// Trainer: the round's set can never be trained on.
+    TrainingRefused {
+        /// The round.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
     /// Evaluator: it is up and knows of nothing to score.
     EvaluatorReady,
     /// Evaluator: a candidate is scored.
@@ -303,6 +334,8 @@ pub enum ConductorMessage {
     Seal(Answer<RoundNumber>),
     /// Operator: the store holds new demonstrations or problems.
     RecordsImported,
+    /// Itself: a round is over for which there was nothing to train on; the next one may begin.
+    RoundOver,
     /// Itself: the longest time of exploration has passed.
     ExplorationTimedOut(RoundNumber),
 }

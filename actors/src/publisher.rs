@@ -177,8 +177,9 @@ impl PublisherArguments {
         self.policy.send_replace(Some(PolicySnapshot { version, weights }));
         self.context.observer.published(version, origin);
         let routes = &self.context.routes;
-        routes.problem_supply.send(ProblemSupplyMessage::PolicyPublished(version));
+        // the conductor first: what the supply tells it of this policy must find it known
         routes.conductor.send(ConductorMessage::PolicyPublished(version, origin));
+        routes.problem_supply.send(ProblemSupplyMessage::PolicyPublished(version));
     }
 }
 

@@ -22,7 +22,8 @@ pub enum TrainingStart {
 #[serde(deny_unknown_fields, default)]
 pub struct RoundConfig {
     /// Attempts that the round's policy must have made and that must be judged before the set is sealed; 0
-    /// goes on until no problem may be attempted any more. Default: 4096.
+    /// goes on until no problem may be attempted any more. Judgements that failed do not count, but in
+    /// lockstep. Default: 4096.
     pub quota_attempts: u64,
     /// Seal earlier, at this many right and hygienic trajectories of the round; 0 never. Free-running only.
     /// Default: 0.

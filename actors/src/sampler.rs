@@ -117,7 +117,7 @@ impl Actor for Sampler {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             SamplerMessage::Generate(attempt) => state.take_in(attempt),
-            SamplerMessage::PolicyPublished => state.publish()?,
+            SamplerMessage::PolicyPublished => {}
             SamplerMessage::ThreadReady { thread, capacity } => {
                 if let Some(thread) = state.threads.get_mut(thread) {
                     thread.capacity = capacity;
@@ -127,6 +127,7 @@ impl Actor for Sampler {
             SamplerMessage::AttemptRefused { thread, id, reason } => state.refused(thread, &id, &reason),
             SamplerMessage::ThreadFailed(failure) => return Err(failure),
         }
+        state.publish()?;
         state.share_out()?;
         let in_flight = state.threads.iter().map(|thread| thread.attempts.len()).sum();
         state.context.observer.progressed(ActorName::Sampler, state.waiting.len(), in_flight);
@@ -159,9 +160,13 @@ impl SamplerState {
         }
     }
 
+    /// Has every thread draw by the policy in force from now on. Whoever asks for an attempt after a
+    /// publication may have been told of it before the watch told this actor: so it is looked at before
+    /// attempts are shared out.
     fn publish(&mut self) -> Result<(), ActorProcessingErr> {
         let newest = self.context.policy.borrow().clone();
-        let Some(policy) = newest else { return Ok(()) };
+        let known = self.policy.as_ref().map(|policy| policy.version);
+        let Some(policy) = newest.filter(|newest| Some(newest.version) != known) else { return Ok(()) };
         for device in self.threads.iter().filter_map(|thread| thread.device.as_ref()) {
             device.send(GeneratorCommand::Publish(policy.clone()))?;
         }

@@ -1,4 +1,4 @@
-//! What operators have switched off; outlives restarts of the actors that obey it.
+//! What is switched off, by operators and by the verifier's alarm; outlives restarts of the actors that obey.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +22,7 @@ pub(crate) struct Switches {
     exploration_paused: AtomicBool,
     training_paused: AtomicBool,
     draining: AtomicBool,
+    verifier_failing: AtomicBool,
 }
 
 impl Switches {
@@ -36,6 +37,15 @@ impl Switches {
 
     pub(crate) fn set_draining(&self) {
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_verifier_failing(&self, failing: bool) {
+        self.verifier_failing.store(failing, Ordering::SeqCst);
+    }
+
+    /// The alarm is raised and the newest judgement failed.
+    pub(crate) fn verifier_failing(&self) -> bool {
+        self.verifier_failing.load(Ordering::SeqCst)
     }
 
     pub(crate) fn exploration_paused(&self) -> bool {

@@ -9,8 +9,8 @@ use std::{collections::HashMap, sync::Arc};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use still_domain::{
-    Algorithm, AttemptId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber, TrainingSet,
-    TrainingSetId, seed,
+    Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber,
+    TrainingSet, TrainingSetId, seed,
 };
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
@@ -21,10 +21,11 @@ use crate::{
     board::ActorState,
     context::Context,
     device_thread::DeviceThread,
+    error::Refusal,
     ledger::Ledger,
     name::ActorName,
     observe::Observer,
-    protocol::{ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
+    protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
     publisher::load_weights,
     system::Roles,
     training::{LearnerCommand, LearnerFact, Training},
@@ -32,6 +33,8 @@ use crate::{
 
 /// Commands that may wait for the learner's thread.
 const MAX_COMMANDS: usize = 64;
+/// Commands that wait already at which an operator's one is refused: the rest is for orders.
+const MAX_WAITING: usize = 32;
 
 /// How training is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +60,15 @@ pub(crate) struct TrainerState {
     context: Context,
     device: Option<DeviceThread<LearnerCommand>>,
     order: Option<TrainingOrder>,
-    result: Option<TrainedPolicy>,
+    result: Option<JobResult>,
     draining: bool,
+}
+
+/// What came of the order taken up last.
+#[derive(Clone)]
+enum JobResult {
+    Trained(TrainedPolicy),
+    Refused { round: RoundNumber, reason: String },
 }
 
 impl Actor for Trainer {
@@ -75,6 +85,7 @@ impl Actor for Trainer {
             ledger: context.ledger.clone(),
             observer: context.observer.clone(),
             config: context.config.trainer.clone(),
+            switches: Arc::clone(&context.switches),
         };
         let (facts, failures) = (myself.clone(), myself);
         let device = DeviceThread::spawn(
@@ -85,6 +96,9 @@ impl Actor for Trainer {
                 training.work(learner, commands, |fact| {
                     let message = match fact {
                         LearnerFact::Trained(trained) => TrainerMessage::PolicyTrained(trained),
+                        LearnerFact::Refused { round, reason } => {
+                            TrainerMessage::JobRefused { round, reason }
+                        }
                         LearnerFact::Halted => TrainerMessage::Halted,
                     };
                     // A trainer that is gone is replaced, and its work is in the checkpoint.
@@ -95,8 +109,6 @@ impl Actor for Trainer {
                 let _ = failures.cast(TrainerMessage::ThreadFailed(failure));
             },
         )?;
-        // a thread that has ended by now has told why, and that is handled once this actor runs
-        let _told = device.send(LearnerCommand::Pause(context.switches.training_paused()));
         let draining = context.switches.draining();
         let state = TrainerState { context, device: Some(device), order: None, result: None, draining };
         state.show();
@@ -111,15 +123,14 @@ impl Actor for Trainer {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             TrainerMessage::Train(order) => state.train(order).await?,
-            TrainerMessage::Checkpoint(answer) => state.command(LearnerCommand::Checkpoint(answer))?,
-            TrainerMessage::SwitchesChanged => {
-                state.command(LearnerCommand::Pause(state.context.switches.training_paused()))?;
-            }
+            TrainerMessage::Checkpoint(answer) => state.checkpoint(answer)?,
+            TrainerMessage::SwitchesChanged => state.wake()?,
             TrainerMessage::Drain => {
                 state.draining = true;
                 state.command(LearnerCommand::Halt)?;
             }
-            TrainerMessage::PolicyTrained(trained) => state.trained(trained),
+            TrainerMessage::PolicyTrained(trained) => state.ended(JobResult::Trained(trained)),
+            TrainerMessage::JobRefused { round, reason } => state.ended(JobResult::Refused { round, reason }),
             TrainerMessage::Halted => {
                 state.context.routes.root.send(RootMessage::Drained(ActorName::Trainer));
             }
@@ -147,11 +158,22 @@ impl TrainerState {
             return Ok(());
         }
         if self.order.as_ref() == Some(&order) {
-            if let Some(result) = self.result.clone() {
-                self.context.routes.conductor.send(ConductorMessage::PolicyTrained(result));
+            let Some(result) = self.result.clone() else { return Ok(()) };
+            let is_good = match &result {
+                JobResult::Refused { .. } => true,
+                JobResult::Trained(trained) => {
+                    let checkpoint = trained.checkpoint.clone();
+                    self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await?
+                }
+            };
+            if is_good {
+                self.ended(result);
+                return Ok(());
             }
-            return Ok(());
+            // asked again because its checkpoint is gone: what is on the disk decides
         }
+        // parameters of an earlier job must not stay in memory while those of this one are read
+        (self.order, self.result) = (None, None);
         let (roles, config) = (Arc::clone(&self.context.roles), Arc::clone(&self.context.config));
         let observer = self.context.observer.clone();
         let in_force = self.context.policy.borrow().clone();
@@ -162,9 +184,8 @@ impl TrainerState {
             .run(move |ledger| prepare(ledger, &observer, &roles, &wanted, in_force.as_ref(), config.seed))
             .await?;
         self.order = Some(order);
-        self.result = None;
         match prepared {
-            Prepared::Done(trained) => self.trained(trained),
+            Prepared::Done(trained) => self.ended(JobResult::Trained(trained)),
             Prepared::Job { job, checkpoints } => {
                 let folders = checkpoints.iter().map(|one| self.context.ledger.checkpoints.folder(&one.id));
                 self.command(LearnerCommand::Train(job, folders.collect()))?;
@@ -173,9 +194,30 @@ impl TrainerState {
         Ok(())
     }
 
-    fn trained(&mut self, trained: TrainedPolicy) {
-        self.result = Some(trained.clone());
-        self.context.routes.conductor.send(ConductorMessage::PolicyTrained(trained));
+    fn ended(&mut self, result: JobResult) {
+        self.result = Some(result.clone());
+        self.context.routes.conductor.send(match result {
+            JobResult::Trained(trained) => ConductorMessage::PolicyTrained(trained),
+            JobResult::Refused { round, reason } => ConductorMessage::TrainingRefused { round, reason },
+        });
+    }
+
+    /// The thread takes commands between two steps: an operator's one is refused when too many wait.
+    fn checkpoint(&self, answer: Answer<CheckpointId>) -> Result<(), ActorProcessingErr> {
+        if self.device.as_ref().is_some_and(|device| device.waiting() >= MAX_WAITING) {
+            let refusal = "the learner is in a long step, and checkpoints are asked for already";
+            let _nobody_waits = answer.send(Err(Refusal::NotNow(refusal.to_owned())));
+            return Ok(());
+        }
+        self.command(LearnerCommand::Checkpoint(answer))
+    }
+
+    /// Has the thread look at the switches. With commands waiting it will, after the last of them.
+    fn wake(&self) -> Result<(), ActorProcessingErr> {
+        if self.device.as_ref().is_some_and(|device| device.waiting() > 0) {
+            return Ok(());
+        }
+        self.command(LearnerCommand::LookAtSwitches)
     }
 
     fn command(&self, command: LearnerCommand) -> Result<(), ActorProcessingErr> {
@@ -245,17 +287,11 @@ pub(crate) fn intact_checkpoints(
     round: RoundNumber,
     training_set: &TrainingSetId,
 ) -> Result<Vec<CheckpointManifest>, StoreError> {
-    let mut checkpoints = ledger.store.checkpoints_of(round)?;
-    checkpoints.retain(|one| one.training_set == *training_set);
-    checkpoints.retain(|one| match ledger.checkpoints.check(one) {
-        Ok(()) => true,
-        Err(damage) => {
-            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
-            observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
-            false
-        }
-    });
-    checkpoints.reverse();
+    let (checkpoints, damages) = ledger.checkpoints.intact(round, training_set)?;
+    for damage in damages {
+        let (checkpoint, reason) = (damage.checkpoint, damage.reason);
+        observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
+    }
     Ok(checkpoints)
 }
 

@@ -1,6 +1,7 @@
 //! What the learner's device thread does: one job at a time, step by step, checkpoints in between.
 //!
-//! The thread looks at its commands between two optimizer steps. Paused or without a job it sleeps.
+//! The thread obeys every command that waits between two optimizer steps, and looks at the switches there.
+//! Paused or without a job it sleeps.
 //!
 //! A checkpoint stops training for its snapshot alone: a second thread writes, hashes and syncs the files and
 //! records them, the manifest last. Checkpoints become durable in the order of their steps, and a failure to
@@ -8,13 +9,15 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
-use still_domain::{CheckpointId, CheckpointManifest};
+use still_domain::{CheckpointId, CheckpointManifest, RoundNumber};
 use still_roles::{Background, Learner, LearnerError, LearnerStep, TrainingJob};
 use still_store::StoreError;
 
@@ -24,6 +27,7 @@ use crate::{
     ledger::Ledger,
     observe::Observer,
     protocol::{Answer, TrainedPolicy},
+    switches::Switches,
     trainer::{TrainerConfig, intact_checkpoints},
 };
 
@@ -35,8 +39,8 @@ const LOSS_STEPS: usize = 20;
 pub(crate) enum LearnerCommand {
     /// Take this job up; the checkpoints are tried in order to go on from.
     Train(Box<TrainingJob>, Vec<PathBuf>),
-    /// Take no steps, or go on.
-    Pause(bool),
+    /// The switches changed: wake up and look at them.
+    LookAtSwitches,
     /// Write a checkpoint.
     Checkpoint(Answer<CheckpointId>),
     /// Write a checkpoint of the job, drop it, and say so.
@@ -48,6 +52,13 @@ pub(crate) enum LearnerCommand {
 pub(crate) enum LearnerFact {
     /// A job is done.
     Trained(TrainedPolicy),
+    /// A job can never be run as given.
+    Refused {
+        /// The round it was for.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
     /// The halt is done.
     Halted,
 }
@@ -61,6 +72,7 @@ pub(crate) struct Training {
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
     pub(crate) config: TrainerConfig,
+    pub(crate) switches: Arc<Switches>,
 }
 
 /// The job at work.
@@ -69,6 +81,8 @@ struct Work {
     step: u64,
     total_steps: u64,
     saved_step: Option<u64>,
+    /// Where training began in this life of the process or went back to, until a checkpoint says so.
+    went_back_to: Option<u64>,
     losses: VecDeque<f64>,
     /// When the last step of this life of the process ended.
     stepped_at: Option<Instant>,
@@ -83,53 +97,51 @@ impl Training {
         tell: impl Fn(LearnerFact),
     ) -> Result<(), ActorProcessingErr> {
         let mut work: Option<Work> = None;
-        let mut is_paused = false;
         let mut writing = Writing::new("checkpoint");
+        let mut asked = Vec::new();
         loop {
-            let command = if work.is_some() && !is_paused {
+            let mut next = if work.is_some() && !self.switches.training_paused() {
                 writing.take_finished().transpose()?;
-                match commands.try_recv() {
-                    Ok(command) => Some(command),
-                    Err(TryRecvError::Empty) => None,
-                    Err(TryRecvError::Disconnected) => return Ok(()),
-                }
+                commands.try_recv()
             } else {
                 // there is nothing to do beside it, and its failure must not wait for a command
                 writing.wait().transpose()?;
-                match commands.recv() {
-                    Ok(command) => Some(command),
-                    Err(_) => return Ok(()),
-                }
+                commands.recv().map_err(TryRecvError::from)
             };
-            match command {
-                Some(LearnerCommand::Train(job, resume)) => {
-                    if work.take().is_some() {
-                        learner.end();
-                    }
-                    work = Some(self.begin(learner, *job, resume)?);
-                }
-                Some(LearnerCommand::Pause(paused)) => is_paused = paused,
-                Some(LearnerCommand::Checkpoint(answer)) => {
-                    if let Some(work) = &mut work {
-                        self.save(learner, work, &mut writing, false, Some(answer))?;
-                    } else {
-                        let refusal = Refusal::NotNow("nothing is being trained".to_owned());
-                        let _nobody_waits = answer.send(Err(refusal));
-                    }
-                }
-                Some(LearnerCommand::Halt) => {
-                    if let Some(mut halted) = work.take() {
-                        if halted.step > 0 && halted.saved_step != Some(halted.step) {
-                            self.save(learner, &mut halted, &mut writing, false, None)?;
+            while let Ok(command) = next {
+                match command {
+                    LearnerCommand::LookAtSwitches => {}
+                    LearnerCommand::Checkpoint(answer) => asked.push(answer),
+                    LearnerCommand::Train(job, resume) => {
+                        self.answer(learner, work.as_mut(), &mut writing, &mut asked)?;
+                        if work.take().is_some() {
+                            learner.end();
                         }
-                        learner.end();
+                        let round = job.round;
+                        match self.begin(learner, *job, resume)? {
+                            Ok(begun) => work = Some(begun),
+                            Err(reason) => tell(LearnerFact::Refused { round, reason }),
+                        }
                     }
-                    writing.wait().transpose()?;
-                    tell(LearnerFact::Halted);
+                    LearnerCommand::Halt => {
+                        self.answer(learner, work.as_mut(), &mut writing, &mut asked)?;
+                        if let Some(mut halted) = work.take() {
+                            if halted.step > 0 && halted.saved_step != Some(halted.step) {
+                                self.save(learner, &mut halted, &mut writing, false, Vec::new())?;
+                            }
+                            learner.end();
+                        }
+                        writing.wait().transpose()?;
+                        tell(LearnerFact::Halted);
+                    }
                 }
-                None => {}
+                next = commands.try_recv();
             }
-            if is_paused {
+            if matches!(next, Err(TryRecvError::Disconnected)) {
+                return Ok(());
+            }
+            self.answer(learner, work.as_mut(), &mut writing, &mut asked)?;
+            if self.switches.training_paused() {
                 continue;
             }
             let Some(at_work) = &mut work else { continue };
@@ -137,7 +149,7 @@ impl Training {
                 self.step(learner, at_work, &mut writing)?;
             }
             if at_work.step >= at_work.total_steps {
-                self.save(learner, at_work, &mut writing, true, None)?;
+                self.save(learner, at_work, &mut writing, true, Vec::new())?;
                 let checkpoint = writing.wait().ok_or("the final checkpoint is not being written")??.id;
                 let weights = learner.weights()?;
                 let losses = &at_work.losses;
@@ -151,13 +163,36 @@ impl Training {
         }
     }
 
-    /// Begins a job, going on from the first of `resume` that can be gone on from.
+    /// One checkpoint answers all that asked for one since the last step.
+    fn answer(
+        &self,
+        learner: &mut dyn Learner,
+        work: Option<&mut Work>,
+        writing: &mut Writing,
+        asked: &mut Vec<Answer<CheckpointId>>,
+    ) -> Result<(), ActorProcessingErr> {
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let answers = mem::take(asked);
+        if let Some(work) = work {
+            return self.save(learner, work, writing, false, answers);
+        }
+        for answer in answers {
+            let refusal = Refusal::NotNow("nothing is being trained".to_owned());
+            let _nobody_waits = answer.send(Err(refusal));
+        }
+        Ok(())
+    }
+
+    /// Begins a job, going on from the first of `resume` that can be gone on from; the inner error says why it
+    /// can never be run.
     fn begin(
         &self,
         learner: &mut dyn Learner,
         job: TrainingJob,
         resume: Vec<PathBuf>,
-    ) -> Result<Work, ActorProcessingErr> {
+    ) -> Result<Result<Work, String>, ActorProcessingErr> {
         let tries = resume.into_iter().map(Some).chain([None]);
         for resume in tries {
             match learner.begin(TrainingJob { resume, ..job.clone() }) {
@@ -169,15 +204,17 @@ impl Training {
                         training.loss = None;
                     });
                     let saved_step = (plan.resumed_step > 0).then_some(plan.resumed_step);
-                    return Ok(Work {
+                    return Ok(Ok(Work {
                         job,
                         step: plan.resumed_step,
                         total_steps: plan.total_steps,
                         saved_step,
+                        went_back_to: Some(plan.resumed_step),
                         losses: VecDeque::new(),
                         stepped_at: None,
-                    });
+                    }));
                 }
+                Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
                 Err(error @ LearnerError::Checkpoint { .. }) => self.observer.warn(error.to_string()),
                 Err(error) => return Err(error.into()),
             }
@@ -210,9 +247,12 @@ impl Training {
         self.observer.trained(work.job.round, &step, duration);
         let every = self.config.checkpoint_every_steps;
         let is_due = every > 0 && step.step % every == 0 && !step.is_last();
+        if step.rolled_back {
+            work.went_back_to = Some(step.step);
+        }
         // where training went back, a restart must go on from there as well, and as slowly
         if is_due || step.rolled_back {
-            self.save(learner, work, writing, false, None)?;
+            self.save(learner, work, writing, false, Vec::new())?;
         }
         Ok(())
     }
@@ -231,37 +271,41 @@ impl Training {
         let job = TrainingJob { rollbacks, ..work.job.clone() };
         let checkpoints = intact_checkpoints(&self.ledger, &self.observer, job.round, &job.training_set)?;
         let folders = checkpoints.iter().map(|one| self.ledger.checkpoints.folder(&one.id));
-        *work = self.begin(learner, job, folders.collect())?;
+        *work = self.begin(learner, job, folders.collect())??;
         let step = LearnerStep { step: work.step, rolled_back: true, ..*diverged };
         self.observer.trained(work.job.round, &step, None);
-        self.save(learner, work, writing, false, None)
+        self.save(learner, work, writing, false, Vec::new())
     }
 
     /// Takes a snapshot and has it written: files first, synced; the manifest, which makes it exist, last.
-    /// Waits for the checkpoint before. `answer` is told when it is durable.
+    /// Waits for the checkpoint before. `answers` are told when it is durable.
     fn save(
         &self,
         learner: &mut dyn Learner,
         work: &mut Work,
         writing: &mut Writing,
         is_final: bool,
-        answer: Option<Answer<CheckpointId>>,
+        answers: Vec<Answer<CheckpointId>>,
     ) -> Result<(), ActorProcessingErr> {
         let began = Instant::now();
         writing.wait().transpose()?;
         let snapshot = learner.snapshot()?;
         let (round, step, set) = (work.job.round, work.step, work.job.training_set.clone());
+        let went_back_to = work.went_back_to.take();
         let training = self.clone();
         let stall = began.elapsed();
         writing.begin(move || {
             let began = Instant::now();
-            let Training { ledger, observer, config } = training;
-            let pending = ledger.checkpoints.begin(round, step)?;
+            let Training { ledger, observer, config, switches: _ } = training;
+            let mut pending = ledger.checkpoints.begin(round, step)?;
+            if let Some(step) = went_back_to {
+                pending = pending.going_back_to(step);
+            }
             snapshot.write(pending.folder()).map_err(unwritten)?;
             let manifest = ledger.checkpoints.commit(pending, set, is_final, observer.now_ms())?;
             observer.checkpointed(&manifest, began.elapsed(), stall);
-            ledger.checkpoints.retain_by(&config.retention)?;
-            if let Some(answer) = answer {
+            ledger.checkpoints.retain_by(&config.retention, &manifest.id)?;
+            for answer in answers {
                 let _nobody_waits = answer.send(Ok(manifest.id.clone()));
             }
             Ok(manifest)

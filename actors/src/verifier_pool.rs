@@ -64,6 +64,7 @@ impl Actor for VerifierPool {
             workers => workers,
         };
         context.observer.state(ActorName::VerifierPool, ActorState::Running);
+        context.switches.set_verifier_failing(false);
         let alarm = ErrorAlarm::new(context.config.verifier_pool.alarm);
         Ok(VerifierPoolState { context, waiting: VecDeque::new(), running: 0, workers, alarm })
     }
@@ -127,6 +128,7 @@ impl VerifierPoolState {
     fn watch(&mut self, verdict: &Verdict) {
         let is_error = verdict.outcome == Outcome::Error;
         let change = self.alarm.record(is_error);
+        self.context.switches.set_verifier_failing(is_error && self.alarm.is_raised());
         let (errors, judged) = self.alarm.counted();
         let observer = &self.context.observer;
         observer.judged(is_error, errors as f64 / judged as f64, self.alarm.is_raised());

@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
-use still_actors::{ActorName, Event, FinishReason, SupervisionConfig};
-use still_domain::RoundNumber;
+use still_actors::{Activity, ActorName, Event, FinishReason, Refusal, SupervisionConfig};
+use still_domain::{CheckpointId, PolicyOrigin, RoundNumber, RoundPhase, TrainingSetContent};
 use still_store::{Fault, FaultPlan, Store};
 use still_telemetry::Exporter;
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
 };
+use tokio::task::JoinSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_any_actor_restarts_it_and_the_loop_goes_on() {
@@ -116,18 +117,50 @@ async fn a_learner_that_fails_goes_on_from_its_last_checkpoint() {
 }
 
 #[tokio::test]
-async fn training_that_goes_back_is_saved_there_counted_and_told() {
+async fn more_checkpoints_than_the_learner_takes_are_refused_and_harm_nobody() {
     let harness = Harness::new(World::default());
-    harness.script.learner_diverges_at_step.store(5, Ordering::SeqCst);
     harness.script.training.close();
     let system = harness.start(config(1)).await;
-    let mut events = system.subscribe();
+    while harness.script.jobs().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut asked = JoinSet::new();
+    for _ in 0..200 {
+        let system = system.clone();
+        asked.spawn(async move {
+            system.pause(Activity::Train);
+            system.resume(Activity::Train);
+            system.checkpoint().await
+        });
+    }
+    let is_refused = |answer: &Result<CheckpointId, Refusal>| matches!(answer, Err(Refusal::NotNow(_)));
+    assert!(is_refused(&asked.join_next().await.unwrap().unwrap()), "the first answer comes before a step");
     harness.script.training.open();
+    let answers = asked.join_all().await;
+    let (refused, written): (Vec<_>, Vec<_>) = answers.into_iter().partition(is_refused);
+    assert!(!refused.is_empty());
+    assert!(!written.is_empty() && written.iter().all(Result::is_ok), "{written:?}");
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
+}
+
+#[tokio::test]
+async fn training_that_goes_back_is_told_and_a_restart_goes_on_from_where_it_went_back_to() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_diverges_at_step.store(8, Ordering::SeqCst);
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
     let told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("diverged"));
     wait_for(&system, &mut events, told).await;
     let saved = |event: &Event| matches!(event, Event::Checkpointed { step: 0, .. });
     wait_for(&system, &mut events, saved).await;
+    // what was saved on the way there, at steps 3 and 6, is not gone on from
+    harness.script.learner_fails_at_step.store(2, Ordering::SeqCst);
+    harness.script.training.open();
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert_eq!((jobs[1].round, jobs[1].resumed_step), (RoundNumber(0), 0), "{jobs:?}");
+    assert!(jobs[1].resume.as_ref().unwrap().ends_with("round-0-step-0"), "{jobs:?}");
     let training = system.status().training;
     assert_eq!((training.skipped_steps, training.rollbacks, training.memory_shortages), (1, 1, 0));
 }
@@ -150,6 +183,57 @@ async fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_newest_
     let jobs = harness.script.jobs();
     assert_eq!((jobs[0].resumed_step, jobs[1].resumed_step), (0, 3), "{jobs:?}");
     assert_eq!(system.status().training.rollbacks, 1);
+}
+
+#[tokio::test]
+async fn a_set_that_the_learner_refuses_ends_its_round_and_not_the_program() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_refusals.store(1, Ordering::SeqCst);
+    let system = harness.start(config(2)).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
+    let rounds = harness.rounds();
+    assert_eq!(rounds[0].phase, RoundPhase::Rejected);
+    let decision = rounds[0].decision.as_ref().unwrap();
+    assert_eq!(decision, "rejected: the training job is refused: every example is too long");
+    assert!(rounds[0].ended_at_ms.is_some());
+    assert_eq!(harness.store.policies().unwrap()[0].origin, PolicyOrigin::Base);
+    assert!(rounds[1].evaluation.is_some(), "the next one goes on from the base model");
+}
+
+#[tokio::test]
+async fn a_job_that_begins_anew_with_fewer_steps_keeps_its_checkpoints_and_its_policy_is_found_again() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_fails_at_step.store(10, Ordering::SeqCst);
+    let mut mortal = config(1);
+    mortal.supervision = SupervisionConfig { max_restarts: 0, ..mortal.supervision };
+    assert!(matches!(harness.run(mortal).await, FinishReason::MeltDown { .. }));
+    harness.script.training_steps.store(5, Ordering::SeqCst);
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    for policy in harness.store.policies().unwrap() {
+        assert!(harness.checkpoints.is_intact(&policy.checkpoint.unwrap()).unwrap());
+    }
+    let steps: Vec<_> = harness.store.checkpoints_of(RoundNumber(0)).unwrap();
+    assert!(steps.iter().all(|manifest| manifest.step <= 5), "{steps:?}");
+    assert_eq!(harness.run(config(2)).await, FinishReason::RoundsDone);
+}
+
+#[tokio::test]
+async fn a_candidate_whose_checkpoint_is_gone_is_trained_again_and_never_published_without_it() {
+    let harness = Harness::new(World::default());
+    harness.script.judgement.close();
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    let scored = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Evaluating, .. });
+    wait_for(&system, &mut events, scored).await;
+    let manifests = harness.store.checkpoints_of(RoundNumber(0)).unwrap();
+    let candidate = manifests.iter().find(|manifest| manifest.is_final).unwrap();
+    std::fs::remove_dir_all(harness.checkpoints.folder(&candidate.id)).unwrap();
+    harness.script.judgement.open();
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    for policy in harness.store.policies().unwrap() {
+        assert!(harness.checkpoints.is_intact(&policy.checkpoint.unwrap()).unwrap());
+    }
 }
 
 #[tokio::test]
@@ -183,6 +267,28 @@ async fn a_learner_that_cannot_be_built_melts_the_program_down_with_the_reason()
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_set_that_was_sealed_behind_the_conductors_back_is_taken_over() {
+    let harness = Harness::new(World::default());
+    let system = harness.start(config(1)).await;
+    let mut events = system.subscribe();
+    let explores = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. });
+    system.pause(Activity::Explore);
+    wait_for(&system, &mut events, explores).await;
+    // as the late work of a conductor that was killed would leave it
+    let set = harness.store.training_set(&harness.sets()[0]).unwrap().unwrap();
+    let content = TrainingSetContent { round: RoundNumber(1), ..set.content };
+    let set = content.seal();
+    let mut sealed = harness.store.round(RoundNumber(1)).unwrap().unwrap();
+    sealed.phase = RoundPhase::Training;
+    sealed.training_set = Some(set.id.clone());
+    harness.store.seal_round(&set, &sealed).unwrap();
+    system.resume(Activity::Explore);
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    assert_eq!(harness.sets()[1], set.id);
+    assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
 }
 
 #[tokio::test]

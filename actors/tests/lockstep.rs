@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use still_actors::{Event, FinishReason, SystemConfig};
+use still_actors::{Activity, Event, FinishReason, SystemConfig};
 use still_domain::{AttemptId, JudgedTrajectory, TrainingSetId};
 use still_testkit::{
     Harness, World,
@@ -80,6 +80,59 @@ fn dying_anywhere_changes_nothing_that_is_sealed() {
 
     let begun = harness.script.rollouts();
     assert!(begun.values().all(|seeds| seeds.iter().all(|seed| *seed == seeds[0])), "one name, one seed");
+}
+
+#[test]
+fn an_import_in_the_middle_of_a_round_waits_for_the_next_one_whatever_dies() {
+    let late: Vec<_> = World { levels: 5, ..World::default() }.problems();
+    let explored =
+        |wanted: u64| move |event: &Event| matches!(event, Event::Explored { pool, .. } if *pool >= wanted);
+
+    let whole = Harness::new(World::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let system = whole.start(lockstep(3)).await;
+        let mut events = system.subscribe();
+        wait_for(&system, &mut events, explored(1)).await;
+        system.pause(Activity::Explore);
+        whole.store.import_problems(&late).unwrap();
+        system.records_imported();
+        system.resume(Activity::Explore);
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    });
+    assert!(whole.attempts().iter().any(|id| id.problem.as_str().starts_with("explore-5")));
+
+    let mortal = Harness::new(World::default());
+    die_at(&mortal, lockstep(3), explored(1));
+    mortal.store.import_problems(&late).unwrap();
+    die_at(&mortal, lockstep(3), explored(30));
+    die_at(&mortal, lockstep(3), explored(70));
+    die_at(&mortal, lockstep(3), explored(130));
+    finish(&mortal, lockstep(3));
+    assert_eq!(outcome(&mortal), outcome(&whole));
+}
+
+#[test]
+fn a_run_that_ran_free_goes_on_in_lockstep() {
+    let harness = Harness::new(World::default());
+    // one round alone, and what was made ahead of the next one while it was trained and scored
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let system = harness.start(config(1)).await;
+        let mut events = system.subscribe();
+        let explored = |event: &Event| matches!(event, Event::Explored { .. });
+        wait_for(&system, &mut events, explored).await;
+        harness.script.training.close();
+        let ahead = |event: &Event| matches!(event, Event::Explored { pool, .. } if *pool > 90);
+        wait_for(&system, &mut events, ahead).await;
+        harness.script.training.open();
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    });
+    let first = &harness.rounds()[1];
+    let counted: u64 = first.tally.outcomes.values().sum();
+    assert!(harness.pool().len() as u64 > counted, "attempts that no round counted");
+    finish(&harness, lockstep(3));
+    assert_eq!(harness.rounds().len(), 4);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, time::Instant};
 
-use still_actors::{Activity, Event, FinishReason, Refusal};
+use still_actors::{Activity, Event, FinishReason, Refusal, System};
 use still_domain::{
     Algorithm, Outcome, PolicyOrigin, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, Split, seed,
 };
@@ -12,6 +12,7 @@ use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
 };
+use tokio::sync::broadcast;
 
 #[tokio::test]
 async fn three_rounds_turn_demonstrations_into_a_better_policy_in_well_under_a_second() {
@@ -83,6 +84,36 @@ async fn without_exploration_rounds_train_on_the_demonstrations_alone() {
 }
 
 #[tokio::test]
+async fn an_endless_run_that_neither_explores_nor_finds_anything_to_train_on_waits() {
+    let harness = Harness::new(World { demonstrations: 0, ..World::default() });
+    let mut config = config(0);
+    config.exploration.enabled = false;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let starved = |event: &Event| matches!(event, Event::Warning { message } if message.contains("import"));
+    wait_for(&system, &mut events, starved).await;
+    assert_eq!(harness.rounds().len(), 1);
+    harness.store.import_demonstrations(&World::default().demonstrations()).unwrap();
+    system.records_imported();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Trained { .. })).await;
+    assert_eq!(harness.rounds().len(), 2);
+    system.stop();
+    assert_eq!(finished(&system).await, FinishReason::Stopped);
+}
+
+#[tokio::test]
+async fn a_rejected_candidate_leaves_memory_before_the_next_one_is_trained() {
+    let harness = Harness::new(World::default());
+    let mut config = config(3);
+    config.gate.tolerance = -1.0;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    let jobs = harness.script.jobs();
+    assert_eq!(jobs.len(), 4);
+    // the generator that scored it holds it until it scores another
+    assert!(jobs[2..].iter().all(|job| job.holders_of_last <= 1), "{jobs:?}");
+}
+
+#[tokio::test]
 async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
     let harness = Harness::new(World::default());
     let mut config = config(2);
@@ -105,20 +136,25 @@ async fn an_exhausted_pool_ends_its_rounds_early() {
     assert_eq!(harness.rounds().len(), 3);
 }
 
-#[tokio::test]
-async fn an_endless_run_waits_for_problems_when_all_are_solved_and_goes_on_when_some_come() {
+/// Starts an endless run on one problem, and waits until it wants more.
+async fn starved(lockstep: bool) -> (Harness, System, broadcast::Receiver<Event>) {
     let harness = Harness::new(World { problems_per_level: 1, levels: 1, ..World::default() });
     let mut config = config(0);
+    config.lockstep = lockstep;
     config.exploration.curriculum.max_attempts = 4;
     let system = harness.start(config).await;
     let mut events = system.subscribe();
     let starved = |event: &Event| matches!(event, Event::Warning { message } if message.contains("import"));
     wait_for(&system, &mut events, starved).await;
-    let over = harness.rounds().len();
+    (harness, system, events)
+}
 
-    harness
-        .store
-        .import_problems(&[Problem {
+#[tokio::test]
+async fn an_endless_run_waits_for_problems_when_all_are_solved_and_goes_on_when_some_come() {
+    for lockstep in [false, true] {
+        let (harness, system, mut events) = starved(lockstep).await;
+        let waiting = harness.rounds().last().unwrap().round;
+        let late = Problem {
             id: ProblemId::new("late"),
             text: "level 1: 2*77=?".to_owned(),
             gold: "154".to_owned(),
@@ -126,13 +162,32 @@ async fn an_endless_run_waits_for_problems_when_all_are_solved_and_goes_on_when_
             level: Some(1),
             source: String::new(),
             split: Split::Explore,
-        }])
-        .unwrap();
-    system.records_imported();
-    wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded { .. })).await;
-    assert!(harness.rounds().len() >= over);
-    system.stop();
-    assert_eq!(finished(&system).await, FinishReason::Stopped);
+        };
+        harness.store.import_problems(std::slice::from_ref(&late)).unwrap();
+        system.records_imported();
+        wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded { .. })).await;
+        let round = harness.store.round(waiting).unwrap().unwrap();
+        assert!(round.phase.is_over(), "{round:?}");
+        assert_eq!(round.tally.outcomes.values().sum::<u64>(), 4, "the attempts at the late problem");
+        assert_eq!(harness.store.trajectories_of(&late.id).unwrap().len(), 4);
+        system.stop();
+        assert_eq!(finished(&system).await, FinishReason::Stopped);
+    }
+}
+
+#[tokio::test]
+async fn sealing_ends_a_round_that_waits_for_problems() {
+    for lockstep in [false, true] {
+        let (harness, system, mut events) = starved(lockstep).await;
+        let waiting = harness.rounds().last().unwrap().round;
+        assert_eq!(system.seal().await, Ok(waiting));
+        let ended =
+            move |event: &Event| matches!(event, Event::RoundEnded { round, .. } if round.round == waiting);
+        wait_for(&system, &mut events, ended).await;
+        assert!(harness.store.round(waiting).unwrap().unwrap().tally.outcomes.is_empty());
+        system.stop();
+        assert_eq!(finished(&system).await, FinishReason::Stopped);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use still_actors::{ErrorAlarmConfig, Event, FinishReason, SystemConfig};
-use still_domain::Outcome;
+use still_domain::{AttemptId, Outcome};
 use still_telemetry::Exporter;
 use still_testkit::{
     Harness, World,
@@ -70,6 +70,31 @@ fn the_alarm_is_raised_while_judgements_fail_and_says_why() {
         system.stop();
         assert_eq!(finished(&system).await, FinishReason::Stopped);
     });
+}
+
+#[test]
+fn an_outage_fills_no_quota_and_little_is_attempted_while_it_lasts() {
+    on_one_thread(async |_| {
+        let harness = Harness::new(World::default());
+        harness.script.verifier_errors.store(u32::MAX, Ordering::SeqCst);
+        let system = harness.start(watched(1)).await;
+        let mut events = system.subscribe();
+        // imitation is scored by no answer at all; then exploration begins
+        wait_for(&system, &mut events, is_alarm).await;
+        let explored = |event: &Event| matches!(event, Event::Explored { round, pool, .. } if round.0 == 1 && *pool >= 40);
+        wait_for(&system, &mut events, explored).await;
+        let on_their_way = harness.script.rollouts().keys().filter(|id| is_explored(id)).count();
+        assert!(on_their_way <= harness.pool().len() + 1, "one at a time: {on_their_way}");
+        harness.script.verifier_errors.store(0, Ordering::SeqCst);
+        assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+        let outcomes = harness.rounds()[1].tally.outcomes.clone();
+        let errors = outcomes[&Outcome::Error];
+        assert!(errors >= 40 && outcomes.values().sum::<u64>() - errors >= 60, "{outcomes:?}");
+    });
+}
+
+fn is_explored(id: &AttemptId) -> bool {
+    id.problem.as_str().starts_with("explore")
 }
 
 #[test]

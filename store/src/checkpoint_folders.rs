@@ -34,6 +34,8 @@ pub struct PendingCheckpoint {
     round: RoundNumber,
     step: u64,
     folder: PathBuf,
+    /// The step that training goes on from; what the round has beyond it is of training that was given up.
+    went_back_to: Option<u64>,
 }
 
 /// A checkpoint that is not what its manifest says.
@@ -82,11 +84,13 @@ impl CheckpointFolders {
         let folder = self.root.join(format!("{PENDING_PREFIX}{id}"));
         remove_folder(&folder)?;
         fs::create_dir_all(&folder).map_err(StoreError::file(&folder))?;
-        Ok(PendingCheckpoint { id, round, step, folder })
+        Ok(PendingCheckpoint { id, round, step, folder, went_back_to: None })
     }
 
     /// Hashes and syncs the files, renames the folder into place and writes the manifest. A checkpoint of
-    /// the same round and step is replaced.
+    /// the same round and step is replaced. Where training went back, the manifests of the round's later
+    /// steps are removed in the same batch, those of published policies left out. No checkpoint is told to be
+    /// older than one committed before it, whatever the clock says.
     ///
     /// # Errors
     /// When the disk fails; then the checkpoint does not exist.
@@ -106,6 +110,8 @@ impl CheckpointFolders {
         remove_folder(&folder)?;
         fs::rename(&pending.folder, &folder).map_err(StoreError::file(&folder))?;
         sync(&self.root)?;
+        let known = self.store.checkpoints()?;
+        let newest_ms = known.iter().map(|one| one.created_at_ms).max().unwrap_or(0);
         let manifest = CheckpointManifest {
             id: pending.id,
             round: pending.round,
@@ -113,9 +119,25 @@ impl CheckpointFolders {
             is_final,
             training_set,
             files,
-            created_at_ms: now_ms,
+            created_at_ms: now_ms.max(newest_ms),
         };
-        self.store.put_manifest(&manifest)?;
+        let mut given_up = Vec::new();
+        if let Some(step) = pending.went_back_to {
+            let policies = self.store.policies()?;
+            let is_published =
+                |id: &CheckpointId| policies.iter().any(|one| one.checkpoint.as_ref() == Some(id));
+            let is_given_up = |one: &CheckpointManifest| {
+                one.round == manifest.round
+                    && one.step > step
+                    && one.id != manifest.id
+                    && !is_published(&one.id)
+            };
+            given_up.extend(known.into_iter().filter(is_given_up));
+        }
+        self.store.replace_manifests(&given_up, &manifest)?;
+        for one in given_up {
+            remove_folder(&self.folder(&one.id))?;
+        }
         Ok(manifest)
     }
 
@@ -134,35 +156,49 @@ impl CheckpointFolders {
         Ok(())
     }
 
-    /// The newest intact checkpoint of a round and training set, and the damaged ones that were passed over.
+    /// The intact checkpoints of a round and training set, newest first, and the damaged ones.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn latest_intact(
+    pub fn intact(
         &self,
         round: RoundNumber,
         training_set: &TrainingSetId,
-    ) -> Result<(Option<CheckpointManifest>, Vec<Damage>), StoreError> {
-        let mut damages = Vec::new();
-        for manifest in self.store.checkpoints_of(round)?.into_iter().rev() {
-            if manifest.training_set != *training_set {
-                continue;
-            }
+    ) -> Result<(Vec<CheckpointManifest>, Vec<Damage>), StoreError> {
+        let (mut intact, mut damages) = (Vec::new(), Vec::new());
+        let mut manifests = self.store.checkpoints_of(round)?;
+        manifests.sort_by_key(|manifest| manifest.created_at_ms);
+        manifests.retain(|manifest| manifest.training_set == *training_set);
+        for manifest in manifests.into_iter().rev() {
             match self.check(&manifest) {
-                Ok(()) => return Ok((Some(manifest), damages)),
+                Ok(()) => intact.push(manifest),
                 Err(damage) => damages.push(damage),
             }
         }
-        Ok((None, damages))
+        Ok((intact, damages))
     }
 
-    /// Removes what `retention` does not keep. Gives what was removed, newest first.
+    /// Whether a checkpoint exists and every file of it is as its manifest says.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_intact(&self, id: &CheckpointId) -> Result<bool, StoreError> {
+        Ok(self.store.checkpoint(id)?.is_some_and(|manifest| self.check(&manifest).is_ok()))
+    }
+
+    /// Removes what `retention` does not keep, but never `committed`, the checkpoint just made. Gives what
+    /// was removed, the last round and step first.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn retain_by(&self, retention: &Retention) -> Result<Vec<CheckpointId>, StoreError> {
+    pub fn retain_by(
+        &self,
+        retention: &Retention,
+        committed: &CheckpointId,
+    ) -> Result<Vec<CheckpointId>, StoreError> {
         let manifests = self.store.checkpoints()?;
-        let kept = retention.kept(&manifests, &self.store.policies()?, &self.store.rounds()?);
+        let mut kept = retention.kept(&manifests, &self.store.policies()?, &self.store.rounds()?);
+        kept.insert(committed.clone());
         let mut removed = Vec::new();
         for manifest in manifests.into_iter().rev().filter(|manifest| !kept.contains(&manifest.id)) {
             self.store.remove_manifest(&manifest)?;
@@ -177,6 +213,13 @@ impl PendingCheckpoint {
     /// Where the files go.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Training began anew or went back to `step`: the commit removes the round's checkpoints of later steps.
+    #[must_use]
+    pub const fn going_back_to(mut self, step: u64) -> Self {
+        self.went_back_to = Some(step);
+        self
     }
 
     /// The name that the checkpoint will have.

@@ -10,9 +10,15 @@ use crate::{
 };
 
 impl Store {
-    /// Makes a checkpoint exist: the manifest is written after every file is synced.
-    pub(crate) fn put_manifest(&self, manifest: &CheckpointManifest) -> Result<(), StoreError> {
-        self.commit(vec![self.put(&manifest_key(manifest), manifest)?])
+    /// Makes a checkpoint exist, and others no more: the manifest is written after every file is synced.
+    pub(crate) fn replace_manifests(
+        &self,
+        removed: &[CheckpointManifest],
+        manifest: &CheckpointManifest,
+    ) -> Result<(), StoreError> {
+        let mut batch: Vec<_> = removed.iter().map(|one| Change::remove(&manifest_key(one))).collect();
+        batch.push(self.put(&manifest_key(manifest), manifest)?);
+        self.commit(batch)
     }
 
     /// Makes a checkpoint exist no more: the manifest goes before the files.

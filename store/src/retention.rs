@@ -10,7 +10,7 @@ use still_domain::{CheckpointId, CheckpointManifest, PolicyRecord, Round};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
-    /// The newest checkpoints; at least one is kept.
+    /// The newest checkpoints by the time they were committed; at least one is kept.
     pub last: usize,
     /// The final checkpoints of the rounds with the best accuracy.
     pub best: usize,
@@ -25,7 +25,8 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// The checkpoints that stay, of `manifests` in order of round and step.
+    /// The checkpoints that stay, of `manifests` in order of round and step. The newest are those committed
+    /// last: training that began anew has taken fewer steps than what it replaces.
     pub fn kept(
         &self,
         manifests: &[CheckpointManifest],
@@ -33,7 +34,9 @@ impl Retention {
         rounds: &[Round],
     ) -> HashSet<CheckpointId> {
         let mut kept: HashSet<_> = policies.iter().filter_map(|policy| policy.checkpoint.clone()).collect();
-        let newest = manifests.iter().rev().take(self.last.max(1));
+        let mut by_age: Vec<_> = manifests.iter().collect();
+        by_age.sort_by_key(|manifest| manifest.created_at_ms);
+        let newest = by_age.into_iter().rev().take(self.last.max(1));
         kept.extend(newest.map(|manifest| manifest.id.clone()));
         let finals = manifests.iter().filter(|manifest| manifest.is_final);
         let is_kept_for_its_round =
@@ -109,6 +112,15 @@ mod tests {
     fn the_newest_and_the_published_stay_whatever_is_asked_for() {
         assert_eq!(kept(Retention { last: 0, best: 0, every_rounds: 0 }), ["0-9", "4-9"]);
         assert_eq!(kept(Retention { last: 3, best: 0, every_rounds: 0 }), ["0-9", "3-9", "4-5", "4-9"]);
+    }
+
+    #[test]
+    fn the_newest_are_those_committed_last_whatever_their_step() {
+        let committed =
+            |step, created_at_ms| CheckpointManifest { created_at_ms, ..manifest(1, step, false) };
+        let manifests = [committed(100, 3), committed(900, 1), committed(953, 2)];
+        let kept = Retention { last: 1, best: 0, every_rounds: 0 }.kept(&manifests, &[], &[]);
+        assert_eq!(kept, [CheckpointId::new("1-100")].into());
     }
 
     #[test]

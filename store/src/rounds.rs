@@ -31,23 +31,22 @@ impl Store {
         self.commit(vec![self.put(&round_key(round.round), round)?])
     }
 
-    /// Seals a training set and moves its round on, in one batch. The same set again is no change.
+    /// Seals a training set and moves its round on, in one batch, and gives the round as it stands then. A
+    /// round is sealed once: one that was sealed before, with this set or another, stays as it is.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the set's name is not the hash of its content, or the round was sealed
-    /// with another set.
-    pub fn seal_round(&self, set: &TrainingSet, round: &Round) -> Result<(), StoreError> {
+    /// [`StoreError::Conflict`] when the set's name is not the hash of its content.
+    pub fn seal_round(&self, set: &TrainingSet, round: &Round) -> Result<Round, StoreError> {
         let _writer = self.writer();
         if !set.is_intact() {
             let message = format!("training set {} does not hold what its name says", set.id);
             return Err(StoreError::Conflict(message));
         }
-        let sealed = self.round(round.round)?.and_then(|known| known.training_set);
-        if let Some(known) = sealed.filter(|known| *known != set.id) {
-            let message = format!("round {} was sealed with {known}, not {}", round.round, set.id);
-            return Err(StoreError::Conflict(message));
+        if let Some(known) = self.round(round.round)?.filter(|known| known.training_set.is_some()) {
+            return Ok(known);
         }
-        self.commit(vec![self.put(&set_key(&set.id), set)?, self.put(&round_key(round.round), round)?])
+        self.commit(vec![self.put(&set_key(&set.id), set)?, self.put(&round_key(round.round), round)?])?;
+        Ok(round.clone())
     }
 
     /// Ends a round and publishes its policy, where it earned one, in one batch.

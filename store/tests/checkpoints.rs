@@ -27,18 +27,19 @@ fn a_damaged_checkpoint_is_passed_over_and_reported() {
         fs::write(pending.folder().join("weights"), format!("at {step}")).unwrap();
         folders.commit(pending, set.id.clone(), false, 0).unwrap();
     }
-    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
-    assert_eq!((latest.unwrap().step, damages.len()), (20, 0));
+    let (intact, damages) = folders.intact(RoundNumber(1), &set.id).unwrap();
+    assert_eq!((intact[0].step, intact.len(), damages.len()), (20, 2, 0));
 
     let newest = manifest_of(&store, 20);
     fs::write(folders.folder(&newest.id).join("weights"), "at 2O").unwrap();
-    let (latest, damages) = folders.latest_intact(RoundNumber(1), &set.id).unwrap();
-    assert_eq!(latest.unwrap().step, 10);
+    let (intact, damages) = folders.intact(RoundNumber(1), &set.id).unwrap();
+    assert_eq!((intact[0].step, intact.len()), (10, 1));
+    assert!(!folders.is_intact(&newest.id).unwrap() && folders.is_intact(&intact[0].id).unwrap());
     assert_eq!(damages[0].checkpoint, newest.id);
     fs::remove_file(folders.folder(&newest.id).join("weights")).unwrap();
-    assert_eq!(folders.latest_intact(RoundNumber(1), &set.id).unwrap().1.len(), 1);
+    assert_eq!(folders.intact(RoundNumber(1), &set.id).unwrap().1.len(), 1);
     let other = training_set(1, &["p#1"]);
-    assert!(folders.latest_intact(RoundNumber(1), &other.id).unwrap().0.is_none(), "of another set");
+    assert!(folders.intact(RoundNumber(1), &other.id).unwrap().0.is_empty(), "of another set");
 }
 
 #[test]
@@ -58,7 +59,8 @@ fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
 
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
     assert!(!unfinished.folder().exists());
-    let removed = folders.retain_by(&Retention { last: 2, best: 0, every_rounds: 0 }).unwrap();
+    let newest = manifest_of(&store, 4).id;
+    let removed = folders.retain_by(&Retention { last: 2, best: 0, every_rounds: 0 }, &newest).unwrap();
     assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
     let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [1, 3, 4]);
@@ -74,9 +76,9 @@ fn a_checkpoint_whose_manifest_fails_does_not_exist_and_may_be_made_again() {
     fs::write(pending.folder().join("weights"), "x").unwrap();
     let set = training_set(1, &["p#0"]).id;
     assert!(folders.commit(pending, set.clone(), false, 0).is_err());
-    assert!(folders.latest_intact(RoundNumber(1), &set).unwrap().0.is_none());
+    assert!(folders.intact(RoundNumber(1), &set).unwrap().0.is_empty());
     commit(&folders, 5, "again", false);
-    assert_eq!(folders.latest_intact(RoundNumber(1), &set).unwrap().0.unwrap().step, 5);
+    assert_eq!(folders.intact(RoundNumber(1), &set).unwrap().0[0].step, 5);
 }
 
 #[test]
@@ -117,9 +119,57 @@ fn retention_removes_records_and_files_of_what_it_does_not_keep() {
     for step in 1..=4 {
         commit(&folders, step, "x", step == 2);
     }
-    let removed = folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 1 }).unwrap();
+    let newest = manifest_of(&store, 4).id;
+    let removed = folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 1 }, &newest).unwrap();
     assert_eq!(removed.len(), 2);
     let steps: Vec<_> = store.checkpoints().unwrap().iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [2, 4]);
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 2);
+}
+
+fn steps(store: &Store) -> Vec<u64> {
+    store.checkpoints().unwrap().iter().map(|manifest| manifest.step).collect()
+}
+
+#[test]
+fn the_checkpoint_just_committed_stays_though_others_have_taken_more_steps() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    for step in [900, 953, 500] {
+        commit(&folders, step, "x", false);
+    }
+    let committed = manifest_of(&store, 500).id;
+    folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 0 }, &committed).unwrap();
+    assert!(steps(&store).contains(&500));
+    assert!(folders.is_intact(&committed).unwrap());
+}
+
+#[test]
+fn a_commit_that_goes_back_removes_the_rounds_later_checkpoints_but_published_ones() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    for step in [100, 200, 300, 400] {
+        commit(&folders, step, "x", false);
+    }
+    let other = folders.begin(RoundNumber(2), 300).unwrap();
+    folders.commit(other, training_set(2, &["p#0"]).id, false, 0).unwrap();
+    store.publish(&policy(1, "round-1-step-300")).unwrap();
+    let pending = folders.begin(RoundNumber(1), 150).unwrap().going_back_to(100);
+    fs::write(pending.folder().join("weights"), "again").unwrap();
+    folders.commit(pending, training_set(1, &["p#0"]).id, false, 0).unwrap();
+    assert_eq!(steps(&store), [100, 150, 300, 300], "by round: the other round's is its own");
+    assert!(!data.path().join("round-1-step-400").exists());
+}
+
+#[test]
+fn no_checkpoint_is_older_than_one_committed_before_it_though_the_clock_goes_back() {
+    let data = tempfile::tempdir().unwrap();
+    let folders = CheckpointFolders::open(data.path(), Store::in_memory().unwrap()).unwrap();
+    let set = training_set(1, &["p#0"]).id;
+    let at = |step, now_ms| {
+        folders.commit(folders.begin(RoundNumber(1), step).unwrap(), set.clone(), false, now_ms).unwrap()
+    };
+    assert_eq!((at(20, 9).created_at_ms, at(10, 5).created_at_ms), (9, 9));
 }

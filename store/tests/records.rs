@@ -53,16 +53,24 @@ fn a_round_is_sealed_with_one_set_for_ever() {
     let store = Store::in_memory().unwrap();
     let set = training_set(1, &["p#0"]);
     let sealed = round(1, RoundPhase::Training, Some(&set));
-    store.seal_round(&set, &sealed).unwrap();
-    store.seal_round(&set, &sealed).unwrap();
+    assert_eq!(store.seal_round(&set, &sealed).unwrap(), sealed);
+    assert_eq!(store.seal_round(&set, &sealed).unwrap(), sealed);
     assert_eq!(store.training_set(&set.id).unwrap().unwrap(), set);
 
     let other = training_set(1, &["p#1"]);
-    let error = store.seal_round(&other, &round(1, RoundPhase::Training, Some(&other))).unwrap_err();
-    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
+    let resealed = store.seal_round(&other, &round(1, RoundPhase::Training, Some(&other))).unwrap();
+    assert_eq!(resealed, sealed, "the first set stands");
+    assert_eq!(store.training_set(&other.id).unwrap(), None);
+
+    let further = round(1, RoundPhase::Evaluating, Some(&set));
+    store.put_round(&further).unwrap();
+    assert_eq!(store.seal_round(&set, &sealed).unwrap(), further, "a late seal does not set the round back");
+    assert_eq!(store.latest_round().unwrap(), Some(further));
+
     let mut forged = training_set(2, &["p#0"]);
     forged.content.trajectories.clear();
-    assert!(store.seal_round(&forged, &round(2, RoundPhase::Training, Some(&forged))).is_err());
+    let error = store.seal_round(&forged, &round(2, RoundPhase::Training, Some(&forged))).unwrap_err();
+    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
 
-use super::{Asked, RoundMachine};
-use crate::protocol::JudgedFact;
+use super::{Asked, Imports, RoundMachine};
+use crate::protocol::{Dryness, JudgedFact};
 
 impl RoundMachine {
     /// Attempts are durable; gives those that were not known before.
@@ -18,9 +18,14 @@ impl RoundMachine {
         }
     }
 
-    /// No problem may be attempted now. In lockstep the plan alone decides.
-    pub(crate) fn ran_dry(&mut self, round: RoundNumber) {
-        self.is_dry = self.rounds.last().is_some_and(|at_work| at_work.round == round);
+    /// No problem may be attempted now; what the supply said before it learned of the newest policy or of all
+    /// problems is past. In lockstep the plan alone decides.
+    pub(crate) fn ran_dry(&mut self, dryness: Dryness) {
+        let is_at_work = self.rounds.last().is_some_and(|at_work| at_work.round == dryness.round);
+        let knows_all = Some(dryness.newest) >= self.in_force() && dryness.problems >= self.imports.problems;
+        if is_at_work && knows_all {
+            self.is_dry = true;
+        }
     }
 
     /// The operator wants the round's exploration closed; says which round's, when one explores.
@@ -38,19 +43,18 @@ impl RoundMachine {
         }
     }
 
-    /// The store holds new records: a dry supply may flow again.
-    pub(crate) fn imported(&mut self, has_demonstrations: bool) {
-        self.has_demonstrations = has_demonstrations;
-        self.is_dry = false;
-        if self.planned == Some(0) {
-            // The plan was made of nothing: it is made anew.
-            self.planned = None;
-            self.asked = None;
+    /// The store holds new records: a supply that ran dry may flow again where there are new problems.
+    pub(crate) fn imported(&mut self, imports: Imports) {
+        if self.imports.problems < imports.problems {
+            self.is_dry = false;
         }
+        self.imports = imports;
+        self.came_to_nothing = false;
     }
 
     /// The round is durable as given.
     pub(crate) fn saved(&mut self, round: Round) {
+        self.came_to_nothing = round.phase == RoundPhase::Rejected && round.evaluation.is_none();
         match self.rounds.last_mut() {
             Some(last) if last.round == round.round => {
                 if last.phase != round.phase {
@@ -78,6 +82,18 @@ impl RoundMachine {
         })
     }
 
+    /// Training refuses the round's set for good; `None` when it is not this round's, else the round to make
+    /// durable.
+    pub(crate) fn refused(&self, number: RoundNumber, reason: &str, now_ms: u64) -> Option<Round> {
+        let round = self.rounds.last()?;
+        (round.round == number && round.phase == RoundPhase::Training).then(|| Round {
+            phase: RoundPhase::Rejected,
+            decision: Some(format!("rejected: {reason}")),
+            ended_at_ms: Some(now_ms),
+            ..round.clone()
+        })
+    }
+
     /// The candidate is scored; `None` when it is not this round's, else the round to make durable.
     pub(crate) fn scored(&self, number: RoundNumber, evaluation: Evaluation) -> Option<Round> {
         let round = self.rounds.last()?;
@@ -92,8 +108,11 @@ impl RoundMachine {
         Some(Round { phase: RoundPhase::Training, evaluation: None, ..round.clone() })
     }
 
-    /// A policy is durable and in force.
+    /// A policy is durable and in force: what was hopeless under the one before may be attempted again.
     pub(crate) fn published(&mut self, policies: Vec<PolicyRecord>, rounds: Vec<Round>) {
+        if self.policies.len() < policies.len() {
+            self.is_dry = false;
+        }
         self.policies = policies;
         let stood_at = self.rounds.last().map(|round| (round.round, round.phase));
         self.rounds = rounds;

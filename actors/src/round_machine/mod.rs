@@ -4,8 +4,9 @@
 //!            ┌────────────► Exploring ──enough──┐
 //!            │                                  ▼
 //!  (nothing) ┼─demonstrations─► (imitation) ─► seal ─► Training ─► Evaluating ─┬─► Promoted ─┐
-//!            │                                  │                              └─► Rejected ─┤
-//!            └──── base model published         └─ nothing to train on ──────────► Rejected ─┤
+//!            │                                  │            │                 └─► Rejected ─┤
+//!            └──── base model published         │            └─ refused ─────────► Rejected ─┤
+//!                        ▲                      └─ nothing to train on ──────────► Rejected ─┤
 //!                        ▲                                                                   │
 //!                        └────────────────────── next round, or finished ◄───────────────────┘
 //! ```
@@ -16,13 +17,15 @@
 
 mod facts;
 
+use std::collections::BTreeMap;
+
 use still_domain::{
     Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
     RoundPhase, TrainingSetId, seed,
 };
 
 use crate::{
-    judged_pool::JudgedPool,
+    judged_pool::{JudgedPool, counted_in},
     ledger::effective_version,
     protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
     round_config::{MachineConfig, TrainingStart},
@@ -38,7 +41,7 @@ pub(crate) enum Next {
     /// Have attempts made for the round.
     Explore(ExplorationOrder),
     /// In lockstep: have the plan cut to what was given out.
-    CutPlan(RoundNumber),
+    CutPlan,
     /// Seal the round's set, then ask again with [`RoundMachine::sealed`].
     Seal(Box<Round>),
     /// The round's set is sealed: attempts are made ahead, and the policy is trained.
@@ -64,6 +67,15 @@ enum Asked {
     Base,
 }
 
+/// What the store holds to work on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Imports {
+    /// Whether there is something to imitate.
+    pub(crate) has_demonstrations: bool,
+    /// Problems to explore.
+    pub(crate) problems: u64,
+}
+
 /// The rounds.
 #[derive(Debug)]
 pub(crate) struct RoundMachine {
@@ -71,11 +83,13 @@ pub(crate) struct RoundMachine {
     rounds: Vec<Round>,
     policies: Vec<PolicyRecord>,
     pool: JudgedPool,
-    has_demonstrations: bool,
+    imports: Imports,
     asked: Option<Asked>,
     planned: Option<u64>,
     is_dry: bool,
     seal_wanted: bool,
+    /// The last round had nothing to train on, and no record has come since.
+    came_to_nothing: bool,
 }
 
 impl RoundMachine {
@@ -85,7 +99,7 @@ impl RoundMachine {
         rounds: Vec<Round>,
         policies: Vec<PolicyRecord>,
         pool: &[JudgedFact],
-        has_demonstrations: bool,
+        imports: Imports,
     ) -> Self {
         let mut judged = JudgedPool::default();
         judged.add(pool);
@@ -94,11 +108,12 @@ impl RoundMachine {
             rounds,
             policies,
             pool: judged,
-            has_demonstrations,
+            imports,
             asked: None,
             planned: None,
             is_dry: false,
             seal_wanted: false,
+            came_to_nothing: false,
         }
     }
 
@@ -115,15 +130,12 @@ impl RoundMachine {
     }
 
     fn begin_first(&mut self, now_ms: u64) -> Next {
-        if self.has_demonstrations && self.policies.is_empty() {
+        if self.imports.has_demonstrations && self.policies.is_empty() {
             let imitation = Round::begin(RoundNumber(0), PolicyVersion(0), RoundPhase::Training, now_ms);
             return Next::Save(Box::new(imitation));
         }
         match self.in_force() {
-            Some(version) => {
-                let first = Round::begin(RoundNumber(1), version, RoundPhase::Exploring, now_ms);
-                Next::Save(Box::new(first))
-            }
+            Some(version) => self.begin_exploring(RoundNumber(1), version, now_ms),
             None => self.once(Asked::Base, Next::PublishBase),
         }
     }
@@ -132,29 +144,45 @@ impl RoundMachine {
         if self.limit_is_reached() {
             return Next::Finish;
         }
+        if self.waits_for_records() {
+            return Next::Wait;
+        }
         let Some(version) = self.in_force() else { return self.once(Asked::Base, Next::PublishBase) };
-        let next = Round::begin(last.round.next(), version, RoundPhase::Exploring, now_ms);
-        Next::Save(Box::new(next))
+        self.begin_exploring(last.round.next(), version, now_ms)
+    }
+
+    fn begin_exploring(&self, number: RoundNumber, version: PolicyVersion, now_ms: u64) -> Next {
+        let round = Round::begin(number, version, RoundPhase::Exploring, now_ms);
+        Next::Save(Box::new(Round { problems: Some(self.imports.problems), ..round }))
     }
 
     fn explore(&mut self, mut round: Round) -> Next {
         let number = round.round;
         if self.is_enough(&round) {
             round.tally.outcomes = self.pool.outcomes_of(&round, &self.rounds);
+            round.tally.by_version = self.pool.counting_for(&round, &self.rounds);
             round.tally.pool = self.pool.len();
             return Next::Seal(Box::new(round));
         }
         if self.seal_wanted && self.config.lockstep && self.asked != Some(Asked::Cut(number)) {
             self.asked = Some(Asked::Cut(number));
-            return Next::CutPlan(number);
+            return Next::CutPlan;
         }
         if self.asked == Some(Asked::Cut(number)) {
             return Next::Wait;
         }
+        let has_later_problems = round.problems.is_none_or(|known| known < self.imports.problems);
+        if self.config.lockstep && self.planned == Some(0) && has_later_problems {
+            // nothing can be made of the round's own problems: those that came since are made its own
+            (self.planned, self.asked) = (None, None);
+            return Next::Save(Box::new(Round { problems: Some(self.imports.problems), ..round }));
+        }
         let order = ExplorationOrder {
             round: number,
             policy_version: round.policy_version,
+            problems: round.problems,
             explored: self.explored_before(number),
+            counted: self.counted_before(&round),
             quota: self.config.round.quota_attempts,
         };
         self.once(Asked::Exploration(number), Next::Explore(order))
@@ -225,12 +253,11 @@ impl RoundMachine {
         if !self.config.explores {
             return true;
         }
-        let judged: u64 = self.pool.outcomes_of(round, &self.rounds).values().sum();
+        let judged = self.judged_of(&self.pool.outcomes_of(round, &self.rounds));
         let settings = &self.config.round;
         if self.config.lockstep {
-            let is_empty = self.planned == Some(0);
-            return self.planned.is_some_and(|planned| judged >= planned)
-                && !(is_empty && self.waits_when_dry());
+            let may_be_empty = self.seal_wanted || !self.waits_when_dry();
+            return self.planned.is_some_and(|planned| judged >= planned && (planned > 0 || may_be_empty));
         }
         if self.seal_wanted {
             return true;
@@ -245,28 +272,64 @@ impl RoundMachine {
         settings.quota_attempts > 0 && judged >= settings.quota_attempts && eligible >= settings.min_eligible
     }
 
+    /// What the quota counts of a round's outcomes: a judgement that failed says nothing and fills no quota. A
+    /// lockstep plan is over when all of it is durable, whatever came of it.
+    fn judged_of(&self, outcomes: &BTreeMap<Outcome, u64>) -> u64 {
+        let counts = |outcome: Outcome| self.config.lockstep || outcome != Outcome::Error;
+        outcomes.iter().filter(|(outcome, _)| counts(**outcome)).map(|(_, count)| count).sum()
+    }
+
     /// Without a limit of rounds, training on and on upon the same set would never end: wait for problems.
     const fn waits_when_dry(&self) -> bool {
         self.config.rounds_wanted == 0
     }
 
-    /// Whether the round waits for new problems.
-    pub(crate) fn is_starved(&self) -> bool {
-        let Some(round) = self.rounds.last() else { return false };
-        round.phase == RoundPhase::Exploring
-            && (self.is_dry || self.planned == Some(0))
-            && !self.is_enough(round)
+    /// Without exploration the next of endless rounds would find what the last one found: nothing to train on.
+    const fn waits_for_records(&self) -> bool {
+        self.came_to_nothing && !self.config.explores && self.waits_when_dry()
     }
 
+    /// What the rounds wait for, when it must be imported.
+    pub(crate) fn starvation(&self) -> Option<&'static str> {
+        if self.waits_for_records() {
+            return Some("there is nothing to train on, and nothing is explored: import records");
+        }
+        self.is_starved()
+            .then_some("every problem is solved, parked or exhausted: import problems, or seal the round")
+    }
+
+    /// Whether the round waits for new problems.
+    fn is_starved(&self) -> bool {
+        let Some(round) = self.rounds.last() else { return false };
+        let is_dry = if self.config.lockstep { self.planned == Some(0) } else { self.is_dry };
+        round.phase == RoundPhase::Exploring && is_dry && !self.is_enough(round)
+    }
+
+    /// The rounds before one, in order. Where a record of an earlier program does not tell the problems of a
+    /// round, they are no more than those of the next one that does.
     fn explored_before(&self, number: RoundNumber) -> Vec<ExploredRound> {
-        self.rounds
-            .iter()
-            .filter(|round| round.round < number && round.round > RoundNumber(0))
-            .map(|round| ExploredRound {
-                policy_version: round.policy_version,
-                judged: round.tally.outcomes.values().sum(),
-            })
-            .collect()
+        let mut problems = None;
+        let mut explored = Vec::new();
+        for round in self.rounds.iter().rev().filter(|round| round.round > RoundNumber(0)) {
+            problems = round.problems.or(problems);
+            if round.round < number {
+                let judged = round.tally.outcomes.values().sum();
+                explored.push(ExploredRound { policy_version: round.policy_version, problems, judged });
+            }
+        }
+        explored.reverse();
+        explored
+    }
+
+    /// Attempts by the round's policy or a later one that the rounds before it counted.
+    fn counted_before(&self, round: &Round) -> u64 {
+        let mut count = 0;
+        for earlier in self.rounds.iter().filter(|earlier| earlier.round < round.round) {
+            let counted = counted_in(earlier);
+            let own = counted.iter().filter(|tally| tally.version >= round.policy_version);
+            count += own.flat_map(|tally| tally.outcomes.values()).sum::<u64>();
+        }
+        count
     }
 
     fn limit_is_reached(&self) -> bool {
@@ -315,7 +378,7 @@ impl RoundMachine {
             RoundPhase::Exploring => self.pool.outcomes_of(round, &self.rounds),
             _ => round.tally.outcomes.clone(),
         };
-        (outcomes.values().sum(), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
+        (self.judged_of(&outcomes), outcomes.get(&Outcome::Correct).copied().unwrap_or(0), pool)
     }
 
     /// Judgements that the round at work waits for; 0 when there is no quota.

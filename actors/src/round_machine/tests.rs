@@ -7,9 +7,10 @@ use still_curation::{Candidate, GateConfig, statistics};
 use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
-use crate::round_config::RoundConfig;
+use crate::{protocol::Dryness, round_config::RoundConfig};
 
 const V1: PolicyVersion = PolicyVersion(1);
+const IMPORTS: Imports = Imports { has_demonstrations: true, problems: 5 };
 
 fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
     MachineConfig {
@@ -23,7 +24,11 @@ fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
 }
 
 fn machine(config: MachineConfig, rounds: Vec<Round>, policies: Vec<PolicyRecord>) -> RoundMachine {
-    RoundMachine::new(config, rounds, policies, &[], true)
+    RoundMachine::new(config, rounds, policies, &[], IMPORTS)
+}
+
+fn dry(newest: u64, problems: u64) -> Dryness {
+    Dryness { round: RoundNumber(1), newest: PolicyVersion(newest), problems }
 }
 
 fn record(version: u64, origin: PolicyOrigin) -> PolicyRecord {
@@ -76,7 +81,7 @@ fn fact(number: u32, version: u64, outcome: Outcome) -> JudgedFact {
 fn exploring(config: MachineConfig) -> RoundMachine {
     let rounds = vec![
         over(0, 0, RoundPhase::Promoted, 0, 5),
-        Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0),
+        Round { problems: Some(5), ..Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0) },
     ];
     machine(config, rounds, vec![record(1, PolicyOrigin::Round(RoundNumber(0)))])
 }
@@ -89,7 +94,8 @@ fn a_fresh_store_begins_with_imitation_and_one_without_demonstrations_with_the_b
     fresh.saved(*round);
     assert!(matches!(fresh.next(6), Next::Seal(_)));
 
-    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), &[], false);
+    let none = Imports::default();
+    let mut bare = RoundMachine::new(config(1, false), Vec::new(), Vec::new(), &[], none);
     assert_eq!(bare.next(0), Next::PublishBase);
     assert_eq!(bare.next(0), Next::Wait);
     bare.published(vec![record(0, PolicyOrigin::Base)], Vec::new());
@@ -111,6 +117,18 @@ fn the_quota_counts_attempts_of_the_rounds_own_policy_only() {
 }
 
 #[test]
+fn judgements_that_failed_fill_no_quota_but_are_part_of_a_plan() {
+    for lockstep in [false, true] {
+        let mut machine = exploring(config(1, lockstep));
+        machine.next(0);
+        machine.planned(RoundNumber(1), 4);
+        let failed = (0..4).map(|number| fact(number, 1, Outcome::Error)).collect::<Vec<_>>();
+        machine.judged(&failed);
+        assert_eq!(matches!(machine.next(0), Next::Seal(_)), lockstep);
+    }
+}
+
+#[test]
 fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
     let rounds = vec![
         over(0, 0, RoundPhase::Promoted, 0, 5),
@@ -123,9 +141,77 @@ fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
     };
     machine.judged(&wrong(0..7));
     let Next::Explore(order) = machine.next(0) else { panic!() };
-    assert_eq!(order.explored, [ExploredRound { policy_version: V1, judged: 4 }]);
+    assert_eq!(order.explored, [ExploredRound { policy_version: V1, problems: None, judged: 4 }]);
     machine.judged(&wrong(7..8));
     assert!(matches!(machine.next(0), Next::Seal(_)));
+}
+
+#[test]
+fn what_a_policy_put_in_force_by_hand_made_is_counted_once() {
+    const V2: PolicyVersion = PolicyVersion(2);
+    let mut machine = exploring(config(2, false));
+    let made = |numbers: std::ops::Range<u32>, version, outcome| -> Vec<_> {
+        numbers.map(|number| fact(number, version, outcome)).collect()
+    };
+    machine.judged(&made(0..2, 1, Outcome::Wrong));
+    let policies =
+        vec![record(1, PolicyOrigin::Round(RoundNumber(0))), record(2, PolicyOrigin::Operator(V1))];
+    machine.published(policies, machine.rounds.clone());
+    machine.judged(&made(2..4, 2, Outcome::Correct));
+    let Next::Seal(sealed) = machine.next(0) else { panic!() };
+    let by_version: Vec<_> = sealed.tally.by_version.iter().map(|one| (one.version, one.eligible)).collect();
+    assert_eq!(by_version, [(V1, 0), (V2, 2)]);
+    machine.saved(Round { phase: RoundPhase::Rejected, ..*sealed });
+
+    let Next::Save(next) = machine.next(0) else { panic!() };
+    assert_eq!(next.policy_version, V2);
+    machine.saved(*next);
+    assert!(matches!(machine.next(0), Next::Explore(_)), "the two by the second policy are used up");
+    assert_eq!(machine.progress().0, 0);
+    let mut wrong_and_dirty = made(4..7, 2, Outcome::Wrong);
+    wrong_and_dirty[0].candidate.outcome = Outcome::Correct;
+    wrong_and_dirty[0].candidate.rejection = Some(still_domain::Rejection::Truncated);
+    machine.judged(&wrong_and_dirty);
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.judged(&made(7..8, 2, Outcome::Correct));
+    let Next::Seal(sealed) = machine.next(0) else { panic!() };
+    assert_eq!(sealed.tally.by_version[0].eligible, 1);
+}
+
+#[test]
+fn a_new_policy_ends_dryness_and_what_was_said_before_it_is_past() {
+    let mut machine = exploring(config(0, false));
+    machine.next(0);
+    machine.ran_dry(dry(1, 5));
+    assert!(machine.is_starved());
+    let policies =
+        vec![record(1, PolicyOrigin::Round(RoundNumber(0))), record(2, PolicyOrigin::Operator(V1))];
+    machine.published(policies, machine.rounds.clone());
+    assert!(!machine.is_starved());
+    machine.ran_dry(dry(1, 5));
+    assert!(!machine.is_starved(), "said before the supply learned of the policy");
+    machine.ran_dry(dry(2, 5));
+    assert!(machine.is_starved());
+}
+
+#[test]
+fn a_round_keeps_the_problems_it_began_with_and_older_records_take_those_of_the_next() {
+    let mut rounds = vec![
+        over(0, 0, RoundPhase::Promoted, 0, 5),
+        over(1, 1, RoundPhase::Rejected, 4, 5),
+        over(2, 1, RoundPhase::Rejected, 4, 5),
+        over(3, 1, RoundPhase::Rejected, 4, 5),
+    ];
+    rounds[2].problems = Some(3);
+    let mut machine = machine(config(9, true), rounds, vec![record(1, PolicyOrigin::Round(RoundNumber(0)))]);
+    let Next::Save(next) = machine.next(0) else { panic!() };
+    assert_eq!(next.problems, Some(5));
+    machine.saved(*next);
+    machine.imported(Imports { problems: 8, ..IMPORTS });
+    let Next::Explore(order) = machine.next(0) else { panic!() };
+    assert_eq!(order.problems, Some(5), "an import in the middle waits for the next round");
+    let of_earlier: Vec<_> = order.explored.iter().map(|round| round.problems).collect();
+    assert_eq!(of_earlier, [Some(3), Some(3), Some(5)]);
 }
 
 #[test]
@@ -141,7 +227,7 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
     let mut late = exploring(late);
     late.judged(&(0..9).map(|number| fact(number, 1, Outcome::Wrong)).collect::<Vec<_>>());
     assert!(matches!(late.next(0), Next::Explore(_)));
-    late.ran_dry(RoundNumber(1));
+    late.ran_dry(dry(1, 5));
     assert!(matches!(late.next(0), Next::Seal(_)), "as long as a problem may be attempted");
 }
 
@@ -149,7 +235,7 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
 fn in_lockstep_the_plan_alone_decides() {
     let mut machine = exploring(config(1, true));
     assert!(matches!(machine.next(0), Next::Explore(_)));
-    machine.ran_dry(RoundNumber(1));
+    machine.ran_dry(dry(1, 5));
     machine.judged(&[fact(0, 1, Outcome::Wrong), fact(1, 1, Outcome::Wrong)]);
     assert_eq!(machine.next(0), Next::Wait);
     machine.planned(RoundNumber(1), 3);
@@ -165,7 +251,7 @@ fn sealing_in_lockstep_waits_for_what_was_given_out() {
     machine.planned(RoundNumber(1), 4);
     machine.judged(&[fact(0, 1, Outcome::Wrong)]);
     assert_eq!(machine.seal_wanted(), Some(RoundNumber(1)));
-    assert_eq!(machine.next(0), Next::CutPlan(RoundNumber(1)));
+    assert_eq!(machine.next(0), Next::CutPlan);
     assert_eq!(machine.next(0), Next::Wait);
     machine.planned(RoundNumber(1), 2);
     assert_eq!(machine.next(0), Next::Wait);
@@ -204,6 +290,21 @@ fn a_better_candidate_is_published_and_a_worse_one_rejected() {
         }
         assert_eq!(machine.next(0), Next::Finish);
     }
+}
+
+#[test]
+fn a_set_that_training_refuses_rejects_its_round_with_the_reason() {
+    let mut at_work = over(1, 1, RoundPhase::Training, 4, 0);
+    at_work.evaluation = None;
+    let policies = vec![record(1, PolicyOrigin::Round(RoundNumber(0)))];
+    let mut machine =
+        machine(config(2, false), vec![over(0, 0, RoundPhase::Promoted, 0, 5), at_work], policies);
+    assert_eq!(machine.refused(RoundNumber(0), "too long", 7), None, "another round's");
+    let refused = machine.refused(RoundNumber(1), "too long", 7).unwrap();
+    assert_eq!((refused.phase, refused.ended_at_ms), (RoundPhase::Rejected, Some(7)));
+    assert_eq!(refused.decision.as_deref(), Some("rejected: too long"));
+    machine.saved(refused);
+    assert!(matches!(machine.next(8), Next::Save(next) if next.round == RoundNumber(2)));
 }
 
 #[test]
@@ -252,16 +353,64 @@ fn training_starts_where_the_configuration_says() {
 fn an_endless_run_waits_when_dry_and_a_limited_one_goes_on() {
     let mut endless = exploring(config(0, false));
     endless.next(0);
-    endless.ran_dry(RoundNumber(1));
+    endless.ran_dry(dry(1, 5));
     assert_eq!(endless.next(0), Next::Wait);
     assert!(endless.is_starved());
-    endless.imported(true);
+    endless.imported(IMPORTS);
+    assert!(endless.is_starved(), "no problem came");
+    endless.imported(Imports { problems: 6, ..IMPORTS });
     assert!(!endless.is_starved());
+    endless.ran_dry(dry(1, 5));
+    assert!(!endless.is_starved(), "said before the supply learned of the import");
+    endless.ran_dry(dry(1, 6));
+    assert!(endless.is_starved());
 
     let mut limited = exploring(config(3, false));
     limited.next(0);
-    limited.ran_dry(RoundNumber(1));
+    limited.ran_dry(dry(1, 5));
     assert!(matches!(limited.next(0), Next::Seal(_)));
+}
+
+#[test]
+fn an_endless_run_in_lockstep_that_has_no_plan_is_revived_by_an_import_or_ended_by_sealing() {
+    for seals in [false, true] {
+        let mut starved = exploring(config(0, true));
+        assert!(matches!(starved.next(0), Next::Explore(_)));
+        starved.planned(RoundNumber(1), 0);
+        assert_eq!(starved.next(0), Next::Wait);
+        assert!(starved.is_starved());
+        if seals {
+            assert_eq!(starved.seal_wanted(), Some(RoundNumber(1)));
+            assert!(matches!(starved.next(0), Next::Seal(_)));
+        } else {
+            starved.imported(Imports { problems: 6, ..IMPORTS });
+            let Next::Save(round) = starved.next(0) else { panic!() };
+            assert_eq!((round.round, round.problems), (RoundNumber(1), Some(6)));
+            starved.saved(*round);
+            assert!(matches!(starved.next(0), Next::Explore(order) if order.problems == Some(6)));
+            starved.planned(RoundNumber(1), 2);
+            assert!(!starved.is_starved());
+        }
+    }
+}
+
+#[test]
+fn without_exploration_an_endless_run_that_comes_to_nothing_waits_for_records() {
+    let barren = |rounds_wanted| {
+        let mut config = config(rounds_wanted, false);
+        config.explores = false;
+        let mut machine = exploring(config);
+        let Next::Seal(round) = machine.next(0) else { panic!() };
+        machine.saved(Round { phase: RoundPhase::Rejected, ..*round });
+        machine
+    };
+    let mut endless = barren(0);
+    assert_eq!(endless.next(0), Next::Wait);
+    assert!(endless.starvation().unwrap().contains("import records"));
+    endless.imported(IMPORTS);
+    assert_eq!(endless.starvation(), None);
+    assert!(matches!(endless.next(0), Next::Save(next) if next.round == RoundNumber(2)));
+    assert!(matches!(barren(2).next(0), Next::Save(_)), "a limited run ends by itself");
 }
 
 proptest! {
@@ -290,7 +439,7 @@ proptest! {
             ],
             vec![record(1, PolicyOrigin::Round(RoundNumber(0)))],
             &stored,
-            true,
+            IMPORTS,
         );
         rebuilt.planned(RoundNumber(1), planned);
         let (one, two) = (lived.next(0), rebuilt.next(0));

@@ -153,7 +153,7 @@ impl RootState {
 
     async fn react(&mut self, name: ActorName, error: &ActorProcessingErr, myself: &ActorRef<RootMessage>) {
         tree::close(name, &self.context);
-        if error.is::<StoreError>() {
+        if is_store_failure(error) {
             return self.finish(FinishReason::StoreFailed { error: error.to_string() }, myself).await;
         }
         if self.drained.is_some() {
@@ -238,6 +238,12 @@ impl RootState {
     fn is_finished(&self) -> bool {
         self.finish.borrow().is_some()
     }
+}
+
+/// Whether going on could lose what would be acknowledged. A contradiction is none: the actor reads what
+/// stands in the store and comes up with it.
+fn is_store_failure(error: &ActorProcessingErr) -> bool {
+    error.downcast_ref::<StoreError>().is_some_and(|error| !matches!(error, StoreError::Conflict(_)))
 }
 
 impl Drop for RootState {

@@ -31,7 +31,7 @@ pub use ids::{
 };
 pub use policy::{CheckpointFile, CheckpointManifest, PolicyOrigin, PolicyRecord};
 pub use problem::{AnswerKind, Demonstration, Problem, Split};
-pub use round::{Round, RoundPhase, RoundTally};
+pub use round::{Round, RoundPhase, RoundTally, VersionTally};
 pub use training_set::{Algorithm, PreferencePair, TrainingSet, TrainingSetContent};
 pub use trajectory::{FinishReason, SamplingSettings, Trajectory, VersionSpan};
 pub use verdict::{JudgedTrajectory, Measures, Outcome, Rejection, Verdict};

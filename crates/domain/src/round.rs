@@ -33,11 +33,26 @@ impl RoundPhase {
     }
 }
 
+/// What the attempts of one policy came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionTally {
+    /// The policy that drew the first token.
+    pub version: PolicyVersion,
+    /// Judged trajectories by outcome.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Right ones that hygiene has nothing against.
+    pub eligible: u64,
+}
+
 /// What exploration brought in a round, counted when its training set was sealed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundTally {
     /// Judged trajectories of the round by outcome.
     pub outcomes: BTreeMap<Outcome, u64>,
+    /// The same by policy: an operator may put another one in force in the middle. Empty in the records of
+    /// earlier programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_version: Vec<VersionTally>,
     /// Trajectories newly selected into the training set.
     pub selected: u64,
     /// Trajectories in the pool, right and wrong.
@@ -53,6 +68,10 @@ pub struct Round {
     pub phase: RoundPhase,
     /// The policy that was current when the round began.
     pub policy_version: PolicyVersion,
+    /// Problems to explore that had been imported when it began; in lockstep it attempts no later ones. `None`
+    /// in the records of earlier programs, and for imitation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problems: Option<u64>,
     /// The set it trains on, once sealed.
     pub training_set: Option<TrainingSetId>,
     /// What exploration brought.
@@ -78,6 +97,7 @@ impl Round {
             round,
             phase,
             policy_version,
+            problems: None,
             training_set: None,
             tally: RoundTally::default(),
             training_loss: None,

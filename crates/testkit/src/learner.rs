@@ -35,6 +35,7 @@ pub struct ScriptedLearner {
 struct Work {
     training_set: String,
     step: u64,
+    total_steps: u64,
     start_skill: f32,
     final_skill: f32,
 }
@@ -67,18 +68,29 @@ impl Learner for ScriptedLearner {
         if examples == 0 {
             return Err(LearnerError::Refused("there are no examples".to_owned()));
         }
+        if take_one(&self.script.learner_refusals) {
+            return Err(LearnerError::Refused("every example is too long".to_owned()));
+        }
         let start_skill = match &job.initialisation {
             Initialisation::Base => BASE_SKILL,
             Initialisation::Policy(weights) => skill_of(weights),
         };
         let gain = examples as f32 / EXAMPLES_PER_POINT;
         let final_skill = (start_skill + gain).min(BASE_SKILL + 6.0);
-        let mut work = Work { training_set: job.training_set.to_string(), step: 0, start_skill, final_skill };
+        let total_steps = match self.script.training_steps.load(Ordering::SeqCst) {
+            0 => self.total_steps,
+            steps => steps,
+        };
+        let training_set = job.training_set.to_string();
+        let mut work = Work { training_set, step: 0, total_steps, start_skill, final_skill };
         if let Some(folder) = &job.resume {
             let error = |reason| LearnerError::Checkpoint { path: folder.clone(), reason };
             let saved = read(folder).map_err(error)?;
             if saved.training_set != work.training_set {
                 return Err(error("it belongs to another set".to_owned()));
+            }
+            if saved.total_steps != total_steps {
+                return Err(error("it belongs to a job of another length".to_owned()));
             }
             work = saved;
         }
@@ -90,9 +102,10 @@ impl Learner for ScriptedLearner {
             start_skill,
             resume: job.resume,
             resumed_step,
+            holders_of_last: self.script.holders_of_last(),
         });
         self.work = Some(work);
-        Ok(TrainingPlan { total_steps: self.total_steps, resumed_step })
+        Ok(TrainingPlan { total_steps, resumed_step })
     }
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {
@@ -100,8 +113,9 @@ impl Learner for ScriptedLearner {
         if take_one(&self.script.learner_failures) {
             return Err(LearnerError::Device("the script says so".to_owned()));
         }
-        let (total_steps, script) = (self.total_steps, Arc::clone(&self.script));
+        let script = Arc::clone(&self.script);
         let work = self.work()?;
+        let total_steps = work.total_steps;
         let failing = &script.learner_fails_at_step;
         if failing.compare_exchange(work.step + 1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             return Err(LearnerError::Device("the script says so".to_owned()));
@@ -114,6 +128,7 @@ impl Learner for ScriptedLearner {
                 return Err(LearnerError::BackToCheckpoint { diverged: Box::new(diverged), rollbacks: 1 });
             }
             work.step = 0;
+            script.training.close();
             return Ok(LearnerStep { rolled_back: true, ..diverged });
         }
         work.step += 1;
@@ -133,7 +148,9 @@ impl Learner for ScriptedLearner {
     }
 
     fn weights(&mut self) -> Result<Weights, LearnerError> {
-        Ok(weights_of(self.work()?.final_skill))
+        let weights = weights_of(self.work()?.final_skill);
+        self.script.job_ended(&weights);
+        Ok(weights)
     }
 
     fn end(&mut self) {

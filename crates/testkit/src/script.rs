@@ -4,12 +4,14 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
+use still_decoder::DecoderWeights;
 use still_domain::{AttemptId, RoundNumber, TrainingSetId};
+use still_roles::Weights;
 
 /// Holds threads until it is opened. It starts open.
 #[derive(Debug, Default)]
@@ -52,6 +54,8 @@ pub struct Job {
     pub resume: Option<PathBuf>,
     /// Steps taken before.
     pub resumed_step: u64,
+    /// How many hold on to the parameters that the job before ended with.
+    pub holders_of_last: usize,
 }
 
 /// What goes wrong, what waits, and what was seen: shared by the roles of one test.
@@ -67,12 +71,18 @@ pub struct Script {
     pub generator_panics: AtomicU32,
     /// So many coming steps of the learner fail.
     pub learner_failures: AtomicU32,
+    /// So many coming jobs are refused by the learner.
+    pub learner_refusals: AtomicU32,
     /// The learner fails once instead of taking this step of a job; 0 is none.
     pub learner_fails_at_step: AtomicU64,
-    /// Training diverges once instead of taking this step of a job, and goes back to its start; 0 is none.
+    /// Training diverges once instead of taking this step of a job, goes back to its start, and closes its
+    /// gate; 0 is none.
     pub learner_diverges_at_step: AtomicU64,
     /// Training that diverges has no state in memory to go back to.
     pub learner_keeps_no_state: AtomicBool,
+    /// Optimizer steps of every job begun from now on; 0 leaves it to the learner. A checkpoint of a job of
+    /// another length cannot be gone on from.
+    pub training_steps: AtomicU64,
     /// So many coming judgements panic.
     pub verifier_panics: AtomicU32,
     /// So many coming judgements fail.
@@ -81,6 +91,7 @@ pub struct Script {
     pub learner_build_failures: AtomicU32,
     begun: Mutex<HashMap<AttemptId, Vec<u64>>>,
     jobs: Mutex<Vec<Job>>,
+    last_weights: Mutex<Weak<DecoderWeights>>,
 }
 
 impl Script {
@@ -92,6 +103,16 @@ impl Script {
     /// Notes that a learner began a job.
     pub fn job_begun(&self, job: Job) {
         lock(&self.jobs).push(job);
+    }
+
+    /// Notes the parameters that a job ended with.
+    pub fn job_ended(&self, weights: &Weights) {
+        *lock(&self.last_weights) = Arc::downgrade(weights);
+    }
+
+    /// How many hold on to the parameters that the last job ended with.
+    pub fn holders_of_last(&self) -> usize {
+        lock(&self.last_weights).strong_count()
     }
 
     /// Every rollout taken in, with its seeds: one for each time it was asked for.

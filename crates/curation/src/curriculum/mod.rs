@@ -43,7 +43,7 @@ pub enum CurriculumOrder {
 pub struct CurriculumConfig {
     /// Which problem comes first. Default: `hardest`.
     pub order: CurriculumOrder,
-    /// Attempts at one problem, over all policies. Default: 20.
+    /// Attempts at one problem, over all policies, and as many more that the verifier fails to judge. Default: 20.
     pub max_attempts: u32,
     /// Attempts given out together; a wave that was begun is completed. Default: 4.
     pub attempts_per_wave: u32,

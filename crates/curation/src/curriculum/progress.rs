@@ -59,6 +59,8 @@ pub(super) struct Progress {
     recorded: BTreeMap<AttemptNumber, Fact>,
     running: BTreeSet<AttemptNumber>,
     correct: u32,
+    /// Attempts that the verifier failed to judge.
+    errors: u32,
 }
 
 /// What the next attempt at a problem would be.
@@ -71,7 +73,7 @@ pub(super) struct Offer {
 
 impl Progress {
     pub(super) fn new(id: ProblemId, level: Option<u8>) -> Self {
-        Self { id, level, recorded: BTreeMap::new(), running: BTreeSet::new(), correct: 0 }
+        Self { id, level, recorded: BTreeMap::new(), running: BTreeSet::new(), correct: 0, errors: 0 }
     }
 
     pub(super) fn attempts(&self) -> usize {
@@ -90,6 +92,7 @@ impl Progress {
         }
         self.recorded.insert(number, Fact { outcome, version });
         self.correct += u32::from(outcome == Outcome::Correct);
+        self.errors += u32::from(outcome == Outcome::Error);
         true
     }
 
@@ -118,7 +121,7 @@ impl Progress {
             ProblemState::Running
         } else if self.correct >= config.correct_to_retire {
             ProblemState::Retired
-        } else if self.begun_end(config) >= config.max_attempts {
+        } else if self.begun_end(config) >= self.cap(config) || self.errors >= config.max_attempts {
             ProblemState::Exhausted
         } else if self.correct == 0 && self.failures_under(newest) >= config.failures_to_park {
             ProblemState::Parked
@@ -136,6 +139,12 @@ impl Progress {
             .then(|| Offer { number: AttemptNumber(self.begun_end(config)), completes_wave: false })
     }
 
+    /// Attempts allowed: the verifier's own failures are left out, as many as there may be attempts. More than
+    /// that are no outage but the problem's.
+    fn cap(&self, config: &CurriculumConfig) -> u32 {
+        config.max_attempts.saturating_add(self.errors.min(config.max_attempts))
+    }
+
     /// The smallest attempt of a begun wave that is neither recorded nor being made.
     fn gap(&self, config: &CurriculumConfig) -> Option<AttemptNumber> {
         (0..self.begun_end(config))
@@ -150,7 +159,7 @@ impl Progress {
         last_recorded.max(last_running).map_or(0, |last| {
             let waves = u64::from(last.0) / u64::from(config.attempts_per_wave) + 1;
             let end = waves * u64::from(config.attempts_per_wave);
-            u32::try_from(end).unwrap_or(u32::MAX).min(config.max_attempts)
+            u32::try_from(end).unwrap_or(u32::MAX).min(self.cap(config))
         })
     }
 

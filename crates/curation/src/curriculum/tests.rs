@@ -121,6 +121,34 @@ fn errors_of_the_verifier_never_park_a_problem() {
 }
 
 #[test]
+fn errors_of_the_verifier_use_up_no_attempt_until_they_are_as_many_as_attempts() {
+    let config = CurriculumConfig {
+        attempts_per_wave: 2,
+        max_attempts: 3,
+        correct_to_retire: 9,
+        failures_to_park: 9,
+        ..Default::default()
+    };
+    let id = ProblemId::new("p");
+    let mut outage = curriculum(config, &[("p", 1)]);
+    assert_eq!(take(&mut outage, 9), ["p#0", "p#1"]);
+    record(&mut outage, "p#0", Outcome::Error);
+    record(&mut outage, "p#1", Outcome::Wrong);
+    assert_eq!(take(&mut outage, 9), ["p#2", "p#3"], "one of them in the place of the first");
+    record(&mut outage, "p#2", Outcome::Wrong);
+    record(&mut outage, "p#3", Outcome::Wrong);
+    assert_eq!(outage.state(&id), Some(ProblemState::Exhausted));
+
+    let mut broken = curriculum(config, &[("p", 1)]);
+    let mut errors = 0;
+    while let Some(attempt) = broken.next_attempt() {
+        broken.record(&attempt, Outcome::Error, V1);
+        errors += 1;
+    }
+    assert_eq!((errors, broken.state(&id)), (4, Some(ProblemState::Exhausted)), "in whole waves");
+}
+
+#[test]
 fn what_ran_when_the_process_died_is_asked_for_again_under_the_same_name() {
     let config = CurriculumConfig { attempts_per_wave: 4, correct_to_retire: 1, ..Default::default() };
     let mut rebuilt = curriculum(config, &[("p", 1), ("q", 1)]);
@@ -220,6 +248,7 @@ proptest! {
         let mut curriculum = curriculum(config, &borrowed);
         let mut running: Vec<AttemptId> = Vec::new();
         let mut done: BTreeSet<AttemptId> = BTreeSet::new();
+        let mut errors: HashMap<ProblemId, u32> = HashMap::new();
         let mut version = V1;
         for (kind, outcome, pick) in steps {
             match kind {
@@ -234,10 +263,12 @@ proptest! {
                 2..=4 if !running.is_empty() => {
                     let finished = running.swap_remove(pick.index(running.len()));
                     prop_assert_eq!(curriculum.record(&finished, outcome, version), Recorded::New);
+                    *errors.entry(finished.problem.clone()).or_default() += u32::from(outcome == Outcome::Error);
                     done.insert(finished);
                 }
                 _ => if let Some(attempt) = curriculum.next_attempt() {
-                    prop_assert!(attempt.number.0 < 6);
+                    let errors = errors.get(&attempt.problem).copied().unwrap_or(0);
+                    prop_assert!(attempt.number.0 < 6 + errors.min(6));
                     prop_assert!(!done.contains(&attempt) && !running.contains(&attempt));
                     running.push(attempt);
                 },

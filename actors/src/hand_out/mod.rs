@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use still_curation::{Curriculum, CurriculumConfig};
 use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, RoundNumber};
 
-use crate::protocol::ExplorationOrder;
+use crate::protocol::{Dryness, ExplorationOrder};
 
 /// How the conductor wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,14 +72,16 @@ impl HandOut {
         is_new
     }
 
-    /// Learns of a durable attempt.
-    pub(crate) fn record(&mut self, id: &AttemptId, outcome: Outcome, version: PolicyVersion) {
+    /// Learns of a durable attempt; true when it was drawn by an older policy than the open round's, which
+    /// does not count it.
+    pub(crate) fn record(&mut self, id: &AttemptId, outcome: Outcome, version: PolicyVersion) -> bool {
         self.in_flight.remove(id);
         let is_new = self.recorded.insert(id.clone(), (outcome, version)).is_none();
         self.curriculum.record(id, outcome, version);
         if let Stage::Ahead { made, .. } = &mut self.stage {
             *made += u64::from(is_new);
         }
+        matches!(&self.stage, Stage::Open(order) if version < order.policy_version)
     }
 
     /// An attempt came to nothing: it is given out again under the same name.
@@ -100,21 +102,27 @@ impl HandOut {
         }
     }
 
-    /// Opens a round. In lockstep says how many attempts its plan has; the same round twice keeps its plan.
-    pub(crate) fn open(&mut self, order: ExplorationOrder) -> Option<u64> {
-        let same_round = matches!(&self.stage, Stage::Open(open) if open.round == order.round);
-        if self.config.lockstep && !same_round {
+    /// Opens a round. In lockstep the same round twice keeps its plan, but for one made of nothing.
+    pub(crate) fn open(&mut self, order: ExplorationOrder) {
+        let has_plan = self.plan().is_some_and(|(round, attempts)| round == order.round && attempts > 0);
+        if self.config.lockstep && !has_plan {
             let plan = self.plan_of(&order);
             self.plan = plan.into();
         }
         self.stage = Stage::Open(order);
-        self.config.lockstep.then(|| self.planned())
     }
 
-    /// Cuts the plan down to what has been given out, and says how many attempts that leaves.
-    pub(crate) fn cut_plan(&mut self) -> u64 {
+    /// Cuts the plan down to what has been given out.
+    pub(crate) fn cut_plan(&mut self) {
         self.plan.clear();
-        self.planned()
+    }
+
+    /// In lockstep: the open round, and how many attempts it is made of.
+    pub(crate) fn plan(&self) -> Option<(RoundNumber, u64)> {
+        match &self.stage {
+            Stage::Open(order) if self.config.lockstep => Some((order.round, self.planned(order))),
+            _ => None,
+        }
     }
 
     /// Closes the round's exploration; `ahead` attempts beyond it are durable already.
@@ -160,29 +168,41 @@ impl HandOut {
         if self.config.lockstep { self.plan.len() } else { self.curriculum.counts().ready() }
     }
 
-    /// The open round when nothing is under way and nothing can be given out in it.
-    pub(crate) fn dry_round(&self) -> Option<RoundNumber> {
+    /// Whether nothing is under way in the open round and nothing can be given out.
+    pub(crate) fn dryness(&self) -> Option<Dryness> {
         let Stage::Open(order) = &self.stage else { return None };
-        let is_dry = self.newest.is_some() && self.in_flight.is_empty() && self.ready() == 0;
-        is_dry.then_some(order.round)
+        let dryness = Dryness { round: order.round, newest: self.newest?, problems: self.problems() };
+        (self.in_flight.is_empty() && self.ready() == 0).then_some(dryness)
     }
 
-    /// Attempts of the open round: durable, under way and still planned.
-    fn planned(&self) -> u64 {
-        let Stage::Open(order) = &self.stage else { return 0 };
-        let earlier: u64 = order.explored.iter().map(|round| round.judged).sum();
-        let missing = self.plan.iter().filter(|id| !self.recorded.contains_key(*id)).count();
-        let known = self.recorded.len() + self.in_flight.len() + missing;
-        (known as u64).saturating_sub(earlier)
+    /// Problems known.
+    pub(crate) fn problems(&self) -> u64 {
+        self.problems.len() as u64
+    }
+
+    /// Attempts that count for a round: durable, under way and still planned. What an older policy drew counts
+    /// for none: it was made ahead while the program ran free.
+    fn planned(&self, order: &ExplorationOrder) -> u64 {
+        let own = self.recorded.values().filter(|(_, version)| *version >= order.policy_version).count();
+        let is_missing = |id: &&AttemptId| !self.recorded.contains_key(*id) && !self.in_flight.contains(*id);
+        let coming = self.in_flight.len() + self.plan.iter().filter(is_missing).count();
+        (own as u64).saturating_sub(order.counted) + coming as u64
     }
 
     /// The attempts that a round is made of, as they follow from what was durable when it began.
     fn plan_of(&self, order: &ExplorationOrder) -> Vec<AttemptId> {
         let mut curriculum = Curriculum::new(self.config.curriculum);
-        for (id, level) in &self.problems {
-            curriculum.add(id.clone(), *level);
-        }
+        let mut later = self.problems.iter();
+        let mut added = 0;
+        let mut add = |curriculum: &mut Curriculum, problems: Option<u64>| {
+            let count = problems.unwrap_or(u64::MAX).saturating_sub(added);
+            for (id, level) in later.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+                curriculum.add(id.clone(), *level);
+                added += 1;
+            }
+        };
         for round in &order.explored {
+            add(&mut curriculum, round.problems);
             curriculum.policy_promoted(round.policy_version);
             for attempt in take(&mut curriculum, round.judged) {
                 match self.recorded.get(&attempt) {
@@ -195,6 +215,13 @@ impl HandOut {
                 }
             }
         }
+        add(&mut curriculum, order.problems);
+        // what older policies made beyond their rounds, while the program ran free
+        for (attempt, (outcome, version)) in &self.recorded {
+            if *version < order.policy_version {
+                curriculum.record(attempt, *outcome, *version);
+            }
+        }
         curriculum.policy_promoted(order.policy_version);
         take(&mut curriculum, if order.quota == 0 { u64::MAX } else { order.quota })
     }
@@ -205,124 +232,4 @@ fn take(curriculum: &mut Curriculum, count: u64) -> Vec<AttemptId> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::ExploredRound;
-
-    const V1: PolicyVersion = PolicyVersion(1);
-
-    fn supply(lockstep: bool) -> HandOut {
-        let config = HandOutConfig {
-            curriculum: CurriculumConfig { attempts_per_wave: 2, correct_to_retire: 1, ..Default::default() },
-            lockstep,
-            max_policy_lag: 1,
-            max_ahead_attempts: 3,
-        };
-        let mut supply = HandOut::new(config);
-        for level in 1..=4 {
-            assert!(supply.add_problem(&ProblemId::new(format!("p{level}")), Some(level)));
-        }
-        supply.policy_published(V1);
-        supply
-    }
-
-    fn order(round: u32, explored: &[u64], quota: u64) -> ExplorationOrder {
-        let explored = explored.iter().map(|&judged| ExploredRound { policy_version: V1, judged }).collect();
-        ExplorationOrder { round: RoundNumber(round), policy_version: V1, explored, quota }
-    }
-
-    fn take_all(supply: &mut HandOut) -> Vec<String> {
-        std::iter::from_fn(|| supply.next()).map(|id| id.to_string()).collect()
-    }
-
-    fn judge(supply: &mut HandOut, id: &str, outcome: Outcome) {
-        supply.record(&id.parse().unwrap(), outcome, V1);
-    }
-
-    #[test]
-    fn nothing_is_given_out_before_a_round_is_opened_or_a_policy_published() {
-        let mut idle = supply(false);
-        assert_eq!(idle.next(), None);
-        let mut unpublished = HandOut::new(idle.config);
-        unpublished.add_problem(&ProblemId::new("p"), None);
-        unpublished.open(order(1, &[], 4));
-        assert_eq!(unpublished.next(), None);
-        assert_eq!(unpublished.dry_round(), None, "a supply that waits for a policy is not dry");
-    }
-
-    #[test]
-    fn a_lockstep_plan_depends_on_the_store_at_the_rounds_beginning_alone() {
-        let mut whole = supply(true);
-        assert_eq!(whole.open(order(1, &[], 4)), Some(4));
-        let plan = take_all(&mut whole);
-        assert_eq!(plan, ["p4#0", "p4#1", "p3#0", "p3#1"]);
-
-        // A process that died with one attempt durable, out of order, makes the same plan.
-        let mut resumed = supply(true);
-        judge(&mut resumed, "p3#0", Outcome::Correct);
-        assert_eq!(resumed.open(order(1, &[], 4)), Some(4));
-        assert_eq!(take_all(&mut resumed), ["p4#0", "p4#1", "p3#1"]);
-
-        // The next round replays the first: p3 is solved and retired.
-        for id in ["p4#0", "p4#1", "p3#1"] {
-            judge(&mut resumed, id, Outcome::Wrong);
-        }
-        resumed.close(RoundNumber(1), 0);
-        assert_eq!(resumed.next(), None, "nothing is made ahead in lockstep");
-        assert_eq!(resumed.open(order(2, &[4], 6)), Some(6));
-        assert_eq!(take_all(&mut resumed), ["p4#2", "p4#3", "p2#0", "p2#1", "p1#0", "p1#1"]);
-    }
-
-    #[test]
-    fn cutting_a_plan_leaves_what_was_given_out() {
-        let mut supply = supply(true);
-        supply.open(order(1, &[], 6));
-        supply.next().unwrap();
-        supply.next().unwrap();
-        assert_eq!(supply.cut_plan(), 2);
-        assert_eq!(supply.next(), None);
-    }
-
-    #[test]
-    fn attempts_made_ahead_are_bounded_and_those_under_way_count() {
-        let mut supply = supply(false);
-        supply.open(order(1, &[], 4));
-        let first = supply.next().unwrap();
-        supply.close(RoundNumber(1), 1);
-        assert!(supply.next().is_some(), "one is durable, one under way");
-        assert_eq!(supply.next(), None);
-        supply.record(&first, Outcome::Wrong, V1);
-        assert_eq!(supply.next(), None, "it counts as made ahead");
-        supply.open(order(2, &[4], 4));
-        assert!(supply.next().is_some());
-    }
-
-    #[test]
-    fn a_lost_attempt_comes_back_first_under_its_own_name() {
-        for lockstep in [false, true] {
-            let mut supply = supply(lockstep);
-            supply.open(order(1, &[], 8));
-            let first = supply.next().unwrap();
-            let second = supply.next().unwrap();
-            supply.lost(&first);
-            assert_eq!(supply.next(), Some(first));
-            assert_ne!(supply.next(), Some(second));
-        }
-    }
-
-    #[test]
-    fn a_round_is_dry_when_nothing_is_left_and_nothing_under_way() {
-        let mut supply = supply(false);
-        supply.open(order(3, &[], 100));
-        assert_eq!(supply.dry_round(), None);
-        let all = take_all(&mut supply);
-        assert_eq!(all.len(), 8);
-        for id in &all {
-            assert_eq!(supply.dry_round(), None);
-            judge(&mut supply, id, Outcome::Correct);
-        }
-        assert_eq!(supply.dry_round(), Some(RoundNumber(3)));
-        assert!(supply.add_problem(&ProblemId::new("new"), None));
-        assert_eq!(supply.dry_round(), None);
-    }
-}
+mod tests;
