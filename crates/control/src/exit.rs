@@ -28,7 +28,7 @@ pub enum Exit {
     Unreachable = 9,
     /// The daemon understood the command and refused it.
     Refused = 10,
-    /// Ended at once by a second signal.
+    /// Ended by a signal: `train` by the first, after its checkpoint; the daemon by the second, at once.
     Interrupted = 130,
 }
 
@@ -68,9 +68,7 @@ impl Exit {
             Self::MeltDown => "the daemon gave up while running",
             Self::Unreachable => "no daemon answers on the control socket",
             Self::Refused => "the daemon refused the command",
-            Self::Interrupted => {
-                "ended by a signal: the daemon by the second, at once; `train` by the first, after its checkpoint"
-            }
+            Self::Interrupted => "ended by a signal: `train` by the first, the daemon by the second",
         }
     }
 

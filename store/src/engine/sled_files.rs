@@ -16,7 +16,8 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{Change, Engine, Entry, fill_page};
@@ -26,6 +27,10 @@ use crate::error::StoreError;
 const CACHE_BYTES: u64 = 128 << 20;
 /// How often sled makes room of what was overwritten.
 const TIDY_MS: u64 = 500;
+
+/// How long the last background work of a database closed just now may hold its files. The directory is ours
+/// alone, so nobody else can.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// A database of sled's.
 pub(crate) struct SledFiles {
@@ -47,12 +52,18 @@ struct LargeValues {
 impl SledFiles {
     /// Opens or makes the database in a folder.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let database = sled::Config::new()
-            .path(folder)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(TIDY_MS))
-            .open()
-            .map_err(|error| failed("open its files", &error))?;
+        let config =
+            sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(TIDY_MS));
+        let began = Instant::now();
+        let database = loop {
+            match config.open() {
+                Ok(database) => break database,
+                Err(error) if is_locked(&error) && began.elapsed() < RELEASE => {
+                    thread::sleep(RELEASE / 100);
+                }
+                Err(error) => return Err(failed("open its files", &error)),
+            }
+        };
         let log_path = folder.join("db");
         let log = File::open(&log_path).map_err(StoreError::file(&log_path))?;
         let large_values =
@@ -165,6 +176,11 @@ impl Engine for SledFiles {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// Whether another instance holds the files.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 fn failed(action: &'static str, error: &sled::Error) -> StoreError {
