@@ -130,7 +130,10 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     };
     let _late_clients_are_cut_off = tokio::time::timeout(CLOSING, closed).await;
     match reason {
-        FinishReason::RoundsDone | FinishReason::Drained | FinishReason::Stopped => Ok(Exit::Success),
+        FinishReason::RoundsDone
+        | FinishReason::Drained
+        | FinishReason::DrainedInPart { .. }
+        | FinishReason::Stopped => Ok(Exit::Success),
         FinishReason::StoreFailed { .. } => Err(Failure::new(Exit::Store, reason)),
         FinishReason::MeltDown { .. } => Err(Failure::new(Exit::MeltDown, reason)),
     }

@@ -2,7 +2,7 @@
 //!
 //! What comes next is decided by the pure `RoundMachine`; the actor makes every step durable and
 //! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
-//! awaits the blocking pool: facts that arrive meanwhile wait in the mailbox, bounded by their credits.
+//! awaits the blocking pool: facts that arrive meanwhile wait in the mailbox, a few hundred bytes an attempt.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The curator: judged rollouts in, durable trajectories out.
 //!
 //! Commits are grouped by themselves: while one group is being flushed the next one gathers. A trajectory is
-//! acknowledged, and its credit given back, only when it is durable. Right and wrong ones are kept alike;
+//! acknowledged, and then its credit given back, only when it is durable. Right and wrong ones are kept alike;
 //! what hygiene has against one is written down with it.
 
 use std::{collections::VecDeque, sync::Arc};
@@ -17,7 +17,7 @@ use crate::{
     credit::Credit,
     name::ActorName,
     observe::Observer,
-    protocol::{ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
+    protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
 };
 
 /// The most trajectories of one commit: bounds what a flush must write.
@@ -62,11 +62,13 @@ impl Actor for Curator {
             CuratorMessage::Commit(judged) => state.waiting.push_back(*judged),
             CuratorMessage::GroupCommitted(result) => {
                 state.flushing = 0;
-                let facts = result?;
+                let CommittedGroup { facts, credits } = result?;
                 let facts: Arc<[_]> = facts.into();
                 let routes = &state.context.routes;
                 // Whoever is down reads the store when it comes up.
                 routes.conductor.send(ConductorMessage::AttemptsJudged(Arc::clone(&facts)));
+                // The supply looks for credits when it is told, and at no other time: they come back first.
+                drop(credits);
                 routes.problem_supply.send(ProblemSupplyMessage::AttemptsJudged(facts));
             }
         }
@@ -80,12 +82,10 @@ impl Actor for Curator {
                 let (credits, group): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
                 let facts = ledger.commit(&group)?;
-                // The credits are free before anybody learns of the facts and looks for one.
-                drop(credits);
                 if is_measured {
                     Observer::store_measured(ledger.store.size()?);
                 }
-                Ok(facts)
+                Ok(CommittedGroup { facts, credits })
             });
             tokio::spawn(async move {
                 let result = commit.await.unwrap_or_else(|panic| Err(panic.into()));

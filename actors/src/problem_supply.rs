@@ -130,7 +130,6 @@ impl Actor for ProblemSupply {
                     state.tell_plan();
                 }
             }
-            ProblemSupplyMessage::AttemptLost(id) => state.hand_out.lost(&id),
             ProblemSupplyMessage::PolicyPublished(version) => {
                 state.hand_out.policy_published(version);
                 state.told_dry = None;

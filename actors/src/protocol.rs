@@ -4,18 +4,38 @@
 //! senders in its first line; *itself* marks what an actor tells itself when background work is done.
 //!
 //! ```text
-//!  ProblemSupply ─Generate─► Sampler ─Judge─► VerifierPool ─Commit─► Curator ─┐
-//!     ▲      ▲                                    ▲    └─AnswerJudged─► Evaluator
-//!     │      └────────── AttemptsJudged ──────────┼────────────────────────┤
-//!  OpenRound, CloseRound                          └──────Judge────── Evaluator
-//!     │                                                                    │
-//!  Conductor ◄──────────────────── AttemptsJudged ─────────────────────────┘
-//!     ├─Train─► Trainer ─PolicyTrained─► Conductor ─Evaluate─► Evaluator ─PolicyScored─► Conductor
-//!     └─Publish─► Publisher ─PolicyPublished─► Conductor, ProblemSupply   (and a watch for every sampler)
+//! an attempt
+//!   ProblemSupply ─Generate─► Sampler ─Judge─► VerifierPool ─Commit─► Curator
+//!   Sampler ─Commit─► Curator                       (what can never be served)
+//!   Curator ─AttemptsJudged─► Conductor, ProblemSupply
+//!
+//! a round
+//!   Conductor ─OpenRound, CutPlan, CloseRound─► ProblemSupply
+//!   ProblemSupply ─RoundPlanned, SupplyRanDry─► Conductor
+//!   Conductor ─Train─► Trainer ─PolicyTrained, TrainingRefused─► Conductor
+//!   Conductor ─Evaluate─► Evaluator ─PolicyScored, EvaluatorReady─► Conductor
+//!   Evaluator ─Judge─► VerifierPool ─AnswerJudged─► Evaluator
+//!   Conductor ─Publish─► Publisher ─PolicyPublished─► Conductor, ProblemSupply
+//!   Publisher ─(a watch)─► Sampler
+//!
+//! the end
+//!   Conductor ─Finish─► Root
+//!   Root ─Drain─► ProblemSupply, Trainer ─Drained─► Root
+//!
+//! what the daemon and its clients want
+//!   System ─Promote, RollBack─► Publisher
+//!   System ─Checkpoint, SwitchesChanged─► Trainer
+//!   System ─ProblemsImported, SwitchesChanged─► ProblemSupply
+//!   System ─RecordsImported, Seal─► Conductor
+//!   System ─Drain, Finish, Kill─► Root
 //! ```
 //!
-//! Every queue is bounded by the [`Credit`] that its work carries. A message to an actor that is down is
-//! dropped with its credit: what it asked for or told is in the store, or is asked for again.
+//! Queues of attempts and answers are bounded by the [`Credit`] that each of them carries.
+//!
+//! A message to an actor that is down is dropped, with its credit. That is safe by the order of restarts alone:
+//! whoever started after the actor that failed is started again with it. A sender that started later thus comes
+//! up again itself and asks anew; one that started earlier told a fact that is in the store, which the
+//! addressee reads when it comes up, or had its work asked for by an actor that is started again.
 
 use std::sync::Arc;
 
@@ -86,6 +106,15 @@ pub struct JudgedFact {
     pub candidate: Candidate,
     /// The policy that drew the first token.
     pub version: PolicyVersion,
+}
+
+/// A group of rollouts that is durable.
+#[derive(Debug)]
+pub struct CommittedGroup {
+    /// What is to be known of them.
+    pub facts: Vec<JudgedFact>,
+    /// Given back once the conductor is told.
+    pub credits: Vec<Credit>,
 }
 
 /// A round whose exploration is over.
@@ -185,9 +214,9 @@ pub enum PublisherMessage {
     Load,
     /// Conductor: make this promotion durable, then put it in force. The same round twice is one promotion.
     Publish(Promotion),
-    /// Operator: put an earlier policy in force again, under a new version.
+    /// System: put an earlier policy in force again, under a new version.
     Promote(PolicyVersion, Answer<PolicyVersion>),
-    /// Operator: put the policy before the present one in force again, under a new version.
+    /// System: put the policy before the present one in force again, under a new version.
     RollBack(Answer<PolicyVersion>),
 }
 
@@ -196,9 +225,9 @@ pub enum PublisherMessage {
 pub enum TrainerMessage {
     /// Conductor: train, going on from the round's last checkpoint. The same order twice is one job.
     Train(TrainingOrder),
-    /// Operator: write a checkpoint after this step.
+    /// System: write a checkpoint after this step.
     Checkpoint(Answer<CheckpointId>),
-    /// Operator: the switches changed.
+    /// System: the switches changed.
     SwitchesChanged,
     /// Root: write a checkpoint and take no further step.
     Drain,
@@ -265,8 +294,8 @@ pub enum VerifierPoolMessage {
 pub enum CuratorMessage {
     /// Verifier pool and sampler (for what it refuses): make this rollout durable.
     Commit(Box<Judged>),
-    /// Itself: a group is durable.
-    GroupCommitted(Result<Vec<JudgedFact>, ActorProcessingErr>),
+    /// Itself: a group is durable, or is not.
+    GroupCommitted(Result<CommittedGroup, ActorProcessingErr>),
 }
 
 /// To the problem supply.
@@ -287,13 +316,11 @@ pub enum ProblemSupplyMessage {
     },
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[JudgedFact]>),
-    /// Sampler: this attempt came to nothing and may be made again.
-    AttemptLost(AttemptId),
     /// Publisher: a policy is in force.
     PolicyPublished(PolicyVersion),
-    /// Operator: the store holds new problems.
+    /// System: the store holds new problems.
     ProblemsImported,
-    /// Operator: the switches changed.
+    /// System: the switches changed.
     SwitchesChanged,
     /// Root: give out nothing more, and say when nothing is under way.
     Drain,
@@ -330,9 +357,9 @@ pub enum ConductorMessage {
     PolicyScored(RoundNumber, Box<Evaluation>),
     /// Publisher: a policy is durable and in force.
     PolicyPublished(PolicyVersion, PolicyOrigin),
-    /// Operator: close the round's exploration now.
+    /// System: close the round's exploration now.
     Seal(Answer<RoundNumber>),
-    /// Operator: the store holds new demonstrations or problems.
+    /// System: the store holds new demonstrations or problems.
     RecordsImported,
     /// Itself: a round is over for which there was nothing to train on; the next one may begin.
     RoundOver,
@@ -368,15 +395,15 @@ pub enum RootMessage {
         /// The restart that this timer belongs to.
         restart: u64,
     },
-    /// Conductor: every round that was wanted is over. Operator: stop at once.
+    /// Conductor: every round that was wanted is over. System: stop at once.
     Finish(FinishReason),
-    /// Operator: finish what is in flight, then end.
+    /// System: finish what is in flight, then end.
     Drain,
     /// Problem supply and trainer: nothing of theirs is under way any more.
     Drained(ActorName),
     /// Itself: the longest time of a drain has passed.
     DrainTimedOut,
-    /// Operator, in builds with fault injection: kill an actor.
+    /// System, in builds with fault injection: kill an actor.
     #[cfg(feature = "fault-injection")]
     Kill(ActorName),
 }

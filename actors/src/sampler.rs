@@ -22,10 +22,7 @@ use crate::{
     generation::{GeneratorCommand, GeneratorFact, generate},
     name::ActorName,
     observe::Observer,
-    protocol::{
-        Attempt, CuratorMessage, Judged, ProblemSupplyMessage, Purpose, SamplerMessage, Unjudged,
-        VerifierPoolMessage,
-    },
+    protocol::{Attempt, CuratorMessage, Judged, Purpose, SamplerMessage, Unjudged, VerifierPoolMessage},
 };
 
 /// Commands besides rollouts that may wait for a thread: publications, one after another.
@@ -210,12 +207,6 @@ impl SamplerState {
         self.context.observer.rollouts_finished(finished.len());
         for rollout in finished {
             let Some(attempt) = self.remove(thread, &rollout.trajectory.id) else { continue };
-            if rollout.trajectory.finish == FinishReason::Cancelled {
-                drop(attempt.credit);
-                Observer::attempts_lost(LossReason::Cancelled, 1);
-                self.context.routes.problem_supply.send(ProblemSupplyMessage::AttemptLost(attempt.id));
-                continue;
-            }
             self.context.routes.verifier_pool.send(VerifierPoolMessage::Judge(Box::new(Unjudged {
                 rollout,
                 problem: attempt.problem,

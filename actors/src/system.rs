@@ -166,13 +166,6 @@ impl System {
         self.finish.borrow().is_none() && self.root.get_status() == ractor::ActorStatus::Running
     }
 
-    /// Whether a policy is in force and every actor is up.
-    pub fn is_ready(&self) -> bool {
-        use crate::board::ActorState::{Paused, Running};
-        let is_up = |actor: &ActorStatus| matches!(actor.state, Running | Paused);
-        self.is_alive() && self.policy.borrow().is_some() && self.observer.board.actors().iter().all(is_up)
-    }
-
     /// Takes up no new work of an activity. Rollouts in flight are finished.
     pub fn pause(&self, activity: Activity) {
         self.switches.set_paused(activity, true);

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
-use still_actors::{Activity, ActorName, Event, FinishReason, Refusal, SupervisionConfig};
+use still_actors::{
+    Activity, ActorName, Event, FinishReason, Refusal, SupervisionConfig, System, SystemConfig,
+};
 use still_domain::{CheckpointId, PolicyOrigin, RoundNumber, RoundPhase, TrainingSetContent};
 use still_store::{Fault, FaultPlan, Store};
 use still_telemetry::Exporter;
@@ -289,6 +291,59 @@ async fn a_set_that_was_sealed_behind_the_conductors_back_is_taken_over() {
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     assert_eq!(harness.sets()[1], set.id);
     assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
+}
+
+/// Starts exploration with judgements that wait, so that attempts stay in flight.
+async fn with_attempts_in_flight(harness: &Harness, change: impl Fn(&mut SystemConfig)) -> System {
+    let mut config = config(0);
+    change(&mut config);
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let explored = |event: &Event| matches!(event, Event::Explored { .. });
+    wait_for(&system, &mut events, explored).await;
+    harness.script.judgement.close();
+    let waits = || system.status().actors[ActorName::VerifierPool.place()].queued > 0;
+    while !waits() {
+        tokio::task::yield_now().await;
+    }
+    system
+}
+
+async fn drained_in_part(harness: &Harness, system: &System) -> String {
+    let reason = finished(system).await;
+    harness.script.judgement.open();
+    assert!(reason.is_success() && reason.to_string().contains("in part"), "{reason}");
+    let FinishReason::DrainedInPart { cause } = reason else { panic!("{reason:?}") };
+    cause
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_that_cannot_finish_everything_says_so_and_why() {
+    let harness = Harness::new(World::default());
+    let too_late = |config: &mut SystemConfig| config.supervision.drain_deadline_seconds = 0;
+    let system = with_attempts_in_flight(&harness, too_late).await;
+    system.drain();
+    let cause = drained_in_part(&harness, &system).await;
+    assert!(cause.contains("problem_supply") && cause.contains("in time"), "{cause}");
+
+    let harness = Harness::new(World::default());
+    let system = with_attempts_in_flight(&harness, |_| {}).await;
+    system.drain();
+    system.kill_actor("curator").unwrap();
+    let cause = drained_in_part(&harness, &system).await;
+    assert!(cause.contains("the curator failed"), "{cause}");
+
+    let harness = Harness::new(World::default());
+    let slowly = |config: &mut SystemConfig| {
+        (config.supervision.first_backoff_ms, config.supervision.max_backoff_ms) = (600_000, 600_000);
+    };
+    let system = with_attempts_in_flight(&harness, slowly).await;
+    let mut events = system.subscribe();
+    system.kill_actor("sampler").unwrap();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Restarted { .. })).await;
+    system.drain();
+    let cause = drained_in_part(&harness, &system).await;
+    assert!(cause.contains("the sampler had failed"), "{cause}");
 }
 
 #[tokio::test]

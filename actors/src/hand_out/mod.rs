@@ -84,16 +84,6 @@ impl HandOut {
         matches!(&self.stage, Stage::Open(order) if version < order.policy_version)
     }
 
-    /// An attempt came to nothing: it is given out again under the same name.
-    pub(crate) fn lost(&mut self, id: &AttemptId) {
-        if self.in_flight.remove(id) {
-            self.curriculum.release(id);
-            if self.config.lockstep {
-                self.plan.push_front(id.clone());
-            }
-        }
-    }
-
     /// Learns of the policy in force.
     pub(crate) fn policy_published(&mut self, version: PolicyVersion) {
         self.newest = self.newest.max(Some(version));

@@ -42,7 +42,7 @@ pub(crate) enum Next {
     Explore(ExplorationOrder),
     /// In lockstep: have the plan cut to what was given out.
     CutPlan,
-    /// Seal the round's set, then ask again with [`RoundMachine::sealed`].
+    /// Seal the round's set, then ask again.
     Seal(Box<Round>),
     /// The round's set is sealed: attempts are made ahead, and the policy is trained.
     Train { order: TrainingOrder, ahead: u64 },

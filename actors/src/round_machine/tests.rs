@@ -435,7 +435,7 @@ proptest! {
             config(2, lockstep),
             vec![
                 over(0, 0, RoundPhase::Promoted, 0, 5),
-                Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0),
+                Round { problems: Some(5), ..Round::begin(RoundNumber(1), V1, RoundPhase::Exploring, 0) },
             ],
             vec![record(1, PolicyOrigin::Round(RoundNumber(0)))],
             &stored,

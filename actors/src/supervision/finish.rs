@@ -12,6 +12,11 @@ pub enum FinishReason {
     RoundsDone,
     /// Work in flight was finished on demand.
     Drained,
+    /// Work in flight was to be finished on demand, and not all of it could be.
+    DrainedInPart {
+        /// What kept it from being finished.
+        cause: String,
+    },
     /// It was stopped on demand, work in flight left behind: it is asked for again at the next start.
     Stopped,
     /// The store failed: going on could lose what would be acknowledged.
@@ -31,9 +36,9 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
-    /// Whether the program ended as it was meant to.
+    /// Whether the program ended as it was told to; whatever it acknowledged is durable.
     pub const fn is_success(&self) -> bool {
-        matches!(self, Self::RoundsDone | Self::Drained | Self::Stopped)
+        matches!(self, Self::RoundsDone | Self::Drained | Self::DrainedInPart { .. } | Self::Stopped)
     }
 }
 
@@ -42,6 +47,9 @@ impl fmt::Display for FinishReason {
         match self {
             Self::RoundsDone => write!(f, "every round that was wanted is over"),
             Self::Drained => write!(f, "drained: what was in flight is durable"),
+            Self::DrainedInPart { cause } => {
+                write!(f, "drained in part: {cause}; what was in flight is asked for again at the next start")
+            }
             Self::Stopped => write!(f, "stopped: what was in flight is asked for again at the next start"),
             Self::StoreFailed { error } => write!(f, "the store failed: {error}"),
             Self::MeltDown { actor, error, restarts } => {

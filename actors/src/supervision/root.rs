@@ -97,8 +97,13 @@ impl Actor for Root {
                 }
             }
             RootMessage::DrainTimedOut => {
-                state.context.observer.warn("work in flight did not end in time: it is asked for again");
-                state.finish(FinishReason::Drained, &myself).await;
+                let waited_for: Vec<_> = DRAINED
+                    .into_iter()
+                    .filter(|name| state.drained.as_ref().is_none_or(|drained| !drained.contains(name)))
+                    .map(ActorName::as_str)
+                    .collect();
+                let cause = format!("work of the {} did not end in time", waited_for.join(" and the "));
+                state.finish_in_part(cause, &myself).await;
             }
             #[cfg(feature = "fault-injection")]
             RootMessage::Kill(name) => {
@@ -158,10 +163,8 @@ impl RootState {
         }
         if self.drained.is_some() {
             // Nothing new would be given out: what the failed actor held is asked for at the next start.
-            self.context
-                .observer
-                .warn(format!("the {name} failed while work in flight was finished: {error}"));
-            return self.finish(FinishReason::Drained, myself).await;
+            let cause = format!("the {name} failed while work in flight was finished: {error}");
+            return self.finish_in_part(cause, myself).await;
         }
         match self.restarts.failed(name, Instant::now()) {
             Reaction::Covered => {}
@@ -214,9 +217,10 @@ impl RootState {
         }
         self.context.switches.set_draining();
         self.context.observer.event(Event::Draining);
-        if self.restarts.under_way().is_some() {
+        if let Some(name) = self.restarts.under_way() {
             // What was in flight is lost with the failed actor already.
-            return self.finish(FinishReason::Drained, myself).await;
+            let cause = format!("the {name} had failed and was being started again");
+            return self.finish_in_part(cause, myself).await;
         }
         self.drained = Some(BTreeSet::new());
         self.context.routes.problem_supply.send(ProblemSupplyMessage::Drain);
@@ -224,6 +228,11 @@ impl RootState {
         let deadline = self.context.config.supervision.drain_deadline();
         let timer = myself.send_after(deadline, || RootMessage::DrainTimedOut);
         self.timers.push(timer.abort_handle());
+    }
+
+    async fn finish_in_part(&mut self, cause: String, myself: &ActorRef<RootMessage>) {
+        self.context.observer.warn(&*cause);
+        self.finish(FinishReason::DrainedInPart { cause }, myself).await;
     }
 
     async fn finish(&mut self, reason: FinishReason, myself: &ActorRef<RootMessage>) {

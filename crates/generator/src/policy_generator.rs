@@ -142,12 +142,6 @@ impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
         Ok(())
     }
 
-    fn cancel(&mut self, id: &AttemptId) {
-        if let Some(engine) = &mut self.engine {
-            engine.cancel(id);
-        }
-    }
-
     fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
         if let Some(refused) = self.refused.pop() {
             return Err(refused);

@@ -69,9 +69,6 @@ pub trait Generator: Send {
     /// Takes a rollout in; it may wait for a cache slot.
     fn submit(&mut self, rollout: Rollout) -> Result<(), GeneratorError>;
 
-    /// Withdraws a rollout: it ends in the next step with [`still_domain::FinishReason::Cancelled`].
-    fn cancel(&mut self, id: &AttemptId);
-
     /// Draws the next token of every active rollout.
     fn step(&mut self) -> Result<GeneratorStep, GeneratorError>;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use still_domain::{AttemptId, FinishReason, Measures, PolicyVersion, Trajectory, VersionSpan};
+use still_domain::{FinishReason, Measures, PolicyVersion, Trajectory, VersionSpan};
 use still_roles::{FinishedRollout, Generator, GeneratorError, GeneratorStep, PolicySnapshot, Rollout};
 
 use crate::{
@@ -99,11 +99,6 @@ impl Generator for ScriptedGenerator {
         }
         self.waiting.push_back(rollout);
         Ok(())
-    }
-
-    fn cancel(&mut self, id: &AttemptId) {
-        self.waiting.retain(|rollout| rollout.id != *id);
-        self.active.retain(|active| active.rollout.id != *id);
     }
 
     fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {

@@ -217,14 +217,6 @@ impl Curriculum {
         was_running
     }
 
-    /// Forgets every attempt being made, and says how many there were: for a sampler that lost its work.
-    pub fn release_all(&mut self) -> usize {
-        let released = self.problems.iter_mut().map(Progress::release_all).sum();
-        self.counts.running_attempts = 0;
-        (0..self.problems.len()).for_each(|index| self.file(index));
-        released
-    }
-
     /// Learns of a newly published policy: parked problems get another chance. Older versions are ignored.
     pub fn policy_promoted(&mut self, version: PolicyVersion) {
         if version > self.newest {
@@ -241,11 +233,6 @@ impl Curriculum {
     /// Where a problem stands; `None` when no problem of that name was added.
     pub fn state(&self, problem: &ProblemId) -> Option<ProblemState> {
         self.index.get(problem).map(|&index| self.places[index].state)
-    }
-
-    /// The expected share of right answers at a level, one half where nothing is known.
-    pub fn expected_rate(&self, level: Option<u8>) -> f64 {
-        self.rates.rate(level)
     }
 
     /// The rank to serve: waves begun are completed first, then the configured order decides.

@@ -106,11 +106,6 @@ impl Progress {
         self.running.remove(&number)
     }
 
-    /// Forgets every attempt being made, and says how many there were.
-    pub(super) fn release_all(&mut self) -> usize {
-        std::mem::take(&mut self.running).len()
-    }
-
     pub(super) fn state(&self, config: &CurriculumConfig, newest: PolicyVersion) -> ProblemState {
         if self.recorded.is_empty() && self.running.is_empty() {
             return ProblemState::Fresh;
