@@ -138,7 +138,7 @@ fn solve(problem: &str) -> (f32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use still_domain::{ProblemId, SamplingSettings};
+    use still_domain::{AttemptId, AttemptNumber, ProblemId, SamplingSettings};
 
     use super::*;
     use crate::world::weights_of;
@@ -148,7 +148,7 @@ mod tests {
         let policy = PolicySnapshot { version: PolicyVersion(1), weights: weights_of(skill) };
         generator.publish(policy).unwrap();
         for number in 0..200 {
-            let id = AttemptId { problem: ProblemId::new("p"), number: still_domain::AttemptNumber(number) };
+            let id = AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) };
             let seed = still_domain::seed::of_attempt(1, &id);
             let problem = format!("level {level}: 2*21=?");
             generator.submit(Rollout { id, problem, sampling: SamplingSettings::default(), seed }).unwrap();
