@@ -15,6 +15,7 @@ use crate::{
     board::ActorState,
     context::Context,
     credit::Credit,
+    ledger::Committed,
     name::ActorName,
     observe::Observer,
     protocol::{ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
@@ -79,17 +80,24 @@ impl Actor for Curator {
             let commit = tokio::task::spawn_blocking(move || {
                 let (credits, group): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
-                let facts = ledger.commit(&group)?;
+                let committed = ledger.commit(&group)?;
                 // The credits are free before anybody learns of the facts and looks for one.
                 drop(credits);
                 if is_measured {
                     Observer::store_measured(ledger.store.size()?);
                 }
-                Ok(facts)
+                Ok(committed)
             });
+            let policy = state.context.policy.clone();
             tokio::spawn(async move {
                 let result = commit.await.unwrap_or_else(|panic| Err(panic.into()));
-                let _ = myself.cast(CuratorMessage::GroupCommitted(result));
+                // told here, where every group comes through once, whoever is down meanwhile
+                let facts = result.map(|Committed { facts, new }| {
+                    let newest = policy.borrow().as_ref().map(|policy| policy.version);
+                    new.iter().for_each(|fact| Observer::committed(fact, newest));
+                    facts
+                });
+                let _ = myself.cast(CuratorMessage::GroupCommitted(facts));
             });
         }
         state.context.observer.progressed(ActorName::Curator, state.waiting.len(), state.flushing);
