@@ -4,9 +4,22 @@
 //! configuration → data directory (locked) → control socket → page → task → model → roles → actors
 //! ```
 //!
-//! Everything that can refuse does so before anything is written and before the first actor starts: a bad
-//! configuration, a directory or a port in use, a file with a broken line, a model that cannot be loaded, a
-//! device that is not there. After that the actors own the work, and this waits for their end.
+//! Three files are the whole program: this one says what there is, `actors/src/protocol.rs` who says what to
+//! whom, and `actors/src/round_machine/mod.rs` what decides what happens next.
+//!
+//! | word | what it means |
+//! |---|---|
+//! | role | work that actors oversee and know nothing of: generators, the learner, the verifier |
+//! | place | the device of a generator, and how many rollouts at once its memory allows ([`crate::placement`]) |
+//! | [`Seats`] | a place with all else that a generator is made of: a seat for every rollout at once |
+//! | [`Plane`] | the control plane: the running system as clients see and steer it |
+//! | [`Admission`] | what may enter the store, at a start and whenever a client imports |
+//!
+//! Everything that can refuse does so before the first actor starts: a bad configuration, a directory or a
+//! port in use, a file with a broken line, a model that cannot be loaded, a device that is not there. Until
+//! the whole task is checked, nothing of the run is written: taking the directory makes its store, or brings
+//! it to the present format, and sweeps away what a crash left of checkpoints. After that the actors own the
+//! work, and this waits for their end.
 
 use std::{
     path::Path,
@@ -17,6 +30,7 @@ use std::{
 use still_actors::{Clock, FinishReason, RoleFactory, Roles, StartError, System};
 use still_control::{Exit, SOCKET_NAME};
 use still_daemon::{
+    admission::Admission,
     cli::RunArguments,
     config::{Config, LoadedConfig},
     control::{ControlPlane, ControlServer},
@@ -29,7 +43,11 @@ use still_judge::HouseVerifier;
 use still_learning::{PolicyLearner, load_policy};
 use still_roles::{Generator, Learner};
 use still_store::{CheckpointFolders, Store};
-use tokio::sync::{Notify, watch};
+use still_telemetry::Exporter;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     failure::{Failure, OrExit},
@@ -39,13 +57,13 @@ use crate::{
     plan,
     plane::Plane,
     settings, task,
-    verifier::verifier,
+    verifier::{judge_check, verifier},
 };
 
 /// The folder of checkpoints inside the data directory.
 const CHECKPOINTS: &str = "checkpoints";
 /// Longest wait for clients and pages once the actors have ended.
-const CLOSING: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the daemon; gives how it ended.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
@@ -57,61 +75,36 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Internal)?;
     let ended = runtime.block_on(serve(config));
     // a blocking thread that hangs must not keep a daemon that has ended
-    runtime.shutdown_timeout(CLOSING);
+    runtime.shutdown_timeout(PATIENCE);
     ended
 }
 
 async fn serve(config: Config) -> Result<Exit, Failure> {
     let started = Instant::now();
-    // a signal that comes while things are being opened is followed as soon as there is something to drain
-    let drain_asked = Arc::new(Notify::new());
-    let ask = Arc::clone(&drain_asked);
-    EndSignals::install().or_exit(Exit::Internal)?.watch(move |_| ask.notify_one(), exit_at_once);
-    let data_dir = config.run.data_dir.clone();
-    let store = Store::open(&data_dir).or_exit(Exit::Store)?;
-    let checkpoints =
-        CheckpointFolders::open(&data_dir.join(CHECKPOINTS), store.clone()).or_exit(Exit::Store)?;
-    let socket = ControlServer::bind(&data_dir.join(SOCKET_NAME)).await;
-    let socket = socket.map_err(|error| Failure::new(error.exit(), error))?;
-    let page = match config.http.address() {
-        None => None,
-        Some(address) => {
-            Some(PageServer::bind(address).await.map_err(|error| Failure::new(error.exit(), error))?)
-        }
-    };
-    let exporter = still_telemetry::Exporter::install().or_exit(Exit::Internal)?;
+    let drain_asked = follow_signals()?;
+    let Opened { store, checkpoints, socket, page } = Opened::open(&config).await?;
+    let exporter = Exporter::install().or_exit(Exit::Internal)?;
 
     let verifier = Arc::new(verifier(&config.verifier));
+    let admission = Admission::new(config.decontamination.clone(), judge_check(Arc::clone(&verifier)));
     let task = task::read(&config, &verifier)?;
     let model = Model::load(&config)?;
-    let roles = roles(&config, &model, Arc::clone(&verifier))?;
-    task::make_durable(task, &config, &store, &verifier)?;
+    let roles = build_roles(&config, &model, Arc::clone(&verifier))?;
+    task::make_durable(task, &config, &store, &verifier, &admission)?;
+
     let clock = roles.clock.clone();
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
     let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
     let plane = Arc::new(Plane {
         system: system.clone(),
-        records: StoreRecords::new(store),
-        data_dir,
+        records: StoreRecords::new(store, admission),
+        data_dir: config.run.data_dir.clone(),
         page: page.as_ref().map(PageServer::address),
         answer_kind: config.verifier.kind,
-        decontamination: config.decontamination,
         started,
         clock: Arc::new(move || clock.now_ms()),
     });
-
-    let mut progress = Progress::new(config.log.progress);
-    progress.announce(&greeting(&plane, socket.path()));
-    let shown = tokio::spawn(progress.follow(plane.events()));
-    let (close, closing) = watch::channel(false);
-    let until_closed = |mut closing: watch::Receiver<bool>| async move {
-        // a sender that is gone closes as well
-        let _ = closing.wait_for(|closing| *closing).await;
-    };
-    let control = tokio::spawn(socket.serve(Arc::clone(&plane), until_closed(closing.clone())));
-    let served = page.map(|page| {
-        tokio::spawn(page.serve(Arc::clone(&plane), move || exporter.render(), until_closed(closing)))
-    });
+    let watchers = Watchers::start(&config, &plane, socket, page, exporter);
     let drained = system.clone();
     tokio::spawn(async move {
         drain_asked.notified().await;
@@ -119,16 +112,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     });
 
     let reason = system.finished().await;
-    close.send_replace(true);
-    let closed = async {
-        // what is still being told to clients is told; their errors are theirs
-        let _ = shown.await;
-        let _ = control.await;
-        if let Some(served) = served {
-            let _ = served.await;
-        }
-    };
-    let _late_clients_are_cut_off = tokio::time::timeout(CLOSING, closed).await;
+    watchers.end().await;
     match reason {
         FinishReason::RoundsDone
         | FinishReason::Drained
@@ -137,6 +121,96 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         FinishReason::StoreFailed { .. } => Err(Failure::new(Exit::Store, reason)),
         FinishReason::MeltDown { .. } => Err(Failure::new(Exit::MeltDown, reason)),
     }
+}
+
+/// Told when a signal asks for a drain: one that comes while things are being opened is followed as soon as
+/// there is something to drain. A second signal ends the process at once.
+fn follow_signals() -> Result<Arc<Notify>, Failure> {
+    let drain_asked = Arc::new(Notify::new());
+    let ask = Arc::clone(&drain_asked);
+    EndSignals::install().or_exit(Exit::Internal)?.watch(move |_| ask.notify_one(), exit_at_once);
+    Ok(drain_asked)
+}
+
+/// What no other daemon may have open at the same time.
+struct Opened {
+    store: Store,
+    checkpoints: CheckpointFolders,
+    socket: ControlServer,
+    /// `None` where no address is configured.
+    page: Option<PageServer>,
+}
+
+impl Opened {
+    async fn open(config: &Config) -> Result<Self, Failure> {
+        let data_dir = &config.run.data_dir;
+        let store = Store::open(data_dir).or_exit(Exit::Store)?;
+        let checkpoints =
+            CheckpointFolders::open(&data_dir.join(CHECKPOINTS), store.clone()).or_exit(Exit::Store)?;
+        let socket = ControlServer::bind(&data_dir.join(SOCKET_NAME)).await;
+        let socket = socket.map_err(|error| Failure::new(error.exit(), error))?;
+        let page = match config.http.address() {
+            None => None,
+            Some(address) => {
+                Some(PageServer::bind(address).await.map_err(|error| Failure::new(error.exit(), error))?)
+            }
+        };
+        Ok(Self { store, checkpoints, socket, page })
+    }
+}
+
+/// Whoever is told what happens: the terminal, clients of the control socket, readers of the page.
+struct Watchers {
+    tasks: Vec<JoinHandle<()>>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl Watchers {
+    fn start(
+        config: &Config,
+        plane: &Arc<Plane>,
+        socket: ControlServer,
+        page: Option<PageServer>,
+        exporter: Exporter,
+    ) -> Self {
+        let (shutdown, asked) = watch::channel(false);
+        let mut progress = Progress::new(config.log.progress);
+        progress.announce(&greeting(plane, socket.path()));
+        let mut tasks = vec![tokio::spawn(progress.follow(plane.events()))];
+        // a server's errors are its clients': the work goes on without them
+        let serving = socket.serve(Arc::clone(plane), shutdown_asked(asked.clone()));
+        tasks.push(tokio::spawn(async move {
+            let _ = serving.await;
+        }));
+        if let Some(page) = page {
+            let system = plane.system.clone();
+            let metrics = move || {
+                system.refresh_metrics();
+                exporter.render()
+            };
+            let serving = page.serve(Arc::clone(plane), metrics, shutdown_asked(asked));
+            tasks.push(tokio::spawn(async move {
+                let _ = serving.await;
+            }));
+        }
+        Self { tasks, shutdown }
+    }
+
+    /// Tells what is still to be told, then lets them go; who takes too long is cut off.
+    async fn end(self) {
+        self.shutdown.send_replace(true);
+        let told = async {
+            for task in self.tasks {
+                let _ = task.await;
+            }
+        };
+        let _late_ones_are_cut_off = tokio::time::timeout(PATIENCE, told).await;
+    }
+}
+
+/// Over when the servers are to shut down; a sender that is gone asks for it as well.
+async fn shutdown_asked(mut asked: watch::Receiver<bool>) {
+    let _ = asked.wait_for(|is_asked| *is_asked).await;
 }
 
 /// How the program ends when its actors cannot be started.
@@ -148,7 +222,7 @@ const fn exit_of(error: &StartError) -> Exit {
 }
 
 /// The work that the actors oversee.
-fn roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> Result<Roles, Failure> {
+fn build_roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> Result<Roles, Failure> {
     let placement = plan::place(config, &model.config)?;
     let seats = |place: &GeneratorPlace, threads| Seats {
         device: place.device,

@@ -7,7 +7,6 @@ use still_control::{
     Activity, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery,
     RoundReport, Status,
 };
-use still_curation::DecontaminationConfig;
 use still_daemon::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
     records::StoreRecords,
@@ -24,7 +23,6 @@ pub(crate) struct Plane {
     pub(crate) data_dir: PathBuf,
     pub(crate) page: Option<SocketAddr>,
     pub(crate) answer_kind: AnswerKind,
-    pub(crate) decontamination: DecontaminationConfig,
     pub(crate) started: Instant,
     pub(crate) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -109,7 +107,7 @@ impl ControlPlane for Plane {
     }
 
     async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
-        let imported = self.records.import_problems(problems, self.decontamination.clone()).await?;
+        let imported = self.records.import_problems(problems).await?;
         self.system.records_imported();
         Ok(imported)
     }

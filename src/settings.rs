@@ -49,6 +49,7 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
                 last: config.checkpoints.keep_last,
                 best: config.checkpoints.keep_best,
                 every_rounds: config.checkpoints.keep_every_rounds,
+                published: config.checkpoints.keep_published,
             },
         },
         evaluation: EvaluationConfig {

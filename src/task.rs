@@ -1,13 +1,13 @@
 //! The configured task on its way into the store.
 //!
-//! What is there already is no change, so every start does it. A problem that repeats a held-out one is left
-//! out: what a policy is scored on it must never explore.
+//! What is there already is no change, so every start does it, by the rules of every import
+//! ([`still_daemon::admission`]).
 
 use std::path::PathBuf;
 
 use still_control::Exit;
-use still_curation::Decontamination;
 use still_daemon::{
+    admission::{Admission, AdmissionError, Admitted},
     config::{Config, TaskSource},
     import,
 };
@@ -18,7 +18,7 @@ use still_store::{RunIdentity, Store};
 
 use crate::{
     failure::{Failure, OrExit},
-    verifier::refuse_unjudgeable,
+    verifier::{refuse_unjudgeable, refuse_unjudgeable_store},
 };
 
 /// Demonstrations, problems to explore and problems held out, all of which the verifier can judge.
@@ -28,34 +28,42 @@ pub(crate) fn read(config: &Config, verifier: &HouseVerifier) -> Result<Generate
     Ok(task)
 }
 
-/// Makes a task durable, once the store is known to be this run's.
+/// Makes a task durable, once the store is known to be this run's. All of it is checked before any of it is
+/// written; `admission` holds the rules.
 pub(crate) fn make_durable(
     task: GeneratedTask,
     config: &Config,
     store: &Store,
     verifier: &HouseVerifier,
+    admission: &Admission,
 ) -> Result<(), Failure> {
     let facts = [
         ("model".to_owned(), config.model.source.to_string()),
         ("task".to_owned(), format!("{:?}", config.task.source).to_lowercase()),
     ];
-    store.identify(&RunIdentity { seed: config.run.seed, facts: facts.into() }).or_exit(Exit::Store)?;
-    let GeneratedTask { demonstrations, mut problems, held_out } = task;
-    let texts = held_out.iter().map(|problem| (problem.id.clone(), problem.text.as_str()));
-    let decontamination = Decontamination::new(config.decontamination.clone(), texts);
-    let before = problems.len();
-    problems.retain(|problem| decontamination.check(&problem.text).is_none());
-    if problems.len() < before {
-        tracing::warn!(
-            left_out = before - problems.len(),
-            "problems that repeat a held-out one are not explored"
-        );
-    }
-    store.import_demonstrations(&demonstrations).or_exit(Exit::Store)?;
-    store.import_problems(&held_out).or_exit(Exit::Store)?;
-    store.import_problems(&problems).or_exit(Exit::Store)?;
+    let identity = RunIdentity { seed: config.run.seed, facts: facts.into() };
+    store.check_identity(&identity).or_exit(Exit::Store)?;
     // those of earlier runs and of clients, which may have come while programs could be confined
-    refuse_unjudgeable(verifier, &store.problems().or_exit(Exit::Store)?)
+    refuse_unjudgeable_store(verifier, &store.problems().or_exit(Exit::Store)?)?;
+    let GeneratedTask { demonstrations, problems, held_out } = task;
+    let problems = held_out.into_iter().chain(problems).collect();
+    let admitted = admission.import(store, demonstrations, problems).map_err(|error| {
+        let exit = match error {
+            AdmissionError::Store(_) => Exit::Store,
+            AdmissionError::Unjudgeable { .. } | AdmissionError::TrainedOn { .. } => Exit::BadInput,
+        };
+        Failure::new(exit, error)
+    })?;
+    store.identify(&identity).or_exit(Exit::Store)?;
+    let Admitted { problems_left_out, demonstrations_left_out, .. } = admitted;
+    if problems_left_out > 0 {
+        tracing::warn!(left_out = problems_left_out, "problems that repeat a held-out one are not explored");
+    }
+    if demonstrations_left_out > 0 {
+        let left_out = demonstrations_left_out;
+        tracing::warn!(left_out, "demonstrations that repeat a held-out problem are not imitated");
+    }
+    Ok(())
 }
 
 fn read_all(config: &Config) -> Result<GeneratedTask, Failure> {

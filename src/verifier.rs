@@ -1,14 +1,15 @@
 //! The verifier as the configuration wants it, and what it must be able to judge.
 
-use std::{env, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 use still_control::Exit;
 use still_daemon::{
+    admission::JudgeCheck,
     cli::GradeProfile,
     config::{CodeSection, ConfigLayers, VerifierProfile, VerifierSection},
 };
 use still_domain::Problem;
-use still_judge::{CodeSettings, HouseVerifier};
+use still_judge::{CodeSettings, HouseVerifier, Unjudgeable};
 use still_sandbox::Limits;
 use still_verify::Profile;
 
@@ -37,12 +38,37 @@ pub(crate) fn verifier_of_job(profile: GradeProfile) -> Result<HouseVerifier, Fa
     Ok(verifier(&VerifierSection { profile, ..section }))
 }
 
-/// Refuses problems that ask for a program where none can be confined, or whose tests cannot be read.
+/// Refuses problems that ask for a program where none can be confined, or whose tests or gold answer cannot
+/// be used.
 pub(crate) fn refuse_unjudgeable<'problem>(
     verifier: &HouseVerifier,
     problems: impl IntoIterator<Item = &'problem Problem>,
 ) -> Result<(), Failure> {
-    verifier.check(problems).or_exit(Exit::Configuration)
+    verifier.check(problems).map_err(|error| {
+        let exit = match error {
+            Unjudgeable::Gold { .. } => Exit::BadInput,
+            Unjudgeable::Unready { .. } | Unjudgeable::Tests { .. } => Exit::Configuration,
+        };
+        Failure::new(exit, error)
+    })
+}
+
+/// Refuses a store with problems that ask for a program where none can be confined, or whose tests cannot be
+/// run. One whose gold answer cannot be used is told: it was stored by a program that did not look, its
+/// attempts end as errors, and the others are no worse for it.
+pub(crate) fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Problem]) -> Result<(), Failure> {
+    stored.iter().try_for_each(|problem| match verifier.check([problem]) {
+        Err(error @ Unjudgeable::Gold { .. }) => {
+            tracing::warn!(%error, "a stored problem cannot be judged");
+            Ok(())
+        }
+        checked => checked.or_exit(Exit::Configuration),
+    })
+}
+
+/// The verifier's word on a problem, for the rules of imports.
+pub(crate) fn judge_check(verifier: Arc<HouseVerifier>) -> JudgeCheck {
+    Arc::new(move |problem: &Problem| verifier.check([problem]).map_err(|error| error.to_string()))
 }
 
 fn code(section: &CodeSection) -> CodeSettings {

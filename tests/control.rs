@@ -190,6 +190,18 @@ fn import_records(data: &Path) {
     let report = stillctl_json(data, &["problems", "import", repeated.to_str().unwrap()]);
     assert_eq!((&report["imported"], &report["contaminated"]), (&0.into(), &1.into()));
 
+    let refused = data.join("refused.jsonl");
+    let text = list["problems"][0]["text"].as_str().unwrap();
+    for (line, split, part) in [
+        (serde_json::json!({"problem": text, "answer": "21", "id": "late"}), "evaluate", "`late` repeats"),
+        (serde_json::json!({"problem": "x", "answer": "?", "kind": "regex"}), "explore", "cannot be judged"),
+    ] {
+        fs::write(&refused, line.to_string()).unwrap();
+        let import = ["problems", "import", refused.to_str().unwrap(), "--split", split];
+        let message = stillctl_refused(data, &import, 4);
+        assert!(message.contains(part), "{message}");
+    }
+
     let demonstrations = data.join("shown.jsonl");
     fs::write(
         &demonstrations,

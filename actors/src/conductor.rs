@@ -87,10 +87,8 @@ impl Actor for Conductor {
             ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
             ConductorMessage::SupplyRanDry(dryness) => state.machine.ran_dry(dryness),
             ConductorMessage::AttemptsJudged(facts) => {
-                let newest = state.machine.in_force();
-                for fact in state.machine.judged(&facts) {
-                    Observer::committed(fact, newest);
-                }
+                state.machine.judged(&facts);
+                Observer::pool_counted(&state.machine.pool().outcomes());
                 state.tell_explored();
             }
             ConductorMessage::PolicyTrained(trained) => {

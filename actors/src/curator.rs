@@ -15,6 +15,7 @@ use crate::{
     board::ActorState,
     context::Context,
     credit::Credit,
+    ledger::Committed,
     name::ActorName,
     observe::Observer,
     protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
@@ -81,15 +82,24 @@ impl Actor for Curator {
             let commit = tokio::task::spawn_blocking(move || {
                 let (credits, group): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
-                let facts = ledger.commit(&group)?;
+                let committed = ledger.commit(&group)?;
                 if is_measured {
                     Observer::store_measured(ledger.store.size()?);
                 }
-                Ok(CommittedGroup { facts, credits })
+                Ok((committed, credits))
             });
+            let policy = state.context.policy.clone();
             tokio::spawn(async move {
                 let result = commit.await.unwrap_or_else(|panic| Err(panic.into()));
-                let _ = myself.cast(CuratorMessage::GroupCommitted(result));
+                // told here, where every group comes through once, whoever is down meanwhile
+                let group = result.map(|(Committed { facts, new }, credits)| {
+                    let newest = policy.borrow().as_ref().map(|policy| policy.version);
+                    for fact in &new {
+                        Observer::committed(fact, newest);
+                    }
+                    CommittedGroup { facts, credits }
+                });
+                let _ = myself.cast(CuratorMessage::GroupCommitted(group));
             });
         }
         state.context.observer.progressed(ActorName::Curator, state.waiting.len(), state.flushing);

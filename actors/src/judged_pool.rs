@@ -14,9 +14,8 @@ pub(crate) struct JudgedPool {
 }
 
 impl JudgedPool {
-    /// Takes in durable attempts; gives those that were not known before.
-    pub(crate) fn add<'facts>(&mut self, facts: &'facts [JudgedFact]) -> Vec<&'facts JudgedFact> {
-        let mut new = Vec::new();
+    /// Takes in durable attempts; those that are known already change nothing.
+    pub(crate) fn add(&mut self, facts: &[JudgedFact]) {
         for fact in facts {
             if self.facts.contains_key(&fact.candidate.id) {
                 continue;
@@ -27,9 +26,7 @@ impl JudgedPool {
             let is_right = fact.candidate.outcome == Outcome::Correct;
             tally.eligible += u64::from(is_right && fact.candidate.rejection.is_none());
             self.facts.insert(fact.candidate.id.clone(), fact.clone());
-            new.push(fact);
         }
-        new
     }
 
     /// How many there are.

@@ -17,6 +17,15 @@ pub(crate) struct Ledger {
     pub(crate) checkpoints: CheckpointFolders,
 }
 
+/// What a commit of trajectories left in the store.
+#[derive(Debug, Default)]
+pub(crate) struct Committed {
+    /// What stands there of every trajectory of the group.
+    pub(crate) facts: Vec<JudgedFact>,
+    /// Of these, those that were not there before.
+    pub(crate) new: Vec<JudgedFact>,
+}
+
 impl JudgedFact {
     /// What the round and the curriculum must know of a stored trajectory.
     pub(crate) fn of(judged: &JudgedTrajectory) -> Self {
@@ -85,16 +94,19 @@ impl Ledger {
 
     /// Makes a group of trajectories durable, all or none, and says of each what stands in the store: an
     /// attempt that was committed before stays as it was.
-    pub(crate) fn commit(&self, group: &[JudgedTrajectory]) -> Result<Vec<JudgedFact>, StoreError> {
+    pub(crate) fn commit(&self, group: &[JudgedTrajectory]) -> Result<Committed, StoreError> {
         let report = self.store.commit_trajectories(group)?;
-        if report.already_there == 0 {
-            return Ok(group.iter().map(JudgedFact::of).collect());
+        let mut committed = Committed::default();
+        for (place, judged) in group.iter().enumerate() {
+            let is_new = !report.already_there.contains(&place);
+            let known = if is_new { None } else { self.store.trajectory(judged.id())? };
+            let fact = JudgedFact::of(known.as_ref().unwrap_or(judged));
+            if is_new {
+                committed.new.push(fact.clone());
+            }
+            committed.facts.push(fact);
         }
-        let stored = |judged: &JudgedTrajectory| {
-            let known = self.store.trajectory(judged.id())?;
-            Ok(JudgedFact::of(known.as_ref().unwrap_or(judged)))
-        };
-        group.iter().map(stored).collect()
+        Ok(committed)
     }
 }
 

@@ -14,8 +14,8 @@ use still_roles::{LearnerStep, PreferenceMetrics};
 use still_store::StoreSize;
 use still_telemetry::event::{
     ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, JudgementEnded, JudgementRetried,
-    LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RolloutsFinished, RoundEnded,
-    RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn,
+    LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished,
+    RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn,
     TrajectoryCommitted,
 };
 use tokio::sync::broadcast;
@@ -87,17 +87,15 @@ impl Observer {
     /// A generator took a step for the pool.
     pub(crate) fn tokens_drawn(&self, tokens: u64) {
         let now_ms = self.now_ms();
-        let rate = &self.board.rollout_tokens;
-        rate.add(tokens, now_ms);
+        self.board.rollout_tokens.add(tokens, now_ms);
         self.board.meter(ActorName::Sampler).progressed(now_ms);
-        let tokens_per_second = rate.per_second(now_ms);
-        TokensDrawn { purpose: Purpose::Pool, tokens, tokens_per_second }.emit();
+        TokensDrawn { purpose: Purpose::Pool, tokens }.emit();
     }
 
     /// A generator took a step for a score.
     pub(crate) fn evaluation_tokens_drawn(&self, tokens: u64) {
         self.board.meter(ActorName::Evaluator).progressed(self.now_ms());
-        TokensDrawn { purpose: Purpose::Evaluation, tokens, tokens_per_second: 0.0 }.emit();
+        TokensDrawn { purpose: Purpose::Evaluation, tokens }.emit();
     }
 
     /// A judgement failed and is tried once more.
@@ -136,16 +134,19 @@ impl Observer {
         .emit();
     }
 
-    /// The store was read: what the pool and the rounds of earlier runs hold.
-    pub(crate) fn read(&self, pool: &BTreeMap<Outcome, u64>, rounds: &[Round]) {
+    /// The pool holds so many trajectories of every outcome.
+    pub(crate) fn pool_counted(pool: &BTreeMap<Outcome, u64>) {
         for outcome in Outcome::ALL {
             let trajectories = pool.get(&outcome).copied().unwrap_or(0);
             PoolCounted { outcome, trajectories }.emit();
         }
-        for round in rounds {
-            if let Some(evaluation) = &round.evaluation {
-                RoundEvaluated { round: round.round, evaluation }.emit();
-            }
+    }
+
+    /// The store was read: what the pool and the rounds of earlier runs hold.
+    pub(crate) fn read(&self, pool: &BTreeMap<Outcome, u64>, rounds: &[Round]) {
+        Self::pool_counted(pool);
+        if let Some(scored) = rounds.iter().rfind(|round| round.evaluation.is_some()) {
+            Self::evaluated(scored);
         }
         if let Some(round) = rounds.last() {
             self.phase_entered(round.round, round.phase);
@@ -224,7 +225,6 @@ impl Observer {
             gradient_norm,
             learning_rate,
             tokens,
-            tokens_per_second,
             duration,
             skipped: step.skipped,
             rolled_back: step.rolled_back,
@@ -248,6 +248,16 @@ impl Observer {
         self.event(Event::Checkpointed { round: manifest.round, step: manifest.step });
     }
 
+    /// The page of metrics is about to be shown.
+    pub(crate) fn rates_measured(&self) {
+        let now_ms = self.now_ms();
+        RatesMeasured {
+            rollout_tokens_per_second: self.board.rollout_tokens.per_second(now_ms),
+            training_tokens_per_second: self.board.training_tokens.per_second(now_ms),
+        }
+        .emit();
+    }
+
     /// The store was measured.
     pub(crate) fn store_measured(size: StoreSize) {
         let StoreSize { commits, written_bytes, disk_bytes } = size;
@@ -260,4 +270,36 @@ const fn compared(metrics: PreferenceMetrics) -> PairsCompared {
     let PreferenceMetrics { margin, accuracy, chosen_log_probability, rejected_log_probability, kl } =
         metrics;
     PairsCompared { margin, accuracy, kl, chosen_log_probability, rejected_log_probability }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use still_telemetry::Exporter;
+
+    use super::*;
+
+    #[test]
+    fn a_speed_is_that_of_the_moment_it_is_looked_at() {
+        let now_ms = Arc::new(AtomicU64::new(1_000));
+        let clock = Arc::clone(&now_ms);
+        let observer = Observer::new(Clock::new(move || clock.load(Ordering::Relaxed)));
+        let shown = |exporter: &Exporter| {
+            observer.rates_measured();
+            let page = exporter.render();
+            let line = page.lines().find_map(|line| line.strip_prefix("still_rollout_tokens_per_second "));
+            line.unwrap_or_default().to_owned()
+        };
+        let (at_work, paused) = Exporter::within(|exporter| {
+            observer.tokens_drawn(500);
+            now_ms.fetch_add(1_000, Ordering::Relaxed);
+            observer.tokens_drawn(500);
+            let at_work = shown(exporter);
+            now_ms.fetch_add(60_000, Ordering::Relaxed);
+            (at_work, shown(exporter))
+        })
+        .unwrap();
+        assert_eq!((at_work.as_str(), paused.as_str()), ("1000", "0"));
+    }
 }

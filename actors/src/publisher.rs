@@ -136,6 +136,11 @@ impl PublisherArguments {
                 policies.last().map_or_else(|| "none".to_owned(), |record| record.version.to_string())
             ))));
         };
+        let sought = wanted.clone();
+        let check = move |ledger: &Ledger| conflict_refused(ledger.store.check_checkpoint(&sought));
+        if let Err(refusal) = self.context.ledger.run(check).await? {
+            return Ok(Err(refusal));
+        }
         let weights = match self.weights_of(wanted.checkpoint.clone()).await {
             Ok(weights) => weights,
             Err(error) => return Ok(Err(Refusal::Failed(error.to_string()))),
@@ -147,7 +152,10 @@ impl PublisherArguments {
             ..wanted.clone()
         };
         let (next, origin) = (record.version, record.origin);
-        self.context.ledger.run(move |ledger| ledger.store.publish(&record)).await?;
+        let publish = move |ledger: &Ledger| conflict_refused(ledger.store.publish(&record));
+        if let Err(refusal) = self.context.ledger.run(publish).await? {
+            return Ok(Err(refusal));
+        }
         self.announce(next, origin, weights);
         Ok(Ok(next))
     }
@@ -180,6 +188,14 @@ impl PublisherArguments {
         // the conductor first: what the supply tells it of this policy must find it known
         routes.conductor.send(ConductorMessage::PolicyPublished(version, origin));
         routes.problem_supply.send(ProblemSupplyMessage::PolicyPublished(version));
+    }
+}
+
+/// A conflict refuses what an operator asked for; any other error of the store is one.
+fn conflict_refused(result: Result<(), StoreError>) -> Result<Result<(), Refusal>, StoreError> {
+    match result {
+        Err(StoreError::Conflict(reason)) => Ok(Err(Refusal::Failed(reason))),
+        other => other.map(Ok),
     }
 }
 

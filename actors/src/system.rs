@@ -156,6 +156,11 @@ impl System {
         }
     }
 
+    /// Brings those metrics up to date that change while nothing happens: call it before they are rendered.
+    pub fn refresh_metrics(&self) {
+        self.observer.rates_measured();
+    }
+
     /// What happens from now on. A watcher that lags loses the oldest events.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.observer.subscribe()

@@ -90,6 +90,30 @@ fn attempts_that_are_lost_with_their_actor_are_counted() {
     assert!(lost.unwrap() > 0, "{page}");
 }
 
+#[test]
+fn every_verdict_is_counted_once_whoever_is_down_when_it_is_committed() {
+    let (page, pool) = Exporter::within(|exporter| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let pool = runtime.block_on(async {
+            let harness = Harness::new(World::default());
+            let system = harness.start(still_actors::SystemConfig { lockstep: true, ..config(1) }).await;
+            let mut events = system.subscribe();
+            let explored = |event: &Event| matches!(event, Event::Explored { judged, .. } if *judged > 10);
+            wait_for(&system, &mut events, explored).await;
+            system.kill_actor("conductor").unwrap();
+            assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+            harness.pool().len() as f64
+        });
+        (exporter.render(), pool)
+    })
+    .unwrap();
+    for name in ["still_verifier_verdicts_total", "still_pool_trajectories"] {
+        let of_name = page.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+        let counted: f64 = of_name.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum();
+        assert!((counted - pool).abs() < f64::EPSILON, "{name}: {counted} of {pool}\n{page}");
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_actor_cannot_be_killed() {
     let harness = Harness::new(World::default());

@@ -346,7 +346,7 @@ async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_f
 async fn the_newest_the_best_and_every_third_checkpoint_stay_and_the_published_ones() {
     let harness = Harness::new(World::default());
     let mut config = config(5);
-    config.trainer.retention = Retention { last: 1, best: 1, every_rounds: 3 };
+    config.trainer.retention = Retention { last: 1, best: 1, every_rounds: 3, published: 0 };
     // nothing gains so much: every round but imitation is rejected, and only retention keeps what it trained
     config.gate.tolerance = -1.0;
     assert_eq!(harness.run(config).await, FinishReason::RoundsDone);

@@ -1,20 +1,17 @@
 //! `stilld eval`: how many problems a model solves.
 
-use std::{
-    collections::HashMap,
-    io::{Write, stdout},
-};
+use std::io::{Write, stdout};
 
 use serde_json::json;
 use still_control::Exit;
 use still_curation::statistics;
 use still_daemon::{cli::EvalArguments, import};
 use still_domain::{
-    AnswerKind, AttemptId, AttemptNumber, Estimate, Evaluation, FinishReason, Outcome, PolicyVersion,
-    Problem, ProblemId, ProblemScore, Split, seed,
+    AnswerKind, AttemptId, AttemptNumber, Estimate, Evaluation, FinishReason, PolicyVersion, Problem, Split,
+    seed,
 };
-use still_judge::HouseVerifier;
-use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout, Verifier};
+use still_judge::{HouseVerifier, Tally};
+use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout};
 use still_text::PromptStyle;
 
 use super::{generate, output_failed, precision};
@@ -46,10 +43,12 @@ pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     refuse_unjudgeable(&verifier, &problems)?;
     let model = Model::to_generate(&arguments.model)?;
     let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
-    let mut tally = Tally::new(&problems, verifier);
-    answer(arguments, &model, &problems, &mut *generator, &mut tally)?;
-    let evaluation = tally.evaluation();
-    let shown = if arguments.json { as_json(arguments, &evaluation)? } else { table(&evaluation) };
+    let mut answers = Answers { tally: Tally::new(&problems, verifier), truncated: 0 };
+    answer(arguments, &model, &problems, &mut *generator, &mut answers)?;
+    let errors = answers.tally.errors();
+    let evaluation = answers.evaluation();
+    let shown =
+        if arguments.json { as_json(arguments, &evaluation, errors)? } else { table(&evaluation, errors) };
     stdout().lock().write_all(shown.as_bytes()).map_err(|error| output_failed(&error))?;
     Ok(Exit::Success)
 }
@@ -85,7 +84,7 @@ fn answer(
     model: &Model,
     problems: &[Problem],
     generator: &mut dyn Generator,
-    tally: &mut Tally<'_>,
+    answers: &mut Answers<'_>,
 ) -> Result<(), Failure> {
     let policy = PolicySnapshot { version: PolicyVersion(0), weights: model.weights.clone() };
     generator.publish(policy).or_exit(Exit::Device)?;
@@ -102,7 +101,7 @@ fn answer(
             match generator.submit(Rollout { id, problem: problem.text.clone(), sampling, seed }) {
                 Ok(()) => under_way += 1,
                 Err(error) => {
-                    tally.refused(error)?;
+                    answers.refused(error)?;
                     ended += 1;
                 }
             }
@@ -115,11 +114,11 @@ fn answer(
                 under_way -= step.finished.len();
                 ended += step.finished.len() as u64;
                 for rollout in &step.finished {
-                    tally.judge(rollout);
+                    answers.judge(rollout);
                 }
             }
             Err(error) => {
-                tally.refused(error)?;
+                answers.refused(error)?;
                 under_way -= 1;
                 ended += 1;
             }
@@ -132,30 +131,16 @@ fn answer(
     }
 }
 
-/// What has been judged so far.
-struct Tally<'a> {
-    verifier: HouseVerifier,
-    scores: HashMap<&'a ProblemId, (&'a Problem, ProblemScore)>,
+/// What has been answered so far.
+struct Answers<'a> {
+    tally: Tally<'a, HouseVerifier>,
     truncated: u32,
 }
 
-impl<'a> Tally<'a> {
-    fn new(problems: &'a [Problem], verifier: HouseVerifier) -> Self {
-        let scores = problems.iter().map(|problem| {
-            let score =
-                ProblemScore { problem: problem.id.clone(), level: problem.level, correct: 0, total: 0 };
-            (&problem.id, (problem, score))
-        });
-        Self { verifier, scores: scores.collect(), truncated: 0 }
-    }
-
+impl Answers<'_> {
     fn judge(&mut self, rollout: &FinishedRollout) {
         let trajectory = &rollout.trajectory;
-        if let Some((problem, score)) = self.scores.get_mut(&trajectory.id.problem) {
-            let verdict = self.verifier.judge(problem, &trajectory.text);
-            score.correct += u32::from(verdict.outcome == Outcome::Correct);
-            score.total += 1;
-        }
+        self.tally.judge(&trajectory.id.problem, &trajectory.text);
         self.truncated += u32::from(trajectory.finish == FinishReason::Length);
     }
 
@@ -165,20 +150,19 @@ impl<'a> Tally<'a> {
             return Err(Failure::new(Exit::Device, error));
         };
         eprintln!("{id} counts as wrong, because it cannot be answered: {reason}");
-        if let Some((_, score)) = self.scores.get_mut(&id.problem) {
-            score.total += 1;
-        }
+        self.tally.count_as_wrong(&id.problem);
         Ok(())
     }
 
     fn evaluation(self) -> Evaluation {
-        let scores: Vec<ProblemScore> = self.scores.into_values().map(|(_, score)| score).collect();
-        let answers: u32 = scores.iter().map(|score| score.total).sum();
+        let errors = self.tally.errors();
+        let scores = self.tally.into_scores();
+        let answers = errors + scores.iter().map(|score| score.total).sum::<u32>();
         statistics::evaluation(scores, &[], f64::from(self.truncated) / f64::from(answers.max(1)))
     }
 }
 
-fn as_json(arguments: &EvalArguments, evaluation: &Evaluation) -> Result<String, Failure> {
+fn as_json(arguments: &EvalArguments, evaluation: &Evaluation, errors: u32) -> Result<String, Failure> {
     let sampling = &arguments.sampling;
     let json = json!({
         "model": arguments.model.model.to_string(),
@@ -190,12 +174,13 @@ fn as_json(arguments: &EvalArguments, evaluation: &Evaluation) -> Result<String,
         "accuracy": evaluation.accuracy,
         "by_level": evaluation.by_level,
         "truncated": evaluation.truncated,
+        "errors": errors,
         "scores": evaluation.scores,
     });
     serde_json::to_string_pretty(&json).map(|text| text + "\n").or_exit(Exit::Internal)
 }
 
-fn table(evaluation: &Evaluation) -> String {
+fn table(evaluation: &Evaluation, errors: u32) -> String {
     let row = |name: &str, estimate: &Estimate| {
         format!(
             "{name:<10} {:>6.2} %  [{:.2}, {:.2}]  {} of {}\n",
@@ -211,5 +196,10 @@ fn table(evaluation: &Evaluation) -> String {
         text.push_str(&row(&format!("level {level}"), estimate));
     }
     text.push_str(&format!("truncated  {:>6.2} %\n", 100.0 * evaluation.truncated));
+    if errors > 0 {
+        text.push_str(&format!(
+            "errors     {errors:>6}    the verifier failed twice; no score counts them\n"
+        ));
+    }
     text
 }

@@ -196,15 +196,18 @@ impl CheckpointFolders {
         retention: &Retention,
         committed: &CheckpointId,
     ) -> Result<Vec<CheckpointId>, StoreError> {
+        // no policy is published between the look at them and the removal
+        let writer = self.store.writer();
         let manifests = self.store.checkpoints()?;
         let mut kept = retention.kept(&manifests, &self.store.policies()?, &self.store.rounds()?);
         kept.insert(committed.clone());
         let mut removed = Vec::new();
         for manifest in manifests.into_iter().rev().filter(|manifest| !kept.contains(&manifest.id)) {
             self.store.remove_manifest(&manifest)?;
-            remove_folder(&self.folder(&manifest.id))?;
             removed.push(manifest.id);
         }
+        drop(writer);
+        removed.iter().try_for_each(|id| remove_folder(&self.folder(id)))?;
         Ok(removed)
     }
 }

@@ -26,13 +26,19 @@ impl Store {
     /// [`StoreError::Conflict`] when the store belongs to a run of another identity, naming what differs.
     pub fn identify(&self, identity: &RunIdentity) -> Result<(), StoreError> {
         let _writer = self.writer();
-        let key = identity_key();
-        let Some(known) = self.get::<RunIdentity>(&key)? else {
-            return self.commit(vec![self.put(&key, identity)?]);
-        };
-        if known == *identity {
-            return Ok(());
+        self.check_identity(identity)?;
+        if self.identity()?.is_none() {
+            self.commit(vec![self.put(&identity_key(), identity)?])?;
         }
+        Ok(())
+    }
+
+    /// Makes sure that this run may go on with the store, and records nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the store belongs to a run of another identity, naming what differs.
+    pub fn check_identity(&self, identity: &RunIdentity) -> Result<(), StoreError> {
+        let Some(known) = self.identity()?.filter(|known| known != identity) else { return Ok(()) };
         let mut differences = Vec::new();
         if known.seed != identity.seed {
             differences.push(format!("seed {} is now {}", known.seed, identity.seed));

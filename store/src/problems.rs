@@ -6,10 +6,45 @@ use serde::{Deserialize, Serialize};
 use still_domain::{Demonstration, DemonstrationId, Problem, ProblemId, Split};
 
 use crate::{
+    engine::Change,
     error::StoreError,
     key::{Key, Kind},
     store::Store,
 };
+
+/// A record of the task, which is imported and never changed.
+trait TaskRecord: Serialize + for<'de> Deserialize<'de> + Clone {
+    const KIND: Kind;
+
+    fn name(&self) -> &str;
+
+    /// Whether both are one record, as the domain has it.
+    fn is_same_as(&self, other: &Self) -> bool;
+}
+
+impl TaskRecord for Problem {
+    const KIND: Kind = Kind::Problem;
+
+    fn name(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        Self::is_same_as(self, other)
+    }
+}
+
+impl TaskRecord for Demonstration {
+    const KIND: Kind = Kind::Demonstration;
+
+    fn name(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        Self::is_same_as(self, other)
+    }
+}
 
 /// A record with its place in the order of import.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,56 +58,73 @@ struct Placed<T> {
 pub struct ImportReport {
     /// Records that were not there before.
     pub new: u64,
-    /// Records that were there, the same.
+    /// Records that were there, the same; the first one stays.
     pub already_there: u64,
 }
 
 impl Store {
-    /// Makes problems durable, all or none, in their order. The same problem again is no change.
+    /// Makes problems durable, all or none, in their order. The same problem again is no change, from
+    /// whatever file and with whatever level it comes.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an id is known with another text, gold or use.
+    /// [`StoreError::Conflict`] when an id is known with another text, gold, kind of answer or use.
     pub fn import_problems(&self, problems: &[Problem]) -> Result<ImportReport, StoreError> {
-        self.import(Kind::Problem, problems, |problem| problem.id.as_str())
+        self.import_task(&[], problems)
     }
 
-    /// Makes demonstrations durable, all or none, in their order. The same one again is no change.
+    /// Makes demonstrations durable, all or none, in their order. The same one again is no change, from
+    /// whatever file and with whatever level it comes.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when an id is known with another content.
+    /// [`StoreError::Conflict`] when an id is known with another problem or response.
     pub fn import_demonstrations(
         &self,
         demonstrations: &[Demonstration],
     ) -> Result<ImportReport, StoreError> {
-        self.import(Kind::Demonstration, demonstrations, |demonstration| demonstration.id.as_str())
+        self.import_task(demonstrations, &[])
     }
 
-    fn import<T>(
+    /// Makes demonstrations and problems durable together: all of both, or none. Counts both.
+    ///
+    /// # Errors
+    /// As those of [`Store::import_demonstrations`] and [`Store::import_problems`].
+    pub fn import_task(
         &self,
-        kind: Kind,
-        records: &[T],
-        id: impl Fn(&T) -> &str,
-    ) -> Result<ImportReport, StoreError>
-    where
-        T: Serialize + for<'de> Deserialize<'de> + Clone + PartialEq,
-    {
+        demonstrations: &[Demonstration],
+        problems: &[Problem],
+    ) -> Result<ImportReport, StoreError> {
         let _writer = self.writer();
+        let mut report = ImportReport::default();
+        let mut batch = self.new_among(demonstrations, &mut report)?;
+        batch.extend(self.new_among(problems, &mut report)?);
+        self.commit(batch)?;
+        Ok(report)
+    }
+
+    /// The changes that add those records which are not there yet.
+    fn new_among<T: TaskRecord>(
+        &self,
+        records: &[T],
+        report: &mut ImportReport,
+    ) -> Result<Vec<Change>, StoreError> {
+        let mut batch = Vec::new();
+        if records.is_empty() {
+            return Ok(batch);
+        }
         let mut place = 0;
-        for known in self.records::<Placed<T>>(Key::of(kind)) {
+        for known in self.records::<Placed<T>>(Key::of(T::KIND)) {
             place = place.max(known?.place + 1);
         }
-        let mut report = ImportReport::default();
-        let mut batch = Vec::new();
         let mut seen: HashMap<&str, &T> = HashMap::new();
         for record in records {
-            let name = id(record);
-            let key = Key::of(kind).text(name);
+            let name = record.name();
+            let key = Key::of(T::KIND).text(name);
             let known = match seen.get(name) {
                 Some(&earlier) => Some(earlier.clone()),
                 None => self.get::<Placed<T>>(&key)?.map(|known| known.record),
             };
             match known {
-                Some(known) if known == *record => report.already_there += 1,
+                Some(known) if known.is_same_as(record) => report.already_there += 1,
                 Some(_) => {
                     return Err(StoreError::Conflict(format!(
                         "`{name}` is there already with another content: give the new one another id"
@@ -86,8 +138,7 @@ impl Store {
                 }
             }
         }
-        self.commit(batch)?;
-        Ok(report)
+        Ok(batch)
     }
 
     /// Every problem, in the order of import.

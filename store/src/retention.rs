@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use still_domain::{CheckpointId, CheckpointManifest, PolicyRecord, Round};
 
-/// What is kept, besides the checkpoints of published policies, which always stay. By default the newest two,
-/// so that a damaged one falls back on the one before it, and the best.
+/// What is kept, besides the checkpoint of the policy in force, which always stays. By default those of the
+/// last four published policies, to go back to; the newest two, so that a damaged one falls back on the one
+/// before it; and the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
@@ -16,11 +17,14 @@ pub struct Retention {
     pub best: usize,
     /// The final checkpoint of every round whose number this divides; 0 keeps none for its number.
     pub every_rounds: u32,
+    /// The checkpoints of the policies published last, the one in force among them; 0 keeps those of all. A
+    /// policy whose checkpoint is gone stays on record and cannot be put in force again.
+    pub published: usize,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { last: 2, best: 1, every_rounds: 0 }
+        Self { last: 2, best: 1, every_rounds: 0, published: 4 }
     }
 }
 
@@ -33,7 +37,12 @@ impl Retention {
         policies: &[PolicyRecord],
         rounds: &[Round],
     ) -> HashSet<CheckpointId> {
-        let mut kept: HashSet<_> = policies.iter().filter_map(|policy| policy.checkpoint.clone()).collect();
+        let mut kept = self.published(policies);
+        // a round at work may begin its training from its policy
+        let at_work = rounds.iter().filter(|round| !round.phase.is_over()).map(|round| round.policy_version);
+        kept.extend(at_work.filter_map(|version| {
+            policies.iter().find(|policy| policy.version == version)?.checkpoint.clone()
+        }));
         let mut by_age: Vec<_> = manifests.iter().collect();
         by_age.sort_by_key(|manifest| manifest.created_at_ms);
         let newest = by_age.into_iter().rev().take(self.last.max(1));
@@ -51,6 +60,18 @@ impl Retention {
         // the stable sort leaves the older of two equal ones in front
         scored.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         kept.extend(scored.into_iter().take(self.best).map(|(_, id)| id.clone()));
+        kept
+    }
+
+    /// The checkpoints of the policies published last. A policy that was put in force again counts once.
+    fn published(&self, policies: &[PolicyRecord]) -> HashSet<CheckpointId> {
+        let mut kept = HashSet::new();
+        for checkpoint in policies.iter().rev().filter_map(|policy| policy.checkpoint.as_ref()) {
+            if self.published > 0 && kept.len() == self.published {
+                break;
+            }
+            kept.insert(checkpoint.clone());
+        }
         kept
     }
 }
@@ -110,8 +131,40 @@ mod tests {
 
     #[test]
     fn the_newest_and_the_published_stay_whatever_is_asked_for() {
-        assert_eq!(kept(Retention { last: 0, best: 0, every_rounds: 0 }), ["0-9", "4-9"]);
-        assert_eq!(kept(Retention { last: 3, best: 0, every_rounds: 0 }), ["0-9", "3-9", "4-5", "4-9"]);
+        assert_eq!(kept(Retention { last: 0, best: 0, every_rounds: 0, published: 0 }), ["0-9", "4-9"]);
+        assert_eq!(
+            kept(Retention { last: 3, best: 0, every_rounds: 0, published: 0 }),
+            ["0-9", "3-9", "4-5", "4-9"]
+        );
+    }
+
+    #[test]
+    fn of_published_policies_the_last_stay_and_one_put_in_force_again_is_one_of_them() {
+        let manifests: Vec<_> = (0..6).map(|round| manifest(round, 9, true)).collect();
+        let policy = |version, round: u32| PolicyRecord {
+            version: PolicyVersion(version),
+            origin: PolicyOrigin::Round(RoundNumber(round)),
+            checkpoint: Some(CheckpointId::new(format!("{round}-9"))),
+            accuracy: None,
+            published_at_ms: 0,
+        };
+        // rounds 0 to 4 were promoted; then an operator went back to round 1 and forth and back again
+        let published = [0, 1, 2, 3, 4, 1, 4, 1];
+        let policies: Vec<_> = (1..).zip(published).map(|(version, round)| policy(version, round)).collect();
+        let kept = |published| {
+            let retention = Retention { last: 1, best: 0, every_rounds: 0, published };
+            let kept = retention.kept(&manifests, &policies, &[]);
+            kept.iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>()
+        };
+        let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        assert_eq!(kept(1), set(&["1-9", "5-9"]), "the one in force, and the newest");
+        assert_eq!(kept(3), set(&["1-9", "3-9", "4-9", "5-9"]));
+        assert_eq!(kept(0).len(), 6);
+
+        let at_work = Round::begin(RoundNumber(5), PolicyVersion(3), RoundPhase::Training, 0);
+        let retention = Retention { last: 1, best: 0, every_rounds: 0, published: 1 };
+        let kept = retention.kept(&manifests, &policies, &[at_work]);
+        assert!(kept.contains(&CheckpointId::new("2-9")), "a round at work keeps its policy");
     }
 
     #[test]
@@ -119,13 +172,19 @@ mod tests {
         let committed =
             |step, created_at_ms| CheckpointManifest { created_at_ms, ..manifest(1, step, false) };
         let manifests = [committed(100, 3), committed(900, 1), committed(953, 2)];
-        let kept = Retention { last: 1, best: 0, every_rounds: 0 }.kept(&manifests, &[], &[]);
+        let kept = Retention { last: 1, best: 0, every_rounds: 0, published: 0 }.kept(&manifests, &[], &[]);
         assert_eq!(kept, [CheckpointId::new("1-100")].into());
     }
 
     #[test]
     fn the_best_and_every_second_final_one_stay_where_asked_for() {
-        assert_eq!(kept(Retention { last: 1, best: 2, every_rounds: 0 }), ["0-9", "1-9", "3-9", "4-9"]);
-        assert_eq!(kept(Retention { last: 1, best: 0, every_rounds: 2 }), ["0-9", "2-9", "4-9"]);
+        assert_eq!(
+            kept(Retention { last: 1, best: 2, every_rounds: 0, published: 0 }),
+            ["0-9", "1-9", "3-9", "4-9"]
+        );
+        assert_eq!(
+            kept(Retention { last: 1, best: 0, every_rounds: 2, published: 0 }),
+            ["0-9", "2-9", "4-9"]
+        );
     }
 }

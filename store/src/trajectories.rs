@@ -1,6 +1,6 @@
 //! Judged trajectories: the pool.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use still_domain::{AttemptId, JudgedTrajectory, ProblemId};
 
@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// What a commit of trajectories brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommitReport {
     /// Attempts that were not there before.
     pub new: u64,
-    /// Attempts that were there: the first commit stands.
-    pub already_there: u64,
+    /// Attempts that were there, by their place in what was to be committed: the first commit stands.
+    pub already_there: BTreeSet<usize>,
     /// Bytes of keys and values made durable.
     pub bytes: u64,
 }
@@ -36,10 +36,10 @@ impl Store {
         let mut report = CommitReport::default();
         let mut batch = Vec::with_capacity(2 * judged.len());
         let mut seen = HashSet::new();
-        for trajectory in judged {
+        for (place, trajectory) in judged.iter().enumerate() {
             let key = trajectory_key(trajectory.id());
             if !seen.insert(trajectory.id()) || self.has(&key)? {
-                report.already_there += 1;
+                report.already_there.insert(place);
             } else {
                 sequence += 1;
                 batch.push(self.put(&key, trajectory)?);

@@ -6,7 +6,7 @@ mod samples;
 use std::fs;
 
 use samples::{manifest_of, policy, training_set};
-use still_domain::{CheckpointManifest, RoundNumber};
+use still_domain::{CheckpointManifest, PolicyOrigin, PolicyRecord, PolicyVersion, RoundNumber};
 use still_store::{CheckpointFolders, Fault, FaultPlan, Retention, Store};
 
 /// Writes and commits a checkpoint of round 1.
@@ -60,7 +60,8 @@ fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
     assert!(!unfinished.folder().exists());
     let newest = manifest_of(&store, 4).id;
-    let removed = folders.retain_by(&Retention { last: 2, best: 0, every_rounds: 0 }, &newest).unwrap();
+    let removed =
+        folders.retain_by(&Retention { last: 2, best: 0, every_rounds: 0, published: 0 }, &newest).unwrap();
     assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
     let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [1, 3, 4]);
@@ -112,6 +113,28 @@ fn what_is_not_a_checkpoint_is_left_alone_and_a_folder_inside_one_belongs_to_it(
 }
 
 #[test]
+fn a_policy_whose_checkpoint_went_is_not_put_in_force_again() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::in_memory().unwrap();
+    let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
+    for step in 1..=3 {
+        commit(&folders, step, "x", true);
+        store.publish(&policy(step, &format!("round-1-step-{step}"))).unwrap();
+    }
+    let retention = Retention { last: 1, best: 0, every_rounds: 0, published: 2 };
+    let removed = folders.retain_by(&retention, &manifest_of(&store, 3).id).unwrap();
+    assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-1"]);
+    let again = |version, earlier: u64| PolicyRecord {
+        origin: PolicyOrigin::Operator(PolicyVersion(earlier)),
+        ..policy(version, &format!("round-1-step-{earlier}"))
+    };
+    let error = store.publish(&again(4, 1)).unwrap_err().to_string();
+    assert!(error.contains("round-1-step-1 is gone") && error.contains("keep_published"), "{error}");
+    store.publish(&again(4, 2)).unwrap();
+    assert_eq!(store.policies().unwrap().len(), 4, "every policy stays on record");
+}
+
+#[test]
 fn retention_removes_records_and_files_of_what_it_does_not_keep() {
     let data = tempfile::tempdir().unwrap();
     let store = Store::in_memory().unwrap();
@@ -120,7 +143,8 @@ fn retention_removes_records_and_files_of_what_it_does_not_keep() {
         commit(&folders, step, "x", step == 2);
     }
     let newest = manifest_of(&store, 4).id;
-    let removed = folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 1 }, &newest).unwrap();
+    let removed =
+        folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 1, published: 0 }, &newest).unwrap();
     assert_eq!(removed.len(), 2);
     let steps: Vec<_> = store.checkpoints().unwrap().iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [2, 4]);
@@ -140,7 +164,7 @@ fn the_checkpoint_just_committed_stays_though_others_have_taken_more_steps() {
         commit(&folders, step, "x", false);
     }
     let committed = manifest_of(&store, 500).id;
-    folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 0 }, &committed).unwrap();
+    folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 0, published: 0 }, &committed).unwrap();
     assert!(steps(&store).contains(&500));
     assert!(folders.is_intact(&committed).unwrap());
 }

@@ -98,7 +98,7 @@ fn obeys(store: Store, groups: &[Vec<JudgedTrajectory>], reopen: impl Fn(Store) 
     for group in groups {
         let report = store.commit_trajectories(group).unwrap();
         assert_eq!(report.new, model.commit(group));
-        assert_eq!(report.new + report.already_there, group.len() as u64);
+        assert_eq!(report.new + report.already_there.len() as u64, group.len() as u64);
         assert_eq!(report.bytes > 0, report.new > 0);
         store = reopen(store);
         model.agrees_with(&store);

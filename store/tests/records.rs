@@ -4,19 +4,32 @@
 mod samples;
 
 use samples::{judged, policy, problem, round, training_set};
-use still_domain::{AttemptNumber, Outcome, PolicyVersion, ProblemId, RoundNumber, RoundPhase};
+use still_domain::{
+    AnswerKind, AttemptNumber, Demonstration, DemonstrationId, Outcome, PolicyVersion, Problem, ProblemId,
+    RoundNumber, RoundPhase, Split,
+};
 use still_store::{Fault, FaultPlan, RunIdentity, Store, StoreError};
+
+fn demonstration(id: &str, response: &str) -> Demonstration {
+    Demonstration {
+        id: DemonstrationId::new(id),
+        problem: "6*7?".to_owned(),
+        response: response.to_owned(),
+        level: None,
+        source: "test".to_owned(),
+    }
+}
 
 #[test]
 fn a_trajectory_committed_twice_is_there_once_and_unchanged() {
     let store = Store::in_memory().unwrap();
     let first = judged("p", 0, Outcome::Correct);
     let report = store.commit_trajectories(&[first.clone(), judged("p", 1, Outcome::Wrong)]).unwrap();
-    assert_eq!((report.new, report.already_there), (2, 0));
+    assert_eq!((report.new, report.already_there), (2, [].into()));
     assert!(report.bytes > 0);
     let contradiction = judged("p", 0, Outcome::Wrong);
     let report = store.commit_trajectories(&[contradiction, judged("q", 0, Outcome::Error)]).unwrap();
-    assert_eq!((report.new, report.already_there), (1, 1));
+    assert_eq!((report.new, report.already_there), (1, [0].into()));
     assert_eq!(store.trajectory(first.id()).unwrap().unwrap(), first);
     assert_eq!(store.trajectories_of(&ProblemId::new("p")).unwrap().len(), 2);
 }
@@ -46,6 +59,43 @@ fn problems_keep_the_order_of_import_and_refuse_a_second_meaning() {
     let error = store.import_problems(&[problem("new", "4"), problem("a", "5")]).unwrap_err();
     assert!(error.to_string().contains("`a`"), "{error}");
     assert_eq!(store.problems().unwrap().len(), 3, "nothing of a refused import is there");
+}
+
+#[test]
+fn the_same_problem_from_another_file_is_known_and_the_first_record_stays() {
+    let store = Store::in_memory().unwrap();
+    let first = problem("p", "1");
+    store.import_problems(std::slice::from_ref(&first)).unwrap();
+    let renamed = Problem { source: "renamed.jsonl".to_owned(), level: None, ..first.clone() };
+    assert_eq!(store.import_problems(&[renamed]).unwrap().already_there, 1);
+    assert_eq!(store.problems().unwrap(), std::slice::from_ref(&first));
+    for other in [
+        Problem { text: "another".to_owned(), ..first.clone() },
+        Problem { gold: "2".to_owned(), ..first.clone() },
+        Problem { kind: AnswerKind::Math, ..first.clone() },
+        Problem { split: Split::Evaluate, ..first.clone() },
+    ] {
+        let error = store.import_problems(std::slice::from_ref(&other)).unwrap_err();
+        assert!(matches!(error, StoreError::Conflict(_)), "{other:?}");
+    }
+
+    let shown = demonstration("d", "because");
+    store.import_demonstrations(std::slice::from_ref(&shown)).unwrap();
+    let renamed = Demonstration { source: "renamed.jsonl".to_owned(), level: Some(4), ..shown.clone() };
+    assert_eq!(store.import_demonstrations(&[renamed]).unwrap().already_there, 1);
+    assert_eq!(store.demonstrations().unwrap(), [shown]);
+    store.import_demonstrations(&[demonstration("d", "for another reason")]).unwrap_err();
+}
+
+#[test]
+fn demonstrations_and_problems_of_a_task_are_written_together_or_not_at_all() {
+    let store = Store::in_memory().unwrap();
+    store.import_problems(&[problem("p", "1")]).unwrap();
+    let shown = [demonstration("d", "because")];
+    store.import_task(&shown, &[problem("q", "1"), problem("p", "2")]).unwrap_err();
+    assert!(store.demonstrations().unwrap().is_empty());
+    let report = store.import_task(&shown, &[problem("q", "1"), problem("p", "1")]).unwrap();
+    assert_eq!((report.new, report.already_there), (2, 1));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use super::{Asked, Imports, RoundMachine};
 use crate::protocol::{Dryness, JudgedFact};
 
 impl RoundMachine {
-    /// Attempts are durable; gives those that were not known before.
-    pub(crate) fn judged<'facts>(&mut self, facts: &'facts [JudgedFact]) -> Vec<&'facts JudgedFact> {
-        self.pool.add(facts)
+    /// Attempts are durable.
+    pub(crate) fn judged(&mut self, facts: &[JudgedFact]) {
+        self.pool.add(facts);
     }
 
     /// The lockstep plan of a round has this many attempts.

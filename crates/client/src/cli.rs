@@ -78,6 +78,12 @@ pub(crate) enum ProblemsCommand {
     ///
     /// Each line: `problem`, `question` or `prompt`; `answer` or `gold` (a number, text, GSM8K's
     /// `#### n`) or a `solution` with a box; optionally `id`, `level` or `difficulty`, `kind`.
+    ///
+    /// All are imported, or none. Refused, by name: a problem that cannot be judged (a gold answer or tests
+    /// that cannot be used, a program where none can be confined), a known id with another text, gold answer,
+    /// kind or use, and a problem to hold out that repeats what the run explores or imitates. Left out and
+    /// counted: a problem to explore that repeats a held-out one. The same problem again is known, from
+    /// whatever file.
     Import {
         /// The file and what to do with broken lines.
         #[command(flatten)]
@@ -106,7 +112,8 @@ pub(crate) enum DemonstrationsCommand {
     /// Import demonstrations of long thoughts.
     ///
     /// Each line: a problem with `thought` and `solution`, or with a `response` or `completion` that holds
-    /// both in their tags (or `<think>`), or `messages` of one user and one assistant.
+    /// both in their tags (or `<think>`), or `messages` of one user and one assistant. One that repeats a
+    /// held-out problem is left out and counted.
     Import(ImportArguments),
 }
 

@@ -68,7 +68,7 @@ pub struct ImportReport {
     pub imported: u64,
     /// Records that were there already.
     pub known: u64,
-    /// Problems to explore that were left out because they repeat a held-out one.
+    /// Problems to explore and demonstrations that were left out because they repeat a held-out problem.
     #[serde(default)]
     pub contaminated: u64,
     /// Lines left out, in order; the list is cut at a hundred.

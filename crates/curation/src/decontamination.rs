@@ -1,4 +1,4 @@
-//! Keeps problems that repeat a held-out one out of everything that is trained on.
+//! Finds statements that repeat a held-out problem, to keep them out of everything that is trained on.
 //!
 //! Two statements are the same when their words and signs are, or when they share a good part of their
 //! n-grams. A share is asked for, not a single n-gram, because contest problems share their last sentence.
@@ -61,6 +61,15 @@ pub enum Contamination {
         /// Share of the shorter statement's n-grams that the two have in common.
         shared: f64,
     },
+}
+
+impl Contamination {
+    /// The held-out problem that is repeated.
+    pub const fn held_out(&self) -> &ProblemId {
+        match self {
+            Self::Identical { held_out } | Self::Overlapping { held_out, .. } => held_out,
+        }
+    }
 }
 
 /// An index of the held-out statements.

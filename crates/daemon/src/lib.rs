@@ -1,10 +1,11 @@
 //! The outer shell of the daemon `stilld`: everything between the operator and the actors.
 //!
-//! No tensors, no actors and no store here, so that it builds and is tested in seconds; the root package
+//! No tensors and no actors here, so that it builds and is tested in seconds; the root package
 //! wires it to them.
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`admission`] | what may enter the store: the rules of every import |
 //! | [`cli`] | the command line |
 //! | [`config`] | the configuration: sections, layers, origins, schema |
 //! | [`control`] | the control socket |
@@ -15,6 +16,7 @@
 //! | [`records`] | the store as the control socket, the dashboard and `inspect` see it |
 //! | [`signals`] | the first signal drains, the second ends at once |
 
+pub mod admission;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -7,15 +7,14 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use futures_util::{StreamExt, stream};
 use still_control::{ErrorKind, ErrorReply, PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport};
-use still_curation::{Decontamination, DecontaminationConfig};
 use still_domain::{
-    AttemptId, Demonstration, JudgedTrajectory, Outcome, PolicyRecord, Problem, ProblemId, Round, Split,
-    TrainingSet,
+    AttemptId, Demonstration, JudgedTrajectory, Outcome, PolicyRecord, Problem, ProblemId, Round, TrainingSet,
 };
-use still_store::{ImportReport, Store, StoreError};
+use still_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::{
+    admission::{Admission, AdmissionError, Admitted},
     control::{Imported, TrajectoryStream},
     inspect::Records,
 };
@@ -27,48 +26,49 @@ const READ_AHEAD: usize = 64;
 #[derive(Clone)]
 pub struct StoreRecords {
     store: Store,
+    admission: Admission,
 }
 
 impl StoreRecords {
-    /// The records of `store`.
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    /// The records of `store`, to which only that is added which `admission` allows.
+    pub const fn new(store: Store, admission: Admission) -> Self {
+        Self { store, admission }
     }
 
-    /// Makes problems durable, without those to explore that repeat a held-out one by these rules. Whoever
-    /// supplies them must still be told.
+    /// Makes problems durable, as far as the rules of [`Admission`] allow. Whoever supplies them must still
+    /// be told.
     ///
     /// # Errors
-    /// When a name is known with another content, or the store fails.
-    pub async fn import_problems(
-        &self,
-        problems: Vec<Problem>,
-        rules: DecontaminationConfig,
-    ) -> Result<Imported, ErrorReply> {
-        self.blocking(move |store| {
-            let known = store.problems()?;
-            let held_out = known.iter().chain(&problems).filter(|problem| problem.split == Split::Evaluate);
-            let held_out = held_out.map(|problem| (problem.id.clone(), problem.text.as_str()));
-            let decontamination = Decontamination::new(rules, held_out);
-            let is_clean = |problem: &&Problem| {
-                problem.split == Split::Evaluate || decontamination.check(&problem.text).is_none()
-            };
-            let clean: Vec<Problem> = problems.iter().filter(is_clean).cloned().collect();
-            let contaminated = (problems.len() - clean.len()) as u64;
-            Ok(Imported { contaminated, ..imported(store.import_problems(&clean)?) })
-        })
-        .await
+    /// When the rules refuse them, or the store fails.
+    pub async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
+        self.import(Vec::new(), problems).await
     }
 
-    /// Makes demonstrations durable. Whoever trains on them must still be told.
+    /// Makes demonstrations durable, as far as the rules of [`Admission`] allow. Whoever trains on them must
+    /// still be told.
     ///
     /// # Errors
-    /// When a name is known with another content, or the store fails.
+    /// When the rules refuse them, or the store fails.
     pub async fn import_demonstrations(
         &self,
         demonstrations: Vec<Demonstration>,
     ) -> Result<Imported, ErrorReply> {
-        self.blocking(move |store| store.import_demonstrations(&demonstrations)).await.map(imported)
+        self.import(demonstrations, Vec::new()).await
+    }
+
+    async fn import(
+        &self,
+        demonstrations: Vec<Demonstration>,
+        problems: Vec<Problem>,
+    ) -> Result<Imported, ErrorReply> {
+        let admission = self.admission.clone();
+        let admitted = self.blocking(move |store| admission.import(store, demonstrations, problems)).await?;
+        let Admitted { report, problems_left_out, demonstrations_left_out } = admitted;
+        Ok(Imported {
+            imported: report.new,
+            known: report.already_there,
+            contaminated: problems_left_out + demonstrations_left_out,
+        })
     }
 
     /// Problems with what has come of them.
@@ -109,7 +109,7 @@ impl StoreRecords {
                 None => Records::each_trajectory(&store, &mut visit),
             };
             if let Err(error) = read {
-                let _whoever_asked_is_gone = sender.blocking_send(Err(refusal(&error)));
+                let _whoever_asked_is_gone = sender.blocking_send(Err(error.refusal()));
             }
         });
         Ok(stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|item| (item, receiver)))
@@ -141,13 +141,13 @@ impl StoreRecords {
         Ok(rounds.iter().map(RoundReport::of).collect())
     }
 
-    async fn blocking<T: Send + 'static>(
+    async fn blocking<T: Send + 'static, E: Refuses + Send + 'static>(
         &self,
-        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnOnce(&Store) -> Result<T, E> + Send + 'static,
     ) -> Result<T, ErrorReply> {
         let store = self.store.clone();
         match tokio::task::spawn_blocking(move || work(&store)).await {
-            Ok(result) => result.map_err(|error| refusal(&error)),
+            Ok(result) => result.map_err(|error| error.refusal()),
             Err(error) => Err(ErrorReply::new(ErrorKind::Internal, error.to_string())),
         }
     }
@@ -181,17 +181,31 @@ impl Records for Store {
     }
 }
 
-/// How the store's error is told to a client.
-pub fn refusal(error: &StoreError) -> ErrorReply {
-    let kind = match error {
-        StoreError::Conflict(_) => ErrorKind::BadInput,
-        _ => ErrorKind::Store,
-    };
-    ErrorReply::new(kind, error.to_string())
+/// Errors that a client is told of.
+trait Refuses {
+    /// How it is told.
+    fn refusal(&self) -> ErrorReply;
 }
 
-const fn imported(report: ImportReport) -> Imported {
-    Imported { imported: report.new, known: report.already_there, contaminated: 0 }
+impl Refuses for StoreError {
+    fn refusal(&self) -> ErrorReply {
+        let kind = match self {
+            Self::Conflict(_) => ErrorKind::BadInput,
+            _ => ErrorKind::Store,
+        };
+        ErrorReply::new(kind, self.to_string())
+    }
+}
+
+impl Refuses for AdmissionError {
+    fn refusal(&self) -> ErrorReply {
+        match self {
+            Self::Store(error) => error.refusal(),
+            Self::Unjudgeable { .. } | Self::TrainedOn { .. } => {
+                ErrorReply::new(ErrorKind::BadInput, self.to_string())
+            }
+        }
+    }
 }
 
 fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, StoreError> {

@@ -4,11 +4,13 @@
 mod fake;
 
 use fake::judged;
+use std::sync::Arc;
+
 use futures_util::StreamExt;
 use still_control::{ErrorKind, PoolQuery, ProblemQuery};
 use still_curation::DecontaminationConfig;
-use still_daemon::{cli::InspectSubject, inspect::inspect, records::StoreRecords};
-use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Split};
+use still_daemon::{admission::Admission, cli::InspectSubject, inspect::inspect, records::StoreRecords};
+use still_domain::{AnswerKind, Demonstration, DemonstrationId, Outcome, Problem, ProblemId, Split};
 use still_store::Store;
 
 fn problem(name: &str, level: u8) -> Problem {
@@ -23,6 +25,29 @@ fn problem(name: &str, level: u8) -> Problem {
     }
 }
 
+fn held_out(name: &str) -> Problem {
+    Problem { split: Split::Evaluate, ..problem(name, 1) }
+}
+
+fn demonstration(name: &str, problem: &str) -> Demonstration {
+    Demonstration {
+        id: DemonstrationId::new(name),
+        problem: problem.to_owned(),
+        response: "because".to_owned(),
+        level: None,
+        source: "test".to_owned(),
+    }
+}
+
+/// Records to which golds that are numbers are added, and no others.
+fn records(store: Store) -> StoreRecords {
+    let check = |problem: &Problem| match problem.gold.parse::<i64>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("problem `{}` has no number", problem.id)),
+    };
+    StoreRecords::new(store, Admission::new(DecontaminationConfig::default(), Arc::new(check)))
+}
+
 fn store() -> Store {
     let store = Store::in_memory().unwrap();
     store.import_problems(&[problem("b", 2), problem("a", 1), problem("c", 2)]).unwrap();
@@ -33,7 +58,7 @@ fn store() -> Store {
 }
 
 async fn ids(query: PoolQuery) -> Vec<String> {
-    let pool = StoreRecords::new(store()).pool(query).await.unwrap();
+    let pool = records(store()).pool(query).await.unwrap();
     pool.map(|judged| judged.unwrap().id().to_string()).collect().await
 }
 
@@ -53,7 +78,7 @@ async fn the_pool_is_streamed_by_verdict_problem_and_limit() {
 
 #[tokio::test]
 async fn problems_come_in_the_order_of_import_with_what_has_come_of_them() {
-    let records = StoreRecords::new(store());
+    let records = records(store());
     let list = records.problems(ProblemQuery::default()).await.unwrap();
     let lines: Vec<_> =
         list.problems.iter().map(|line| (line.id.as_str(), line.attempts, line.correct)).collect();
@@ -64,17 +89,21 @@ async fn problems_come_in_the_order_of_import_with_what_has_come_of_them() {
 
 #[tokio::test]
 async fn an_import_tells_new_from_known_and_refuses_a_name_with_another_content() {
-    let records = StoreRecords::new(store());
-    let report = records
-        .import_problems(vec![problem("a", 1), problem("d", 3)], DecontaminationConfig::default())
-        .await
-        .unwrap();
+    let records = records(store());
+    let report = records.import_problems(vec![problem("a", 1), problem("d", 3)]).await.unwrap();
     assert_eq!((report.imported, report.known), (1, 1));
     let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
-    assert_eq!(
-        records.import_problems(vec![other], DecontaminationConfig::default()).await.unwrap_err().kind,
-        ErrorKind::BadInput
-    );
+    assert_eq!(records.import_problems(vec![other]).await.unwrap_err().kind, ErrorKind::BadInput);
+}
+
+#[tokio::test]
+async fn a_problem_that_cannot_be_judged_refuses_the_import_by_its_name() {
+    let store = Store::in_memory().unwrap();
+    let none = Problem { gold: "none".to_owned(), ..problem("odd", 1) };
+    let error = records(store.clone()).import_problems(vec![problem("sound", 1), none]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadInput);
+    assert!(error.message.contains("1 of 2") && error.message.contains("`odd`"), "{error}");
+    assert!(store.problems().unwrap().is_empty(), "nothing was written");
 }
 
 #[test]
@@ -87,13 +116,53 @@ fn a_store_is_inspected_as_it_is() {
 #[tokio::test]
 async fn what_repeats_a_held_out_problem_is_not_explored() {
     let store = Store::in_memory().unwrap();
-    let records = StoreRecords::new(store.clone());
-    let import = |problems| records.import_problems(problems, DecontaminationConfig::default());
-    let held_out = Problem { split: Split::Evaluate, ..problem("held out", 1) };
+    let records = records(store.clone());
+    let import = |problems| records.import_problems(problems);
     let repeated = |name| Problem { text: " held  out? ".to_owned(), ..problem(name, 1) };
-    let first = import(vec![repeated("in the same file"), held_out, problem("fresh", 1)]).await.unwrap();
+    let first = import(vec![repeated("in the same file"), held_out("held out"), problem("fresh", 1)]).await;
+    let first = first.unwrap();
     assert_eq!((first.imported, first.contaminated), (2, 1));
     let second = import(vec![repeated("later"), problem("fresh", 1)]).await.unwrap();
     assert_eq!((second.imported, second.known, second.contaminated), (0, 1, 1));
     assert_eq!(store.problems().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_demonstration_of_a_held_out_problem_is_not_imitated() {
+    let store = Store::in_memory().unwrap();
+    let records = records(store.clone());
+    records.import_problems(vec![held_out("held out")]).await.unwrap();
+    let shown = vec![demonstration("leak", "Held out ?"), demonstration("sound", "another?")];
+    let report = records.import_demonstrations(shown).await.unwrap();
+    assert_eq!((report.imported, report.contaminated), (1, 1));
+    assert_eq!(store.demonstrations().unwrap()[0].id.as_str(), "sound");
+}
+
+#[tokio::test]
+async fn a_problem_is_not_held_out_once_the_run_trains_on_it() {
+    let store = Store::in_memory().unwrap();
+    let records = records(store.clone());
+    let import = |problems| records.import_problems(problems);
+    records.import_demonstrations(vec![demonstration("shown", "seen?")]).await.unwrap();
+    import(vec![problem("explored", 1), held_out("apart")]).await.unwrap();
+    for (late, twin) in [("explored", "problem `explored`"), ("seen", "demonstration `shown`")] {
+        let late = Problem { id: ProblemId::new("late"), ..held_out(late) };
+        let error = import(vec![late, held_out("unrelated")]).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::BadInput);
+        assert!(error.message.contains("`late`") && error.message.contains(twin), "{error}");
+    }
+    assert_eq!(store.problems().unwrap().len(), 2, "nothing was written");
+    assert_eq!(import(vec![held_out("apart")]).await.unwrap().known, 1);
+}
+
+#[test]
+fn a_task_that_conflicts_leaves_nothing_behind() {
+    let store = Store::in_memory().unwrap();
+    let admission = Admission::new(DecontaminationConfig::default(), Arc::new(|_| Ok(())));
+    admission.import(&store, Vec::new(), vec![problem("a", 1)]).unwrap();
+    let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
+    let task = vec![held_out("new"), other];
+    admission.import(&store, vec![demonstration("shown", "seen?")], task).unwrap_err();
+    assert!(store.demonstrations().unwrap().is_empty());
+    assert_eq!(store.problems().unwrap().len(), 1);
 }

@@ -57,6 +57,15 @@ pub struct Problem {
     pub split: Split,
 }
 
+impl Problem {
+    /// Whether both are one problem: of the same name, text, gold answer, kind and use. Where it comes from and how
+    /// hard it is said to be only describe it.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.id, &self.text, &self.gold) == (&other.id, &other.text, &other.gold)
+            && (self.kind, self.split) == (other.kind, other.split)
+    }
+}
+
 /// A long-form thought to imitate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demonstration {
@@ -72,4 +81,11 @@ pub struct Demonstration {
     /// Where it comes from: a file's name or a task's.
     #[serde(default)]
     pub source: String,
+}
+
+impl Demonstration {
+    /// Whether both are one demonstration: of the same name, problem and response.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (&self.id, &self.problem, &self.response) == (&other.id, &other.problem, &other.response)
+    }
 }

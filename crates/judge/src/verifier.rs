@@ -27,11 +27,19 @@ pub enum Unjudgeable {
         reason: Unready,
     },
     /// Its tests cannot be read or run.
-    #[error("the tests of problem `{problem}` cannot be used: {reason}")]
+    #[error("the tests of problem `{problem}` cannot be used: {reason}; correct them or leave it out")]
     Tests {
         /// The problem.
         problem: ProblemId,
         /// What is wrong with them.
+        reason: String,
+    },
+    /// No answer can be compared with its gold answer.
+    #[error("problem `{problem}` cannot be used: {reason}; correct it or leave it out")]
+    Gold {
+        /// The problem.
+        problem: ProblemId,
+        /// What is wrong with it.
         reason: String,
     },
 }
@@ -53,20 +61,25 @@ impl HouseVerifier {
         &self.code
     }
 
-    /// Makes sure that problems that ask for a program can be judged on this machine.
+    /// Makes sure that problems can be judged on this machine: gold answers can be read, tests as well, and
+    /// programs can be confined where a problem asks for one.
     ///
     /// # Errors
-    /// At the first that cannot: names it, and the kernel feature or what else is missing.
+    /// At the first that cannot: names it with what helps, and the kernel feature where one is missing.
     pub fn check<'problem>(
         &self,
         problems: impl IntoIterator<Item = &'problem Problem>,
     ) -> Result<(), Unjudgeable> {
-        for problem in problems.into_iter().filter(|problem| problem.kind == AnswerKind::Code) {
-            let id = || problem.id.clone();
-            self.code.prepare().map_err(|reason| Unjudgeable::Unready { problem: id(), reason })?;
-            self.code.check(&problem.gold).map_err(|reason| Unjudgeable::Tests { problem: id(), reason })?;
-        }
-        Ok(())
+        problems.into_iter().try_for_each(|problem| match kind(problem.kind) {
+            Some(kind) => check_gold(kind, problem),
+            None => self.check_tests(problem),
+        })
+    }
+
+    fn check_tests(&self, problem: &Problem) -> Result<(), Unjudgeable> {
+        let id = || problem.id.clone();
+        self.code.prepare().map_err(|reason| Unjudgeable::Unready { problem: id(), reason })?;
+        self.code.check(&problem.gold).map_err(|reason| Unjudgeable::Tests { problem: id(), reason })
     }
 
     fn judge_program(&self, tests: &str, response: &str) -> Verdict {
@@ -111,6 +124,19 @@ impl Verifier for HouseVerifier {
     }
 }
 
+fn check_gold(kind: Kind, problem: &Problem) -> Result<(), Unjudgeable> {
+    let unusable = |reason: String| Unjudgeable::Gold { problem: problem.id.clone(), reason };
+    let gold = Gold::parse(kind, &problem.gold).map_err(|error| unusable(error.to_string()))?;
+    if kind == Kind::MultipleChoice {
+        // a gold that is neither an option nor an option's text is not even its own answer
+        let itself = judge(&gold, &format!("\\boxed{{{}}}", gold.text()), Profile::Strict);
+        if itself.outcome != still_verify::Outcome::Correct {
+            return Err(unusable(format!("the gold answer `{}` names no option", gold.text())));
+        }
+    }
+    Ok(())
+}
+
 /// How answers of a kind are compared; `None` of programs, which are run.
 const fn kind(kind: AnswerKind) -> Option<Kind> {
     match kind {
@@ -143,5 +169,59 @@ pub(crate) const fn graded(outcome: Outcome) -> still_verify::Outcome {
         Outcome::Malformed => still_verify::Outcome::Malformed,
         Outcome::Timeout => still_verify::Outcome::Timeout,
         Outcome::Error => still_verify::Outcome::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use still_domain::Split;
+
+    use super::*;
+
+    fn problem(kind: AnswerKind, gold: &str) -> Problem {
+        Problem {
+            id: ProblemId::new("p"),
+            text: "what?".to_owned(),
+            gold: gold.to_owned(),
+            kind,
+            level: None,
+            source: String::new(),
+            split: Split::Explore,
+        }
+    }
+
+    #[test]
+    fn a_gold_that_no_answer_can_be_compared_with_is_refused_by_the_problems_name() {
+        let verifier = HouseVerifier::new(Profile::Strict, CodeSettings::default());
+        for (kind, gold, part) in [
+            (AnswerKind::Math, " ", "is empty"),
+            (AnswerKind::Exact, "", "is empty"),
+            (AnswerKind::Integer, "a half", "use the kind `math`"),
+            (AnswerKind::Integer, "1/2", "no integer"),
+            (AnswerKind::MultipleChoice, "\\text{}.", "names no option"),
+            (AnswerKind::Regex, "(", "regular expression"),
+        ] {
+            let error = verifier.check([&problem(kind, gold)]).unwrap_err();
+            assert!(matches!(&error, Unjudgeable::Gold { .. }), "{error}");
+            let message = error.to_string();
+            assert!(message.contains("`p`") && message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn golds_of_every_kind_are_let_pass() {
+        let verifier = HouseVerifier::new(Profile::Strict, CodeSettings::default());
+        for (kind, gold) in [
+            (AnswerKind::Math, "\\frac{1}{2}"),
+            (AnswerKind::Math, "no formula at all, but a text"),
+            (AnswerKind::Integer, "042"),
+            (AnswerKind::MultipleChoice, "ACD"),
+            (AnswerKind::MultipleChoice, "(B)"),
+            (AnswerKind::MultipleChoice, "the Moon"),
+            (AnswerKind::Exact, "?!"),
+            (AnswerKind::Regex, "[0-9]+"),
+        ] {
+            verifier.check([&problem(kind, gold)]).unwrap();
+        }
     }
 }

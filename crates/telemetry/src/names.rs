@@ -187,16 +187,18 @@ table! {
         "Trajectories newly selected into the newest sealed training set.";
     Counter ROUNDS_ENDED = "still_round_ended_total", Count,
         "Rounds that ended, by result: promoted or rejected.";
+    Gauge EVALUATED_ROUND = "still_evaluation_round_number", Count,
+        "The round whose candidate was scored last: the one that the scores are of.";
     Gauge ACCURACY = "still_evaluation_accuracy_ratio", Count,
-        "Share of held-out answers that are right, by split, round and level (a number or all).";
+        "Share of held-out answers that are right, by split and level (a number or all).";
     Gauge ACCURACY_LOW = "still_evaluation_accuracy_low_ratio", Count,
-        "Lower end of the accuracy's 95 % interval, by split, round and level.";
+        "Lower end of the accuracy's 95 % interval, by split and level.";
     Gauge ACCURACY_HIGH = "still_evaluation_accuracy_high_ratio", Count,
-        "Upper end of the accuracy's 95 % interval, by split, round and level.";
+        "Upper end of the accuracy's 95 % interval, by split and level.";
     Gauge HARD_ACCURACY = "still_evaluation_hard_accuracy_ratio", Count,
-        "Share of held-out answers of the hard levels that are right, by split and round.";
+        "Share of held-out answers of the hard levels that are right, by split.";
     Gauge TRUNCATED = "still_evaluation_truncated_ratio", Count,
-        "Share of held-out responses that hit the token limit, by split and round.";
+        "Share of held-out responses that hit the token limit, by split.";
     Gauge POLICY_VERSION = "still_policy_version", Count,
         "Version of the policy in force.";
     Counter POLICIES_PUBLISHED = "still_policy_published_total", Count,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::Findings;
 
-/// How often training is saved, and what is kept. Checkpoints of published policies are always kept.
+/// How often training is saved, and what is kept: a checkpoint stays for any of these reasons. One takes
+/// about 16 bytes a parameter. That of the policy in force is always kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointsSection {
@@ -17,11 +18,14 @@ pub struct CheckpointsSection {
     pub keep_best: usize,
     /// Final checkpoints kept of every round whose number this divides; 0 keeps none for its number.
     pub keep_every_rounds: u32,
+    /// Checkpoints kept of the policies published last, this many; 0 keeps those of all. A policy whose
+    /// checkpoint is gone cannot be put in force again.
+    pub keep_published: usize,
 }
 
 impl Default for CheckpointsSection {
     fn default() -> Self {
-        Self { every_steps: 100, keep_last: 2, keep_best: 1, keep_every_rounds: 0 }
+        Self { every_steps: 100, keep_last: 2, keep_best: 1, keep_every_rounds: 0, keep_published: 4 }
     }
 }
 

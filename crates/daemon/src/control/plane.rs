@@ -23,7 +23,7 @@ pub struct Imported {
     pub imported: u64,
     /// Records that were there already.
     pub known: u64,
-    /// Problems left out: a policy is scored on a held-out one that they repeat.
+    /// Records left out: a policy is scored on a held-out problem that they repeat.
     pub contaminated: u64,
 }
 
@@ -64,13 +64,16 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// Closes the round's exploration now.
     fn seal(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 
-    /// Makes problems durable and supplies those to explore; what repeats a held-out problem is left out.
+    /// Makes problems durable, all or none, and supplies those to explore. One that cannot be judged refuses
+    /// the import, as does one to hold out that is trained on already; one to explore that repeats a held-out
+    /// problem is left out.
     fn import_problems(
         &self,
         problems: Vec<Problem>,
     ) -> impl Future<Output = Result<Imported, ErrorReply>> + Send;
 
-    /// Makes demonstrations durable; the next training set holds them.
+    /// Makes demonstrations durable, without those that repeat a held-out problem; the next training set
+    /// holds them.
     fn import_demonstrations(
         &self,
         demonstrations: Vec<Demonstration>,

@@ -30,7 +30,7 @@ use self::fields::FieldProblem;
 pub struct Parsed<T> {
     /// The records of the good lines, in order.
     pub records: Vec<T>,
-    /// Lines that repeat an earlier record exactly.
+    /// Lines that repeat an earlier record.
     pub repeated: u64,
     /// The broken lines, in order.
     pub broken: Vec<LineProblem>,
@@ -79,12 +79,14 @@ pub fn problems(text: &[u8], source: &str, split: Split) -> Parsed<Problem> {
 
 /// The problems of JSONL text; `kind` holds where a line does not say how answers are compared.
 pub fn problems_of_kind(text: &[u8], source: &str, split: Split, kind: AnswerKind) -> Parsed<Problem> {
-    parse(text, |fields| problems::problem(fields, source, split, kind), |problem| problem.id.to_string())
+    let read = |fields: &Map<String, Value>| problems::problem(fields, source, split, kind);
+    parse(text, read, |problem| problem.id.to_string(), Problem::is_same_as)
 }
 
 /// The demonstrations of JSONL text.
 pub fn demonstrations(text: &[u8], source: &str) -> Parsed<Demonstration> {
-    parse(text, |fields| demonstrations::demonstration(fields, source), |record| record.id.to_string())
+    let read = |fields: &Map<String, Value>| demonstrations::demonstration(fields, source);
+    parse(text, read, |record| record.id.to_string(), Demonstration::is_same_as)
 }
 
 /// The problems of a file, all lines sound.
@@ -123,10 +125,11 @@ fn all_sound<T>(path: &Path, parsed: Parsed<T>) -> Result<Vec<T>, ImportError> {
 }
 
 /// Reads every line with `read`; two different records of one name are a broken line.
-fn parse<T: PartialEq>(
+fn parse<T>(
     text: &[u8],
     read: impl Fn(&Map<String, Value>) -> Result<T, FieldProblem>,
     name: impl Fn(&T) -> String,
+    is_same: impl Fn(&T, &T) -> bool,
 ) -> Parsed<T> {
     let mut parsed = Parsed { records: Vec::new(), repeated: 0, broken: Vec::new() };
     let mut lines_by_name: HashMap<String, (usize, u64)> = HashMap::new();
@@ -144,7 +147,11 @@ fn parse<T: PartialEq>(
             }
         };
         match lines_by_name.get(&name(&record)) {
-            Some((position, _)) if parsed.records.get(*position) == Some(&record) => parsed.repeated += 1,
+            Some((position, _))
+                if parsed.records.get(*position).is_some_and(|known| is_same(known, &record)) =>
+            {
+                parsed.repeated += 1;
+            }
             Some((_, earlier)) => {
                 let problem = FieldProblem::new(
                     "id",

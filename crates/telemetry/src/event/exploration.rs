@@ -7,7 +7,7 @@ use still_domain::{AttemptId, Outcome, Rejection};
 
 use crate::names::{
     KEEP_RATIO, LOST_ATTEMPTS, POLICY_LAG, POOL_TRAJECTORIES, REJECTIONS, ROLLOUT_LENGTH, ROLLOUT_TOKENS,
-    ROLLOUT_TOKENS_PER_SECOND, ROLLOUTS, VERDICTS, VERIFIER_ERROR_RATIO,
+    ROLLOUTS, VERDICTS, VERIFIER_ERROR_RATIO,
 };
 
 /// Since the start of the process: committed, kept, and judged with an error. Ratios are made of them.
@@ -45,19 +45,14 @@ pub struct TokensDrawn {
     pub purpose: Purpose,
     /// Tokens drawn in the step.
     pub tokens: u64,
-    /// Tokens a second over the last seconds.
-    pub tokens_per_second: f64,
 }
 
 impl TokensDrawn {
     /// Logs and counts it.
     pub fn emit(self) {
-        let Self { purpose, tokens, tokens_per_second } = self;
+        let Self { purpose, tokens } = self;
         tracing::trace!(purpose = purpose.name(), tokens, "tokens drawn");
         counter!(ROLLOUT_TOKENS, "purpose" => purpose.name()).increment(tokens);
-        if purpose == Purpose::Pool {
-            gauge!(ROLLOUT_TOKENS_PER_SECOND).set(tokens_per_second);
-        }
     }
 }
 
@@ -134,7 +129,6 @@ impl TrajectoryCommitted<'_> {
         let reason = rejection.map(Rejection::name);
         tracing::debug!(%id, %outcome, rejection = reason, response_tokens, policy_lag, "trajectory committed");
         counter!(VERDICTS, "outcome" => outcome.name()).increment(1);
-        gauge!(POOL_TRAJECTORIES, "outcome" => outcome.name()).increment(1.0);
         histogram!(ROLLOUT_LENGTH).record(response_tokens as f64);
         if let Some(reason) = reason {
             counter!(REJECTIONS, "reason" => reason).increment(1);
@@ -150,7 +144,7 @@ impl TrajectoryCommitted<'_> {
     }
 }
 
-/// The pool was counted: at a start, from the store. Commits count on from there.
+/// The pool was counted: at a start from the store, then as trajectories are committed.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolCounted {
     /// The outcome counted.
@@ -163,7 +157,7 @@ impl PoolCounted {
     /// Logs and counts it.
     pub fn emit(self) {
         let Self { outcome, trajectories } = self;
-        tracing::debug!(%outcome, trajectories, "pool counted");
+        tracing::trace!(%outcome, trajectories, "pool counted");
         gauge!(POOL_TRAJECTORIES, "outcome" => outcome.name()).set(trajectories as f64);
     }
 }
@@ -175,7 +169,7 @@ pub(super) fn start_at_zero() {
     }
     for outcome in Outcome::ALL {
         counter!(VERDICTS, "outcome" => outcome.name()).increment(0);
-        gauge!(POOL_TRAJECTORIES, "outcome" => outcome.name()).increment(0.0);
+        gauge!(POOL_TRAJECTORIES, "outcome" => outcome.name()).set(0.0);
     }
 }
 

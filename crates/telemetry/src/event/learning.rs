@@ -14,7 +14,7 @@ use crate::names::{
     LEARNER_CHOSEN_LOG_PROBABILITY, LEARNER_GRADIENT_NORM, LEARNER_JOB_STEPS, LEARNER_KL,
     LEARNER_LEARNING_RATE, LEARNER_LOSS, LEARNER_MEMORY_SHORTAGES, LEARNER_PREFERENCE_ACCURACY,
     LEARNER_PREFERENCE_MARGIN, LEARNER_REJECTED_LOG_PROBABILITY, LEARNER_ROLLBACKS, LEARNER_SKIPPED_STEPS,
-    LEARNER_STEP, LEARNER_STEP_DURATION, LEARNER_STEPS, LEARNER_TOKENS, LEARNER_TOKENS_PER_SECOND,
+    LEARNER_STEP, LEARNER_STEP_DURATION, LEARNER_STEPS, LEARNER_TOKENS,
 };
 
 /// When the newest checkpoint was committed, milliseconds since the Unix epoch; 0 before the first.
@@ -37,8 +37,6 @@ pub struct StepTaken {
     pub learning_rate: f64,
     /// Tokens of the step's sequences.
     pub tokens: u64,
-    /// Tokens a second over the last seconds.
-    pub tokens_per_second: f64,
     /// Time since the step before; `None` for a job's first.
     pub duration: Option<Duration>,
     /// Whether the update was left out because loss or gradient was not finite.
@@ -96,7 +94,6 @@ impl StepTaken {
         }
         counter!(LEARNER_STEPS).increment(1);
         counter!(LEARNER_TOKENS).increment(self.tokens);
-        gauge!(LEARNER_TOKENS_PER_SECOND).set(self.tokens_per_second);
         gauge!(LEARNER_LOSS).set(loss);
         gauge!(LEARNER_GRADIENT_NORM).set(gradient_norm);
         gauge!(LEARNER_LEARNING_RATE).set(learning_rate);

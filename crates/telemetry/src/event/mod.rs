@@ -6,6 +6,7 @@
 //! | `exploration` | tokens, rollouts, lost attempts, committed trajectories, the pool |
 //! | `judgement` | judgements tried again, failed, too many of them |
 //! | `learning` | optimizer steps, checkpoints |
+//! | `rates` | tokens a second |
 //! | `rounds` | phases, sealed sets, scores, published policies |
 //! | `store` | what was made durable |
 
@@ -13,6 +14,7 @@ mod actors;
 mod exploration;
 mod judgement;
 mod learning;
+mod rates;
 mod rounds;
 mod store;
 
@@ -22,6 +24,7 @@ pub use exploration::{
 };
 pub use judgement::{JudgementEnded, JudgementRetried};
 pub use learning::{CheckpointCommitted, PairsCompared, StepTaken};
+pub use rates::RatesMeasured;
 pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
 pub use store::StoreMeasured;
 

@@ -6,8 +6,8 @@ use still_domain::{
 };
 
 use crate::names::{
-    ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, HARD_ACCURACY, POLICIES_PUBLISHED, POLICY_VERSION, ROUND_EXAMPLES,
-    ROUND_NUMBER, ROUND_PHASE, ROUND_SELECTED, ROUNDS_ENDED, TRUNCATED,
+    ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, EVALUATED_ROUND, HARD_ACCURACY, POLICIES_PUBLISHED,
+    POLICY_VERSION, ROUND_EXAMPLES, ROUND_NUMBER, ROUND_PHASE, ROUND_SELECTED, ROUNDS_ENDED, TRUNCATED,
 };
 
 /// Scores are of held-out problems; other splits are not scored yet.
@@ -64,7 +64,8 @@ impl RoundSealed<'_> {
     }
 }
 
-/// A round's candidate was scored. Emitted again for stored rounds at a start, so that a page shows them.
+/// A round's candidate was scored. The page shows the round scored last: a label for the round would grow
+/// without bound. Emitted again for the last stored one at a start.
 #[derive(Debug, Clone, Copy)]
 pub struct RoundEvaluated<'a> {
     /// The round.
@@ -79,15 +80,15 @@ impl RoundEvaluated<'_> {
         let Self { round, evaluation } = self;
         let hard = evaluation.hard_accuracy.map(|estimate| estimate.value);
         tracing::info!(%round, accuracy = evaluation.accuracy.value, hard_accuracy = hard, "round evaluated");
-        let round = round.to_string();
-        show(&round, "all", &evaluation.accuracy);
+        gauge!(EVALUATED_ROUND).set(f64::from(round.0));
+        show("all", &evaluation.accuracy);
         for (level, estimate) in &evaluation.by_level {
-            show(&round, &level.to_string(), estimate);
+            show(&level.to_string(), estimate);
         }
         if let Some(hard) = hard {
-            gauge!(HARD_ACCURACY, "split" => SPLIT, "round" => round.clone()).set(hard);
+            gauge!(HARD_ACCURACY, "split" => SPLIT).set(hard);
         }
-        gauge!(TRUNCATED, "split" => SPLIT, "round" => round).set(evaluation.truncated);
+        gauge!(TRUNCATED, "split" => SPLIT).set(evaluation.truncated);
     }
 }
 
@@ -139,10 +140,10 @@ pub(super) fn start_at_zero() {
     }
 }
 
-fn show(round: &str, level: &str, estimate: &Estimate) {
+fn show(level: &str, estimate: &Estimate) {
     let Estimate { value, low, high, .. } = *estimate;
     for (metric, value) in [(ACCURACY, value), (ACCURACY_LOW, low), (ACCURACY_HIGH, high)] {
-        gauge!(metric, "split" => SPLIT, "round" => round.to_owned(), "level" => level.to_owned()).set(value);
+        gauge!(metric, "split" => SPLIT, "level" => level.to_owned()).set(value);
     }
 }
 

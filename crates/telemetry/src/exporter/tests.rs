@@ -16,8 +16,9 @@ use super::*;
 use crate::Metric;
 use crate::event::{
     ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, LossReason, PairsCompared,
-    PolicyPublished, PoolCounted, Purpose, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered,
-    RoundSealed, StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted, age_checkpoint,
+    PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished, RoundEnded, RoundEvaluated,
+    RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted,
+    age_checkpoint,
 };
 
 /// The page after every event was emitted once.
@@ -35,7 +36,8 @@ fn page() -> String {
 fn emit_everything() {
     ActorProgressed { actor: "sampler", queued: 3, in_flight: 2, at_ms: 1_500 }.emit();
     ActorRestarted { actor: "sampler", restarts: 1, reason: "it \"broke\"\n" }.emit();
-    TokensDrawn { purpose: Purpose::Pool, tokens: 64, tokens_per_second: 900.5 }.emit();
+    TokensDrawn { purpose: Purpose::Pool, tokens: 64 }.emit();
+    RatesMeasured { rollout_tokens_per_second: 900.5, training_tokens_per_second: 50.0 }.emit();
     RolloutsFinished { count: 2 }.emit();
     AttemptsLost { reason: LossReason::Cancelled, count: 3 }.emit();
     let id = "p#0".parse().unwrap();
@@ -58,7 +60,6 @@ fn emit_everything() {
         gradient_norm: 1.5,
         learning_rate: 1e-3,
         tokens: 100,
-        tokens_per_second: 50.0,
         duration: Some(Duration::from_millis(20)),
         skipped: false,
         rolled_back: false,
@@ -90,7 +91,9 @@ fn emit_everything() {
         truncated: 0.1,
         scores: Vec::new(),
     };
-    RoundEvaluated { round: RoundNumber(1), evaluation: &evaluation }.emit();
+    for round in [RoundNumber(0), RoundNumber(1)] {
+        RoundEvaluated { round, evaluation: &evaluation }.emit();
+    }
     let round = Round::begin(RoundNumber(1), PolicyVersion(1), RoundPhase::Promoted, 0);
     RoundEnded { round: &round }.emit();
     PolicyPublished { version: PolicyVersion(2), origin: PolicyOrigin::Round(RoundNumber(1)) }.emit();
@@ -167,13 +170,15 @@ fn events_move_the_metrics_that_they_say() {
         "still_actor_last_progress_timestamp_seconds{actor=\"sampler\"} 1.5",
         "still_rollout_tokens_total{purpose=\"pool\"} 64",
         "still_rollout_tokens_total{purpose=\"evaluation\"} 0",
-        "still_pool_trajectories{outcome=\"correct\"} 11",
+        "still_pool_trajectories{outcome=\"correct\"} 10",
         "still_verifier_verdicts_total{outcome=\"error\"} 1",
         "still_verifier_verdicts_total{outcome=\"wrong\"} 0",
         "still_curator_rejections_total{reason=\"truncated\"} 1",
         "still_rollout_lost_attempts_total{reason=\"cancelled\"} 3",
         "still_rollout_policy_lag_versions_bucket{le=\"0\"} 0",
         "still_rollout_policy_lag_versions_bucket{le=\"1\"} 2",
+        "still_rollout_tokens_per_second 900.5",
+        "still_learner_tokens_per_second 50",
         "still_learner_steps_total 3",
         "still_learner_skipped_steps_total 1",
         "still_learner_rollbacks_total 1",
@@ -188,12 +193,25 @@ fn events_move_the_metrics_that_they_say() {
         "still_round_phase{phase=\"training\"} 1",
         "still_round_phase{phase=\"exploring\"} 0",
         "still_round_ended_total{result=\"promoted\"} 1",
-        "still_evaluation_accuracy_ratio{split=\"evaluate\",round=\"1\",level=\"6\"} 0.5",
-        "still_evaluation_accuracy_low_ratio{split=\"evaluate\",round=\"1\",level=\"all\"} 0.25",
+        "still_evaluation_accuracy_ratio{split=\"evaluate\",level=\"6\"} 0.5",
+        "still_evaluation_accuracy_low_ratio{split=\"evaluate\",level=\"all\"} 0.25",
+        "still_evaluation_round_number 1",
         "still_policy_version 2",
     ] {
         assert!(page.lines().any(|shown| shown == line), "`{line}` is not in\n{page}");
     }
+}
+
+#[test]
+fn scores_of_more_rounds_are_no_more_samples() {
+    let page = page();
+    let samples = |name: &str| page.lines().filter(|line| line.starts_with(&format!("{name}{{"))).count();
+    assert_eq!(samples("still_evaluation_accuracy_ratio"), 2, "all levels, and level 6");
+    assert_eq!(
+        (samples("still_evaluation_hard_accuracy_ratio"), samples("still_evaluation_truncated_ratio")),
+        (1, 1)
+    );
+    assert!(!page.contains("round=\""), "{page}");
 }
 
 #[test]
