@@ -1,11 +1,11 @@
 //! The verifier as the configuration wants it, and what it must be able to judge.
 
-use std::{env, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use still_control::Exit;
 use still_daemon::{
     admission::JudgeCheck,
-    cli::GradeProfile,
+    cli::{GradeProfile, environment},
     config::{CodeSection, ConfigLayers, VerifierProfile, VerifierSection},
 };
 use still_domain::Problem;
@@ -27,9 +27,7 @@ pub(crate) fn verifier(section: &VerifierSection) -> HouseVerifier {
 /// The verifier of a one-shot job: programs are run as the defaults and the environment say
 /// (`STILL__VERIFIER__CODE__WALL_SECONDS=2`).
 pub(crate) fn verifier_of_job(profile: GradeProfile) -> Result<HouseVerifier, Failure> {
-    let environment = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded = ConfigLayers::new().environment(environment).load();
+    let loaded = ConfigLayers::new().environment(environment()).load();
     let section = loaded.map_err(|error| Failure::new(error.exit(), error))?.config.verifier;
     let profile = match profile {
         GradeProfile::Strict => VerifierProfile::Strict,

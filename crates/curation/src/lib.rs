@@ -11,7 +11,7 @@
 //! | [`selection`] | which right trajectories join the training set |
 //! | [`pairs`] | which right and wrong trajectories form preference pairs |
 //! | [`decontamination`] | whether a problem repeats a held-out one |
-//! | [`statistics`] | intervals, avg@k, pass@k, maj@k, G-Pass@k |
+//! | [`statistics`] | accuracies and their intervals |
 //! | [`gate`] | whether a candidate policy replaces the incumbent |
 
 pub mod candidate;

@@ -102,6 +102,9 @@ pub struct DecoderConfig {
     pub special_tokens: SpecialTokens,
 }
 
+/// More parameters than any memory holds; sums of a few products below it do not overflow.
+const MOST_PARAMETERS: usize = usize::MAX >> 8;
+
 impl DecoderConfig {
     /// Checks that the sizes fit each other.
     pub fn validate(&self) -> Result<(), DecoderError> {
@@ -129,6 +132,22 @@ impl DecoderConfig {
         }
         if !self.head_dim.is_multiple_of(2) {
             return Err(DecoderError::configuration("head_dim", "rotary positions need an even width"));
+        }
+        let (layers, hidden) = (self.layer_count, self.hidden_size);
+        let products = [
+            ("vocab_size", [1, hidden, self.vocabulary_size, 1]),
+            ("intermediate_size", [layers, hidden, self.intermediate_size, 1]),
+            ("num_attention_heads", [layers, hidden, self.attention_head_count, self.head_dim]),
+        ];
+        let is_countable = |factors: &[usize; 4]| {
+            let product = factors.iter().try_fold(1_usize, |product, factor| product.checked_mul(*factor));
+            product.is_some_and(|product| product <= MOST_PARAMETERS)
+        };
+        if let Some((field, _)) = products.iter().find(|(_, factors)| !is_countable(factors)) {
+            return Err(DecoderError::configuration(
+                *field,
+                "with the other sizes it makes more parameters than any memory holds",
+            ));
         }
         if !(self.rms_norm_epsilon.is_finite() && self.rms_norm_epsilon >= 0.0) {
             return Err(DecoderError::configuration("rms_norm_eps", "it must be finite and not negative"));
@@ -197,6 +216,18 @@ mod tests {
         assert!(config.validate().unwrap_err().to_string().contains("`num_key_value_heads`"));
         let config = DecoderConfig { head_dim: 15, ..testing::quick_start() };
         assert!(config.validate().unwrap_err().to_string().contains("`head_dim`"));
+    }
+
+    #[test]
+    fn sizes_whose_products_overflow_are_refused_by_name() {
+        let quick_start = testing::quick_start();
+        // as many elements as before, modulo 2^64
+        let wrapping = DecoderConfig { head_dim: quick_start.head_dim + (1 << 62), ..quick_start.clone() };
+        assert!(wrapping.validate().unwrap_err().to_string().contains("`num_attention_heads`"));
+        let config = DecoderConfig { vocabulary_size: 1 << 60, ..quick_start.clone() };
+        assert!(config.validate().unwrap_err().to_string().contains("`vocab_size`"));
+        let config = DecoderConfig { layer_count: 1 << 60, ..quick_start };
+        assert!(config.validate().unwrap_err().to_string().contains("`intermediate_size`"));
     }
 
     #[test]

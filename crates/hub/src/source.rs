@@ -16,7 +16,7 @@ pub enum ModelSource {
     Folder(PathBuf),
     /// A repository of the hub.
     Hub {
-        /// `owner/name`.
+        /// `owner/name`, or the name alone of a repository that has no owner (`gpt2`).
         repository: String,
         /// A branch, a tag or a commit.
         revision: String,

@@ -35,6 +35,9 @@ const NEUTRAL: [(&str, &str); 13] = [
     ("alora_invocation_tokens", "null"),
 ];
 
+/// Named ways to initialise adapters that leave the base as it is.
+const LEAVE_BASE: [&str; 3] = ["gaussian", "eva", "orthogonal"];
+
 /// Why adapters cannot be read or written.
 #[derive(Debug, Error)]
 pub enum PeftError {
@@ -156,11 +159,9 @@ impl Settings {
                 return Err(malformed(format!("`{field}` is {found}, only {neutral} is understood")));
             }
         }
-        // these change the base itself when PEFT loads them
+        // PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the base itself when PEFT makes such an adapter
         if let Some(method) = json["init_lora_weights"].as_str()
-            && ["pissa", "olora", "corda", "loftq"]
-                .iter()
-                .any(|known| method.to_lowercase().starts_with(known))
+            && !LEAVE_BASE.contains(&method.to_lowercase().as_str())
         {
             let remedy =
                 "convert the adapter to plain LoRA in PEFT (`path_initial_model_for_weight_conversion`)";

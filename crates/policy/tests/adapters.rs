@@ -121,11 +121,19 @@ fn adapters_survive_peft_files_and_unknown_arithmetic_is_refused() {
         ("\"r\": 2", "\"r\": 3", "lora_A"),
         ("\"bias\": \"none\"", "\"init_lora_weights\": \"pissa_niter_4\"", "init_lora_weights"),
         ("\"bias\": \"none\"", "\"init_lora_weights\": \"olora\"", "init_lora_weights"),
+        ("\"bias\": \"none\"", "\"init_lora_weights\": \"corda\"", "path_initial_model_for_weight_conversion"),
+        ("\"bias\": \"none\"", "\"init_lora_weights\": \"loftq\"", "init_lora_weights"),
+        ("\"bias\": \"none\"", "\"init_lora_weights\": \"lora_ga\"", "init_lora_weights"),
     ];
     for (from, to, named) in changes {
         assert!(text.contains(from), "{from}: {text}");
         std::fs::write(&path, text.replace(from, to)).unwrap();
         let error = peft::load(folder.path(), &config()).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
+    }
+    for plain in ["true", "false", "\"gaussian\""] {
+        let to = format!("\"bias\": \"none\", \"init_lora_weights\": {plain}");
+        std::fs::write(&path, text.replace("\"bias\": \"none\"", &to)).unwrap();
+        assert!(peft::load(folder.path(), &config()).unwrap() == adapters, "{plain}");
     }
 }

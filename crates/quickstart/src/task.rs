@@ -207,6 +207,9 @@ impl QuickStartTask {
                 Product::count(*level) - taken.iter().filter(|p| digits(p.number) == *level).count() as u64
             })
             .collect();
+        if !weights.iter().sum::<f64>().is_finite() {
+            return Err(weights_error(&"their sum is no finite number"));
+        }
         let mut random = stream(run_seed, "problems", 0);
         let mut products = Vec::with_capacity(asked);
         let mut choice = WeightedIndex::new(&weights).map_err(|error| weights_error(&error))?;
@@ -299,12 +302,20 @@ mod tests {
         assert!(error.to_string().contains("at most half"), "{error}");
         let twice = QuickStartTask { held_out_levels: vec![2, 3, 2], ..default() };
         assert_eq!(twice.generate(0).unwrap_err(), TaskError::Repeated(2));
+        // these would hold out a whole level, and more than a level has
+        for (levels, held_out_per_level) in [(vec![1, 1], 36), (vec![2, 2, 2], 360)] {
+            let task = QuickStartTask { held_out_levels: levels, held_out_per_level, ..default() };
+            assert!(matches!(task.generate(0), Err(TaskError::Repeated(_))));
+        }
         let error = QuickStartTask { level_weights: BTreeMap::from([(13, 1.0)]), ..default() }.generate(0);
         assert_eq!(error.unwrap_err(), TaskError::Level(13));
         let error = QuickStartTask { level_weights: BTreeMap::from([(2, 1.0)]), ..default() }.generate(0);
         assert!(matches!(error.unwrap_err(), TaskError::TooManyProblems { .. }));
-        let error = QuickStartTask { level_weights: BTreeMap::new(), ..default() }.generate(0);
-        assert!(matches!(error.unwrap_err(), TaskError::Weights(_)));
+        let huge = BTreeMap::from([(2, f64::MAX), (3, f64::MAX)]);
+        for level_weights in [BTreeMap::new(), BTreeMap::from([(2, f64::INFINITY)]), huge] {
+            let error = QuickStartTask { level_weights, ..default() }.generate(0);
+            assert!(matches!(error.unwrap_err(), TaskError::Weights(_)));
+        }
     }
 
     #[test]

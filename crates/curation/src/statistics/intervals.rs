@@ -24,18 +24,22 @@ pub fn wilson(correct: u32, total: u32) -> Estimate {
     if total == 0 {
         return Estimate { value: 0.0, low: 0.0, high: 1.0, correct, total };
     }
-    let n = f64::from(total);
-    let share = f64::from(correct) / n;
+    let Interval { mean: value, low, high } = wilson_of_share(f64::from(correct) / f64::from(total), total);
+    Estimate { value, low, high, correct, total }
+}
+
+/// Wilson's score interval of a share among `count`, above 0, that need not be a whole number of them. Of a mean of
+/// values between 0 and 1 it is too wide rather than too narrow: none vary more about it than zeros and ones do.
+pub(super) fn wilson_of_share(share: f64, count: u32) -> Interval {
+    let n = f64::from(count);
     let z2 = Z_95 * Z_95;
     let scale = 1.0 / (1.0 + z2 / n);
     let centre = scale * (share + z2 / (2.0 * n));
     let half = scale * Z_95 * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
-    Estimate {
-        value: share,
+    Interval {
+        mean: share,
         low: (centre - half).clamp(0.0, share),
         high: (centre + half).clamp(share, 1.0),
-        correct,
-        total,
     }
 }
 

@@ -1,16 +1,13 @@
-//! How sure an accuracy is, and the usual scores over several samples a problem.
+//! How sure an accuracy is.
 
 mod intervals;
-mod samples;
 
 use std::collections::BTreeMap;
 
 use still_domain::{Estimate, Evaluation, ProblemScore};
 
-pub use self::{
-    intervals::{Interval, bootstrap_mean, wilson},
-    samples::{average_at_k, g_pass_at_k, majority_at_k, mean_g_pass_at_k, pass_at_k},
-};
+use self::intervals::wilson_of_share;
+pub use self::intervals::{Interval, bootstrap_mean, wilson};
 
 /// Bootstrap samples behind the interval of an evaluation with several samples a problem.
 const BOOTSTRAP_SAMPLES: u32 = 2000;
@@ -40,6 +37,8 @@ pub fn evaluation(mut scores: Vec<ProblemScore>, hard_levels: &[u8], truncated: 
 
 /// Mean over problems of their shares of right answers, with its 95 % interval: Wilson's where each problem
 /// was sampled once, else a bootstrap over problems, because samples of one problem are not independent.
+/// Where all problems have the same share (all solved every time, say, or there is only one), resamples do not
+/// differ and tell nothing of the width: the interval is then Wilson's over the number of problems.
 pub fn estimate(scores: &[&ProblemScore]) -> Estimate {
     let correct = scores.iter().map(|score| score.correct).sum();
     let total = scores.iter().map(|score| score.total).sum();
@@ -48,7 +47,13 @@ pub fn estimate(scores: &[&ProblemScore]) -> Estimate {
     }
     let sampled = scores.iter().filter(|score| score.total > 0);
     let shares: Vec<f64> = sampled.map(|score| f64::from(score.correct) / f64::from(score.total)).collect();
-    match bootstrap_mean(&shares, BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED) {
+    let interval = match shares.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|share| share == first) => {
+            Some(wilson_of_share(*first, shares.len() as u32))
+        }
+        shares => bootstrap_mean(shares, BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED),
+    };
+    match interval {
         Some(Interval { mean: value, low, high }) => Estimate { value, low, high, correct, total },
         None => wilson(correct, total),
     }
@@ -85,6 +90,23 @@ mod tests {
         assert!(estimate.high - estimate.low > 0.5, "{estimate:?}");
         let naive = wilson(80, 160);
         assert!(naive.high - naive.low < 0.2);
+    }
+
+    #[test]
+    fn problems_of_one_share_leave_the_width_that_their_number_does() {
+        for (problems, each) in [(10, 8), (10, 0), (10, 4), (1, 4), (1, 8)] {
+            let mut scores: Vec<_> = (0..problems).map(|n| score(&format!("p{n}"), 1, each, 8)).collect();
+            // a problem without a judged answer tells nothing
+            scores.push(score("q", 1, 0, 0));
+            let estimate = estimate(&scores.iter().collect::<Vec<_>>());
+            assert!(estimate.low <= estimate.value && estimate.value <= estimate.high);
+            assert!(estimate.high - estimate.low > 0.2, "{problems} with {each} of 8: {estimate:?}");
+            assert_eq!((estimate.correct, estimate.total), (problems * each, problems * 8));
+            if each % 8 == 0 {
+                let single = wilson(problems * each / 8, problems);
+                assert_eq!((estimate.low, estimate.high), (single.low, single.high));
+            }
+        }
     }
 
     #[test]

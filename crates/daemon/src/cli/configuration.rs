@@ -126,7 +126,7 @@ fn pretty(value: &serde_json::Value) -> String {
 }
 
 /// The environment, variables that are no Unicode left out.
-pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
+pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use still_control::Exit;
 
 pub use self::{
-    configuration::{ConfigArguments, ConfigCommand, ConfigCommandError},
+    configuration::{ConfigArguments, ConfigCommand, ConfigCommandError, environment},
     jobs::{
         EvalArguments, GenerateArguments, GradeArguments, GradeProfile, ModelArguments, OnError,
         SamplingArguments, ScoreArguments, TrainArguments, TrainCommand,

@@ -20,6 +20,9 @@ pub struct ModelSection {
     pub embedded: EmbeddedModel,
 }
 
+/// The name of the tiny model.
+const EMBEDDED: &str = "embedded";
+
 /// Where the base model comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ModelSource {
@@ -28,7 +31,7 @@ pub enum ModelSource {
     Embedded,
     /// A repository of the Hugging Face hub.
     Hub {
-        /// `owner/name`.
+        /// `owner/name`, or the name alone of a repository that has no owner (`gpt2`).
         repository: String,
         /// A branch, a tag or a commit; `None` is the main branch.
         revision: Option<String>,
@@ -89,7 +92,7 @@ impl ModelSection {
 impl fmt::Display for ModelSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Embedded => f.write_str("embedded"),
+            Self::Embedded => f.write_str(EMBEDDED),
             Self::Hub { repository, revision: None } => write!(f, "hf:{repository}"),
             Self::Hub { repository, revision: Some(revision) } => write!(f, "hf:{repository}@{revision}"),
             Self::Folder(path) => path.display().fmt(f),
@@ -101,29 +104,18 @@ impl FromStr for ModelSource {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "embedded" {
+        if text == EMBEDDED {
             return Ok(Self::Embedded);
         }
-        let Some(name) = text.strip_prefix("hf:") else {
-            return if text.is_empty() {
-                Err("name a model: \"embedded\", \"hf:owner/name\" or a folder".to_owned())
-            } else {
-                Ok(Self::Folder(PathBuf::from(text)))
-            };
-        };
-        let (repository, revision) = match name.split_once('@') {
-            Some((repository, revision)) => (repository, Some(revision.to_owned())),
-            None => (name, None),
-        };
-        let is_named = repository
-            .split_once('/')
-            .is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty() && !name.contains('/'));
-        if !is_named || revision.as_deref() == Some("") {
-            return Err(format!(
-                "`{text}` is no hub model: write \"hf:owner/name\" or \"hf:owner/name@revision\""
-            ));
+        match text.parse() {
+            Ok(still_hub::ModelSource::Folder(path)) => Ok(Self::Folder(path)),
+            Ok(still_hub::ModelSource::Hub { repository, revision }) => {
+                // the hub fills in the main branch where none is written
+                let revision = text.contains('@').then_some(revision);
+                Ok(Self::Hub { repository, revision })
+            }
+            Err(error) => Err(format!("{error}, or `{EMBEDDED}`")),
         }
-        Ok(Self::Hub { repository: repository.to_owned(), revision })
     }
 }
 
@@ -155,7 +147,16 @@ mod tests {
 
     #[test]
     fn every_kind_of_source_survives_its_text_form() {
-        for text in ["embedded", "hf:Qwen/Qwen2.5-0.5B-Instruct", "hf:a/b@v1.0", "/models/qwen", "models/q"] {
+        for text in [
+            "embedded",
+            "hf:Qwen/Qwen2.5-0.5B-Instruct",
+            "hf:gpt2",
+            "hf:a/b@v1.0",
+            "hf:a/b@refs/pr/1",
+            "hf:a/b@main",
+            "/models/qwen",
+            "models/q",
+        ] {
             assert_eq!(text.parse::<ModelSource>().unwrap().to_string(), text);
         }
         assert_eq!(
@@ -165,9 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hub_name_without_owner_or_revision_is_refused() {
-        for text in ["hf:qwen", "hf:/b", "hf:a/", "hf:a/b/c", "hf:a/b@", ""] {
-            assert!(text.parse::<ModelSource>().is_err(), "{text}");
+    fn what_the_hub_cannot_name_is_refused_at_once() {
+        for text in ["hf:", "hf:/b", "hf:a/", "hf:a/b/c", "hf:a/b@", "hf:../b", "hf:a b/c", "hf:a/b@../c", ""] {
+            let error = text.parse::<ModelSource>().unwrap_err();
+            assert!(error.contains("hf:owner/name") && error.contains("embedded"), "{text}: {error}");
         }
     }
 }

@@ -31,6 +31,9 @@ const ABSENT_FIELDS: [&str; 6] = [
     "query_pre_attn_scalar",
 ];
 
+/// `max_window_layers` where it is missing, as in transformers.
+const DEFAULT_WHOLE_LAYERS: usize = 28;
+
 impl DecoderConfig {
     /// Reads a `config.json`.
     ///
@@ -203,9 +206,7 @@ fn refuse_other_arithmetic(
             "biases on all four attention projections are not served; Qwen2's three are",
         ));
     }
-    // without the width, transformers takes 4096
-    let has_no_width = fields.get("sliding_window").is_some_and(Value::is_null);
-    if flag(fields, "use_sliding_window")? == Some(true) && !has_no_width {
+    if flag(fields, "use_sliding_window")? == Some(true) && has_window(fields)? {
         return Err(DecoderError::configuration(
             "use_sliding_window",
             "attention must see the whole context",
@@ -237,22 +238,42 @@ fn refuse_other_arithmetic(
     Ok(())
 }
 
+/// Whether a sliding window that is switched on narrows any layer. As in transformers, only an explicit null is no
+/// width, and the first `max_window_layers` layers see everything.
+fn has_window(fields: &Map<String, Value>) -> Result<bool, DecoderError> {
+    let has_width = !fields.get("sliding_window").is_some_and(Value::is_null);
+    let whole_layers = optional_size(fields, "max_window_layers")?.unwrap_or(DEFAULT_WHOLE_LAYERS);
+    Ok(has_width && whole_layers < size(fields, "num_hidden_layers")?)
+}
+
+/// The rotary positions, under their old name, their new one, or both where the two mean the same.
 fn rope(fields: &Map<String, Value>) -> Result<RopeConfig, DecoderError> {
-    let object = |name: &str| match present(fields, name) {
+    let read = |name: &str| match present(fields, name) {
         None => Ok(None),
-        Some(Value::Object(parameters)) => Ok(Some(parameters)),
+        Some(Value::Object(parameters)) if parameters.is_empty() => Ok(None),
+        Some(Value::Object(parameters)) => rope_of(name, parameters, fields).map(Some),
         Some(_) => Err(DecoderError::configuration(name, "it must be an object")),
     };
-    // the old name wins where both are given, as in transformers
-    let (scaling, newer) = (object("rope_scaling")?, object("rope_parameters")?);
-    let name = if scaling.is_none() && newer.is_some() { "rope_parameters" } else { "rope_scaling" };
-    let nothing = Map::new();
-    let parameters = scaling.or(newer).unwrap_or(&nothing);
-    let mut theta = None;
-    for fields in [parameters, newer.unwrap_or(&nothing), fields] {
-        theta = theta.or(optional_number(fields, "rope_theta")?);
+    match (read("rope_scaling")?, read("rope_parameters")?) {
+        // transformers would take the old name and leave everything under the new one out, the base as well
+        (Some(older), Some(newer)) if older != newer => {
+            Err(DecoderError::configuration("rope_scaling", "it and rope_parameters mean different positions"))
+        }
+        (Some(rope), _) | (None, Some(rope)) => Ok(rope),
+        (None, None) => rope_of("rope_scaling", &Map::new(), fields),
     }
-    let theta = theta.unwrap_or(10_000.0);
+}
+
+/// The rotary positions that `parameters`, found under `name`, mean.
+fn rope_of(
+    name: &str,
+    parameters: &Map<String, Value>,
+    fields: &Map<String, Value>,
+) -> Result<RopeConfig, DecoderError> {
+    let theta = match optional_number(parameters, "rope_theta")? {
+        Some(theta) => theta,
+        None => optional_number(fields, "rope_theta")?.unwrap_or(10_000.0),
+    };
     if let Some(factor) = optional_number(parameters, "partial_rotary_factor")?
         && (factor - 1.0).abs() > f64::EPSILON
     {

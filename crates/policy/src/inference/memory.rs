@@ -46,37 +46,6 @@ impl DecoderMemory {
             step_bytes: kept + stream + LIVE_SCORES * scores * float + logits,
         }
     }
-
-    /// All of it.
-    pub const fn total_bytes(&self) -> usize {
-        self.weights_bytes + self.cache_bytes + self.step_bytes
-    }
-
-    /// The most slots, up to `cache.slots`, with which a decoder stays within `budget_bytes`; 0 when not
-    /// even one fits.
-    pub fn slots_within(
-        config: &DecoderConfig,
-        precision: TensorPrecision,
-        cache: CacheSize,
-        step_tokens: usize,
-        budget_bytes: usize,
-    ) -> usize {
-        let fits = |slots: usize| {
-            let cache = CacheSize { slots, ..cache };
-            Self::of(config, precision, cache, step_tokens).total_bytes() <= budget_bytes
-        };
-        // what a decoder takes grows with its slots
-        let (mut fitting, mut unknown) = (0, cache.slots);
-        while fitting < unknown {
-            let middle = fitting + (unknown - fitting).div_ceil(2);
-            if fits(middle) {
-                fitting = middle;
-            } else {
-                unknown = middle - 1;
-            }
-        }
-        fitting
-    }
 }
 
 #[cfg(test)]
@@ -118,22 +87,5 @@ mod tests {
                 assert_eq!(decoder.allocated_bytes(), expected, "{:?} {precision:?}", config.architecture);
             }
         }
-    }
-
-    #[test]
-    fn as_many_slots_fit_as_the_budget_holds() {
-        let config = &configs()[1];
-        let size = CacheSize { slots: 40, slot_capacity_tokens: 300 };
-        let bytes = |slots| {
-            let size = CacheSize { slots, ..size };
-            DecoderMemory::of(config, TensorPrecision::Bf16, size, 64).total_bytes()
-        };
-        let within = |budget| DecoderMemory::slots_within(config, TensorPrecision::Bf16, size, 64, budget);
-        assert_eq!(within(bytes(40)), 40);
-        assert_eq!(within(usize::MAX), 40);
-        for slots in [1, 7, 39] {
-            assert_eq!((within(bytes(slots)), within(bytes(slots) - 1)), (slots, slots - 1));
-        }
-        assert_eq!(within(0), 0);
     }
 }

@@ -68,30 +68,62 @@ fn what_changes_the_arithmetic_is_refused_by_name() {
 }
 
 #[test]
-fn scaling_under_the_old_name_is_heard_beside_the_new_one() {
+fn positions_under_both_names_are_read_where_they_mean_the_same() {
     let mut json = llama();
     json["rope_theta"] = Value::Null;
     json["rope_parameters"] = json!({"rope_type": "default", "rope_theta": 5e5});
-    assert!((DecoderConfig::from_hugging_face(&json).unwrap().rope.theta - 5e5).abs() < 1e-3);
+    let rope = RopeConfig { theta: 5e5, scaling: None };
+    for nothing in [Value::Null, json!({})] {
+        json["rope_scaling"] = nothing;
+        assert_eq!(DecoderConfig::from_hugging_face(&json).unwrap().rope, rope);
+    }
+    let refused = |json: &Value| DecoderConfig::from_hugging_face(json).unwrap_err().to_string();
     json["rope_scaling"] = json!({"rope_type": "yarn", "factor": 4.0});
-    let message = DecoderConfig::from_hugging_face(&json).unwrap_err().to_string();
-    assert!(message.contains("`rope_scaling.rope_type`"), "{message}");
+    assert!(refused(&json).contains("`rope_scaling.rope_type`"), "{}", refused(&json));
+    // without a base of its own, the old name means 10,000
     json["rope_scaling"] = json!({"rope_type": "default"});
-    let rope = DecoderConfig::from_hugging_face(&json).unwrap().rope;
-    assert!((rope.theta - 5e5).abs() < 1e-3 && rope.scaling.is_none());
+    assert!(refused(&json).contains("rope_parameters"), "{}", refused(&json));
+    json["rope_theta"] = json!(5e5);
+    assert_eq!(DecoderConfig::from_hugging_face(&json).unwrap().rope, rope);
+    json["rope_scaling"] = json!({
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 64
+    });
+    assert!(refused(&json).contains("rope_parameters"), "{}", refused(&json));
+    json["rope_scaling"] = json!({});
+    json["rope_parameters"] = json!({"rope_type": "yarn", "factor": 4.0});
+    assert!(refused(&json).contains("`rope_parameters.rope_type`"), "{}", refused(&json));
 }
 
 #[test]
-fn an_unused_sliding_window_is_no_obstacle_and_a_used_one_is() {
+fn a_sliding_window_is_an_obstacle_where_it_narrows_a_layer() {
+    let absent = || Value::String("absent".to_owned());
+    let cases = [
+        (json!(false), json!(32), json!(0), true),
+        (json!(true), json!(32), json!(0), false),
+        (json!(true), json!(32), json!(1), false),
+        (json!(true), json!(32), json!(2), true),
+        (json!(true), Value::Null, json!(0), true),
+        // the width has a default
+        (json!(true), absent(), json!(1), false),
+        // and so have the layers that see everything: 28, which are all of them
+        (json!(true), absent(), absent(), true),
+    ];
+    for (used, width, whole_layers, is_served) in cases {
+        let mut json = llama();
+        for (field, value) in
+            [("use_sliding_window", &used), ("sliding_window", &width), ("max_window_layers", &whole_layers)]
+        {
+            if *value != absent() {
+                json[field] = value.clone();
+            }
+        }
+        let read = DecoderConfig::from_hugging_face(&json);
+        assert_eq!(read.is_ok(), is_served, "{used} {width} {whole_layers}: {read:?}");
+    }
     let mut json = llama();
-    json["sliding_window"] = json!(32);
-    json["use_sliding_window"] = json!(false);
-    assert!(DecoderConfig::from_hugging_face(&json).is_ok());
     json["use_sliding_window"] = json!(true);
-    assert!(DecoderConfig::from_hugging_face(&json).is_err());
-    json["sliding_window"] = Value::Null;
-    assert!(DecoderConfig::from_hugging_face(&json).is_ok());
-    let mut json = llama();
-    json["use_sliding_window"] = json!(true);
-    assert!(DecoderConfig::from_hugging_face(&json).is_err(), "the width has a default");
+    json["num_hidden_layers"] = json!(29);
+    let message = DecoderConfig::from_hugging_face(&json).unwrap_err().to_string();
+    assert!(message.contains("`use_sliding_window`"), "{message}");
 }
