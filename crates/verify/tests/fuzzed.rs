@@ -27,3 +27,17 @@ fn a_star_is_no_ornament_but_around_a_whole_answer() {
     }
     assert_eq!(equivalent("**Paris**", "Paris"), Outcome::Correct);
 }
+
+#[test]
+fn a_small_value_reached_through_a_large_one_has_its_own_fingerprint() {
+    let large = "88888**88888888888880888888888888880";
+    for (small, through) in [
+        ("0", format!("0*{large}")),
+        ("1", format!("{large}/{large}")),
+        ("-2/3", format!("2*{large}/(-3*{large})")),
+    ] {
+        assert_eq!(equivalent(small, &through), Outcome::Correct, "{through}");
+        assert_eq!(fingerprint(small), fingerprint(&through), "{through}");
+    }
+    assert_ne!(fingerprint(large), fingerprint(&format!("2*{large}")));
+}

@@ -3,7 +3,7 @@
 use super::ball::Arithmetic;
 use super::evaluate::{self, Point};
 use super::{CONSTANTS, Stop, Stuck, modular, symbols};
-use crate::expression::{Expr, Name};
+use crate::expression::{Expr, Name, Number};
 use crate::fuel::Fuel;
 
 use dashu_int::IBig;
@@ -27,18 +27,24 @@ pub(crate) fn digest(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<[(String, isize
             Err(Stop::Stuck(Stuck::Undefined)) => {
                 out.push([(String::from("undefined"), 0), (String::new(), 0)]);
             }
-            Err(Stop::Stuck(Stuck::TooLarge)) => return residues(expr, fuel).map(|residues| vec![residues]),
+            Err(Stop::Stuck(Stuck::TooLarge)) => return digest_of_residues(expr, fuel),
             Err(_) => return None,
         }
     }
     Some(out)
 }
 
-/// What stands for a number too large to write: its residues modulo two primes.
-fn residues(expr: &Expr, fuel: &mut Fuel) -> Option<[(String, isize); 2]> {
+/// Stands for a value with a number too large to write on the way to it. The value itself may be small (a large
+/// number times zero, or over itself): a fraction of small terms is found again from its residues.
+fn digest_of_residues(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<[(String, isize); 2]>> {
     let mut residue = |prime| modular::evaluate(expr, prime, fuel).ok();
     let [first, second] = modular::PRIMES.map(&mut residue);
-    Some([(format!("modulo {}", first?), 0), (second?.to_string(), 0)])
+    let residues = [first?, second?];
+    let Some(fraction) = modular::fraction(residues) else {
+        return Some(vec![residues.map(|residue| (format!("modulo {residue}"), 0))]);
+    };
+    let fraction = Expr::Number(Number { value: fraction, decimal: None });
+    digest(&fraction, fuel)
 }
 
 fn value_of(name: &str, round: usize) -> RBig {

@@ -149,9 +149,44 @@ fn divide(numerator: u64, denominator: u64, prime: u64) -> Result<u64, Stop> {
     Ok(multiply(numerator, raise(denominator, prime - 2, prime), prime))
 }
 
+/// The fraction with these residues modulo [`PRIMES`] whose terms are at most the square root of half the primes'
+/// product, about 2^60.5, if there is one; there are never two (Wang 1981, rational reconstruction).
+pub(crate) fn fraction([first, second]: [u64; 2]) -> Option<RBig> {
+    let [one, other] = PRIMES;
+    let modulus = i128::from(one) * i128::from(other);
+    let largest = (modulus / 2).isqrt();
+    // the residue modulo the product (Garner)
+    let step = divide(add(second, negate(first % other, other), other), one % other, other).ok()?;
+    let residue = i128::from(first) + i128::from(one) * i128::from(step);
+    // Euclid: `rest = residue * factor` modulo the product holds in every row
+    let (mut above, mut rest) = (modulus, residue);
+    let (mut factor_above, mut factor) = (0_i128, 1_i128);
+    while rest > largest {
+        let quotient = above / rest;
+        (above, rest) = (rest, above % rest);
+        (factor_above, factor) = (factor, factor_above - quotient * factor);
+    }
+    if factor.abs() > largest {
+        return None;
+    }
+    let numerator = IBig::from(rest * factor.signum());
+    Some(RBig::from_parts(numerator, UBig::from(factor.unsigned_abs())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fractions_are_found_again_from_their_residues() {
+        for (numerator, denominator) in
+            [(0_i64, 1_u64), (1, 1), (-1, 1), (355, 113), (-17, 1 << 60), (1 << 60, (1 << 60) - 1)]
+        {
+            let value = RBig::from_parts(IBig::from(numerator), UBig::from(denominator));
+            let residues = PRIMES.map(|prime| rational(&value, prime).unwrap());
+            assert_eq!(fraction(residues), Some(value), "{numerator}/{denominator}");
+        }
+    }
 
     #[test]
     fn the_moduli_are_prime() {
