@@ -182,6 +182,6 @@ mod tests {
     fn an_unknown_command_ends_with_the_usage_code() {
         let error = parse(&["explode"]).unwrap_err();
         assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()));
-        assert!(parse(&["generate", "--model", "hf:nobody", "--prompt", "x"]).is_err());
+        assert!(parse(&["generate", "--model", "hf:a/b/c", "--prompt", "x"]).is_err());
     }
 }
