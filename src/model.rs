@@ -9,7 +9,7 @@ use still_daemon::{
 };
 use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderError, DecoderWeights, RopeConfig, SpecialTokens,
-    Threads, WeightPrecision,
+    WeightPrecision,
     hugging_face::{load_folder, load_folder_as_stored},
 };
 use still_domain::seed;
@@ -138,14 +138,19 @@ impl Model {
             engine: EngineConfig::default(),
         };
         let (tokenizer, config, seats) = (self.tokenizer.clone(), self.config.clone(), seats.clone());
-        let threads = Threads::new(seats.threads);
         let name = device_name(seats.device);
-        generator.engine.sampling_threads = threads.count();
+        generator.engine.sampling_threads = seats.threads.max(1);
         if name == DeviceName::Cpu {
             return Ok(Box::new(PolicyGenerator::new(tokenizer, generator, move |weights| {
                 let (precision, slots, tokens) = (seats.weight_precision(), seats.rollouts, seats.tokens);
-                let threads = threads.clone();
-                Ok(CpuDecoder::with_precision(config.clone(), weights, precision, slots, tokens, threads))
+                Ok(CpuDecoder::with_precision(
+                    config.clone(),
+                    weights,
+                    precision,
+                    slots,
+                    tokens,
+                    seats.threads,
+                ))
             })));
         }
         let device = name.open().map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Whether the device computes what the processor computes, and what it does when memory runs out.
 
 use serde_json::json;
-use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Threads};
+use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights};
 use still_policy::{CacheSize, DecoderMemory, Device, DeviceDecoder, DeviceName, TensorPrecision};
 use still_rollout::{Span, StepError, StepModel};
 
@@ -24,7 +24,7 @@ pub(crate) fn parity(device: &Device) -> Outcome {
     for (name, config) in small_models() {
         let weights = DecoderWeights::random(&config, 11);
         let tokens: Vec<u32> = (0..TOKENS as u32).map(|place| place * 7 % 300).collect();
-        let mut cpu = CpuDecoder::new(config.clone(), &weights, 1, TOKENS, Threads::single());
+        let mut cpu = CpuDecoder::new(config.clone(), &weights, 1, TOKENS, 1);
         let mut expected = Vec::new();
         cpu.step(&[Span { slot: 0, start: 0, tokens: &tokens, wants_logits: true }], &mut expected);
         let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));

@@ -8,7 +8,7 @@ use std::{
 use serde_json::json;
 use still_control::Exit;
 use still_daemon::cli::{GenerateArguments, SamplingArguments};
-use still_decoder::{CpuDecoder, Threads};
+use still_decoder::CpuDecoder;
 use still_domain::{PolicyVersion, SamplingSettings};
 use still_policy::{CacheSize, DeviceDecoder, DeviceName};
 use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
@@ -42,7 +42,7 @@ pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     }
     let tokens = longest.min(prompt.len() + settings.max_new_tokens.max(1) as usize);
     let rows = (arguments.count as usize).clamp(1, 64);
-    let threads = Threads::new(std::thread::available_parallelism().map_or(1, Into::into));
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let name = device_name(arguments.device);
     if name == DeviceName::Cpu {
         let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);

@@ -70,7 +70,7 @@ fn training(shape: &Shape, weights: &DecoderWeights, threads: &Threads) {
 fn decoding(shape: &Shape, weights: &DecoderWeights, precision: &str, threads: &Threads) {
     let slots = shape.batches.iter().copied().max().unwrap_or(1);
     let capacity = shape.prefill_tokens + 160;
-    let mut decoder = CpuDecoder::new(shape.config.clone(), weights, slots, capacity, threads.clone());
+    let mut decoder = CpuDecoder::new(shape.config.clone(), weights, slots, capacity, threads.count());
     let mut logits = Vec::new();
     let prompt: Vec<u32> =
         (0..shape.prefill_tokens).map(|index| (index % shape.config.vocabulary_size) as u32).collect();

@@ -13,6 +13,7 @@ mod packed;
 mod pages;
 mod panels;
 mod shared;
+mod team;
 
 pub use cache::KeyValueCache;
 pub use decoder::{CpuDecoder, Span};

@@ -63,31 +63,6 @@ impl Threads {
         }
     }
 
-    /// Calls `work` for every index below `count`.
-    pub(crate) fn for_each(&self, count: usize, work: impl Fn(usize) + Sync + Send) {
-        match &self.pool {
-            Some(pool) if count > 1 => {
-                pool.install(|| (0..count).into_par_iter().with_max_len(1).for_each(work));
-            }
-            _ => (0..count).for_each(work),
-        }
-    }
-
-    /// Cuts `values` into chunks of `length` and calls `work` with the index of each and the chunk.
-    pub(crate) fn for_each_chunk<T: Send>(
-        &self,
-        values: &mut [T],
-        length: usize,
-        work: impl Fn(usize, &mut [T]) + Sync + Send,
-    ) {
-        match &self.pool {
-            Some(pool) if values.len() > length => pool.install(|| {
-                values.par_chunks_mut(length).enumerate().for_each(|(index, chunk)| work(index, chunk));
-            }),
-            _ => values.chunks_mut(length.max(1)).enumerate().for_each(|(index, chunk)| work(index, chunk)),
-        }
-    }
-
     /// Cuts `rows` (each `width` wide) into one part a thread and calls `work` with the index of a part's first row and
     /// the part; results in order.
     pub(crate) fn map_rows<R: Send>(

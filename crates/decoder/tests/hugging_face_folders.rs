@@ -13,7 +13,7 @@ use serde_json::json;
 use still_decoder::hugging_face::{
     DEFAULT_MAX_SHARD_BYTES, Precision, load_folder, load_folder_as_stored, save_folder,
 };
-use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Span, Storage, Threads};
+use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Span, Storage};
 use support::{Fixture, MODELS};
 
 #[test]
@@ -80,7 +80,7 @@ fn an_embedding_multiplier_is_folded_into_an_untied_checkpoint() {
     let (read, weights) = load_folder(folder.path()).unwrap();
     assert!(!read.tied_embeddings && (read.embedding_multiplier - 1.0).abs() < f32::EPSILON);
     let logits = |config: DecoderConfig, weights: &DecoderWeights| {
-        let mut decoder = CpuDecoder::new(config, weights, 1, 64, Threads::single());
+        let mut decoder = CpuDecoder::new(config, weights, 1, 64, 1);
         let mut logits = Vec::new();
         let span = Span { slot: 0, start: 0, tokens: &fixture.sequences[0], wants_logits: true };
         decoder.step(&[span], &mut logits);

@@ -5,16 +5,14 @@ mod support;
 
 use std::sync::Arc;
 
-use still_decoder::{
-    CpuDecoder, DecoderConfig, DecoderWeights, KeyValueCache, Span, Threads, WeightPrecision,
-};
+use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, KeyValueCache, Span, WeightPrecision};
 use support::{Fixture, MODELS, largest_difference};
 
 const CAPACITY: usize = 64;
 
 fn decoder(fixture: &Fixture, slots: usize, threads: usize) -> CpuDecoder {
     let weights = Arc::new(fixture.weights.clone());
-    CpuDecoder::new(fixture.config.clone(), &weights, slots, CAPACITY, Threads::new(threads))
+    CpuDecoder::new(fixture.config.clone(), &weights, slots, CAPACITY, threads)
 }
 
 /// Logits after every token of a sequence that is fed in chunks of `chunk`, alone; only a chunk's last is asked for.
@@ -136,7 +134,7 @@ fn new_weights_are_in_force_from_the_next_step() {
     let other = Arc::new(DecoderWeights::random(&fixture.config, 1));
     let mut swapped = decoder(&fixture, 1, 2);
     swapped.set_weights(&other);
-    let mut fresh = CpuDecoder::new(fixture.config.clone(), &other, 1, CAPACITY, Threads::single());
+    let mut fresh = CpuDecoder::new(fixture.config.clone(), &other, 1, CAPACITY, 1);
     assert_eq!(alone(&mut swapped, 0, tokens, 5), alone(&mut fresh, 0, tokens, 5));
     swapped.set_weights(&Arc::new(fixture.weights.clone()));
     assert_eq!(alone(&mut swapped, 0, tokens, 5), alone(&mut decoder(&fixture, 1, 1), 0, tokens, 5));
@@ -150,8 +148,7 @@ fn bf16_storage_gives_the_bits_of_the_widened_weights() {
         let wide = Arc::new(rounded.to_f32());
         let tokens = &fixture.sequences[1];
         let run = |weights: &Arc<DecoderWeights>| {
-            let mut decoder =
-                CpuDecoder::new(fixture.config.clone(), weights, 1, CAPACITY, Threads::single());
+            let mut decoder = CpuDecoder::new(fixture.config.clone(), weights, 1, CAPACITY, 1);
             alone(&mut decoder, 0, tokens, 4)
         };
         assert_eq!(run(&Arc::new(rounded)), run(&wide), "{name}");
@@ -166,7 +163,7 @@ fn a_decoder_in_bf16_rounds_the_weights_that_it_is_given_first_and_later() {
         let other = DecoderWeights::random(&fixture.config, 1);
         let new = |weights: &DecoderWeights, precision| {
             let config = fixture.config.clone();
-            CpuDecoder::with_precision(config, weights, precision, 1, CAPACITY, Threads::new(2))
+            CpuDecoder::with_precision(config, weights, precision, 1, CAPACITY, 2)
         };
         let mut rounding = new(&other, WeightPrecision::Bf16);
         for weights in [&other, &fixture.weights] {
@@ -192,8 +189,8 @@ fn an_embedding_multiplier_scales_the_embedding_only() {
     let untied_weights = Arc::new(DecoderWeights::from_named(&untied, named).unwrap());
     let weights = Arc::new(fixture.weights.clone());
     let tokens = &fixture.sequences[2];
-    let mut one = CpuDecoder::new(config, &weights, 1, CAPACITY, Threads::single());
-    let mut other = CpuDecoder::new(untied, &untied_weights, 1, CAPACITY, Threads::single());
+    let mut one = CpuDecoder::new(config, &weights, 1, CAPACITY, 1);
+    let mut other = CpuDecoder::new(untied, &untied_weights, 1, CAPACITY, 1);
     assert_eq!(alone(&mut one, 0, tokens, 6), alone(&mut other, 0, tokens, 6));
 }
 

@@ -3,8 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a system that does not tell fails the test")]
 
 use still_decoder::{
-    Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, Span, SpecialTokens, Threads,
-    WeightPrecision,
+    Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, Span, SpecialTokens, WeightPrecision,
 };
 
 const SLOTS: usize = 16;
@@ -43,13 +42,11 @@ fn resident_bytes() -> usize {
 fn a_full_decoder_takes_what_it_says_within_a_tenth() {
     let config = config();
     let weights = DecoderWeights::random(&config, 1);
-    let threads = Threads::new(2);
     let prompt: Vec<u32> = (0..CHUNK as u32).collect();
     for (precision, in_bf16) in [(WeightPrecision::AsGiven, false), (WeightPrecision::Bf16, true)] {
         let before = resident_bytes();
         let mut logits = Vec::new();
-        let mut decoder =
-            CpuDecoder::with_precision(config.clone(), &weights, precision, SLOTS, CAPACITY, threads.clone());
+        let mut decoder = CpuDecoder::with_precision(config.clone(), &weights, precision, SLOTS, CAPACITY, 2);
         for start in (0..CAPACITY).step_by(CHUNK) {
             let spans: Vec<_> =
                 (0..SLOTS).map(|slot| Span { slot, start, tokens: &prompt, wants_logits: true }).collect();

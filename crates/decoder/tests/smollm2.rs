@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use still_decoder::hugging_face::load_folder;
-use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Span, Threads};
+use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Span};
 
 /// The largest difference of a logit.
 const TOLERANCE: f32 = 2e-3;
@@ -29,7 +29,7 @@ fn setting() -> Option<(DecoderConfig, DecoderWeights, Value)> {
 fn logits_and_greedy_continuations_match_transformers() {
     let Some((config, weights, reference)) = setting() else { return };
     let vocabulary = config.vocabulary_size;
-    let mut decoder = CpuDecoder::new(config, &weights, 1, 512, Threads::new(2));
+    let mut decoder = CpuDecoder::new(config, &weights, 1, 512, 2);
     let mut logits = Vec::new();
     let mut largest = 0.0_f32;
     for prompt in reference["prompts"].as_array().unwrap() {

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
 use harness::{Encoder, decoder_config, job, learner, learner_config, sft_examples};
-use still_decoder::{CpuDecoder, DecoderWeights, Span, Threads, hugging_face};
+use still_decoder::{CpuDecoder, DecoderWeights, Span, hugging_face};
 use still_learning::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
 use still_policy::{LoraConfig, Projection};
 use still_quickstart::QuickStartTask;
@@ -54,7 +54,7 @@ fn accuracy(weights: &DecoderWeights) -> String {
     let end = encoder.0.end_id().unwrap();
     let problems = QuickStartTask::default().generate(0).unwrap().held_out;
     let config = decoder_config(64, 3);
-    let mut decoder = CpuDecoder::new(config.clone(), weights, problems.len(), 256, Threads::new(2));
+    let mut decoder = CpuDecoder::new(config.clone(), weights, problems.len(), 256, 2);
     let mut sequences: Vec<Vec<u32>> =
         problems.iter().map(|problem| encoder.prompt(&problem.text).unwrap()).collect();
     let prompts: Vec<usize> = sequences.iter().map(Vec::len).collect();

@@ -121,7 +121,11 @@ fn adapters_survive_peft_files_and_unknown_arithmetic_is_refused() {
         ("\"r\": 2", "\"r\": 3", "lora_A"),
         ("\"bias\": \"none\"", "\"init_lora_weights\": \"pissa_niter_4\"", "init_lora_weights"),
         ("\"bias\": \"none\"", "\"init_lora_weights\": \"olora\"", "init_lora_weights"),
-        ("\"bias\": \"none\"", "\"init_lora_weights\": \"corda\"", "path_initial_model_for_weight_conversion"),
+        (
+            "\"bias\": \"none\"",
+            "\"init_lora_weights\": \"corda\"",
+            "path_initial_model_for_weight_conversion",
+        ),
         ("\"bias\": \"none\"", "\"init_lora_weights\": \"loftq\"", "init_lora_weights"),
         ("\"bias\": \"none\"", "\"init_lora_weights\": \"lora_ga\"", "init_lora_weights"),
     ];

@@ -6,7 +6,7 @@ mod support;
 use std::{collections::BTreeMap, sync::Arc};
 
 use burn::tensor::Device;
-use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Threads};
+use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights};
 use still_policy::{CacheSize, DeviceDecoder, TensorPrecision};
 use still_rollout::{
     CachePolicy, Engine, EngineConfig, Finished, PolicyVersion, Request, SamplingSettings, Span, StepError,
@@ -22,7 +22,7 @@ fn on_device(config: &DecoderConfig, weights: &DecoderWeights, slots: usize) -> 
 }
 
 fn on_cpu(config: &DecoderConfig, weights: &DecoderWeights, slots: usize) -> CpuDecoder {
-    CpuDecoder::new(config.clone(), weights, slots, CAPACITY, Threads::single())
+    CpuDecoder::new(config.clone(), weights, slots, CAPACITY, 1)
 }
 
 /// Logits after every chunk's last token of a sequence that is fed in chunks, alone.

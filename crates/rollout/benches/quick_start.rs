@@ -6,9 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use still_decoder::{
-    Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens, Threads,
-};
+use still_decoder::{Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, SpecialTokens};
 use still_rollout::{Engine, EngineConfig, PolicyVersion, Request, SamplingSettings};
 
 /// The quick start's model: 152,640 parameters.
@@ -37,7 +35,7 @@ fn main() {
     let weights = DecoderWeights::random(&config(), 1);
     for threads in [1, 2] {
         for slots in [16, 64, 128, 256, 512] {
-            let decoder = CpuDecoder::new(config(), &weights, slots, 128, Threads::new(threads));
+            let decoder = CpuDecoder::new(config(), &weights, slots, 128, threads);
             let mut engine = Engine::new(decoder, PolicyVersion(0), EngineConfig::default());
             // four rollouts a problem; levels 2 to 6, weights 1 2 3 4 4: prompts of 6 to 10 tokens, responses
             // of about 10 tokens and 8 more for each digit

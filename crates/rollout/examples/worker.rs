@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use still_decoder::{CpuDecoder, Threads, WeightPrecision, hugging_face::load_folder};
+use still_decoder::{CpuDecoder, WeightPrecision, hugging_face::load_folder};
 use still_rollout::{Engine, EngineConfig, PolicyVersion, Request, SamplingSettings, StepModel};
 
 /// Tokens beyond the measured ones, so that no row ends while others are measured.
@@ -45,8 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         other => return Err(format!("`{other}` is no precision; give f32 or bf16").into()),
     };
     let threads = threads.parse()?;
-    let (rows, tokens, pool) = (rows.parse()?, tokens.parse()?, Threads::new(threads));
-    let decoder = CpuDecoder::with_precision(config, &weights, precision, rows, tokens, pool);
+    let (rows, tokens) = (rows.parse()?, tokens.parse()?);
+    let decoder = CpuDecoder::with_precision(config, &weights, precision, rows, tokens, threads);
     drop(weights);
     let settings = EngineConfig { sampling_threads: threads, ..EngineConfig::default() };
     let mut worker = Worker { engine: Engine::new(decoder, PolicyVersion(0), settings), next: 0 };

@@ -40,7 +40,7 @@ fn weights(seed: u64) -> Arc<DecoderWeights> {
 }
 
 fn engine(slots: usize, threads: usize, engine_config: EngineConfig) -> Engine<CpuDecoder, u32> {
-    let decoder = CpuDecoder::new(config(), &weights(1), slots, CAPACITY_TOKENS, Threads::new(threads));
+    let decoder = CpuDecoder::new(config(), &weights(1), slots, CAPACITY_TOKENS, threads);
     Engine::new(decoder, PolicyVersion(1), engine_config)
 }
 

@@ -36,11 +36,7 @@ pub(super) fn wilson_of_share(share: f64, count: u32) -> Interval {
     let scale = 1.0 / (1.0 + z2 / n);
     let centre = scale * (share + z2 / (2.0 * n));
     let half = scale * Z_95 * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
-    Interval {
-        mean: share,
-        low: (centre - half).clamp(0.0, share),
-        high: (centre + half).clamp(share, 1.0),
-    }
+    Interval { mean: share, low: (centre - half).clamp(0.0, share), high: (centre + half).clamp(share, 1.0) }
 }
 
 /// The mean of `values` with its 95 % percentile bootstrap interval (Efron 1979): `samples` resamples drawn

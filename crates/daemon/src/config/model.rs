@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn what_the_hub_cannot_name_is_refused_at_once() {
-        for text in ["hf:", "hf:/b", "hf:a/", "hf:a/b/c", "hf:a/b@", "hf:../b", "hf:a b/c", "hf:a/b@../c", ""] {
+        for text in ["hf:", "hf:/b", "hf:a/", "hf:a/b/c", "hf:a/b@", "hf:../b", "hf:a b/c", "hf:a/b@../c", ""]
+        {
             let error = text.parse::<ModelSource>().unwrap_err();
             assert!(error.contains("hf:owner/name") && error.contains("embedded"), "{text}: {error}");
         }

@@ -256,9 +256,10 @@ fn rope(fields: &Map<String, Value>) -> Result<RopeConfig, DecoderError> {
     };
     match (read("rope_scaling")?, read("rope_parameters")?) {
         // transformers would take the old name and leave everything under the new one out, the base as well
-        (Some(older), Some(newer)) if older != newer => {
-            Err(DecoderError::configuration("rope_scaling", "it and rope_parameters mean different positions"))
-        }
+        (Some(older), Some(newer)) if older != newer => Err(DecoderError::configuration(
+            "rope_scaling",
+            "it and rope_parameters mean different positions",
+        )),
         (Some(rope), _) | (None, Some(rope)) => Ok(rope),
         (None, None) => rope_of("rope_scaling", &Map::new(), fields),
     }

@@ -10,8 +10,9 @@ use super::cache::KeyValueCache;
 use super::kernel::{PackedRows, Product};
 use super::panels::{PANEL, PanelSlice, padded};
 use super::shared::SharedSlice;
+use super::team::ALONE;
+use crate::DecoderConfig;
 use crate::lanes::{exponentiate, maximum, sum};
-use crate::{DecoderConfig, Threads};
 
 /// Rows of queries that go against the keys together.
 const TILE_ROWS: usize = 12;
@@ -75,7 +76,6 @@ impl Attention<'_> {
         let seen = self.run.position + first + count;
         let stride = padded(seen);
         let AttentionScratch { queries, scores, values, packed } = &mut *self.scratch;
-        let single = Threads::single();
         queries.clear();
         for token in 0..count {
             let row = (self.run.row + first + token) * config.qkv_size() + self.head * group * width;
@@ -83,7 +83,7 @@ impl Attention<'_> {
         }
         scores.resize(rows * stride, 0.0);
         Product {
-            x: packed.pack(queries, rows, width, width, &single),
+            x: packed.pack(queries, rows, width, width, &ALONE),
             panels: PanelSlice::F32(self.cache.keys(self.layer, self.run.slot, self.head)),
             panel_stride: width * PANEL,
             range: 0..stride / PANEL,
@@ -105,7 +105,7 @@ impl Attention<'_> {
         }
         values.resize(rows * width, 0.0);
         Product {
-            x: packed.pack(scores, rows, seen, stride, &single),
+            x: packed.pack(scores, rows, seen, stride, &ALONE),
             panels: PanelSlice::F32(self.cache.values(self.layer, self.run.slot, self.head)),
             panel_stride: self.cache.value_panel_stride(),
             range: 0..width.div_ceil(PANEL),

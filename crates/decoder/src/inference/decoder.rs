@@ -10,12 +10,13 @@ use super::kernel::PackedRows;
 use super::packed::{LEAST_SHARED_WORK, PackedWeights, over_rows};
 use super::panels::{PanelMatrix, WeightPrecision};
 use super::shared::SharedSlice;
+use super::team::{ALONE, Team};
 use crate::lanes::{self, vectorised};
 use crate::training::{inverse_root, scale_row};
-use crate::{DecoderConfig, DecoderWeights, RopeTable, Threads};
+use crate::{DecoderConfig, DecoderWeights, RopeTable};
 
-/// Multiply-adds below which a step stays on the calling thread: waking a pool takes longer.
-const LEAST_POOLED_WORK: usize = 2 << 20;
+/// Multiply-adds below which a step stays on the calling thread: waking others takes longer.
+const LEAST_SHARED_STEP: usize = 2 << 20;
 /// Multiply-adds that gating a number is about worth: it takes an exponential.
 const GATE_COST: usize = 8;
 /// Multiply-adds that normalising a number is about worth.
@@ -38,7 +39,7 @@ pub struct Span<'a> {
 #[derive(Debug)]
 pub struct CpuDecoder {
     config: DecoderConfig,
-    threads: Threads,
+    team: Team,
     rope: RopeTable,
     precision: WeightPrecision,
     weights: PackedWeights,
@@ -57,7 +58,7 @@ struct Scratch {
     gate_up: Vec<f32>,
     gated: Vec<f32>,
     packed: PackedRows,
-    by_thread: Vec<Mutex<AttentionScratch>>,
+    by_worker: Vec<Mutex<AttentionScratch>>,
 }
 
 impl CpuDecoder {
@@ -67,10 +68,10 @@ impl CpuDecoder {
         weights: &DecoderWeights,
         slots: usize,
         slot_capacity_tokens: usize,
-        threads: Threads,
+        thread_count: usize,
     ) -> Self {
         let precision = WeightPrecision::AsGiven;
-        Self::with_precision(config, weights, precision, slots, slot_capacity_tokens, threads)
+        Self::with_precision(config, weights, precision, slots, slot_capacity_tokens, thread_count)
     }
 
     /// A decoder that holds its matrices, those of later weights too, in a precision of its own.
@@ -80,14 +81,15 @@ impl CpuDecoder {
         precision: WeightPrecision,
         slots: usize,
         slot_capacity_tokens: usize,
-        threads: Threads,
+        thread_count: usize,
     ) -> Self {
         let rope = RopeTable::new(&config, slot_capacity_tokens);
         let cache = KeyValueCache::new(&config, slots, slot_capacity_tokens);
-        let by_thread = (0..threads.count()).map(|_| Mutex::default()).collect();
-        let weights = PackedWeights::new(weights, precision, &threads);
-        let scratch = Scratch { by_thread, ..Scratch::default() };
-        Self { config, threads, rope, precision, weights, cache, scratch }
+        let team = Team::new(thread_count);
+        let by_worker = (0..team.count()).map(|_| Mutex::default()).collect();
+        let weights = PackedWeights::new(weights, precision, &team);
+        let scratch = Scratch { by_worker, ..Scratch::default() };
+        Self { config, team, rope, precision, weights, cache, scratch }
     }
 
     /// Bytes that a decoder takes: panels, cache, rotations and the buffers of a step of `step_tokens` that asks for the logits of
@@ -140,7 +142,7 @@ impl CpuDecoder {
 
     /// Computes with other weights from the next step on; what the cache holds stays.
     pub fn set_weights(&mut self, weights: &DecoderWeights) {
-        self.weights.replace(weights, self.precision, &self.threads);
+        self.weights.replace(weights, self.precision, &self.team);
     }
 
     /// Takes new tokens in, writing the logits of the spans that want them to `logits`: `[wanting spans, vocabulary]`, in
@@ -155,8 +157,7 @@ impl CpuDecoder {
         logits.resize(wanted * self.config.vocabulary_size, 0.0);
         let tokens: usize = spans.iter().map(|span| span.tokens.len()).sum();
         let work = tokens * self.config.parameter_count();
-        let threads = if work < LEAST_POOLED_WORK { Threads::single() } else { self.threads.clone() };
-        threads.run(|| self.compute(spans, logits, &threads));
+        self.compute(spans, logits, work >= LEAST_SHARED_STEP);
     }
 
     /// Places the spans' tokens in rows and checks them against the slots.
@@ -175,31 +176,25 @@ impl CpuDecoder {
         }
     }
 
-    fn compute(&mut self, spans: &[Span<'_>], logits: &mut [f32], threads: &Threads) {
-        let Self { config, rope, weights, cache, scratch, .. } = self;
+    fn compute(&mut self, spans: &[Span<'_>], logits: &mut [f32], is_shared: bool) {
+        let Self { config, team, rope, weights, cache, scratch, .. } = self;
+        let team = if is_shared { team } else { &ALONE };
         let (hidden, pages) = (config.hidden_size, &weights.pages);
         weights.embed(config, spans, &mut scratch.x);
         let mut rows = scratch.x.len() / hidden;
         for (index, layer) in weights.layers.iter().enumerate() {
-            normalise(&scratch.x, &layer.input_norm, config, &mut scratch.normed, threads);
+            normalise(&scratch.x, &layer.input_norm, config, &mut scratch.normed, team);
             scratch.qkv.resize(rows * config.qkv_size(), 0.0);
-            layer.qkv.multiply(pages, &scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, threads);
-            layer.prepare_heads(config, rope, &scratch.runs, &mut scratch.qkv, threads);
+            layer.qkv.multiply(pages, &scratch.normed, &mut scratch.qkv, false, &mut scratch.packed, team);
+            layer.prepare_heads(config, rope, &scratch.runs, &mut scratch.qkv, team);
             store(config, cache, index, &scratch.runs, &scratch.qkv);
             if index + 1 == weights.layers.len() {
                 // nothing after the last keys and values is needed but the rows whose logits are wanted
                 rows = scratch.keep_wanted(config, spans);
             }
-            scratch.attend(config, cache, index, rows, threads);
-            layer.output.multiply(
-                pages,
-                &scratch.attention,
-                &mut scratch.x,
-                true,
-                &mut scratch.packed,
-                threads,
-            );
-            normalise(&scratch.x, &layer.post_attention_norm, config, &mut scratch.normed, threads);
+            scratch.attend(config, cache, index, rows, team);
+            layer.output.multiply(pages, &scratch.attention, &mut scratch.x, true, &mut scratch.packed, team);
+            normalise(&scratch.x, &layer.post_attention_norm, config, &mut scratch.normed, team);
             scratch.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
             layer.gate_up.multiply(
                 pages,
@@ -207,13 +202,13 @@ impl CpuDecoder {
                 &mut scratch.gate_up,
                 false,
                 &mut scratch.packed,
-                threads,
+                team,
             );
-            scratch.gate(config, threads);
-            layer.down.multiply(pages, &scratch.gated, &mut scratch.x, true, &mut scratch.packed, threads);
+            scratch.gate(config, team);
+            layer.down.multiply(pages, &scratch.gated, &mut scratch.x, true, &mut scratch.packed, team);
         }
-        normalise(&scratch.x, &weights.final_norm, config, &mut scratch.normed, threads);
-        weights.head.multiply(pages, &scratch.normed, logits, false, &mut scratch.packed, threads);
+        normalise(&scratch.x, &weights.final_norm, config, &mut scratch.normed, team);
+        weights.head.multiply(pages, &scratch.normed, logits, false, &mut scratch.packed, team);
     }
 }
 
@@ -245,16 +240,15 @@ impl Scratch {
         cache: &KeyValueCache,
         layer: usize,
         rows: usize,
-        threads: &Threads,
+        team: &Team,
     ) {
         self.attention.resize(rows * config.query_size(), 0.0);
-        let (runs, qkv, by_thread) = (&self.runs, &self.qkv, &self.by_thread);
+        let (runs, qkv, by_worker) = (&self.runs, &self.qkv, &self.by_worker);
         let out = SharedSlice::new(&mut self.attention);
         let heads = config.key_value_head_count;
         let work: usize = runs.iter().map(|run| run.count * (run.position + run.count)).sum();
-        let task = |task: usize| {
-            let thread = rayon::current_thread_index().unwrap_or_default() % by_thread.len();
-            let mut scratch = by_thread[thread].lock().unwrap_or_else(PoisonError::into_inner);
+        let task = |task: usize, worker: usize| {
+            let mut scratch = by_worker[worker].lock().unwrap_or_else(PoisonError::into_inner);
             let run = runs[task / heads];
             Arch::new().dispatch(Attention {
                 config,
@@ -268,18 +262,18 @@ impl Scratch {
             });
         };
         if work * config.query_size() < LEAST_SHARED_WORK {
-            (0..runs.len() * heads).for_each(task);
+            ALONE.for_each(runs.len() * heads, task);
         } else {
-            threads.for_each(runs.len() * heads, task);
+            team.for_each(runs.len() * heads, task);
         }
     }
 
     /// `silu(gate) * up`
-    fn gate(&mut self, config: &DecoderConfig, threads: &Threads) {
+    fn gate(&mut self, config: &DecoderConfig, team: &Team) {
         let inner = config.intermediate_size;
         self.gated.resize(self.gate_up.len() / 2, 0.0);
         let gate_up = &self.gate_up;
-        over_rows(&mut self.gated, inner, GATE_COST, threads, |first, rows| {
+        over_rows(&mut self.gated, inner, GATE_COST, team, |first, rows| {
             let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
             vectorised(
                 #[inline(always)]
@@ -294,10 +288,10 @@ impl Scratch {
     }
 }
 
-fn normalise(x: &[f32], scale: &[f32], config: &DecoderConfig, normed: &mut Vec<f32>, threads: &Threads) {
+fn normalise(x: &[f32], scale: &[f32], config: &DecoderConfig, normed: &mut Vec<f32>, team: &Team) {
     let width = config.hidden_size;
     normed.resize(x.len(), 0.0);
-    over_rows(normed, width, NORM_COST, threads, |first, rows| {
+    over_rows(normed, width, NORM_COST, team, |first, rows| {
         let x = x[first * width..].chunks_exact(width);
         vectorised(
             #[inline(always)]

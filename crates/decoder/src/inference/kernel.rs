@@ -17,7 +17,7 @@ use pulp::{Simd, WithSimd};
 
 use super::panels::{PANEL, PanelSlice};
 use super::shared::SharedSlice;
-use crate::Threads;
+use super::team::{ALONE, Team};
 
 /// Bytes of input rows that stay near while panels stream by.
 const ROW_BLOCK_BYTES: usize = 512 << 10;
@@ -57,9 +57,9 @@ impl PackedRows {
         count: usize,
         inner: usize,
         stride: usize,
-        threads: &Threads,
+        team: &Team,
     ) -> Rows<'a> {
-        self.pack_in_tiles(x, count, inner, stride, most_rows(), threads)
+        self.pack_in_tiles(x, count, inner, stride, most_rows(), team)
     }
 
     fn pack_in_tiles<'a>(
@@ -69,7 +69,7 @@ impl PackedRows {
         inner: usize,
         stride: usize,
         most_rows: usize,
-        threads: &Threads,
+        team: &Team,
     ) -> Rows<'a> {
         // as even as the registers allow
         let tile_rows = count.div_ceil(count.div_ceil(most_rows).max(1)).max(1);
@@ -77,8 +77,8 @@ impl PackedRows {
             return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
         }
         self.values.resize(count * inner, 0.0);
-        let threads = if count * inner < LEAST_SHARED_NUMBERS { &Threads::single() } else { threads };
-        threads.for_each_chunk(&mut self.values, tile_rows * inner, |tile, target| {
+        let team = if count * inner < LEAST_SHARED_NUMBERS { &ALONE } else { team };
+        team.for_each_chunk(&mut self.values, tile_rows * inner, |tile, target| {
             let rows = target.len() / inner;
             for row in 0..rows {
                 let x = &x[(tile * tile_rows + row) * stride..][..inner];

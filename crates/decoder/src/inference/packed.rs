@@ -8,9 +8,10 @@ use super::kernel::{PackedRows, Product};
 use super::pages::Pages;
 use super::panels::{Layout, PANEL, PanelMatrix, PanelSlice, WeightPrecision};
 use super::shared::SharedSlice;
+use super::team::Team;
 use crate::lanes::vectorised;
 use crate::training::inverse_root;
-use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable, Threads};
+use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable};
 
 /// Multiply-adds below which work is not worth sharing among threads.
 pub(super) const LEAST_SHARED_WORK: usize = 1 << 17;
@@ -45,22 +46,17 @@ pub(super) struct PackedLayer {
 }
 
 impl PackedWeights {
-    pub(super) fn new(weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
-        Self::on(Pages::zeroed(0), weights, precision, threads)
+    pub(super) fn new(weights: &DecoderWeights, precision: WeightPrecision, team: &Team) -> Self {
+        Self::on(Pages::zeroed(0), weights, precision, team)
     }
 
-    pub(super) fn replace(
-        &mut self,
-        weights: &DecoderWeights,
-        precision: WeightPrecision,
-        threads: &Threads,
-    ) {
+    pub(super) fn replace(&mut self, weights: &DecoderWeights, precision: WeightPrecision, team: &Team) {
         let pages = std::mem::replace(&mut self.pages, Pages::zeroed(0));
-        *self = Self::on(pages, weights, precision, threads);
+        *self = Self::on(pages, weights, precision, team);
     }
 
     /// Packs weights into `pages` where those are of the right size, else into fresh ones.
-    fn on(mut pages: Pages, weights: &DecoderWeights, precision: WeightPrecision, threads: &Threads) -> Self {
+    fn on(mut pages: Pages, weights: &DecoderWeights, precision: WeightPrecision, team: &Team) -> Self {
         let mut layout = Layout::default();
         let place_layer = |layer| PackedLayer::placed(layer, precision, &mut layout);
         let layers: Vec<_> = weights.layers.iter().map(place_layer).collect();
@@ -71,12 +67,12 @@ impl PackedWeights {
             pages = Pages::zeroed(layout.line_count());
         }
         for (packed, layer) in layers.iter().zip(&weights.layers) {
-            packed.qkv.fill(&mut pages, &layer.qkv, threads);
-            packed.output.fill(&mut pages, &layer.output, threads);
-            packed.gate_up.fill(&mut pages, &layer.gate_up, threads);
-            packed.down.fill(&mut pages, &layer.down, threads);
+            packed.qkv.fill(&mut pages, &layer.qkv, team);
+            packed.output.fill(&mut pages, &layer.output, team);
+            packed.gate_up.fill(&mut pages, &layer.gate_up, team);
+            packed.down.fill(&mut pages, &layer.down, team);
         }
-        head.fill(&mut pages, weights.head(), threads);
+        head.fill(&mut pages, weights.head(), team);
         let embedding = own_embedding(weights, precision);
         Self { embedding, layers, final_norm: weights.final_norm.clone(), head, pages }
     }
@@ -123,13 +119,13 @@ impl PackedLayer {
         rope: &RopeTable,
         runs: &[Run],
         qkv: &mut [f32],
-        threads: &Threads,
+        team: &Team,
     ) {
         let (width, stride) = (config.head_dim, config.qkv_size());
         let turned = config.query_size() + config.key_value_size();
         let scale = 1.0 / (width as f32).sqrt();
         let positions = runs.iter().flat_map(|run| run.position..run.position + run.count);
-        over_rows(qkv, stride, ROTATION_COST, threads, |first, rows| {
+        over_rows(qkv, stride, ROTATION_COST, team, |first, rows| {
             vectorised(
                 #[inline(always)]
                 || {
@@ -169,24 +165,24 @@ impl PanelMatrix {
         out: &mut [f32],
         accumulates: bool,
         packed: &mut PackedRows,
-        threads: &Threads,
+        team: &Team,
     ) {
         let rows = x.len() / self.inner();
         let panels = self.rows().div_ceil(PANEL);
         let work = rows * self.inner() * self.rows();
-        let pieces = if threads.count() == 1 || work < LEAST_SHARED_WORK {
+        let pieces = if team.count() == 1 || work < LEAST_SHARED_WORK {
             1
         } else {
-            panels.min(threads.count() * PIECES_PER_THREAD)
+            panels.min(team.count() * PIECES_PER_THREAD)
         };
-        let x = packed.pack(x, rows, self.inner(), self.inner(), threads);
+        let x = packed.pack(x, rows, self.inner(), self.inner(), team);
         let out = SharedSlice::new(out);
         let panels_slice = self.slice(pages);
         let panel_stride = match panels_slice {
             PanelSlice::F32(_) => self.inner() * PANEL,
             PanelSlice::Bf16(_) => self.inner() / 2 * PANEL,
         };
-        threads.for_each(pieces, |piece| {
+        team.for_each(pieces, |piece, _| {
             Arch::new().dispatch(Product {
                 x,
                 panels: panels_slice,
@@ -215,13 +211,13 @@ pub(super) fn over_rows(
     rows: &mut [f32],
     width: usize,
     cost: usize,
-    threads: &Threads,
+    team: &Team,
     work: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    if rows.len() * cost < LEAST_SHARED_WORK || threads.count() == 1 {
+    if rows.len() * cost < LEAST_SHARED_WORK || team.count() == 1 {
         work(0, rows);
     } else {
-        let per_part = (rows.len() / width).div_ceil(threads.count()).max(1);
-        threads.for_each_chunk(rows, per_part * width, |part, rows| work(part * per_part, rows));
+        let per_part = (rows.len() / width).div_ceil(team.count()).max(1);
+        team.for_each_chunk(rows, per_part * width, |part, rows| work(part * per_part, rows));
     }
 }

@@ -6,7 +6,8 @@ use bytemuck::{Pod, Zeroable};
 use half::bf16;
 
 use super::pages::Pages;
-use crate::{Matrix, Storage, Threads};
+use super::team::Team;
+use crate::{Matrix, Storage};
 
 /// Columns of a panel: two AVX-512 registers, four AVX registers.
 pub(super) const PANEL: usize = 32;
@@ -74,19 +75,19 @@ impl Layout {
 
 impl PanelMatrix {
     /// Lays out the numbers of the matrix that it was placed for; rows that fill the last panel up are zero.
-    pub(super) fn fill(&self, pages: &mut Pages, matrix: &Matrix, threads: &Threads) {
+    pub(super) fn fill(&self, pages: &mut Pages, matrix: &Matrix, team: &Team) {
         let inner = self.inner;
         if self.is_bf16 {
             let source = |at: usize| match matrix.storage() {
                 Storage::F32(values) => values.get(at).map(|value| bf16::from_f32(*value).to_bits()),
                 Storage::Bf16(values) => values.get(at).map(|value| value.to_bits()),
             };
-            pack(&mut pages.numbers_mut::<u32>()[self.range()], inner / 2, threads, |row, index| {
+            pack(&mut pages.numbers_mut::<u32>()[self.range()], inner / 2, team, |row, index| {
                 let at = row * inner + 2 * index;
                 Some(u32::from(source(at)?) | u32::from(source(at + 1)?) << 16)
             });
         } else {
-            pack(&mut pages.numbers_mut::<f32>()[self.range()], inner, threads, |row, index| {
+            pack(&mut pages.numbers_mut::<f32>()[self.range()], inner, team, |row, index| {
                 let at = row * inner + index;
                 match matrix.storage() {
                     Storage::F32(values) => values.get(at).copied(),
@@ -163,10 +164,10 @@ pub(super) fn padded(count: usize) -> usize {
 fn pack<T: Pod + Send>(
     target: &mut [T],
     inner: usize,
-    threads: &Threads,
+    team: &Team,
     source: impl Fn(usize, usize) -> Option<T> + Sync,
 ) {
-    threads.for_each_chunk(target, inner * PANEL, |panel, target| {
+    team.for_each_chunk(target, inner * PANEL, |panel, target| {
         for lane in 0..PANEL {
             let row = panel * PANEL + lane;
             for (index, target) in target.iter_mut().skip(lane).step_by(PANEL).enumerate() {
@@ -194,7 +195,7 @@ mod tests {
             .collect();
         let mut pages = Pages::zeroed(layout.line_count());
         for (placed, matrix) in placed.iter().zip(&matrices) {
-            placed.fill(&mut pages, matrix, &Threads::new(2));
+            placed.fill(&mut pages, matrix, &Team::new(2));
         }
         for placed in &placed {
             for row in [0, 1, 31, 32, 39] {

@@ -6,19 +6,19 @@ use std::ops::Range;
 
 /// A mutably borrowed slice that hands out parts to several threads.
 #[derive(Clone, Copy)]
-pub(super) struct SharedSlice<'a> {
-    start: *mut f32,
+pub(super) struct SharedSlice<'a, T = f32> {
+    start: *mut T,
     length: usize,
-    borrow: PhantomData<&'a mut [f32]>,
+    borrow: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: it is a `&mut [f32]` whose holders promise (see `part`) to touch disjoint parts.
-unsafe impl Send for SharedSlice<'_> {}
+// SAFETY: it is a `&mut [T]` whose holders promise (see `part`) to touch disjoint parts.
+unsafe impl<T: Send> Send for SharedSlice<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for SharedSlice<'_> {}
+unsafe impl<T: Send> Sync for SharedSlice<'_, T> {}
 
-impl<'a> SharedSlice<'a> {
-    pub(super) fn new(values: &'a mut [f32]) -> Self {
+impl<'a, T> SharedSlice<'a, T> {
+    pub(super) fn new(values: &'a mut [T]) -> Self {
         Self { start: values.as_mut_ptr(), length: values.len(), borrow: PhantomData }
     }
 
@@ -29,7 +29,7 @@ impl<'a> SharedSlice<'a> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is called for every row of every tile")]
     #[expect(clippy::mut_from_ref, reason = "the caller promises that parts are disjoint")]
-    pub(super) unsafe fn part(&self, range: Range<usize>) -> &mut [f32] {
+    pub(super) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.length, "a part inside the slice");
         // SAFETY: the range lies inside the slice that was borrowed for 'a, and the caller promises disjoint parts.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }

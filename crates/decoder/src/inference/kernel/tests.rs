@@ -18,7 +18,7 @@ fn check<S: Simd>(simd: S, most_rows: usize) {
         .collect();
     for rows in 1..30 {
         let mut packed = PackedRows::default();
-        let x_rows = packed.pack_in_tiles(&x, rows, inner, inner, most_rows, &Threads::single());
+        let x_rows = packed.pack_in_tiles(&x, rows, inner, inner, most_rows, &ALONE);
         let run = |panels, panel_stride| {
             let mut out = vec![f32::NAN; rows * columns];
             let product = Product {
