@@ -41,3 +41,13 @@ fn a_small_value_reached_through_a_large_one_has_its_own_fingerprint() {
     }
     assert_ne!(fingerprint(large), fingerprint(&format!("2*{large}")));
 }
+
+#[test]
+fn zero_to_the_power_of_zero_is_no_value() {
+    for value in ["0", "1"] {
+        assert_ne!(equivalent(value, "0^0"), Outcome::Correct, "{value}");
+        assert_ne!(equivalent("0^0", value), Outcome::Correct, "{value}");
+    }
+    assert_eq!(equivalent("0", "0^{1/2}"), Outcome::Correct);
+    assert_eq!(equivalent("x^0", "1"), Outcome::Correct);
+}

@@ -1,10 +1,9 @@
 //! Evaluation of expressions by ball arithmetic, at a point where symbols have values.
 
-use dashu_base::Signed;
 use dashu_ratio::RBig;
 
 use super::ball::{Arithmetic, Ball};
-use super::{Stop, Stuck, exact};
+use super::{Stop, Stuck, exact, is_above_zero};
 use crate::expression::{Expr, Function, Name, Operator};
 
 /// Roots of a higher index go by the logarithm.
@@ -109,11 +108,7 @@ fn step(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Resu
 }
 
 fn positive(index: &RBig) -> Result<RBig, Stop> {
-    if index.is_positive() && !index.is_zero() {
-        Ok(index.clone())
-    } else {
-        Err(Stop::Stuck(Stuck::Undefined))
-    }
+    if is_above_zero(index) { Ok(index.clone()) } else { Err(Stop::Stuck(Stuck::Undefined)) }
 }
 
 /// A closed expression's exact value; `None` if it has symbols or is not rational.
@@ -179,11 +174,7 @@ fn power(
 /// A power with a rational exponent; odd roots of negative reals are real.
 fn rational_power(base: &Ball, exponent: &RBig, arithmetic: &mut Arithmetic<'_>) -> Result<Ball, Stop> {
     if base.is_exactly_zero() {
-        return if exponent.is_positive() && !exponent.is_zero() {
-            Ok(base.clone())
-        } else {
-            Err(Stop::Stuck(Stuck::Undefined))
-        };
+        return if is_above_zero(exponent) { Ok(base.clone()) } else { Err(Stop::Stuck(Stuck::Undefined)) };
     }
     let index: usize = exponent.denominator().try_into().map_err(|_| Stuck::TooLarge)?;
     let rooted = match index {

@@ -4,7 +4,7 @@ use dashu_base::{Abs, BitTest, Gcd, Inverse, Sign, Signed};
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
-use super::{Stop, Stuck};
+use super::{Stop, Stuck, is_above_zero};
 use crate::expression::{Bound, Expr, Function, Iteration, Operator};
 use crate::fuel::Fuel;
 
@@ -117,7 +117,7 @@ fn power(base: &RBig, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop> {
         return power(&rooted, &RBig::from(exponent.numerator().clone()), fuel);
     }
     if base.is_zero() {
-        return if exponent.is_positive() { Ok(RBig::ZERO) } else { Err(Stop::Stuck(Stuck::Undefined)) };
+        return if is_above_zero(exponent) { Ok(RBig::ZERO) } else { Err(Stop::Stuck(Stuck::Undefined)) };
     }
     let magnitude = exponent.numerator().clone().abs();
     if base.numerator().clone().abs().is_one() && base.denominator().is_one() {

@@ -100,6 +100,11 @@ pub(crate) fn rational(expr: &Expr, fuel: &mut Fuel) -> Option<RBig> {
     exact::evaluate(expr, fuel).ok()
 }
 
+/// Whether a number is above zero; dashu calls zero positive too.
+fn is_above_zero(value: &RBig) -> bool {
+    value.is_positive() && !value.is_zero()
+}
+
 /// Whether two expressions have the same value wherever both are defined.
 pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     if left == right {

@@ -5,7 +5,7 @@ use dashu_base::Signed;
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
-use super::{Stop, Stuck, exact};
+use super::{Stop, Stuck, exact, is_above_zero};
 use crate::expression::{Expr, Function, Operator};
 use crate::fuel::Fuel;
 
@@ -39,7 +39,7 @@ pub(crate) fn evaluate(expr: &Expr, prime: u64, fuel: &mut Fuel) -> Result<u64, 
             }
             let base = evaluate(base, prime, fuel)?;
             if base == 0 {
-                return if exponent.is_positive() { Ok(0) } else { Err(Stop::Stuck(Stuck::Undefined)) };
+                return if is_above_zero(&exponent) { Ok(0) } else { Err(Stop::Stuck(Stuck::Undefined)) };
             }
             // Fermat: exponents count modulo prime - 1
             let reduced = remainder(exponent.numerator(), prime - 1);
