@@ -82,17 +82,19 @@ impl<C: Send + 'static> DeviceThread<C> {
         Ok(Self { name, commands, handle })
     }
 
-    /// Hands a command over without waiting.
+    /// Hands a command over without waiting. A thread that has ended by itself takes none any more: it has reported
+    /// why, and whoever called `spawn` fails of that as soon as it reads the report.
     ///
     /// # Errors
-    /// When the thread has ended, or more commands are on their way than credits allow.
+    /// When more commands are on their way than credits allow.
     pub(crate) fn send(&self, command: C) -> Result<(), RoleFailure> {
-        let reason = match self.commands.try_send(command) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Disconnected(_)) => "has ended",
-            Err(TrySendError::Full(_)) => "has more commands waiting than it may",
-        };
-        Err(RoleFailure { thread: self.name.clone(), reason: reason.to_owned() })
+        match self.commands.try_send(command) {
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => {
+                let reason = "has more commands waiting than it may".to_owned();
+                Err(RoleFailure { thread: self.name.clone(), reason })
+            }
+        }
     }
 
     /// Commands that wait for the thread.
@@ -224,8 +226,12 @@ mod tests {
     fn a_role_that_cannot_be_built_is_reported() {
         let (failures, failed) = mpsc::channel();
         let factory = RoleFactory::<dyn Adder>::new(|| Err("no such device".to_owned()));
-        let _thread = spawn(&factory, &failures, &mpsc::channel().0);
+        let thread = spawn(&factory, &failures, &mpsc::channel().0);
         assert_eq!(failed.recv().unwrap().to_string(), "adder: cannot be built: no such device");
+        while !thread.handle.is_finished() {
+            thread::yield_now();
+        }
+        assert_eq!(thread.send(1), Ok(()), "what it ended of is the report's to say");
     }
 
     #[test]
