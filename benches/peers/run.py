@@ -26,7 +26,7 @@ import venv
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BATCHES = (1, 8, 32)
-DECODE_PROMPT, DECODE_STEPS = 64, {1: 32, 8: 24, 32: 16}
+DECODE_PROMPT, DECODE_STEPS = 64, {1: 96, 8: 48, 32: 24}
 PREFILL_PROMPT = 128
 QUEUE_PROMPT, QUEUE_NEW = (16, 64), (32, 512)
 
