@@ -131,4 +131,4 @@ pub use outcome::{Kind, Outcome, Profile, Rule};
 pub use puzzle::{Countdown, PuzzleChecker, WholeNumber, judge_puzzle, puzzle_checker, puzzle_checkers};
 
 /// The version of the rules and their implementation; it changes whenever a verdict may.
-pub const VERIFIER_VERSION: &str = "math-3";
+pub const VERIFIER_VERSION: &str = "math-4";
