@@ -15,7 +15,7 @@ use still_decoder::{
 use still_domain::seed;
 use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};
-use still_learning::{BasePolicy, ExampleEncoder};
+use still_learning::{BasePolicy, ExampleEncoder, ModelName};
 use still_policy::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
 use still_roles::{Generator, Response, Weights};
 use still_rollout::EngineConfig;
@@ -32,8 +32,8 @@ type LoadFolder = fn(&Path) -> Result<(DecoderConfig, DecoderWeights), DecoderEr
 /// A model with everything that belongs to it.
 #[derive(Clone)]
 pub(crate) struct Model {
-    /// What others load it by.
-    pub(crate) name: String,
+    /// What others load it by, if they can.
+    pub(crate) name: Option<ModelName>,
     pub(crate) config: DecoderConfig,
     pub(crate) weights: Weights,
     pub(crate) tokenizer: Tokenizer,
@@ -63,7 +63,7 @@ impl Model {
         if let Some(folder) = &arguments.adapter {
             let adapters = peft::load(folder, &model.config).or_exit(Exit::BadInput)?;
             model.weights = Arc::new(adapters.merge(&model.weights, &model.config));
-            model.name = format!("{} with the adapter {}", model.name, folder.display());
+            model.name = None;
         }
         Ok(model)
     }
@@ -82,7 +82,11 @@ impl Model {
         let folder = hub.resolve(&named).or_exit(Exit::BadInput)?;
         let model = Self::from_folder(&folder, load)?;
         Ok(match source {
-            ModelSource::Hub { repository, .. } => Self { name: repository.clone(), ..model },
+            ModelSource::Hub { repository, .. } => {
+                // the cache's folder of a snapshot is named by its commit
+                let revision = folder.file_name().map(|commit| commit.to_string_lossy().into_owned());
+                Self { name: Some(ModelName { name: repository.clone(), revision }), ..model }
+            }
             _ => model,
         })
     }
@@ -91,7 +95,8 @@ impl Model {
     fn from_folder(folder: &Path, load: LoadFolder) -> Result<Self, Failure> {
         let (config, weights) = load(folder).or_exit(Exit::BadInput)?;
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
-        Ok(Self { name: folder.display().to_string(), config, weights: Arc::new(weights), tokenizer })
+        let name = ModelName { name: folder.display().to_string(), revision: None };
+        Ok(Self { name: Some(name), config, weights: Arc::new(weights), tokenizer })
     }
 
     /// The quick start's model with fresh weights from the run's seed.
@@ -117,7 +122,8 @@ impl Model {
         };
         config.validate().or_exit(Exit::Configuration)?;
         let weights = DecoderWeights::random(&config, seed::derive(run_seed, &["initial weights"]));
-        Ok(Self { name: ModelSource::Embedded.to_string(), config, weights: Arc::new(weights), tokenizer })
+        let name = ModelName { name: ModelSource::Embedded.to_string(), revision: None };
+        Ok(Self { name: Some(name), config, weights: Arc::new(weights), tokenizer })
     }
 
     /// The model as the learner's first policy.

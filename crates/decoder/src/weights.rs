@@ -159,6 +159,28 @@ impl DecoderWeights {
             + (vectors.sum::<usize>() + self.final_norm.len()) * size_of::<f32>()
     }
 
+    /// Shows all parameters as f32, whatever they are stored as, in one order and a piece at a time.
+    pub fn visit(&self, mut visit: impl FnMut(&[f32])) {
+        let mut matrix = |matrix: &Matrix| {
+            for row in 0..matrix.rows() {
+                visit(&matrix.rows_to_f32(row, 1));
+            }
+        };
+        matrix(&self.embedding);
+        self.head.iter().for_each(&mut matrix);
+        for layer in &self.layers {
+            [&layer.qkv, &layer.output, &layer.gate_up, &layer.down].into_iter().for_each(&mut matrix);
+        }
+        visit(&self.final_norm);
+        for layer in &self.layers {
+            let optional = [&layer.qkv_bias, &layer.query_norm, &layer.key_norm].into_iter().flatten();
+            [&layer.input_norm, &layer.post_attention_norm]
+                .into_iter()
+                .chain(optional)
+                .for_each(|values| visit(values));
+        }
+    }
+
     fn map_matrices(&self, change: impl Fn(&Matrix) -> Matrix + Copy) -> Self {
         Self {
             embedding: change(&self.embedding),

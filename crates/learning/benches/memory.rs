@@ -73,7 +73,7 @@ fn settings(mode: &str) -> LearnerConfig {
 fn peak_of_steps(mode: &str, tokens: usize) -> f64 {
     let config = decoder_config();
     let weights = Arc::new(DecoderWeights::random(&config, 1));
-    let base = BasePolicy { name: "random".to_owned(), config, weights };
+    let base = BasePolicy { name: None, config, weights };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
     let mut learner =
         PolicyLearner::new(settings(mode), base, encoder, vec![Device::flex().autodiff()], true);

@@ -73,7 +73,7 @@ fn measure(
         threads: THREADS,
         ..LearnerConfig::default()
     };
-    let base = BasePolicy { name: "bench".to_owned(), config, weights: Arc::new(weights) };
+    let base = BasePolicy { name: None, config, weights: Arc::new(weights) };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
     let mut learner = PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff()], true);
     learner.begin(job(TrainingExamples::Sft((0..sequences).map(example).collect()))).unwrap();

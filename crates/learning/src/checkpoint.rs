@@ -50,7 +50,11 @@ pub(crate) struct Position {
     /// files that say nothing of it.
     #[serde(default)]
     pub(crate) micro_batch_tokens: usize,
-    /// What the job is: its set, seed, data and settings. Another job does not go on from here.
+    /// Threads of the learner: another number adds up in another order. 0 in files that say nothing of it.
+    #[serde(default)]
+    pub(crate) threads: usize,
+    /// What the job is: its set, seed, data and settings, and the weights that adapters are trained beside. Another
+    /// job does not go on from here.
     pub(crate) fingerprint: String,
     /// The decoder's sizes.
     pub(crate) decoder: DecoderConfig,

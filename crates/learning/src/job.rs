@@ -13,6 +13,7 @@ use crate::{
     config::{DpoConfig, JobConfig},
     data_order::DataOrder,
     examples::{Examples, Sequence, pair_length},
+    learner::ModelName,
     loss::{self, LossAndGradients, PairSums},
     memory::within_memory,
     replicas::{Replica, Replicas},
@@ -29,6 +30,8 @@ pub(crate) struct Job {
     pub(crate) order: DataOrder,
     /// What adapters are trained beside, where they are.
     pub(crate) frozen: Option<Weights>,
+    /// What others load that by, if they can.
+    pub(crate) frozen_name: Option<ModelName>,
     pub(crate) state: TrainingState,
     /// The state to go back to when training diverges: where the job began or was last saved.
     pub(crate) last_good: Option<Arc<TrainingState>>,
@@ -178,8 +181,13 @@ fn add(sum: &mut Option<Part>, part: Part) {
 #[cfg(not(test))]
 const fn allocate(_: usize) {}
 
-/// Names a job by everything that its steps depend on.
-pub(crate) fn fingerprint(job: &TrainingJob, settings: &str, examples: &Examples) -> String {
+/// Names a job by everything that its steps depend on and that no checkpoint holds.
+pub(crate) fn fingerprint(
+    job: &TrainingJob,
+    settings: &str,
+    examples: &Examples,
+    frozen: Option<&DecoderWeights>,
+) -> String {
     let mut hasher = blake3::Hasher::new();
     let text = format!("{} {} {} {settings}", job.round, job.training_set, job.seed);
     hasher.update(text.as_bytes());
@@ -190,6 +198,12 @@ pub(crate) fn fingerprint(job: &TrainingJob, settings: &str, examples: &Examples
         for token in &sequence.tokens {
             hasher.update(&token.to_le_bytes());
         }
+    }
+    if let Some(frozen) = frozen {
+        frozen.visit(|values| {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hasher.update(&bytes);
+        });
     }
     hasher.finalize().to_hex().to_string()
 }

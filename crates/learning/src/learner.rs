@@ -27,10 +27,20 @@ const RATE_AFTER_ROLLBACK: f64 = 0.5;
 /// Times that training goes back before it gives up.
 const MOST_ROLLBACKS: u32 = 3;
 
+/// What others load a model by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelName {
+    /// A folder, or a repository of the hub.
+    pub name: String,
+    /// The commit of the repository.
+    pub revision: Option<String>,
+}
+
 /// The base model, as the first job starts from it.
 pub struct BasePolicy {
-    /// What others load it by: a folder, or a name on the hub. Adapters are written with it.
-    pub name: String,
+    /// Adapters that are trained beside it are written with its name. Without one (others cannot load it: something
+    /// was merged into it, say) they would be of no use and are not written.
+    pub name: Option<ModelName>,
     /// Its sizes.
     pub config: DecoderConfig,
     /// Its parameters.
@@ -88,14 +98,17 @@ impl PolicyLearner {
         self
     }
 
-    /// Writes the adapters that are trained, in the layout of PEFT; true where there are any.
+    /// Writes the adapters that are trained, in the layout of PEFT; true where there are any, and they are trained
+    /// beside a model that has a name.
     ///
     /// # Errors
     /// When no job has begun, or the disk fails.
     pub fn save_adapters(&self, folder: &Path) -> Result<bool, LearnerError> {
         let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        let Parameters::Adapters(adapters) = &job.state.parameters else { return Ok(false) };
-        peft::save(folder, adapters, &self.base.name)
+        let (Parameters::Adapters(adapters), Some(name)) = (&job.state.parameters, &job.frozen_name) else {
+            return Ok(false);
+        };
+        peft::save(folder, adapters, &name.name, name.revision.as_deref())
             .map_err(|error| LearnerError::Device(error.to_string()))?;
         Ok(true)
     }
@@ -150,7 +163,8 @@ impl Learner for PolicyLearner {
             "{:?} {config:?} {:?} {:?} {}",
             self.config.dpo, self.config.lora, self.precision, self.config.micro_batch_tokens
         );
-        let fingerprint = fingerprint(&job, &settings, &examples);
+        let frozen = self.config.lora.is_some().then(|| Arc::clone(&start));
+        let fingerprint = fingerprint(&job, &settings, &examples, frozen.as_deref());
         let fresh = self.fresh_parameters(&job, &start)?;
         let replicas = match self.replicas.take() {
             Some(replicas) => replicas,
@@ -165,6 +179,7 @@ impl Learner for PolicyLearner {
                     skipped_in_a_row: 0,
                     rollbacks: 0,
                     micro_batch_tokens: 0,
+                    threads: 0,
                     fingerprint,
                     decoder: self.base.config.clone(),
                 };
@@ -188,17 +203,41 @@ impl Learner for PolicyLearner {
                 found
             }
         };
+        let (threads, before) = (self.settings.threads.count(), state.position.threads);
+        if before > 0 && before != threads {
+            tracing::warn!(
+                before,
+                threads,
+                "other numbers of threads add up in another order: the result is as good and not the same to the bit; \
+                 set `device.learner_threads` for that"
+            );
+        }
+        state.position.threads = threads;
         state.position.rollbacks = state.position.rollbacks.max(job.rollbacks);
         if state.position.micro_batch_tokens == 0 {
             state.position.micro_batch_tokens = self.config.micro_batch_tokens.max(1);
         }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
-        let last_good = kept(&Arc::new(state.clone()), self.config.max_kept_parameters);
-        let frozen = self.config.lora.is_some().then_some(start);
+        // a state between skipped steps may be diverging already
+        let is_good = state.position.skipped_in_a_row == 0;
+        let last_good =
+            is_good.then(|| kept(&Arc::new(state.clone()), self.config.max_kept_parameters)).flatten();
+        let starts_from_base = Arc::ptr_eq(&start, &self.base.weights);
+        let frozen_name = self.base.name.clone().filter(|_| frozen.is_some() && starts_from_base);
         replicas.freeze(frozen.as_ref())?;
         let dpo = self.config.dpo;
-        self.job =
-            Some(Job { config, dpo, examples, reference, order, frozen, state, last_good, total_steps });
+        self.job = Some(Job {
+            config,
+            dpo,
+            examples,
+            reference,
+            order,
+            frozen,
+            frozen_name,
+            state,
+            last_good,
+            total_steps,
+        });
         Ok(plan)
     }
 
@@ -264,8 +303,8 @@ impl Learner for PolicyLearner {
         Ok(Box::new(JobSnapshot {
             config: self.base.config.clone(),
             encoder: Arc::clone(&self.encoder),
-            base_name: self.base.name.clone(),
             base: job.frozen.clone(),
+            base_name: job.frozen_name.clone(),
             state,
             reference: Arc::clone(&job.reference),
         }))

@@ -42,5 +42,5 @@ pub use checkpoint::load_policy;
 pub use config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig};
 pub use examples::ExampleEncoder;
 pub use footprint::{Footprint, part_tokens};
-pub use learner::{BasePolicy, PolicyLearner};
+pub use learner::{BasePolicy, ModelName, PolicyLearner};
 pub use schedule::{Decay, Schedule};

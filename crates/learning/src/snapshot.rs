@@ -12,6 +12,7 @@ use still_roles::{LearnerError, LearnerSnapshot, Weights};
 use crate::{
     checkpoint::{self, TrainingState},
     examples::ExampleEncoder,
+    learner::ModelName,
     loss::PairSums,
 };
 
@@ -22,10 +23,10 @@ pub(crate) const ADAPTER_FOLDER: &str = "adapter";
 pub(crate) struct JobSnapshot {
     pub(crate) config: DecoderConfig,
     pub(crate) encoder: Arc<dyn ExampleEncoder>,
-    /// What the base model is called.
-    pub(crate) base_name: String,
     /// The policy that the job started from, where adapters are trained beside it.
     pub(crate) base: Option<Weights>,
+    /// What others load that policy by, if they can.
+    pub(crate) base_name: Option<ModelName>,
     pub(crate) state: Arc<TrainingState>,
     pub(crate) reference: Arc<[PairSums]>,
 }
@@ -39,8 +40,11 @@ impl LearnerSnapshot for JobSnapshot {
         let beside = match &self.state.parameters {
             Parameters::Full(_) => None,
             Parameters::Adapters(adapters) => {
-                peft::save(&folder.join(ADAPTER_FOLDER), adapters, &self.base_name)
-                    .map_err(|error| LearnerError::Device(error.to_string()))?;
+                if let Some(base) = &self.base_name {
+                    let folder = folder.join(ADAPTER_FOLDER);
+                    peft::save(&folder, adapters, &base.name, base.revision.as_deref())
+                        .map_err(|error| LearnerError::Device(error.to_string()))?;
+                }
                 Some(&*policy)
             }
         };

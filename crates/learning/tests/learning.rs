@@ -141,3 +141,18 @@ fn gradients_do_not_depend_on_threads_beyond_rounding() {
         assert!((one - two).abs() < 1e-5, "{one} {two}");
     }
 }
+
+#[test]
+fn a_state_between_skipped_steps_is_no_state_to_go_back_to() {
+    let schedule = Schedule { peak: 1e30, warm_up_fraction: 0.0, ..job_config(9).schedule };
+    let job_config = JobConfig { schedule, ..job_config(9) };
+    let config = LearnerConfig { imitation: job_config, max_skipped_steps: 1, ..learner_config(9) };
+    let mut learner = learner_with(16, 2, config);
+    learner.begin(job(sft_examples())).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    while !learner.step().unwrap().skipped {}
+    learner.save(folder.path()).unwrap();
+    learner.begin(TrainingJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) }).unwrap();
+    let error = learner.step().unwrap_err();
+    assert!(matches!(error, LearnerError::BackToCheckpoint { rollbacks: 1, .. }), "{error}");
+}

@@ -3,13 +3,15 @@
 
 mod harness;
 
+use std::sync::Arc;
+
 use harness::{
     decoder_config, job, learner, learner_config, learner_with, preference_examples, sft_examples,
 };
 use still_decoder::DecoderWeights;
 use still_learning::{LearnerConfig, PolicyLearner};
 use still_policy::{LoraConfig, Projection, peft};
-use still_roles::{Learner, LearnerError, TrainingJob};
+use still_roles::{Initialisation, Learner, LearnerError, TrainingJob};
 
 const STEPS: u64 = 12;
 
@@ -66,12 +68,36 @@ fn a_checkpoint_of_adapters_holds_them_and_the_merged_policy() {
     learner.save(folder.path()).unwrap();
     let config = decoder_config(16, 2);
     let adapters = peft::load(&folder.path().join("adapter"), &config).unwrap();
+    let settings = std::fs::read_to_string(folder.path().join("adapter/adapter_config.json")).unwrap();
+    assert!(settings.contains("owner/base") && settings.contains("c0ffee"), "{settings}");
     let base = DecoderWeights::random(&config, 1);
     assert!(adapters.merge(&base, &config) == *learner.weights().unwrap());
     // what training whole parameters wrote is no start for adapters
     let resumed = TrainingJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
     let error = fresh(false).begin(resumed).unwrap_err();
     assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
+}
+
+#[test]
+fn adapters_beside_a_policy_that_others_cannot_load_are_not_written_alone() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), decoder_config(16, 2));
+    let started_from = |seed| {
+        let policy = Arc::new(DecoderWeights::random(&config, seed));
+        TrainingJob { initialisation: Initialisation::Policy(policy), ..job(sft_examples()) }
+    };
+    let mut learner = fresh(true);
+    learner.begin(started_from(2)).unwrap();
+    learner.step().unwrap();
+    learner.save(folder.path()).unwrap();
+    assert!(!folder.path().join("adapter").exists());
+    assert!(!learner.save_adapters(&folder.path().join("adapter")).unwrap());
+    let (_, policy) = still_learning::load_policy(folder.path()).unwrap();
+    assert!(policy == *learner.weights().unwrap());
+    // and beside another policy nothing goes on with them
+    let resumed = |seed| TrainingJob { resume: Some(folder.path().to_owned()), ..started_from(seed) };
+    let error = fresh(true).begin(resumed(3)).unwrap_err();
+    assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
+    assert_eq!(fresh(true).begin(resumed(2)).unwrap().resumed_step, 1);
 }
 
 #[test]

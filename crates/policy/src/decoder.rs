@@ -66,8 +66,9 @@ pub enum TensorPrecision {
     /// Single precision.
     #[default]
     F32,
-    /// The upper half of single precision; norms, softmax and logits are computed in f32 all the same. Only
-    /// composed operators take it.
+    /// The upper half of single precision. Norms and softmax are computed in f32 all the same, logits from where they
+    /// leave the head (as transformers does); [`DeviceDecoder`](crate::DeviceDecoder) holds the head itself in f32.
+    /// Only composed operators take it.
     Bf16,
 }
 

@@ -63,13 +63,18 @@ pub enum PeftError {
 ///
 /// # Errors
 /// When the file system refuses.
-pub fn save(folder: &Path, adapters: &Adapters, base_model: &str) -> Result<(), PeftError> {
+pub fn save(
+    folder: &Path,
+    adapters: &Adapters,
+    base_model: &str,
+    revision: Option<&str>,
+) -> Result<(), PeftError> {
     fs::create_dir_all(folder).map_err(|source| PeftError::File { path: folder.to_owned(), source })?;
     let first = adapters.layers.first().map(Vec::as_slice).unwrap_or_default();
     let rank = first.first().map_or(0, |adapter| adapter.down.rows());
     let targets: Vec<_> = first.iter().map(|adapter| adapter.projection.name()).collect();
     let config = json!({
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_model,
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_model, "revision": revision,
         "r": rank, "lora_alpha": f64::from(adapters.scale) * rank as f64, "lora_dropout": 0.0,
         "target_modules": targets, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
         "use_rslora": false, "use_dora": false, "modules_to_save": null,

@@ -109,11 +109,12 @@ fn fresh_adapters_change_nothing_and_empty_ones_are_refused() {
 fn adapters_survive_peft_files_and_unknown_arithmetic_is_refused() {
     let adapters = busy_adapters(&[Projection::Query, Projection::Gate]);
     let folder = tempfile::tempdir().unwrap();
-    peft::save(folder.path(), &adapters, "base").unwrap();
+    peft::save(folder.path(), &adapters, "base", Some("c0ffee")).unwrap();
     assert!(peft::load(folder.path(), &config()).unwrap() == adapters);
 
     let path = folder.path().join("adapter_config.json");
     let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"revision\": \"c0ffee\""), "{text}");
     let changes = [
         ("\"use_rslora\": false", "\"use_rslora\": true", "use_rslora"),
         ("q_proj", "embed_tokens", "embed_tokens"),

@@ -117,16 +117,21 @@ impl Sampler {
         if let Some(seen) = penalised {
             penalise(logits, seen.ids(), settings.repetition_penalty, &mut self.saved);
         }
+        // a penalty may have made a logit infinite
+        let reshaped = if penalised.is_some() {
+            finite_maximum(logits).ok_or(SamplingError::NotFinite)?
+        } else {
+            maximum
+        };
         // of a smaller one the inverse is no finite number
         let (token, sampling_log_probability) = if settings.temperature < f32::MIN_POSITIVE {
-            (first_maximum(logits), 0.0)
+            (first_place(logits, reshaped), 0.0)
         } else {
             let total = if is_plain {
                 raw_sum
             } else {
-                let maximum = finite_maximum(logits).ok_or(SamplingError::NotFinite)?;
                 let scale = 1.0 / settings.temperature;
-                exponentials(logits, maximum, scale, &mut self.weights, &mut self.sums)
+                exponentials(logits, reshaped, scale, &mut self.weights, &mut self.sums)
             };
             self.draw_weighted(total, settings, uniform(seed, index))
         };
@@ -184,7 +189,8 @@ impl Sampler {
         if self.weights.get(last).is_some_and(|&weight| weight > 0.0) {
             last
         } else {
-            first_maximum(&self.weights) as usize
+            let heaviest = finite_maximum(&self.weights).unwrap_or_default();
+            first_place(&self.weights, heaviest) as usize
         }
     }
 
@@ -296,10 +302,10 @@ fn keep_nucleus(candidates: &mut Vec<Candidate>, wanted: f64) {
     }
 }
 
-/// The first place of the largest element; 0 in a row without one.
-fn first_maximum(row: &[f32]) -> u32 {
-    let maximum = finite_maximum(row);
-    row.iter().position(|&value| Some(value) == maximum).unwrap_or(0) as u32
+/// The first place of the row's largest element, `maximum`.
+#[expect(clippy::float_cmp, reason = "it is one of the elements")]
+fn first_place(row: &[f32], maximum: f32) -> u32 {
+    row.iter().position(|&value| value == maximum).unwrap_or(0) as u32
 }
 
 #[cfg(test)]

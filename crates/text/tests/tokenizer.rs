@@ -112,6 +112,24 @@ fn what_the_generation_config_does_not_say_the_models_config_does() {
     write("tokenizer_config.json", &json!({}));
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
     assert_eq!((tokenizer.end_id(), tokenizer.stop_ids()), (Some(11), &[11, 12][..]));
+
+    // some checkpoints write -1 for none, or a list for one
+    write("config.json", &json!({ "eos_token_id": 11, "bos_token_id": [8], "pad_token_id": -1 }));
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    assert_eq!((tokenizer.end_id(), tokenizer.beginning_id()), (Some(11), Some(8)));
+    assert_eq!(tokenizer.padding_id(), None);
+}
+
+#[test]
+fn an_id_far_beyond_the_vocabulary_is_refused_and_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &pair_merges());
+    let path = folder.path().join("tokenizer.json");
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    json["model"]["vocab"]["a"] = json!(u32::MAX);
+    fs::write(&path, json.to_string()).unwrap();
+    let error = Tokenizer::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("4294967295"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `checkpoints/step-N` | everything to go on from step N, and the policy as a Hugging Face folder |
 //! | `loss.jsonl`, `loss.svg` | the loss of every step, as numbers and as a picture |
-//! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before |
+//! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before; those of checkpoints likewise |
 //! | the rest | the trained policy as a Hugging Face folder, adapters merged in, once all steps are taken |
 
 mod examples;
@@ -72,7 +72,7 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
     let ended =
         run(&mut learner, &job, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;
     if ended == Exit::Success {
-        save_policy(&mut learner, &model, arguments.model.adapter.is_some(), &arguments.out)?;
+        save_policy(&mut learner, &model, &arguments.out)?;
         eprintln!("the trained model is in `{}`", arguments.out.display());
     }
     learner.end();
@@ -117,11 +117,12 @@ fn begin(learner: &mut dyn Learner, job: TrainingJob, output: &Output) -> Result
         }
     }
     match refused {
-        None => learner.begin(job).map_err(failed),
-        Some(error) => {
+        // a job that goes back has shown before that the folder is its own: what is left of it is diverging or damaged
+        Some(error) if job.rollbacks == 0 => {
             let remedy = "no other checkpoint is left: name another output folder, or mend the settings";
             Err(Failure::new(Exit::BadInput, format!("{error}; {remedy}")))
         }
+        _ => learner.begin(job).map_err(failed),
     }
 }
 
@@ -174,22 +175,13 @@ fn run(
     Ok(Exit::Success)
 }
 
-/// The trained policy, and its adapters beside it unless others were merged in before.
-fn save_policy(
-    learner: &mut PolicyLearner,
-    model: &Model,
-    is_merged: bool,
-    folder: &Path,
-) -> Result<(), Failure> {
+/// The trained policy, and its adapters beside it where they are of use.
+fn save_policy(learner: &mut PolicyLearner, model: &Model, folder: &Path) -> Result<(), Failure> {
     let weights = learner.weights().map_err(failed)?;
     model.tokenizer.save(folder).or_exit(Exit::Store)?;
     save_folder(folder, &model.config, &weights, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
         .or_exit(Exit::Store)?;
     let adapter = folder.join(ADAPTER);
-    if is_merged {
-        // trained beside a model that lies nowhere: alone they would be of no use
-        return Ok(());
-    }
     if learner.save_adapters(&adapter).map_err(failed)? {
         eprintln!("its adapters are in `{}`", adapter.display());
     }

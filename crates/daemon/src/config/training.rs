@@ -101,7 +101,8 @@ pub enum DpoSpan {
 }
 
 /// Low-rank adaptation (Hu et al. 2021, arXiv 2106.09685): small matrices beside the projections are trained
-/// instead of all parameters. Every checkpoint holds them in PEFT's layout, and the policy with them merged in.
+/// instead of all parameters. Every checkpoint holds the policy with them merged in, and where they are trained beside
+/// the base model also them alone, in PEFT's layout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoraSettings {

@@ -6,7 +6,9 @@ use std::{ops::Range, path::Path, sync::Arc};
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_domain::{RoundNumber, TrainingSetId};
-use still_learning::{BasePolicy, Decay, ExampleEncoder, JobConfig, LearnerConfig, PolicyLearner, Schedule};
+use still_learning::{
+    BasePolicy, Decay, ExampleEncoder, JobConfig, LearnerConfig, ModelName, PolicyLearner, Schedule,
+};
 use still_quickstart::QuickStartTask;
 use still_roles::{Initialisation, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob};
 use still_text::{Tokenizer, thought};
@@ -81,7 +83,8 @@ pub fn learner_on(replicas: usize, width: usize, layers: usize, settings: Learne
     let config = decoder_config(width, layers);
     let weights = Arc::new(DecoderWeights::random(&config, 1));
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let base = BasePolicy { name: "base".to_owned(), config, weights };
+    let name = ModelName { name: "owner/base".to_owned(), revision: Some("c0ffee".to_owned()) };
+    let base = BasePolicy { name: Some(name), config, weights };
     PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff(); replicas], true)
 }
 

@@ -32,8 +32,8 @@ impl DecoderMemory {
         let element = precision.storage_dtype().size();
         let float = size_of::<f32>();
         let (hidden, slots) = (config.hidden_size, cache.slots);
-        // padding doubles a short span's rows at most
-        let rows = slots + 2 * step_tokens;
+        // short spans are padded to a power of two, and so is the number of those of one length
+        let rows = slots + 4 * step_tokens;
         let widest = (2 * config.intermediate_size).max(config.qkv_size());
         let kept = config.layer_count * rows * (2 * config.qkv_size()) * element;
         let stream = LIVE_BUFFERS * rows * (widest * element + hidden * float);

@@ -160,6 +160,13 @@ fn a_broken_row_is_an_error() {
         let drawn = Sampler::new().draw(&mut row.clone(), &settings(), None, 1, 0);
         assert_eq!(drawn, Err(SamplingError::NotFinite), "{row:?}");
     }
+    // so is one that a penalty breaks
+    for temperature in [0.0, 1.0] {
+        let settings = SamplingSettings { temperature, repetition_penalty: 1e-38, ..settings() };
+        let seen = SeenTokens::new(2, &[1]);
+        let drawn = Sampler::new().draw(&mut [1.0, 20.0], &settings, Some(&seen), 1, 0);
+        assert_eq!(drawn, Err(SamplingError::NotFinite), "{temperature}");
+    }
 }
 
 #[test]

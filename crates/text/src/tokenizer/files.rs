@@ -53,21 +53,32 @@ pub(super) struct GenerationIds {
     pub(super) padding_id: Option<u32>,
 }
 
+/// One id or several; some checkpoints write -1 for none.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
-    One(u32),
-    Many(Vec<u32>),
+enum Ids {
+    One(i64),
+    Many(Vec<i64>),
+}
+
+impl Ids {
+    fn into_vec(self) -> Vec<u32> {
+        let ids = match self {
+            Self::One(id) => vec![id],
+            Self::Many(ids) => ids,
+        };
+        ids.into_iter().filter_map(|id| u32::try_from(id).ok()).collect()
+    }
 }
 
 #[derive(Default, Deserialize)]
 struct GenerationFile {
     #[serde(rename = "eos_token_id")]
-    end: Option<OneOrMany>,
+    end: Option<Ids>,
     #[serde(rename = "bos_token_id")]
-    beginning: Option<u32>,
+    beginning: Option<Ids>,
     #[serde(rename = "pad_token_id")]
-    padding: Option<u32>,
+    padding: Option<Ids>,
 }
 
 impl Default for AddedTokenEntry {
@@ -101,14 +112,12 @@ impl Companions {
             None => default_template(config.get("chat_template")),
         };
         let model: GenerationFile = read_json(&folder.join(MODEL_CONFIG))?.unwrap_or_default();
+        let either =
+            |ids: Option<Ids>, other: Option<Ids>| ids.or(other).map(Ids::into_vec).unwrap_or_default();
         let generation = GenerationIds {
-            stop_ids: match generation.end.or(model.end) {
-                Some(OneOrMany::One(id)) => vec![id],
-                Some(OneOrMany::Many(ids)) => ids,
-                None => Vec::new(),
-            },
-            beginning_id: generation.beginning.or(model.beginning),
-            padding_id: generation.padding.or(model.padding),
+            stop_ids: either(generation.end, model.end),
+            beginning_id: either(generation.beginning, model.beginning).first().copied(),
+            padding_id: either(generation.padding, model.padding).first().copied(),
         };
         Ok(Self { config, generation_config, special_tokens, added_tokens, generation, chat_template })
     }

@@ -184,7 +184,11 @@ impl Tokenizer {
                 reason: error.to_string(),
                 remedy: "repair the chat template or remove it",
             })?;
-        let token_bytes = TokenBytes::new(&tokenizer);
+        let token_bytes = TokenBytes::new(&tokenizer).map_err(|largest| TokenizerError::Malformed {
+            path: folder.join(files::TOKENIZER),
+            reason: format!("the id {largest} lies far beyond the number of its tokens"),
+            remedy: "copy it again from the model's repository",
+        })?;
         Ok(Self { inner: Arc::new(Inner { tokenizer, token_bytes, companions, chat_template, roles }) })
     }
 }

@@ -4,6 +4,9 @@ use tokenizers::decoders::DecoderWrapper;
 
 use super::is_byte_level;
 
+/// Ids without a token that a vocabulary may leave out.
+const MOST_UNUSED_IDS: usize = 1 << 20;
+
 /// The bytes of every token.
 #[derive(Debug)]
 pub(super) struct TokenBytes {
@@ -14,9 +17,17 @@ pub(super) struct TokenBytes {
 }
 
 impl TokenBytes {
-    pub(super) fn new(tokenizer: &tokenizers::Tokenizer) -> Self {
+    /// # Errors
+    /// The largest id, where it lies so far beyond the number of tokens that it must be a mistake.
+    pub(super) fn new(tokenizer: &tokenizers::Tokenizer) -> Result<Self, u32> {
         let vocabulary = tokenizer.get_vocab(true);
-        let length = vocabulary.values().max().map_or(0, |&id| id as usize + 1);
+        let largest = vocabulary.values().max().copied();
+        let length = largest.map_or(0, |id| id as usize + 1);
+        if let Some(largest) = largest
+            && length > vocabulary.len() + MOST_UNUSED_IDS
+        {
+            return Err(largest);
+        }
         let mut tokens: Vec<&str> = vec![""; length];
         for (token, &id) in &vocabulary {
             if let Some(place) = tokens.get_mut(id as usize) {
@@ -41,7 +52,7 @@ impl TokenBytes {
             }
             table.starts.push(table.arena.len() as u32);
         }
-        table
+        Ok(table)
     }
 
     /// The bytes of `id`; empty for an id without a token.
