@@ -32,7 +32,7 @@ pub struct ExplorationConfig {
     /// the generators hold keeps them busy while verdicts are found and flushed. Default: 256.
     pub in_flight_attempts: usize,
     /// Rounds that may be trained and scored while attempts for later rounds are made: 0 explores only
-    /// before a set is sealed. Default: 1.
+    /// before a set is sealed. Rounds are trained one at a time, so more than 1 allows no more. Default: 1.
     pub max_policy_lag: u64,
     /// Attempts made while a round is trained and scored, at most. Default: 4096.
     pub max_ahead_attempts: u64,

@@ -30,7 +30,7 @@ pub struct ExplorationSection {
     /// way. About twice what the samplers draw at once keeps them busy.
     pub in_flight_attempts: usize,
     /// Rounds that may be trained and scored while attempts for later rounds are made; 0 explores only
-    /// before a set is sealed.
+    /// before a set is sealed. Rounds are trained one at a time, so more than 1 allows no more.
     pub max_policy_lag: u64,
     /// Attempts made while a round is trained and scored, at most.
     pub max_ahead_attempts: u64,
