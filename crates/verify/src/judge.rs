@@ -322,8 +322,10 @@ fn wrong_unless(correct: bool) -> Outcome {
 /// Words are compared without case; anything with signs in it, letter by letter.
 fn same_text(gold: &str, answer: &str) -> bool {
     // `**Paris**` is bold, `z*` is a conjugate
-    let trimmed = gold.trim();
-    let is_marked = trimmed.contains('*') && !(trimmed.starts_with('*') && trimmed.ends_with('*'));
+    let is_marked = [gold, answer]
+        .map(str::trim)
+        .iter()
+        .any(|text| text.contains('*') && !(text.starts_with('*') && text.ends_with('*')));
     let plain = compare::text::words(gold)
         .chars()
         .all(|character| character.is_alphabetic() || " -.'".contains(character));
