@@ -22,6 +22,9 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();
+    if matches!(command, Command::Run(_) | Command::Train(_)) {
+        still_learning::use_one_arena();
+    }
     let ended = match &command {
         Command::Run(arguments) => boot::run(arguments),
         Command::Inspect(arguments) => jobs::inspect(arguments),

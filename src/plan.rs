@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use still_control::Exit;
 use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::DecoderConfig;
-use still_learning::{Footprint, part_tokens};
+use still_learning::{Footprint, StepParts};
 
 use crate::{
     failure::{Failure, OrExit},
@@ -36,8 +36,8 @@ pub(crate) fn print(config: &Config) -> Result<(), Failure> {
 
 /// Places the generators of a run in the memory that is there.
 pub(crate) fn place(config: &Config, decoder: &DecoderConfig) -> Result<Placement, Failure> {
-    let Footprint { device, activations, .. } = LearnerPlan::new(config, decoder).training;
-    let on_device = if config.device.learns_on_cpu() { 0 } else { device + activations };
+    let Footprint { device, pass, .. } = LearnerPlan::new(config, decoder).training;
+    let on_device = if config.device.learns_on_cpu() { 0 } else { device + pass };
     Placement::new(config, decoder, on_device, placement::total_bytes)
 }
 
@@ -59,34 +59,34 @@ fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec
 /// What the learner takes, on the host and on its devices.
 struct LearnerPlan {
     training: Footprint,
-    /// Most tokens that go through a device at once.
-    longest: usize,
+    parts: StepParts,
 }
 
 impl LearnerPlan {
     fn new(config: &Config, decoder: &DecoderConfig) -> Self {
         let learner = settings::learner(config);
-        let longest = part_tokens(&learner.improvement, &learner, decoder.max_position_count);
-        let training = Footprint::new(decoder, &learner, longest, config.device.learns_on_cpu());
-        Self { training, longest }
+        let parts = StepParts::of(&learner.improvement, &learner, decoder.max_position_count);
+        let training = Footprint::new(decoder, &learner, parts.tokens, config.device.learns_on_cpu());
+        Self { training, parts }
     }
 
     fn items(&self, devices: &DeviceSection) -> Vec<Item> {
-        let Self { training, longest } = self;
+        let Self { training, parts: StepParts { tokens, several } } = self;
         let item = |what: String, place, bytes| Item { what, place, bytes };
         let mut items = vec![
             item("learner: masters and moments".to_owned(), Device::Cpu, training.state),
             item("learner: last good state, checkpoint".to_owned(), Device::Cpu, training.last_good),
         ];
         let count = devices.learners.len();
-        let summed = training.summed(count, devices.learns_on_cpu());
+        let summed = training.summed(count, *several, devices.learns_on_cpu());
         if summed > 0 {
             items.push(item("learner: gradients to be summed".to_owned(), Device::Cpu, summed));
         }
         for (number, device) in devices.learners.iter().enumerate() {
             let role = if count == 1 { "learner".to_owned() } else { format!("learner {number}") };
-            items.push(item(format!("{role}: parameters and gradients"), *device, training.device));
-            items.push(item(format!("{role}: {longest} tokens at once"), *device, training.activations));
+            items.push(item(format!("{role}: parameters"), *device, training.device));
+            let pass = format!("{role}: gradients, and {tokens} tokens at once");
+            items.push(item(pass, *device, training.pass));
         }
         items
     }
@@ -132,18 +132,20 @@ mod tests {
 
     #[test]
     fn every_device_of_the_learner_is_counted() {
-        let training = Footprint { state: 1, last_good: 2, gradient: 3, device: 4, activations: 5 };
-        let plan = LearnerPlan { training, longest: 7 };
-        let taken = |learners: &[Device], place| -> usize {
+        let training = Footprint { state: 1, last_good: 2, gradient: 3, device: 4, pass: 5 };
+        let mut plan = LearnerPlan { training, parts: StepParts { tokens: 7, several: false } };
+        let taken = |plan: &LearnerPlan, learners: &[Device], place| -> usize {
             let devices = DeviceSection { learners: learners.to_vec(), ..DeviceSection::default() };
             let items = plan.items(&devices).into_iter().filter(|item| item.place == place);
             items.map(|item| item.bytes).sum()
         };
-        assert_eq!(taken(&[Device::Cpu], Device::Cpu), 1 + 2 + 4 + 5);
-        assert_eq!(taken(&[Device::Cpu; 2], Device::Cpu), 1 + 2 + 3 + 2 * (4 + 5));
+        assert_eq!(taken(&plan, &[Device::Cpu], Device::Cpu), 1 + 2 + 4 + 5);
+        assert_eq!(taken(&plan, &[Device::Cpu; 2], Device::Cpu), 1 + 2 + 3 + 2 * (4 + 5));
         let gpus = [Device::Cuda(0), Device::Cuda(1)];
-        assert_eq!(taken(&gpus, Device::Cpu), 1 + 2 + 3 * 3);
-        assert!(gpus.into_iter().all(|gpu| taken(&gpus, gpu) == 4 + 5));
+        assert_eq!(taken(&plan, &gpus, Device::Cpu), 1 + 2 + 3 * 3);
+        assert!(gpus.into_iter().all(|gpu| taken(&plan, &gpus, gpu) == 4 + 5));
+        plan.parts.several = true;
+        assert_eq!(taken(&plan, &[Device::Cpu], Device::Cpu), 1 + 2 + 3 + 4 + 5);
     }
 
     #[test]

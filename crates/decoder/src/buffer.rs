@@ -4,13 +4,16 @@
 //! fault every 4 KiB, which for small models is as much as the arithmetic, so dropped buffers are kept for the next taker,
 //! up to a limit.
 
+use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// Numbers kept at most while nobody uses them: 256 MiB.
-const MOST_KEPT_NUMBERS: usize = 64 << 20;
-/// A buffer may have this many times the capacity that is asked for.
+/// Numbers that buffers of training keep at most while nobody uses them: 256 MiB.
+pub const MOST_IDLE_NUMBERS: usize = 64 << 20;
+/// A buffer may have this many times the capacity that is asked for,
 const TOLERATED_EXCESS: usize = 2;
+/// but one that lasts only this share more: it would hold the rest from all others for the whole of a step.
+const TOLERATED_SHARE: usize = 8;
 
 /// A buffer of f32 that goes back when it is dropped.
 #[derive(Debug)]
@@ -19,7 +22,16 @@ pub(crate) struct Buffer(Vec<f32>);
 impl Buffer {
     /// A buffer whose content is arbitrary, for callers that write all of it.
     pub(crate) fn for_overwrite(length: usize) -> Self {
-        let mut values = take(length);
+        Self::within(length, length * TOLERATED_EXCESS)
+    }
+
+    /// The same for what is held from the forward pass to the backward pass.
+    pub(crate) fn lasting(length: usize) -> Self {
+        Self::within(length, length + length / TOLERATED_SHARE)
+    }
+
+    fn within(length: usize, most: usize) -> Self {
+        let mut values = take(length, most);
         values.resize(length, 0.0);
         Self(values)
     }
@@ -31,9 +43,9 @@ impl Buffer {
         buffer
     }
 
-    /// A copy of a slice.
+    /// A [lasting](Self::lasting) copy of a slice.
     pub(crate) fn copy_of(values: &[f32]) -> Self {
-        let mut buffer = Self::for_overwrite(values.len());
+        let mut buffer = Self::lasting(values.len());
         buffer.copy_from_slice(values);
         buffer
     }
@@ -56,30 +68,41 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.0);
-        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        if values.capacity() > 0 && kept.numbers + values.capacity() <= MOST_KEPT_NUMBERS {
-            kept.numbers += values.capacity();
-            kept.buffers.push(values);
+        if values.capacity() > 0 {
+            KEPT.lock().unwrap_or_else(PoisonError::into_inner).put(values);
         }
     }
 }
 
-/// Buffers that nobody uses.
+/// Buffers that nobody uses, the longest unused first.
 struct Kept {
-    buffers: Vec<Vec<f32>>,
+    buffers: VecDeque<Vec<f32>>,
     numbers: usize,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: Vec::new(), numbers: 0 });
+static KEPT: Mutex<Kept> = Mutex::new(Kept { buffers: VecDeque::new(), numbers: 0 });
 
-/// The kept buffer that fits best, or a fresh one.
-fn take(length: usize) -> Vec<f32> {
+impl Kept {
+    /// Keeps a buffer; those of sizes that are not asked for any more make room.
+    fn put(&mut self, values: Vec<f32>) {
+        self.numbers += values.capacity();
+        self.buffers.push_back(values);
+        while self.numbers > MOST_IDLE_NUMBERS
+            && let Some(oldest) = self.buffers.pop_front()
+        {
+            self.numbers -= oldest.capacity();
+        }
+    }
+}
+
+/// The kept buffer of at least `length` and at most `most` that fits best, or a fresh one.
+fn take(length: usize, most: usize) -> Vec<f32> {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    let fits = |capacity: usize| capacity >= length && capacity <= length * TOLERATED_EXCESS;
+    let fits = |capacity: usize| (length..=most).contains(&capacity);
     let candidates = kept.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer.capacity()));
-    match candidates.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index) {
-        Some(index) => {
-            let buffer = kept.buffers.swap_remove(index);
+    let best = candidates.min_by_key(|(_, buffer)| buffer.capacity()).map(|(index, _)| index);
+    match best.and_then(|index| kept.buffers.remove(index)) {
+        Some(buffer) => {
             kept.numbers -= buffer.capacity();
             buffer
         }
@@ -104,5 +127,26 @@ mod tests {
         assert!(second.len() == length - 5 && second.iter().all(|value| *value == 0.0));
         assert_ne!(Buffer::for_overwrite(length).as_ptr(), place);
         assert_eq!(*Buffer::copy_of(&[1.0, 2.0]), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn what_lasts_takes_no_buffer_that_is_much_larger() {
+        let length = 2_345_678;
+        let place = Buffer::for_overwrite(length).as_ptr();
+        assert_ne!(Buffer::lasting(length / 3 * 2).as_ptr(), place);
+        assert_eq!(Buffer::lasting(length / 10 * 9).as_ptr(), place);
+        assert_eq!(Buffer::for_overwrite(length / 3 * 2).as_ptr(), place);
+    }
+
+    #[test]
+    fn the_longest_unused_make_room() {
+        let mut kept = Kept { buffers: VecDeque::new(), numbers: 0 };
+        let size = MOST_IDLE_NUMBERS / 4;
+        for more in 0..6 {
+            kept.put(Vec::with_capacity(size + more));
+        }
+        let sizes: Vec<usize> = kept.buffers.iter().map(Vec::capacity).collect();
+        assert_eq!(sizes, [size + 3, size + 4, size + 5]);
+        assert_eq!(kept.numbers, sizes.iter().sum::<usize>());
     }
 }

@@ -110,20 +110,14 @@ pub(crate) fn gate(gated: &mut [f32], gate: &[f32], up: &[f32]) {
     }
 }
 
-/// The gradients of gate and up: with s = sigmoid(g), dg = dz u s (1 + g (1 - s)) and du = dz g s.
+/// The gradients of gate and up: with s = sigmoid(g), dg = dz u s (1 + g (1 - s)) and du = dz g s. `grad_up` holds dz
+/// beforehand.
 #[inline(always)]
-pub(crate) fn gate_backward(
-    grad_gate: &mut [f32],
-    grad_up: &mut [f32],
-    gate: &[f32],
-    up: &[f32],
-    grad_gated: &[f32],
-) {
+pub(crate) fn gate_backward(grad_gate: &mut [f32], grad_up: &mut [f32], gate: &[f32], up: &[f32]) {
     let length = grad_gate.len();
     let (grad_up, gate, up) = (&mut grad_up[..length], &gate[..length], &up[..length]);
-    let grad_gated = &grad_gated[..length];
     for index in 0..length {
-        let (gate, grad) = (gate[index], grad_gated[index]);
+        let (gate, grad) = (gate[index], grad_up[index]);
         let s = sigmoid(gate);
         grad_gate[index] = grad * up[index] * s * (1.0 + gate * (1.0 - s));
         grad_up[index] = grad * gate * s;

@@ -63,6 +63,16 @@ impl Threads {
         }
     }
 
+    /// Calls `work` for every item.
+    pub(crate) fn for_each_item<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync + Send) {
+        match &self.pool {
+            Some(pool) if items.len() > 1 => {
+                pool.install(|| items.par_iter_mut().with_max_len(1).for_each(work));
+            }
+            _ => items.iter_mut().for_each(work),
+        }
+    }
+
     /// Cuts `rows` (each `width` wide) into one part a thread and calls `work` with the index of a part's first row and
     /// the part; results in order.
     pub(crate) fn map_rows<R: Send>(

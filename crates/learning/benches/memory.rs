@@ -1,48 +1,51 @@
-//! Peak memory of SFT steps on one long sequence, beside what [`Footprint`] foretells: a straight line in the
-//! length. Each length runs in a process of its own, since a process only tells its own peak.
+//! Peak memory of SFT steps on one long sequence, beside what [`Footprint`](still_learning::Footprint) foretells: a
+//! straight line in the length. Each length runs in a process of its own, since a process only tells its own peak.
 //!
 //! ```text
 //! cargo bench --workspace --bench memory
 //! ```
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+#[path = "../tests/harness/allocations.rs"]
+mod allocations;
 #[path = "../tests/harness/mod.rs"]
 mod harness;
 
-use std::{fs, process::Command, sync::Arc};
+use std::{fs, process::Command};
 
-use burn::tensor::Device;
-use harness::{Encoder, job, learner_config};
-use still_decoder::{DecoderConfig, DecoderWeights};
-use still_learning::{BasePolicy, Footprint, LearnerConfig, PolicyLearner};
-use still_policy::{LoraConfig, Projection};
-use still_roles::{Learner, Response, SftExample, TrainingExamples};
-use still_text::Tokenizer;
+use harness::{MEMORY_MODES, foretold_bytes, memory_settings, steps_of_one_sequence};
+use still_decoder::DecoderConfig;
+use still_learning::use_one_arena;
 
 const LENGTHS: [usize; 4] = [1_024, 2_048, 4_096, 8_192];
-const MODES: [&str; 3] = ["kept", "recomputed", "adapters"];
+const THREADS: usize = 2;
 /// Marks the process of one length.
 const CHILD: &str = "STILL_BENCH_MEMORY";
 
 fn main() {
+    // as `stilld` does
+    use_one_arena();
+    let config = decoder_config();
     if let Ok(child) = std::env::var(CHILD) {
         let (mode, tokens) = child.split_once(' ').unwrap();
-        return println!("{}", peak_of_steps(mode, tokens.parse().unwrap()));
+        steps_of_one_sequence(config, memory_settings(mode, THREADS), tokens.parse().unwrap());
+        return println!("{} {}", peak_resident_bytes(), allocations::peak_bytes());
     }
-    let config = decoder_config();
-    println!("{} parameters; MiB after 3 steps, 2 threads", config.parameter_count());
-    println!("{:<12} {:>8} {:>10} {:>10} {:>7}", "activations", "tokens", "measured", "foretold", "ratio");
-    for mode in MODES {
+    println!("{} parameters; MiB after 3 steps, {THREADS} threads", config.parameter_count());
+    println!("activations    tokens   resident  allocated   foretold   resident / foretold");
+    for mode in MEMORY_MODES {
         for tokens in LENGTHS {
             let program = std::env::current_exe().unwrap();
             let output = Command::new(program).env(CHILD, format!("{mode} {tokens}")).output().unwrap();
-            let measured: f64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
-            // beside the learner: the base policy
-            let base = config.parameter_count() * 4;
-            let foretold = base + Footprint::new(&config, &settings(mode), tokens, true).total();
-            let foretold = foretold as f64 / f64::from(1 << 20);
-            let ratio = measured / foretold;
-            println!("{mode:<12} {tokens:>8} {measured:>10.0} {foretold:>10.0} {ratio:>7.2}");
+            let output = String::from_utf8(output.stdout).unwrap();
+            let (resident, allocated) = output.trim().split_once(' ').unwrap();
+            let foretold = foretold_bytes(&config, &memory_settings(mode, THREADS), tokens);
+            let [resident, allocated, foretold] =
+                [resident.parse().unwrap(), allocated.parse().unwrap(), foretold].map(mebibytes);
+            let ratio = resident / foretold;
+            println!(
+                "{mode:<12} {tokens:>8} {resident:>10.0} {allocated:>10.0} {foretold:>10.0} {ratio:>7.2}"
+            );
         }
     }
 }
@@ -59,36 +62,12 @@ fn decoder_config() -> DecoderConfig {
     DecoderConfig::from_hugging_face(&json).unwrap()
 }
 
-fn settings(mode: &str) -> LearnerConfig {
-    let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
-    LearnerConfig {
-        threads: 2,
-        recompute_activations: mode == "recomputed",
-        lora: (mode == "adapters").then_some(lora),
-        ..learner_config(3)
-    }
-}
-
-/// The peak of a process that takes three steps on a sequence of `tokens`, in MiB.
-fn peak_of_steps(mode: &str, tokens: usize) -> f64 {
-    let config = decoder_config();
-    let weights = Arc::new(DecoderWeights::random(&config, 1));
-    let base = BasePolicy { name: None, config, weights };
-    let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let mut learner =
-        PolicyLearner::new(settings(mode), base, encoder, vec![Device::flex().autodiff()], true);
-    let example = SftExample {
-        problem: "1+1=".to_owned(),
-        response: Response::Tokens((0..tokens as u32 - 3).map(|place| place * 7_919 % 8_192).collect()),
-    };
-    let job = job(TrainingExamples::Sft(vec![example]));
-    learner.begin(job).unwrap();
-    learner.step().unwrap();
-    // as after a checkpoint: the state to go back to is no longer the one that the job began with
-    let _written_elsewhere = learner.snapshot().unwrap();
-    learner.step().unwrap();
-    learner.step().unwrap();
+fn peak_resident_bytes() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1_024.0
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

@@ -1,18 +1,21 @@
 //! How much memory training takes, before it takes it.
 //!
-//! All sizes are counted from the decoder's, in numbers of 4 bytes; the bench `memory` holds them to what a
-//! process takes. With `P` parameters, `L` blocks of hidden size `H`, inner size `I`, fused projections `Q`
-//! wide of which queries `q`, and `h` heads, a part of `T` tokens keeps on the CPU
+//! All sizes are counted from the decoder's, in numbers of 4 bytes; a test holds them to what is allocated, and the
+//! bench `memory` to what a process takes. With `P` parameters, `L` blocks of hidden size `H`, inner size `I`,
+//! fused projections `Q` wide of which queries `q`, and `h` heads, a part of `T` tokens takes on the CPU
 //!
 //! ```text
-//! T * L * (2 H + Q + q + 2 I + h + 2)       activations, where they are kept
-//! T * 4 I                                   the backward pass of one block, at its widest
+//! T * L * H                            inputs of the blocks
+//! T * L * (Q + q + H + 2 I + h + 2)    what they keep for the backward pass; recomputed: of one block
+//! T * (3 I + 2 H)                      buffers of the backward pass of one block, where attention takes less
+//! T * 4 H                              what the head reads, and its gradient
 //! ```
 //!
-//! and without kept activations `T * L * H` and one block's share instead of the first line.
+//! and a block of logits when the head is at work, from the second step on: the decoder keeps buffers for the next
+//! step. When the backward pass ends there are all gradients beside such buffers instead; the larger of the two counts.
 
-use still_decoder::DecoderConfig;
-use still_policy::LoraConfig;
+use still_decoder::{DecoderConfig, MOST_IDLE_NUMBERS};
+use still_policy::{LoraConfig, Projection};
 
 use crate::config::{JobConfig, LearnerConfig};
 
@@ -20,6 +23,8 @@ use crate::config::{JobConfig, LearnerConfig};
 const FLOAT_BYTES: usize = 4;
 /// Numbers of a block of logits.
 const LOGITS: usize = 8 << 20;
+/// Queries of a head that are worked on at once.
+const QUERY_BLOCK: usize = 64;
 
 /// What training takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +35,19 @@ pub struct Footprint {
     pub last_good: usize,
     /// One gradient of all that is trained.
     pub gradient: usize,
-    /// Parameters and gradients, on every device where gradients are made.
+    /// Parameters on every device where gradients are made; beside adapters, the projections with their changes too.
     pub device: usize,
-    /// Activations of a step's largest part, and its logits, on every such device.
-    pub activations: usize,
+    /// Gradients, activations and logits of a step's largest part, on every such device, where they are most together.
+    pub pass: usize,
+}
+
+/// How a job's steps are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepParts {
+    /// Most tokens that go through a device at once.
+    pub tokens: usize,
+    /// Whether a step may take more than one part, whose gradients are then added up.
+    pub several: bool,
 }
 
 impl Footprint {
@@ -41,46 +55,49 @@ impl Footprint {
     pub fn new(decoder: &DecoderConfig, learner: &LearnerConfig, tokens: usize, fused: bool) -> Self {
         let parameters = decoder.parameter_count();
         let trained = learner.lora.as_ref().map_or(parameters, |lora| adapter_parameters(decoder, lora));
-        // beside adapters: the base on the host, and the projections with their changes on the device
-        let beside = if learner.lora.is_some() { parameters } else { 0 };
-        let tables = decoder.vocabulary_size * decoder.hidden_size;
+        let (base, beside) = match &learner.lora {
+            Some(lora) => (parameters, trained + changed_projections(decoder, lora)),
+            None => (0, 0),
+        };
         let keeps_back = trained <= learner.max_kept_parameters;
-        let activations = activations(decoder, tokens, fused && !learner.recompute_activations);
+        let sizes = PassSizes { decoder, learner, tokens, trained };
+        let pass = if fused { sizes.fused() } else { sizes.composed() };
         Self {
-            state: FLOAT_BYTES * (3 * trained + beside),
+            state: FLOAT_BYTES * (3 * trained + base),
             last_good: FLOAT_BYTES * if keeps_back { 3 * trained } else { 0 },
             gradient: FLOAT_BYTES * trained,
-            // the table's gradient comes in two parts, that of the head and that of the embedding; beside
-            // adapters it has none
-            device: FLOAT_BYTES * (parameters + trained + if beside > 0 { beside } else { tables }),
-            activations: FLOAT_BYTES * activations,
+            device: FLOAT_BYTES * (parameters + beside),
+            pass: FLOAT_BYTES * pass,
         }
     }
 
-    /// Gradients on the host while the parts of `replicas` devices are added up: the sum, and one that waits
-    /// for each GPU. On the CPU those that wait are where they were made, and of one device the sum is too.
-    pub const fn summed(&self, replicas: usize, fused: bool) -> usize {
+    /// Gradients on the host while the parts of a step are added up: the sum, and one that waits for each GPU. On
+    /// the CPU those that wait are where they were made, and the only part of a step on one device is the sum.
+    pub const fn summed(&self, replicas: usize, several_parts: bool, fused: bool) -> usize {
         match (fused, replicas) {
-            (true, 0 | 1) => 0,
+            (true, 0 | 1) if !several_parts => 0,
             (true, _) => self.gradient,
             (false, _) => self.gradient * (1 + replicas),
         }
     }
 
-    /// All of it, with one device.
+    /// All of it, with one device and steps of one part.
     pub const fn total(&self) -> usize {
-        self.state + self.last_good + self.device + self.activations
+        self.state + self.last_good + self.device + self.pass
     }
 }
 
-/// Most tokens that a job takes through the device at once.
-pub fn part_tokens(job: &JobConfig, learner: &LearnerConfig, context_tokens: usize) -> usize {
-    let longest = match job.max_sequence_tokens {
-        0 => context_tokens,
-        limit => limit.min(context_tokens),
-    };
-    let step = if job.batch_sequences > 0 { job.batch_sequences * longest } else { job.batch_tokens };
-    step.min(learner.micro_batch_tokens).max(longest)
+impl StepParts {
+    /// Of a job on a decoder that takes sequences of up to `context_tokens`.
+    pub fn of(job: &JobConfig, learner: &LearnerConfig, context_tokens: usize) -> Self {
+        let longest = match job.max_sequence_tokens {
+            0 => context_tokens,
+            limit => limit.min(context_tokens),
+        };
+        let step = if job.batch_sequences > 0 { job.batch_sequences * longest } else { job.batch_tokens };
+        let tokens = step.min(learner.micro_batch_tokens).max(longest);
+        Self { tokens, several: step > tokens }
+    }
 }
 
 /// Numbers in the adapters of a decoder.
@@ -89,17 +106,104 @@ fn adapter_parameters(decoder: &DecoderConfig, lora: &LoraConfig) -> usize {
     decoder.layer_count * lora.rank * sizes.sum::<usize>()
 }
 
-fn activations(decoder: &DecoderConfig, tokens: usize, keeps: bool) -> usize {
-    let (hidden, inner, heads) =
-        (decoder.hidden_size, decoder.intermediate_size, decoder.attention_head_count);
-    let (queries, fused) = (decoder.query_size(), decoder.qkv_size());
-    let plain_heads = if decoder.query_key_norm { queries + decoder.key_value_size() + heads } else { 0 };
-    let block = hidden + fused + plain_heads + queries + 2 * inner + heads + 2;
-    let kept =
-        if keeps { decoder.layer_count * (hidden + block) } else { decoder.layer_count * hidden + block };
-    // `silu(gate) * up`, its gradient, and that of gate and up; what comes after takes over their memory
-    let widest = 4 * inner;
-    tokens * (kept + widest) + LOGITS.min(tokens * decoder.vocabulary_size)
+/// Numbers in the fused projections that adapters change.
+fn changed_projections(decoder: &DecoderConfig, lora: &LoraConfig) -> usize {
+    let (hidden, changes) = (decoder.hidden_size, |any: &[Projection]| {
+        any.iter().any(|projection| lora.targets.contains(projection))
+    });
+    let sizes = [
+        (changes(&[Projection::Query, Projection::Key, Projection::Value]), decoder.qkv_size() * hidden),
+        (changes(&[Projection::Output]), decoder.query_size() * hidden),
+        (changes(&[Projection::Gate, Projection::Up]), 2 * decoder.intermediate_size * hidden),
+        (changes(&[Projection::Down]), decoder.intermediate_size * hidden),
+    ];
+    let changed = sizes.into_iter().filter_map(|(is_changed, size)| is_changed.then_some(size));
+    decoder.layer_count * changed.sum::<usize>()
+}
+
+/// What a part's way through the decoder and back takes, in numbers.
+struct PassSizes<'a> {
+    decoder: &'a DecoderConfig,
+    learner: &'a LearnerConfig,
+    tokens: usize,
+    trained: usize,
+}
+
+impl PassSizes<'_> {
+    /// By the fused operators of the CPU.
+    fn fused(&self) -> usize {
+        let Self { decoder, tokens, trained, .. } = *self;
+        let hidden = decoder.hidden_size;
+        let layers = if self.learner.recompute_activations { 1 } else { decoder.layer_count };
+        let (kept, inputs) = (layers * self.block(), decoder.layer_count * hidden);
+        // its input before and after the norm, the rows of that with a target, and their gradient; the buffers that the
+        // last step went back with are idle
+        let head = tokens * (kept + inputs + 4 * hidden + self.block_backward()) + self.logits();
+        // the gradient of a block's output, and of what attention left
+        let last_block =
+            tokens * (kept + inputs + 2 * hidden + self.block_backward()) + self.block_gradients();
+        let begin = self.table() + head.max(last_block);
+        // buffers of the other blocks are idle now, and kept up to a limit
+        let first_block = tokens * (self.block() + self.block_backward());
+        let idle = MOST_IDLE_NUMBERS.min(tokens * (kept + self.block_backward()));
+        let end = trained + self.table() + tokens * 3 * hidden + first_block.max(idle);
+        begin.max(end)
+    }
+
+    /// By composed operators, which keep the inputs of the blocks alone; with the gradients of a step.
+    fn composed(&self) -> usize {
+        let Self { decoder, tokens, .. } = *self;
+        let (hidden, inner) = (decoder.hidden_size, decoder.intermediate_size);
+        let activations = decoder.layer_count * hidden + hidden + self.block() + 4 * inner;
+        self.trained + self.table() + tokens * activations + self.logits()
+    }
+
+    /// What a block keeps of a token.
+    fn block(&self) -> usize {
+        let decoder = self.decoder;
+        let (queries, heads) = (decoder.query_size(), decoder.attention_head_count);
+        let plain_heads = if decoder.query_key_norm {
+            queries + decoder.key_value_size() + heads + decoder.key_value_head_count
+        } else {
+            0
+        };
+        decoder.qkv_size()
+            + plain_heads
+            + queries
+            + decoder.hidden_size
+            + 2 * decoder.intermediate_size
+            + heads
+            + 2
+    }
+
+    /// What a block takes of a token on the way back: `silu(gate) * up`, the gradient of gate and up, the normed input
+    /// and its gradient; then, in the same buffers, the gradients of attention's output, of `qkv`, and of every head
+    /// that is worked on at once. Each thread has two blocks of scores.
+    fn block_backward(&self) -> usize {
+        let (decoder, threads) = (self.decoder, self.learner.threads.max(1));
+        let heads = if threads > 1 { decoder.attention_head_count } else { 1 };
+        let feed_forward = 3 * decoder.intermediate_size + 2 * decoder.hidden_size;
+        let attention = decoder.query_size() + decoder.qkv_size() + 3 * heads * decoder.head_dim;
+        feed_forward.max(attention) + 2 * QUERY_BLOCK * threads
+    }
+
+    /// Gradients of one block's matrices: every thread has its own where sequences are dealt out to them.
+    fn block_gradients(&self) -> usize {
+        let decoder = self.decoder;
+        let outputs = decoder.qkv_size() + decoder.query_size() + 3 * decoder.intermediate_size;
+        self.learner.threads.max(1) * decoder.hidden_size * outputs
+    }
+
+    /// The gradient of the head; it and that of the embedding are apart until they are added up. Beside adapters there
+    /// is neither.
+    fn table(&self) -> usize {
+        if self.learner.lora.is_some() { 0 } else { self.decoder.vocabulary_size * self.decoder.hidden_size }
+    }
+
+    /// Logits held at once.
+    fn logits(&self) -> usize {
+        LOGITS.min(self.tokens * self.decoder.vocabulary_size)
+    }
 }
 
 #[cfg(test)]
@@ -128,22 +232,42 @@ mod tests {
             max_sequence_tokens,
             ..JobConfig::default()
         };
-        assert_eq!(part_tokens(&job(4, 100), &learner, 256), 400);
-        assert_eq!(part_tokens(&job(40, 100), &learner, 256), 1_000);
-        assert_eq!(part_tokens(&job(0, 100), &learner, 256), 700);
-        assert_eq!(part_tokens(&job(1, 0), &learner, 4_096), 4_096);
+        let parts = |job, context| {
+            let StepParts { tokens, several } = StepParts::of(&job, &learner, context);
+            (tokens, several)
+        };
+        assert_eq!(parts(job(4, 100), 256), (400, false));
+        assert_eq!(parts(job(40, 100), 256), (1_000, true));
+        assert_eq!(parts(job(0, 100), 256), (700, false));
+        assert_eq!(parts(job(1, 0), 4_096), (4_096, false));
+        assert_eq!(parts(job(2, 0), 4_096), (4_096, true));
     }
 
     #[test]
-    fn activations_grow_in_a_straight_line_and_adapters_have_no_moments_of_the_base() {
+    fn a_pass_grows_in_a_straight_line_and_adapters_have_no_moments_of_the_base() {
         let config = LearnerConfig::default();
-        let of = |tokens| Footprint::new(&decoder(), &config, tokens, true).activations;
-        assert_eq!(of(8_000_000) - of(4_000_000), of(4_000_000) - LOGITS * FLOAT_BYTES);
+        let of = |tokens| Footprint::new(&decoder(), &config, tokens, true).pass;
+        assert_eq!(of(12_000_000) - of(8_000_000), of(8_000_000) - of(4_000_000));
         let lora = LoraConfig { rank: 4, alpha: 8.0, targets: vec![Projection::Query] };
         let adapted = LearnerConfig { lora: Some(lora), ..LearnerConfig::default() };
         let (whole, adapted) =
             (Footprint::new(&decoder(), &config, 100, true), Footprint::new(&decoder(), &adapted, 100, true));
-        assert_eq!(adapted.last_good, FLOAT_BYTES * 3 * 3 * 4 * (64 + 64));
-        assert!(adapted.state < whole.state && adapted.activations == whole.activations);
+        let trained = 3 * 4 * (64 + 64);
+        assert_eq!(adapted.last_good, FLOAT_BYTES * 3 * trained);
+        assert!(adapted.state < whole.state && adapted.pass < whole.pass);
+        // a changed query projection makes its whole block of queries, keys and values anew
+        assert_eq!(adapted.device - whole.device, FLOAT_BYTES * (trained + 3 * 3 * 64 * 64));
+    }
+
+    #[test]
+    fn gradients_are_summed_up_beside_a_pass_where_there_are_several_parts_or_devices() {
+        let footprint = Footprint::new(&decoder(), &LearnerConfig::default(), 100, true);
+        let one = footprint.gradient;
+        assert_eq!(
+            [(1, false), (1, true), (2, false)]
+                .map(|(replicas, several)| { footprint.summed(replicas, several, true) / one }),
+            [0, 1, 1]
+        );
+        assert_eq!(footprint.summed(2, true, false), 3 * one);
     }
 }

@@ -32,12 +32,12 @@ pub(super) fn attention_forward(
 ) -> AttentionOutput {
     let (tokens, heads, width) = (segments.token_count(), config.attention_head_count, config.head_dim);
     let mut output = AttentionOutput {
-        values: Buffer::for_overwrite(tokens * config.query_size()),
+        values: Buffer::lasting(tokens * config.query_size()),
         log_sums: vec![0.0; heads * tokens],
     };
     let ranges: Vec<_> = segments.ranges().collect();
     if threads.count() == 1 {
-        let mut scores = Vec::new();
+        let mut scores = Vec::with_capacity(BLOCK * segments.longest());
         for range in ranges {
             for head in 0..heads {
                 let place = HeadPlace::new(config, range.clone(), head);
@@ -51,7 +51,8 @@ pub(super) fn attention_forward(
     let results = threads.map(ranges.len() * heads, |task| {
         let place = HeadPlace::new(config, ranges[task / heads].clone(), task % heads);
         let (mut values, mut log_sums) = (vec![0.0; place.len() * width], vec![0.0; place.len()]);
-        place.forward(qkv, &mut values, width, &mut log_sums, &mut Vec::new());
+        let mut scores = Vec::with_capacity(BLOCK * place.len());
+        place.forward(qkv, &mut values, width, &mut log_sums, &mut scores);
         (values, log_sums)
     });
     for (task, (values, log_sums)) in results.into_iter().enumerate() {
@@ -76,37 +77,38 @@ pub(super) fn attention_backward(
     let (tokens, heads, width) = (segments.token_count(), config.attention_head_count, config.head_dim);
     let mut grad_qkv = Buffer::zeroed(qkv.len());
     let ranges: Vec<_> = segments.ranges().collect();
-    let task = |task: usize, gradients: &mut HeadGradients| {
-        let place = HeadPlace::new(config, ranges[task / heads].clone(), task % heads);
+    let places: Vec<_> = ranges
+        .iter()
+        .flat_map(|range| (0..heads).map(|head| HeadPlace::new(config, range.clone(), head)))
+        .collect();
+    let longest = segments.longest();
+    let backward = |place: &HeadPlace, gradients: &mut [f32], scratch: &mut Scratch| {
         let log_sums = &output.log_sums[place.head * tokens..][place.rows.clone()];
-        place.backward(qkv, &output.values, log_sums, grad_values, gradients);
+        place.backward(qkv, &output.values, log_sums, grad_values, gradients, scratch);
     };
-    let mut add = |index: usize, gradients: &HeadGradients| {
-        let place = HeadPlace::new(config, ranges[index / heads].clone(), index % heads);
-        let parts =
-            [(place.query, &gradients.query), (place.key, &gradients.key), (place.value, &gradients.value)];
-        for (column, gradient) in parts {
-            for (row, gradient) in place.rows.clone().zip(gradient.chunks_exact(width)) {
-                let target = &mut grad_qkv[row * place.stride + column..][..width];
-                target.iter_mut().zip(gradient).for_each(|(target, gradient)| *target += gradient);
-            }
-        }
-    };
-    let count = ranges.len() * heads;
     if threads.count() == 1 {
-        let mut gradients = HeadGradients::default();
-        for index in 0..count {
-            task(index, &mut gradients);
-            add(index, &gradients);
+        let mut gradients = Buffer::for_overwrite(3 * longest * width);
+        let mut scratch = Scratch::for_tokens(longest);
+        for place in &places {
+            let gradients = &mut gradients[..place.gradient_size()];
+            gradients.fill(0.0);
+            backward(place, gradients, &mut scratch);
+            place.add(gradients, &mut grad_qkv);
         }
-    } else {
-        let results = threads.map(count, |index| {
-            let mut gradients = HeadGradients::default();
-            task(index, &mut gradients);
-            gradients
-        });
-        results.iter().enumerate().for_each(|(index, gradients)| add(index, gradients));
+        return grad_qkv;
     }
+    let mut gradients = Buffer::zeroed(places.iter().map(HeadPlace::gradient_size).sum());
+    let (mut rest, mut tasks) = (&mut *gradients, Vec::with_capacity(places.len()));
+    for place in &places {
+        let (own, others) = rest.split_at_mut(place.gradient_size());
+        tasks.push((place, own));
+        rest = others;
+    }
+    threads.for_each_item(&mut tasks, |(place, gradients)| {
+        backward(place, gradients, &mut Scratch::for_tokens(place.len()));
+    });
+    // in the order of the heads, so that the sums of those that share keys have the same bits always
+    tasks.iter().for_each(|(place, gradients)| place.add(gradients, &mut grad_qkv));
     grad_qkv
 }
 
@@ -126,14 +128,18 @@ struct HeadPlace {
     scale: f32,
 }
 
-/// Gradients of one head of one segment, each `[length, head_dim]`, and the blocks they are made of.
-#[derive(Default)]
-struct HeadGradients {
-    query: Vec<f32>,
-    key: Vec<f32>,
-    value: Vec<f32>,
+/// Blocks that the backward pass of a head works with.
+struct Scratch {
     probabilities: Vec<f32>,
     grad_scores: Vec<f32>,
+}
+
+impl Scratch {
+    /// For segments of up to so many tokens.
+    fn for_tokens(count: usize) -> Self {
+        let block = || Vec::with_capacity(BLOCK * count);
+        Self { probabilities: block(), grad_scores: block() }
+    }
 }
 
 impl HeadPlace {
@@ -156,6 +162,22 @@ impl HeadPlace {
 
     fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Numbers in the gradients of queries, keys and values.
+    fn gradient_size(&self) -> usize {
+        3 * self.len() * self.width
+    }
+
+    /// Adds this head's gradients, as [`Self::backward`] leaves them, to those of all.
+    fn add(&self, gradients: &[f32], grad_qkv: &mut [f32]) {
+        let columns = [self.query, self.key, self.value];
+        for (column, gradients) in columns.iter().zip(gradients.chunks_exact(self.len() * self.width)) {
+            for (row, gradient) in self.rows.clone().zip(gradients.chunks_exact(self.width)) {
+                let target = &mut grad_qkv[row * self.stride + column..][..self.width];
+                target.iter_mut().zip(gradient).for_each(|(target, gradient)| *target += gradient);
+            }
+        }
     }
 
     /// `count` rows of a head from the segment's row `first`.
@@ -206,20 +228,21 @@ impl HeadPlace {
     }
 
     /// With P the probabilities and O the values: dV = P' dO, dS = P (dO V' - rowsum(dO O)), dQ = dS K, dK = dS' Q.
+    ///
+    /// `gradients`, zero beforehand, takes those of queries, keys and values, each `[length, head_dim]`.
     fn backward(
         &self,
         qkv: &[f32],
         values: &[f32],
         log_sums: &[f32],
         grad_values: &[f32],
-        gradients: &mut HeadGradients,
+        gradients: &mut [f32],
+        scratch: &mut Scratch,
     ) {
-        let HeadGradients { query, key, value, probabilities, grad_scores } = gradients;
+        let Scratch { probabilities, grad_scores } = scratch;
         let (width, none) = (self.width, gemm::Parallelism::None);
-        for gradient in [&mut *query, &mut *key, &mut *value] {
-            gradient.clear();
-            gradient.resize(self.len() * width, 0.0);
-        }
+        let (query, others) = gradients.split_at_mut(self.len() * width);
+        let (key, value) = others.split_at_mut(self.len() * width);
         for first in (0..self.len()).step_by(BLOCK) {
             let (count, seen) = self.block(first);
             let head_rows =

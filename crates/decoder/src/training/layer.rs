@@ -75,6 +75,15 @@ struct PartActivations {
     gate_up: Buffer,
 }
 
+/// Gradients of the feed-forward half of a block.
+struct FeedForwardGradients {
+    /// The residual stream after attention.
+    middle: Vec<f32>,
+    post_attention_norm: Vec<f32>,
+    gate_up: Vec<f32>,
+    down: Vec<f32>,
+}
+
 impl LayerActivations {
     /// Bytes held.
     pub fn memory_bytes(&self) -> usize {
@@ -151,7 +160,7 @@ pub fn layer_backward(
         let (x, grad_y) = (&x[rows.clone()], &grad_y[rows]);
         match kept[index] {
             Some(kept) => part.backward(weights, x, kept, grad_y),
-            None => part.backward(weights, x, &part.forward(weights, x).1, grad_y),
+            None => part.backward(weights, x, &part.activations(weights, x), grad_y),
         }
     });
     let mut results = results.into_iter();
@@ -201,7 +210,7 @@ impl LayerPass<'_> {
     /// `x W'` for a weight matrix `[out, in]`.
     fn project(&self, x: &[f32], weight: &[f32], inner: usize) -> Buffer {
         let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let mut y = Buffer::for_overwrite(rows * columns);
+        let mut y = Buffer::lasting(rows * columns);
         let weight = View::new(weight, columns, inner).transposed();
         let target = Target::store(&mut y, columns);
         multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
@@ -224,18 +233,41 @@ impl LayerPass<'_> {
         inner: usize,
         grad_y: &[f32],
     ) -> (Buffer, Vec<f32>) {
-        let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let (mut grad_x, mut grad_weight) = (Buffer::for_overwrite(x.len()), vec![0.0; weight.len()]);
-        let grad_y = View::new(grad_y, rows, columns);
-        let parallelism = self.threads.parallelism();
-        let weight = View::new(weight, columns, inner);
-        multiply(Target::store(&mut grad_x, inner), 1.0, grad_y, weight, parallelism);
-        let x = View::new(x, rows, inner);
-        multiply(Target::store(&mut grad_weight, inner), 1.0, grad_y.transposed(), x, parallelism);
+        let mut grad_x = Buffer::for_overwrite(x.len());
+        let grad_weight =
+            self.project_backward_into(Target::store(&mut grad_x, inner), x, weight, inner, grad_y);
         (grad_x, grad_weight)
     }
 
+    /// The same, with the gradient of `x` where the caller wants it.
+    fn project_backward_into(
+        &self,
+        grad_x: Target<'_>,
+        x: &[f32],
+        weight: &[f32],
+        inner: usize,
+        grad_y: &[f32],
+    ) -> Vec<f32> {
+        let (rows, columns) = (x.len() / inner, weight.len() / inner);
+        let mut grad_weight = vec![0.0; weight.len()];
+        let grad_y = View::new(grad_y, rows, columns);
+        let parallelism = self.threads.parallelism();
+        multiply(grad_x, 1.0, grad_y, View::new(weight, columns, inner), parallelism);
+        let x = View::new(x, rows, inner);
+        multiply(Target::store(&mut grad_weight, inner), 1.0, grad_y.transposed(), x, parallelism);
+        grad_weight
+    }
+
     fn forward(&self, weights: LayerView<'_>, x: &[f32]) -> (Vec<f32>, PartActivations) {
+        let kept = self.activations(weights, x);
+        let gated = self.gate(&kept.gate_up);
+        let mut y = kept.middle.to_vec();
+        self.project_onto(&mut y, &gated, weights.down, self.config.intermediate_size);
+        (y, kept)
+    }
+
+    /// The forward pass as far as the backward pass wants it.
+    fn activations(&self, weights: LayerView<'_>, x: &[f32]) -> PartActivations {
         let (config, threads) = (self.config, self.threads);
         let (hidden, epsilon) = (config.hidden_size, config.rms_norm_epsilon);
         let mut normed = Buffer::for_overwrite(x.len());
@@ -247,12 +279,7 @@ impl LayerPass<'_> {
         self.project_onto(&mut middle, &attention.values, weights.output, config.query_size());
         let middle_roots = rms_norm_into(&middle, weights.post_attention_norm, epsilon, &mut normed, threads);
         let gate_up = self.project(&normed, weights.gate_up, hidden);
-        let gated = self.gate(&gate_up);
-        let mut y = middle.to_vec();
-        self.project_onto(&mut y, &gated, weights.down, config.intermediate_size);
-        let kept =
-            PartActivations { input_roots, qkv, plain_heads, attention, middle, middle_roots, gate_up };
-        (y, kept)
+        PartActivations { input_roots, qkv, plain_heads, attention, middle, middle_roots, gate_up }
     }
 
     fn backward(
@@ -262,37 +289,24 @@ impl LayerPass<'_> {
         kept: &PartActivations,
         grad_y: &[f32],
     ) -> (Vec<f32>, LayerGradients) {
-        let (config, threads) = (self.config, self.threads);
-        let hidden = config.hidden_size;
-
-        let gated = self.gate(&kept.gate_up);
-        let (grad_gated, down) =
-            self.project_backward(&gated, weights.down, config.intermediate_size, grad_y);
-        let grad_gate_up = self.gate_backward(&kept.gate_up, &grad_gated);
-        let normed = rms_norm_again(&kept.middle, weights.post_attention_norm, &kept.middle_roots, threads);
-        let (grad_normed, gate_up) = self.project_backward(&normed, weights.gate_up, hidden, &grad_gate_up);
-        let mut grad_middle = grad_y.to_vec();
-        let post_attention_norm = rms_norm_backward(
-            &kept.middle,
-            weights.post_attention_norm,
-            &kept.middle_roots,
-            &grad_normed,
-            &mut grad_middle,
-            threads,
-        );
-
-        let (grad_values, output) =
-            self.project_backward(&kept.attention.values, weights.output, config.query_size(), &grad_middle);
-        let mut grad_qkv =
-            attention_backward(config, self.segments, &kept.qkv, &kept.attention, &grad_values, threads);
+        let feed_forward = self.feed_forward_backward(weights, kept, grad_y);
+        let FeedForwardGradients { middle: grad_middle, post_attention_norm, gate_up, down } = feed_forward;
+        let (mut grad_qkv, output) = self.attention_backward(weights, kept, &grad_middle);
         let (query_norm, key_norm) =
             self.prepare_heads_backward(weights, kept.plain_heads.as_ref(), &mut grad_qkv);
         let qkv_bias = weights.qkv_bias.map(|bias| column_sums(&grad_qkv, bias.len()));
-        let normed = rms_norm_again(x, weights.input_norm, &kept.input_roots, threads);
-        let (grad_normed, qkv) = self.project_backward(&normed, weights.qkv, hidden, &grad_qkv);
+        let normed = rms_norm_again(x, weights.input_norm, &kept.input_roots, self.threads);
+        let (grad_normed, qkv) =
+            self.project_backward(&normed, weights.qkv, self.config.hidden_size, &grad_qkv);
         let mut grad_x = grad_middle;
-        let input_norm =
-            rms_norm_backward(x, weights.input_norm, &kept.input_roots, &grad_normed, &mut grad_x, threads);
+        let input_norm = rms_norm_backward(
+            x,
+            weights.input_norm,
+            &kept.input_roots,
+            &grad_normed,
+            &mut grad_x,
+            self.threads,
+        );
         let gradients = LayerGradients {
             input_norm,
             qkv,
@@ -305,6 +319,62 @@ impl LayerPass<'_> {
             down,
         };
         (grad_x, gradients)
+    }
+
+    /// From the block's output back to what attention left; nothing that it works with outlives it.
+    fn feed_forward_backward(
+        &self,
+        weights: LayerView<'_>,
+        kept: &PartActivations,
+        grad_y: &[f32],
+    ) -> FeedForwardGradients {
+        let (hidden, threads) = (self.config.hidden_size, self.threads);
+        let (grad_gate_up, down) = self.down_backward(weights, &kept.gate_up, grad_y);
+        let normed = rms_norm_again(&kept.middle, weights.post_attention_norm, &kept.middle_roots, threads);
+        let (grad_normed, gate_up) = self.project_backward(&normed, weights.gate_up, hidden, &grad_gate_up);
+        let mut middle = grad_y.to_vec();
+        let post_attention_norm = rms_norm_backward(
+            &kept.middle,
+            weights.post_attention_norm,
+            &kept.middle_roots,
+            &grad_normed,
+            &mut middle,
+            threads,
+        );
+        FeedForwardGradients { middle, post_attention_norm, gate_up, down }
+    }
+
+    /// The gradients of `gate_up` and of the down projection.
+    fn down_backward(&self, weights: LayerView<'_>, gate_up: &[f32], grad_y: &[f32]) -> (Buffer, Vec<f32>) {
+        let gated = self.gate(gate_up);
+        let mut grad = Buffer::for_overwrite(gate_up.len());
+        let inner = self.config.intermediate_size;
+        // the gradient of `gated` lies where that of `up` takes its place
+        let target = Target::store(&mut grad[inner..], 2 * inner);
+        let down = self.project_backward_into(target, &gated, weights.down, inner, grad_y);
+        self.gate_backward(gate_up, &mut grad);
+        (grad, down)
+    }
+
+    /// The gradients of the projected `qkv` and of the output projection.
+    fn attention_backward(
+        &self,
+        weights: LayerView<'_>,
+        kept: &PartActivations,
+        grad_middle: &[f32],
+    ) -> (Buffer, Vec<f32>) {
+        let values = &kept.attention.values;
+        let (grad_values, output) =
+            self.project_backward(values, weights.output, self.config.query_size(), grad_middle);
+        let grad_qkv = attention_backward(
+            self.config,
+            self.segments,
+            &kept.qkv,
+            &kept.attention,
+            &grad_values,
+            self.threads,
+        );
+        (grad_qkv, output)
     }
 
     /// `silu(gate) * up`
@@ -327,27 +397,23 @@ impl LayerPass<'_> {
         gated
     }
 
-    /// The gradient of what [`Self::gate`] takes.
-    fn gate_backward(&self, gate_up: &[f32], grad_gated: &[f32]) -> Buffer {
+    /// The gradient of what [`Self::gate`] takes. That of what it gives lies in the second half of each row of
+    /// `grad` beforehand.
+    fn gate_backward(&self, gate_up: &[f32], grad: &mut [f32]) {
         let inner = self.config.intermediate_size;
-        let mut grad_gate_up = Buffer::for_overwrite(gate_up.len());
-        self.threads.map_rows(&mut grad_gate_up, 2 * inner, |first, rows| {
+        self.threads.map_rows(grad, 2 * inner, |first, rows| {
             let gate_up = gate_up[first * 2 * inner..].chunks_exact(2 * inner);
-            let grad_gated = grad_gated[first * inner..].chunks_exact(inner);
             vectorised(
                 #[inline(always)]
                 || {
-                    for ((grad, gate_up), grad_gated) in
-                        rows.chunks_exact_mut(2 * inner).zip(gate_up).zip(grad_gated)
-                    {
+                    for (grad, gate_up) in rows.chunks_exact_mut(2 * inner).zip(gate_up) {
                         let (gate, up) = gate_up.split_at(inner);
                         let (grad_gate, grad_up) = grad.split_at_mut(inner);
-                        lanes::gate_backward(grad_gate, grad_up, gate, up, grad_gated);
+                        lanes::gate_backward(grad_gate, grad_up, gate, up);
                     }
                 },
             );
         });
-        grad_gate_up
     }
 }
 

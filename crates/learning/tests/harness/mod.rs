@@ -7,10 +7,14 @@ use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_domain::{RoundNumber, TrainingSetId};
 use still_learning::{
-    BasePolicy, Decay, ExampleEncoder, JobConfig, LearnerConfig, ModelName, PolicyLearner, Schedule,
+    BasePolicy, Decay, ExampleEncoder, Footprint, JobConfig, LearnerConfig, ModelName, PolicyLearner,
+    Schedule,
 };
+use still_policy::{LoraConfig, Projection};
 use still_quickstart::QuickStartTask;
-use still_roles::{Initialisation, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob};
+use still_roles::{
+    Initialisation, Learner, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
+};
 use still_text::{Tokenizer, thought};
 
 /// The quick start's tokenizer as the learner wants it.
@@ -126,4 +130,43 @@ pub fn job(examples: TrainingExamples) -> TrainingJob {
         resume: None,
         rollbacks: 0,
     }
+}
+
+pub const MEMORY_MODES: [&str; 3] = ["kept", "recomputed", "adapters"];
+
+/// How a learner works in a mode of which memory is measured.
+pub fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
+    let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
+    LearnerConfig {
+        threads,
+        recompute_activations: mode == "recomputed",
+        lora: (mode == "adapters").then_some(lora),
+        ..learner_config(3)
+    }
+}
+
+/// Bytes foretold of a process that takes [`steps_of_one_sequence`].
+pub fn foretold_bytes(config: &DecoderConfig, settings: &LearnerConfig, tokens: usize) -> usize {
+    // beside the learner: the base policy, which adapters share
+    let base = if settings.lora.is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };
+    base + Footprint::new(config, settings, tokens, true).total()
+}
+
+/// Takes three steps on a sequence of so many tokens.
+pub fn steps_of_one_sequence(config: DecoderConfig, settings: LearnerConfig, tokens: usize) {
+    let vocabulary = config.vocabulary_size as u32;
+    let weights = Arc::new(DecoderWeights::random(&config, 1));
+    let base = BasePolicy { name: None, config, weights };
+    let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
+    let mut learner = PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff()], true);
+    let example = SftExample {
+        problem: "1+1=".to_owned(),
+        response: Response::Tokens((0..tokens as u32 - 3).map(|place| place * 7_919 % vocabulary).collect()),
+    };
+    learner.begin(job(TrainingExamples::Sft(vec![example]))).unwrap();
+    learner.step().unwrap();
+    // as after a checkpoint: the state to go back to is no longer the one that the job began with
+    let _written_elsewhere = learner.snapshot().unwrap();
+    learner.step().unwrap();
+    learner.step().unwrap();
 }
