@@ -88,15 +88,28 @@ impl Footprint {
 }
 
 impl StepParts {
-    /// Of a job on a decoder that takes sequences of up to `context_tokens`.
-    pub fn of(job: &JobConfig, learner: &LearnerConfig, context_tokens: usize) -> Self {
+    /// Of a job on a decoder that takes sequences of up to `context_tokens`; an example is one sequence or a pair of
+    /// them, which goes through a device as a whole.
+    pub fn of(
+        job: &JobConfig,
+        learner: &LearnerConfig,
+        context_tokens: usize,
+        sequences_per_example: usize,
+    ) -> Self {
         let longest = match job.max_sequence_tokens {
             0 => context_tokens,
             limit => limit.min(context_tokens),
         };
+        let longest = longest * sequences_per_example;
         let step = if job.batch_sequences > 0 { job.batch_sequences * longest } else { job.batch_tokens };
         let tokens = step.min(learner.micro_batch_tokens).max(longest);
         Self { tokens, several: step > tokens }
+    }
+
+    /// Of two jobs, one after the other: whatever is more.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { tokens: self.tokens.max(other.tokens), several: self.several || other.several }
     }
 }
 
@@ -233,7 +246,7 @@ mod tests {
             ..JobConfig::default()
         };
         let parts = |job, context| {
-            let StepParts { tokens, several } = StepParts::of(&job, &learner, context);
+            let StepParts { tokens, several } = StepParts::of(&job, &learner, context, 1);
             (tokens, several)
         };
         assert_eq!(parts(job(4, 100), 256), (400, false));
@@ -241,6 +254,12 @@ mod tests {
         assert_eq!(parts(job(0, 100), 256), (700, false));
         assert_eq!(parts(job(1, 0), 4_096), (4_096, false));
         assert_eq!(parts(job(2, 0), 4_096), (4_096, true));
+        let pairs = StepParts::of(&job(1, 0), &learner, 4_096, 2);
+        assert_eq!(pairs, StepParts { tokens: 8_192, several: false });
+        assert_eq!(
+            pairs.or(StepParts { tokens: 3, several: true }),
+            StepParts { tokens: 8_192, several: true }
+        );
     }
 
     #[test]
