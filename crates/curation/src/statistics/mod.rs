@@ -48,7 +48,7 @@ pub fn estimate(scores: &[&ProblemScore]) -> Estimate {
     let sampled = scores.iter().filter(|score| score.total > 0);
     let shares: Vec<f64> = sampled.map(|score| f64::from(score.correct) / f64::from(score.total)).collect();
     let interval = match shares.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|share| share == first) => {
+        [first, rest @ ..] if rest.iter().all(|share| share.total_cmp(first).is_eq()) => {
             Some(wilson_of_share(*first, shares.len() as u32))
         }
         shares => bootstrap_mean(shares, BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED),

@@ -108,7 +108,9 @@ pub(super) fn attention_backward(
         backward(place, gradients, &mut Scratch::for_tokens(place.len()));
     });
     // in the order of the heads, so that the sums of those that share keys have the same bits always
-    tasks.iter().for_each(|(place, gradients)| place.add(gradients, &mut grad_qkv));
+    for (place, gradients) in &tasks {
+        place.add(gradients, &mut grad_qkv);
+    }
     grad_qkv
 }
 
