@@ -117,7 +117,7 @@ fn large_model(folder: &Path) {
         let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
         let lora = adapters.then_some(lora);
         let settings = LearnerConfig { threads: 2, recompute_activations, lora, ..learner_config(3) };
-        let (shown, config) = (folder.display().to_string(), config.clone());
+        let config = config.clone();
         let base = BasePolicy { name: None, config, weights: Arc::clone(&weights) };
         let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
         let devices = vec![Device::flex().autodiff()];
