@@ -22,7 +22,8 @@ use crate::failure::Failure;
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();
-    if matches!(command, Command::Run(_) | Command::Train(_)) {
+    // not for `run`, whose verifiers and device threads allocate at once and would wait for one another
+    if matches!(command, Command::Train(_)) {
         still_learning::use_one_arena();
     }
     let ended = match &command {
