@@ -63,7 +63,7 @@ fn main() {
 
 fn run(data_dir: &Path, variant: &Variant, seed: &str, rounds: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stilld"));
-    command.args(["run", "--config", concat!(env!("CARGO_MANIFEST_DIR"), "/configs/quickstart.toml")]);
+    command.args(["run", "--config", "configs/quickstart.toml"]);
     command.arg("--data-dir").arg(data_dir).args(["--rounds", rounds]);
     command.args(["--set", &format!("run.seed={seed}"), "--set", "http.listen=127.0.0.1:0"]);
     for setting in variant.settings {

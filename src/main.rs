@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let command = Cli::parse().into_command();
     // not for `run`, whose verifiers and device threads allocate at once and would wait for one another
     if matches!(command, Command::Train(_)) {
-        still_learning::use_one_arena();
+        still_learning::keep_freed_memory();
     }
     let ended = match &command {
         Command::Run(arguments) => boot::run(arguments),

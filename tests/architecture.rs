@@ -9,7 +9,7 @@ use std::{
 
 /// Direct dependencies (development ones left out) of every package of the workspace.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(".");
     let mut manifests =
         vec![root.join("Cargo.toml"), root.join("actors/Cargo.toml"), root.join("store/Cargo.toml")];
     for entry in fs::read_dir(root.join("crates")).unwrap() {

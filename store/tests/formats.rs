@@ -19,7 +19,7 @@ const FORMATS: [&str; 2] = ["format-1", PRESENT];
 const PRESENT: &str = "format-2";
 
 fn fixture(format: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format)
+    Path::new("tests/fixtures").join(format)
 }
 
 fn identity() -> RunIdentity {

@@ -17,7 +17,7 @@ mod lines;
 mod page;
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
@@ -75,7 +75,7 @@ impl Daemon {
     /// What [`Daemon::start`] runs.
     pub fn command(data_dir: &Path, rounds: u32, settings: &[&str]) -> Command {
         let mut command = stilld();
-        command.args(["run", "--config"]).arg(quickstart_config()).arg("--data-dir").arg(data_dir);
+        command.args(["run", "--config"]).arg("configs/quickstart.toml").arg("--data-dir").arg(data_dir);
         command.args(["--rounds", &rounds.to_string(), "--set", "http.listen=127.0.0.1:0"]);
         for setting in settings {
             command.args(["--set", setting]);
@@ -143,11 +143,6 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The configuration of the quick start.
-pub fn quickstart_config() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/quickstart.toml")
 }
 
 /// The rounds of a stopped daemon's store.

@@ -15,7 +15,7 @@ use still_daemon::config::{
 const WRITE: &str = "STILL_WRITE_GENERATED";
 
 fn configs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
+    PathBuf::from("../../configs")
 }
 
 fn load(text: &str) -> Result<LoadedConfig, ConfigError> {

@@ -15,7 +15,7 @@ use std::{fs, process::Command};
 
 use harness::{MEMORY_MODES, foretold_bytes, memory_settings, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
-use still_learning::use_one_arena;
+use still_learning::keep_freed_memory;
 
 const LENGTHS: [usize; 4] = [1_024, 2_048, 4_096, 8_192];
 const THREADS: usize = 2;
@@ -23,8 +23,8 @@ const THREADS: usize = 2;
 const CHILD: &str = "STILL_BENCH_MEMORY";
 
 fn main() {
-    // as `stilld` does
-    use_one_arena();
+    // as `stilld train` does
+    keep_freed_memory();
     let config = decoder_config();
     if let Ok(child) = std::env::var(CHILD) {
         let (mode, tokens) = child.split_once(' ').unwrap();

@@ -17,7 +17,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 use burn::tensor::Device;
 use harness::{Encoder, decoder_config, job, job_config};
 use still_decoder::{DecoderConfig, DecoderWeights, hugging_face};
-use still_learning::{BasePolicy, JobConfig, LearnerConfig, PolicyLearner};
+use still_learning::{BasePolicy, JobConfig, LearnerConfig, PolicyLearner, keep_freed_memory};
 use still_roles::{Learner, Response, SftExample, TrainingExamples};
 use still_text::Tokenizer;
 
@@ -28,6 +28,8 @@ const PROMPT: &str = "1+1=";
 const PROMPT_TOKENS: u32 = 4;
 
 fn main() {
+    // as `stilld train` does
+    keep_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let model = arguments.first().map_or("quickstart", String::as_str);
     let steps: u64 = arguments.get(1).map_or(3, |steps| steps.parse().unwrap());

@@ -60,8 +60,7 @@ impl InferenceStep for Model {
 }
 
 fn model() -> (DecoderConfig, DecoderWeights) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decoder/tests/fixtures/qwen3");
-    hugging_face::load_folder(&folder).unwrap()
+    hugging_face::load_folder(Path::new("../decoder/tests/fixtures/qwen3")).unwrap()
 }
 
 fn item(config: &DecoderConfig) -> (Item, Receiver<f64>) {

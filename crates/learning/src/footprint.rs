@@ -159,7 +159,7 @@ impl PassSizes<'_> {
         // buffers of the other blocks are idle now, and kept up to a limit
         let first_block = tokens * (self.block() + self.block_backward());
         let idle = MOST_IDLE_NUMBERS.min(tokens * (kept + self.block_backward()));
-        let end = trained + self.table() + tokens * 3 * hidden + first_block.max(idle);
+        let end = trained + tokens * 3 * hidden + first_block.max(idle);
         begin.max(end)
     }
 
@@ -207,8 +207,7 @@ impl PassSizes<'_> {
         self.learner.threads.max(1) * decoder.hidden_size * outputs
     }
 
-    /// The gradient of the head; it and that of the embedding are apart until they are added up. Beside adapters there
-    /// is neither.
+    /// The gradient of the head; beside adapters there is none.
     fn table(&self) -> usize {
         if self.learner.lora.is_some() { 0 } else { self.decoder.vocabulary_size * self.decoder.hidden_size }
     }

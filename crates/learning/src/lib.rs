@@ -6,7 +6,7 @@
 //! | [`LearnerConfig`] | what a job looks like: length, batches, schedule, optimizer |
 //! | [`Schedule`] | the learning rate of a step |
 //! | [`Footprint`] | how much memory a job takes |
-//! | [`use_one_arena`] | the C library's allocator, told to keep less |
+//! | [`keep_freed_memory`] | the C library's allocator, told to keep what is freed |
 //! | `data_order` | which examples make up which step, from the seed alone |
 //! | `examples` | sequences with the tokens that the loss covers |
 //! | `job` | a job under way: its state, and the gradients of a step |
@@ -21,7 +21,7 @@
 //! tensors on the device, where gradients are made. So a device may hold parameters in lower precision
 //! without losing small updates, and a checkpoint is the host's state alone.
 
-mod arenas;
+mod allocator;
 #[cfg(test)]
 mod burn_train_tests;
 mod checkpoint;
@@ -40,7 +40,7 @@ mod replicas;
 mod schedule;
 mod snapshot;
 
-pub use arenas::use_one_arena;
+pub use allocator::keep_freed_memory;
 pub use checkpoint::load_policy;
 pub use config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig};
 pub use examples::ExampleEncoder;

@@ -142,8 +142,8 @@ mod tests {
     }
 
     fn learner(replicas: usize) -> PolicyLearner {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decoder/tests/fixtures/llama");
-        let (config, weights) = hugging_face::load_folder(&folder).unwrap();
+        let folder = Path::new("../decoder/tests/fixtures/llama");
+        let (config, weights) = hugging_face::load_folder(folder).unwrap();
         let base = BasePolicy { name: None, config, weights: Arc::new(weights) };
         let job = JobConfig { steps: 4, batch_sequences: 4, ..JobConfig::default() };
         let config = LearnerConfig { imitation: job.clone(), improvement: job, ..LearnerConfig::default() };

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -34,7 +34,7 @@ struct Fixture {
 
 impl Fixture {
     fn load(name: &'static str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decoder/tests/fixtures").join(name);
+        let folder = Path::new("../decoder/tests/fixtures").join(name);
         let (config, weights) = hugging_face::load_folder(&folder).unwrap();
         let reference: Value =
             serde_json::from_slice(&fs::read(folder.join("reference.json")).unwrap()).unwrap();
@@ -147,8 +147,7 @@ fn one_update_changes_every_parameter_as_pytorch_does() {
 /// Compares number by number with the parameters that PyTorch had after the step, but for the few whose
 /// gradient is mere rounding.
 fn assert_same(fixture: &Fixture, found: &[NamedTensor], gradients: &[NamedTensor]) {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let bytes = fs::read(file.join(format!("{}_after_step.safetensors", fixture.name))).unwrap();
+    let bytes = fs::read(format!("tests/fixtures/{}_after_step.safetensors", fixture.name)).unwrap();
     let expected = SafeTensors::deserialize(&bytes).unwrap();
     let (mut compared, mut left_out) = (0, 0);
     for (tensor, gradient) in found.iter().zip(gradients) {

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, Device, FloatDType, Tensor, TensorData},
+    tensor::{DType, Device, FloatDType, Gradients, Tensor, TensorData},
 };
-use still_decoder::{DecoderConfig, DecoderWeights, Matrix, RopeTable, Segments, Threads};
+use still_decoder::{
+    DecoderConfig, DecoderWeights, Matrix, RopeTable, Segments, Threads, embedding_backward,
+};
 
 use crate::{
     adapters::{Adapters, Projection},
     batch::TokenBatch,
     composed,
     fused::{self, Embed, RmsNorm, TargetLogProbabilities, WeightedLikelihood},
-    gradients::{Collected, host_values},
+    gradients::host_values,
     matrix::{FusedMatrix, tensor},
-    parameters::Parameters,
+    parameters::{Parameters, floats_mut},
 };
 
 /// One block's parameters, in the orientation of Hugging Face (`[out, in]`), fused: `qkv` holds the rows of
@@ -185,9 +187,10 @@ impl Decoder {
         if !settings.fused {
             return composed::loss_and_gradients(self, batch, settings, loss);
         }
-        let loss = loss(self.fused_log_probabilities(batch, settings));
+        let embedded = self.embedded_leaf(batch, settings);
+        let loss = loss(self.fused_targets(embedded.clone(), batch, settings));
         let gradients = loss.backward();
-        (scalar(loss), self.gradients(&Collected::new([gradients])))
+        (scalar(loss), self.fused_gradients(&embedded, gradients, batch, settings))
     }
 
     /// The log-probabilities of the targets, summed and times `weight`, and the gradient of that in every
@@ -210,10 +213,11 @@ impl Decoder {
             trains_head: self.trains_head(),
             threads: settings.threads.clone(),
         };
-        let x = self.fused_hidden(batch, settings);
+        let embedded = self.embedded_leaf(batch, settings);
+        let x = self.fused_hidden(embedded.clone(), batch, settings);
         let value: Tensor<1> = fused::apply(likelihood, vec![x.into_dispatch(), self.head().into_dispatch()]);
         let gradients = value.backward();
-        (scalar(value), self.gradients(&Collected::new([gradients])))
+        (scalar(value), self.fused_gradients(&embedded, gradients, batch, settings))
     }
 
     /// Beside adapters the head stays as it is.
@@ -231,6 +235,10 @@ impl Decoder {
     /// # Shapes
     /// - output: `[targets]`
     pub fn fused_log_probabilities(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<1> {
+        self.fused_targets(self.embedded(batch, settings), batch, settings)
+    }
+
+    fn fused_targets(&self, x: Tensor<2>, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<1> {
         let targets = TargetLogProbabilities {
             hidden_size: settings.config.hidden_size,
             rows: batch.rows.clone().into(),
@@ -238,19 +246,47 @@ impl Decoder {
             trains_head: self.trains_head(),
             threads: settings.threads.clone(),
         };
-        let x = self.fused_hidden(batch, settings);
+        let x = self.fused_hidden(x, batch, settings);
         fused::apply(targets, vec![x.into_dispatch(), self.head().into_dispatch()])
     }
 
-    /// What the head reads, `[tokens, hidden]`.
-    fn fused_hidden(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<2> {
-        let config = &settings.config;
+    /// A batch's embedded tokens, `[tokens, hidden]`.
+    fn embedded(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<2> {
         let embed = Embed {
             tokens: batch.tokens.clone().into(),
-            hidden_size: config.hidden_size,
-            multiplier: config.embedding_multiplier,
+            hidden_size: settings.config.hidden_size,
+            multiplier: settings.config.embedding_multiplier,
         };
-        let mut x: Tensor<2> = fused::apply(embed, vec![self.embedding.val().into_dispatch()]);
+        fused::apply(embed, vec![self.embedding.val().into_dispatch()])
+    }
+
+    /// The same where a graph begins; tracked where the embedding is trained.
+    fn embedded_leaf(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<2> {
+        self.embedded(batch, settings).detach().set_require_grad(self.adapter_scale.is_none())
+    }
+
+    /// The gradients of a backward pass that ended at the embedded tokens. Theirs is added to the rows of the
+    /// table that they came from: the few thousand of a batch, not a second table to be added to the head's.
+    fn fused_gradients(
+        &self,
+        embedded: &Tensor<2>,
+        mut gradients: Gradients,
+        batch: &TokenBatch,
+        settings: &ForwardSettings,
+    ) -> Parameters {
+        let grad = embedded.grad_remove(&mut gradients);
+        let mut parameters = self.gradients(gradients);
+        if let (Parameters::Full(weights), Some(grad)) = (&mut parameters, grad) {
+            let multiplier = settings.config.embedding_multiplier;
+            let table = floats_mut(&mut weights.embedding);
+            embedding_backward(&host_values(grad), &batch.tokens, multiplier, table);
+        }
+        parameters
+    }
+
+    /// What the head reads, `[tokens, hidden]`, from the embedded tokens.
+    fn fused_hidden(&self, mut x: Tensor<2>, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<2> {
+        let config = &settings.config;
         let rope = Arc::new(RopeTable::new(config, batch.segments.longest()));
         let segments = Arc::new(batch.segments.clone());
         for layer in &self.layers {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use burn::{
     module::Param,
-    tensor::{Gradients, Tensor},
+    tensor::{FloatDType, Gradients, Tensor},
 };
 use still_decoder::{DecoderWeights, LayerWeights, Matrix};
 
@@ -18,6 +18,14 @@ use crate::{
 /// Each is handed out once, and its memory with it.
 pub(crate) struct Collected(RefCell<Vec<Gradients>>);
 
+/// The gradients of what lies outside the blocks, summed in f32 over the backward passes that reach it.
+#[derive(Default)]
+pub(crate) struct OutsideGradients {
+    embedding: Option<Tensor<2>>,
+    final_norm: Option<Tensor<1>>,
+    head: Option<Tensor<2>>,
+}
+
 /// A block's gradients.
 pub(crate) enum LayerGradients {
     Full(Box<LayerWeights>),
@@ -26,13 +34,20 @@ pub(crate) enum LayerGradients {
 
 impl Decoder {
     /// Every trained parameter's gradient; zero where none reached.
-    pub(crate) fn gradients(&self, from: &Collected) -> Parameters {
-        let layers = self.layers.iter().map(|layer| layer.gradients(from)).collect();
-        self.gradients_with_layers(layers, from)
+    pub(crate) fn gradients(&self, mut gradients: Gradients) -> Parameters {
+        let mut outside = OutsideGradients::default();
+        outside.add(self, &mut gradients);
+        let blocks = Collected::new([gradients]);
+        let layers = self.layers.iter().map(|layer| layer.gradients(&blocks)).collect();
+        self.gradients_with_layers(layers, outside)
     }
 
-    /// The same with the gradients of the blocks, which are known already.
-    pub(crate) fn gradients_with_layers(&self, layers: Vec<LayerGradients>, from: &Collected) -> Parameters {
+    /// The same from the gradients of the blocks and of what lies outside them.
+    pub(crate) fn gradients_with_layers(
+        &self,
+        layers: Vec<LayerGradients>,
+        outside: OutsideGradients,
+    ) -> Parameters {
         let (mut full, mut adapters) = (Vec::new(), Vec::new());
         for layer in layers {
             match layer {
@@ -44,10 +59,10 @@ impl Decoder {
             return Parameters::Adapters(Adapters { scale: scale as f32, layers: adapters });
         }
         Parameters::Full(DecoderWeights {
-            embedding: from.matrix(&self.embedding),
+            embedding: matrix(&self.embedding, outside.embedding),
             layers: full,
-            final_norm: from.vector(&self.final_norm),
-            head: self.head.as_ref().map(|head| from.matrix(head)),
+            final_norm: vector(&self.final_norm, outside.final_norm),
+            head: self.head.as_ref().map(|head| matrix(head, outside.head)),
         })
     }
 }
@@ -86,22 +101,38 @@ impl DecoderLayer {
     }
 }
 
+impl OutsideGradients {
+    /// Adds what a backward pass left, which is taken out of it.
+    pub(crate) fn add(&mut self, decoder: &Decoder, gradients: &mut Gradients) {
+        add(&mut self.embedding, &decoder.embedding, gradients);
+        add(&mut self.final_norm, &decoder.final_norm, gradients);
+        if let Some(head) = &decoder.head {
+            add(&mut self.head, head, gradients);
+        }
+    }
+}
+
+fn add<const D: usize>(sum: &mut Option<Tensor<D>>, parameter: &Param<Tensor<D>>, from: &mut Gradients) {
+    if let Some(more) = parameter.val().grad_remove(from) {
+        let more = more.cast(FloatDType::F32);
+        *sum = Some(match sum.take() {
+            Some(sum) => sum + more,
+            None => more,
+        });
+    }
+}
+
 impl Collected {
     pub(crate) fn new(gradients: impl IntoIterator<Item = Gradients>) -> Self {
         Self(RefCell::new(gradients.into_iter().collect()))
     }
 
     fn vector(&self, parameter: &Param<Tensor<1>>) -> Vec<f32> {
-        let parameter = parameter.val();
-        let length = parameter.dims()[0];
-        self.sum(&parameter).map_or_else(|| vec![0.0; length], host_values)
+        vector(parameter, self.sum(&parameter.val()))
     }
 
     fn matrix(&self, parameter: &Param<Tensor<2>>) -> Matrix {
-        let parameter = parameter.val();
-        let [rows, columns] = parameter.dims();
-        let values = self.sum(&parameter).map_or_else(|| vec![0.0; rows * columns], host_values);
-        Matrix::from_f32(rows, columns, values)
+        matrix(parameter, self.sum(&parameter.val()))
     }
 
     fn sum<const D: usize>(&self, parameter: &Tensor<D>) -> Option<Tensor<D>> {
@@ -109,6 +140,17 @@ impl Collected {
         let found = gradients.iter_mut().filter_map(|gradients| parameter.grad_remove(gradients));
         found.reduce(|sum, more| sum + more)
     }
+}
+
+/// A parameter's gradient on the host; zero where none reached.
+fn vector(parameter: &Param<Tensor<1>>, gradient: Option<Tensor<1>>) -> Vec<f32> {
+    gradient.map_or_else(|| vec![0.0; parameter.val().dims()[0]], host_values)
+}
+
+fn matrix(parameter: &Param<Tensor<2>>, gradient: Option<Tensor<2>>) -> Matrix {
+    let [rows, columns] = parameter.val().dims();
+    let values = gradient.map_or_else(|| vec![0.0; rows * columns], host_values);
+    Matrix::from_f32(rows, columns, values)
 }
 
 /// A tensor's values on the host, as f32.

@@ -82,7 +82,7 @@ pub fn token_log_probabilities_backward(
 ) -> (Vec<f32>, Vec<f32>) {
     let head = Head::new(head, hidden_size, threads);
     threads.run(|| {
-        let (mut grad_hidden, mut grad_head) = (vec![0.0; hidden.len()], head.zeros(trains_head));
+        let (mut grad_hidden, mut grad_head) = (vec![0.0; hidden.len()], head.gradient(trains_head));
         let mut logits = Vec::new();
         for rows in head.blocks(targets.len()) {
             if grad[rows.clone()].iter().all(|grad| *grad == 0.0) {
@@ -97,7 +97,7 @@ pub fn token_log_probabilities_backward(
             );
             head.add_gradients(hidden, rows, &logits, &mut grad_hidden, &mut grad_head);
         }
-        (grad_hidden, grad_head)
+        (grad_hidden, grad_head.values)
     })
 }
 
@@ -114,11 +114,8 @@ pub fn weighted_log_likelihood(
 ) -> LogLikelihoodGradients {
     let head = Head::new(head, hidden_size, threads);
     threads.run(|| {
-        let mut result = LogLikelihoodGradients {
-            log_probabilities: Vec::with_capacity(targets.len()),
-            grad_hidden: vec![0.0; hidden.len()],
-            grad_head: head.zeros(trains_head),
-        };
+        let mut log_probabilities = Vec::with_capacity(targets.len());
+        let (mut grad_hidden, mut grad_head) = (vec![0.0; hidden.len()], head.gradient(trains_head));
         let mut logits = Vec::new();
         for rows in head.blocks(targets.len()) {
             let targets = &targets[rows.clone()];
@@ -127,13 +124,30 @@ pub fn weighted_log_likelihood(
             for ((row, target), normalizer) in
                 logits.chunks_exact(head.vocabulary).zip(targets).zip(&normalizers)
             {
-                result.log_probabilities.push(row[*target as usize] - normalizer);
+                log_probabilities.push(row[*target as usize] - normalizer);
             }
             head.grad_logits(&mut logits, targets, &normalizers, &weights[rows.clone()]);
-            head.add_gradients(hidden, rows, &logits, &mut result.grad_hidden, &mut result.grad_head);
+            head.add_gradients(hidden, rows, &logits, &mut grad_hidden, &mut grad_head);
         }
-        result
+        LogLikelihoodGradients { log_probabilities, grad_hidden, grad_head: grad_head.values }
     })
+}
+
+/// The gradient of the head, `[vocabulary, hidden]`: zeros until the first block of rows, which overwrites them. To
+/// read fresh zeros before they are written would cost two page faults for one.
+struct HeadGradient {
+    values: Vec<f32>,
+    is_begun: bool,
+}
+
+impl HeadGradient {
+    fn target(&mut self, row_stride: usize) -> Target<'_> {
+        if std::mem::replace(&mut self.is_begun, true) {
+            Target::add(&mut self.values, row_stride)
+        } else {
+            Target::store(&mut self.values, row_stride)
+        }
+    }
 }
 
 /// The output head and how it is worked on.
@@ -149,9 +163,10 @@ impl<'a> Head<'a> {
         Self { values, hidden_size, vocabulary: values.len() / hidden_size, threads }
     }
 
-    /// A gradient of the head to add to; empty where it is not trained.
-    fn zeros(&self, is_trained: bool) -> Vec<f32> {
-        if is_trained { vec![0.0; self.values.len()] } else { Vec::new() }
+    /// No gradient yet; none at all where the head is not trained.
+    fn gradient(&self, is_trained: bool) -> HeadGradient {
+        let values = if is_trained { vec![0.0; self.values.len()] } else { Vec::new() };
+        HeadGradient { values, is_begun: false }
     }
 
     fn blocks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -213,23 +228,23 @@ impl<'a> Head<'a> {
         });
     }
 
-    /// Stores the gradient of the rows, and adds to that of the head unless it is empty.
+    /// Stores the gradient of the rows, and adds to that of the head where it is trained.
     fn add_gradients(
         &self,
         hidden: &[f32],
         rows: Range<usize>,
         grad_logits: &[f32],
         grad_hidden: &mut [f32],
-        grad_head: &mut [f32],
+        grad_head: &mut HeadGradient,
     ) {
         let grad_logits = View::new(grad_logits, rows.len(), self.vocabulary);
         let parallelism = self.threads.parallelism();
         let target = Target::store(&mut grad_hidden[rows.start * self.hidden_size..], self.hidden_size);
         multiply(target, 1.0, grad_logits, self.view(), parallelism);
-        if grad_head.is_empty() {
+        if grad_head.values.is_empty() {
             return;
         }
-        let target = Target::add(grad_head, self.hidden_size);
+        let target = grad_head.target(self.hidden_size);
         multiply(target, 1.0, grad_logits.transposed(), self.hidden(hidden, &rows), parallelism);
     }
 }

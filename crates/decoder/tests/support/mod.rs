@@ -28,7 +28,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn load(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+        let folder = Path::new("tests/fixtures").join(name);
         let config = DecoderConfig::from_hugging_face(&json(&folder.join("config.json"))).unwrap();
         let weights =
             DecoderWeights::from_named(&config, tensors(&folder.join("model.safetensors"))).unwrap();

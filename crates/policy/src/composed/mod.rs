@@ -15,7 +15,7 @@ use burn::{
 use crate::{
     batch::TokenBatch,
     decoder::{Decoder, ForwardSettings, scalar},
-    gradients::{Collected, LayerGradients},
+    gradients::{Collected, LayerGradients, OutsideGradients},
     parameters::Parameters,
 };
 use block::Block;
@@ -50,7 +50,7 @@ pub(crate) fn loss_and_gradients(
     let value = scalar(loss);
     let grad = leaf.grad(&of_loss).unwrap_or_else(|| leaf.zeros_like().inner());
 
-    let mut outside = Vec::new();
+    let mut outside = OutsideGradients::default();
     let mut grad_x = x.zeros_like();
     let mut seen = 0;
     for chunk in row_chunks(batch, settings) {
@@ -59,11 +59,12 @@ pub(crate) fn loss_and_gradients(
         let found = log_probabilities(decoder, leaf.clone(), chunk.targets, settings);
         let grad = grad.clone().narrow(0, seen, chunk.rows.len());
         seen += chunk.rows.len();
-        let gradients = (found * grad.autodiff()).sum().backward();
+        let mut gradients = (found * grad.autodiff()).sum().backward();
+        // summed at once: a chunk's gradient of the head is as large as the head
+        outside.add(decoder, &mut gradients);
         if let Some(more) = leaf.grad(&gradients) {
             grad_x = grad_x.select_assign(0, rows, more, IndexingUpdateOp::Add);
         }
-        outside.push(gradients);
     }
 
     let block = Block::new(&settings.config, &batch.segments, &device);
@@ -75,9 +76,9 @@ pub(crate) fn loss_and_gradients(
     }
     layers.reverse();
     if decoder.adapter_scale.is_none() {
-        outside.push(embedding_gradients(decoder, batch, settings, grad_x));
+        outside.add(decoder, &mut embedding_gradients(decoder, batch, settings, grad_x));
     }
-    (value, decoder.gradients_with_layers(layers, &Collected::new(outside)))
+    (value, decoder.gradients_with_layers(layers, outside))
 }
 
 /// The input of every block, and the output of the last, `[tokens, hidden]`.

@@ -27,7 +27,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn load(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decoder/tests/fixtures").join(name);
+        let folder = Path::new("../decoder/tests/fixtures").join(name);
         let (config, weights) = still_decoder::hugging_face::load_folder(&folder).unwrap();
         let reference = fs::read(folder.join("reference.json")).unwrap();
         let reference: Value = serde_json::from_slice(&reference).unwrap();
