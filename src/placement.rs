@@ -8,13 +8,13 @@
 use std::collections::BTreeSet;
 
 use still_control::Exit;
-use still_daemon::config::{Config, Device, DeviceSection, Precision};
+use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::{CpuDecoder, DecoderConfig};
 use still_policy::{
     CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, settings};
 
 /// Room for the prompt in every rollout's slot, in tokens.
 const PROMPT_TOKENS: usize = 2_048;
@@ -68,7 +68,7 @@ impl Placement {
         total_bytes: impl Fn(Device) -> Option<usize>,
     ) -> Result<Self, Failure> {
         let (exploration, evaluation) = (&config.exploration, &config.evaluation);
-        let precision = precision_of(config.device.precision);
+        let precision = settings::precision(config.device.precision);
         let place = |device, wanted_rollouts: usize, new_tokens: u32| GeneratorPlace {
             device,
             precision,
@@ -197,13 +197,6 @@ const fn gpu(device: Device) -> Option<usize> {
     match device {
         Device::Cpu => None,
         Device::Cuda(number) => Some(number),
-    }
-}
-
-const fn precision_of(precision: Precision) -> TensorPrecision {
-    match precision {
-        Precision::F32 => TensorPrecision::F32,
-        Precision::Bf16 => TensorPrecision::Bf16,
     }
 }
 

@@ -144,9 +144,10 @@ mod tests {
         assert_eq!(taken(&plan, &[Device::Cpu], Device::Cpu), 1 + 2 + 4 + 5);
         assert_eq!(taken(&plan, &[Device::Cpu; 2], Device::Cpu), 1 + 2 + 3 + 2 * (4 + 5));
         let gpus = [Device::Cuda(0), Device::Cuda(1)];
-        assert_eq!(taken(&plan, &gpus, Device::Cpu), 1 + 2 + 3 * 3);
+        assert_eq!(taken(&plan, &gpus, Device::Cpu), 1 + 2 + 3);
         assert!(gpus.into_iter().all(|gpu| taken(&plan, &gpus, gpu) == 4 + 5));
         plan.parts.several = true;
+        assert_eq!(taken(&plan, &gpus, Device::Cpu), 1 + 2 + 3 * 3);
         assert_eq!(taken(&plan, &[Device::Cpu], Device::Cpu), 1 + 2 + 3 + 4 + 5);
     }
 

@@ -4,10 +4,10 @@ use still_actors::{
     ErrorAlarmConfig, EvaluationConfig, ExplorationConfig, RoundConfig, SupervisionConfig, SystemConfig,
     TrainerConfig, TrainingStart, VerifierPoolConfig,
 };
-use still_daemon::config::{self, Config, LearnerSettings};
+use still_daemon::config::{self, Config, LearnerSettings, Precision};
 use still_domain::Algorithm;
 use still_learning::{Decay, DpoConfig, DpoSpan, JobConfig, LearnerConfig, Schedule};
-use still_policy::{LoraConfig, Projection};
+use still_policy::{LoraConfig, Projection, TensorPrecision};
 use still_store::Retention;
 
 /// What the actors need to know.
@@ -98,10 +98,19 @@ pub(crate) fn learner(config: &Config) -> LearnerConfig {
             targets: training.lora.targets.iter().filter_map(|name| Projection::from_name(name)).collect(),
         }),
         threads: threads(config.device.learner_threads),
+        precision: precision(training.precision),
         recompute_activations: training.recompute_activations,
         micro_batch_tokens: training.micro_batch_tokens as usize,
         max_skipped_steps: training.max_skipped_steps,
         max_kept_parameters: training.max_kept_parameters,
+    }
+}
+
+/// A number format as the policy names it.
+pub(crate) const fn precision(configured: Precision) -> TensorPrecision {
+    match configured {
+        Precision::F32 => TensorPrecision::F32,
+        Precision::Bf16 => TensorPrecision::Bf16,
     }
 }
 

@@ -51,7 +51,7 @@ fn run() -> Outcome {
         ("memory", _) => checks::memory(name, &device),
         ("decode", Some(model)) => speed::decode(&device, model, bandwidth),
         ("steady", Some(model)) => speed::steady(&device, model),
-        ("train", Some(model)) => training::step(&device, model),
+        ("train", Some(model)) => training::step(name, &device, model),
         _ => Err(format!("`{check}` is no check").into()),
     }
 }

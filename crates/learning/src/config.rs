@@ -1,6 +1,6 @@
 //! What a training job looks like.
 
-use still_policy::LoraConfig;
+use still_policy::{LoraConfig, TensorPrecision};
 
 use crate::schedule::Schedule;
 
@@ -18,6 +18,9 @@ pub struct LearnerConfig {
     pub lora: Option<LoraConfig>,
     /// Threads of the CPU's fused operators.
     pub threads: usize,
+    /// How matrices are stored where composed operators make gradients; fused operators take f32 alone. Masters and
+    /// moments are f32 all the same.
+    pub precision: TensorPrecision,
     /// Compute activations again in the backward pass instead of keeping them.
     pub recompute_activations: bool,
     /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
@@ -87,6 +90,7 @@ impl Default for LearnerConfig {
             dpo: DpoConfig::default(),
             lora: None,
             threads: 1,
+            precision: TensorPrecision::F32,
             recompute_activations: false,
             micro_batch_tokens: 32_768,
             max_skipped_steps: 5,

@@ -1,8 +1,9 @@
 //! How much memory training takes, before it takes it.
 //!
-//! All sizes are counted from the decoder's, in numbers of 4 bytes; a test holds them to what is allocated, and the
-//! bench `memory` to what a process takes. With `P` parameters, `L` blocks of hidden size `H`, inner size `I`,
-//! fused projections `Q` wide of which queries `q`, and `h` heads, a part of `T` tokens takes on the CPU
+//! All sizes are counted from the decoder's; a test holds them to what is allocated, and the bench `memory` to what a
+//! process takes. On GPUs [`composed_pass_bytes`] tells of a part's way through the decoder and back. On the CPU, with
+//! `L` blocks of hidden size `H`, inner size `I`, fused projections `Q` wide of which queries `q`, and `h` heads, a part
+//! of `T` tokens takes these numbers of 4 bytes:
 //!
 //! ```text
 //! T * L * H                            inputs of the blocks
@@ -15,7 +16,7 @@
 //! step. When the backward pass ends there are all gradients beside such buffers instead; the larger of the two counts.
 
 use still_decoder::{DecoderConfig, MOST_IDLE_NUMBERS};
-use still_policy::{LoraConfig, Projection};
+use still_policy::composed_pass_bytes;
 
 use crate::config::{JobConfig, LearnerConfig};
 
@@ -54,29 +55,35 @@ impl Footprint {
     /// Of one job with parts of at most `tokens` tokens at once on each device. `fused` is the CPU.
     pub fn new(decoder: &DecoderConfig, learner: &LearnerConfig, tokens: usize, fused: bool) -> Self {
         let parameters = decoder.parameter_count();
-        let trained = learner.lora.as_ref().map_or(parameters, |lora| adapter_parameters(decoder, lora));
-        let (base, beside) = match &learner.lora {
-            Some(lora) => (parameters, trained + changed_projections(decoder, lora)),
-            None => (0, 0),
-        };
+        let lora = learner.lora.as_ref();
+        let trained = lora.map_or(parameters, |lora| lora.parameter_count(decoder));
+        let base = lora.map_or(0, |_| parameters);
         let keeps_back = trained <= learner.max_kept_parameters;
-        let sizes = PassSizes { decoder, learner, tokens, trained };
-        let pass = if fused { sizes.fused() } else { sizes.composed() };
+        let (device, pass) = if fused {
+            let changed = lora.map_or(0, |lora| trained + decoder.layer_count * lora.changed_count(decoder));
+            let pass = FusedPass { decoder, learner, tokens, trained };
+            (FLOAT_BYTES * (parameters + changed), FLOAT_BYTES * pass.numbers())
+        } else {
+            let pass = composed_pass_bytes(decoder, learner.precision, lora, tokens);
+            let adapters = lora.map_or(0, |_| FLOAT_BYTES * trained);
+            (parameters * learner.precision.bytes() + adapters, pass)
+        };
         Self {
             state: FLOAT_BYTES * (3 * trained + base),
             last_good: FLOAT_BYTES * if keeps_back { 3 * trained } else { 0 },
             gradient: FLOAT_BYTES * trained,
-            device: FLOAT_BYTES * (parameters + beside),
-            pass: FLOAT_BYTES * pass,
+            device,
+            pass,
         }
     }
 
-    /// Gradients on the host while the parts of a step are added up: the sum, and one that waits for each GPU. On
-    /// the CPU those that wait are where they were made, and the only part of a step on one device is the sum.
+    /// Gradients on the host while the parts of a step are added up: the sum, and one that waits for each GPU; of the
+    /// only part of a step, one. On the CPU they are where they were made, and that of one device is the sum.
     pub const fn summed(&self, replicas: usize, several_parts: bool, fused: bool) -> usize {
         match (fused, replicas) {
             (true, 0 | 1) if !several_parts => 0,
             (true, _) => self.gradient,
+            (false, _) if !several_parts => self.gradient,
             (false, _) => self.gradient * (1 + replicas),
         }
     }
@@ -113,38 +120,17 @@ impl StepParts {
     }
 }
 
-/// Numbers in the adapters of a decoder.
-fn adapter_parameters(decoder: &DecoderConfig, lora: &LoraConfig) -> usize {
-    let sizes = lora.targets.iter().map(|target| target.shape(decoder).iter().sum::<usize>());
-    decoder.layer_count * lora.rank * sizes.sum::<usize>()
-}
-
-/// Numbers in the fused projections that adapters change.
-fn changed_projections(decoder: &DecoderConfig, lora: &LoraConfig) -> usize {
-    let (hidden, changes) = (decoder.hidden_size, |any: &[Projection]| {
-        any.iter().any(|projection| lora.targets.contains(projection))
-    });
-    let sizes = [
-        (changes(&[Projection::Query, Projection::Key, Projection::Value]), decoder.qkv_size() * hidden),
-        (changes(&[Projection::Output]), decoder.query_size() * hidden),
-        (changes(&[Projection::Gate, Projection::Up]), 2 * decoder.intermediate_size * hidden),
-        (changes(&[Projection::Down]), decoder.intermediate_size * hidden),
-    ];
-    let changed = sizes.into_iter().filter_map(|(is_changed, size)| is_changed.then_some(size));
-    decoder.layer_count * changed.sum::<usize>()
-}
-
-/// What a part's way through the decoder and back takes, in numbers.
-struct PassSizes<'a> {
+/// What a part's way through the decoder and back takes by the fused operators of the CPU, in numbers.
+struct FusedPass<'a> {
     decoder: &'a DecoderConfig,
     learner: &'a LearnerConfig,
     tokens: usize,
     trained: usize,
 }
 
-impl PassSizes<'_> {
-    /// By the fused operators of the CPU.
-    fn fused(&self) -> usize {
+impl FusedPass<'_> {
+    /// Where they are most.
+    fn numbers(&self) -> usize {
         let Self { decoder, tokens, trained, .. } = *self;
         let hidden = decoder.hidden_size;
         let layers = if self.learner.recompute_activations { 1 } else { decoder.layer_count };
@@ -161,14 +147,6 @@ impl PassSizes<'_> {
         let idle = MOST_IDLE_NUMBERS.min(tokens * (kept + self.block_backward()));
         let end = trained + tokens * 3 * hidden + first_block.max(idle);
         begin.max(end)
-    }
-
-    /// By composed operators, which keep the inputs of the blocks alone; with the gradients of a step.
-    fn composed(&self) -> usize {
-        let Self { decoder, tokens, .. } = *self;
-        let (hidden, inner) = (decoder.hidden_size, decoder.intermediate_size);
-        let activations = decoder.layer_count * hidden + hidden + self.block() + 4 * inner;
-        self.trained + self.table() + tokens * activations + self.logits()
     }
 
     /// What a block keeps of a token.
@@ -220,7 +198,7 @@ impl PassSizes<'_> {
 
 #[cfg(test)]
 mod tests {
-    use still_policy::Projection;
+    use still_policy::{LoraConfig, Projection, TensorPrecision};
 
     use super::*;
 
@@ -278,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn only_composed_operators_hold_matrices_of_half_precision() {
+        let halved = LearnerConfig { precision: TensorPrecision::Bf16, ..LearnerConfig::default() };
+        let of = |config: &LearnerConfig, fused| Footprint::new(&decoder(), config, 100, fused);
+        let whole = LearnerConfig::default();
+        assert_eq!(of(&halved, true), of(&whole, true));
+        assert_eq!(2 * of(&halved, false).device, of(&whole, false).device);
+        assert!(of(&halved, false).pass < of(&whole, false).pass);
+        assert_eq!(of(&halved, false).state, of(&whole, false).state);
+    }
+
+    #[test]
     fn gradients_are_summed_up_beside_a_pass_where_there_are_several_parts_or_devices() {
         let footprint = Footprint::new(&decoder(), &LearnerConfig::default(), 100, true);
         let one = footprint.gradient;
@@ -286,6 +275,6 @@ mod tests {
                 .map(|(replicas, several)| { footprint.summed(replicas, several, true) / one }),
             [0, 1, 1]
         );
-        assert_eq!(footprint.summed(2, true, false), 3 * one);
+        assert_eq!([false, true].map(|several| footprint.summed(2, several, false) / one), [1, 3]);
     }
 }

@@ -76,26 +76,17 @@ impl PolicyLearner {
             recompute: config.recompute_activations,
             fused,
         };
+        let precision = if fused { TensorPrecision::F32 } else { config.precision };
         Self {
             config,
             base,
             encoder: encoder.into(),
             devices,
             settings,
-            precision: TensorPrecision::F32,
+            precision,
             replicas: None,
             job: None,
         }
-    }
-
-    /// Stores matrices in this precision on the devices; masters and moments are f32 all the same. Fused
-    /// operators take f32 alone.
-    #[must_use]
-    pub fn with_precision(mut self, precision: TensorPrecision) -> Self {
-        if !self.settings.fused {
-            self.precision = precision;
-        }
-        self
     }
 
     /// Writes the adapters that are trained, in the layout of PEFT; true where there are any, and they are trained

@@ -1,10 +1,6 @@
 //! Losses, gradient norms and updates against PyTorch, on the reference checkpoints of `still-decoder`.
 
-use std::{
-    fs,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;

@@ -82,6 +82,14 @@ impl TensorPrecision {
         }
     }
 
+    /// Bytes of a number.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
     /// The number format on the device.
     pub(crate) const fn storage_dtype(self) -> DType {
         match self {

@@ -9,6 +9,7 @@
 //! | [`peft`] | adapters in the layout of PEFT, in and out |
 //! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
 //! | `composed` | the same decoder of burn's own operators, with memory linear in length |
+//! | [`composed_pass_bytes`] | what that takes, told beforehand |
 //! | [`Scorer`] | log-probabilities of given tokens on a device |
 //! | [`DeviceDecoder`] | the decoder that generates on a device: weights, key-value cache, steps |
 //! | [`DeviceName`] | where tensors live, by name |
@@ -34,6 +35,7 @@ pub use burn::tensor::Device;
 
 pub use adapters::{Adapter, AdapterError, Adapters, LoraConfig, Projection};
 pub use batch::{BatchError, TokenBatch};
+pub use composed::composed_pass_bytes;
 pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
 pub use device::{DeviceError, DeviceMemory, DeviceName};
 pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};

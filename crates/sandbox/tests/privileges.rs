@@ -50,7 +50,9 @@ fn a_normal_user_confines_as_well() {
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_none())
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hostile-")))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hostile_programs-"))
+        })
         .max_by_key(|path| fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap())
         .expect("the hostile tests are built beside these");
     let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();

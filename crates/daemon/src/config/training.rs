@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::findings::Findings;
+use super::{device::Precision, findings::Findings};
 
 /// How the learner works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +17,9 @@ pub struct TrainingSection {
     pub dpo: DpoSettings,
     /// Low-rank adaptation.
     pub lora: LoraSettings,
+    /// Number format of the matrices on GPUs that gradients are made on. Their masters and moments on the host are
+    /// f32, and so is all that the CPU computes.
+    pub precision: Precision,
     /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
     pub micro_batch_tokens: u32,
     /// Steps in a row that may be left out because loss or gradient is not finite; one more, and training
@@ -121,6 +124,7 @@ impl Default for TrainingSection {
             improvement: LearnerSettings::default(),
             dpo: DpoSettings::default(),
             lora: LoraSettings::default(),
+            precision: Precision::Bf16,
             micro_batch_tokens: 32_768,
             max_skipped_steps: 5,
             max_kept_parameters: 400_000_000,

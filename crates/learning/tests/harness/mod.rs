@@ -10,7 +10,7 @@ use still_learning::{
     BasePolicy, Decay, ExampleEncoder, Footprint, JobConfig, LearnerConfig, ModelName, PolicyLearner,
     Schedule,
 };
-use still_policy::{LoraConfig, Projection};
+use still_policy::{LoraConfig, Projection, TensorPrecision};
 use still_quickstart::QuickStartTask;
 use still_roles::{
     Initialisation, Learner, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
@@ -132,33 +132,43 @@ pub fn job(examples: TrainingExamples) -> TrainingJob {
     }
 }
 
-pub const MEMORY_MODES: [&str; 3] = ["kept", "recomputed", "adapters"];
+/// Ways to work of which memory is measured: first by the CPU's fused operators, then by the composed ones of GPUs.
+pub const MEMORY_MODES: [&str; 6] =
+    ["kept", "recomputed", "adapters", "composed", "composed-bf16", "composed-adapters"];
 
-/// How a learner works in a mode of which memory is measured.
-pub fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
+fn is_fused(mode: &str) -> bool {
+    !mode.starts_with("composed")
+}
+
+/// How a learner works in such a mode.
+fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
     let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
     LearnerConfig {
         threads,
         recompute_activations: mode == "recomputed",
-        lora: (mode == "adapters").then_some(lora),
+        precision: if mode == "composed-bf16" { TensorPrecision::Bf16 } else { TensorPrecision::F32 },
+        lora: mode.ends_with("adapters").then_some(lora),
         ..learner_config(3)
     }
 }
 
 /// Bytes foretold of a process that takes [`steps_of_one_sequence`].
-pub fn foretold_bytes(config: &DecoderConfig, settings: &LearnerConfig, tokens: usize) -> usize {
+pub fn foretold_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens: usize) -> usize {
+    let (settings, fused) = (memory_settings(mode, threads), is_fused(mode));
     // beside the learner: the base policy, which adapters share
     let base = if settings.lora.is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };
-    base + Footprint::new(config, settings, tokens, true).total()
+    let footprint = Footprint::new(config, &settings, tokens, fused);
+    base + footprint.total() + footprint.summed(1, false, fused)
 }
 
 /// Takes three steps on a sequence of so many tokens.
-pub fn steps_of_one_sequence(config: DecoderConfig, settings: LearnerConfig, tokens: usize) {
+pub fn steps_of_one_sequence(config: DecoderConfig, mode: &str, threads: usize, tokens: usize) {
     let vocabulary = config.vocabulary_size as u32;
     let weights = Arc::new(DecoderWeights::random(&config, 1));
     let base = BasePolicy { name: None, config, weights };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let mut learner = PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff()], true);
+    let (settings, devices) = (memory_settings(mode, threads), vec![Device::flex().autodiff()]);
+    let mut learner = PolicyLearner::new(settings, base, encoder, devices, is_fused(mode));
     let example = SftExample {
         problem: "1+1=".to_owned(),
         response: Response::Tokens((0..tokens as u32 - 3).map(|place| place * 7_919 % vocabulary).collect()),

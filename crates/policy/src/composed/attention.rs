@@ -10,7 +10,7 @@ use burn::tensor::{Bool, FloatDType, Int, Tensor, activation};
 use still_decoder::Segments;
 
 /// Queries of a head that are taken at once.
-const QUERY_BLOCK: usize = 512;
+pub(super) const QUERY_BLOCK: usize = 512;
 /// What hides a score; finite, so that no row of it ever becomes NaN.
 const HIDDEN_SCORE: f32 = -1e30;
 

@@ -6,6 +6,7 @@
 
 mod attention;
 mod block;
+mod memory;
 
 use burn::{
     module::Module,
@@ -20,6 +21,7 @@ use crate::{
 };
 use block::Block;
 pub(crate) use block::rms_norm;
+pub use memory::composed_pass_bytes;
 
 /// Logits held at once.
 const CHUNK_LOGITS: usize = 32 << 20;

@@ -29,7 +29,7 @@ impl DecoderMemory {
         cache: CacheSize,
         step_tokens: usize,
     ) -> Self {
-        let element = precision.storage_dtype().size();
+        let element = precision.bytes();
         let float = size_of::<f32>();
         let (hidden, slots) = (config.hidden_size, cache.slots);
         // short spans are padded to a power of two, and so is the number of those of one length
