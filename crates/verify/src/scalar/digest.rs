@@ -2,7 +2,7 @@
 
 use super::ball::Arithmetic;
 use super::evaluate::{self, Point};
-use super::{CONSTANTS, Stop, Stuck, modular, symbols};
+use super::{Stop, Stuck, modular, symbols, with_constants};
 use crate::expression::{Expr, Name, Number};
 use crate::fuel::Fuel;
 
@@ -18,7 +18,7 @@ pub(crate) fn digest(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<[(String, isize
         // the point depends on the symbols' names only, never on their order in this spelling
         let values: Vec<(Name, RBig)> =
             names.iter().map(|name| (name.clone(), value_of(name, round))).collect();
-        let result = CONSTANTS.with_borrow_mut(|cache| {
+        let result = with_constants(|cache| {
             let mut arithmetic = Arithmetic::new(256, cache, fuel);
             evaluate::evaluate(expr, &Point { values: &values, complex: true }, &mut arithmetic)
         });

@@ -53,7 +53,7 @@ impl Arithmetic<'_> {
         self.pay(280)?;
         let first = self.multiply_reals(&value.re, &value.re)?;
         let second = self.multiply_reals(&value.im, &value.im)?;
-        let squares = self.context.add(first.repr(), second.repr())?.value();
+        let squares = self.add_reals(&first, &second)?;
         let doubled = self.context.ln(squares.repr(), Some(&mut *self.cache))?.value();
         let half = Real::ONE >> 1;
         let modulus = self.multiply_reals(&doubled, &half)?;

@@ -35,12 +35,26 @@ const PRECISIONS: [usize; 3] = [192, 448, 1_024];
 const AGREEMENT_BITS: i64 = 128;
 /// Values this close to zero (as a binary logarithm) are zero, when no summand was lost.
 const ZERO_BITS: i64 = -330;
+/// Words of constants that are kept for the next evaluation; those of 1,024 bits take some hundred.
+const MAXIMUM_KEPT_WORDS: usize = 1_024;
 /// More symbols than this are not sampled.
 const MAXIMUM_SYMBOLS: usize = 24;
 
 thread_local! {
     /// Constants such as pi, shared by the judgements of a thread.
     static CONSTANTS: RefCell<ConstCache> = const { RefCell::new(ConstCache::new()) };
+}
+
+/// Lends the thread's constants to one evaluation. Should it have asked for very many digits, they are not kept:
+/// every later one would have to carry them along.
+fn with_constants<T>(evaluate: impl FnOnce(&mut ConstCache) -> T) -> T {
+    CONSTANTS.with_borrow_mut(|cache| {
+        let result = evaluate(cache);
+        if cache.total_words() > MAXIMUM_KEPT_WORDS {
+            *cache = ConstCache::new();
+        }
+        result
+    })
 }
 
 /// Why a tier cannot give a value.
@@ -246,7 +260,7 @@ enum AtPoint {
 }
 
 fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, fuel: &mut Fuel) -> AtPoint {
-    CONSTANTS.with_borrow_mut(|cache| {
+    with_constants(|cache| {
         for precision in PRECISIONS {
             let mut arithmetic = Arithmetic::new(precision, cache, fuel);
             let left = evaluate::evaluate(left, point, &mut arithmetic);
@@ -312,7 +326,7 @@ pub(crate) fn order(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Option<Orderi
 
 /// The sign of a real constant that is not zero.
 fn sign(expr: &Expr, fuel: &mut Fuel) -> Option<Ordering> {
-    CONSTANTS.with_borrow_mut(|cache| {
+    with_constants(|cache| {
         for precision in PRECISIONS {
             let mut arithmetic = Arithmetic::new(precision, cache, fuel);
             let point = Point { values: &[], complex: false };
@@ -340,4 +354,23 @@ pub(crate) fn within(left: &Expr, right: &RBig, bound: &RBig, fuel: &mut Fuel) -
     let lower = Expr::Sum(vec![left.clone(), number(bound - right)]);
     let upper = Expr::Sum(vec![number(right + bound), Expr::Negate(Box::new(left.clone()))]);
     sign(&lower, fuel) == Some(Ordering::Greater) && sign(&upper, fuel) == Some(Ordering::Greater)
+}
+
+#[cfg(test)]
+mod tests {
+    use dashu_float::round::mode::HalfEven;
+
+    use super::*;
+
+    #[test]
+    fn constants_of_very_many_digits_are_not_kept() {
+        let terms = |precision: usize| {
+            with_constants(|cache| drop(cache.pi::<2, HalfEven>(precision)));
+            with_constants(|cache| cache.total_terms())
+        };
+        let kept = terms(1_024);
+        assert!(kept > 0);
+        assert_eq!(terms(1_000_000), 0);
+        assert_eq!(terms(1_024), kept);
+    }
 }
