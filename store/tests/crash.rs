@@ -105,7 +105,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_there() {
                 acknowledged = numbers.next().expect("the child commits") + 1;
             }
         } else {
-            // at any moment, opening and recovery included
+            // at any moment, opening and recovery included: a moment that no event of the child's stands for
             std::thread::sleep(Duration::from_micros(u64::from(kill) * 1_700 % 40_000));
         }
         child.kill().unwrap();

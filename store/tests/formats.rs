@@ -1,12 +1,12 @@
 //! Stores that earlier programs wrote, one folder a format, are opened and read in full.
 //!
-//! `cargo test -p still-store --test formats -- --ignored` writes the folder of the present format anew; do
-//! that only together with a new format, never over a folder that was released.
+//! With `STILL_WRITE_FORMAT=1` the folder of the present format is written anew first; do that only together with a new
+//! format, never over a folder that was released.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod samples;
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 use samples::{judged, policy, problem, round, training_set};
 use still_domain::{
@@ -69,6 +69,9 @@ fn is_whole(store: &Store) {
 
 #[test]
 fn stores_of_every_format_are_read_in_full() {
+    if env::var_os("STILL_WRITE_FORMAT").is_some() {
+        write_the_fixture_of_the_present_format();
+    }
     for format in FORMATS {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("store")).unwrap();
@@ -92,8 +95,6 @@ fn stores_of_every_format_are_read_in_full() {
     }
 }
 
-#[test]
-#[ignore = "writes the fixture of the present format"]
 fn write_the_fixture_of_the_present_format() {
     let folder = tempfile::tempdir().unwrap();
     fill(&Store::open(folder.path()).unwrap());

@@ -16,8 +16,7 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
-    thread,
-    time::{Duration, Instant, SystemTime},
+    time::SystemTime,
 };
 
 use super::{Change, Engine, Entry, fill_page};
@@ -27,10 +26,6 @@ use crate::error::StoreError;
 const CACHE_BYTES: u64 = 128 << 20;
 /// How often sled makes room of what was overwritten.
 const TIDY_MS: u64 = 500;
-
-/// How long the last background work of a database closed just now may hold its files. The directory is ours
-/// alone, so nobody else can.
-const RELEASE: Duration = Duration::from_secs(2);
 
 /// A database of sled's.
 pub(crate) struct SledFiles {
@@ -52,19 +47,11 @@ struct LargeValues {
 impl SledFiles {
     /// Opens or makes the database in a folder.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let log_path = folder.join("db");
+        await_release(&log_path).map_err(StoreError::file(&log_path))?;
         let config =
             sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(TIDY_MS));
-        let began = Instant::now();
-        let database = loop {
-            match config.open() {
-                Ok(database) => break database,
-                Err(error) if is_locked(&error) && began.elapsed() < RELEASE => {
-                    thread::sleep(RELEASE / 100);
-                }
-                Err(error) => return Err(failed("open its files", &error)),
-            }
-        };
-        let log_path = folder.join("db");
+        let database = config.open().map_err(|error| failed("open its files", &error))?;
         let log = File::open(&log_path).map_err(StoreError::file(&log_path))?;
         let large_values =
             LargeValues { folder: folder.join("blobs"), changed: None, synced: HashSet::new() };
@@ -178,9 +165,14 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Whether another instance holds the files.
-fn is_locked(error: &sled::Error) -> bool {
-    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
+/// Waits until the last background work of a database closed just now has let go of the log, which sled opens only
+/// when nobody else holds it. The directory is ours alone, so nobody but this program can.
+fn await_release(log: &Path) -> io::Result<()> {
+    match File::open(log) {
+        Ok(log) => log.lock(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn failed(action: &'static str, error: &sled::Error) -> StoreError {
