@@ -92,9 +92,8 @@ fn a_killed_free_run_keeps_what_it_acknowledged_and_finishes() {
     assert!(rounds.iter().all(|round| round["phase"] == "promoted" || round["phase"] == "rejected"));
 }
 
-/// Minutes long: `cargo test --release -p still --test crash -- --ignored --nocapture`.
 #[test]
-#[ignore = "runs the whole quick start twice, once with twenty kills"]
+#[ignore = "takes a quarter of an hour: run by .ci/long"]
 fn the_whole_quick_start_survives_twenty_kills_and_learns_as_well() {
     const ROUNDS: u32 = 5;
     let (calm, stormy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

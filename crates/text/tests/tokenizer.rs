@@ -1,5 +1,5 @@
-//! Tokenizer folders: tiny hand-made ones in both merge styles, the quick start's, and (when
-//! `STILL_QWEN_TOKENIZERS` points at a folder that holds `qwen2_5/` and `qwen3/`) Qwen's.
+//! Tokenizer folders: tiny hand-made ones in both merge styles, the quick start's, and those that `.ci/long` fetches:
+//! Qwen's (`STILL_QWEN_TOKENIZERS` holds `qwen2_5/` and `qwen3/`) and SmolLM2's (`STILL_SMOLLM2_DIR`).
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use std::{fs, path::Path};
@@ -267,7 +267,7 @@ struct Case {
 }
 
 #[test]
-#[ignore = "needs the tokenizers of Qwen2.5 and Qwen3 in the folder STILL_QWEN_TOKENIZERS"]
+#[ignore = "on tokenizers that .ci/long fetches"]
 fn the_tokenizers_of_qwen_give_the_reference_ids() {
     let folder = std::env::var("STILL_QWEN_TOKENIZERS").unwrap();
     let cases: std::collections::BTreeMap<String, Vec<Case>> =
@@ -284,10 +284,10 @@ fn the_tokenizers_of_qwen_give_the_reference_ids() {
 }
 
 #[test]
-#[ignore = "needs the converted SmolLM2-135M-Instruct in the folder STILL_SMOLLM2 and its reference in STILL_SMOLLM2_REFERENCE"]
+#[ignore = "on a model that .ci/long fetches"]
 fn the_tokenizer_of_smollm2_gives_the_reference_ids() {
-    let tokenizer = Tokenizer::load(Path::new(&std::env::var("STILL_SMOLLM2").unwrap())).unwrap();
-    let reference = fs::read_to_string(std::env::var("STILL_SMOLLM2_REFERENCE").unwrap()).unwrap();
+    let tokenizer = Tokenizer::load(Path::new(&std::env::var("STILL_SMOLLM2_DIR").unwrap())).unwrap();
+    let reference = fs::read_to_string("../decoder/tests/fixtures/smollm2/reference.json").unwrap();
     let reference: Value = serde_json::from_str(&reference).unwrap();
     let cases: Vec<Case> = serde_json::from_value(reference["tokenizer_tests"].clone()).unwrap();
     for case in &cases {
