@@ -44,11 +44,11 @@ def main():
     writer.add_vocab_size(config["vocab_size"])
     writer.add_tokenizer_model("no_vocab")
     for file in sorted(folder.glob("model*.safetensors")):
-        with safe_open(file, framework="np") as tensors:
+        with safe_open(file, framework="pt") as tensors:
             for name in tensors.keys():
                 if name == "lm_head.weight" and config.get("tie_word_embeddings"):
                     continue
-                values = tensors.get_tensor(name).astype(numpy.float32)
+                values = tensors.get_tensor(name).float().numpy()
                 if name.endswith(("q_proj.weight", "k_proj.weight")):
                     values = interleaved(values, heads if "q_proj" in name else key_heads)
                 if precision == "f16" and values.ndim == 2:

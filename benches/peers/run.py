@@ -98,7 +98,10 @@ def start(arguments, python, worker, scratch):
     """The engines that could be started, ours first."""
     model, threads, rows = arguments.model, str(arguments.threads), str(arguments.rows)
     slot = str(QUEUE_PROMPT[1] + QUEUE_NEW[1] + 64)
-    commands = {f"still, {name}": [worker, model, name, threads, rows, slot] for name in ("f32", "bf16")}
+    commands = {"still, f32": [worker, model, "as-given", threads, rows, slot]}
+    # a bf16 folder is kept so anyway, and widened, which is exact, as it is read
+    if not is_bf16(model):
+        commands["still, bf16"] = [worker, model, "bf16", threads, rows, slot]
     if "transformers" in arguments.peers:
         commands["transformers, f32"] = [python, HERE / "worker_transformers.py", model, "f32", threads, rows]
     if "llama.cpp" in arguments.peers:
@@ -111,6 +114,11 @@ def start(arguments, python, worker, scratch):
             commands[f"llama.cpp, {precision}"] = command
     engines = [Engine(name, command) for name, command in commands.items()]
     return [engine for engine in engines if engine.is_ready()]
+
+
+def is_bf16(model):
+    config = json.loads((model / "config.json").read_text())
+    return config.get("dtype", config.get("torch_dtype")) == "bfloat16"
 
 
 class Engine:

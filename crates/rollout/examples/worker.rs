@@ -1,7 +1,7 @@
 //! The engine as one of the workers of `benches/peers`: it measures what a line on standard input asks for and answers
 //! with the seconds and the tokens on a line of its own.
 //!
-//! `worker MODEL_FOLDER f32|bf16 THREADS ROWS SLOT_TOKENS`, then lines of
+//! `worker MODEL_FOLDER as-given|bf16 THREADS ROWS SLOT_TOKENS`, then lines of
 //! - `decode BATCH PROMPT STEPS`: steps of a batch whose prompts have been run;
 //! - `prefill BATCH PROMPT`: prompts up to their first token;
 //! - `queue PROMPT:NEW ...`: requests of mixed lengths, submitted all at once.
@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use still_decoder::{CpuDecoder, WeightPrecision, hugging_face::load_folder};
+use still_decoder::{CpuDecoder, WeightPrecision, hugging_face::load_folder_as_stored};
 use still_rollout::{Engine, EngineConfig, PolicyVersion, Request, SamplingSettings, StepModel};
 
 /// Tokens beyond the measured ones, so that no row ends while others are measured.
@@ -36,13 +36,13 @@ type Measured = (f64, usize);
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [folder, precision, threads, rows, tokens] = words.as_slice() else {
-        return Err("worker MODEL_FOLDER f32|bf16 THREADS ROWS SLOT_TOKENS".into());
+        return Err("worker MODEL_FOLDER as-given|bf16 THREADS ROWS SLOT_TOKENS".into());
     };
-    let (config, weights) = load_folder(Path::new(folder))?;
+    let (config, weights) = load_folder_as_stored(Path::new(folder))?;
     let precision = match precision.as_str() {
-        "f32" => WeightPrecision::AsGiven,
+        "as-given" => WeightPrecision::AsGiven,
         "bf16" => WeightPrecision::Bf16,
-        other => return Err(format!("`{other}` is no precision; give f32 or bf16").into()),
+        other => return Err(format!("`{other}` is no precision; give as-given or bf16").into()),
     };
     let threads = threads.parse()?;
     let (rows, tokens) = (rows.parse()?, tokens.parse()?);
