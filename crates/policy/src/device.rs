@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use thiserror::Error;
 
 #[cfg(feature = "cuda")]
-use crate::inference::panic_text;
+use crate::cuda;
 
 /// A device's name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -39,11 +39,11 @@ pub enum DeviceError {
     )]
     NotBuilt(DeviceName),
     /// The driver does not give the device.
-    #[error("{device} cannot be used: {reason}; check the driver with `nvidia-smi`, or use `cpu`")]
+    #[error("{device} cannot be used: {reason}")]
     Unavailable {
         /// The device.
         device: DeviceName,
-        /// What went wrong.
+        /// What is amiss, and the remedy.
         reason: String,
     },
 }
@@ -57,7 +57,9 @@ impl DeviceName {
         match self {
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "cuda")]
-            Self::Cuda(number) => open_cuda(number),
+            Self::Cuda(number) => {
+                cuda::open(number).map_err(|reason| DeviceError::Unavailable { device: self, reason })
+            }
             #[cfg(not(feature = "cuda"))]
             Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
         }
@@ -68,38 +70,10 @@ impl DeviceName {
         match self {
             Self::Cpu => None,
             #[cfg(feature = "cuda")]
-            Self::Cuda(number) => cuda_memory(number),
+            Self::Cuda(number) => cuda::memory(number),
             #[cfg(not(feature = "cuda"))]
             Self::Cuda(_) => None,
         }
-    }
-}
-
-#[cfg(feature = "cuda")]
-fn cuda_memory(number: usize) -> Option<DeviceMemory> {
-    use cudarc::driver::CudaContext;
-
-    // a driver that is not there panics
-    let asked = std::panic::catch_unwind(|| CudaContext::new(number).and_then(|gpu| gpu.mem_get_info()));
-    let (free_bytes, total_bytes) = asked.ok()?.ok()?;
-    Some(DeviceMemory { free_bytes, total_bytes })
-}
-
-/// Opens a GPU and proves it with a first tensor: a missing driver or card shows here, not in mid-run.
-#[cfg(feature = "cuda")]
-fn open_cuda(number: usize) -> Result<Device, DeviceError> {
-    use burn::tensor::Tensor;
-
-    let probe = std::panic::catch_unwind(|| {
-        let device = Device::cuda(number);
-        let ones = Tensor::<1>::ones([8], &device);
-        ones.sum().try_into_scalar::<f32>().map(|_| device).map_err(|error| format!("{error:?}"))
-    });
-    let unavailable = |reason| DeviceError::Unavailable { device: DeviceName::Cuda(number), reason };
-    match probe {
-        Ok(Ok(device)) => Ok(device),
-        Ok(Err(reason)) => Err(unavailable(reason)),
-        Err(panic) => Err(unavailable(panic_text(&*panic).to_owned())),
     }
 }
 

@@ -20,6 +20,8 @@
 mod adapters;
 mod batch;
 mod composed;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod decoder;
 mod device;
 pub mod fused;
