@@ -178,14 +178,16 @@ impl DecoderConfig {
         self.attention_head_count / self.key_value_head_count
     }
 
+    /// Parameters in the matrices of one block.
+    pub fn layer_matrices_count(&self) -> usize {
+        self.hidden_size * (self.qkv_size() + self.query_size() + 3 * self.intermediate_size)
+    }
+
     /// Parameters of one block.
     pub fn layer_parameter_count(&self) -> usize {
-        let hidden = self.hidden_size;
-        let attention = hidden * (self.qkv_size() + self.query_size());
-        let feed_forward = 3 * hidden * self.intermediate_size;
         let biases = if self.attention_bias { self.qkv_size() } else { 0 };
         let head_norms = if self.query_key_norm { 2 * self.head_dim } else { 0 };
-        attention + feed_forward + biases + head_norms + 2 * hidden
+        self.layer_matrices_count() + biases + head_norms + 2 * self.hidden_size
     }
 
     /// Parameters of the whole decoder; a tied head counts once.

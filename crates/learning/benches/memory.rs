@@ -13,7 +13,7 @@ mod harness;
 
 use std::{fs, process::Command};
 
-use harness::{MEMORY_MODES, foretold_bytes, steps_of_one_sequence};
+use harness::{MEMORY_MODES, foretold_bytes, is_fused, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
 use still_learning::keep_freed_memory;
 
@@ -35,7 +35,7 @@ fn main() {
     println!("activations    tokens   resident  allocated   foretold   resident / foretold");
     for mode in MEMORY_MODES {
         // composed operators take minutes on the CPU
-        let lengths = if mode.starts_with("composed") { &LENGTHS[..2] } else { &LENGTHS[..] };
+        let lengths = if is_fused(mode) { &LENGTHS[..] } else { &LENGTHS[..2] };
         for &tokens in lengths {
             let program = std::env::current_exe().unwrap();
             let output = Command::new(program).env(CHILD, format!("{mode} {tokens}")).output().unwrap();

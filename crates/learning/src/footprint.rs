@@ -180,9 +180,7 @@ impl FusedPass<'_> {
 
     /// Gradients of one block's matrices: every thread has its own where sequences are dealt out to them.
     fn block_gradients(&self) -> usize {
-        let decoder = self.decoder;
-        let outputs = decoder.qkv_size() + decoder.query_size() + 3 * decoder.intermediate_size;
-        self.learner.threads.max(1) * decoder.hidden_size * outputs
+        self.learner.threads.max(1) * self.decoder.layer_matrices_count()
     }
 
     /// The gradient of the head; beside adapters there is none.

@@ -54,7 +54,6 @@ pub struct PolicyLearner {
     encoder: Arc<dyn ExampleEncoder>,
     devices: Vec<Device>,
     settings: ForwardSettings,
-    precision: TensorPrecision,
     /// Started with the first job.
     replicas: Option<Replicas>,
     job: Option<Job>,
@@ -64,29 +63,22 @@ impl PolicyLearner {
     /// A learner that makes gradients on `devices`, which have autodiff, and which share every step's parts:
     /// how many there are does not change a bit of the result. `fused` operators are for the CPU.
     pub fn new(
-        config: LearnerConfig,
+        mut config: LearnerConfig,
         base: BasePolicy,
         encoder: Box<dyn ExampleEncoder>,
         devices: Vec<Device>,
         fused: bool,
     ) -> Self {
+        if fused {
+            config.precision = TensorPrecision::F32;
+        }
         let settings = ForwardSettings {
             config: Arc::new(base.config.clone()),
             threads: Threads::new(config.threads),
             recompute: config.recompute_activations,
             fused,
         };
-        let precision = if fused { TensorPrecision::F32 } else { config.precision };
-        Self {
-            config,
-            base,
-            encoder: encoder.into(),
-            devices,
-            settings,
-            precision,
-            replicas: None,
-            job: None,
-        }
+        Self { config, base, encoder: encoder.into(), devices, settings, replicas: None, job: None }
     }
 
     /// Writes the adapters that are trained, in the layout of PEFT; true where there are any, and they are trained
@@ -124,7 +116,7 @@ impl PolicyLearner {
         let workplace = |device: &Device| Workplace {
             device: device.clone(),
             settings: self.settings.clone(),
-            precision: self.precision,
+            precision: self.config.precision,
         };
         Replicas::start(self.devices.iter().map(workplace).collect())
     }
@@ -152,7 +144,7 @@ impl Learner for PolicyLearner {
         let total_steps = order.total_steps(&config);
         let settings = format!(
             "{:?} {config:?} {:?} {:?} {}",
-            self.config.dpo, self.config.lora, self.precision, self.config.micro_batch_tokens
+            self.config.dpo, self.config.lora, self.config.precision, self.config.micro_batch_tokens
         );
         let frozen = self.config.lora.is_some().then(|| Arc::clone(&start));
         let fingerprint = fingerprint(&job, &settings, &examples, frozen.as_deref());

@@ -8,7 +8,7 @@ mod harness;
 
 use std::process::Command;
 
-use harness::{MEMORY_MODES, foretold_bytes, steps_of_one_sequence};
+use harness::{MEMORY_MODES, foretold_bytes, is_fused, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
 
 /// Marks the process of one case.
@@ -37,10 +37,10 @@ fn training_allocates_what_was_foretold_within_a_tenth() {
     }
     for mode in MEMORY_MODES {
         // composed operators know no threads, and take their time here
-        let cases = if mode.starts_with("composed") {
-            &[(1, 700), (1, 1_500)][..]
-        } else {
+        let cases = if is_fused(mode) {
             &[(1, 1_500), (2, 1_500), (2, 3_000)][..]
+        } else {
+            &[(1, 700), (1, 1_500)][..]
         };
         for &(threads, tokens) in cases {
             let output = Command::new(std::env::current_exe().unwrap())

@@ -83,19 +83,13 @@ impl TensorPrecision {
     }
 
     /// Bytes of a number.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 => 2,
-        }
+    pub fn bytes(self) -> usize {
+        self.storage_dtype().size()
     }
 
     /// The number format on the device.
-    pub(crate) const fn storage_dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::Bf16 => DType::BF16,
-        }
+    pub(crate) fn storage_dtype(self) -> DType {
+        self.dtype().into()
     }
 }
 
@@ -218,7 +212,7 @@ impl Decoder {
             rows: batch.rows.clone().into(),
             targets: batch.targets.clone().into(),
             weight,
-            trains_head: self.trains_head(),
+            trains_head: self.trains_tables(),
             threads: settings.threads.clone(),
         };
         let embedded = self.embedded_leaf(batch, settings);
@@ -228,8 +222,8 @@ impl Decoder {
         (scalar(value), self.fused_gradients(&embedded, gradients, batch, settings))
     }
 
-    /// Beside adapters the head stays as it is.
-    const fn trains_head(&self) -> bool {
+    /// Whether embedding and head are trained; beside adapters they stay as they are.
+    pub(crate) const fn trains_tables(&self) -> bool {
         self.adapter_scale.is_none()
     }
 
@@ -251,7 +245,7 @@ impl Decoder {
             hidden_size: settings.config.hidden_size,
             rows: batch.rows.clone().into(),
             targets: batch.targets.clone().into(),
-            trains_head: self.trains_head(),
+            trains_head: self.trains_tables(),
             threads: settings.threads.clone(),
         };
         let x = self.fused_hidden(x, batch, settings);
@@ -270,7 +264,7 @@ impl Decoder {
 
     /// The same where a graph begins; tracked where the embedding is trained.
     fn embedded_leaf(&self, batch: &TokenBatch, settings: &ForwardSettings) -> Tensor<2> {
-        self.embedded(batch, settings).detach().set_require_grad(self.adapter_scale.is_none())
+        self.embedded(batch, settings).detach().set_require_grad(self.trains_tables())
     }
 
     /// The gradients of a backward pass that ended at the embedded tokens. Theirs is added to the rows of the

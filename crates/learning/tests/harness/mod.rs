@@ -136,7 +136,8 @@ pub fn job(examples: TrainingExamples) -> TrainingJob {
 pub const MEMORY_MODES: [&str; 6] =
     ["kept", "recomputed", "adapters", "composed", "composed-bf16", "composed-adapters"];
 
-fn is_fused(mode: &str) -> bool {
+/// Whether it is one of the former.
+pub fn is_fused(mode: &str) -> bool {
     !mode.starts_with("composed")
 }
 

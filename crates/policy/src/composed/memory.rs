@@ -94,11 +94,7 @@ impl Pass<'_> {
     fn gradients(&self) -> usize {
         let config = self.config;
         self.lora.map_or_else(
-            || {
-                self.element
-                    * config.hidden_size
-                    * (config.qkv_size() + config.query_size() + 3 * config.intermediate_size)
-            },
+            || self.element * config.layer_matrices_count(),
             |lora| (2 * self.element + FLOAT) * lora.changed_count(config),
         )
     }

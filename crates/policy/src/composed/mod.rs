@@ -77,7 +77,7 @@ pub(crate) fn loss_and_gradients(
         layers.push(layer.gradients(&Collected::new(gradients)));
     }
     layers.reverse();
-    if decoder.adapter_scale.is_none() {
+    if decoder.trains_tables() {
         outside.add(decoder, &mut embedding_gradients(decoder, batch, settings, grad_x));
     }
     (value, decoder.gradients_with_layers(layers, outside))
