@@ -4,8 +4,8 @@
 //! configuration → data directory (locked) → control socket → page → task → model → roles → actors
 //! ```
 //!
-//! Three files are the whole program: this one says what there is, `actors/src/protocol.rs` who says what to
-//! whom, and `actors/src/round_machine/mod.rs` what decides what happens next.
+//! Three files are the whole program: this one says what there is, `actors/src/ground/protocol.rs` who says what to
+//! whom, and `actors/src/rounds/round_machine/mod.rs` what decides what happens next.
 //!
 //! | word | what it means |
 //! |---|---|

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError};
 
 use crate::{
-    conductor::RoundConfig, error::StartError, evaluator::EvaluationConfig,
-    problem_supply::ExplorationConfig, supervision::SupervisionConfig, trainer::TrainerConfig,
-    verifier_pool::VerifierPoolConfig,
+    exploration::problem_supply::ExplorationConfig, exploration::verifier_pool::VerifierPoolConfig,
+    ground::error::StartError, learning::trainer::TrainerConfig, rounds::conductor::RoundConfig,
+    rounds::evaluator::EvaluationConfig, supervision::SupervisionConfig,
 };
 
 /// The configuration of the whole.

@@ -6,8 +6,8 @@ use still_roles::PolicySnapshot;
 use tokio::sync::watch;
 
 use crate::{
-    config::SystemConfig, ledger::Ledger, observe::Observer, routes::Routes, switches::Switches,
-    system::Roles,
+    config::SystemConfig, ground::ledger::Ledger, ground::observe::Observer, ground::routes::Routes,
+    ground::switches::Switches, system::Roles,
 };
 
 /// What every actor is given when it starts; shared by clones.

@@ -10,22 +10,22 @@ use still_store::{CheckpointFolders, Store};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::{
-    board::{ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
-    clock::Clock,
     config::SystemConfig,
     context::Context,
-    device_thread::RoleFactory,
-    error::{Refusal, StartError},
-    event::Event,
-    ledger::Ledger,
-    name::{ActorName, UnknownActor},
-    observe::Observer,
-    protocol::{
+    ground::board::{ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
+    ground::clock::Clock,
+    ground::device_thread::RoleFactory,
+    ground::error::{Refusal, StartError},
+    ground::event::Event,
+    ground::ledger::Ledger,
+    ground::name::{ActorName, UnknownActor},
+    ground::observe::Observer,
+    ground::protocol::{
         Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
     },
-    routes::{Route, Routes},
+    ground::routes::{Route, Routes},
+    ground::switches::{Activity, Switches},
     supervision::{FinishReason, Root, RootArguments},
-    switches::{Activity, Switches},
 };
 
 /// Loads the configured base model.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::StartError, name::ActorName};
+use crate::{ground::error::StartError, ground::name::ActorName};
 
 /// How failed actors are restarted, and how long the program waits for its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

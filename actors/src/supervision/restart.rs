@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{RestartPolicy, SupervisionConfig};
-use crate::name::ActorName;
+use crate::ground::name::ActorName;
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{FinishReason, Reaction, Restarts, tree};
 use crate::{
-    board::ActorState,
     context::Context,
-    event::Event,
-    name::ActorName,
-    protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
+    ground::board::ActorState,
+    ground::event::Event,
+    ground::name::ActorName,
+    ground::protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
 };
 
 /// The actors whose work in flight a drain waits for.

@@ -7,17 +7,17 @@ use still_roles::PolicySnapshot;
 use tokio::sync::watch;
 
 use crate::{
-    conductor::Conductor,
     context::Context,
-    curator::Curator,
-    evaluator::Evaluator,
-    name::ActorName,
-    problem_supply::ProblemSupply,
-    publisher::{Publisher, PublisherArguments},
-    routes::Route,
-    sampler::Sampler,
-    trainer::Trainer,
-    verifier_pool::VerifierPool,
+    exploration::curator::Curator,
+    exploration::problem_supply::ProblemSupply,
+    exploration::sampler::Sampler,
+    exploration::verifier_pool::VerifierPool,
+    ground::name::ActorName,
+    ground::routes::Route,
+    learning::trainer::Trainer,
+    rounds::conductor::Conductor,
+    rounds::evaluator::Evaluator,
+    rounds::publisher::{Publisher, PublisherArguments},
 };
 
 /// Starts the actor of that name below `root` and opens the way to it.

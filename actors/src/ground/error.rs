@@ -13,10 +13,10 @@ pub enum Refusal {
     Unknown(String),
     /// The actor that it concerns is being restarted.
     #[error("the {0} is being restarted: try again in a moment")]
-    Restarting(crate::name::ActorName),
+    Restarting(crate::ground::name::ActorName),
     /// Killing actors is left out of this build.
     #[error("the {0} cannot be killed: this build has no fault injection")]
-    NoFaultInjection(crate::name::ActorName),
+    NoFaultInjection(crate::ground::name::ActorName),
     /// It was tried and failed.
     #[error("{0}")]
     Failed(String),

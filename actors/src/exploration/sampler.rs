@@ -16,13 +16,15 @@ use still_telemetry::event::LossReason;
 use tokio::task::AbortHandle;
 
 use crate::{
-    board::ActorState,
     context::Context,
-    device_thread::DeviceThread,
-    generation::{GeneratorCommand, GeneratorFact, generate},
-    name::ActorName,
-    observe::Observer,
-    protocol::{Attempt, CuratorMessage, Judged, Purpose, SamplerMessage, Unjudged, VerifierPoolMessage},
+    exploration::generation::{GeneratorCommand, GeneratorFact, generate},
+    ground::board::ActorState,
+    ground::device_thread::DeviceThread,
+    ground::name::ActorName,
+    ground::observe::Observer,
+    ground::protocol::{
+        Attempt, CuratorMessage, Judged, Purpose, SamplerMessage, Unjudged, VerifierPoolMessage,
+    },
 };
 
 /// Commands besides rollouts that may wait for a thread: publications, one after another.

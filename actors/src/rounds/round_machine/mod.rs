@@ -25,10 +25,10 @@ use still_domain::{
 };
 
 use crate::{
-    judged_pool::{JudgedPool, counted_in},
-    ledger::effective_version,
-    protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
-    round_config::{MachineConfig, TrainingStart},
+    ground::ledger::effective_version,
+    ground::protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
+    rounds::judged_pool::{JudgedPool, counted_in},
+    rounds::round_config::{MachineConfig, TrainingStart},
 };
 
 /// The next thing to do.

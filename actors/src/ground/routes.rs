@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ractor::{ActorRef, Message};
 
-use crate::protocol::{
+use crate::ground::protocol::{
     ConductorMessage, CuratorMessage, EvaluatorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage,
     SamplerMessage, TrainerMessage, VerifierPoolMessage,
 };

@@ -12,13 +12,13 @@ use still_domain::JudgedTrajectory;
 use still_telemetry::event::LossReason;
 
 use crate::{
-    board::ActorState,
     context::Context,
-    credit::Credit,
-    ledger::Committed,
-    name::ActorName,
-    observe::Observer,
-    protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
+    ground::board::ActorState,
+    ground::credit::Credit,
+    ground::ledger::Committed,
+    ground::name::ActorName,
+    ground::observe::Observer,
+    ground::protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
 };
 
 /// The most trajectories of one commit: bounds what a flush must write.

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use still_curation::{Curriculum, CurriculumConfig};
 use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, RoundNumber};
 
-use crate::protocol::{Dryness, ExplorationOrder};
+use crate::ground::protocol::{Dryness, ExplorationOrder};
 
 /// How the conductor wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,13 +18,13 @@ use still_roles::Verifier;
 use still_telemetry::event::LossReason;
 
 use crate::{
-    board::ActorState,
     context::Context,
-    device_thread::panic_text,
-    error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
-    name::ActorName,
-    observe::Observer,
-    protocol::{CuratorMessage, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage},
+    exploration::error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
+    ground::board::ActorState,
+    ground::device_thread::panic_text,
+    ground::name::ActorName,
+    ground::observe::Observer,
+    ground::protocol::{CuratorMessage, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage},
 };
 
 /// How answers are judged.

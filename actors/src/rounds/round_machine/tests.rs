@@ -7,7 +7,7 @@ use still_curation::{Candidate, GateConfig, statistics};
 use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
-use crate::{protocol::Dryness, round_config::RoundConfig};
+use crate::{ground::protocol::Dryness, rounds::round_config::RoundConfig};
 
 const V1: PolicyVersion = PolicyVersion(1);
 const IMPORTS: Imports = Imports { has_demonstrations: true, problems: 5 };

@@ -11,19 +11,19 @@ use still_domain::{AttemptId, FinishReason, Outcome, PolicyVersion, SamplingSett
 use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
 
 use crate::{
-    board::{ActorState, EvaluationProgress, shown},
     context::Context,
-    credit::{Credit, Credits},
-    device_thread::DeviceThread,
-    error::StartError,
-    event::Event,
-    generation::{GeneratorCommand, GeneratorFact, generate},
-    name::ActorName,
-    protocol::{
+    exploration::generation::{GeneratorCommand, GeneratorFact, generate},
+    ground::board::{ActorState, EvaluationProgress, shown},
+    ground::credit::{Credit, Credits},
+    ground::device_thread::DeviceThread,
+    ground::error::StartError,
+    ground::event::Event,
+    ground::name::ActorName,
+    ground::protocol::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage,
     },
-    publisher::load_weights,
-    scoring::Scoring,
+    rounds::publisher::load_weights,
+    rounds::scoring::Scoring,
 };
 
 /// Publications that may wait for the thread besides rollouts.
@@ -183,7 +183,7 @@ impl EvaluatorState {
             return Ok(());
         }
         let roles = Arc::clone(&self.context.roles);
-        let work = move |ledger: &crate::ledger::Ledger| {
+        let work = move |ledger: &crate::ground::ledger::Ledger| {
             let problems = ledger.problems(Split::Evaluate)?;
             let weights = match order.weights {
                 Some(weights) => weights,

@@ -21,11 +21,11 @@ use still_telemetry::event::{
 use tokio::sync::broadcast;
 
 use crate::{
-    board::{ActorState, Board, shown},
-    clock::Clock,
-    event::Event,
-    name::ActorName,
-    protocol::JudgedFact,
+    ground::board::{ActorState, Board, shown},
+    ground::clock::Clock,
+    ground::event::Event,
+    ground::name::ActorName,
+    ground::protocol::JudgedFact,
 };
 
 /// Events kept for a watcher that lags.

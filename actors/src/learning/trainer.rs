@@ -18,17 +18,17 @@ use still_roles::{
 use still_store::{Retention, StoreError};
 
 use crate::{
-    board::ActorState,
     context::Context,
-    device_thread::DeviceThread,
-    error::Refusal,
-    ledger::Ledger,
-    name::ActorName,
-    observe::Observer,
-    protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
-    publisher::load_weights,
+    ground::board::ActorState,
+    ground::device_thread::DeviceThread,
+    ground::error::Refusal,
+    ground::ledger::Ledger,
+    ground::name::ActorName,
+    ground::observe::Observer,
+    ground::protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
+    learning::training::{LearnerCommand, LearnerFact, Training},
+    rounds::publisher::load_weights,
     system::Roles,
-    training::{LearnerCommand, LearnerFact, Training},
 };
 
 /// Commands that may wait for the learner's thread.

@@ -11,13 +11,13 @@ use still_curation::CurriculumConfig;
 use still_domain::{Problem, ProblemId, RoundNumber, SamplingSettings, Split, seed};
 
 use crate::{
-    board::ActorState,
     context::Context,
-    credit::Credits,
-    hand_out::{HandOut, HandOutConfig},
-    ledger::Ledger,
-    name::ActorName,
-    protocol::{Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage},
+    exploration::hand_out::{HandOut, HandOutConfig},
+    ground::board::ActorState,
+    ground::credit::Credits,
+    ground::ledger::Ledger,
+    ground::name::ActorName,
+    ground::protocol::{Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage},
 };
 
 /// How problems are attempted.

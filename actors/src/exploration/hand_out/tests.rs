@@ -1,7 +1,7 @@
 //! What is given out when, and what a lockstep plan is made of.
 
 use super::*;
-use crate::protocol::ExploredRound;
+use crate::ground::protocol::ExploredRound;
 
 const V1: PolicyVersion = PolicyVersion(1);
 

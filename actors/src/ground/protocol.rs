@@ -47,7 +47,9 @@ use still_domain::{
 };
 use still_roles::{FinishedRollout, Weights};
 
-use crate::{credit::Credit, error::Refusal, name::ActorName, supervision::FinishReason};
+use crate::{
+    ground::credit::Credit, ground::error::Refusal, ground::name::ActorName, supervision::FinishReason,
+};
 
 /// An attempt on its way to the sampler.
 #[derive(Debug)]

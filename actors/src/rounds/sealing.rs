@@ -6,7 +6,7 @@ use ractor::ActorProcessingErr;
 use still_curation::Candidate;
 use still_domain::{Algorithm, Round, RoundNumber, TrainingSet, TrainingSetContent, TrainingSetId};
 
-use crate::{config::SystemConfig, ledger::Ledger};
+use crate::{config::SystemConfig, ground::ledger::Ledger};
 
 /// `D_t` of a round under the hash of its content, grown from the `previous` set, and the round with the count
 /// of what is new in it. Nothing is durable yet. Blocks.

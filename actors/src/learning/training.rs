@@ -22,13 +22,13 @@ use still_roles::{Background, Learner, LearnerError, LearnerStep, TrainingJob};
 use still_store::StoreError;
 
 use crate::{
-    board::shown,
-    error::Refusal,
-    ledger::Ledger,
-    observe::Observer,
-    protocol::{Answer, TrainedPolicy},
-    switches::Switches,
-    trainer::{TrainerConfig, intact_checkpoints},
+    ground::board::shown,
+    ground::error::Refusal,
+    ground::ledger::Ledger,
+    ground::observe::Observer,
+    ground::protocol::{Answer, TrainedPolicy},
+    ground::switches::Switches,
+    learning::trainer::{TrainerConfig, intact_checkpoints},
 };
 
 /// Steps whose mean is a round's training loss.

@@ -12,24 +12,24 @@ use still_domain::{Round, RoundNumber, RoundPhase, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
-    board::{ActorState, shown},
     context::Context,
-    error::Refusal,
-    event::Event,
-    ledger::Ledger,
-    name::ActorName,
-    observe::Observer,
-    protocol::{
+    ground::board::{ActorState, shown},
+    ground::error::Refusal,
+    ground::event::Event,
+    ground::ledger::Ledger,
+    ground::name::ActorName,
+    ground::observe::Observer,
+    ground::protocol::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, ProblemSupplyMessage, Promotion,
         PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
     },
-    round_config::MachineConfig,
-    round_machine::{Imports, Next, RoundMachine},
-    sealing::sealed,
+    rounds::round_config::MachineConfig,
+    rounds::round_machine::{Imports, Next, RoundMachine},
+    rounds::sealing::sealed,
     supervision::FinishReason,
 };
 
-pub use crate::round_config::{RoundConfig, TrainingStart};
+pub use crate::rounds::round_config::{RoundConfig, TrainingStart};
 
 /// The conductor.
 pub(crate) struct Conductor;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use still_domain::{PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId};
 
-use crate::{name::ActorName, supervision::FinishReason};
+use crate::{ground::name::ActorName, supervision::FinishReason};
 
 /// Something that happened. Watchers that lag lose the oldest events, never the program's progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
 
 use super::{Asked, Imports, RoundMachine};
-use crate::protocol::{Dryness, JudgedFact};
+use crate::ground::protocol::{Dryness, JudgedFact};
 
 impl RoundMachine {
     /// Attempts are durable.

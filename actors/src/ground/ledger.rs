@@ -8,7 +8,7 @@ use still_domain::{
 };
 use still_store::{AttemptFact, CheckpointFolders, Store, StoreError};
 
-use crate::protocol::JudgedFact;
+use crate::ground::protocol::JudgedFact;
 
 /// The store with its checkpoints; shared by clones.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::StartError;
+use crate::ground::error::StartError;
 
 /// When the alarm is raised.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use still_domain::{AttemptId, Outcome, PolicyVersion, Round, VersionTally};
 
-use crate::protocol::JudgedFact;
+use crate::ground::protocol::JudgedFact;
 
 /// Every durable attempt, with a tally by policy so that no question needs a walk through all of them.
 #[derive(Debug, Default)]

@@ -13,12 +13,12 @@ use still_store::StoreError;
 use tokio::sync::watch;
 
 use crate::{
-    board::ActorState,
     context::Context,
-    error::Refusal,
-    ledger::{Ledger, effective_version},
-    name::ActorName,
-    protocol::{ConductorMessage, ProblemSupplyMessage, Promotion, PublisherMessage},
+    ground::board::ActorState,
+    ground::error::Refusal,
+    ground::ledger::{Ledger, effective_version},
+    ground::name::ActorName,
+    ground::protocol::{ConductorMessage, ProblemSupplyMessage, Promotion, PublisherMessage},
     system::Roles,
 };
 

@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use still_domain::{Round, RoundNumber, RoundPhase};
 
-use crate::name::ActorName;
+use crate::ground::name::ActorName;
 
 /// Seconds over which token rates are averaged.
 const RATE_WINDOW_MS: u64 = 10_000;

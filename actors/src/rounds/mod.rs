@@ -1,0 +1,16 @@
+//! The rounds: what is sealed and when, how candidates are scored, and which policy is in force.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`conductor`], `round_machine`, `judged_pool`, `sealing` | what happens next in a round |
+//! | [`evaluator`], `scoring` | scores of candidates on held-out problems |
+//! | [`publisher`] | the policy in force |
+
+pub mod conductor;
+pub mod evaluator;
+mod judged_pool;
+pub mod publisher;
+pub(crate) mod round_config;
+mod round_machine;
+mod scoring;
+mod sealing;
