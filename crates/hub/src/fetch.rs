@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -28,8 +28,16 @@ const OPTIONAL_FILES: [&str; 8] = [
     "vocab.json",
 ];
 
+/// Hugging Face's environment variables.
+const CACHE_VARIABLE: &str = "HF_HUB_CACHE";
+const OFFLINE_VARIABLE: &str = "HF_HUB_OFFLINE";
+const TOKEN_VARIABLE: &str = "HF_TOKEN";
+/// Digits of a commit.
+const COMMIT_DIGITS: usize = 40;
+
 /// Where the hub is and how it may be used. Unset fields follow Hugging Face's environment variables:
-/// `HF_HOME` for the cache, `HF_ENDPOINT` for the address, `HF_HUB_OFFLINE` for offline mode.
+/// `HF_HUB_CACHE` or `HF_HOME` for the cache, `HF_ENDPOINT` for the address, `HF_HUB_OFFLINE` for offline mode. The
+/// token for gated models is `HF_TOKEN`, or what lies in the file that `huggingface-cli login` writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HubConfig {
     /// Folder of the cache.
@@ -50,8 +58,9 @@ pub struct Hub {
 impl Hub {
     /// Takes the configuration and fills it from the environment.
     pub fn new(config: HubConfig) -> Self {
-        let cache = config.cache_dir.clone().map_or_else(Cache::from_env, Cache::new);
-        let offline = config.offline || std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| is_true(&value));
+        let cache_dir = config.cache_dir.clone().or_else(|| env::var_os(CACHE_VARIABLE).map(PathBuf::from));
+        let cache = cache_dir.map_or_else(Cache::from_env, Cache::new);
+        let offline = config.offline || env::var(OFFLINE_VARIABLE).is_ok_and(|value| is_true(&value));
         Self { config: HubConfig { offline, ..config }, cache }
     }
 
@@ -69,7 +78,7 @@ impl Hub {
                 };
                 if self.config.offline {
                     let name = source.to_string();
-                    return self.cached(&self.cache.repo(repo(revision)), &name);
+                    return self.cached(&self.cache.repo(repo(revision)), revision, &name);
                 }
                 self.fetch(source, repo(revision), repo)
             }
@@ -77,10 +86,17 @@ impl Hub {
     }
 
     /// The snapshot folder that the cache already holds, complete.
-    fn cached(&self, repo: &CacheRepo, model: &str) -> Result<PathBuf, HubError> {
+    fn cached(&self, repo: &CacheRepo, revision: &str, model: &str) -> Result<PathBuf, HubError> {
         let absent = || HubError::Offline { model: model.to_owned(), cache: self.cache.path().clone() };
-        let config = repo.get(CONFIG).ok_or_else(absent)?;
-        let folder = config.parent().ok_or_else(absent)?.to_owned();
+        // Hugging Face's own tools keep a commit without a reference to it
+        let folder = match repo.get(CONFIG) {
+            Some(config) => config.parent().ok_or_else(absent)?.to_owned(),
+            None if is_commit(revision) => repo.pointer_path(revision),
+            None => return Err(absent()),
+        };
+        if !folder.join(CONFIG).exists() {
+            return Err(absent());
+        }
         let weights = weight_files(&folder)?;
         if weights.iter().all(|file| folder.join(file).exists()) { Ok(folder) } else { Err(absent()) }
     }
@@ -129,6 +145,9 @@ impl Hub {
     fn api(&self) -> Result<Api, hf_hub::api::sync::ApiError> {
         let mut builder = ApiBuilder::from_env().with_progress(false);
         builder = builder.with_cache_dir(self.cache.path().clone());
+        if let Ok(token) = env::var(TOKEN_VARIABLE) {
+            builder = builder.with_token(Some(token));
+        }
         if let Some(endpoint) = &self.config.endpoint {
             builder = builder.with_endpoint(endpoint.clone());
         }
@@ -156,6 +175,10 @@ fn weight_files(folder: &Path) -> Result<BTreeSet<String>, HubError> {
             Err(in_cache(io::Error::other(format!("the index names `{file}`, which is no file name"))))
         })
         .collect()
+}
+
+fn is_commit(revision: &str) -> bool {
+    revision.len() == COMMIT_DIGITS && revision.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 fn is_true(value: &str) -> bool {

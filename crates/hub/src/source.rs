@@ -52,7 +52,7 @@ pub enum HubError {
     },
     /// The hub did not answer as it should.
     #[error(
-        "{model}: {action} failed: {reason} (a gated model needs a token in HF_TOKEN's place, the token file)"
+        "{model}: {action} failed: {reason} (a gated model needs a token: set HF_TOKEN, or use `huggingface-cli login`)"
     )]
     Hub {
         /// The model asked for.

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     path::Path,
+    process::{Command, Output},
     sync::{Arc, Mutex},
     thread,
 };
@@ -14,10 +15,20 @@ use still_hub::{Hub, HubConfig, HubError, ModelSource};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// Names the model to the process of one case.
+const CHILD: &str = "STILL_TEST_HUB_MODEL";
+
 /// A hub with one repository, `owner/tiny`, that counts what it is asked for.
 struct FakeHub {
     endpoint: String,
-    requests: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+struct Asked {
+    path: String,
+    authorization: Option<String>,
 }
 
 impl FakeHub {
@@ -50,13 +61,16 @@ impl FakeHub {
     }
 }
 
-fn serve(mut stream: TcpStream, files: &BTreeMap<String, String>, seen: &Mutex<Vec<String>>) {
+fn serve(mut stream: TcpStream, files: &BTreeMap<String, String>, seen: &Mutex<Vec<Asked>>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     while let Some(Ok(request)) = lines.next() {
         let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
-        let mut range = None;
+        let (mut range, mut authorization) = (None, None);
         for line in lines.by_ref() {
             let line = line.unwrap();
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("authorization: ") {
+                authorization = Some(value.to_owned());
+            }
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("range: bytes=") {
                 range = value
                     .split_once('-')
@@ -66,7 +80,7 @@ fn serve(mut stream: TcpStream, files: &BTreeMap<String, String>, seen: &Mutex<V
                 break;
             }
         }
-        seen.lock().unwrap().push(path.clone());
+        seen.lock().unwrap().push(Asked { path: path.clone(), authorization });
         let (status, headers, body) = answer(&path, range, files);
         let length = body.len();
         write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}").unwrap();
@@ -130,6 +144,60 @@ fn a_sharded_model_is_fetched_once_and_found_again_offline() {
 }
 
 #[test]
+fn a_commit_that_other_tools_fetched_is_found_offline_without_a_reference() {
+    let cache = tempfile::tempdir().unwrap();
+    let server = FakeHub::start(SHARDED);
+    let pinned = source(&format!("hf:owner/tiny@{COMMIT}"));
+    let folder = server.hub(cache.path(), false).resolve(&pinned).unwrap();
+    std::fs::remove_dir_all(cache.path().join("models--owner--tiny/refs")).unwrap();
+    assert_eq!(server.hub(cache.path(), true).resolve(&pinned).unwrap(), folder);
+    let other = source(&format!("hf:owner/tiny@{}", COMMIT.replace('0', "f")));
+    assert!(matches!(server.hub(cache.path(), true).resolve(&other), Err(HubError::Offline { .. })));
+}
+
+/// Runs this very test in a process of its own, where it resolves a name and prints the folder.
+fn resolve_in(environment: &[(&str, &str)]) -> Output {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "the_environment_says_where_and_how", "--nocapture"]);
+    for variable in ["HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"] {
+        child.env_remove(variable);
+    }
+    child.env(CHILD, "hf:owner/tiny").envs(environment.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn the_environment_says_where_and_how() {
+    if let Ok(name) = std::env::var(CHILD) {
+        println!("{}", Hub::new(HubConfig::default()).resolve(&source(&name)).unwrap().display());
+        return;
+    }
+    let (home, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (home, cache) = (home.path().to_str().unwrap(), cache.path().to_str().unwrap());
+    let server = FakeHub::start(SHARDED);
+    let endpoint = ("HF_ENDPOINT", server.endpoint.as_str());
+    let folder = |root: &str| format!("{root}/models--owner--tiny/snapshots/{COMMIT}");
+    let is_in = |output: &Output, root: &str| {
+        assert!(output.status.success(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(&folder(root)), "{output:?}");
+        assert!(Path::new(&folder(root)).join("model-2.safetensors").exists());
+    };
+    is_in(&resolve_in(&[endpoint, ("HF_HOME", home)]), &format!("{home}/hub"));
+    assert!(server.requests.lock().unwrap().iter().all(|asked| asked.authorization.is_none()));
+
+    let before = server.request_count();
+    is_in(
+        &resolve_in(&[endpoint, ("HF_HOME", home), ("HF_HUB_CACHE", cache), ("HF_TOKEN", "secret")]),
+        cache,
+    );
+    let asked = server.requests.lock().unwrap().split_off(before);
+    assert!(asked.iter().any(|asked| asked.authorization.as_deref() == Some("bearer secret")), "{asked:?}");
+
+    let before = server.request_count();
+    is_in(&resolve_in(&[endpoint, ("HF_HUB_CACHE", cache), ("HF_HUB_OFFLINE", "1")]), cache);
+    assert_eq!(server.request_count(), before, "offline asks nothing");
+}
+
+#[test]
 fn an_index_that_names_files_elsewhere_is_refused_before_they_are_fetched() {
     for file in ["../../outside.safetensors", "/outside.safetensors", "sub/model.safetensors", ".."] {
         let index = format!(r#"{{"weight_map":{{"a":"{file}"}}}}"#);
@@ -140,7 +208,7 @@ fn an_index_that_names_files_elsewhere_is_refused_before_they_are_fetched() {
         assert!(error.contains(file) && error.contains("no file name"), "{error}");
         let asked = server.requests.lock().unwrap().clone();
         assert!(
-            !asked.iter().any(|path| path.contains("safetensors") && !path.contains("index")),
+            !asked.iter().any(|asked| asked.path.contains("safetensors") && !asked.path.contains("index")),
             "{asked:?}"
         );
     }
