@@ -3,6 +3,7 @@
 //! What changes the arithmetic and is not understood here is refused by its name.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -18,14 +19,14 @@ use crate::adapters::{Adapter, Adapters, Projection, factor_name};
 
 const CONFIG_FILE: &str = "adapter_config.json";
 const WEIGHTS_FILE: &str = "adapter_model.safetensors";
-/// Fields that change the arithmetic, with the value at which they do not.
+/// Fields that change the arithmetic, with the value at which they do not, as they do not where they are empty.
 const NEUTRAL: [(&str, &str); 13] = [
     ("use_rslora", "false"),
     ("use_dora", "false"),
     ("fan_in_fan_out", "false"),
     ("bias", "\"none\""),
-    ("rank_pattern", "{}"),
-    ("alpha_pattern", "{}"),
+    ("rank_pattern", "null"),
+    ("alpha_pattern", "null"),
     ("modules_to_save", "null"),
     ("layers_to_transform", "null"),
     ("trainable_token_indices", "null"),
@@ -122,22 +123,34 @@ pub fn load(folder: &Path, config: &DecoderConfig) -> Result<Adapters, PeftError
             values.ok_or_else(|| malformed(format!("`{name}` is {dtype:?}: write f32, bf16 or f16")))?;
         Ok(Matrix::from_f32(rows, columns, values))
     };
+    let has_factors = |projection: &Projection| {
+        (0..config.layer_count).any(|layer| tensors.tensor(&factor_name(layer, *projection, 'A')).is_ok())
+    };
+    let targets =
+        settings.targets.unwrap_or_else(|| Projection::ALL.into_iter().filter(has_factors).collect());
+    let mut left_over: BTreeSet<&str> = tensors.names().into_iter().collect();
     let mut layers = Vec::with_capacity(config.layer_count);
     for layer in 0..config.layer_count {
-        let adapter = |projection: &Projection| {
+        let mut factor = |projection, factor, rows, columns| {
+            let name = factor_name(layer, projection, factor);
+            left_over.remove(name.as_str());
+            matrix(name, rows, columns)
+        };
+        let adapter = |&projection: &Projection| {
             let [output, input] = projection.shape(config);
             Ok(Adapter {
-                projection: *projection,
-                down: matrix(factor_name(layer, *projection, 'A'), settings.rank, input)?,
-                up: matrix(factor_name(layer, *projection, 'B'), output, settings.rank)?,
+                projection,
+                down: factor(projection, 'A', settings.rank, input)?,
+                up: factor(projection, 'B', output, settings.rank)?,
             })
         };
-        layers.push(settings.targets.iter().map(adapter).collect::<Result<Vec<_>, PeftError>>()?);
+        layers.push(targets.iter().map(adapter).collect::<Result<Vec<_>, PeftError>>()?);
     }
-    let expected = 2 * settings.targets.len() * config.layer_count;
-    if tensors.len() != expected {
-        let found = tensors.len();
-        return Err(malformed(format!("it holds {found} factors, the configuration means {expected}")));
+    if let Some(name) = left_over.first() {
+        return Err(malformed(format!("`{name}` is no factor of a projection that `target_modules` names")));
+    }
+    if targets.is_empty() {
+        return Err(malformed("it holds no factor of a projection".to_owned()));
     }
     Ok(Adapters { scale: (settings.alpha / settings.rank as f64) as f32, layers })
 }
@@ -146,7 +159,8 @@ pub fn load(folder: &Path, config: &DecoderConfig) -> Result<Adapters, PeftError
 struct Settings {
     rank: usize,
     alpha: f64,
-    targets: Vec<Projection>,
+    /// `None` where a pattern stands for them.
+    targets: Option<BTreeSet<Projection>>,
 }
 
 impl Settings {
@@ -159,8 +173,8 @@ impl Settings {
             return Err(malformed(format!("`peft_type` is {kind}, only \"LORA\" is understood")));
         }
         for (field, neutral) in NEUTRAL {
-            let found = json[field].to_string();
-            if found != "null" && found != neutral {
+            let found = &json[field];
+            if !is_empty(found) && found.to_string() != neutral {
                 return Err(malformed(format!("`{field}` is {found}, only {neutral} is understood")));
             }
         }
@@ -176,17 +190,37 @@ impl Settings {
             json[field].as_f64().ok_or_else(|| malformed(format!("`{field}` is no number: {}", json[field])))
         };
         let (rank, alpha) = (number("r")? as usize, number("lora_alpha")?);
-        let mut targets = Vec::new();
-        for name in json["target_modules"].as_array().into_iter().flatten() {
-            let projection = name.as_str().and_then(Projection::from_name);
-            let unknown = || malformed(format!("`target_modules` names {name}, which is no projection"));
-            targets.push(projection.ok_or_else(unknown)?);
+        if rank == 0 {
+            return Err(malformed("`r` is 0: an adapter has a rank of at least 1".to_owned()));
         }
-        targets.sort_unstable();
-        if targets.is_empty() || rank == 0 {
-            return Err(malformed("`target_modules` and `r` must not be empty".to_owned()));
-        }
+        let targets = match &json["target_modules"] {
+            Value::String(_) => None,
+            Value::Array(names) if !names.is_empty() => {
+                let projection = |name: &Value| {
+                    // `q_proj`, `self_attn.q_proj`, or the name of a whole module
+                    let module = name.as_str().and_then(|name| name.rsplit('.').next());
+                    module.and_then(Projection::from_name).ok_or_else(|| {
+                        malformed(format!("`target_modules` names {name}, which is no projection"))
+                    })
+                };
+                Some(names.iter().map(projection).collect::<Result<BTreeSet<_>, _>>()?)
+            }
+            other => {
+                let remedy = "name projections, such as [\"q_proj\", \"v_proj\"]";
+                return Err(malformed(format!("`target_modules` is {other}: {remedy}")));
+            }
+        };
         Ok(Self { rank, alpha, targets })
+    }
+}
+
+/// Whether a field holds nothing, in one of the ways in which PEFT writes that.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }
 

@@ -136,9 +136,22 @@ fn adapters_survive_peft_files_and_unknown_arithmetic_is_refused() {
         let error = peft::load(folder.path(), &config()).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
     }
-    for plain in ["true", "false", "\"gaussian\""] {
-        let to = format!("\"bias\": \"none\", \"init_lora_weights\": {plain}");
-        std::fs::write(&path, text.replace("\"bias\": \"none\"", &to)).unwrap();
+    let plain = [
+        "\"init_lora_weights\": true",
+        "\"init_lora_weights\": false",
+        "\"init_lora_weights\": \"gaussian\"",
+        "\"target_parameters\": [], \"rank_pattern\": {}, \"layers_to_transform\": []",
+        "\"target_modules\": \".*\\\\.(q_proj|gate_proj)\"",
+        "\"target_modules\": [\"self_attn.q_proj\", \"mlp.gate_proj\", \"q_proj\"]",
+    ];
+    for plain in plain {
+        // of a field that stands there twice the later counts
+        std::fs::write(&path, text.replace("\n}", &format!(", {plain}\n}}"))).unwrap();
         assert!(peft::load(folder.path(), &config()).unwrap() == adapters, "{plain}");
+    }
+    for (targets, named) in [("[\"q_proj\"]", "layers.0.mlp.gate_proj.lora_A"), ("[]", "target_modules")] {
+        std::fs::write(&path, text.replace("\n}", &format!(", \"target_modules\": {targets}\n}}"))).unwrap();
+        let error = peft::load(folder.path(), &config()).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
     }
 }
