@@ -18,7 +18,7 @@ pub struct IncrementalDecoder {
 enum State {
     /// Bytes of a character that is not complete yet.
     Bytes(Vec<u8>),
-    /// All ids so far, and how much text has been given out; for tokenizers whose tokens have no bytes of
+    /// All ids so far, and the text that has been given out; for tokenizers whose tokens have no bytes of
     /// their own.
     Window(Box<Window>),
 }
@@ -26,6 +26,8 @@ enum State {
 #[derive(Debug, Clone, Default)]
 struct Window {
     all: Vec<u32>,
+    /// The run of bytes at the end: whether it forms characters is decided for all of it.
+    run: Vec<u32>,
     emitted: String,
     recent: Vec<u32>,
     prefix: String,
@@ -51,15 +53,19 @@ impl IncrementalDecoder {
             }
             State::Window(window) => {
                 window.all.push(id);
+                window.run.push(id);
+                if self.tokenizer.is_byte(id) {
+                    return Ok(());
+                }
                 let piece = tokenizers::tokenizer::step_decode_stream(
                     self.tokenizer.inner(),
-                    vec![id],
+                    std::mem::take(&mut window.run),
                     false,
                     &mut window.recent,
                     &mut window.prefix,
                     &mut window.prefix_index,
                 );
-                if let Some(piece) = piece.map_err(|error| decode_error(error.as_ref()))? {
+                if let Some(piece) = piece.map_err(decode_error)? {
                     window.emitted.push_str(&piece);
                     text.push_str(&piece);
                 }
@@ -76,9 +82,12 @@ impl IncrementalDecoder {
                 pending.clear();
             }
             State::Window(window) => {
+                let window = std::mem::take(&mut **window);
                 let whole = self.tokenizer.decode(&window.all)?;
-                text.push_str(whole.strip_prefix(window.emitted.as_str()).unwrap_or_default());
-                **window = Window::default();
+                let rest = whole
+                    .strip_prefix(window.emitted.as_str())
+                    .ok_or_else(|| decode_error("the text so far is no beginning of the whole"))?;
+                text.push_str(rest);
             }
         }
         Ok(())
@@ -152,7 +161,7 @@ fn may_still_complete(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
 }
 
-fn decode_error(error: &(dyn std::error::Error + Send + Sync)) -> TokenizerError {
+fn decode_error(error: impl ToString) -> TokenizerError {
     TokenizerError::Refused { action: "decode the tokens", reason: error.to_string() }
 }
 

@@ -120,6 +120,36 @@ fn what_the_generation_config_does_not_say_the_models_config_does() {
     assert_eq!(tokenizer.padding_id(), None);
 }
 
+/// As transformers 4.57.1 does.
+#[test]
+fn a_tokenizer_of_llamas_class_puts_its_tokens_around_a_text() {
+    let folder = tempfile::tempdir().unwrap();
+    write_folder(folder.path(), &pair_merges());
+    let encoded = |class: &str, flags: Value| {
+        let mut config = json!({
+            "tokenizer_class": class, "bos_token": "<｜begin▁of▁sentence｜>", "eos_token": "<|end|>",
+            "added_tokens_decoder": { "12": { "content": "<｜begin▁of▁sentence｜>", "special": true } }
+        });
+        config.as_object_mut().unwrap().extend(flags.as_object().unwrap().clone());
+        fs::write(folder.path().join("tokenizer_config.json"), config.to_string()).unwrap();
+        let tokenizer = Tokenizer::load(folder.path()).unwrap();
+        assert_eq!(tokenizer.encode("ab ab", false).unwrap(), [5, 6]);
+        tokenizer.save(folder.path()).unwrap();
+        let again = Tokenizer::load(folder.path()).unwrap();
+        assert_eq!(again.encode("ab ab", true).unwrap(), tokenizer.encode("ab ab", true).unwrap());
+        tokenizer.encode("ab ab", true).unwrap()
+    };
+    let with_both = json!({ "add_bos_token": true, "add_eos_token": true });
+    assert_eq!(encoded("LlamaTokenizerFast", json!({})), [12, 5, 6]);
+    assert_eq!(encoded("LlamaTokenizer", with_both.clone()), [12, 5, 6, 10]);
+    assert_eq!(
+        encoded("LlamaTokenizer", json!({ "add_bos_token": false, "add_eos_token": true })),
+        [5, 6, 10]
+    );
+    assert_eq!(encoded("LlamaTokenizer", json!({ "add_bos_token": null })), [5, 6]);
+    assert_eq!(encoded("PreTrainedTokenizerFast", with_both), [5, 6], "what tokenizer.json says is heard");
+}
+
 #[test]
 fn an_id_far_beyond_the_vocabulary_is_refused_and_takes_no_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -247,13 +277,18 @@ fn a_sentence_piece_tokenizer_decodes_token_by_token_too() {
     fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
     assert!(!tokenizer.bytes_are_exact());
-    for ids in [vec![0, 1, 2, 3, 0], vec![4, 2, 3, 1], vec![0, 2], vec![1, 0, 0, 1]] {
+    // every row of up to six of its five tokens: a broken byte spoils the whole characters of its run
+    for number in 0..5_u32.pow(6) {
+        let digits = std::iter::successors(Some(number), |rest| Some(rest / 5)).take_while(|rest| *rest > 0);
+        let ids: Vec<u32> = digits.map(|rest| rest % 5).collect();
+        let whole = tokenizer.decode(&ids).unwrap();
         let (mut decoder, mut text) = (tokenizer.incremental_decoder(), String::new());
         for &id in &ids {
             decoder.push(id, &mut text).unwrap();
+            assert!(whole.starts_with(&text), "{ids:?}: {text:?} is no beginning of {whole:?}");
         }
         decoder.finish(&mut text).unwrap();
-        assert_eq!(text, tokenizer.decode(&ids).unwrap(), "{ids:?}");
+        assert_eq!(text, whole, "{ids:?}");
     }
     assert_eq!(tokenizer.token_bytes(0), b" a");
     assert_eq!(tokenizer.token_bytes(2), [0xc3]);

@@ -15,9 +15,21 @@ const GENERATION_CONFIG: &str = "generation_config.json";
 const MODEL_CONFIG: &str = "config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
 
-const REPAIR: &str = "copy it again from the model's repository, or remove it";
+pub(super) const REPAIR: &str = "copy it again from the model's repository, or remove it";
 const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// The classes of transformers that put tokens around a text whatever `tokenizer.json` says.
+const LLAMA_CLASSES: [&str; 2] = ["LlamaTokenizer", "LlamaTokenizerFast"];
+
+/// Which special tokens stand around a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surroundings {
+    /// The beginning token, before it.
+    pub(super) begins: bool,
+    /// The end token, after it.
+    pub(super) ends: bool,
+}
 
 /// What the files around `tokenizer.json` say.
 #[derive(Debug, Clone, Default)]
@@ -120,6 +132,15 @@ impl Companions {
             padding_id: either(generation.padding, model.padding).first().copied(),
         };
         Ok(Self { config, generation_config, special_tokens, added_tokens, generation, chat_template })
+    }
+
+    /// Which tokens stand around a text where the tokenizer's class decides that; transformers' defaults.
+    pub(super) fn llama_surroundings(&self) -> Option<Surroundings> {
+        let class = self.config.get("tokenizer_class")?.as_str()?;
+        let flag = |name, default| self.config.get(name).map_or(default, |value| *value == true);
+        LLAMA_CLASSES
+            .contains(&class)
+            .then(|| Surroundings { begins: flag("add_bos_token", true), ends: flag("add_eos_token", false) })
     }
 
     /// Writes every companion file that has content.

@@ -6,7 +6,7 @@ mod token_bytes;
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
-use tokenizers::{AddedToken, decoders::DecoderWrapper};
+use tokenizers::{AddedToken, decoders::DecoderWrapper, processors::template::TemplateProcessing};
 
 use crate::{
     chat_template::ChatTemplate,
@@ -161,6 +161,11 @@ impl Tokenizer {
         self.inner.chat_template.as_ref()
     }
 
+    /// Whether a token is one byte of a character that has no token of its own.
+    pub(crate) fn is_byte(&self, id: u32) -> bool {
+        self.id_to_token(id).is_some_and(|token| token_bytes::fallback_byte(&token).is_some())
+    }
+
     pub(crate) fn inner(&self) -> &tokenizers::Tokenizer {
         &self.inner.tokenizer
     }
@@ -173,6 +178,7 @@ impl Tokenizer {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| refused("switch truncation off", &*error))?;
         add_missing_tokens(&mut tokenizer, &companions, folder)?;
+        surround_as_llama(&mut tokenizer, &companions, folder)?;
         let roles = resolve_roles(&tokenizer, &companions, folder)?;
         let chat_template = companions
             .chat_template
@@ -233,17 +239,46 @@ fn add_missing_tokens(
     Ok(())
 }
 
+/// What transformers does to a tokenizer of the class of Llama 2, whatever its `tokenizer.json` says: the tokens around
+/// a text are those that `add_bos_token` and `add_eos_token` ask for. `DeepSeek-R1-Distill-Qwen` is such a one.
+fn surround_as_llama(
+    tokenizer: &mut tokenizers::Tokenizer,
+    companions: &Companions,
+    folder: &Path,
+) -> Result<(), TokenizerError> {
+    let Some(roles) = companions.llama_surroundings() else { return Ok(()) };
+    let mut tokens = Vec::new();
+    let mut piece_of = |role: &'static str| {
+        let id = special_id(role, tokenizer, companions, folder)?;
+        Ok(id.zip(companions.special_tokens.get(role)).map(|(id, token)| {
+            tokens.push((token.clone(), id));
+            format!("{token}:0")
+        }))
+    };
+    let before = if roles.begins { piece_of("bos_token")? } else { None };
+    let after = if roles.ends { piece_of("eos_token")? } else { None };
+    let pieces: Vec<String> = before.into_iter().chain(["$A:0".to_owned()]).chain(after).collect();
+    let malformed = |error: &dyn fmt::Display| TokenizerError::Malformed {
+        path: folder.join(files::CONFIG),
+        reason: format!("its tokens cannot be put around a text: {error}"),
+        remedy: files::REPAIR,
+    };
+    let template = TemplateProcessing::builder()
+        .try_single(pieces)
+        .map_err(|error| malformed(&error))?
+        .special_tokens(tokens)
+        .build()
+        .map_err(|error| malformed(&error))?;
+    tokenizer.with_post_processor(Some(template));
+    Ok(())
+}
+
 fn resolve_roles(
     tokenizer: &tokenizers::Tokenizer,
     companions: &Companions,
     folder: &Path,
 ) -> Result<RoleIds, TokenizerError> {
-    let id_of = |role: &'static str| -> Result<Option<u32>, TokenizerError> {
-        let Some(token) = companions.special_tokens.get(role) else { return Ok(None) };
-        let unknown =
-            || TokenizerError::UnknownToken { path: folder.join(files::CONFIG), role, token: token.clone() };
-        tokenizer.token_to_id(token).ok_or_else(unknown).map(Some)
-    };
+    let id_of = |role| special_id(role, tokenizer, companions, folder);
     let generation = &companions.generation;
     let end = id_of("eos_token")?.or_else(|| generation.stop_ids.first().copied());
     let mut stop = generation.stop_ids.clone();
@@ -256,6 +291,19 @@ fn resolve_roles(
         padding: id_of("pad_token")?.or(generation.padding_id),
         stop,
     })
+}
+
+/// The id of a special token, where the model has it.
+fn special_id(
+    role: &'static str,
+    tokenizer: &tokenizers::Tokenizer,
+    companions: &Companions,
+    folder: &Path,
+) -> Result<Option<u32>, TokenizerError> {
+    let Some(token) = companions.special_tokens.get(role) else { return Ok(None) };
+    let unknown =
+        || TokenizerError::UnknownToken { path: folder.join(files::CONFIG), role, token: token.clone() };
+    tokenizer.token_to_id(token).ok_or_else(unknown).map(Some)
 }
 
 /// How the tokenizer's decoder joins tokens.

@@ -105,14 +105,17 @@ fn byte_of(character: char) -> Option<u8> {
 
 /// `SentencePiece` spelling: `▁` is a space, `<0x0A>` a byte.
 fn push_sentence_piece(token: &str, arena: &mut Vec<u8>) {
-    let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
-    if let Some(byte) =
-        byte.filter(|digits| digits.len() == 2).and_then(|digits| u8::from_str_radix(digits, 16).ok())
-    {
+    if let Some(byte) = fallback_byte(token) {
         arena.push(byte);
     } else {
         arena.extend_from_slice(token.replace('\u{2581}', " ").as_bytes());
     }
+}
+
+/// The byte that a token such as `<0x0A>` stands for.
+pub(super) fn fallback_byte(token: &str) -> Option<u8> {
+    let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
+    if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
 #[cfg(test)]
