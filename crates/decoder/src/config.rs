@@ -36,6 +36,28 @@ pub struct Llama3Scaling {
     pub original_max_position_count: usize,
 }
 
+impl Llama3Scaling {
+    /// Checks that every frequency comes out finite and positive.
+    fn validate(&self) -> Result<(), DecoderError> {
+        let is_positive = |value: f64| value.is_finite() && value > 0.0;
+        let refused = |field, reason| Err(DecoderError::configuration(format!("llama3 {field}"), reason));
+        if !is_positive(self.factor) {
+            return refused("factor", "it must be finite and positive");
+        }
+        if !is_positive(self.low_frequency_factor) {
+            return refused("low_freq_factor", "it must be finite and positive");
+        }
+        if !(self.high_frequency_factor.is_finite() && self.high_frequency_factor > self.low_frequency_factor)
+        {
+            return refused("high_freq_factor", "it must be finite and above low_freq_factor");
+        }
+        if self.original_max_position_count == 0 {
+            return refused("original_max_position_embeddings", "it must be at least 1");
+        }
+        Ok(())
+    }
+}
+
 /// Rotary position embedding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -155,7 +177,7 @@ impl DecoderConfig {
         if !(self.rope.theta.is_finite() && self.rope.theta > 0.0) {
             return Err(DecoderError::configuration("rope_theta", "it must be finite and positive"));
         }
-        Ok(())
+        self.rope.scaling.as_ref().map_or(Ok(()), Llama3Scaling::validate)
     }
 
     /// Width of all query heads together.

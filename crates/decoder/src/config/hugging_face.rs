@@ -31,6 +31,9 @@ const ABSENT_FIELDS: [&str; 6] = [
     "query_pre_attn_scalar",
 ];
 
+/// The context length before llama3 scaling.
+const ORIGINAL_LENGTH: &str = "original_max_position_embeddings";
+
 /// `max_window_layers` where it is missing, as in transformers.
 const DEFAULT_WHOLE_LAYERS: usize = 28;
 
@@ -103,7 +106,7 @@ impl DecoderConfig {
                 "factor": scaling.factor,
                 "low_freq_factor": scaling.low_frequency_factor,
                 "high_freq_factor": scaling.high_frequency_factor,
-                "original_max_position_embeddings": scaling.original_max_position_count,
+                ORIGINAL_LENGTH: scaling.original_max_position_count,
             })
         });
         let mut json = json!({
@@ -286,16 +289,16 @@ fn rope_of(
     let kind = present(parameters, "rope_type").or_else(|| present(parameters, "type"));
     let scaling = match kind.map(|kind| kind.as_str().unwrap_or_default()) {
         Some("llama3") => {
-            let number = |field: &str| {
-                optional_number(parameters, field)?.ok_or_else(|| {
-                    DecoderError::configuration(format!("{name}.{field}"), "llama3 scaling needs it")
-                })
+            let missing = |field: &str| {
+                DecoderError::configuration(format!("{name}.{field}"), "llama3 scaling needs it")
             };
+            let number = |field: &str| optional_number(parameters, field)?.ok_or_else(|| missing(field));
             Some(Llama3Scaling {
                 factor: number("factor")?,
                 low_frequency_factor: number("low_freq_factor")?,
                 high_frequency_factor: number("high_freq_factor")?,
-                original_max_position_count: number("original_max_position_embeddings")? as usize,
+                original_max_position_count: optional_size(parameters, ORIGINAL_LENGTH)?
+                    .ok_or_else(|| missing(ORIGINAL_LENGTH))?,
             })
         }
         Some("default") => None,

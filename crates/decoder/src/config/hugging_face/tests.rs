@@ -68,6 +68,31 @@ fn what_changes_the_arithmetic_is_refused_by_name() {
 }
 
 #[test]
+fn llama3_scaling_that_gives_no_finite_positions_is_refused_by_name() {
+    let cases = [
+        ("factor", json!(0)),
+        ("factor", json!(-8.0)),
+        ("low_freq_factor", json!(0.0)),
+        ("high_freq_factor", json!(1.0)),
+        ("original_max_position_embeddings", json!(-1)),
+        ("original_max_position_embeddings", json!(0)),
+        ("original_max_position_embeddings", json!(64.5)),
+        ("original_max_position_embeddings", Value::Null),
+    ];
+    for (field, value) in cases {
+        let mut json = llama();
+        json["rope_scaling"] = json!({
+            "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64
+        });
+        assert!(DecoderConfig::from_hugging_face(&json).is_ok());
+        json["rope_scaling"][field] = value;
+        let message = DecoderConfig::from_hugging_face(&json).unwrap_err().to_string();
+        assert!(message.contains(field), "{field}: {message}");
+    }
+}
+
+#[test]
 fn positions_under_both_names_are_read_where_they_mean_the_same() {
     let mut json = llama();
     json["rope_theta"] = Value::Null;
