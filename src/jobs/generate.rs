@@ -95,6 +95,7 @@ fn respond(
                     "prompt_ids": &**prompt,
                     "token_ids": ended.tokens,
                     "log_probabilities": ended.log_probabilities,
+                    "sampling_log_probabilities": ended.sampling_log_probabilities,
                     "finish_reason": ended.finish,
                     "seed": arguments.sampling.seed.wrapping_add(u64::from(ended.id)),
                     "text": text,

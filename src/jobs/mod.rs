@@ -17,9 +17,11 @@ pub(crate) use train::train;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::{fs::File, path::Path};
 
+use serde_json::{Map, Value};
 use still_control::Exit;
 use still_daemon::config::Device;
 use still_policy::TensorPrecision;
+use still_text::ChatContext;
 
 use crate::failure::{Failure, OrExit};
 
@@ -33,6 +35,23 @@ fn open_input(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
     }
     let file = File::open(path).map_err(|error| format!("`{}`: {error}", path.display()));
     Ok(Box::new(BufReader::new(file.or_exit(Exit::BadInput)?)))
+}
+
+/// What a line gives the chat template beside its messages, under TRL's names.
+fn chat_context(fields: &Map<String, Value>) -> Result<ChatContext, String> {
+    let tools = match fields.get("tools") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(tools)) => Some(tools.clone()),
+        Some(_) => return Err("`tools` is no list of JSON schemas".to_owned()),
+    };
+    let variables = match fields.get("chat_template_kwargs") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(variables)) => variables.clone(),
+        Some(_) => {
+            return Err("`chat_template_kwargs` is no object; write {\"enable_thinking\": false}".to_owned());
+        }
+    };
+    Ok(ChatContext { tools, variables, ..ChatContext::default() })
 }
 
 /// How output that cannot be written ends a job: a reader that has seen enough is no failure.

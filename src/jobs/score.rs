@@ -13,7 +13,7 @@ use still_decoder::{Segments, Threads, model_hidden_states, token_log_probabilit
 use still_policy::{DeviceName, Scorer, TensorPrecision};
 use still_text::{ChatContext, Tokenizer, thought};
 
-use super::{open_input, output_failed, precision};
+use super::{chat_context, open_input, output_failed, precision};
 use crate::{
     failure::{Failure, OrExit},
     model::Model,
@@ -93,7 +93,7 @@ fn tokens_of_line(line: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, String>
             let template = tokenizer
                 .chat_template()
                 .ok_or("the model has no chat template for `messages`; give `text`")?;
-            let context = ChatContext { messages, ..ChatContext::default() };
+            let context = ChatContext { messages, ..chat_context(line)? };
             let text = template.render_context(&context).map_err(|error| format!("`messages`: {error}"))?;
             tokenizer.encode(&text, false).map_err(|error| format!("`messages`: {error}"))
         }

@@ -6,6 +6,8 @@
 //! | `prompt` and `completion`, each text or messages | yes | |
 //! | `prompt`, `chosen` and `rejected`, each text or messages | | yes |
 //! | the paper's own fields, as `demonstrations import` reads them | yes | |
+//!
+//! Beside messages, `tools` and `chat_template_kwargs` are what the model's chat template reads them as.
 
 use std::{collections::HashSet, io::BufRead, ops::Range, path::Path};
 
@@ -22,7 +24,7 @@ use still_text::{ChatContext, PromptStyle, Tokenizer};
 
 use crate::{
     failure::{Failure, OrExit},
-    jobs::open_input,
+    jobs::{chat_context, open_input},
     model::{Encoder, Model},
 };
 
@@ -53,13 +55,13 @@ impl Prompts {
         text.to_owned()
     }
 
-    /// Everything up to the answer, which begins where this ends.
-    fn of_messages(&mut self, messages: &[Value]) -> Result<String, String> {
+    /// Everything up to the answer, which begins where this ends; `fields` are those of the line.
+    fn of_messages(&mut self, messages: &[Value], fields: &Map<String, Value>) -> Result<String, String> {
         if let Some(template) = self.tokenizer.chat_template() {
             let context = ChatContext {
                 messages: messages.to_vec(),
                 add_generation_prompt: true,
-                ..ChatContext::default()
+                ..chat_context(fields)?
             };
             return template.render_context(&context).map_err(|error| error.to_string());
         }
@@ -72,11 +74,11 @@ impl Prompts {
     }
 
     /// A prompt given as text or as messages.
-    fn of_value(&mut self, prompt: &Value) -> Result<String, String> {
+    fn of_value(&mut self, prompt: &Value, fields: &Map<String, Value>) -> Result<String, String> {
         match prompt {
             Value::String(problem) if !problem.trim().is_empty() => self.of_problem(problem),
             Value::Array(messages) => {
-                self.of_messages(messages).map_err(|reason| format!("`prompt`: {reason}"))
+                self.of_messages(messages, fields).map_err(|reason| format!("`prompt`: {reason}"))
             }
             _ => Err("`prompt` is no text and no list of messages; fill it".to_owned()),
         }
@@ -86,10 +88,10 @@ impl Prompts {
         let (problem, text) = if let Some(Value::Array(messages)) = fields.get("messages") {
             let (last, before) = messages.split_last().ok_or("`messages` is empty; remove the line")?;
             let named = |reason: String| format!("`messages`: {reason}");
-            let prompt = self.of_messages(before).map_err(named)?;
+            let prompt = self.of_messages(before, fields).map_err(named)?;
             (prompt, content(last, "assistant").map_err(named)?.to_owned())
         } else if let (Some(prompt), Some(completion)) = (fields.get("prompt"), fields.get("completion")) {
-            (self.of_value(prompt)?, answer("completion", completion)?)
+            (self.of_value(prompt, fields)?, answer("completion", completion)?)
         } else {
             let parsed = import::demonstrations(line.as_bytes(), "");
             if let Some(problem) = parsed.broken.first() {
@@ -108,7 +110,7 @@ impl Prompts {
             let found = names.iter().find_map(|name| fields.get(*name));
             found.ok_or_else(|| format!("`{}` is missing; write `prompt`, `chosen` and `rejected`", names[0]))
         };
-        let problem = self.of_value(field(["prompt", "problem", "question"])?)?;
+        let problem = self.of_value(field(["prompt", "problem", "question"])?, fields)?;
         let response = |name| Ok::<_, String>(Response::Text(answer(name, field([name; 3])?)?));
         Ok(PreferenceExample { problem, chosen: response("chosen")?, rejected: response("rejected")? })
     }
@@ -237,7 +239,11 @@ mod tests {
             "special_tokens": {"+": {"id": "+", "ids": [18], "tokens": ["+"]}}
         });
         fs::write(&path, file.to_string()).unwrap();
-        fs::write(folder.path().join("chat_template.jinja"), "*{{ messages[0].content }}=").unwrap();
+        fs::write(
+            folder.path().join("chat_template.jinja"),
+            "*{{ sign }}{{ messages[0].content }}={% for tool in tools or [] %}{{ tool }}{% endfor %}",
+        )
+        .unwrap();
         fs::write(folder.path().join("generation_config.json"), r#"{"eos_token_id": [0, 1]}"#).unwrap();
         Tokenizer::load(folder.path()).unwrap()
     }
@@ -247,8 +253,8 @@ mod tests {
         let tokenizer = chat_tokenizer();
         let mut prompts = Prompts::new(tokenizer.clone(), PromptStyle::Raw);
         let messages = json!([{"role": "user", "content": "1+2"}]);
-        let plain = prompts.of_value(&json!("1+2")).unwrap();
-        let rendered = prompts.of_value(&messages).unwrap();
+        let plain = prompts.of_value(&json!("1+2"), &Map::new()).unwrap();
+        let rendered = prompts.of_value(&messages, &Map::new()).unwrap();
         let model = Model { tokenizer, ..Model::from_source(&ModelSource::Embedded, true).unwrap() };
         let encoder = RenderedPrompts::new(&model, prompts);
         let text = |tokens: Vec<u32>| model.tokenizer.decode(&tokens).unwrap();
@@ -256,6 +262,24 @@ mod tests {
         assert_eq!(text(encoder.prompt(&rendered).unwrap()), "*1+2=");
         let asked = PromptStyle::Raw.encode("1+2", &model.tokenizer).unwrap();
         assert_eq!(encoder.prompt(&plain).unwrap(), asked, "as it is asked when it generates");
+    }
+
+    #[test]
+    fn what_a_line_gives_its_template_beside_the_messages_is_heard() {
+        let mut prompts = Prompts::new(chat_tokenizer(), PromptStyle::Chat);
+        let mut rendered = |beside: Value| {
+            let mut line = json!({"messages": [
+                {"role": "user", "content": "1+2"}, {"role": "assistant", "content": "3"}]});
+            line.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+            prompts.sft(line.as_object().unwrap(), &line.to_string()).map(|example| example.problem)
+        };
+        assert_eq!(rendered(json!({})).unwrap(), "*1+2=");
+        let beside = json!({"tools": ["4", "5"], "chat_template_kwargs": {"sign": "-"}});
+        assert_eq!(rendered(beside).unwrap(), "*-1+2=45");
+        for (field, value) in [("tools", json!("4")), ("chat_template_kwargs", json!([]))] {
+            let reason = rendered(json!({ field: value })).unwrap_err();
+            assert!(reason.contains(field), "{reason}");
+        }
     }
 
     #[test]

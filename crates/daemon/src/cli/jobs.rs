@@ -82,7 +82,8 @@ pub struct ScoreArguments {
     /// "cpu" or "cuda:0".
     #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
     pub device: Device,
-    /// JSONL with `text`, `messages` or `token_ids` on each line; "-" reads standard input.
+    /// JSONL with `text`, `messages` (and `tools`, `chat_template_kwargs`) or `token_ids` on each line; "-" reads
+    /// standard input.
     #[arg(long, value_name = "FILE.jsonl")]
     pub input: PathBuf,
     /// One JSON object a line.
