@@ -1,9 +1,14 @@
 //! What a generator's device thread does: take commands in, draw tokens, report what ended.
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use ractor::ActorProcessingErr;
 use still_domain::AttemptId;
 use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout};
+
+/// How long the device is left alone when it has no room for anything: no event tells when it has.
+const STALL: Duration = Duration::from_millis(500);
 
 /// What a generator's thread is told.
 #[derive(Debug)]
@@ -57,6 +62,13 @@ pub(crate) fn generate(
                 tell(GeneratorFact::TokensDrawn(step.tokens));
                 if !step.finished.is_empty() {
                     tell(GeneratorFact::Finished(step.finished));
+                }
+                if step.is_stalled {
+                    match commands.recv_timeout(STALL) {
+                        Ok(command) => obey(generator, command, &tell)?,
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    }
                 }
             }
             Err(error) => refused_or_failed(error, &tell)?,

@@ -164,6 +164,7 @@ impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
             tokens: report.tokens as u64,
             active: report.active,
             waiting: report.waiting,
+            is_stalled: report.is_stalled,
         })
     }
 

@@ -40,6 +40,8 @@ pub struct GeneratorStep {
     pub active: usize,
     /// Rollouts that wait for one.
     pub waiting: usize,
+    /// Whether the device had no room for anything: step again after a pause.
+    pub is_stalled: bool,
 }
 
 /// Why a generator could not go on.

@@ -1,9 +1,9 @@
 //! How much may be on the device at once: lowered when its memory runs out, raised again with care.
 
-/// Steps without trouble after which one more row is tried.
+/// Steps without trouble after which a quarter more is tried.
 const STEPS_BEFORE_RAISE: u32 = 256;
 
-/// Rows at once, and prefill tokens a step. Multiplicative decrease, additive increase.
+/// Rows at once, and prefill tokens a step: halved when memory runs out, raised by a quarter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Budget {
     most_rows: usize,
@@ -53,9 +53,9 @@ impl Budget {
         self.quiet_steps += 1;
         if self.quiet_steps >= STEPS_BEFORE_RAISE {
             self.quiet_steps = 0;
-            self.rows = (self.rows + 1).min(self.most_rows);
-            self.prefill_tokens =
-                (self.prefill_tokens + self.prefill_tokens.div_ceil(8)).min(self.most_prefill_tokens);
+            let raised = |value: usize, most: usize| (value + value.div_ceil(4)).min(most);
+            self.rows = raised(self.rows, self.most_rows);
+            self.prefill_tokens = raised(self.prefill_tokens, self.most_prefill_tokens);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The decoder on the CPU as an engine's model. Its memory is taken beforehand, so no step runs out of it.
+//! The decoder on the CPU as an engine's model. Weights and cache are taken beforehand; a step's buffers, foretold
+//! with them, grow to those of the largest step and stay.
 
 use std::sync::Arc;
 

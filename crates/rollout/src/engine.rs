@@ -28,6 +28,9 @@ use crate::{
 pub use config::{CachePolicy, EngineConfig};
 pub use report::{EngineError, StepReport};
 
+/// Steps without room for a row alone after which it is abandoned.
+const MOST_STALLS: u32 = 60;
+
 /// Many rollouts at once on one model. `K` names requests.
 pub struct Engine<M: StepModel, K> {
     model: M,
@@ -38,7 +41,9 @@ pub struct Engine<M: StepModel, K> {
     queue: VecDeque<Sequence<K>>,
     slots: Slots<K>,
     budget: Budget,
+    /// What the next report tells.
     ended: Vec<Finished<K>>,
+    abandoned: Vec<Abandoned<K>>,
     plan: Vec<Planned>,
     logits: Vec<f32>,
     samplers: Vec<Sampler>,
@@ -66,6 +71,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
             slots: Slots::new(slot_count, config.least_shared_tokens),
             budget: Budget::new(config.rows.min(slot_count), config.prefill_tokens_per_step),
             ended: Vec::new(),
+            abandoned: Vec::new(),
             plan: Vec::with_capacity(slot_count),
             logits: Vec::new(),
             samplers: vec![Sampler::new(); config.sampling_threads.max(1)],
@@ -135,16 +141,20 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
             match self.run_plan() {
                 Ok(()) => {
                     self.budget.step_went_well();
-                    self.take_tokens(&mut report);
+                    self.take_tokens(&mut report)?;
                     break;
                 }
                 Err(EngineError::Model(StepError::OutOfMemory(reason))) => {
                     self.give_way(&reason, &mut report);
+                    if report.is_stalled {
+                        break;
+                    }
                 }
                 Err(error) => return Err(error),
             }
         }
         report.finished.append(&mut self.ended);
+        report.abandoned.append(&mut self.abandoned);
         for id in
             report.finished.iter().map(|ended| &ended.id).chain(report.abandoned.iter().map(|lost| &lost.id))
         {
@@ -293,7 +303,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
     }
 
     /// Draws a token for every row whose logits are there.
-    fn take_tokens(&mut self, report: &mut StepReport<K>) {
+    fn take_tokens(&mut self, report: &mut StepReport<K>) -> Result<(), StepError> {
         for planned in &self.plan {
             let Some(sequence) = self.slots.sequence_mut(planned.slot) else { continue };
             if planned.tokens > 1 || !planned.wants_logits {
@@ -304,25 +314,26 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         self.draw_all();
         let drawn = std::mem::take(&mut self.draws);
         let plan = std::mem::take(&mut self.plan);
+        let mut broken = Vec::new();
         for (planned, draw) in plan.iter().filter(|planned| planned.wants_logits).zip(&drawn) {
             let Some(sequence) = self.slots.sequence_mut(planned.slot) else { continue };
             match draw {
                 Ok(draw) => {
                     report.tokens += 1;
                     if let Some(reason) = sequence.push(*draw, self.version) {
-                        report.finished.extend(self.end(planned.slot, reason));
+                        let ended = self.end(planned.slot, reason);
+                        self.ended.extend(ended);
                     }
                 }
                 Err(error) => {
-                    let abandoned = self.slots.release(planned.slot);
-                    report.abandoned.extend(
-                        abandoned.map(|sequence| Abandoned { id: sequence.id, reason: error.to_string() }),
-                    );
+                    self.abandon(planned.slot, error.to_string());
+                    broken.push(planned.slot);
                 }
             }
         }
         self.draws = drawn;
         self.plan = plan;
+        broken.into_iter().try_for_each(|slot| self.model.clear(slot))
     }
 
     /// Fills `draws`, one for each planned row that wants logits, in order.
@@ -351,17 +362,23 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         Some(finished)
     }
 
-    /// Memory ran out: shrinks the budget and puts the rows that came last back into the queue. A row that
-    /// does not fit even alone is abandoned.
+    fn abandon(&mut self, slot: usize, reason: String) {
+        let sequence = self.slots.release(slot);
+        self.abandoned.extend(sequence.map(|sequence| Abandoned { id: sequence.id, reason }));
+    }
+
+    /// Memory ran out: shrinks the budget and puts the rows that came last back into the queue. Where nothing smaller
+    /// is left, the step is over; a row that does not fit alone for many steps is abandoned.
     fn give_way(&mut self, reason: &str, report: &mut StepReport<K>) {
         let rows = self.plan.len();
         let prefill = self.plan.iter().map(|planned| planned.tokens).filter(|&tokens| tokens > 1).sum();
-        let can_shrink = self.budget.lower(rows, prefill);
-        if !can_shrink && let Some(slot) = self.plan.first().map(|planned| planned.slot) {
-            report.abandoned.extend(self.slots.release(slot).map(|sequence| Abandoned {
-                id: sequence.id,
-                reason: format!("it does not fit the device's memory even alone: {reason}"),
-            }));
+        if !self.budget.lower(rows, prefill)
+            && let Some(slot) = self.plan.first().map(|planned| planned.slot)
+        {
+            report.is_stalled = true;
+            if self.slots.sequence_mut(slot).is_some_and(|sequence| sequence.stall() >= MOST_STALLS) {
+                self.abandon(slot, format!("it does not fit the device's memory even alone: {reason}"));
+            }
         }
         while self.slots.held().len() > self.budget.rows() {
             let Some(&slot) = self.slots.held().last() else { break };

@@ -20,7 +20,8 @@ pub struct Request<K> {
     pub seed: u64,
     /// Tokens that end the response; the token drawn is its last.
     pub stop_ids: Arc<[u32]>,
-    /// Strings that end the response once its text holds one; the token that completes it is its last.
+    /// Strings that end the response once its text holds one; the token that completes it is its last. The prompt's
+    /// text is no part of it, as in vLLM; transformers counts a string that begins there.
     pub stop_strings: Arc<[String]>,
 }
 

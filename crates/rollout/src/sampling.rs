@@ -1,6 +1,7 @@
 //! One token from one row of logits.
 //!
-//! The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p. Two
+//! The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p. Of tokens equally likely
+//! at the k-th place, those of lower ids are kept, where transformers keeps all. Two
 //! log-probabilities come with the token: under the unmodified distribution (what the policy thinks) and
 //! under the one that it was drawn from.
 

@@ -34,6 +34,8 @@ pub(crate) struct Sequence<K> {
     sampling_log_probabilities: Vec<f32>,
     versions: Vec<VersionSpan>,
     cached: usize,
+    /// Steps in a row for which there was no room.
+    stalls: u32,
     /// Whether it has looked for a prefix to share and begun to run.
     pub(crate) has_started: bool,
 }
@@ -68,6 +70,7 @@ impl<K> Sequence<K> {
             sampling_log_probabilities: Vec::with_capacity(limit.min(FIRST_RESERVE_TOKENS)),
             versions: Vec::with_capacity(1),
             cached: 0,
+            stalls: 0,
             has_started: false,
         }
     }
@@ -109,6 +112,13 @@ impl<K> Sequence<K> {
     /// `tokens` more are in the cache.
     pub(crate) const fn advance(&mut self, tokens: usize) {
         self.cached += tokens;
+        self.stalls = 0;
+    }
+
+    /// There was no room for it alone; how many times in a row by now.
+    pub(crate) const fn stall(&mut self) -> u32 {
+        self.stalls += 1;
+        self.stalls
     }
 
     /// The first `tokens` are in the cache.

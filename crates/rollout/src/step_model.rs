@@ -18,7 +18,7 @@ pub enum StepError {
 /// A decoder with a key-value cache of fixed slots.
 ///
 /// A row's logits depend on its own tokens only: not on the other spans of a step, nor on how its tokens
-/// were cut into spans. After an error, a slot's positions before its span's `start` are as they were.
+/// were cut into spans. Where kernels are chosen by a step's shape, as on GPUs, that holds up to rounding. After an error, a slot's positions before its span's `start` are as they were.
 pub trait StepModel {
     /// Parameters that can be put in force between two steps.
     type Weights;
@@ -40,6 +40,12 @@ pub trait StepModel {
 
     /// Copies positions `0..tokens` of slot `from` into slot `to`.
     fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), StepError>;
+
+    /// Forgets what a slot holds, which is broken: numbers that are not finite must not reach the slot's next row. For
+    /// a model that reads nothing but a row's own positions there is nothing to do.
+    fn clear(&mut self, _slot: usize) -> Result<(), StepError> {
+        Ok(())
+    }
 
     /// Puts other parameters in force. Cached keys and values stay as they are.
     fn set_weights(&mut self, weights: Self::Weights) -> Result<(), StepError>;

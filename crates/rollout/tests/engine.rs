@@ -290,6 +290,35 @@ fn a_row_that_does_not_fit_alone_is_given_up_and_the_engine_lives() {
 }
 
 #[test]
+fn a_shortage_that_passes_loses_nothing() {
+    let requests = mixed_requests(6);
+    let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
+    model.starved_steps = 50;
+    let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
+    for request in &requests {
+        engine.submit(request.clone()).unwrap();
+    }
+    let report = engine.step().unwrap();
+    assert!(report.is_stalled && report.abandoned.is_empty());
+    assert_eq!((report.active, report.waiting, report.tokens), (1, 5, 0));
+    assert_eq!(run(&mut engine), run_each_alone(&requests));
+    assert!(!engine.step().unwrap().is_stalled);
+}
+
+#[test]
+fn what_a_failed_step_gave_up_or_ended_is_told_by_the_next() {
+    let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
+    (model.poison, model.fails_to_clear) = (Some(49), true);
+    let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
+    engine.submit(request(0, &[1, 49], 3)).unwrap();
+    engine.submit(request(1, &[2, 2], 1)).unwrap();
+    engine.step().unwrap_err();
+    let report = engine.step().unwrap();
+    assert_eq!((report.abandoned[0].id, report.finished[0].id), (0, 1));
+    assert!(engine.is_idle());
+}
+
+#[test]
 fn a_failed_step_may_be_tried_again() {
     let requests = mixed_requests(6);
     let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
@@ -312,6 +341,7 @@ fn broken_logits_end_their_row_only() {
     let report = engine.step().unwrap();
     assert_eq!(report.abandoned.iter().map(|lost| lost.id).collect::<Vec<_>>(), [0]);
     assert!(report.abandoned[0].reason.contains("not finite"));
+    assert_eq!(engine.model().cleared, [0], "what is broken reaches no other row");
     assert_eq!(report.finished.iter().map(|ended| ended.id).collect::<Vec<_>>(), [1]);
     assert!(engine.is_idle());
 }

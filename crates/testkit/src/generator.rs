@@ -114,7 +114,8 @@ impl Generator for ScriptedGenerator {
             self.active.drain(..).partition(|active| active.steps_left == 0);
         self.active = active;
         let finished = done.into_iter().map(|active| Self::finish(active, newest)).collect();
-        Ok(GeneratorStep { finished, tokens, active: self.active.len(), waiting: self.waiting.len() })
+        let (active, waiting) = (self.active.len(), self.waiting.len());
+        Ok(GeneratorStep { finished, tokens, active, waiting, is_stalled: false })
     }
 
     fn capacity(&self) -> usize {

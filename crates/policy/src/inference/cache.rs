@@ -151,6 +151,21 @@ impl DeviceCache {
         Ok(())
     }
 
+    /// Empties a slot down to its numbers: attention multiplies what it hides by zero, which does not hide NaN.
+    pub(super) fn clear(&mut self, slot: usize) {
+        for layer in &mut self.layers {
+            let [_, heads, positions, head_dim] = layer.keys.dims();
+            let place = [slot..slot + 1, 0..heads, 0..positions, 0..head_dim];
+            let (device, dtype) = (layer.keys.device(), layer.keys.dtype());
+            let zeros = Tensor::zeros([1, heads, positions, head_dim], (&device, dtype));
+            layer.keys.inplace(|cached| cached.slice_assign(place.clone(), zeros.clone()));
+            layer.values.inplace(|cached| cached.slice_assign(place, zeros));
+        }
+        if let Some(length) = self.lengths.get_mut(slot) {
+            *length = 0;
+        }
+    }
+
     /// Bytes that the tensors take.
     #[cfg(test)]
     pub(super) fn allocated_bytes(&self) -> usize {

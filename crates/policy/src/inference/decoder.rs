@@ -288,6 +288,13 @@ impl StepModel for DeviceDecoder {
         copied.map_err(|error| self.judge(error))
     }
 
+    fn clear(&mut self, slot: usize) -> Result<(), StepError> {
+        guarded(|| {
+            self.cache.clear(slot);
+            self.cache.prove()
+        })
+    }
+
     fn set_weights(&mut self, weights: Self::Weights) -> Result<(), StepError> {
         let replaced = guarded(|| {
             self.weights.replace(&weights);
@@ -371,6 +378,11 @@ mod tests {
             DeviceDecoder::new(config, &weights, &Device::flex(), TensorPrecision::F32, size).unwrap();
         decoder.faults.replace(faults.iter().rev().copied().collect());
         let mut engine = Engine::new(decoder, PolicyVersion(0), EngineConfig::default());
+        submit_all(&mut engine);
+        engine
+    }
+
+    fn submit_all(engine: &mut Engine<DeviceDecoder, u32>) {
         for id in 0..6 {
             let request = Request {
                 id,
@@ -382,7 +394,6 @@ mod tests {
             };
             engine.submit(request).unwrap();
         }
-        engine
     }
 
     fn tokens(mut engine: Engine<DeviceDecoder, u32>) -> (BTreeMap<u32, Vec<u32>>, usize) {
@@ -405,6 +416,26 @@ mod tests {
         let (disturbed, put_back) = tokens(engine(&faults));
         assert!(put_back > 0, "rows must have given way");
         assert_eq!(disturbed, undisturbed);
+    }
+
+    #[test]
+    fn a_broken_policy_leaves_nothing_in_the_slots_it_used() {
+        let (undisturbed, _) = tokens(engine(&[]));
+        let mut engine = engine(&[]);
+        let config = engine.model().config().clone();
+        let good = DecoderWeights::random(&config, 2);
+        let mut broken = good.clone();
+        let embedding = &config.named_parameters()[0];
+        broken.write(embedding, &vec![f32::NAN; embedding.shape.iter().product()]);
+        engine.publish(PolicyVersion(1), Arc::new(broken)).unwrap();
+        let mut abandoned = 0;
+        while !engine.is_idle() {
+            abandoned += engine.step().unwrap().abandoned.len();
+        }
+        assert_eq!(abandoned, 6);
+        engine.publish(PolicyVersion(2), Arc::new(good)).unwrap();
+        submit_all(&mut engine);
+        assert_eq!(tokens(engine).0, undisturbed);
     }
 
     #[test]

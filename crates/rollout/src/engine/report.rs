@@ -22,6 +22,9 @@ pub struct StepReport<K> {
     pub shared_tokens: usize,
     /// Rows put back into the queue because memory ran out.
     pub put_back: usize,
+    /// Whether not even one token of one row found room, so that nothing was run. Another user of the device may hold
+    /// the memory: step again after a pause.
+    pub is_stalled: bool,
     /// Rows that hold a slot, after the step.
     pub active: usize,
     /// Rows that wait for one, after the step.
@@ -53,6 +56,7 @@ impl<K> Default for StepReport<K> {
             prefill_tokens: 0,
             shared_tokens: 0,
             put_back: 0,
+            is_stalled: false,
             active: 0,
             waiting: 0,
         }

@@ -1,6 +1,9 @@
 //! Tokens for many rows at once, on one thread or several.
 
-use std::thread;
+use std::{
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use still_domain::SamplingSettings;
 
@@ -38,12 +41,21 @@ pub(crate) fn draw_rows(
         return;
     }
     let share = rows.len().div_ceil(threads);
-    thread::scope(|scope| {
-        for ((sampler, rows), draws) in
-            samplers.iter_mut().zip(rows.chunks_mut(share)).zip(draws.chunks_mut(share))
-        {
-            scope.spawn(move || draw_share(sampler, rows, draws));
+    let shares: Vec<_> =
+        samplers.iter_mut().zip(rows.chunks_mut(share)).zip(draws.chunks_mut(share)).collect();
+    let shares = Mutex::new(shares);
+    let next = || shares.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || {
+        while let Some(((sampler, rows), draws)) = next() {
+            draw_share(sampler, rows, draws);
         }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // what a thread that the system refuses would have drawn, the others draw
+            let _refused = thread::Builder::new().spawn_scoped(scope, work).is_err();
+        }
+        work();
     });
 }
 

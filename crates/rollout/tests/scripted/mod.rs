@@ -19,6 +19,12 @@ pub(crate) struct ScriptedModel {
     pub poison: Option<u32>,
     /// The next step fails.
     pub fails_next: bool,
+    /// Slots that were cleared.
+    pub cleared: Vec<usize>,
+    /// The next steps that run out of memory whatever their size.
+    pub starved_steps: usize,
+    /// The next clearing fails.
+    pub fails_to_clear: bool,
 }
 
 impl ScriptedModel {
@@ -32,6 +38,9 @@ impl ScriptedModel {
             steps: Vec::new(),
             poison: None,
             fails_next: false,
+            cleared: Vec::new(),
+            starved_steps: 0,
+            fails_to_clear: false,
         }
     }
 }
@@ -57,6 +66,10 @@ impl StepModel for ScriptedModel {
             return Err(StepError::Device("unplugged".to_owned()));
         }
         if spans.iter().map(|span| span.tokens.len()).sum::<usize>() > self.most_tokens_per_step {
+            return Err(StepError::OutOfMemory("scripted".to_owned()));
+        }
+        if self.starved_steps > 0 {
+            self.starved_steps -= 1;
             return Err(StepError::OutOfMemory("scripted".to_owned()));
         }
         let mut used = HashSet::new();
@@ -90,6 +103,15 @@ impl StepModel for ScriptedModel {
         assert!(from != to && tokens > 0);
         let prefix = self.slots[from][..tokens].to_vec();
         self.slots[to] = prefix;
+        Ok(())
+    }
+
+    fn clear(&mut self, slot: usize) -> Result<(), StepError> {
+        if std::mem::take(&mut self.fails_to_clear) {
+            return Err(StepError::Device("unplugged".to_owned()));
+        }
+        self.slots[slot].clear();
+        self.cleared.push(slot);
         Ok(())
     }
 
