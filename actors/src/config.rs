@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError};
 
 use crate::{
-    exploration::problem_supply::ExplorationConfig, exploration::verifier_pool::VerifierPoolConfig,
-    ground::error::StartError, learning::trainer::TrainerConfig, rounds::conductor::RoundConfig,
-    rounds::evaluator::EvaluationConfig, supervision::SupervisionConfig,
+    exploration::{problem_supply::ExplorationConfig, verifier_pool::VerifierPoolConfig},
+    ground::{error::StartError, restart::SupervisionConfig},
+    learning::trainer::TrainerConfig,
+    rounds::{evaluator::EvaluationConfig, round_config::RoundConfig},
 };
 
 /// The configuration of the whole.

@@ -20,7 +20,6 @@
 //! runtime.
 
 mod config;
-mod context;
 pub mod exploration;
 pub mod ground;
 pub mod learning;
@@ -33,18 +32,23 @@ pub use exploration::{
     error_alarm::ErrorAlarmConfig, problem_supply::ExplorationConfig, verifier_pool::VerifierPoolConfig,
 };
 pub use ground::{
-    board::{ActorState, ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress},
+    board::{
+        ActorState, ActorStatus, DeviceState, DeviceStatus, EvaluationProgress, RoundProgress,
+        TrainingProgress,
+    },
     clock::Clock,
-    device_thread::RoleFactory,
     error::{Refusal, StartError},
     event::Event,
+    finish::FinishReason,
     name::{ActorName, UnknownActor},
+    restart::{RestartPolicy, SupervisionConfig},
     switches::Activity,
+    waits::Wait,
 };
 pub use learning::trainer::TrainerConfig;
 pub use rounds::{
     conductor::{RoundConfig, TrainingStart},
     evaluator::EvaluationConfig,
 };
-pub use supervision::{FinishReason, SupervisionConfig};
-pub use system::{BaseLoader, CheckpointLoader, Roles, System, SystemStatus};
+pub use supervision::Roles;
+pub use system::{System, SystemStatus};

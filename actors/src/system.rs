@@ -1,56 +1,32 @@
 //! The running program, as the daemon and its control plane see it.
 
-use std::{path::Path, sync::Arc};
+use std::sync::{Arc, atomic::Ordering};
 
 use ractor::{Actor, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
-use still_domain::{CheckpointId, PolicyVersion, RoundNumber};
-use still_roles::{Generator, Learner, PolicySnapshot, Verifier, Weights};
+use still_domain::{CheckpointId, PolicyRef, PolicyVersion, RoundNumber};
 use still_store::{CheckpointFolders, Store};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use crate::{
     config::SystemConfig,
-    context::Context,
-    ground::board::{ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
-    ground::clock::Clock,
-    ground::device_thread::RoleFactory,
-    ground::error::{Refusal, StartError},
-    ground::event::Event,
-    ground::ledger::Ledger,
-    ground::name::{ActorName, UnknownActor},
-    ground::observe::Observer,
-    ground::protocol::{
-        Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
+    ground::{
+        board::{ActorStatus, DeviceStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
+        error::{Refusal, StartError},
+        event::Event,
+        finish::FinishReason,
+        ledger::Ledger,
+        name::{ActorName, UnknownActor},
+        observe::Observer,
+        protocol::{
+            Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
+        },
+        routes::{Route, Routes},
+        switches::{Activity, Switches},
+        waits::{Standing, Wait, waits},
     },
-    ground::routes::{Route, Routes},
-    ground::switches::{Activity, Switches},
-    supervision::{FinishReason, Root, RootArguments},
+    supervision::{Roles, Root, RootArguments, Wiring},
 };
-
-/// Loads the configured base model.
-pub type BaseLoader = Arc<dyn Fn() -> Result<Weights, String> + Send + Sync>;
-/// Loads the policy that a checkpoint's folder holds.
-pub type CheckpointLoader = Arc<dyn Fn(&Path) -> Result<Weights, String> + Send + Sync>;
-
-/// The work that actors oversee and know nothing of.
-#[derive(Clone)]
-pub struct Roles {
-    /// One generator a device for exploration; at least one.
-    pub generators: Vec<RoleFactory<dyn Generator>>,
-    /// The generator that scores candidates.
-    pub evaluation_generator: RoleFactory<dyn Generator>,
-    /// The learner.
-    pub learner: RoleFactory<dyn Learner>,
-    /// The verifier.
-    pub verifier: Arc<dyn Verifier>,
-    /// Loads the configured base model.
-    pub base_weights: BaseLoader,
-    /// Loads the policy that a checkpoint's folder holds.
-    pub checkpoint_weights: CheckpointLoader,
-    /// The wall clock.
-    pub clock: Clock,
-}
 
 /// How the program stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +59,10 @@ pub struct SystemStatus {
     pub training_tokens_per_second: f64,
     /// Every actor, in start order.
     pub actors: Vec<ActorStatus>,
+    /// Every device and server, by name.
+    pub devices: Vec<DeviceStatus>,
+    /// Who waits for whom.
+    pub waits: Vec<Wait>,
     /// Why the program has ended; `None` while it runs.
     pub finished: Option<FinishReason>,
 }
@@ -94,13 +74,13 @@ pub struct System {
     routes: Routes,
     switches: Arc<Switches>,
     observer: Observer,
-    policy: watch::Receiver<Option<PolicySnapshot>>,
+    policy: watch::Receiver<Option<PolicyRef>>,
     finish: watch::Receiver<Option<FinishReason>>,
     rounds_wanted: u32,
 }
 
 impl System {
-    /// Starts every actor on a store and the folders of its checkpoints. Weights are loaded and the store is read after this returns.
+    /// Starts every actor on a store and the folders of its checkpoints. The store is read after this returns.
     ///
     /// # Errors
     /// When the configuration makes no sense or an actor does not come up.
@@ -117,16 +97,16 @@ impl System {
         let switches = Arc::new(Switches::default());
         let (policy_sender, policy) = watch::channel(None);
         let (finish_sender, finish) = watch::channel(None);
-        let context = Context {
-            config: Arc::new(config),
+        let wiring = Wiring {
+            config,
             ledger: Ledger { store, checkpoints },
-            roles: Arc::new(roles),
+            roles,
             routes: routes.clone(),
             switches: Arc::clone(&switches),
             observer: observer.clone(),
-            policy: policy.clone(),
+            policy: Arc::new(policy_sender),
         };
-        let arguments = RootArguments { context, policy: Arc::new(policy_sender), finish: finish_sender };
+        let arguments = RootArguments { wiring, finish: finish_sender };
         let (root, _handle) = Actor::spawn(None, Root, arguments).await.map_err(|error| {
             StartError::Actor { actor: "root supervisor".to_owned(), reason: error.to_string() }
         })?;
@@ -137,8 +117,8 @@ impl System {
     pub fn status(&self) -> SystemStatus {
         let board = &self.observer.board;
         let now_ms = self.observer.now_ms();
-        SystemStatus {
-            policy: self.policy.borrow().as_ref().map(|policy| policy.version),
+        let mut status = SystemStatus {
+            policy: self.policy.borrow().as_ref().and_then(|policy| policy.name.version()),
             round: shown(&board.round, |round| round.clone()),
             rounds_wanted: self.rounds_wanted,
             training: shown(&board.training, |training| *training),
@@ -146,14 +126,29 @@ impl System {
             exploration_paused: self.switches.exploration_paused(),
             training_paused: self.switches.training_paused(),
             draining: self.switches.draining(),
-            rollouts: board.rollouts.load(std::sync::atomic::Ordering::Relaxed),
+            rollouts: board.rollouts.load(Ordering::Relaxed),
             rollout_tokens: board.rollout_tokens.total(),
             rollout_tokens_per_second: board.rollout_tokens.per_second(now_ms),
             training_tokens: board.training_tokens.total(),
             training_tokens_per_second: board.training_tokens.per_second(now_ms),
             actors: board.actors(),
+            devices: board.devices(),
+            waits: Vec::new(),
             finished: self.finish.borrow().clone(),
-        }
+        };
+        status.waits = waits(&Standing {
+            now_ms,
+            has_policy: status.policy.is_some(),
+            exploration_paused: status.exploration_paused,
+            training_paused: status.training_paused,
+            draining: status.draining,
+            round: &status.round,
+            training: &status.training,
+            evaluation: status.evaluation,
+            actors: &status.actors,
+            devices: &status.devices,
+        });
+        status
     }
 
     /// Brings those metrics up to date that change while nothing happens: call it before they are rendered.

@@ -102,18 +102,6 @@ async fn an_endless_run_that_neither_explores_nor_finds_anything_to_train_on_wai
 }
 
 #[tokio::test]
-async fn a_rejected_candidate_leaves_memory_before_the_next_one_is_trained() {
-    let harness = Harness::new(World::default());
-    let mut config = config(3);
-    config.gate.tolerance = -1.0;
-    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
-    let jobs = harness.script.jobs();
-    assert_eq!(jobs.len(), 4);
-    // the generator that scored it holds it until it scores another
-    assert!(jobs[2..].iter().all(|job| job.holders_of_last <= 1), "{jobs:?}");
-}
-
-#[tokio::test]
 async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
     let harness = Harness::new(World::default());
     let mut config = config(2);

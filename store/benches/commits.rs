@@ -99,7 +99,7 @@ fn judged(tokens: usize, number: u32) -> JudgedTrajectory {
             sampling: SamplingSettings::default(),
             seed: u64::from(number),
             finish: FinishReason::Stop,
-            versions: vec![VersionSpan { version: PolicyVersion(1), start: 0, end: tokens as u32 }],
+            versions: vec![VersionSpan { policy: PolicyVersion(1).into(), start: 0, end: tokens as u32 }],
         },
         verdict: Verdict {
             outcome: Outcome::Correct,

@@ -80,11 +80,17 @@ impl CheckpointFolders {
     /// # Errors
     /// When the folder cannot be made.
     pub fn begin(&self, round: RoundNumber, step: u64) -> Result<PendingCheckpoint, StoreError> {
+        let pending = self.written(round, step);
+        remove_folder(&pending.folder)?;
+        fs::create_dir_all(&pending.folder).map_err(StoreError::file(&pending.folder))?;
+        Ok(pending)
+    }
+
+    /// The checkpoint that [`CheckpointFolders::begin`] made an empty folder for, whose files are written by now.
+    pub fn written(&self, round: RoundNumber, step: u64) -> PendingCheckpoint {
         let id = CheckpointId::new(format!("{ID_PREFIX}{round}-step-{step}"));
         let folder = self.root.join(format!("{PENDING_PREFIX}{id}"));
-        remove_folder(&folder)?;
-        fs::create_dir_all(&folder).map_err(StoreError::file(&folder))?;
-        Ok(PendingCheckpoint { id, round, step, folder, went_back_to: None })
+        PendingCheckpoint { id, round, step, folder, went_back_to: None }
     }
 
     /// Hashes and syncs the files, renames the folder into place and writes the manifest. A checkpoint of

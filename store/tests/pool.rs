@@ -41,7 +41,11 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
                 sampling: SamplingSettings::default(),
                 seed,
                 finish: FinishReason::Length,
-                versions: vec![VersionSpan { version: PolicyVersion(u64::from(numbers[1])), start: 0, end }],
+                versions: vec![VersionSpan {
+                    policy: PolicyVersion(u64::from(numbers[1])).into(),
+                    start: 0,
+                    end,
+                }],
             },
             verdict: Verdict {
                 outcome: Outcome::ALL[outcome],

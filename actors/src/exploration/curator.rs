@@ -8,17 +8,18 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_curation::{HygieneConfig, hygiene::Response};
-use still_domain::JudgedTrajectory;
+use still_domain::{JudgedTrajectory, PolicyRef};
 use still_telemetry::event::LossReason;
+use tokio::sync::watch;
 
-use crate::{
-    context::Context,
-    ground::board::ActorState,
-    ground::credit::Credit,
-    ground::ledger::Committed,
-    ground::name::ActorName,
-    ground::observe::Observer,
-    ground::protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
+use crate::ground::{
+    board::ActorState,
+    credit::Credit,
+    ledger::{Committed, Ledger},
+    name::ActorName,
+    observe::Observer,
+    protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
+    routes::Route,
 };
 
 /// The most trajectories of one commit: bounds what a flush must write.
@@ -29,9 +30,25 @@ const MEASURE_EVERY_MS: u64 = 2_000;
 /// The curator.
 pub(crate) struct Curator;
 
+/// What it is given.
+pub(crate) struct CuratorArguments {
+    pub(crate) ledger: Ledger,
+    pub(crate) hygiene: HygieneConfig,
+    /// The policy in force.
+    pub(crate) policy: watch::Receiver<Option<PolicyRef>>,
+    pub(crate) observer: Observer,
+    pub(crate) ports: CuratorPorts,
+}
+
+/// Whom it may tell.
+pub(crate) struct CuratorPorts {
+    pub(crate) conductor: Route<ConductorMessage>,
+    pub(crate) problem_supply: Route<ProblemSupplyMessage>,
+}
+
 /// What it knows.
 pub(crate) struct CuratorState {
-    context: Context,
+    given: CuratorArguments,
     waiting: VecDeque<Judged>,
     /// Trajectories of the group being flushed.
     flushing: usize,
@@ -42,15 +59,15 @@ pub(crate) struct CuratorState {
 impl Actor for Curator {
     type Msg = CuratorMessage;
     type State = CuratorState;
-    type Arguments = Context;
+    type Arguments = CuratorArguments;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<CuratorMessage>,
-        context: Context,
+        given: CuratorArguments,
     ) -> Result<CuratorState, ActorProcessingErr> {
-        context.observer.state(ActorName::Curator, ActorState::Running);
-        Ok(CuratorState { context, waiting: VecDeque::new(), flushing: 0, measured_ms: 0 })
+        given.observer.state(ActorName::Curator, ActorState::Running);
+        Ok(CuratorState { given, waiting: VecDeque::new(), flushing: 0, measured_ms: 0 })
     }
 
     async fn handle(
@@ -65,19 +82,19 @@ impl Actor for Curator {
                 state.flushing = 0;
                 let CommittedGroup { facts, credits } = result?;
                 let facts: Arc<[_]> = facts.into();
-                let routes = &state.context.routes;
+                let ports = &state.given.ports;
                 // Whoever is down reads the store when it comes up.
-                routes.conductor.send(ConductorMessage::AttemptsJudged(Arc::clone(&facts)));
+                ports.conductor.send(ConductorMessage::AttemptsJudged(Arc::clone(&facts)));
                 // The supply looks for credits when it is told, and at no other time: they come back first.
                 drop(credits);
-                routes.problem_supply.send(ProblemSupplyMessage::AttemptsJudged(facts));
+                ports.problem_supply.send(ProblemSupplyMessage::AttemptsJudged(facts));
             }
         }
         if state.flushing == 0 && !state.waiting.is_empty() {
             let group: Vec<_> = state.waiting.drain(..state.waiting.len().min(MAX_GROUP)).collect();
             state.flushing = group.len();
-            let ledger = state.context.ledger.clone();
-            let hygiene = state.context.config.hygiene.clone();
+            let ledger = state.given.ledger.clone();
+            let hygiene = state.given.hygiene.clone();
             let is_measured = state.is_measurement_due();
             let commit = tokio::task::spawn_blocking(move || {
                 let (credits, group): (Vec<_>, Vec<_>) =
@@ -88,12 +105,12 @@ impl Actor for Curator {
                 }
                 Ok((committed, credits))
             });
-            let policy = state.context.policy.clone();
+            let policy = state.given.policy.clone();
             tokio::spawn(async move {
                 let result = commit.await.unwrap_or_else(|panic| Err(panic.into()));
                 // told here, where every group comes through once, whoever is down meanwhile
                 let group = result.map(|(Committed { facts, new }, credits)| {
-                    let newest = policy.borrow().as_ref().map(|policy| policy.version);
+                    let newest = policy.borrow().as_ref().and_then(|policy| policy.name.version());
                     for fact in &new {
                         Observer::committed(fact, newest);
                     }
@@ -102,7 +119,7 @@ impl Actor for Curator {
                 let _ = myself.cast(CuratorMessage::GroupCommitted(group));
             });
         }
-        state.context.observer.progressed(ActorName::Curator, state.waiting.len(), state.flushing);
+        state.given.observer.progressed(ActorName::Curator, state.waiting.len(), state.flushing);
         Ok(())
     }
 }
@@ -110,7 +127,7 @@ impl Actor for Curator {
 impl CuratorState {
     /// Whether the store's size is to be looked at again: it costs a walk over its files.
     fn is_measurement_due(&mut self) -> bool {
-        let now_ms = self.context.observer.now_ms();
+        let now_ms = self.given.observer.now_ms();
         let is_due = now_ms.saturating_sub(self.measured_ms) >= MEASURE_EVERY_MS;
         if is_due {
             self.measured_ms = now_ms;

@@ -8,16 +8,23 @@ use std::{collections::HashMap, sync::Arc};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use still_curation::CurriculumConfig;
-use still_domain::{Problem, ProblemId, RoundNumber, SamplingSettings, Split, seed};
+use still_domain::{AttemptId, Problem, ProblemId, RoundNumber, SamplingSettings, Split, seed};
 
 use crate::{
-    context::Context,
-    exploration::hand_out::{HandOut, HandOutConfig},
-    ground::board::ActorState,
-    ground::credit::Credits,
-    ground::ledger::Ledger,
-    ground::name::ActorName,
-    ground::protocol::{Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage},
+    exploration::hand_out::{HandOut, HandOutConfig, Loss},
+    ground::{
+        board::ActorState,
+        credit::Credits,
+        ledger::Ledger,
+        name::ActorName,
+        observe::Observer,
+        protocol::{
+            Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage, Unanswered,
+            VerifierPoolMessage,
+        },
+        routes::Route,
+        switches::Switches,
+    },
 };
 
 /// How problems are attempted.
@@ -56,9 +63,28 @@ impl Default for ExplorationConfig {
 /// The problem supply.
 pub(crate) struct ProblemSupply;
 
+/// What it is given.
+pub(crate) struct ProblemSupplyArguments {
+    pub(crate) config: ExplorationConfig,
+    pub(crate) run_seed: u64,
+    pub(crate) lockstep: bool,
+    pub(crate) ledger: Ledger,
+    pub(crate) switches: Arc<Switches>,
+    pub(crate) observer: Observer,
+    pub(crate) ports: ProblemSupplyPorts,
+}
+
+/// Whom it may tell.
+pub(crate) struct ProblemSupplyPorts {
+    pub(crate) sampler: Route<SamplerMessage>,
+    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) conductor: Route<ConductorMessage>,
+    pub(crate) root: Route<RootMessage>,
+}
+
 /// What it knows.
 pub(crate) struct ProblemSupplyState {
-    context: Context,
+    given: ProblemSupplyArguments,
     credits: Credits,
     hand_out: HandOut,
     problems: HashMap<ProblemId, Arc<Problem>>,
@@ -70,25 +96,25 @@ pub(crate) struct ProblemSupplyState {
 impl Actor for ProblemSupply {
     type Msg = ProblemSupplyMessage;
     type State = ProblemSupplyState;
-    type Arguments = Context;
+    type Arguments = ProblemSupplyArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<ProblemSupplyMessage>,
-        context: Context,
+        given: ProblemSupplyArguments,
     ) -> Result<ProblemSupplyState, ActorProcessingErr> {
         myself.cast(ProblemSupplyMessage::Load)?;
-        let exploration = &context.config.exploration;
+        let exploration = &given.config;
         let hand_out = HandOut::new(HandOutConfig {
             curriculum: exploration.curriculum,
-            lockstep: context.config.lockstep,
+            lockstep: given.lockstep,
             max_policy_lag: exploration.max_policy_lag,
             max_ahead_attempts: exploration.max_ahead_attempts,
         });
         Ok(ProblemSupplyState {
             credits: Credits::new(exploration.in_flight_attempts),
-            draining: context.switches.draining(),
-            context,
+            draining: given.switches.draining(),
+            given,
             hand_out,
             problems: HashMap::new(),
             told_dry: None,
@@ -130,6 +156,7 @@ impl Actor for ProblemSupply {
                     state.tell_plan();
                 }
             }
+            ProblemSupplyMessage::AttemptLost { id, reason } => state.lost(&id, &reason),
             ProblemSupplyMessage::PolicyPublished(version) => {
                 state.hand_out.policy_published(version);
                 state.told_dry = None;
@@ -148,7 +175,7 @@ impl Actor for ProblemSupply {
 
 impl ProblemSupplyState {
     async fn read_problems(&mut self) -> Result<(), ActorProcessingErr> {
-        let problems = self.context.ledger.run(|ledger| ledger.problems(Split::Explore)).await?;
+        let problems = self.given.ledger.run(|ledger| ledger.problems(Split::Explore)).await?;
         for problem in problems {
             if self.hand_out.add_problem(&problem.id, problem.level) {
                 self.problems.insert(problem.id.clone(), Arc::new(problem));
@@ -158,11 +185,11 @@ impl ProblemSupplyState {
     }
 
     async fn read_attempts(&mut self) -> Result<(), ActorProcessingErr> {
-        let facts = self.context.ledger.run(Ledger::facts).await?;
+        let facts = self.given.ledger.run(Ledger::facts).await?;
         for fact in facts {
             self.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
         }
-        let policies = self.context.ledger.run(|ledger| ledger.store.policies()).await?;
+        let policies = self.given.ledger.run(|ledger| ledger.store.policies()).await?;
         if let Some(newest) = policies.last() {
             self.hand_out.policy_published(newest.version);
         }
@@ -170,8 +197,8 @@ impl ProblemSupplyState {
     }
 
     fn give_out(&mut self) {
-        let switches = &self.context.switches;
-        let may = self.context.config.exploration.enabled && !switches.exploration_paused() && !self.draining;
+        let switches = &self.given.switches;
+        let may = self.given.config.enabled && !switches.exploration_paused() && !self.draining;
         while let Some(credit) = self.credits.take().filter(|_| may) {
             if switches.verifier_failing() && self.hand_out.in_flight() > 0 {
                 // one attempt at a time finds out whether judgements succeed again
@@ -179,26 +206,47 @@ impl ProblemSupplyState {
             }
             let Some(id) = self.hand_out.next() else { break };
             let Some(problem) = self.problems.get(&id.problem) else { continue };
-            let seed = seed::of_attempt(self.context.config.seed, &id);
+            let seed = seed::of_attempt(self.given.run_seed, &id);
             let attempt = Attempt { id, problem: Arc::clone(problem), seed, credit };
-            self.context.routes.sampler.send(SamplerMessage::Generate(attempt));
+            self.given.ports.sampler.send(SamplerMessage::Generate(attempt));
         }
         if may && let Some(dryness) = self.hand_out.dryness().filter(|dry| self.told_dry != Some(dry.round)) {
             self.told_dry = Some(dryness.round);
-            self.context.routes.conductor.send(ConductorMessage::SupplyRanDry(dryness));
+            self.given.ports.conductor.send(ConductorMessage::SupplyRanDry(dryness));
         }
         if self.draining && self.hand_out.in_flight() == 0 {
-            self.context.routes.root.send(RootMessage::Drained(ActorName::ProblemSupply));
+            self.given.ports.root.send(RootMessage::Drained(ActorName::ProblemSupply));
         }
-        let observer = &self.context.observer;
+        let observer = &self.given.observer;
         let state = if may { ActorState::Running } else { ActorState::Paused };
         observer.state(ActorName::ProblemSupply, state);
         observer.progressed(ActorName::ProblemSupply, self.hand_out.ready(), self.hand_out.in_flight());
     }
 
+    /// A lost attempt is asked for again, but not for ever: one that is lost each time is an error of nobody's answer.
+    fn lost(&mut self, id: &AttemptId, reason: &str) {
+        let Loss::GivenUp { losses } = self.hand_out.lost(id) else { return };
+        let (Some(problem), Some(credit)) = (self.problems.get(&id.problem), self.credits.take()) else {
+            // without a credit it waits for its turn like any other
+            self.hand_out.try_again(id);
+            return;
+        };
+        self.given.observer.warn(format!("attempt {id} is given up after {losses} losses: {reason}"));
+        let unanswered = Unanswered {
+            id: id.clone(),
+            problem: Arc::clone(problem),
+            sampling: self.given.config.sampling,
+            seed: seed::of_attempt(self.given.run_seed, id),
+            policy: self.hand_out.newest().unwrap_or_default().into(),
+            reason: format!("lost {losses} times: {reason}"),
+            credit,
+        };
+        self.given.ports.verifier_pool.send(VerifierPoolMessage::Unanswered(Box::new(unanswered)));
+    }
+
     fn tell_plan(&self) {
         if let Some((round, attempts)) = self.hand_out.plan() {
-            self.context.routes.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
+            self.given.ports.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
         }
     }
 }

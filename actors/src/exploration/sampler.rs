@@ -1,135 +1,128 @@
 //! The sampler: attempts in, finished rollouts out, always with the newest policy in force.
 //!
-//! It owns one device thread a generator and shares the attempts out among them; the attempts of one problem
-//! go to one thread, where they share their prompt's prefill. What no thread can usefully hold waits here.
-//! Every attempt carries its credit from the moment it is given out until it is durable, so neither the
-//! queue nor a thread's channel can grow beyond the credits.
-
-use std::collections::{HashMap, VecDeque};
+//! It holds one generator a device or server and shares the attempts out among them; the attempts of one problem go to
+//! one device, where they share their prompt's prefill. What no device can usefully hold waits here. Every attempt
+//! carries its credit from the moment it is given out until it is durable, so no queue can grow beyond the credits.
+//!
+//! A failure stays on its device: its attempts come back to the queue and go to the others, it is opened again after
+//! a while, and one that has failed too often is left out. Only when none is left has the sampler failed.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use still_domain::{
-    AttemptId, FinishReason, Measures, Outcome, ProblemId, SamplingSettings, Trajectory, Verdict, VersionSpan,
-};
-use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
+use still_domain::{AttemptId, PolicyName, PolicyRef, SamplingSettings};
+use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 use still_telemetry::event::LossReason;
-use tokio::task::AbortHandle;
+use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
-    context::Context,
-    exploration::generation::{GeneratorCommand, GeneratorFact, generate},
-    ground::board::ActorState,
-    ground::device_thread::DeviceThread,
-    ground::name::ActorName,
-    ground::observe::Observer,
-    ground::protocol::{
-        Attempt, CuratorMessage, Judged, Purpose, SamplerMessage, Unjudged, VerifierPoolMessage,
+    exploration::dispatch::Dispatch,
+    ground::{
+        board::ActorState,
+        error::AllDevicesFailed,
+        name::ActorName,
+        observe::Observer,
+        protocol::{
+            Attempt, ProblemSupplyMessage, Purpose, SamplerMessage, Unanswered, Unjudged, VerifierPoolMessage,
+        },
+        pulse::pulse_interval,
+        restart::{RestartPolicy, SupervisionConfig},
+        routes::Route,
+        supervised::{Prospect, Supervised, end_all},
     },
 };
-
-/// Commands besides rollouts that may wait for a thread: publications, one after another.
-const SPARE_COMMANDS: usize = 64;
 
 /// The sampler.
 pub(crate) struct Sampler;
 
-/// What it knows.
-pub(crate) struct SamplerState {
-    context: Context,
-    threads: Vec<Thread>,
-    waiting: VecDeque<Attempt>,
-    policy: Option<PolicySnapshot>,
-    watcher: AbortHandle,
+/// What it is given.
+pub(crate) struct SamplerArguments {
+    pub(crate) generators: Vec<GeneratorFactory>,
+    pub(crate) sampling: SamplingSettings,
+    pub(crate) supervision: SupervisionConfig,
+    pub(crate) policy: watch::Receiver<Option<PolicyRef>>,
+    pub(crate) observer: Observer,
+    pub(crate) ports: SamplerPorts,
 }
 
-/// One generator's thread, and the attempts given to it.
-struct Thread {
-    device: Option<DeviceThread<GeneratorCommand>>,
-    capacity: usize,
-    attempts: HashMap<AttemptId, Attempt>,
-    problems: HashMap<ProblemId, usize>,
+/// Whom it may tell.
+pub(crate) struct SamplerPorts {
+    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) problem_supply: Route<ProblemSupplyMessage>,
+}
+
+/// What it knows.
+pub(crate) struct SamplerState {
+    sampling: SamplingSettings,
+    policy: Option<PolicyRef>,
+    newest: watch::Receiver<Option<PolicyRef>>,
+    devices: Vec<Supervised<dyn Generator, GeneratorEvent>>,
+    /// Which attempt is where.
+    dispatch: Dispatch<Attempt>,
+    observer: Observer,
+    ports: SamplerPorts,
+    watcher: AbortHandle,
 }
 
 impl Actor for Sampler {
     type Msg = SamplerMessage;
     type State = SamplerState;
-    type Arguments = Context;
+    type Arguments = SamplerArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<SamplerMessage>,
-        context: Context,
+        arguments: SamplerArguments,
     ) -> Result<SamplerState, ActorProcessingErr> {
-        let mut threads = Vec::new();
-        for (index, factory) in context.roles.generators.iter().enumerate() {
-            let (facts, failures) = (myself.clone(), myself.clone());
-            let observer = context.observer.clone();
-            let device = DeviceThread::spawn(
-                format!("sampler-{index}"),
-                context.config.exploration.in_flight_attempts + SPARE_COMMANDS,
-                factory,
-                move |generator, commands| {
-                    generate(generator, commands, |fact| {
-                        let message = match fact {
-                            GeneratorFact::Ready { capacity } => {
-                                SamplerMessage::ThreadReady { thread: index, capacity }
-                            }
-                            GeneratorFact::TokensDrawn(tokens) => return observer.tokens_drawn(tokens),
-                            GeneratorFact::Finished(finished) => {
-                                SamplerMessage::RolloutsFinished { thread: index, finished }
-                            }
-                            GeneratorFact::Refused { id, reason } => {
-                                SamplerMessage::AttemptRefused { thread: index, id, reason }
-                            }
-                        };
-                        // A sampler that is gone is replaced, and its work asked for again.
-                        let _ = facts.cast(message);
-                    })
-                },
-                move |failure| {
-                    let _ = failures.cast(SamplerMessage::ThreadFailed(failure));
-                },
-            )?;
-            threads.push(Thread {
-                device: Some(device),
-                capacity: 0,
-                attempts: HashMap::new(),
-                problems: HashMap::new(),
-            });
+        let SamplerArguments { generators, sampling, supervision, policy, observer, ports } = arguments;
+        let restarts: RestartPolicy = supervision.policy(ActorName::Sampler);
+        let patience = supervision.max_silence();
+        let devices: Vec<_> =
+            generators.into_iter().map(|factory| Supervised::new(factory, restarts, patience)).collect();
+        if let Some(patience) = patience {
+            myself.send_interval(pulse_interval(patience), || SamplerMessage::TakePulses);
         }
-        let mut policy = context.policy.clone();
-        policy.mark_changed();
+        let mut watched = policy.clone();
+        watched.mark_changed();
         let watching = myself.clone();
         let watcher = tokio::spawn(async move {
-            while policy.changed().await.is_ok() && watching.cast(SamplerMessage::PolicyPublished).is_ok() {}
+            while watched.changed().await.is_ok() && watching.cast(SamplerMessage::PolicyPublished).is_ok() {}
         });
-        context.observer.state(ActorName::Sampler, ActorState::Running);
-        let watcher = watcher.abort_handle();
-        Ok(SamplerState { context, threads, waiting: VecDeque::new(), policy: None, watcher })
+        observer.state(ActorName::Sampler, ActorState::Running);
+        let mut state = SamplerState {
+            sampling,
+            policy: None,
+            newest: policy,
+            dispatch: Dispatch::new(devices.len()),
+            devices,
+            observer,
+            ports,
+            watcher: watcher.abort_handle(),
+        };
+        for device in 0..state.devices.len() {
+            state.open(device, &myself)?;
+        }
+        Ok(state)
     }
 
     async fn handle(
         &self,
-        _myself: ActorRef<SamplerMessage>,
+        myself: ActorRef<SamplerMessage>,
         message: SamplerMessage,
         state: &mut SamplerState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SamplerMessage::Generate(attempt) => state.take_in(attempt),
+            SamplerMessage::Generate(attempt) => state.dispatch.take_in(attempt),
             SamplerMessage::PolicyPublished => {}
-            SamplerMessage::ThreadReady { thread, capacity } => {
-                if let Some(thread) = state.threads.get_mut(thread) {
-                    thread.capacity = capacity;
+            SamplerMessage::Told { device, incarnation, event } => {
+                if state.devices.get(device).is_some_and(|one| one.is_present(incarnation)) {
+                    state.told(device, event, &myself)?;
                 }
             }
-            SamplerMessage::RolloutsFinished { thread, finished } => state.finished(thread, finished),
-            SamplerMessage::AttemptRefused { thread, id, reason } => state.refused(thread, &id, &reason),
-            SamplerMessage::ThreadFailed(failure) => return Err(failure),
+            SamplerMessage::Reopen { device } => state.open(device, &myself)?,
+            SamplerMessage::TakePulses => state.take_pulses(&myself)?,
         }
-        state.publish()?;
-        state.share_out()?;
-        let in_flight = state.threads.iter().map(|thread| thread.attempts.len()).sum();
-        state.context.observer.progressed(ActorName::Sampler, state.waiting.len(), in_flight);
+        state.adopt();
+        state.share_out();
+        state.show();
         Ok(())
     }
 
@@ -138,78 +131,144 @@ impl Actor for Sampler {
         _myself: ActorRef<SamplerMessage>,
         state: &mut SamplerState,
     ) -> Result<(), ActorProcessingErr> {
-        for thread in &mut state.threads {
-            if let Some(device) = thread.device.take() {
-                device.shut_down().await;
-            }
-        }
+        end_all(state.devices.iter_mut().filter_map(Supervised::take)).await;
         Ok(())
     }
 }
 
 impl SamplerState {
-    /// An attempt that is under way already, asked for by a supply that does not know of it, keeps running
-    /// under its new credit.
-    fn take_in(&mut self, attempt: Attempt) {
-        let running = self.threads.iter_mut().find_map(|thread| thread.attempts.get_mut(&attempt.id));
-        let known = running.or_else(|| self.waiting.iter_mut().find(|waiting| waiting.id == attempt.id));
-        match known {
-            Some(known) => *known = attempt,
-            None => self.waiting.push_back(attempt),
+    /// Opens a device, with the policy that is known.
+    fn open(&mut self, index: usize, myself: &ActorRef<SamplerMessage>) -> Result<(), ActorProcessingErr> {
+        let Some(device) = self.devices.get_mut(index) else { return Ok(()) };
+        let (events, observer) = (myself.clone(), self.observer.clone());
+        let opened = device.open(move |incarnation, _, event| {
+            if let GeneratorEvent::Drawn(tokens) = event {
+                return observer.tokens_drawn(tokens);
+            }
+            // a sampler that is gone is replaced, and its work asked for again
+            let _ = events.cast(SamplerMessage::Told { device: index, incarnation, event });
+        });
+        match opened {
+            Ok(generator) => {
+                if let Some(policy) = &self.policy {
+                    generator.adopt(policy);
+                }
+                Ok(())
+            }
+            Err(reason) => self.failed(index, reason, myself),
         }
     }
 
-    /// Has every thread draw by the policy in force from now on. Whoever asks for an attempt after a
-    /// publication may have been told of it before the watch told this actor: so it is looked at before
-    /// attempts are shared out.
-    fn publish(&mut self) -> Result<(), ActorProcessingErr> {
-        let newest = self.context.policy.borrow().clone();
-        let known = self.policy.as_ref().map(|policy| policy.version);
-        let Some(policy) = newest.filter(|newest| Some(newest.version) != known) else { return Ok(()) };
-        for device in self.threads.iter().filter_map(|thread| thread.device.as_ref()) {
-            device.send(GeneratorCommand::Publish(policy.clone()))?;
+    fn told(
+        &mut self,
+        device: usize,
+        event: GeneratorEvent,
+        myself: &ActorRef<SamplerMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            GeneratorEvent::Capacity(capacity) => {
+                self.dispatch.set_capacity(device, capacity);
+                if let Some(device) = self.devices.get_mut(device) {
+                    device.is_up();
+                }
+            }
+            GeneratorEvent::Finished(finished) => self.finished(finished),
+            GeneratorEvent::Lost { id, reason } => self.lost(id, reason),
+            GeneratorEvent::Refused { id, reason } => self.refused(&id, reason),
+            GeneratorEvent::Failed(reason) => self.failed(device, reason, myself)?,
+            GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
         }
-        self.policy = Some(policy);
         Ok(())
     }
 
-    /// Gives waiting attempts to threads with room.
-    fn share_out(&mut self) -> Result<(), ActorProcessingErr> {
-        if self.policy.is_none() {
-            return Ok(());
+    /// A device failed: its attempts go to others, and it is opened again after a while.
+    fn failed(
+        &mut self,
+        index: usize,
+        reason: String,
+        myself: &ActorRef<SamplerMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(device) = self.devices.get_mut(index) else { return Ok(()) };
+        let prospect = device.failed(&reason);
+        self.bereft(index, reason, prospect, myself)
+    }
+
+    fn bereft(
+        &mut self,
+        index: usize,
+        reason: String,
+        prospect: Prospect,
+        myself: &ActorRef<SamplerMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let returned = self.dispatch.give_back(index);
+        Observer::attempts_lost(LossReason::DeviceFailed, returned);
+        if let Some(device) = self.devices.get(index) {
+            self.observer.device_failed(device.name(), device.restarts(), &reason, prospect);
         }
-        while let Some(attempt) = self.waiting.front() {
-            let Some(index) = self.thread_for(&attempt.id.problem) else { break };
-            let Some(attempt) = self.waiting.pop_front() else { break };
-            let rollout = Rollout {
-                id: attempt.id.clone(),
-                problem: attempt.problem.text.clone(),
-                sampling: self.context.config.exploration.sampling,
-                seed: attempt.seed,
-            };
-            let thread = &mut self.threads[index];
-            *thread.problems.entry(attempt.id.problem.clone()).or_default() += 1;
-            thread.attempts.insert(attempt.id.clone(), attempt);
-            if let Some(device) = &thread.device {
-                device.send(GeneratorCommand::Submit(rollout))?;
+        if let Prospect::LeftOut { restarts, .. } = prospect
+            && self.devices.iter().all(Supervised::is_left_out)
+        {
+            return Err(AllDevicesFailed { reason, restarts }.into());
+        }
+        myself.send_after(prospect.after(), move || SamplerMessage::Reopen { device: index });
+        Ok(())
+    }
+
+    /// Gives up every device at work whose silence its pace does not explain.
+    fn take_pulses(&mut self, myself: &ActorRef<SamplerMessage>) -> Result<(), ActorProcessingErr> {
+        for index in 0..self.devices.len() {
+            let is_at_work = self.dispatch.held(index) > 0;
+            let Some(device) = self.devices.get_mut(index) else { continue };
+            if let Some(overdue) = device.overdue(is_at_work) {
+                let (reason, prospect) = device.give_up(overdue);
+                self.bereft(index, reason, prospect, myself)?;
             }
         }
         Ok(())
     }
 
-    /// The thread that works on the problem already, else the emptiest one; `None` when there is no room.
-    fn thread_for(&self, problem: &ProblemId) -> Option<usize> {
-        let has_room = |index: &usize| self.threads[*index].attempts.len() < self.threads[*index].capacity;
-        let mut open = (0..self.threads.len()).filter(has_room);
-        let at_it = open.clone().find(|&index| self.threads[index].problems.contains_key(problem));
-        at_it.or_else(|| open.by_ref().min_by_key(|&index| self.threads[index].attempts.len()))
+    /// Has every device draw by the policy in force from now on. Whoever asks for an attempt after a publication may
+    /// have been told of it before the watch told this actor: so it is looked at before attempts are shared out.
+    fn adopt(&mut self) {
+        let newest = self.newest.borrow().clone();
+        if newest.is_none() || newest == self.policy {
+            return;
+        }
+        if let Some(policy) = &newest {
+            for generator in self.devices.iter_mut().filter_map(Supervised::role) {
+                generator.adopt(policy);
+            }
+        }
+        self.policy = newest;
     }
 
-    fn finished(&mut self, thread: usize, finished: Vec<FinishedRollout>) {
-        self.context.observer.rollouts_finished(finished.len());
+    /// Gives waiting attempts to devices with room.
+    fn share_out(&mut self) {
+        if self.policy.is_none() {
+            return;
+        }
+        while let Some((index, attempt, was_idle)) = self.dispatch.next() {
+            let rollout = Rollout {
+                id: attempt.id.clone(),
+                problem: attempt.problem.text.clone(),
+                sampling: self.sampling,
+                seed: attempt.seed,
+            };
+            let Some(device) = self.devices.get_mut(index) else { continue };
+            if was_idle {
+                device.work_begins();
+            }
+            if let Some(generator) = device.role() {
+                generator.submit(rollout);
+            }
+        }
+    }
+
+    fn finished(&mut self, finished: Vec<FinishedRollout>) {
+        self.observer.rollouts_finished(finished.len());
         for rollout in finished {
-            let Some(attempt) = self.remove(thread, &rollout.trajectory.id) else { continue };
-            self.context.routes.verifier_pool.send(VerifierPoolMessage::Judge(Box::new(Unjudged {
+            let Some(attempt) = self.dispatch.remove(&rollout.trajectory.id) else { continue };
+            self.ports.verifier_pool.send(VerifierPoolMessage::Judge(Box::new(Unjudged {
                 rollout,
                 problem: attempt.problem,
                 purpose: Purpose::Exploration,
@@ -218,68 +277,45 @@ impl SamplerState {
         }
     }
 
-    /// What can never be served is recorded as an error, or it would be asked for again for ever.
-    fn refused(&mut self, thread: usize, id: &AttemptId, reason: &str) {
-        let Some(attempt) = self.remove(thread, id) else { return };
-        self.context.observer.warn(format!("attempt {id} is refused: {reason}"));
-        let version = self.policy.as_ref().map(|policy| policy.version).unwrap_or_default();
-        let sampling = self.context.config.exploration.sampling;
-        let rollout = empty_rollout(attempt.id, attempt.seed, sampling, version);
-        self.context.routes.curator.send(CuratorMessage::Commit(Box::new(Judged {
-            rollout,
-            problem: attempt.problem,
-            purpose: Purpose::Exploration,
-            verdict: Verdict {
-                outcome: Outcome::Error,
-                extracted: None,
-                rule: Some(format!("refused: {reason}")),
-                verifier: self.context.roles.verifier.version().to_owned(),
-            },
-            credit: attempt.credit,
-        })));
+    /// It is asked for again, by whoever decides what is attempted.
+    fn lost(&mut self, id: AttemptId, reason: String) {
+        let Some(attempt) = self.dispatch.remove(&id) else { return };
+        Observer::attempts_lost(LossReason::RolloutLost, 1);
+        // the supply looks for credits when it is told, and at no other time
+        drop(attempt.credit);
+        self.ports.problem_supply.send(ProblemSupplyMessage::AttemptLost { id, reason });
     }
 
-    fn remove(&mut self, thread: usize, id: &AttemptId) -> Option<Attempt> {
-        let thread = self.threads.get_mut(thread)?;
-        let attempt = thread.attempts.remove(id)?;
-        if let Some(count) = thread.problems.get_mut(&id.problem) {
-            *count -= 1;
-            if *count == 0 {
-                thread.problems.remove(&id.problem);
-            }
+    /// What can never be served is recorded as an error, or it would be asked for again for ever.
+    fn refused(&mut self, id: &AttemptId, reason: String) {
+        let Some(attempt) = self.dispatch.remove(id) else { return };
+        self.observer.warn(format!("attempt {id} is refused: {reason}"));
+        let policy = self.policy.as_ref().map(|policy| policy.name);
+        let unanswered = Unanswered {
+            id: attempt.id,
+            problem: attempt.problem,
+            sampling: self.sampling,
+            seed: attempt.seed,
+            policy: policy.unwrap_or(PolicyName::Published(still_domain::PolicyVersion(0))),
+            reason: format!("refused: {reason}"),
+            credit: attempt.credit,
+        };
+        self.ports.verifier_pool.send(VerifierPoolMessage::Unanswered(Box::new(unanswered)));
+    }
+
+    fn show(&self) {
+        for (index, device) in self.devices.iter().enumerate() {
+            let (held, capacity) = (self.dispatch.held(index), self.dispatch.capacity(index));
+            self.observer.device(device.meter(ActorName::Sampler, held, capacity));
         }
-        Some(attempt)
+        self.observer.progressed(ActorName::Sampler, self.dispatch.waiting(), self.dispatch.all_held());
     }
 }
 
 impl Drop for SamplerState {
     fn drop(&mut self) {
         self.watcher.abort();
-        let held: usize = self.threads.iter().map(|thread| thread.attempts.len()).sum();
-        Observer::attempts_lost(LossReason::ActorEnded, held + self.waiting.len());
-    }
-}
-
-/// The rollout of an attempt that was never begun.
-fn empty_rollout(
-    id: AttemptId,
-    seed: u64,
-    sampling: SamplingSettings,
-    version: still_domain::PolicyVersion,
-) -> FinishedRollout {
-    FinishedRollout {
-        trajectory: Trajectory {
-            id,
-            prompt_token_count: 0,
-            tokens: Vec::new(),
-            log_probabilities: Vec::new(),
-            text: String::new(),
-            sampling,
-            seed,
-            finish: FinishReason::Cancelled,
-            versions: vec![VersionSpan { version, start: 0, end: 0 }],
-        },
-        measures: Measures::default(),
-        is_well_formed: false,
+        let held = self.dispatch.all_held() + self.dispatch.waiting();
+        Observer::attempts_lost(LossReason::ActorEnded, held);
     }
 }

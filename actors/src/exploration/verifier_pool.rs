@@ -5,6 +5,7 @@
 //! alarm is raised.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -13,18 +14,25 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{Outcome, Problem, Verdict};
-use still_roles::Verifier;
+use still_domain::{
+    AttemptId, FinishReason, Measures, Outcome, PolicyName, Problem, SamplingSettings, Trajectory, Verdict,
+    VersionSpan,
+};
+use still_roles::{FinishedRollout, Verifier};
 use still_telemetry::event::LossReason;
 
 use crate::{
-    context::Context,
     exploration::error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
-    ground::board::ActorState,
-    ground::device_thread::panic_text,
-    ground::name::ActorName,
-    ground::observe::Observer,
-    ground::protocol::{CuratorMessage, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage},
+    ground::{
+        board::ActorState,
+        name::ActorName,
+        observe::Observer,
+        protocol::{
+            CuratorMessage, EvaluatorMessage, Judged, Purpose, Unanswered, Unjudged, VerifierPoolMessage,
+        },
+        routes::Route,
+        switches::Switches,
+    },
 };
 
 /// How answers are judged.
@@ -40,9 +48,27 @@ pub struct VerifierPoolConfig {
 /// The verifier pool.
 pub(crate) struct VerifierPool;
 
+/// What it is given.
+pub(crate) struct VerifierPoolArguments {
+    pub(crate) verifier: Arc<dyn Verifier>,
+    pub(crate) config: VerifierPoolConfig,
+    pub(crate) switches: Arc<Switches>,
+    pub(crate) observer: Observer,
+    pub(crate) ports: VerifierPoolPorts,
+}
+
+/// Whom it may tell.
+pub(crate) struct VerifierPoolPorts {
+    pub(crate) curator: Route<CuratorMessage>,
+    pub(crate) evaluator: Route<EvaluatorMessage>,
+}
+
 /// What it knows.
 pub(crate) struct VerifierPoolState {
-    context: Context,
+    verifier: Arc<dyn Verifier>,
+    switches: Arc<Switches>,
+    observer: Observer,
+    ports: VerifierPoolPorts,
     waiting: VecDeque<Box<Unjudged>>,
     running: usize,
     workers: usize,
@@ -52,21 +78,23 @@ pub(crate) struct VerifierPoolState {
 impl Actor for VerifierPool {
     type Msg = VerifierPoolMessage;
     type State = VerifierPoolState;
-    type Arguments = Context;
+    type Arguments = VerifierPoolArguments;
 
     async fn pre_start(
         &self,
         _myself: ActorRef<VerifierPoolMessage>,
-        context: Context,
+        arguments: VerifierPoolArguments,
     ) -> Result<VerifierPoolState, ActorProcessingErr> {
-        let workers = match context.config.verifier_pool.workers {
+        let VerifierPoolArguments { verifier, config, switches, observer, ports } = arguments;
+        let workers = match config.workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        context.observer.state(ActorName::VerifierPool, ActorState::Running);
-        context.switches.set_verifier_failing(false);
-        let alarm = ErrorAlarm::new(context.config.verifier_pool.alarm);
-        Ok(VerifierPoolState { context, waiting: VecDeque::new(), running: 0, workers, alarm })
+        observer.state(ActorName::VerifierPool, ActorState::Running);
+        switches.set_verifier_failing(false);
+        let alarm = ErrorAlarm::new(config.alarm);
+        let waiting = VecDeque::new();
+        Ok(VerifierPoolState { verifier, switches, observer, ports, waiting, running: 0, workers, alarm })
     }
 
     async fn handle(
@@ -77,15 +105,16 @@ impl Actor for VerifierPool {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             VerifierPoolMessage::Judge(unjudged) => state.waiting.push_back(unjudged),
+            VerifierPoolMessage::Unanswered(unanswered) => state.unanswered(*unanswered),
             VerifierPoolMessage::Judged(judged) => {
                 state.running -= 1;
                 state.watch(&judged.verdict);
                 match judged.purpose {
                     Purpose::Exploration => {
-                        state.context.routes.curator.send(CuratorMessage::Commit(judged));
+                        state.ports.curator.send(CuratorMessage::Commit(judged));
                     }
                     Purpose::Evaluation(_) => {
-                        state.context.routes.evaluator.send(EvaluatorMessage::AnswerJudged(judged));
+                        state.ports.evaluator.send(EvaluatorMessage::AnswerJudged(judged));
                     }
                 }
             }
@@ -94,9 +123,9 @@ impl Actor for VerifierPool {
             && let Some(unjudged) = state.waiting.pop_front()
         {
             state.running += 1;
-            let verifier = Arc::clone(&state.context.roles.verifier);
+            let verifier = Arc::clone(&state.verifier);
             let myself = myself.clone();
-            let observer = state.context.observer.clone();
+            let observer = state.observer.clone();
             tokio::task::spawn_blocking(move || {
                 let Unjudged { rollout, problem, purpose, credit } = *unjudged;
                 let response = &rollout.trajectory.text;
@@ -110,7 +139,7 @@ impl Actor for VerifierPool {
                 }
             });
         }
-        state.context.observer.progressed(ActorName::VerifierPool, state.waiting.len(), state.running);
+        state.observer.progressed(ActorName::VerifierPool, state.waiting.len(), state.running);
         Ok(())
     }
 }
@@ -124,13 +153,29 @@ impl Drop for VerifierPoolState {
 }
 
 impl VerifierPoolState {
+    /// An attempt that nobody can answer: an error, which says nothing of an answer. It is none of the verifier's own,
+    /// so the alarm does not hear of it.
+    fn unanswered(&self, unanswered: Unanswered) {
+        let Unanswered { id, problem, sampling, seed, policy, reason, credit } = unanswered;
+        let verdict = Verdict {
+            outcome: Outcome::Error,
+            extracted: None,
+            rule: Some(reason),
+            verifier: self.verifier.version().to_owned(),
+        };
+        let rollout = empty_rollout(id, seed, sampling, policy);
+        let purpose = Purpose::Exploration;
+        let judged = Box::new(Judged { rollout, problem, purpose, verdict, credit });
+        self.ports.curator.send(CuratorMessage::Commit(judged));
+    }
+
     /// Holds a verdict against the newest ones.
     fn watch(&mut self, verdict: &Verdict) {
         let is_error = verdict.outcome == Outcome::Error;
         let change = self.alarm.record(is_error);
-        self.context.switches.set_verifier_failing(is_error && self.alarm.is_raised());
+        self.switches.set_verifier_failing(is_error && self.alarm.is_raised());
         let (errors, judged) = self.alarm.counted();
-        let observer = &self.context.observer;
+        let observer = &self.observer;
         observer.judged(is_error, errors as f64 / judged as f64, self.alarm.is_raised());
         match change {
             Some(AlarmChange::Raised) => {
@@ -143,6 +188,30 @@ impl VerifierPoolState {
             }
             None => {}
         }
+    }
+}
+
+/// The rollout of an attempt that was never begun.
+fn empty_rollout(
+    id: AttemptId,
+    seed: u64,
+    sampling: SamplingSettings,
+    policy: PolicyName,
+) -> FinishedRollout {
+    FinishedRollout {
+        trajectory: Trajectory {
+            id,
+            prompt_token_count: 0,
+            tokens: Vec::new(),
+            log_probabilities: Vec::new(),
+            text: String::new(),
+            sampling,
+            seed,
+            finish: FinishReason::Cancelled,
+            versions: vec![VersionSpan { policy, start: 0, end: 0 }],
+        },
+        measures: Measures::default(),
+        is_well_formed: false,
     }
 }
 
@@ -168,6 +237,15 @@ fn sheltered(verifier: &dyn Verifier, problem: &Problem, response: &str) -> Verd
             verifier: version.unwrap_or_default(),
         }
     })
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a text")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! therefore never make the status stick.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use still_domain::{Round, RoundNumber, RoundPhase};
 
-use crate::ground::name::ActorName;
+use crate::ground::{name::ActorName, pulse::Pulse};
 
 /// Seconds over which token rates are averaged.
 const RATE_WINDOW_MS: u64 = 10_000;
@@ -95,6 +95,41 @@ pub struct ActorStatus {
     pub last_progress_ms: u64,
     /// How often its own failures led to a restart.
     pub restarts: u64,
+}
+
+/// How a device or server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// Being opened.
+    Starting,
+    /// At work, or ready for it.
+    Up,
+    /// Failed; it is opened again in a moment.
+    BackingOff,
+    /// Failed too often; it is tried again much later.
+    LeftOut,
+}
+
+/// One device or server, as the status shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// Its name.
+    pub name: String,
+    /// Who holds it.
+    pub actor: ActorName,
+    /// How it stands.
+    pub state: DeviceState,
+    /// Work items it is at.
+    pub in_flight: u64,
+    /// Work items it can usefully hold.
+    pub capacity: u64,
+    /// Milliseconds since it told anything.
+    pub silent_ms: u64,
+    /// How often it was opened again.
+    pub restarts: u64,
+    /// Why it failed last.
+    pub last_failure: Option<String>,
 }
 
 /// How the round stands.
@@ -193,6 +228,13 @@ impl Rate {
     }
 }
 
+/// What a device shows, and the pulse that tells its silence at any moment.
+#[derive(Debug, Clone)]
+pub(crate) struct DeviceMeter {
+    pub(crate) status: DeviceStatus,
+    pub(crate) pulse: Pulse,
+}
+
 /// Everything that is shown.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
@@ -200,6 +242,7 @@ pub(crate) struct Board {
     pub(crate) round: Mutex<RoundProgress>,
     pub(crate) training: Mutex<TrainingProgress>,
     pub(crate) evaluation: Mutex<EvaluationProgress>,
+    pub(crate) devices: Mutex<BTreeMap<String, DeviceMeter>>,
     pub(crate) rollout_tokens: Rate,
     pub(crate) training_tokens: Rate,
     pub(crate) rollouts: AtomicU64,
@@ -212,6 +255,15 @@ impl Board {
 
     pub(crate) fn actors(&self) -> Vec<ActorStatus> {
         ActorName::ALL.into_iter().map(|name| self.meter(name).read(name)).collect()
+    }
+
+    /// Every device, by name.
+    pub(crate) fn devices(&self) -> Vec<DeviceStatus> {
+        let read = |meter: &DeviceMeter| {
+            let silent_ms = meter.pulse.silent().as_millis() as u64;
+            DeviceStatus { silent_ms, ..meter.status.clone() }
+        };
+        shown(&self.devices, |devices| devices.values().map(read).collect())
     }
 }
 

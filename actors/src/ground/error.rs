@@ -44,3 +44,13 @@ pub enum StartError {
         reason: String,
     },
 }
+
+/// Every device or server of an actor has failed too often: going on would only try again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{reason}")]
+pub(crate) struct AllDevicesFailed {
+    /// Why the last of them failed.
+    pub(crate) reason: String,
+    /// Restarts of it within the window.
+    pub(crate) restarts: u32,
+}

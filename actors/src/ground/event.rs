@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use still_domain::{PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId};
 
-use crate::{ground::name::ActorName, supervision::FinishReason};
+use crate::ground::{finish::FinishReason, name::ActorName};
 
 /// Something that happened. Watchers that lag lose the oldest events, never the program's progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,17 @@ pub enum Event {
         restarts: u64,
         /// Why it failed.
         reason: String,
+    },
+    /// A device or server failed, or hung and was given up; the others go on, and it is opened again.
+    DeviceFailed {
+        /// The device.
+        device: String,
+        /// How often it was opened again.
+        restarts: u64,
+        /// Why it failed.
+        reason: String,
+        /// Milliseconds until it is opened again.
+        retry_ms: u64,
     },
     /// Something an operator should know of.
     Warning {

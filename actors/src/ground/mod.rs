@@ -6,20 +6,25 @@
 //! | [`protocol`] | one message enum an actor: who may say what to whom |
 //! | `routes` | where each actor is at the moment |
 //! | [`credit`] | permits that travel inside messages |
-//! | [`device_thread`] | a thread of the operating system for each device role |
+//! | `supervised`, `restart`, `pulse` | a role with its device: replaced when it fails, given up when it hangs |
 //! | `ledger` | the store, never on a runtime worker |
 //! | `board`, `event`, `observe` | what is shown, told and measured |
-//! | `name`, `error`, `switches`, `clock` | small words that everyone uses |
+//! | `waits` | who waits for whom |
+//! | `name`, `error`, `finish`, `switches`, `clock` | small words that everyone uses |
 
 pub(crate) mod board;
 pub(crate) mod clock;
 pub mod credit;
-pub mod device_thread;
 pub(crate) mod error;
 pub(crate) mod event;
+pub(crate) mod finish;
 pub(crate) mod ledger;
 pub(crate) mod name;
 pub(crate) mod observe;
 pub mod protocol;
+pub(crate) mod pulse;
+pub(crate) mod restart;
 pub(crate) mod routes;
+pub(crate) mod supervised;
 pub(crate) mod switches;
+pub(crate) mod waits;

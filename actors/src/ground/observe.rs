@@ -13,19 +13,20 @@ use still_domain::{
 use still_roles::{LearnerStep, PreferenceMetrics};
 use still_store::StoreSize;
 use still_telemetry::event::{
-    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, JudgementEnded, JudgementRetried,
-    LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished,
-    RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn,
-    TrajectoryCommitted,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, JudgementEnded,
+    JudgementRetried, LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured,
+    RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured,
+    TokensDrawn, TrajectoryCommitted,
 };
 use tokio::sync::broadcast;
 
 use crate::{
-    ground::board::{ActorState, Board, shown},
+    ground::board::{ActorState, Board, DeviceMeter, shown},
     ground::clock::Clock,
     ground::event::Event,
     ground::name::ActorName,
     ground::protocol::JudgedFact,
+    ground::supervised::Prospect,
 };
 
 /// Events kept for a watcher that lags.
@@ -108,6 +109,19 @@ impl Observer {
     pub(crate) fn judged(&self, is_error: bool, error_ratio: f64, is_alarm_raised: bool) {
         self.board.meter(ActorName::VerifierPool).progressed(self.now_ms());
         JudgementEnded { is_error, error_ratio, is_alarm_raised }.emit();
+    }
+
+    /// What a device shows.
+    pub(crate) fn device(&self, meter: DeviceMeter) {
+        shown(&self.board.devices, |devices| devices.insert(meter.status.name.clone(), meter));
+    }
+
+    /// A device failed, or hung and was given up.
+    pub(crate) fn device_failed(&self, device: &str, restarts: u64, reason: &str, prospect: Prospect) {
+        DeviceFailed { device, restarts, reason }.emit();
+        let retry_ms = prospect.after().as_millis() as u64;
+        let (device, reason) = (device.to_owned(), reason.to_owned());
+        self.event(Event::DeviceFailed { device, restarts, reason, retry_ms });
     }
 
     pub(crate) fn rollouts_finished(&self, count: usize) {

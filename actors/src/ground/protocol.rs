@@ -6,7 +6,8 @@
 //! ```text
 //! an attempt
 //!   ProblemSupply ─Generate─► Sampler ─Judge─► VerifierPool ─Commit─► Curator
-//!   Sampler ─Commit─► Curator                       (what can never be served)
+//!   Sampler, ProblemSupply ─Unanswered─► VerifierPool        (what can never be served)
+//!   Sampler ─AttemptLost─► ProblemSupply                     (it is asked for again)
 //!   Curator ─AttemptsJudged─► Conductor, ProblemSupply
 //!
 //! a round
@@ -30,6 +31,8 @@
 //!   System ─Drain, Finish, Kill─► Root
 //! ```
 //!
+//! Policies travel by name ([`PolicyRef`]) and never as parameters.
+//!
 //! Queues of attempts and answers are bounded by the [`Credit`] that each of them carries.
 //!
 //! A message to an actor that is down is dropped, with its credit. That is safe by the order of restarts alone:
@@ -42,14 +45,12 @@ use std::sync::Arc;
 use ractor::{ActorProcessingErr, RpcReplyPort};
 use still_curation::Candidate;
 use still_domain::{
-    Algorithm, AttemptId, CheckpointId, Evaluation, PolicyOrigin, PolicyVersion, Problem, Round, RoundNumber,
-    TrainingSetId, Verdict,
+    Algorithm, AttemptId, CheckpointId, Evaluation, PolicyName, PolicyOrigin, PolicyRef, PolicyVersion,
+    Problem, Recipe, Round, RoundNumber, SamplingSettings, TrainingSetId, Verdict,
 };
-use still_roles::{FinishedRollout, Weights};
+use still_roles::{FinishedRollout, GeneratorEvent, TrainingEvent};
 
-use crate::{
-    ground::credit::Credit, ground::error::Refusal, ground::name::ActorName, supervision::FinishReason,
-};
+use crate::ground::{credit::Credit, error::Refusal, finish::FinishReason, name::ActorName};
 
 /// An attempt on its way to the sampler.
 #[derive(Debug)]
@@ -83,6 +84,25 @@ pub struct Unjudged {
     /// What it is for.
     pub purpose: Purpose,
     /// Given back when the judgement has been taken in.
+    pub credit: Credit,
+}
+
+/// An attempt that nobody can answer, on its way to a verdict that says so.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Its name.
+    pub id: AttemptId,
+    /// The problem attempted.
+    pub problem: Arc<Problem>,
+    /// How tokens would have been drawn.
+    pub sampling: SamplingSettings,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// The policy that was asked.
+    pub policy: PolicyName,
+    /// Why there is no answer.
+    pub reason: String,
+    /// Given back when the verdict is durable.
     pub credit: Credit,
 }
 
@@ -165,8 +185,10 @@ pub struct TrainingOrder {
     pub round: RoundNumber,
     /// The sealed set.
     pub training_set: TrainingSetId,
-    /// How.
-    pub algorithm: Algorithm,
+    /// Which settings are obeyed.
+    pub recipe: Recipe,
+    /// What is minimised.
+    pub objective: Algorithm,
     /// The policy to start from; `None` is the configured base model.
     pub start_from: Option<PolicyVersion>,
 }
@@ -178,21 +200,17 @@ pub struct TrainedPolicy {
     pub round: RoundNumber,
     /// The final checkpoint, durable.
     pub checkpoint: CheckpointId,
-    /// Its parameters.
-    pub weights: Weights,
     /// Mean loss of the last steps; `None` when the process that took them is gone.
     pub loss: Option<f64>,
 }
 
 /// A candidate to score.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationOrder {
     /// The round.
     pub round: RoundNumber,
-    /// The candidate's final checkpoint.
-    pub checkpoint: CheckpointId,
-    /// Its parameters, when they are still at hand.
-    pub weights: Option<Weights>,
+    /// The candidate.
+    pub policy: PolicyRef,
 }
 
 /// A policy to put in force.
@@ -202,8 +220,6 @@ pub struct Promotion {
     pub round: Option<Box<Round>>,
     /// The checkpoint that holds it; `None` for the base model.
     pub checkpoint: Option<CheckpointId>,
-    /// Its parameters, when they are still at hand.
-    pub weights: Option<Weights>,
 }
 
 /// What an operator's imperative brought.
@@ -233,19 +249,17 @@ pub enum TrainerMessage {
     SwitchesChanged,
     /// Root: write a checkpoint and take no further step.
     Drain,
-    /// The device thread: the job is done, its final checkpoint durable.
-    PolicyTrained(TrainedPolicy),
-    /// The device thread: the job can never be run as given.
-    JobRefused {
-        /// The round it was for.
-        round: RoundNumber,
-        /// Why.
-        reason: String,
+    /// Itself: the training run told something.
+    Told {
+        /// Which opening of the run.
+        incarnation: u64,
+        /// What it told.
+        event: TrainingEvent,
     },
-    /// The device thread: what a drain asked for is done.
-    Halted,
-    /// The device thread: the role failed.
-    ThreadFailed(ActorProcessingErr),
+    /// Itself, after a back-off: open the run again.
+    Reopen,
+    /// Itself, now and then: see whether the run is alive.
+    TakePulse,
 }
 
 /// To the sampler.
@@ -255,31 +269,22 @@ pub enum SamplerMessage {
     Generate(Attempt),
     /// Itself: the watch holds a newer policy.
     PolicyPublished,
-    /// A device thread: its generator is built.
-    ThreadReady {
-        /// The thread, from 0.
-        thread: usize,
-        /// Rollouts that it can usefully hold.
-        capacity: usize,
+    /// Itself: a generator told something.
+    Told {
+        /// Its device, from 0.
+        device: usize,
+        /// Which opening of it.
+        incarnation: u64,
+        /// What it told.
+        event: GeneratorEvent,
     },
-    /// A device thread: rollouts ended.
-    RolloutsFinished {
-        /// The thread, from 0.
-        thread: usize,
-        /// The rollouts.
-        finished: Vec<FinishedRollout>,
+    /// Itself, after a back-off: open this device again.
+    Reopen {
+        /// The device, from 0.
+        device: usize,
     },
-    /// A device thread: this attempt can never be served.
-    AttemptRefused {
-        /// The thread, from 0.
-        thread: usize,
-        /// The attempt.
-        id: AttemptId,
-        /// Why.
-        reason: String,
-    },
-    /// A device thread: the role failed.
-    ThreadFailed(ActorProcessingErr),
+    /// Itself, now and then: see whether every device at work is alive.
+    TakePulses,
 }
 
 /// To the verifier pool.
@@ -287,6 +292,8 @@ pub enum SamplerMessage {
 pub enum VerifierPoolMessage {
     /// Sampler and evaluator: judge this rollout.
     Judge(Box<Unjudged>),
+    /// Sampler and problem supply: nobody can answer this attempt.
+    Unanswered(Box<Unanswered>),
     /// Itself: a worker came to a verdict, or gave up on one.
     Judged(Box<Judged>),
 }
@@ -294,7 +301,7 @@ pub enum VerifierPoolMessage {
 /// To the curator.
 #[derive(Debug)]
 pub enum CuratorMessage {
-    /// Verifier pool and sampler (for what it refuses): make this rollout durable.
+    /// Verifier pool: make this rollout durable.
     Commit(Box<Judged>),
     /// Itself: a group is durable, or is not.
     GroupCommitted(Result<CommittedGroup, ActorProcessingErr>),
@@ -318,6 +325,13 @@ pub enum ProblemSupplyMessage {
     },
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[JudgedFact]>),
+    /// Sampler: this attempt came to nothing, and its credit is given back.
+    AttemptLost {
+        /// The attempt.
+        id: AttemptId,
+        /// What stood in the way.
+        reason: String,
+    },
     /// Publisher: a policy is in force.
     PolicyPublished(PolicyVersion),
     /// System: the store holds new problems.
@@ -374,19 +388,19 @@ pub enum ConductorMessage {
 pub enum EvaluatorMessage {
     /// Conductor: score this candidate. The same round twice is one evaluation.
     Evaluate(EvaluationOrder),
-    /// The device thread: rollouts ended.
-    RolloutsFinished(Vec<FinishedRollout>),
-    /// The device thread: this rollout can never be served.
-    RolloutRefused {
-        /// The rollout.
-        id: AttemptId,
-        /// Why.
-        reason: String,
+    /// Itself: its generator told something.
+    Told {
+        /// Which opening of it.
+        incarnation: u64,
+        /// What it told.
+        event: GeneratorEvent,
     },
+    /// Itself, after a back-off: open the generator again.
+    Reopen,
+    /// Itself, now and then: see whether the generator is alive.
+    TakePulse,
     /// Verifier pool: an answer is judged.
     AnswerJudged(Box<Judged>),
-    /// The device thread: the role failed.
-    ThreadFailed(ActorProcessingErr),
 }
 
 /// To the root supervisor.

@@ -12,13 +12,19 @@ use crate::ground::protocol::{
     SamplerMessage, TrainerMessage, VerifierPoolMessage,
 };
 
-/// The way to one actor.
+/// The way to one actor; shared by clones.
 #[derive(Debug)]
-pub(crate) struct Route<M>(RwLock<Option<ActorRef<M>>>);
+pub(crate) struct Route<M>(Arc<RwLock<Option<ActorRef<M>>>>);
 
 impl<M> Default for Route<M> {
     fn default() -> Self {
-        Self(RwLock::new(None))
+        Self(Arc::new(RwLock::new(None)))
+    }
+}
+
+impl<M> Clone for Route<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -40,13 +46,9 @@ impl<M: Message> Route<M> {
     }
 }
 
-/// The ways to all actors; shared by clones.
+/// The ways to all actors; shared by clones. Whoever wires the actors has them all; an actor has those it may use.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Routes(Arc<Ways>);
-
-/// One way each.
-#[derive(Debug, Default)]
-pub(crate) struct Ways {
+pub(crate) struct Routes {
     pub(crate) root: Route<RootMessage>,
     pub(crate) publisher: Route<PublisherMessage>,
     pub(crate) trainer: Route<TrainerMessage>,
@@ -56,12 +58,4 @@ pub(crate) struct Ways {
     pub(crate) problem_supply: Route<ProblemSupplyMessage>,
     pub(crate) conductor: Route<ConductorMessage>,
     pub(crate) evaluator: Route<EvaluatorMessage>,
-}
-
-impl std::ops::Deref for Routes {
-    type Target = Ways;
-
-    fn deref(&self) -> &Ways {
-        &self.0
-    }
 }

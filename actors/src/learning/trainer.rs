@@ -1,40 +1,36 @@
-//! The trainer: oversees the learner's device thread and gathers what a job needs from the store.
+//! The trainer: oversees the training run and gathers what a job needs from the store.
 //!
 //! An order is taken up once: the same order again, from a conductor that was restarted, finds the job at
-//! work, or its result, or its checkpoints. A trainer that was restarted goes on from the newest intact
-//! checkpoint of the round and its sealed set.
+//! work, or its result, or its checkpoints. A run that fails or hangs is replaced, alone: the fresh one goes on from
+//! the newest intact checkpoint of the round and its sealed set, as a trainer that was restarted does.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{
-    Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber,
-    TrainingSet, TrainingSetId, seed,
-};
-use still_roles::{
-    Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
-};
+use still_domain::{CheckpointId, PolicyRef, RoundNumber, seed};
+use still_roles::{TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingRun};
 use still_store::{Retention, StoreError};
 
 use crate::{
-    context::Context,
-    ground::board::ActorState,
-    ground::device_thread::DeviceThread,
-    ground::error::Refusal,
-    ground::ledger::Ledger,
-    ground::name::ActorName,
-    ground::observe::Observer,
-    ground::protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
-    learning::training::{LearnerCommand, LearnerFact, Training},
-    rounds::publisher::load_weights,
-    system::Roles,
+    ground::{
+        board::{ActorState, shown},
+        error::{AllDevicesFailed, Refusal},
+        ledger::Ledger,
+        name::ActorName,
+        observe::Observer,
+        protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
+        pulse::pulse_interval,
+        restart::SupervisionConfig,
+        routes::Route,
+        supervised::{Prospect, Supervised, end_all},
+        switches::Switches,
+    },
+    learning::{round_checkpoints::RoundCheckpoints, sealed_examples::SealedExamples},
 };
 
-/// Commands that may wait for the learner's thread.
-const MAX_COMMANDS: usize = 64;
-/// Commands that wait already at which an operator's one is refused: the rest is for orders.
-const MAX_WAITING: usize = 32;
+/// Checkpoints that are asked for at which an operator's further one is refused.
+const MAX_ASKED: usize = 32;
 
 /// How training is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,12 +51,40 @@ impl Default for TrainerConfig {
 /// The trainer.
 pub(crate) struct Trainer;
 
+/// What it is given.
+pub(crate) struct TrainerArguments {
+    pub(crate) training: TrainingFactory,
+    pub(crate) config: TrainerConfig,
+    pub(crate) supervision: SupervisionConfig,
+    pub(crate) run_seed: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) switches: Arc<Switches>,
+    pub(crate) observer: Observer,
+    pub(crate) ports: TrainerPorts,
+}
+
+/// Whom it may tell.
+pub(crate) struct TrainerPorts {
+    pub(crate) conductor: Route<ConductorMessage>,
+    pub(crate) root: Route<RootMessage>,
+}
+
 /// What it knows.
 pub(crate) struct TrainerState {
-    context: Context,
-    device: Option<DeviceThread<LearnerCommand>>,
+    config: TrainerConfig,
+    run_seed: u64,
+    ledger: Ledger,
+    switches: Arc<Switches>,
+    observer: Observer,
+    ports: TrainerPorts,
+    device: Supervised<dyn TrainingRun, TrainingEvent>,
     order: Option<TrainingOrder>,
+    /// The order's job, while it is not over.
+    job: Option<TrainingJob>,
     result: Option<JobResult>,
+    /// Checkpoints that are asked for, by their tickets.
+    asked: BTreeMap<u64, Answer<CheckpointId>>,
+    next_ticket: u64,
     draining: bool,
 }
 
@@ -74,67 +98,76 @@ enum JobResult {
 impl Actor for Trainer {
     type Msg = TrainerMessage;
     type State = TrainerState;
-    type Arguments = Context;
+    type Arguments = TrainerArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<TrainerMessage>,
-        context: Context,
+        arguments: TrainerArguments,
     ) -> Result<TrainerState, ActorProcessingErr> {
-        let training = Training {
-            ledger: context.ledger.clone(),
-            observer: context.observer.clone(),
-            config: context.config.trainer.clone(),
-            switches: Arc::clone(&context.switches),
+        let TrainerArguments { training, config, supervision, run_seed, ledger, switches, observer, ports } =
+            arguments;
+        let patience = supervision.max_silence();
+        if let Some(patience) = patience {
+            myself.send_interval(pulse_interval(patience), || TrainerMessage::TakePulse);
+        }
+        let mut state = TrainerState {
+            device: Supervised::new(training, supervision.policy(ActorName::Trainer), patience),
+            draining: switches.draining(),
+            config,
+            run_seed,
+            ledger,
+            switches,
+            observer,
+            ports,
+            order: None,
+            job: None,
+            result: None,
+            asked: BTreeMap::new(),
+            next_ticket: 0,
         };
-        let (facts, failures) = (myself.clone(), myself);
-        let device = DeviceThread::spawn(
-            "learner".to_owned(),
-            MAX_COMMANDS,
-            &context.roles.learner,
-            move |learner, commands| {
-                training.work(learner, commands, |fact| {
-                    let message = match fact {
-                        LearnerFact::Trained(trained) => TrainerMessage::PolicyTrained(trained),
-                        LearnerFact::Refused { round, reason } => {
-                            TrainerMessage::JobRefused { round, reason }
-                        }
-                        LearnerFact::Halted => TrainerMessage::Halted,
-                    };
-                    // A trainer that is gone is replaced, and its work is in the checkpoint.
-                    let _ = facts.cast(message);
-                })
-            },
-            move |failure| {
-                let _ = failures.cast(TrainerMessage::ThreadFailed(failure));
-            },
-        )?;
-        let draining = context.switches.draining();
-        let state = TrainerState { context, device: Some(device), order: None, result: None, draining };
+        state.open(&myself)?;
         state.show();
         Ok(state)
     }
 
     async fn handle(
         &self,
-        _myself: ActorRef<TrainerMessage>,
+        myself: ActorRef<TrainerMessage>,
         message: TrainerMessage,
         state: &mut TrainerState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             TrainerMessage::Train(order) => state.train(order).await?,
-            TrainerMessage::Checkpoint(answer) => state.checkpoint(answer)?,
-            TrainerMessage::SwitchesChanged => state.wake()?,
+            TrainerMessage::Checkpoint(answer) => state.checkpoint(answer),
+            TrainerMessage::SwitchesChanged => {
+                let is_paused = state.switches.training_paused();
+                state.device.work_begins();
+                if let Some(run) = state.device.role() {
+                    run.pause(is_paused);
+                }
+            }
             TrainerMessage::Drain => {
                 state.draining = true;
-                state.command(LearnerCommand::Halt)?;
+                match state.device.role() {
+                    Some(run) => run.halt(),
+                    // what it was at is in its checkpoints
+                    None => state.halted(),
+                }
             }
-            TrainerMessage::PolicyTrained(trained) => state.ended(JobResult::Trained(trained)),
-            TrainerMessage::JobRefused { round, reason } => state.ended(JobResult::Refused { round, reason }),
-            TrainerMessage::Halted => {
-                state.context.routes.root.send(RootMessage::Drained(ActorName::Trainer));
+            TrainerMessage::Told { incarnation, event } => {
+                if state.device.is_present(incarnation) {
+                    state.told(event, &myself)?;
+                }
             }
-            TrainerMessage::ThreadFailed(failure) => return Err(failure),
+            TrainerMessage::Reopen => state.open(&myself)?,
+            TrainerMessage::TakePulse => {
+                let is_at_work = state.job.is_some() && !state.switches.training_paused();
+                if let Some(overdue) = state.device.overdue(is_at_work) {
+                    let (reason, prospect) = state.device.give_up(overdue);
+                    state.bereft(reason, prospect, &myself)?;
+                }
+            }
         }
         state.show();
         Ok(())
@@ -145,9 +178,7 @@ impl Actor for Trainer {
         _myself: ActorRef<TrainerMessage>,
         state: &mut TrainerState,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(device) = state.device.take() {
-            device.shut_down().await;
-        }
+        end_all(state.device.take()).await;
         Ok(())
     }
 }
@@ -163,7 +194,7 @@ impl TrainerState {
                 JobResult::Refused { .. } => true,
                 JobResult::Trained(trained) => {
                     let checkpoint = trained.checkpoint.clone();
-                    self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await?
+                    self.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await?
                 }
             };
             if is_good {
@@ -172,68 +203,168 @@ impl TrainerState {
             }
             // asked again because its checkpoint is gone: what is on the disk decides
         }
-        // parameters of an earlier job must not stay in memory while those of this one are read
-        (self.order, self.result) = (None, None);
-        let (roles, config) = (Arc::clone(&self.context.roles), Arc::clone(&self.context.config));
-        let observer = self.context.observer.clone();
-        let in_force = self.context.policy.borrow().clone();
-        let wanted = order.clone();
-        let prepared = self
-            .context
-            .ledger
-            .run(move |ledger| prepare(ledger, &observer, &roles, &wanted, in_force.as_ref(), config.seed))
-            .await?;
+        (self.order, self.job, self.result) = (None, None, None);
+        let (wanted, every) = (order.clone(), self.config.checkpoint_every_steps);
+        let (retention, observer) = (self.config.retention.clone(), self.observer.clone());
+        let run_seed = self.run_seed;
+        let prepare = move |ledger: &Ledger| prepare(ledger, &observer, &wanted, retention, every, run_seed);
+        let prepared = self.ledger.run(prepare).await?;
         self.order = Some(order);
         match prepared {
             Prepared::Done(trained) => self.ended(JobResult::Trained(trained)),
-            Prepared::Job { job, checkpoints } => {
-                let folders = checkpoints.iter().map(|one| self.context.ledger.checkpoints.folder(&one.id));
-                self.command(LearnerCommand::Train(job, folders.collect()))?;
+            Prepared::Job(job) => {
+                self.device.work_begins();
+                if let Some(run) = self.device.role() {
+                    run.start((*job).clone());
+                }
+                self.job = Some(*job);
             }
         }
         Ok(())
     }
 
+    /// Opens the run, and has it go on with the job at work.
+    fn open(&mut self, myself: &ActorRef<TrainerMessage>) -> Result<(), ActorProcessingErr> {
+        let (events, observer) = (myself.clone(), self.observer.clone());
+        let opened = self.device.open(move |incarnation, _, event| {
+            if let TrainingEvent::Progress { round, step, duration } = &event {
+                return observer.trained(*round, step, *duration);
+            }
+            // a trainer that is gone is replaced, and its work is in the checkpoint
+            let _ = events.cast(TrainerMessage::Told { incarnation, event });
+        });
+        match opened {
+            Ok(run) => {
+                run.pause(self.switches.training_paused());
+                if self.draining {
+                    run.halt();
+                } else if let Some(job) = &self.job {
+                    run.start(job.clone());
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                let prospect = self.device.failed(&reason);
+                self.bereft(reason, prospect, myself)
+            }
+        }
+    }
+
+    fn told(
+        &mut self,
+        event: TrainingEvent,
+        myself: &ActorRef<TrainerMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            TrainingEvent::Ready => self.device.is_up(),
+            TrainingEvent::Begun { round, plan } => {
+                shown(&self.observer.board.training, |training| {
+                    training.round = Some(round);
+                    training.step = plan.resumed_step;
+                    training.total_steps = plan.total_steps;
+                    training.loss = None;
+                });
+            }
+            TrainingEvent::Progress { round, step, duration } => {
+                self.observer.trained(round, &step, duration);
+            }
+            TrainingEvent::Checkpointed { id, step: _, tickets } => {
+                for ticket in tickets {
+                    if let Some(answer) = self.asked.remove(&ticket) {
+                        let _nobody_waits = answer.send(Ok(id.clone()));
+                    }
+                }
+            }
+            TrainingEvent::NothingToSave { tickets } => {
+                for ticket in tickets {
+                    self.refuse_checkpoint(ticket, "nothing is being trained");
+                }
+            }
+            TrainingEvent::Done { round, checkpoint, loss, folder: _ } => {
+                self.ended(JobResult::Trained(TrainedPolicy { round, checkpoint, loss }));
+            }
+            TrainingEvent::Refused { round, reason } => self.ended(JobResult::Refused { round, reason }),
+            TrainingEvent::Warning(message) => self.observer.warn(message),
+            TrainingEvent::Halted => self.halted(),
+            TrainingEvent::Failed(TrainingFailure::Disk(reason)) => {
+                return Err(StoreError::Engine { action: "write a checkpoint", reason }.into());
+            }
+            TrainingEvent::Failed(TrainingFailure::Device(reason)) => {
+                let prospect = self.device.failed(&reason);
+                self.bereft(reason, prospect, myself)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The run is gone: it is opened again after a while.
+    fn bereft(
+        &mut self,
+        reason: String,
+        prospect: Prospect,
+        myself: &ActorRef<TrainerMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        for (_, answer) in std::mem::take(&mut self.asked) {
+            let refusal = Refusal::Failed(format!("training failed before it was saved: {reason}"));
+            let _nobody_waits = answer.send(Err(refusal));
+        }
+        self.observer.device_failed(self.device.name(), self.device.restarts(), &reason, prospect);
+        if let Prospect::LeftOut { restarts, .. } = prospect {
+            return Err(AllDevicesFailed { reason, restarts }.into());
+        }
+        if self.draining {
+            // a drain does not wait for what cannot be saved any more: it is in the checkpoint before
+            self.halted();
+            return Ok(());
+        }
+        myself.send_after(prospect.after(), || TrainerMessage::Reopen);
+        Ok(())
+    }
+
+    fn halted(&mut self) {
+        self.job = None;
+        self.ports.root.send(RootMessage::Drained(ActorName::Trainer));
+    }
+
     fn ended(&mut self, result: JobResult) {
+        self.job = None;
         self.result = Some(result.clone());
-        self.context.routes.conductor.send(match result {
+        self.ports.conductor.send(match result {
             JobResult::Trained(trained) => ConductorMessage::PolicyTrained(trained),
             JobResult::Refused { round, reason } => ConductorMessage::TrainingRefused { round, reason },
         });
     }
 
-    /// The thread takes commands between two steps: an operator's one is refused when too many wait.
-    fn checkpoint(&self, answer: Answer<CheckpointId>) -> Result<(), ActorProcessingErr> {
-        if self.device.as_ref().is_some_and(|device| device.waiting() >= MAX_WAITING) {
-            let refusal = "the learner is in a long step, and checkpoints are asked for already";
-            let _nobody_waits = answer.send(Err(Refusal::NotNow(refusal.to_owned())));
-            return Ok(());
+    /// The run takes orders between two steps: an operator's one is refused when too many wait.
+    fn checkpoint(&mut self, answer: Answer<CheckpointId>) {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.asked.insert(ticket, answer);
+        if self.asked.len() > MAX_ASKED {
+            return self.refuse_checkpoint(
+                ticket,
+                "the learner is in a long step, and checkpoints are asked for already",
+            );
         }
-        self.command(LearnerCommand::Checkpoint(answer))
+        match self.device.role() {
+            Some(run) => run.checkpoint(ticket),
+            None => self.refuse_checkpoint(ticket, "training failed and is being started again"),
+        }
     }
 
-    /// Has the thread look at the switches. With commands waiting it will, after the last of them.
-    fn wake(&self) -> Result<(), ActorProcessingErr> {
-        if self.device.as_ref().is_some_and(|device| device.waiting() > 0) {
-            return Ok(());
-        }
-        self.command(LearnerCommand::LookAtSwitches)
-    }
-
-    fn command(&self, command: LearnerCommand) -> Result<(), ActorProcessingErr> {
-        match &self.device {
-            Some(device) => Ok(device.send(command)?),
-            None => Ok(()),
+    fn refuse_checkpoint(&mut self, ticket: u64, reason: &str) {
+        if let Some(answer) = self.asked.remove(&ticket) {
+            let _nobody_waits = answer.send(Err(Refusal::NotNow(reason.to_owned())));
         }
     }
 
     fn show(&self) {
-        let observer = &self.context.observer;
-        let is_paused = self.context.switches.training_paused() || self.draining;
+        let is_paused = self.switches.training_paused() || self.draining;
         let state = if is_paused { ActorState::Paused } else { ActorState::Running };
-        let is_at_work = self.order.is_some() && self.result.is_none();
-        observer.state(ActorName::Trainer, state);
-        observer.progressed(ActorName::Trainer, 0, usize::from(is_at_work));
+        let in_flight = usize::from(self.job.is_some());
+        self.observer.state(ActorName::Trainer, state);
+        self.observer.device(self.device.meter(ActorName::Trainer, in_flight, 1));
+        self.observer.progressed(ActorName::Trainer, 0, in_flight);
     }
 }
 
@@ -241,124 +372,50 @@ impl TrainerState {
 enum Prepared {
     /// Its final checkpoint is there.
     Done(TrainedPolicy),
-    /// A job, and the round's intact checkpoints, newest first.
-    Job { job: Box<TrainingJob>, checkpoints: Vec<CheckpointManifest> },
+    /// There is training to do.
+    Job(Box<TrainingJob>),
 }
 
 /// Gathers a job from the store, and tells of damaged checkpoints, which are passed over. Blocks.
 fn prepare(
     ledger: &Ledger,
     observer: &Observer,
-    roles: &Roles,
     order: &TrainingOrder,
-    in_force: Option<&PolicySnapshot>,
+    retention: Retention,
+    checkpoint_every_steps: u64,
     run_seed: u64,
 ) -> Result<Prepared, ActorProcessingErr> {
-    let checkpoints = intact_checkpoints(ledger, observer, order.round, &order.training_set)?;
-    if let Some(done) = checkpoints.first().filter(|newest| newest.is_final) {
-        let weights = load_weights(ledger, roles, Some(&done.id))?;
+    let checkpoints = RoundCheckpoints {
+        ledger: ledger.clone(),
+        observer: observer.clone(),
+        retention,
+        round: order.round,
+        training_set: order.training_set.clone(),
+    };
+    if let Some(done) = checkpoints.intact()?.first().filter(|newest| newest.is_final) {
         let checkpoint = done.id.clone();
-        return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, weights, loss: None }));
+        return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, loss: None }));
     }
     let set = ledger
         .store
         .training_set(&order.training_set)?
         .ok_or_else(|| format!("training set {} is not in the store", order.training_set))?;
-    let examples = match order.algorithm {
-        Algorithm::Sft => TrainingExamples::Sft(sft_examples(ledger, &set)?),
-        Algorithm::Dpo => TrainingExamples::Dpo(preference_examples(ledger, &set)?),
+    let start = match order.start_from {
+        None => None,
+        Some(version) => {
+            let record = ledger.store.policy(version)?;
+            Some(PolicyRef::from(&record.ok_or_else(|| format!("policy {version} is not in the store"))?))
+        }
     };
-    let job = TrainingJob {
+    Ok(Prepared::Job(Box::new(TrainingJob {
         round: order.round,
         training_set: order.training_set.clone(),
-        examples,
-        initialisation: initialisation(ledger, roles, order.start_from, in_force)?,
+        recipe: order.recipe,
+        objective: order.objective,
+        examples: Arc::new(SealedExamples::new(ledger.clone(), set)),
+        start,
         seed: seed::derive(run_seed, &["training", &order.round.to_string()]),
-        resume: None,
-        rollbacks: 0,
-    };
-    Ok(Prepared::Job { job: Box::new(job), checkpoints })
-}
-
-/// A training's checkpoints, newest first, without damaged ones, which are told of. Blocks.
-pub(crate) fn intact_checkpoints(
-    ledger: &Ledger,
-    observer: &Observer,
-    round: RoundNumber,
-    training_set: &TrainingSetId,
-) -> Result<Vec<CheckpointManifest>, StoreError> {
-    let (checkpoints, damages) = ledger.checkpoints.intact(round, training_set)?;
-    for damage in damages {
-        let (checkpoint, reason) = (damage.checkpoint, damage.reason);
-        observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
-    }
-    Ok(checkpoints)
-}
-
-fn initialisation(
-    ledger: &Ledger,
-    roles: &Roles,
-    start_from: Option<PolicyVersion>,
-    in_force: Option<&PolicySnapshot>,
-) -> Result<Initialisation, ActorProcessingErr> {
-    let Some(version) = start_from else { return Ok(Initialisation::Base) };
-    if let Some(policy) = in_force.filter(|policy| policy.version == version) {
-        return Ok(Initialisation::Policy(Arc::clone(&policy.weights)));
-    }
-    let record =
-        ledger.store.policy(version)?.ok_or_else(|| format!("policy {version} is not in the store"))?;
-    match &record.checkpoint {
-        Some(checkpoint) => Ok(Initialisation::Policy(load_weights(ledger, roles, Some(checkpoint))?)),
-        None => Ok(Initialisation::Base),
-    }
-}
-
-/// Demonstrations first, then trajectories, in the manifest's order.
-fn sft_examples(ledger: &Ledger, set: &TrainingSet) -> Result<Vec<SftExample>, ActorProcessingErr> {
-    let mut examples = Vec::with_capacity(set.example_count());
-    for id in &set.content.demonstrations {
-        let demonstration = ledger.store.demonstration(id)?;
-        let demonstration = demonstration.ok_or_else(|| format!("demonstration {id} is not in the store"))?;
-        examples.push(SftExample {
-            problem: demonstration.problem,
-            response: Response::Text(demonstration.response),
-        });
-    }
-    let mut texts = Texts::default();
-    for id in &set.content.trajectories {
-        let (problem, response) = texts.example(ledger, id)?;
-        examples.push(SftExample { problem, response });
-    }
-    Ok(examples)
-}
-
-fn preference_examples(
-    ledger: &Ledger,
-    set: &TrainingSet,
-) -> Result<Vec<PreferenceExample>, ActorProcessingErr> {
-    let mut texts = Texts::default();
-    let example = |pair: &still_domain::PreferencePair| {
-        let (problem, chosen) = texts.example(ledger, &pair.chosen)?;
-        let (_, rejected) = texts.example(ledger, &pair.rejected)?;
-        Ok(PreferenceExample { problem, chosen, rejected })
-    };
-    set.content.pairs.iter().map(example).collect()
-}
-
-/// Statements of problems, each read once.
-#[derive(Default)]
-struct Texts(HashMap<ProblemId, String>);
-
-impl Texts {
-    fn example(&mut self, ledger: &Ledger, id: &AttemptId) -> Result<(String, Response), ActorProcessingErr> {
-        let judged = ledger.store.trajectory(id)?;
-        let judged = judged.ok_or_else(|| format!("trajectory {id} is not in the store"))?;
-        if let Some(text) = self.0.get(&id.problem) {
-            return Ok((text.clone(), Response::Tokens(judged.trajectory.tokens)));
-        }
-        let problem = ledger.store.problem(&id.problem)?;
-        let problem = problem.ok_or_else(|| format!("problem {} is not in the store", id.problem))?;
-        let text = self.0.entry(id.problem.clone()).or_insert(problem.text).clone();
-        Ok((text, Response::Tokens(judged.trajectory.tokens)))
-    }
+        checkpoint_every_steps,
+        checkpoints: Arc::new(checkpoints),
+    })))
 }

@@ -4,29 +4,33 @@
 //! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
 //! awaits the blocking pool: facts that arrive meanwhile wait in the mailbox, a few hundred bytes an attempt.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_curation::Candidate;
-use still_domain::{Round, RoundNumber, RoundPhase, Split};
+use still_domain::{PolicyRef, Round, RoundNumber, RoundPhase, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
-    context::Context,
-    ground::board::{ActorState, shown},
-    ground::error::Refusal,
-    ground::event::Event,
-    ground::ledger::Ledger,
-    ground::name::ActorName,
-    ground::observe::Observer,
-    ground::protocol::{
-        ConductorMessage, EvaluationOrder, EvaluatorMessage, ProblemSupplyMessage, Promotion,
-        PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
+    ground::{
+        board::{ActorState, shown},
+        error::Refusal,
+        event::Event,
+        finish::FinishReason,
+        ledger::Ledger,
+        name::ActorName,
+        observe::Observer,
+        protocol::{
+            ConductorMessage, EvaluationOrder, EvaluatorMessage, ProblemSupplyMessage, Promotion,
+            PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
+        },
+        routes::Route,
     },
-    rounds::round_config::MachineConfig,
-    rounds::round_machine::{Imports, Next, RoundMachine},
-    rounds::sealing::sealed,
-    supervision::FinishReason,
+    rounds::{
+        round_config::MachineConfig,
+        round_machine::{Imports, Next, RoundMachine},
+        sealing::{SealingConfig, sealed},
+    },
 };
 
 pub use crate::rounds::round_config::{RoundConfig, TrainingStart};
@@ -34,9 +38,28 @@ pub use crate::rounds::round_config::{RoundConfig, TrainingStart};
 /// The conductor.
 pub(crate) struct Conductor;
 
+/// What it is given.
+pub(crate) struct ConductorArguments {
+    pub(crate) machine: MachineConfig,
+    pub(crate) sealing: SealingConfig,
+    pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
+    pub(crate) ports: ConductorPorts,
+}
+
+/// Whom it may tell.
+#[derive(Clone)]
+pub(crate) struct ConductorPorts {
+    pub(crate) publisher: Route<PublisherMessage>,
+    pub(crate) trainer: Route<TrainerMessage>,
+    pub(crate) problem_supply: Route<ProblemSupplyMessage>,
+    pub(crate) evaluator: Route<EvaluatorMessage>,
+    pub(crate) root: Route<RootMessage>,
+}
+
 /// What it knows.
 pub(crate) struct ConductorState {
-    context: Context,
+    given: ConductorArguments,
     machine: RoundMachine,
     candidate: Option<TrainedPolicy>,
     alarm: Option<AbortHandle>,
@@ -55,18 +78,18 @@ struct Mark {
 impl Actor for Conductor {
     type Msg = ConductorMessage;
     type State = ConductorState;
-    type Arguments = Context;
+    type Arguments = ConductorArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<ConductorMessage>,
-        context: Context,
+        given: ConductorArguments,
     ) -> Result<ConductorState, ActorProcessingErr> {
         myself.cast(ConductorMessage::Load)?;
-        let config = MachineConfig::from(&*context.config);
+        let config = given.machine.clone();
         let machine = RoundMachine::new(config, Vec::new(), Vec::new(), &[], Imports::default());
         Ok(ConductorState {
-            context,
+            given,
             machine,
             candidate: None,
             alarm: None,
@@ -98,9 +121,9 @@ impl Actor for Conductor {
                 }
             }
             ConductorMessage::TrainingRefused { round, reason } => {
-                let now_ms = state.context.observer.now_ms();
+                let now_ms = state.given.observer.now_ms();
                 if let Some(round) = state.machine.refused(round, &reason, now_ms) {
-                    state.context.observer.warn(format!("round {} is rejected: {reason}", round.round));
+                    state.given.observer.warn(format!("round {} is rejected: {reason}", round.round));
                     state.save(round).await?;
                 }
             }
@@ -117,7 +140,7 @@ impl Actor for Conductor {
                 let _nobody_waits = answer.send(state.machine.seal_wanted().ok_or_else(refusal));
             }
             ConductorMessage::RecordsImported => {
-                let imports = state.context.ledger.run(imports).await?;
+                let imports = state.given.ledger.run(imports).await?;
                 state.machine.imported(imports);
             }
             ConductorMessage::RoundOver => {}
@@ -135,10 +158,10 @@ impl ConductorState {
             let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
             Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?))
         };
-        let (rounds, policies, facts, imports) = self.context.ledger.run(read).await?;
-        let config = MachineConfig::from(&*self.context.config);
+        let (rounds, policies, facts, imports) = self.given.ledger.run(read).await?;
+        let config = self.given.machine.clone();
         self.machine = RoundMachine::new(config, rounds, policies, &facts, imports);
-        let observer = &self.context.observer;
+        let observer = &self.given.observer;
         observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
         self.round_began = self.mark_rollouts();
@@ -149,27 +172,27 @@ impl ConductorState {
     /// Does the next things until facts must come first.
     async fn advance(&mut self, myself: &ActorRef<ConductorMessage>) -> Result<(), ActorProcessingErr> {
         loop {
-            let routes = self.context.routes.clone();
-            match self.machine.next(self.context.observer.now_ms()) {
+            let ports = self.given.ports.clone();
+            match self.machine.next(self.given.observer.now_ms()) {
                 Next::Wait => return Ok(()),
                 Next::Finish => {
-                    routes.root.send(RootMessage::Finish(FinishReason::RoundsDone));
+                    ports.root.send(RootMessage::Finish(FinishReason::RoundsDone));
                     return Ok(());
                 }
                 Next::PublishBase => {
-                    self.context.observer.warn(
+                    self.given.observer.warn(
                         "no policy was imitated from demonstrations: exploration starts from the base model",
                     );
-                    let promotion = Promotion { round: None, checkpoint: None, weights: None };
-                    routes.publisher.send(PublisherMessage::Publish(promotion));
+                    let promotion = Promotion { round: None, checkpoint: None };
+                    ports.publisher.send(PublisherMessage::Publish(promotion));
                 }
                 Next::Save(round) => self.save(*round).await?,
                 Next::Explore(order) => {
                     self.set_alarm(myself, order.round);
-                    routes.problem_supply.send(ProblemSupplyMessage::OpenRound(order));
+                    ports.problem_supply.send(ProblemSupplyMessage::OpenRound(order));
                 }
                 Next::CutPlan => {
-                    routes.problem_supply.send(ProblemSupplyMessage::CutPlan);
+                    ports.problem_supply.send(ProblemSupplyMessage::CutPlan);
                 }
                 Next::Seal(round) => {
                     if self.seal(*round).await? {
@@ -182,23 +205,22 @@ impl ConductorState {
                 Next::Train { order, ahead } => {
                     let round = order.round;
                     self.training_began = self.mark_training();
-                    routes.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
-                    routes.trainer.send(TrainerMessage::Train(order));
+                    ports.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
+                    ports.trainer.send(TrainerMessage::Train(order));
                 }
                 Next::Evaluate { round, ahead } => {
-                    routes.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
+                    ports.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
                     match self.candidate_of(round).await? {
                         Some(order) => {
-                            routes.evaluator.send(EvaluatorMessage::Evaluate(order));
+                            ports.evaluator.send(EvaluatorMessage::Evaluate(order));
                         }
                         None => self.train_again().await?,
                     }
                 }
                 Next::Publish(round) => match self.candidate_of(round.round).await? {
-                    Some(EvaluationOrder { checkpoint, weights, .. }) => {
-                        let promotion =
-                            Promotion { round: Some(round), checkpoint: Some(checkpoint), weights };
-                        routes.publisher.send(PublisherMessage::Publish(promotion));
+                    Some(EvaluationOrder { policy, .. }) => {
+                        let promotion = Promotion { round: Some(round), checkpoint: policy.checkpoint };
+                        ports.publisher.send(PublisherMessage::Publish(promotion));
                     }
                     None => self.train_again().await?,
                 },
@@ -209,7 +231,7 @@ impl ConductorState {
     /// Makes a round's state durable.
     async fn save(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
         let saved = round.clone();
-        self.context.ledger.run(move |ledger| ledger.store.put_round(&saved)).await?;
+        self.given.ledger.run(move |ledger| ledger.store.put_round(&saved)).await?;
         self.entered(round);
         Ok(())
     }
@@ -219,8 +241,8 @@ impl ConductorState {
     async fn seal(&mut self, round: Round) -> Result<bool, ActorProcessingErr> {
         let facts: Vec<Candidate> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
         let previous = self.machine.previous_set().cloned();
-        let config = Arc::clone(&self.context.config);
-        let now_ms = self.context.observer.now_ms();
+        let config = self.given.sealing.clone();
+        let now_ms = self.given.observer.now_ms();
         let work = move |ledger: &Ledger| {
             let (set, mut round) = sealed(ledger, &config, round, previous, &facts)?;
             let examples = set.example_count();
@@ -241,12 +263,12 @@ impl ConductorState {
             let set = ledger.store.training_set_of(standing.round)?;
             Ok((standing, set.map_or(0, |set| set.example_count())))
         };
-        let (round, examples) = self.context.ledger.run(work).await?;
+        let (round, examples) = self.given.ledger.run(work).await?;
         if let Some(alarm) = self.alarm.take() {
             alarm.abort();
         }
         if let Some(training_set) = round.training_set.clone() {
-            self.context.observer.sealed(round.round, training_set, examples as u64, round.tally.selected);
+            self.given.observer.sealed(round.round, training_set, examples as u64, round.tally.selected);
         }
         let goes_on = !round.phase.is_over();
         self.entered(round);
@@ -256,7 +278,7 @@ impl ConductorState {
     /// A round is durable in its present state.
     fn entered(&mut self, round: Round) {
         let stood_at = self.machine.round().map(|round| (round.round, round.phase));
-        let observer = self.context.observer.clone();
+        let observer = self.given.observer.clone();
         if stood_at.is_none_or(|(number, _)| number != round.round) {
             self.round_began = self.mark_rollouts();
             self.warned_starved = None;
@@ -274,38 +296,38 @@ impl ConductorState {
     async fn published(&mut self) -> Result<(), ActorProcessingErr> {
         let read =
             |ledger: &Ledger| Ok::<_, ActorProcessingErr>((ledger.store.policies()?, ledger.store.rounds()?));
-        let (policies, rounds) = self.context.ledger.run(read).await?;
+        let (policies, rounds) = self.given.ledger.run(read).await?;
         let was_over = self.machine.last_over().map(|round| round.round);
         self.machine.published(policies, rounds);
         if let Some(ended) = self.machine.last_over().filter(|round| Some(round.round) != was_over).cloned() {
-            self.context.observer.phase_entered(ended.round, ended.phase);
+            self.given.observer.phase_entered(ended.round, ended.phase);
             self.tell_ended(&ended);
             self.candidate = None;
         }
         Ok(())
     }
 
-    /// The round's trained policy, with the parameters that were told where they are at hand. Whatever was
-    /// told, its final checkpoint must be on the disk: a policy in force is loaded from it for ever after.
-    async fn candidate_of(&self, number: RoundNumber) -> Result<Option<EvaluationOrder>, ActorProcessingErr> {
-        if let Some(trained) = self.candidate.as_ref().filter(|trained| trained.round == number) {
-            let checkpoint = trained.checkpoint.clone();
-            let wanted = checkpoint.clone();
+    /// The round's trained policy. Whatever was told, its final checkpoint must be on the disk: a policy in force is
+    /// loaded from it for ever after.
+    async fn candidate_of(&self, round: RoundNumber) -> Result<Option<EvaluationOrder>, ActorProcessingErr> {
+        let told = self.candidate.as_ref().filter(|trained| trained.round == round);
+        let checkpoint = if let Some(trained) = told {
+            let (wanted, checkpoint) = (trained.checkpoint.clone(), trained.checkpoint.clone());
             let is_intact =
-                self.context.ledger.run(move |ledger| ledger.checkpoints.is_intact(&wanted)).await?;
-            let weights = Some(Arc::clone(&trained.weights));
-            return Ok(is_intact.then_some(EvaluationOrder { round: number, checkpoint, weights }));
-        }
-        let set = self.machine.round().and_then(|round| round.training_set.clone());
-        let checkpoint =
-            self.context.ledger.run(move |ledger| ledger.final_checkpoint(number, set.as_ref())).await?;
-        Ok(checkpoint.map(|checkpoint| EvaluationOrder { round: number, checkpoint, weights: None }))
+                self.given.ledger.run(move |ledger| ledger.checkpoints.is_intact(&wanted)).await?;
+            is_intact.then_some(checkpoint)
+        } else {
+            let set = self.machine.round().and_then(|round| round.training_set.clone());
+            self.given.ledger.run(move |ledger| ledger.final_checkpoint(round, set.as_ref())).await?
+        };
+        let order = |checkpoint| EvaluationOrder { round, policy: PolicyRef::candidate(round, checkpoint) };
+        Ok(checkpoint.map(order))
     }
 
     /// The trained policy is gone: the round goes back to its training.
     async fn train_again(&mut self) -> Result<(), ActorProcessingErr> {
         self.candidate = None;
-        self.context.observer.warn("the round's final checkpoint is missing or damaged: it is trained again");
+        self.given.observer.warn("the round's final checkpoint is missing or damaged: it is trained again");
         match self.machine.candidate_lost() {
             Some(round) => self.save(round).await,
             None => Ok(()),
@@ -313,8 +335,8 @@ impl ConductorState {
     }
 
     fn set_alarm(&mut self, myself: &ActorRef<ConductorMessage>, round: RoundNumber) {
-        let seconds = self.context.config.round.max_exploration_seconds;
-        if seconds > 0 && !self.context.config.lockstep {
+        let seconds = self.given.machine.round.max_exploration_seconds;
+        if seconds > 0 && !self.given.machine.lockstep {
             let message = move || ConductorMessage::ExplorationTimedOut(round);
             let alarm = myself.send_after(Duration::from_secs(seconds), message).abort_handle();
             if let Some(old) = self.alarm.replace(alarm) {
@@ -324,18 +346,18 @@ impl ConductorState {
     }
 
     fn mark_rollouts(&self) -> Mark {
-        let observer = &self.context.observer;
+        let observer = &self.given.observer;
         Mark { now_ms: observer.now_ms(), tokens: observer.board.rollout_tokens.total() }
     }
 
     fn mark_training(&self) -> Mark {
-        let observer = &self.context.observer;
+        let observer = &self.given.observer;
         Mark { now_ms: observer.now_ms(), tokens: observer.board.training_tokens.total() }
     }
 
     fn tell_explored(&self) {
         let (judged, correct, pool) = self.machine.progress();
-        let observer = &self.context.observer;
+        let observer = &self.given.observer;
         let Some(round) = self.machine.round() else { return };
         observer.event(Event::Explored {
             round: round.round,
@@ -350,12 +372,12 @@ impl ConductorState {
     fn tell_ended(&self, round: &Round) {
         let rollout_rate = self.mark_rollouts().rate_since(self.round_began);
         let training_rate = self.mark_training().rate_since(self.training_began);
-        self.context.observer.round_ended(round.clone(), rollout_rate, training_rate);
+        self.given.observer.round_ended(round.clone(), rollout_rate, training_rate);
     }
 
     /// Writes the board, and says once when the round waits for an import.
     fn show(&mut self) {
-        let observer = &self.context.observer;
+        let observer = &self.given.observer;
         let (judged, correct, pool) = self.machine.progress();
         let round = self.machine.round();
         shown(&observer.board.round, |shown| {

@@ -1,33 +1,41 @@
-//! The evaluator: scores candidates on the held-out problems, on a device thread of its own.
+//! The evaluator: scores candidates on the held-out problems, with a generator of its own.
 //!
 //! Answers are judged by the same pool as rollouts, under credits of the evaluator's own. Nothing of an
 //! evaluation is durable before it is complete; an evaluator that was restarted says so and is asked again.
+//!
+//! A generator that fails or hangs is replaced, and what it held is asked for again: the answers that are judged
+//! already stay.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, FinishReason, Outcome, PolicyVersion, SamplingSettings, Split};
-use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
+use still_domain::{AttemptId, FinishReason, Outcome, PolicyRef, SamplingSettings, Split};
+use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 
 use crate::{
-    context::Context,
-    exploration::generation::{GeneratorCommand, GeneratorFact, generate},
-    ground::board::{ActorState, EvaluationProgress, shown},
-    ground::credit::{Credit, Credits},
-    ground::device_thread::DeviceThread,
-    ground::error::StartError,
-    ground::event::Event,
-    ground::name::ActorName,
-    ground::protocol::{
-        ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage,
+    ground::{
+        board::{ActorState, EvaluationProgress, shown},
+        credit::{Credit, Credits},
+        error::{AllDevicesFailed, StartError},
+        event::Event,
+        ledger::Ledger,
+        name::ActorName,
+        observe::Observer,
+        protocol::{
+            ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged,
+            VerifierPoolMessage,
+        },
+        pulse::pulse_interval,
+        restart::SupervisionConfig,
+        routes::Route,
+        supervised::{Prospect, Supervised, end_all},
     },
-    rounds::publisher::load_weights,
     rounds::scoring::Scoring,
 };
 
-/// Publications that may wait for the thread besides rollouts.
-const SPARE_COMMANDS: usize = 8;
+/// Times that an answer may be lost before it counts as none.
+const MAX_LOSSES: u32 = 3;
 
 /// How candidates are scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,54 +80,74 @@ impl EvaluationConfig {
 /// The evaluator.
 pub(crate) struct Evaluator;
 
+/// What it is given.
+pub(crate) struct EvaluatorArguments {
+    pub(crate) generator: GeneratorFactory,
+    pub(crate) config: EvaluationConfig,
+    pub(crate) supervision: SupervisionConfig,
+    pub(crate) run_seed: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
+    pub(crate) ports: EvaluatorPorts,
+}
+
+/// Whom it may tell.
+pub(crate) struct EvaluatorPorts {
+    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) conductor: Route<ConductorMessage>,
+}
+
 /// What it knows.
 pub(crate) struct EvaluatorState {
-    context: Context,
-    device: Option<DeviceThread<GeneratorCommand>>,
+    config: EvaluationConfig,
+    run_seed: u64,
+    ledger: Ledger,
+    observer: Observer,
+    ports: EvaluatorPorts,
+    device: Supervised<dyn Generator, GeneratorEvent>,
     credits: Credits,
-    held: HashMap<AttemptId, Credit>,
-    scoring: Option<Scoring>,
+    held: HashMap<AttemptId, Asked>,
+    /// The candidate at work, and its score so far.
+    scoring: Option<(PolicyRef, Scoring)>,
+}
+
+/// An answer that is asked for.
+struct Asked {
+    rollout: Rollout,
+    credit: Credit,
+    losses: u32,
 }
 
 impl Actor for Evaluator {
     type Msg = EvaluatorMessage;
     type State = EvaluatorState;
-    type Arguments = Context;
+    type Arguments = EvaluatorArguments;
 
     async fn pre_start(
         &self,
         myself: ActorRef<EvaluatorMessage>,
-        context: Context,
+        arguments: EvaluatorArguments,
     ) -> Result<EvaluatorState, ActorProcessingErr> {
-        let credits = Credits::new(context.config.evaluation.in_flight_answers);
-        let observer = context.observer.clone();
-        let (facts, failures) = (myself.clone(), myself);
-        let device = DeviceThread::spawn(
-            "evaluator".to_owned(),
-            credits.limit() + SPARE_COMMANDS,
-            &context.roles.evaluation_generator,
-            move |generator, commands| {
-                generate(generator, commands, |fact| {
-                    let message = match fact {
-                        GeneratorFact::Ready { capacity: _ } => return,
-                        GeneratorFact::TokensDrawn(tokens) => {
-                            return observer.evaluation_tokens_drawn(tokens);
-                        }
-                        GeneratorFact::Finished(finished) => EvaluatorMessage::RolloutsFinished(finished),
-                        GeneratorFact::Refused { id, reason } => {
-                            EvaluatorMessage::RolloutRefused { id, reason }
-                        }
-                    };
-                    // An evaluator that is gone is replaced, and asked again.
-                    let _ = facts.cast(message);
-                })
-            },
-            move |failure| {
-                let _ = failures.cast(EvaluatorMessage::ThreadFailed(failure));
-            },
-        )?;
-        context.observer.state(ActorName::Evaluator, ActorState::Running);
-        Ok(EvaluatorState { context, device: Some(device), credits, held: HashMap::new(), scoring: None })
+        let EvaluatorArguments { generator, config, supervision, run_seed, ledger, observer, ports } =
+            arguments;
+        let patience = supervision.max_silence();
+        if let Some(patience) = patience {
+            myself.send_interval(pulse_interval(patience), || EvaluatorMessage::TakePulse);
+        }
+        let mut state = EvaluatorState {
+            credits: Credits::new(config.in_flight_answers),
+            device: Supervised::new(generator, supervision.policy(ActorName::Evaluator), patience),
+            config,
+            run_seed,
+            ledger,
+            observer,
+            ports,
+            held: HashMap::new(),
+            scoring: None,
+        };
+        state.open(&myself)?;
+        state.observer.state(ActorName::Evaluator, ActorState::Running);
+        Ok(state)
     }
 
     async fn post_start(
@@ -127,39 +155,40 @@ impl Actor for Evaluator {
         _myself: ActorRef<EvaluatorMessage>,
         state: &mut EvaluatorState,
     ) -> Result<(), ActorProcessingErr> {
-        state.context.routes.conductor.send(ConductorMessage::EvaluatorReady);
+        state.ports.conductor.send(ConductorMessage::EvaluatorReady);
         Ok(())
     }
 
     async fn handle(
         &self,
-        _myself: ActorRef<EvaluatorMessage>,
+        myself: ActorRef<EvaluatorMessage>,
         message: EvaluatorMessage,
         state: &mut EvaluatorState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             EvaluatorMessage::Evaluate(order) => state.begin(order).await?,
-            EvaluatorMessage::RolloutsFinished(finished) => {
-                for rollout in finished {
-                    state.finished(rollout);
+            EvaluatorMessage::Told { incarnation, event } => {
+                if state.device.is_present(incarnation) {
+                    state.told(event, &myself)?;
                 }
             }
-            EvaluatorMessage::RolloutRefused { id, reason } => {
-                state.context.observer.warn(format!("held-out problem {} is refused: {reason}", id.problem));
-                state.held.remove(&id);
-                state.count(&id, Outcome::NoAnswer, FinishReason::Cancelled);
+            EvaluatorMessage::Reopen => state.open(&myself)?,
+            EvaluatorMessage::TakePulse => {
+                if let Some(overdue) = state.device.overdue(!state.held.is_empty()) {
+                    let (reason, prospect) = state.device.give_up(overdue);
+                    state.bereft(reason, prospect, &myself)?;
+                }
             }
             EvaluatorMessage::AnswerJudged(judged) => {
                 let Judged { rollout, purpose, verdict, credit, problem: _ } = *judged;
                 drop(credit);
-                let round = state.scoring.as_ref().map(Scoring::round);
+                let round = state.scoring.as_ref().map(|(_, scoring)| scoring.round());
                 if round.map(Purpose::Evaluation) == Some(purpose) {
                     state.count(&rollout.trajectory.id, verdict.outcome, rollout.trajectory.finish);
                 }
             }
-            EvaluatorMessage::ThreadFailed(failure) => return Err(failure),
         }
-        state.ask()?;
+        state.ask();
         state.conclude();
         Ok(())
     }
@@ -169,90 +198,171 @@ impl Actor for Evaluator {
         _myself: ActorRef<EvaluatorMessage>,
         state: &mut EvaluatorState,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(device) = state.device.take() {
-            device.shut_down().await;
-        }
+        end_all(state.device.take()).await;
         Ok(())
     }
 }
 
 impl EvaluatorState {
     async fn begin(&mut self, order: EvaluationOrder) -> Result<(), ActorProcessingErr> {
-        let round = order.round;
-        if self.scoring.as_ref().is_some_and(|scoring| scoring.round() == round) {
+        let EvaluationOrder { round, policy } = order;
+        if self.scoring.as_ref().is_some_and(|(_, scoring)| scoring.round() == round) {
             return Ok(());
         }
-        let roles = Arc::clone(&self.context.roles);
-        let work = move |ledger: &crate::ground::ledger::Ledger| {
-            let problems = ledger.problems(Split::Evaluate)?;
-            let weights = match order.weights {
-                Some(weights) => weights,
-                None => load_weights(ledger, &roles, Some(&order.checkpoint))?,
-            };
-            Ok::<_, ActorProcessingErr>((problems, weights))
-        };
-        let (problems, weights) = self.context.ledger.run(work).await?;
+        let problems = self.ledger.run(|ledger| ledger.problems(Split::Evaluate)).await?;
         if problems.is_empty() {
-            self.context.observer.warn("there are no held-out problems: candidates cannot be compared");
+            self.observer.warn("there are no held-out problems: candidates cannot be compared");
         }
-        // Candidates are not numbered yet; their rounds grow like versions do.
-        let version = PolicyVersion(u64::from(round.0) + 1);
-        if let Some(device) = &self.device {
-            device.send(GeneratorCommand::Publish(PolicySnapshot { version, weights }))?;
+        if let Some(generator) = self.device.role() {
+            generator.adopt(&policy);
         }
-        let samples = self.context.config.evaluation.samples_per_problem;
-        self.scoring = Some(Scoring::new(round, self.context.config.seed, problems, samples));
+        let samples = self.config.samples_per_problem;
+        self.scoring = Some((policy, Scoring::new(round, self.run_seed, problems, samples)));
+        Ok(())
+    }
+
+    /// Opens the generator, and asks it for what the one before held.
+    fn open(&mut self, myself: &ActorRef<EvaluatorMessage>) -> Result<(), ActorProcessingErr> {
+        let (events, observer) = (myself.clone(), self.observer.clone());
+        let opened = self.device.open(move |incarnation, _, event| {
+            if let GeneratorEvent::Drawn(tokens) = event {
+                return observer.evaluation_tokens_drawn(tokens);
+            }
+            // an evaluator that is gone is replaced, and asked again
+            let _ = events.cast(EvaluatorMessage::Told { incarnation, event });
+        });
+        match opened {
+            Ok(generator) => {
+                if let Some((policy, _)) = &self.scoring {
+                    generator.adopt(policy);
+                }
+                for asked in self.held.values() {
+                    generator.submit(asked.rollout.clone());
+                }
+                Ok(())
+            }
+            Err(reason) => {
+                let prospect = self.device.failed(&reason);
+                self.bereft(reason, prospect, myself)
+            }
+        }
+    }
+
+    fn told(
+        &mut self,
+        event: GeneratorEvent,
+        myself: &ActorRef<EvaluatorMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            GeneratorEvent::Capacity(_) => self.device.is_up(),
+            GeneratorEvent::Finished(finished) => {
+                for rollout in finished {
+                    self.finished(rollout);
+                }
+            }
+            GeneratorEvent::Lost { id, reason } => self.lost(&id, &reason),
+            GeneratorEvent::Refused { id, reason } => self.unanswered(&id, &reason),
+            GeneratorEvent::Failed(reason) => {
+                let prospect = self.device.failed(&reason);
+                self.bereft(reason, prospect, myself)?;
+            }
+            GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The generator is gone: it is opened again after a while.
+    fn bereft(
+        &self,
+        reason: String,
+        prospect: Prospect,
+        myself: &ActorRef<EvaluatorMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.observer.device_failed(self.device.name(), self.device.restarts(), &reason, prospect);
+        if let Prospect::LeftOut { restarts, .. } = prospect {
+            return Err(AllDevicesFailed { reason, restarts }.into());
+        }
+        myself.send_after(prospect.after(), || EvaluatorMessage::Reopen);
         Ok(())
     }
 
     /// Asks for answers as long as there are credits.
-    fn ask(&mut self) -> Result<(), ActorProcessingErr> {
-        let (Some(scoring), Some(device)) = (&mut self.scoring, &self.device) else { return Ok(()) };
+    fn ask(&mut self) {
+        let Some((_, scoring)) = &mut self.scoring else { return };
         while scoring.waiting() > 0 {
             let Some(credit) = self.credits.take() else { break };
             let Some(question) = scoring.next() else { break };
             let rollout = Rollout {
                 id: question.id.clone(),
                 problem: question.problem.text.clone(),
-                sampling: self.context.config.evaluation.sampling,
+                sampling: self.config.sampling,
                 seed: question.seed,
             };
-            self.held.insert(question.id, credit);
-            device.send(GeneratorCommand::Submit(rollout))?;
+            if self.held.is_empty() {
+                self.device.work_begins();
+            }
+            // while the generator is being opened again, opening it asks for what is held
+            if let Some(generator) = self.device.role() {
+                generator.submit(rollout.clone());
+            }
+            self.held.insert(question.id, Asked { rollout, credit, losses: 0 });
         }
-        Ok(())
     }
 
     fn finished(&mut self, rollout: FinishedRollout) {
         let id = &rollout.trajectory.id;
-        let Some(credit) = self.held.remove(id) else { return };
-        let Some(scoring) = &self.scoring else { return };
+        let Some(Asked { credit, .. }) = self.held.remove(id) else { return };
+        let Some((_, scoring)) = &self.scoring else { return };
         let Some(problem) = scoring.problem(id) else { return };
         let purpose = Purpose::Evaluation(scoring.round());
         let unjudged = Box::new(Unjudged { rollout, problem, purpose, credit });
-        self.context.routes.verifier_pool.send(VerifierPoolMessage::Judge(unjudged));
+        self.ports.verifier_pool.send(VerifierPoolMessage::Judge(unjudged));
+    }
+
+    /// A lost answer is asked for again, but not for ever.
+    fn lost(&mut self, id: &AttemptId, reason: &str) {
+        let Some(asked) = self.held.get_mut(id) else { return };
+        asked.losses += 1;
+        if asked.losses >= MAX_LOSSES {
+            return self.unanswered(id, reason);
+        }
+        if let Some(generator) = self.device.role() {
+            generator.submit(asked.rollout.clone());
+        }
+    }
+
+    /// What cannot be answered is no answer.
+    fn unanswered(&mut self, id: &AttemptId, reason: &str) {
+        if self.held.remove(id).is_some() {
+            self.observer.warn(format!("held-out problem {} is refused: {reason}", id.problem));
+            self.count(id, Outcome::NoAnswer, FinishReason::Cancelled);
+        }
     }
 
     fn count(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) {
-        let Some(scoring) = &mut self.scoring else { return };
+        let Some((_, scoring)) = &mut self.scoring else { return };
         scoring.judged(id, outcome, finish);
         let (judged, total) = scoring.progress();
-        let observer = &self.context.observer;
-        shown(&observer.board.evaluation, |shown| *shown = EvaluationProgress { judged, total });
-        observer.event(Event::Evaluated { round: scoring.round(), judged, total });
+        shown(&self.observer.board.evaluation, |shown| *shown = EvaluationProgress { judged, total });
+        self.observer.event(Event::Evaluated { round: scoring.round(), judged, total });
     }
 
     /// Tells the score when it is complete.
     fn conclude(&mut self) {
-        let hard_levels = &self.context.config.evaluation.hard_levels;
-        let evaluation = self.scoring.as_ref().and_then(|scoring| scoring.evaluation(hard_levels));
-        if let (Some(evaluation), Some(scoring)) = (evaluation, &self.scoring) {
-            let fact = ConductorMessage::PolicyScored(scoring.round(), Box::new(evaluation));
-            self.context.routes.conductor.send(fact);
+        let hard_levels = &self.config.hard_levels;
+        let scored = self
+            .scoring
+            .as_ref()
+            .and_then(|(_, scoring)| Some((scoring.round(), Box::new(scoring.evaluation(hard_levels)?))));
+        if let Some((round, evaluation)) = scored {
+            self.ports.conductor.send(ConductorMessage::PolicyScored(round, evaluation));
             self.scoring = None;
         }
-        let (waiting, in_flight) =
-            self.scoring.as_ref().map_or((0, 0), |scoring| (scoring.waiting(), scoring.in_flight()));
-        self.context.observer.progressed(ActorName::Evaluator, waiting, in_flight);
+        let (waiting, in_flight) = match &self.scoring {
+            Some((_, scoring)) => (scoring.waiting(), scoring.in_flight()),
+            None => (0, 0),
+        };
+        self.observer.device(self.device.meter(ActorName::Evaluator, self.held.len(), self.credits.limit()));
+        self.observer.progressed(ActorName::Evaluator, waiting, in_flight);
     }
 }

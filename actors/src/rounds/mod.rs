@@ -13,4 +13,4 @@ pub mod publisher;
 pub(crate) mod round_config;
 mod round_machine;
 mod scoring;
-mod sealing;
+pub(crate) mod sealing;

@@ -7,28 +7,35 @@
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use still_domain::{CheckpointId, PolicyOrigin, PolicyRecord, PolicyVersion};
-use still_roles::{PolicySnapshot, Weights};
+use still_domain::{PolicyOrigin, PolicyRecord, PolicyRef, PolicyVersion};
 use still_store::StoreError;
 use tokio::sync::watch;
 
-use crate::{
-    context::Context,
-    ground::board::ActorState,
-    ground::error::Refusal,
-    ground::ledger::{Ledger, effective_version},
-    ground::name::ActorName,
-    ground::protocol::{ConductorMessage, ProblemSupplyMessage, Promotion, PublisherMessage},
-    system::Roles,
+use crate::ground::{
+    board::ActorState,
+    error::Refusal,
+    ledger::{Ledger, effective_version},
+    name::ActorName,
+    observe::Observer,
+    protocol::{ConductorMessage, ProblemSupplyMessage, Promotion, PublisherMessage},
+    routes::Route,
 };
 
 /// The publisher.
 pub(crate) struct Publisher;
 
-/// What it is given.
+/// What it is given, and all that it knows.
 pub(crate) struct PublisherArguments {
-    pub(crate) context: Context,
-    pub(crate) policy: Arc<watch::Sender<Option<PolicySnapshot>>>,
+    pub(crate) policy: Arc<watch::Sender<Option<PolicyRef>>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
+    pub(crate) ports: PublisherPorts,
+}
+
+/// Whom it may tell.
+pub(crate) struct PublisherPorts {
+    pub(crate) conductor: Route<ConductorMessage>,
+    pub(crate) problem_supply: Route<ProblemSupplyMessage>,
 }
 
 impl Actor for Publisher {
@@ -63,7 +70,7 @@ impl Actor for Publisher {
                 let _nobody_waits = answer.send(result);
             }
         }
-        state.context.observer.progressed(ActorName::Publisher, 0, 0);
+        state.observer.progressed(ActorName::Publisher, 0, 0);
         Ok(())
     }
 }
@@ -71,25 +78,18 @@ impl Actor for Publisher {
 impl PublisherArguments {
     /// Puts the newest durable policy in force, unless it still is.
     async fn load(&self) -> Result<(), ActorProcessingErr> {
-        let newest = self.context.ledger.run(|ledger| ledger.store.current_policy()).await?;
-        let in_force = self.policy.borrow().as_ref().map(|policy| policy.version);
-        if let Some(record) = newest.filter(|record| Some(record.version) != in_force) {
-            let weights = self.weights_of(record.checkpoint.clone()).await?;
-            self.announce(record.version, record.origin, weights);
+        let newest = self.ledger.run(|ledger| ledger.store.current_policy()).await?;
+        if let Some(record) = newest.filter(|record| *self.policy.borrow() != Some(PolicyRef::from(record))) {
+            self.announce(&record);
         }
-        self.context.observer.state(ActorName::Publisher, ActorState::Running);
+        self.observer.state(ActorName::Publisher, ActorState::Running);
         Ok(())
     }
 
     async fn publish(&self, promotion: Promotion) -> Result<(), ActorProcessingErr> {
-        let Promotion { round, checkpoint, weights } = promotion;
-        let weights = match weights {
-            Some(weights) => weights,
-            None => self.weights_of(checkpoint.clone()).await?,
-        };
-        let now_ms = self.context.observer.now_ms();
+        let Promotion { round, checkpoint } = promotion;
+        let now_ms = self.observer.now_ms();
         let record = self
-            .context
             .ledger
             .run(move |ledger| {
                 let origin =
@@ -121,7 +121,7 @@ impl PublisherArguments {
                 Ok(record)
             })
             .await?;
-        self.announce(record.version, record.origin, weights);
+        self.announce(&record);
         Ok(())
     }
 
@@ -129,7 +129,7 @@ impl PublisherArguments {
         &self,
         version: PolicyVersion,
     ) -> Result<Result<PolicyVersion, Refusal>, ActorProcessingErr> {
-        let policies = self.context.ledger.run(|ledger| ledger.store.policies()).await?;
+        let policies = self.ledger.run(|ledger| ledger.store.policies()).await?;
         let Some(wanted) = policies.iter().find(|record| record.version == version) else {
             return Ok(Err(Refusal::Unknown(format!(
                 "no policy has version {version}: the newest is {}",
@@ -138,30 +138,33 @@ impl PublisherArguments {
         };
         let sought = wanted.clone();
         let check = move |ledger: &Ledger| conflict_refused(ledger.store.check_checkpoint(&sought));
-        if let Err(refusal) = self.context.ledger.run(check).await? {
+        if let Err(refusal) = self.ledger.run(check).await? {
             return Ok(Err(refusal));
         }
-        let weights = match self.weights_of(wanted.checkpoint.clone()).await {
-            Ok(weights) => weights,
-            Err(error) => return Ok(Err(Refusal::Failed(error.to_string()))),
-        };
+        if let Some(checkpoint) = wanted.checkpoint.clone() {
+            let named = checkpoint.clone();
+            if !self.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await? {
+                let reason = format!("checkpoint {named} of policy {version} is missing or damaged");
+                return Ok(Err(Refusal::Failed(reason)));
+            }
+        }
         let record = PolicyRecord {
             version: policies.last().map_or(version, |newest| newest.version).next(),
             origin: PolicyOrigin::Operator(version),
-            published_at_ms: self.context.observer.now_ms(),
+            published_at_ms: self.observer.now_ms(),
             ..wanted.clone()
         };
-        let (next, origin) = (record.version, record.origin);
-        let publish = move |ledger: &Ledger| conflict_refused(ledger.store.publish(&record));
-        if let Err(refusal) = self.context.ledger.run(publish).await? {
+        let (next, published) = (record.version, record.clone());
+        let publish = move |ledger: &Ledger| conflict_refused(ledger.store.publish(&published));
+        if let Err(refusal) = self.ledger.run(publish).await? {
             return Ok(Err(refusal));
         }
-        self.announce(next, origin, weights);
+        self.announce(&record);
         Ok(Ok(next))
     }
 
     async fn roll_back(&self) -> Result<Result<PolicyVersion, Refusal>, ActorProcessingErr> {
-        let policies = self.context.ledger.run(|ledger| ledger.store.policies()).await?;
+        let policies = self.ledger.run(|ledger| ledger.store.policies()).await?;
         let Some(present) = policies.last() else {
             return Ok(Err(Refusal::NotNow("no policy has been published yet".to_owned())));
         };
@@ -175,19 +178,14 @@ impl PublisherArguments {
         }
     }
 
-    async fn weights_of(&self, checkpoint: Option<CheckpointId>) -> Result<Weights, ActorProcessingErr> {
-        let roles = Arc::clone(&self.context.roles);
-        self.context.ledger.run(move |ledger| load_weights(ledger, &roles, checkpoint.as_ref())).await
-    }
-
     /// The change is durable: put it in force, then say so.
-    fn announce(&self, version: PolicyVersion, origin: PolicyOrigin, weights: Weights) {
-        self.policy.send_replace(Some(PolicySnapshot { version, weights }));
-        self.context.observer.published(version, origin);
-        let routes = &self.context.routes;
+    fn announce(&self, record: &PolicyRecord) {
+        self.policy.send_replace(Some(PolicyRef::from(record)));
+        let (version, origin) = (record.version, record.origin);
+        self.observer.published(version, origin);
         // the conductor first: what the supply tells it of this policy must find it known
-        routes.conductor.send(ConductorMessage::PolicyPublished(version, origin));
-        routes.problem_supply.send(ProblemSupplyMessage::PolicyPublished(version));
+        self.ports.conductor.send(ConductorMessage::PolicyPublished(version, origin));
+        self.ports.problem_supply.send(ProblemSupplyMessage::PolicyPublished(version));
     }
 }
 
@@ -196,23 +194,5 @@ fn conflict_refused(result: Result<(), StoreError>) -> Result<Result<(), Refusal
     match result {
         Err(StoreError::Conflict(reason)) => Ok(Err(Refusal::Failed(reason))),
         other => other.map(Ok),
-    }
-}
-
-/// The parameters in a checkpoint, or of the base model. Blocks.
-pub(crate) fn load_weights(
-    ledger: &Ledger,
-    roles: &Roles,
-    checkpoint: Option<&CheckpointId>,
-) -> Result<Weights, ActorProcessingErr> {
-    match checkpoint {
-        Some(id) => {
-            let folder = ledger.checkpoints.folder(id);
-            (roles.checkpoint_weights)(&folder).map_err(|reason| {
-                format!("checkpoint `{}` cannot be loaded: {reason}", folder.display()).into()
-            })
-        }
-        None => (roles.base_weights)()
-            .map_err(|reason| format!("the base model cannot be loaded: {reason}").into()),
     }
 }

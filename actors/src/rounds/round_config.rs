@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 use still_curation::GateConfig;
 use still_domain::Algorithm;
 
-use crate::config::SystemConfig;
-
 /// What a round's training starts from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,17 +61,4 @@ pub(crate) struct MachineConfig {
     pub(crate) lockstep: bool,
     pub(crate) rounds_wanted: u32,
     pub(crate) seed: u64,
-}
-
-impl From<&SystemConfig> for MachineConfig {
-    fn from(config: &SystemConfig) -> Self {
-        Self {
-            round: config.round.clone(),
-            gate: config.gate.clone(),
-            explores: config.exploration.enabled,
-            lockstep: config.lockstep,
-            rounds_wanted: config.rounds,
-            seed: config.seed,
-        }
-    }
 }

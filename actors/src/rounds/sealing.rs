@@ -3,22 +3,34 @@
 use std::collections::BTreeSet;
 
 use ractor::ActorProcessingErr;
-use still_curation::Candidate;
-use still_domain::{Algorithm, Round, RoundNumber, TrainingSet, TrainingSetContent, TrainingSetId};
+use still_curation::{Candidate, PairsConfig, SelectionConfig};
+use still_domain::{Algorithm, Recipe, Round, TrainingSet, TrainingSetContent, TrainingSetId};
 
-use crate::{config::SystemConfig, ground::ledger::Ledger};
+use crate::ground::ledger::Ledger;
+
+/// How a set is made.
+#[derive(Debug, Clone)]
+pub(crate) struct SealingConfig {
+    /// How rounds after imitation are trained.
+    pub(crate) objective: Algorithm,
+    pub(crate) selection: SelectionConfig,
+    pub(crate) pairs: PairsConfig,
+}
 
 /// `D_t` of a round under the hash of its content, grown from the `previous` set, and the round with the count
 /// of what is new in it. Nothing is durable yet. Blocks.
 pub(crate) fn sealed(
     ledger: &Ledger,
-    config: &SystemConfig,
+    config: &SealingConfig,
     mut round: Round,
     previous: Option<TrainingSetId>,
     pool: &[Candidate],
 ) -> Result<(TrainingSet, Round), ActorProcessingErr> {
-    let is_imitation = round.round == RoundNumber(0);
-    let algorithm = if is_imitation { Algorithm::Sft } else { config.round.algorithm };
+    let recipe = round.recipe();
+    let algorithm = match recipe {
+        Recipe::Imitation => Algorithm::Sft,
+        Recipe::Improvement => config.objective,
+    };
     let mut content = TrainingSetContent {
         round: round.round,
         algorithm,
@@ -32,7 +44,7 @@ pub(crate) fn sealed(
         Algorithm::Sft => {
             let demonstrations = ledger.store.demonstrations()?;
             content.demonstrations = demonstrations.into_iter().map(|one| one.id).collect();
-            if is_imitation {
+            if recipe == Recipe::Imitation {
                 0
             } else {
                 let members = match previous {

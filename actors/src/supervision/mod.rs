@@ -1,6 +1,7 @@
 //! How failures are survived: a policy table, a pure state machine, and the root that acts on it.
 //!
-//! The tree has one level. Actors are started in the order of [`crate::ActorName::ALL`]; when one fails, it and all
+//! The tree has one level. A device or server that fails never reaches it: whoever holds it replaces it, alone
+//! (`ground::supervised`), and only when the last one has failed too often the program ends. Actors are started in the order of [`crate::ActorName::ALL`]; when one fails, it and all
 //! that started after it are stopped and started again (rest for one), because they may hold facts that the
 //! failed one told them. Waiting grows with every restart of the same actor; too many within a window end
 //! the program with an error value. Failures inside the verifier pool never reach the supervisor: a panic of
@@ -8,14 +9,14 @@
 //!
 //! Nothing needs handing over: what an actor knows it reads from the store.
 
-mod finish;
-mod policy;
 mod restart;
+mod roles;
 mod root;
 mod tree;
+mod wiring;
 
-pub use finish::FinishReason;
-pub use policy::{RestartPolicy, SupervisionConfig};
 pub use restart::{Reaction, Restarts};
+pub use roles::Roles;
 
 pub(crate) use root::{Root, RootArguments};
+pub(crate) use wiring::Wiring;

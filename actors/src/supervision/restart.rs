@@ -1,12 +1,14 @@
 //! What to do about a failure: a state machine over instants, without a clock and without actors.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use super::{RestartPolicy, SupervisionConfig};
-use crate::ground::name::ActorName;
+use crate::ground::{
+    name::ActorName,
+    restart::{Failures, SupervisionConfig},
+};
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub enum Reaction {
 #[derive(Debug)]
 pub struct Restarts {
     config: SupervisionConfig,
-    recent: BTreeMap<ActorName, VecDeque<Instant>>,
+    recent: BTreeMap<ActorName, Failures>,
     totals: BTreeMap<ActorName, u64>,
     under_way: Option<ActorName>,
 }
@@ -48,18 +50,13 @@ impl Restarts {
             return Reaction::Covered;
         }
         let policy = self.config.policy(actor);
-        let recent = self.recent.entry(actor).or_default();
-        while recent.front().is_some_and(|&then| now.saturating_duration_since(then) > policy.window) {
-            recent.pop_front();
-        }
-        let restarts = recent.len() as u32;
-        if restarts >= policy.max_restarts {
-            return Reaction::MeltDown { restarts };
-        }
-        recent.push_back(now);
+        let after = match self.recent.entry(actor).or_default().add(&policy, now) {
+            Ok(after) => after,
+            Err(restarts) => return Reaction::MeltDown { restarts },
+        };
         *self.totals.entry(actor).or_default() += 1;
         self.under_way = Some(actor);
-        Reaction::Restart { from: actor, after: backoff(&policy, restarts) }
+        Reaction::Restart { from: actor, after }
     }
 
     /// The actors that were stopped are up again.
@@ -76,12 +73,6 @@ impl Restarts {
     pub fn total(&self, actor: ActorName) -> u64 {
         self.totals.get(&actor).copied().unwrap_or(0)
     }
-}
-
-/// The wait doubles with every restart within the window, up to its bound.
-fn backoff(policy: &RestartPolicy, restarts: u32) -> Duration {
-    let factor = 1_u32.checked_shl(restarts.min(31)).unwrap_or(u32::MAX);
-    policy.first_backoff.saturating_mul(factor).min(policy.max_backoff)
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
 //! The root supervisor: starts the actors, starts them again, and ends the program.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, time::Instant};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
-use still_roles::PolicySnapshot;
 use still_store::StoreError;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::{FinishReason, Reaction, Restarts, tree};
-use crate::{
-    context::Context,
-    ground::board::ActorState,
-    ground::event::Event,
-    ground::name::ActorName,
-    ground::protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
+use super::{Reaction, Restarts, tree, wiring::Wiring};
+use crate::ground::{
+    board::ActorState,
+    error::AllDevicesFailed,
+    event::Event,
+    finish::FinishReason,
+    name::ActorName,
+    protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
 };
 
 /// The actors whose work in flight a drain waits for.
@@ -24,15 +24,13 @@ pub(crate) struct Root;
 
 /// What it is given.
 pub(crate) struct RootArguments {
-    pub(crate) context: Context,
-    pub(crate) policy: Arc<watch::Sender<Option<PolicySnapshot>>>,
+    pub(crate) wiring: Wiring,
     pub(crate) finish: watch::Sender<Option<FinishReason>>,
 }
 
 /// What it knows.
 pub(crate) struct RootState {
-    context: Context,
-    policy: Arc<watch::Sender<Option<PolicySnapshot>>>,
+    wiring: Wiring,
     finish: watch::Sender<Option<FinishReason>>,
     children: [Option<ActorCell>; ActorName::ALL.len()],
     restarts: Restarts,
@@ -51,12 +49,11 @@ impl Actor for Root {
         myself: ActorRef<RootMessage>,
         arguments: RootArguments,
     ) -> Result<RootState, ActorProcessingErr> {
-        let RootArguments { context, policy, finish } = arguments;
-        context.routes.root.open(myself.clone());
-        let restarts = Restarts::new(context.config.supervision.clone());
+        let RootArguments { wiring, finish } = arguments;
+        wiring.routes.root.open(myself.clone());
+        let restarts = Restarts::new(wiring.config.supervision.clone());
         let mut state = RootState {
-            context,
-            policy,
+            wiring,
             finish,
             children: Default::default(),
             restarts,
@@ -139,8 +136,8 @@ impl RootState {
         name: ActorName,
         myself: &ActorRef<RootMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        self.context.observer.state(name, ActorState::Starting);
-        let child = tree::start(name, &self.context, &self.policy, &myself.get_cell()).await?;
+        self.wiring.observer.state(name, ActorState::Starting);
+        let child = tree::start(name, &self.wiring, &myself.get_cell()).await?;
         self.children[name.place()] = Some(child);
         Ok(())
     }
@@ -157,9 +154,13 @@ impl RootState {
     }
 
     async fn react(&mut self, name: ActorName, error: &ActorProcessingErr, myself: &ActorRef<RootMessage>) {
-        tree::close(name, &self.context);
+        tree::close(name, &self.wiring);
         if is_store_failure(error) {
             return self.finish(FinishReason::StoreFailed { error: error.to_string() }, myself).await;
+        }
+        if let Some(AllDevicesFailed { reason, restarts }) = error.downcast_ref() {
+            let (actor, error, restarts) = (name.to_string(), reason.clone(), *restarts);
+            return self.finish(FinishReason::MeltDown { actor, error, restarts }, myself).await;
         }
         if self.drained.is_some() {
             // Nothing new would be given out: what the failed actor held is asked for at the next start.
@@ -170,7 +171,7 @@ impl RootState {
             Reaction::Covered => {}
             Reaction::Restart { from, after } => {
                 let text = error.to_string();
-                self.context.observer.restarted(name, self.restarts.total(name), &text);
+                self.wiring.observer.restarted(name, self.restarts.total(name), &text);
                 self.stop_from(from, ActorState::Restarting).await;
                 self.restart += 1;
                 let restart = self.restart;
@@ -197,17 +198,17 @@ impl RootState {
 
     /// Stops the children from `from` on, last first; those that do not stop in time are killed.
     async fn stop_from(&mut self, from: ActorName, state: ActorState) {
-        let deadline = self.context.config.supervision.stop_deadline();
+        let deadline = self.wiring.config.supervision.stop_deadline();
         for name in ActorName::ALL.into_iter().skip(from.place()).rev() {
-            tree::close(name, &self.context);
+            tree::close(name, &self.wiring);
             if let Some(child) = self.children[name.place()].take()
                 && child.stop_and_wait(None, Some(deadline)).await.is_err()
                 && child.get_status() != ActorStatus::Stopped
             {
-                self.context.observer.warn(format!("the {name} did not stop in time and is killed"));
+                self.wiring.observer.warn(format!("the {name} did not stop in time and is killed"));
                 child.kill();
             }
-            self.context.observer.state(name, state);
+            self.wiring.observer.state(name, state);
         }
     }
 
@@ -215,31 +216,31 @@ impl RootState {
         if self.drained.is_some() {
             return;
         }
-        self.context.switches.set_draining();
-        self.context.observer.event(Event::Draining);
+        self.wiring.switches.set_draining();
+        self.wiring.observer.event(Event::Draining);
         if let Some(name) = self.restarts.under_way() {
             // What was in flight is lost with the failed actor already.
             let cause = format!("the {name} had failed and was being started again");
             return self.finish_in_part(cause, myself).await;
         }
         self.drained = Some(BTreeSet::new());
-        self.context.routes.problem_supply.send(ProblemSupplyMessage::Drain);
-        self.context.routes.trainer.send(TrainerMessage::Drain);
-        let deadline = self.context.config.supervision.drain_deadline();
+        self.wiring.routes.problem_supply.send(ProblemSupplyMessage::Drain);
+        self.wiring.routes.trainer.send(TrainerMessage::Drain);
+        let deadline = self.wiring.config.supervision.drain_deadline();
         let timer = myself.send_after(deadline, || RootMessage::DrainTimedOut);
         self.timers.push(timer.abort_handle());
     }
 
     async fn finish_in_part(&mut self, cause: String, myself: &ActorRef<RootMessage>) {
-        self.context.observer.warn(&*cause);
+        self.wiring.observer.warn(&*cause);
         self.finish(FinishReason::DrainedInPart { cause }, myself).await;
     }
 
     async fn finish(&mut self, reason: FinishReason, myself: &ActorRef<RootMessage>) {
         self.timers.drain(..).for_each(|timer| timer.abort());
         self.stop_from(ActorName::Publisher, ActorState::Stopped).await;
-        self.context.routes.root.close();
-        self.context.observer.event(Event::Finished { reason: reason.clone() });
+        self.wiring.routes.root.close();
+        self.wiring.observer.event(Event::Finished { reason: reason.clone() });
         self.finish.send_replace(Some(reason));
         myself.stop(None);
     }
@@ -258,6 +259,6 @@ fn is_store_failure(error: &ActorProcessingErr) -> bool {
 impl Drop for RootState {
     fn drop(&mut self) {
         self.timers.drain(..).for_each(|timer| timer.abort());
-        self.context.routes.root.close();
+        self.wiring.routes.root.close();
     }
 }

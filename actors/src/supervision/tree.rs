@@ -1,51 +1,39 @@
 //! How each child of the root is started, found and lost.
 
-use std::sync::Arc;
-
-use ractor::{Actor, ActorCell, ActorRef, Message, SpawnErr};
-use still_roles::PolicySnapshot;
-use tokio::sync::watch;
+use ractor::{Actor, ActorCell, Message, SpawnErr};
 
 use crate::{
-    context::Context,
-    exploration::curator::Curator,
-    exploration::problem_supply::ProblemSupply,
-    exploration::sampler::Sampler,
-    exploration::verifier_pool::VerifierPool,
-    ground::name::ActorName,
-    ground::routes::Route,
+    exploration::{
+        curator::Curator, problem_supply::ProblemSupply, sampler::Sampler, verifier_pool::VerifierPool,
+    },
+    ground::{name::ActorName, routes::Route},
     learning::trainer::Trainer,
-    rounds::conductor::Conductor,
-    rounds::evaluator::Evaluator,
-    rounds::publisher::{Publisher, PublisherArguments},
+    rounds::{conductor::Conductor, evaluator::Evaluator, publisher::Publisher},
+    supervision::wiring::Wiring,
 };
 
 /// Starts the actor of that name below `root` and opens the way to it.
-pub(super) async fn start(
-    name: ActorName,
-    context: &Context,
-    policy: &Arc<watch::Sender<Option<PolicySnapshot>>>,
-    root: &ActorCell,
-) -> Result<ActorCell, SpawnErr> {
-    let routes = &context.routes;
-    Ok(match name {
-        ActorName::Publisher => {
-            let arguments = PublisherArguments { context: context.clone(), policy: Arc::clone(policy) };
-            open(&routes.publisher, root.spawn_linked(None, Publisher, arguments).await?.0)
+pub(super) async fn start(name: ActorName, wiring: &Wiring, root: &ActorCell) -> Result<ActorCell, SpawnErr> {
+    let routes = &wiring.routes;
+    match name {
+        ActorName::Publisher => spawn(Publisher, wiring.publisher(), root, &routes.publisher).await,
+        ActorName::Trainer => spawn(Trainer, wiring.trainer(), root, &routes.trainer).await,
+        ActorName::Sampler => spawn(Sampler, wiring.sampler(), root, &routes.sampler).await,
+        ActorName::VerifierPool => {
+            spawn(VerifierPool, wiring.verifier_pool(), root, &routes.verifier_pool).await
         }
-        ActorName::Trainer => open(&routes.trainer, spawn(Trainer, context, root).await?),
-        ActorName::Sampler => open(&routes.sampler, spawn(Sampler, context, root).await?),
-        ActorName::VerifierPool => open(&routes.verifier_pool, spawn(VerifierPool, context, root).await?),
-        ActorName::Curator => open(&routes.curator, spawn(Curator, context, root).await?),
-        ActorName::ProblemSupply => open(&routes.problem_supply, spawn(ProblemSupply, context, root).await?),
-        ActorName::Conductor => open(&routes.conductor, spawn(Conductor, context, root).await?),
-        ActorName::Evaluator => open(&routes.evaluator, spawn(Evaluator, context, root).await?),
-    })
+        ActorName::Curator => spawn(Curator, wiring.curator(), root, &routes.curator).await,
+        ActorName::ProblemSupply => {
+            spawn(ProblemSupply, wiring.problem_supply(), root, &routes.problem_supply).await
+        }
+        ActorName::Conductor => spawn(Conductor, wiring.conductor(), root, &routes.conductor).await,
+        ActorName::Evaluator => spawn(Evaluator, wiring.evaluator(), root, &routes.evaluator).await,
+    }
 }
 
 /// Closes the way to the actor of that name.
-pub(super) fn close(name: ActorName, context: &Context) {
-    let routes = &context.routes;
+pub(super) fn close(name: ActorName, wiring: &Wiring) {
+    let routes = &wiring.routes;
     match name {
         ActorName::Publisher => routes.publisher.close(),
         ActorName::Trainer => routes.trainer.close(),
@@ -58,16 +46,18 @@ pub(super) fn close(name: ActorName, context: &Context) {
     }
 }
 
-async fn spawn<A>(actor: A, context: &Context, root: &ActorCell) -> Result<ActorRef<A::Msg>, SpawnErr>
+/// Names of actors are global to the process; ours are found by their routes instead.
+async fn spawn<A: Actor>(
+    actor: A,
+    arguments: A::Arguments,
+    root: &ActorCell,
+    route: &Route<A::Msg>,
+) -> Result<ActorCell, SpawnErr>
 where
-    A: Actor<Arguments = Context>,
+    A::Msg: Message,
 {
-    // Names of actors are global to the process; ours are found by their routes instead.
-    Ok(root.spawn_linked(None, actor, context.clone()).await?.0)
-}
-
-fn open<M: Message>(route: &Route<M>, actor: ActorRef<M>) -> ActorCell {
-    let cell = actor.get_cell();
-    route.open(actor);
-    cell
+    let (started, _handle) = root.spawn_linked(None, actor, arguments).await?;
+    let cell = started.get_cell();
+    route.open(started);
+    Ok(cell)
 }

@@ -84,6 +84,11 @@ number_id! {
     RoundNumber(u32)
 }
 
+impl RoundNumber {
+    /// The round that imitates demonstrations; all later ones explore first.
+    pub const IMITATION: Self = Self(0);
+}
+
 impl PolicyVersion {
     /// How many versions `self` lies behind `newest`; zero when it does not.
     #[must_use]

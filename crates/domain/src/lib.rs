@@ -29,9 +29,9 @@ pub use ids::{
     AttemptId, AttemptIdError, AttemptNumber, CheckpointId, DemonstrationId, PolicyVersion, ProblemId,
     RoundNumber, TrainingSetId,
 };
-pub use policy::{CheckpointFile, CheckpointManifest, PolicyOrigin, PolicyRecord};
+pub use policy::{CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef};
 pub use problem::{AnswerKind, Demonstration, Problem, Split};
 pub use round::{Round, RoundPhase, RoundTally, VersionTally};
-pub use training_set::{Algorithm, PreferencePair, TrainingSet, TrainingSetContent};
+pub use training_set::{Algorithm, PreferencePair, Recipe, TrainingSet, TrainingSetContent};
 pub use trajectory::{FinishReason, SamplingSettings, Trajectory, VersionSpan};
 pub use verdict::{JudgedTrajectory, Measures, Outcome, Rejection, Verdict};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     evaluation::Evaluation,
     ids::{PolicyVersion, RoundNumber, TrainingSetId},
+    training_set::Recipe,
     verdict::Outcome,
 };
 
@@ -91,6 +92,11 @@ pub struct Round {
 }
 
 impl Round {
+    /// Which settings its training obeys.
+    pub fn recipe(&self) -> Recipe {
+        if self.round == RoundNumber::IMITATION { Recipe::Imitation } else { Recipe::Improvement }
+    }
+
     /// A round that has just begun.
     pub fn begin(round: RoundNumber, policy_version: PolicyVersion, phase: RoundPhase, now_ms: u64) -> Self {
         Self {

@@ -15,6 +15,26 @@ pub enum Algorithm {
     Dpo,
 }
 
+/// Which settings a training job obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipe {
+    /// The first training, on demonstrations alone.
+    Imitation,
+    /// A later training, on what the rounds brought.
+    Improvement,
+}
+
+impl Recipe {
+    /// Its name in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Imitation => "imitation",
+            Self::Improvement => "improvement",
+        }
+    }
+}
+
 /// A right and a wrong trajectory of the same problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PreferencePair {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AttemptId, PolicyVersion};
+use crate::{
+    ids::{AttemptId, PolicyVersion},
+    policy::PolicyName,
+};
 
 /// How tokens are drawn. The defaults sample from the unmodified distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -51,8 +54,9 @@ pub enum FinishReason {
 /// The policy that drew a run of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionSpan {
-    /// The version of the policy.
-    pub version: PolicyVersion,
+    /// The policy; its field is called as it was when only published ones drew tokens.
+    #[serde(rename = "version")]
+    pub policy: PolicyName,
     /// Index of its first token in the response.
     pub start: u32,
     /// Index after its last token.
@@ -85,8 +89,9 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// The version that drew the first token: the oldest one in the trajectory.
+    /// The published policy that drew the first token: the oldest one in the trajectory. The base model's version
+    /// where none drew it, which no trajectory of the pool is.
     pub fn policy_version(&self) -> PolicyVersion {
-        self.versions.first().map_or(PolicyVersion(0), |span| span.version)
+        self.versions.first().and_then(|span| span.policy.version()).unwrap_or_default()
     }
 }

@@ -1,9 +1,8 @@
-//! What the sampler and the evaluator drive: a policy that works on many rollouts at once.
+//! What the sampler and the evaluator hold: a policy that works on many rollouts at once, here or elsewhere.
 
-use still_domain::{AttemptId, Measures, SamplingSettings, Trajectory};
-use thiserror::Error;
+use still_domain::{AttemptId, Measures, PolicyName, PolicyRef, SamplingSettings, Trajectory};
 
-use crate::PolicySnapshot;
+use crate::role::{Role, RoleFactory};
 
 /// One rollout that is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,54 +28,50 @@ pub struct FinishedRollout {
     pub is_well_formed: bool,
 }
 
-/// What one step brought.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct GeneratorStep {
-    /// Rollouts that ended in this step.
-    pub finished: Vec<FinishedRollout>,
-    /// Tokens drawn in this step.
-    pub tokens: u64,
-    /// Rollouts that hold a cache slot.
-    pub active: usize,
-    /// Rollouts that wait for one.
-    pub waiting: usize,
-    /// Whether the device had no room for anything: step again after a pause.
-    pub is_stalled: bool,
-}
-
-/// Why a generator could not go on.
-#[derive(Debug, Error)]
-pub enum GeneratorError {
-    /// This rollout can never be served; the others go on.
-    #[error("rollout {id} is refused: {reason}")]
+/// What a generator tells. Every rollout that is submitted comes to exactly one of `Finished`, `Lost` and `Refused`,
+/// unless the generator fails: then all that it holds are lost.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GeneratorEvent {
+    /// So many rollouts can usefully be held at once, active and waiting: the first word of one that is up, told
+    /// again when it changes. 0 is a state (full, paused, loading) and no failure.
+    Capacity(usize),
+    /// From the next token on this policy is in force.
+    Adopted(PolicyName),
+    /// So many tokens were drawn since this was last told: it is alive.
+    Drawn(u64),
+    /// Rollouts ended.
+    Finished(Vec<FinishedRollout>),
+    /// A rollout came to nothing, and may come to something when it is asked for again, here or elsewhere.
+    Lost {
+        /// The rollout.
+        id: AttemptId,
+        /// What stood in the way.
+        reason: String,
+    },
+    /// A rollout can never be served, here or elsewhere.
     Refused {
-        /// The attempt refused.
+        /// The rollout.
         id: AttemptId,
         /// Why, and what to change.
         reason: String,
     },
-    /// No policy has been published to it yet.
-    #[error("no policy has been published to the generator")]
-    NoPolicy,
-    /// The device failed; a fresh generator may do better.
-    #[error("the generator's device failed: {0}")]
-    Device(String),
+    /// The device or server failed, and all that it held is lost: its last word. A fresh generator may do better.
+    Failed(String),
 }
 
-/// A policy that works on many rollouts at once.
-pub trait Generator: Send {
-    /// Puts a newer policy in force from the next step on; running rollouts go on under it.
-    fn publish(&mut self, policy: PolicySnapshot) -> Result<(), GeneratorError>;
+/// A policy that works on many rollouts at once. Every order returns at once.
+pub trait Generator: Role {
+    /// Puts a policy in force from the next token on. Rollouts under way go on under it; those that are submitted
+    /// before the first policy is in force wait for it.
+    fn adopt(&mut self, policy: &PolicyRef);
 
-    /// Takes a rollout in; it may wait for a cache slot.
-    fn submit(&mut self, rollout: Rollout) -> Result<(), GeneratorError>;
+    /// Takes a rollout in; it may wait for room.
+    fn submit(&mut self, rollout: Rollout);
 
-    /// Draws the next token of every active rollout.
-    fn step(&mut self) -> Result<GeneratorStep, GeneratorError>;
-
-    /// How many rollouts it can usefully hold at once, active and waiting.
-    fn capacity(&self) -> usize;
-
-    /// Whether nothing is active or waiting.
-    fn is_idle(&self) -> bool;
+    /// Withdraws a rollout. It ends as [`still_domain::FinishReason::Cancelled`], with the tokens drawn so far; one
+    /// that has ended already stays as it is.
+    fn cancel(&mut self, id: &AttemptId);
 }
+
+/// Opens generators on one device or server.
+pub type GeneratorFactory = RoleFactory<dyn Generator, GeneratorEvent>;

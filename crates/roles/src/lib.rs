@@ -1,42 +1,35 @@
 //! The seams between actors and the work they oversee.
 //!
-//! An actor never touches a tensor: it owns a device thread, and the thread owns one of these roles.
-//! The daemon puts real ones in; tests put scripted ones in, so that actors build and run in seconds.
+//! An actor never touches a tensor and never waits for one: it holds a role, gives it orders that return at once,
+//! and is told what comes of them by events. What stands behind a role is no actor's business: threads of this
+//! process (`still-embedded`), a server at the other end of a network, a command. Tests put scripted ones there, so
+//! that actors build and run in seconds.
 //!
-//! | role | who drives it | what it does |
+//! | role | who holds it | what it does |
 //! |---|---|---|
-//! | [`Generator`] | the sampler's and the evaluator's device thread | many rollouts at once, step by step |
-//! | [`Learner`] | the trainer's device thread | one training job, optimizer step by optimizer step |
+//! | [`Generator`] | the sampler and the evaluator | many rollouts at once, under a policy that it is given by name |
+//! | [`TrainingRun`] | the trainer | one training job at a time |
+//! | [`Scorer`] | whoever ranks or compares texts | log-probabilities of texts under policies by name |
 //! | [`Verifier`] | the verifier pool's workers | one judgement, in bounded time |
 //!
-//! Roles are synchronous and `Send`, never called from two threads at once (a [`Verifier`] excepted). What a
-//! learner saves is written by a [`Background`] thread while it trains on.
+//! Policies travel by name ([`still_domain::PolicyRef`]): whoever computes in this process looks their weights up,
+//! whoever does not never loads them.
 
-mod background;
+mod example;
 mod generator;
-mod learner;
+mod role;
+mod scorer;
+mod training;
 mod verifier;
 
-use std::sync::Arc;
-
-use still_domain::PolicyVersion;
-
-pub use background::Background;
-pub use generator::{FinishedRollout, Generator, GeneratorError, GeneratorStep, Rollout};
-pub use learner::{
-    Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, PreferenceExample,
-    PreferenceMetrics, Response, SftExample, TrainingExamples, TrainingJob, TrainingPlan,
+pub use example::{
+    Example, ExampleSource, ExamplesInMemory, PreferenceExample, Response, SftExample, SourceError,
+};
+pub use generator::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
+pub use role::{EventSink, Role, RoleFactory};
+pub use scorer::{ScoreError, ScoreRequest, Scorer};
+pub use training::{
+    CheckpointPlace, LearnerStep, PreferenceMetrics, SavedCheckpoint, TrainingEvent, TrainingFactory,
+    TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
 pub use verifier::Verifier;
-
-/// A policy's parameters on the host, shared and never changed.
-pub type Weights = Arc<still_decoder::DecoderWeights>;
-
-/// A policy as it is published: its version and its parameters.
-#[derive(Debug, Clone)]
-pub struct PolicySnapshot {
-    /// The version under which it was published.
-    pub version: PolicyVersion,
-    /// Its parameters.
-    pub weights: Weights,
-}

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use still_domain::{FinishReason, PolicyVersion};
+use still_domain::{FinishReason, PolicyName};
 
 use crate::{
     budget::Budget,
@@ -34,7 +34,7 @@ const MOST_STALLS: u32 = 60;
 /// Many rollouts at once on one model. `K` names requests.
 pub struct Engine<M: StepModel, K> {
     model: M,
-    version: PolicyVersion,
+    policy: PolicyName,
     config: EngineConfig,
     token_text: Option<Arc<dyn TokenText>>,
     names: HashSet<K>,
@@ -59,11 +59,11 @@ struct Planned {
 }
 
 impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
-    /// An engine on `model`, whose present weights are those of `version`.
-    pub fn new(model: M, version: PolicyVersion, config: EngineConfig) -> Self {
+    /// An engine on `model`, whose present weights are those of `policy`.
+    pub fn new(model: M, policy: impl Into<PolicyName>, config: EngineConfig) -> Self {
         let slot_count = model.slot_count();
         Self {
-            version,
+            policy: policy.into(),
             config,
             token_text: None,
             names: HashSet::new(),
@@ -121,9 +121,9 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
     }
 
     /// Puts newer weights in force for every token drawn from now on.
-    pub fn publish(&mut self, version: PolicyVersion, weights: M::Weights) -> Result<(), EngineError> {
+    pub fn publish(&mut self, policy: impl Into<PolicyName>, weights: M::Weights) -> Result<(), EngineError> {
         self.model.set_weights(weights)?;
-        self.version = version;
+        self.policy = policy.into();
         match self.config.cache_policy {
             CachePolicy::Keep => self.slots.forget_residents(),
             CachePolicy::Recompute => self.slots.forget_caches(),
@@ -185,9 +185,9 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
             .map(|(sequence, is_active)| sequence.progress(is_active))
     }
 
-    /// The version whose weights are in force.
-    pub const fn version(&self) -> PolicyVersion {
-        self.version
+    /// The policy whose weights are in force.
+    pub const fn policy(&self) -> PolicyName {
+        self.policy
     }
 
     /// The model.
@@ -320,7 +320,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
             match draw {
                 Ok(draw) => {
                     report.tokens += 1;
-                    if let Some(reason) = sequence.push(*draw, self.version) {
+                    if let Some(reason) = sequence.push(*draw, self.policy) {
                         let ended = self.end(planned.slot, reason);
                         self.ended.extend(ended);
                     }

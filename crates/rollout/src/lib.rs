@@ -33,4 +33,4 @@ pub use sampling::{Draw, Sampler, SamplingError, SettingsError, validate};
 pub use step_model::{Span, StepError, StepModel};
 pub use stop::TokenText;
 
-pub use still_domain::{FinishReason, PolicyVersion, SamplingSettings, VersionSpan};
+pub use still_domain::{FinishReason, PolicyName, PolicyVersion, SamplingSettings, VersionSpan};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use still_domain::{FinishReason, PolicyVersion, SamplingSettings, VersionSpan};
+use still_domain::{FinishReason, PolicyName, SamplingSettings, VersionSpan};
 
 use crate::{
     penalty::SeenTokens,
@@ -133,14 +133,14 @@ impl<K> Sequence<K> {
     }
 
     /// Takes a drawn token; why it was the last, if it was.
-    pub(crate) fn push(&mut self, draw: Draw, version: PolicyVersion) -> Option<FinishReason> {
+    pub(crate) fn push(&mut self, draw: Draw, policy: PolicyName) -> Option<FinishReason> {
         let place = self.length() as u32;
         self.context.push(draw.token);
         self.log_probabilities.push(draw.log_probability);
         self.sampling_log_probabilities.push(draw.sampling_log_probability);
         match self.versions.last_mut() {
-            Some(span) if span.version == version => span.end = place + 1,
-            _ => self.versions.push(VersionSpan { version, start: place, end: place + 1 }),
+            Some(span) if span.policy == policy => span.end = place + 1,
+            _ => self.versions.push(VersionSpan { policy, start: place, end: place + 1 }),
         }
         if let Some(seen) = &mut self.seen {
             seen.insert(draw.token);

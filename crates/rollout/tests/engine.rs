@@ -217,7 +217,11 @@ fn a_cancelled_leader_leaves_its_followers_going() {
 #[test]
 fn weights_change_between_steps_and_every_span_knows_its_version() {
     let spans = |finished: &Finished<u32>| {
-        finished.versions.iter().map(|span| (span.version.0, span.start, span.end)).collect::<Vec<_>>()
+        finished
+            .versions
+            .iter()
+            .map(|span| (span.policy.version().unwrap().0, span.start, span.end))
+            .collect::<Vec<_>>()
     };
     let mut tokens = Vec::new();
     for cache_policy in [CachePolicy::Keep, CachePolicy::Recompute] {
@@ -235,7 +239,7 @@ fn weights_change_between_steps_and_every_span_knows_its_version() {
         engine.publish(PolicyVersion(7), 77).unwrap();
         let finished = run(&mut engine);
         assert_eq!(spans(&finished[&0]), [(0, 0, 4), (5, 4, 5), (7, 5, 10)]);
-        let last = VersionSpan { version: PolicyVersion(7), start: 1, end: 4 };
+        let last = VersionSpan { policy: PolicyVersion(7).into(), start: 1, end: 4 };
         assert_eq!(finished[&1].versions.last(), Some(&last));
         tokens.push(finished[&0].tokens.clone());
 
@@ -411,7 +415,7 @@ fn draw_again(request: &Request<u32>, finished: &Finished<u32>) -> (Vec<u32>, Ve
     for span in &finished.versions {
         for index in span.start..span.end {
             let mut model = ScriptedModel::new(VOCABULARY, 1, 128);
-            model.set_weights(span.version.0).unwrap();
+            model.set_weights(span.policy.version().unwrap().0).unwrap();
             let mut logits = Vec::new();
             let whole = Span { slot: 0, start: 0, tokens: &context, wants_logits: true };
             model.step(&[whole], &mut logits).unwrap();

@@ -81,6 +81,8 @@ table! {
         "When an actor last got something done, seconds since the Unix epoch, by actor.";
     Counter ACTOR_RESTARTS = "still_actor_restarts_total", Count,
         "Restarts after an actor's own failure, by actor.";
+    Counter DEVICE_FAILURES = "still_device_failures_total", Count,
+        "Times that a device or server failed, or hung and was given up, by device.";
 
     // rollouts
     Counter ROLLOUTS = "still_rollout_finished_total", Count,

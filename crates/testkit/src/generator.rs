@@ -1,24 +1,29 @@
 //! A generator whose answers depend on its policy's skill, the problem's level and the seed alone.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
-use still_domain::{FinishReason, Measures, PolicyVersion, Trajectory, VersionSpan};
-use still_roles::{FinishedRollout, Generator, GeneratorError, GeneratorStep, PolicySnapshot, Rollout};
+use still_domain::{AttemptId, FinishReason, Measures, PolicyName, PolicyRef, Trajectory, VersionSpan};
+use still_embedded::{GeneratorError, GeneratorStep, StepGenerator, Unserved};
+use still_roles::{FinishedRollout, Rollout};
 
 use crate::{
     script::{Script, take_one},
-    world::{chance, response, skill_of},
+    world::{chance, response},
 };
 
 /// Tokens of every response.
 const TOKENS: u32 = 12;
 
+/// Looks the skill of a policy up.
+pub type SkillOf = Arc<dyn Fn(&PolicyRef) -> Result<f32, String> + Send + Sync>;
+
 /// The generator.
-#[derive(Debug)]
 pub struct ScriptedGenerator {
     script: Arc<Script>,
+    skill_of: SkillOf,
     capacity: usize,
-    policy: Option<PolicySnapshot>,
+    policy: Option<(PolicyName, f32)>,
+    lost: Vec<Unserved>,
     active: VecDeque<Active>,
     waiting: VecDeque<Rollout>,
 }
@@ -28,27 +33,35 @@ pub struct ScriptedGenerator {
 struct Active {
     rollout: Rollout,
     skill: f32,
-    version: PolicyVersion,
+    policy: PolicyName,
     steps_left: u64,
 }
 
 impl ScriptedGenerator {
     /// A generator that holds `capacity` rollouts, half of them active.
-    pub const fn new(script: Arc<Script>, capacity: usize) -> Self {
-        Self { script, capacity, policy: None, active: VecDeque::new(), waiting: VecDeque::new() }
+    pub const fn new(script: Arc<Script>, skill_of: SkillOf, capacity: usize) -> Self {
+        Self {
+            script,
+            skill_of,
+            capacity,
+            policy: None,
+            lost: Vec::new(),
+            active: VecDeque::new(),
+            waiting: VecDeque::new(),
+        }
     }
 
-    fn finish(active: Active, newest: PolicyVersion) -> FinishedRollout {
-        let Active { rollout, skill, version, .. } = active;
+    fn finish(active: Active, newest: PolicyName) -> FinishedRollout {
+        let Active { rollout, skill, policy, .. } = active;
         let (level, answer) = solve(&rollout.problem);
         let draw = (rollout.seed >> 11) as f64 / (1_u64 << 53) as f64;
         let is_right = draw < chance(skill, level);
         let answer = if is_right { answer } else { answer + 1 };
-        let mut versions = vec![VersionSpan { version, start: 0, end: TOKENS }];
-        if newest != version {
+        let mut versions = vec![VersionSpan { policy, start: 0, end: TOKENS }];
+        if newest != policy {
             versions = vec![
-                VersionSpan { version, start: 0, end: TOKENS / 2 },
-                VersionSpan { version: newest, start: TOKENS / 2, end: TOKENS },
+                VersionSpan { policy, start: 0, end: TOKENS / 2 },
+                VersionSpan { policy: newest, start: TOKENS / 2, end: TOKENS },
             ];
         }
         let trajectory = Trajectory {
@@ -73,21 +86,21 @@ impl ScriptedGenerator {
     }
 
     fn fill(&mut self) -> Result<(), GeneratorError> {
-        let policy = self.policy.as_ref().ok_or(GeneratorError::NoPolicy)?;
+        let (policy, skill) = self.policy.ok_or(GeneratorError::NoPolicy)?;
         while self.active.len() < self.capacity.div_ceil(2)
             && let Some(rollout) = self.waiting.pop_front()
         {
             let steps_left = 1 + rollout.seed % 3;
-            let (skill, version) = (skill_of(&policy.weights), policy.version);
-            self.active.push_back(Active { rollout, skill, version, steps_left });
+            self.active.push_back(Active { rollout, skill, policy, steps_left });
         }
         Ok(())
     }
 }
 
-impl Generator for ScriptedGenerator {
-    fn publish(&mut self, policy: PolicySnapshot) -> Result<(), GeneratorError> {
-        self.policy = Some(policy);
+impl StepGenerator for ScriptedGenerator {
+    fn adopt(&mut self, policy: &PolicyRef) -> Result<(), GeneratorError> {
+        let skill = (self.skill_of)(policy).map_err(GeneratorError::Device)?;
+        self.policy = Some((policy.name, skill));
         Ok(())
     }
 
@@ -97,15 +110,25 @@ impl Generator for ScriptedGenerator {
             let reason = "the prompt is too long".to_owned();
             return Err(GeneratorError::Refused { id: rollout.id, reason });
         }
+        if take_one(&self.script.rollout_losses) || rollout.problem.contains("lose") {
+            self.lost.push(Unserved { id: rollout.id, reason: "the script says so".to_owned() });
+            return Ok(());
+        }
         self.waiting.push_back(rollout);
         Ok(())
+    }
+
+    fn cancel(&mut self, id: &AttemptId) {
+        self.waiting.retain(|rollout| rollout.id != *id);
+        self.active.retain(|active| active.rollout.id != *id);
+        self.lost.push(Unserved { id: id.clone(), reason: "it was cancelled".to_owned() });
     }
 
     fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
         self.script.generation.pass();
         assert!(!take_one(&self.script.generator_panics), "the script says so");
         self.fill()?;
-        let newest = self.policy.as_ref().ok_or(GeneratorError::NoPolicy)?.version;
+        let (newest, _) = self.policy.ok_or(GeneratorError::NoPolicy)?;
         let tokens = self.active.len() as u64;
         for active in &mut self.active {
             active.steps_left -= 1;
@@ -114,8 +137,8 @@ impl Generator for ScriptedGenerator {
             self.active.drain(..).partition(|active| active.steps_left == 0);
         self.active = active;
         let finished = done.into_iter().map(|active| Self::finish(active, newest)).collect();
-        let (active, waiting) = (self.active.len(), self.waiting.len());
-        Ok(GeneratorStep { finished, tokens, active, waiting, is_stalled: false })
+        let lost = std::mem::take(&mut self.lost);
+        Ok(GeneratorStep { finished, lost, tokens, ..GeneratorStep::default() })
     }
 
     fn capacity(&self) -> usize {
@@ -123,7 +146,13 @@ impl Generator for ScriptedGenerator {
     }
 
     fn is_idle(&self) -> bool {
-        self.active.is_empty() && self.waiting.is_empty()
+        self.active.is_empty() && self.waiting.is_empty() && self.lost.is_empty()
+    }
+}
+
+impl fmt::Debug for ScriptedGenerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptedGenerator").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
@@ -139,15 +168,13 @@ fn solve(problem: &str) -> (f32, u32) {
 
 #[cfg(test)]
 mod tests {
-    use still_domain::{AttemptId, AttemptNumber, ProblemId, SamplingSettings};
+    use still_domain::{AttemptNumber, PolicyVersion, ProblemId, SamplingSettings};
 
     use super::*;
-    use crate::world::weights_of;
 
     fn rate(skill: f32, level: u8) -> f64 {
-        let mut generator = ScriptedGenerator::new(Arc::default(), 64);
-        let policy = PolicySnapshot { version: PolicyVersion(1), weights: weights_of(skill) };
-        generator.publish(policy).unwrap();
+        let mut generator = ScriptedGenerator::new(Arc::default(), Arc::new(move |_| Ok(skill)), 64);
+        generator.adopt(&PolicyRef { name: PolicyVersion(1).into(), checkpoint: None }).unwrap();
         for number in 0..200 {
             let id = AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) };
             let seed = still_domain::seed::of_attempt(1, &id);

@@ -9,21 +9,21 @@ use std::{
 };
 
 use still_actors::{
-    Clock, Event, FinishReason, RoleFactory, Roles, RoundConfig, SupervisionConfig, System, SystemConfig,
-    TrainerConfig,
+    Clock, Event, FinishReason, Roles, RoundConfig, SupervisionConfig, System, SystemConfig, TrainerConfig,
 };
 use still_domain::{AttemptId, JudgedTrajectory, Round, TrainingSetId};
-use still_roles::{Generator, Learner};
+use still_embedded::{EmbeddedGenerator, EmbeddedTraining};
+use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, Store};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
 use crate::{
-    generator::ScriptedGenerator,
+    generator::{ScriptedGenerator, SkillOf},
     learner::ScriptedLearner,
     script::{Script, take_one},
     verifier::ScriptedVerifier,
-    world::{BASE_SKILL, World, weights_of},
+    world::{BASE_SKILL, World},
 };
 
 /// The longest that a test waits for anything.
@@ -39,7 +39,8 @@ pub struct Harness {
     pub store: Store,
     /// The folders of checkpoints.
     pub checkpoints: CheckpointFolders,
-    roles: Roles,
+    /// The roles; a test may put others in.
+    pub roles: Roles,
     _folder: TempDir,
 }
 
@@ -57,7 +58,7 @@ impl Harness {
         let folder = tempfile::tempdir().unwrap();
         let checkpoints = CheckpointFolders::open(folder.path(), store.clone()).unwrap();
         let script = Arc::new(Script::default());
-        Self { roles: roles(&script), script, store, checkpoints, _folder: folder }
+        Self { roles: roles(&script, &checkpoints), script, store, checkpoints, _folder: folder }
     }
 
     /// Starts the program.
@@ -140,30 +141,45 @@ pub async fn wait_for(
         .unwrap_or_else(|_| panic!("the event does not come: {:#?}", system.status()))
 }
 
-fn roles(script: &Arc<Script>) -> Roles {
-    let generator = |capacity| {
-        let script = Arc::clone(script);
-        RoleFactory::<dyn Generator>::new(move || {
-            Ok(Box::new(ScriptedGenerator::new(Arc::clone(&script), capacity)))
-        })
-    };
-    let learner = {
-        let script = Arc::clone(script);
-        RoleFactory::<dyn Learner>::new(move || {
+/// Looks skills up in the folders of checkpoints.
+fn skill_of(checkpoints: &CheckpointFolders) -> SkillOf {
+    let checkpoints = checkpoints.clone();
+    Arc::new(move |policy| match &policy.checkpoint {
+        None => Ok(BASE_SKILL),
+        Some(checkpoint) => ScriptedLearner::skill_in(&checkpoints.folder(checkpoint)),
+    })
+}
+
+/// Generators of that name that hold so many rollouts and obey a script.
+pub fn scripted_generators(
+    name: &str,
+    script: &Arc<Script>,
+    checkpoints: &CheckpointFolders,
+    capacity: usize,
+) -> GeneratorFactory {
+    let (script, skill_of) = (Arc::clone(script), skill_of(checkpoints));
+    EmbeddedGenerator::factory(name, move || {
+        Ok(Box::new(ScriptedGenerator::new(Arc::clone(&script), Arc::clone(&skill_of), capacity)))
+    })
+}
+
+fn roles(script: &Arc<Script>, checkpoints: &CheckpointFolders) -> Roles {
+    let generator = |name, capacity| scripted_generators(name, script, checkpoints, capacity);
+    let training = {
+        let (script, skill_of) = (Arc::clone(script), skill_of(checkpoints));
+        EmbeddedTraining::factory("learner", move || {
             if take_one(&script.learner_build_failures) {
                 return Err("the script says so".to_owned());
             }
-            Ok(Box::new(ScriptedLearner::new(Arc::clone(&script), TRAINING_STEPS)))
+            Ok(Box::new(ScriptedLearner::new(Arc::clone(&script), Arc::clone(&skill_of), TRAINING_STEPS)))
         })
     };
     let ticks = AtomicU64::new(1_000);
     Roles {
-        generators: vec![generator(8), generator(8)],
-        evaluation_generator: generator(16),
-        learner,
+        generators: vec![generator("sampler-0", 8), generator("sampler-1", 8)],
+        evaluation_generator: generator("evaluator", 16),
+        training,
         verifier: Arc::new(ScriptedVerifier::new(Arc::clone(script))),
-        base_weights: Arc::new(|| Ok(weights_of(BASE_SKILL))),
-        checkpoint_weights: Arc::new(ScriptedLearner::load),
         clock: Clock::new(move || ticks.fetch_add(1, Ordering::Relaxed)),
     }
 }

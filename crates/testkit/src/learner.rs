@@ -7,14 +7,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use still_roles::{
-    Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, TrainingExamples, TrainingJob,
-    TrainingPlan, Weights,
-};
+use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
+use still_roles::{LearnerStep, TrainingPlan};
 
 use crate::{
+    generator::SkillOf,
     script::{Job, Script, take_one},
-    world::{BASE_SKILL, skill_of, weights_of},
+    world::BASE_SKILL,
 };
 
 /// Examples that make up one point of skill.
@@ -23,9 +22,9 @@ const EXAMPLES_PER_POINT: f32 = 10.0;
 const FILE: &str = "skill.json";
 
 /// The learner.
-#[derive(Debug)]
 pub struct ScriptedLearner {
     script: Arc<Script>,
+    skill_of: SkillOf,
     total_steps: u64,
     work: Option<Work>,
 }
@@ -42,16 +41,16 @@ struct Work {
 
 impl ScriptedLearner {
     /// A learner that takes `total_steps` for every job.
-    pub const fn new(script: Arc<Script>, total_steps: u64) -> Self {
-        Self { script, total_steps, work: None }
+    pub const fn new(script: Arc<Script>, skill_of: SkillOf, total_steps: u64) -> Self {
+        Self { script, skill_of, total_steps, work: None }
     }
 
-    /// The policy in a checkpoint's folder.
+    /// The skill of the policy in a checkpoint's folder.
     ///
     /// # Errors
     /// When the folder holds none.
-    pub fn load(folder: &Path) -> Result<Weights, String> {
-        Ok(weights_of(read(folder)?.final_skill))
+    pub fn skill_in(folder: &Path) -> Result<f32, String> {
+        Ok(read(folder)?.final_skill)
     }
 
     fn work(&mut self) -> Result<&mut Work, LearnerError> {
@@ -60,20 +59,20 @@ impl ScriptedLearner {
 }
 
 impl Learner for ScriptedLearner {
-    fn begin(&mut self, job: TrainingJob) -> Result<TrainingPlan, LearnerError> {
-        let examples = match &job.examples {
-            TrainingExamples::Sft(examples) => examples.len(),
-            TrainingExamples::Dpo(pairs) => pairs.len(),
-        };
+    fn begin(&mut self, LearnerJob { job, resume, .. }: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
+        let examples = job.examples.count();
+        for place in 0..examples {
+            job.examples.read(place)?;
+        }
         if examples == 0 {
             return Err(LearnerError::Refused("there are no examples".to_owned()));
         }
         if take_one(&self.script.learner_refusals) {
             return Err(LearnerError::Refused("every example is too long".to_owned()));
         }
-        let start_skill = match &job.initialisation {
-            Initialisation::Base => BASE_SKILL,
-            Initialisation::Policy(weights) => skill_of(weights),
+        let start_skill = match &job.start {
+            None => BASE_SKILL,
+            Some(policy) => (self.skill_of)(policy).map_err(LearnerError::Device)?,
         };
         let gain = examples as f32 / EXAMPLES_PER_POINT;
         let final_skill = (start_skill + gain).min(BASE_SKILL + 6.0);
@@ -83,7 +82,7 @@ impl Learner for ScriptedLearner {
         };
         let training_set = job.training_set.to_string();
         let mut work = Work { training_set, step: 0, total_steps, start_skill, final_skill };
-        if let Some(folder) = &job.resume {
+        if let Some(folder) = resume {
             let error = |reason| LearnerError::Checkpoint { path: folder.clone(), reason };
             let saved = read(folder).map_err(error)?;
             if saved.training_set != work.training_set {
@@ -97,12 +96,11 @@ impl Learner for ScriptedLearner {
         let resumed_step = work.step;
         self.script.job_begun(Job {
             round: job.round,
-            training_set: job.training_set,
+            training_set: job.training_set.clone(),
             examples,
             start_skill,
-            resume: job.resume,
+            resume: resume.clone(),
             resumed_step,
-            holders_of_last: self.script.holders_of_last(),
         });
         self.work = Some(work);
         Ok(TrainingPlan { total_steps, resumed_step })
@@ -147,10 +145,9 @@ impl Learner for ScriptedLearner {
         Ok(Box::new(self.work()?.clone()))
     }
 
-    fn weights(&mut self) -> Result<Weights, LearnerError> {
-        let weights = weights_of(self.work()?.final_skill);
-        self.script.job_ended(&weights);
-        Ok(weights)
+    fn completed(&mut self, folder: &Path) -> Result<(), LearnerError> {
+        assert!(folder.join(FILE).exists(), "the final checkpoint is where it is said to be");
+        self.work().map(|_| ())
     }
 
     fn end(&mut self) {
@@ -161,7 +158,7 @@ impl Learner for ScriptedLearner {
 impl LearnerSnapshot for Work {
     fn write(&self, folder: &Path) -> Result<(), LearnerError> {
         let text = serde_json::to_string(self).unwrap();
-        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Device(error.to_string()))
+        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Disk(error.to_string()))
     }
 }
 

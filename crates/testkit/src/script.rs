@@ -4,14 +4,12 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use still_decoder::DecoderWeights;
 use still_domain::{AttemptId, RoundNumber, TrainingSetId};
-use still_roles::Weights;
 
 /// Holds threads until it is opened. It starts open.
 #[derive(Debug, Default)]
@@ -54,8 +52,6 @@ pub struct Job {
     pub resume: Option<PathBuf>,
     /// Steps taken before.
     pub resumed_step: u64,
-    /// How many hold on to the parameters that the job before ended with.
-    pub holders_of_last: usize,
 }
 
 /// What goes wrong, what waits, and what was seen: shared by the roles of one test.
@@ -69,6 +65,8 @@ pub struct Script {
     pub judgement: Gate,
     /// So many coming steps of a generator panic.
     pub generator_panics: AtomicU32,
+    /// So many coming rollouts are lost, each alone.
+    pub rollout_losses: AtomicU32,
     /// So many coming steps of the learner fail.
     pub learner_failures: AtomicU32,
     /// So many coming jobs are refused by the learner.
@@ -91,7 +89,6 @@ pub struct Script {
     pub learner_build_failures: AtomicU32,
     begun: Mutex<HashMap<AttemptId, Vec<u64>>>,
     jobs: Mutex<Vec<Job>>,
-    last_weights: Mutex<Weak<DecoderWeights>>,
 }
 
 impl Script {
@@ -103,16 +100,6 @@ impl Script {
     /// Notes that a learner began a job.
     pub fn job_begun(&self, job: Job) {
         lock(&self.jobs).push(job);
-    }
-
-    /// Notes the parameters that a job ended with.
-    pub fn job_ended(&self, weights: &Weights) {
-        *lock(&self.last_weights) = Arc::downgrade(weights);
-    }
-
-    /// How many hold on to the parameters that the last job ended with.
-    pub fn holders_of_last(&self) -> usize {
-        lock(&self.last_weights).strong_count()
     }
 
     /// Every rollout taken in, with its seeds: one for each time it was asked for.

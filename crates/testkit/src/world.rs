@@ -1,10 +1,6 @@
 //! Problems, demonstrations and the one-parameter model.
 
-use std::sync::Arc;
-
-use still_decoder::{DecoderWeights, Matrix};
 use still_domain::{AnswerKind, Demonstration, DemonstrationId, Problem, ProblemId, Split};
-use still_roles::Weights;
 
 /// Skill of the base model.
 pub const BASE_SKILL: f32 = 0.0;
@@ -73,21 +69,6 @@ pub fn response(answer: &str, salt: u64) -> String {
         "<|begin_of_thought|>I double it, thinking of {salt}: {answer}.<|end_of_thought|>\n\
          <|begin_of_solution|>\\boxed{{{answer}}}<|end_of_solution|>"
     )
-}
-
-/// Parameters that hold a skill and nothing else.
-pub fn weights_of(skill: f32) -> Weights {
-    Arc::new(DecoderWeights {
-        embedding: Matrix::from_f32(1, 1, vec![skill]),
-        layers: Vec::new(),
-        final_norm: Vec::new(),
-        head: None,
-    })
-}
-
-/// The skill in a model's parameters.
-pub fn skill_of(weights: &Weights) -> f32 {
-    weights.embedding.as_f32().expect("scripted weights are f32")[0]
 }
 
 /// How likely a model of this skill solves a problem of this level.

@@ -32,7 +32,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
             sampling: SamplingSettings::default(),
             seed: u64::from(number),
             finish: FinishReason::Stop,
-            versions: vec![VersionSpan { version: PolicyVersion(1), start: 0, end: 2 }],
+            versions: vec![VersionSpan { policy: PolicyVersion(1).into(), start: 0, end: 2 }],
         },
         verdict: Verdict { outcome, extracted: None, rule: None, verifier: "test-1".to_owned() },
         measures: Measures::default(),

@@ -13,6 +13,23 @@ use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, RoundNumber};
 
 use crate::ground::protocol::{Dryness, ExplorationOrder};
 
+/// Times that an attempt may be lost.
+const MAX_LOSSES: u32 = 3;
+
+/// What becomes of an attempt that came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It is given out again.
+    Again,
+    /// It was lost as often as one may be: it is not given out any more.
+    GivenUp {
+        /// How often it was lost.
+        losses: u32,
+    },
+    /// It is not under way.
+    Unknown,
+}
+
 /// How the conductor wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HandOutConfig {
@@ -44,6 +61,9 @@ pub(crate) struct HandOut {
     newest: Option<PolicyVersion>,
     recorded: HashMap<AttemptId, (Outcome, PolicyVersion)>,
     in_flight: BTreeSet<AttemptId>,
+    /// Attempts that came to nothing, to be given out again before all others.
+    again: VecDeque<AttemptId>,
+    losses: HashMap<AttemptId, u32>,
     plan: VecDeque<AttemptId>,
     stage: Stage,
 }
@@ -58,6 +78,8 @@ impl HandOut {
             newest: None,
             recorded: HashMap::new(),
             in_flight: BTreeSet::new(),
+            again: VecDeque::new(),
+            losses: HashMap::new(),
             plan: VecDeque::new(),
             stage: Stage::Idle,
         }
@@ -76,12 +98,33 @@ impl HandOut {
     /// does not count it.
     pub(crate) fn record(&mut self, id: &AttemptId, outcome: Outcome, version: PolicyVersion) -> bool {
         self.in_flight.remove(id);
+        self.losses.remove(id);
         let is_new = self.recorded.insert(id.clone(), (outcome, version)).is_none();
         self.curriculum.record(id, outcome, version);
         if let Stage::Ahead { made, .. } = &mut self.stage {
             *made += u64::from(is_new);
         }
         matches!(&self.stage, Stage::Open(order) if version < order.policy_version)
+    }
+
+    /// Learns that an attempt under way came to nothing. It stays under way: it is given out again before all others,
+    /// or, lost as often as one may be, given up.
+    pub(crate) fn lost(&mut self, id: &AttemptId) -> Loss {
+        if !self.in_flight.contains(id) {
+            return Loss::Unknown;
+        }
+        let losses = self.losses.entry(id.clone()).or_default();
+        *losses += 1;
+        if *losses >= MAX_LOSSES {
+            return Loss::GivenUp { losses: *losses };
+        }
+        self.again.push_back(id.clone());
+        Loss::Again
+    }
+
+    /// Gives an attempt out once more that could not be given up.
+    pub(crate) fn try_again(&mut self, id: &AttemptId) {
+        self.again.push_back(id.clone());
     }
 
     /// Learns of the policy in force.
@@ -125,6 +168,9 @@ impl HandOut {
     /// Gives out the next attempt.
     pub(crate) fn next(&mut self) -> Option<AttemptId> {
         self.newest?;
+        if let Some(lost) = self.again.pop_front() {
+            return Some(lost);
+        }
         let may = match &self.stage {
             Stage::Idle => false,
             Stage::Open(_) => true,
@@ -148,9 +194,14 @@ impl HandOut {
         Some(attempt)
     }
 
-    /// Attempts under way.
+    /// The newest policy known of.
+    pub(crate) const fn newest(&self) -> Option<PolicyVersion> {
+        self.newest
+    }
+
+    /// Attempts under way at others: those that came to nothing and wait to be given out again left out.
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() - self.again.len()
     }
 
     /// Problems that may be attempted now, for the queue's depth.

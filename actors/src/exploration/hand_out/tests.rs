@@ -185,3 +185,26 @@ fn a_round_is_dry_when_nothing_is_left_and_nothing_under_way() {
     assert!(supply.add_problem(&ProblemId::new("new"), None));
     assert_eq!(supply.dryness(), None);
 }
+
+#[test]
+fn a_lost_attempt_is_given_out_again_before_all_others_and_given_up_in_the_end() {
+    for lockstep in [false, true] {
+        let mut supply = supply(lockstep);
+        supply.open(order(1, &[], 4));
+        let planned_before = lockstep.then(|| planned(&supply));
+        let first = supply.next().unwrap();
+        let _second = supply.next().unwrap();
+        assert_eq!(supply.lost(&"p9#0".parse().unwrap()), Loss::Unknown);
+        assert_eq!(supply.lost(&first), Loss::Again);
+        assert_eq!(supply.in_flight(), 1, "nobody is at it");
+        assert!(supply.dryness().is_none(), "and yet it is under way");
+        assert_eq!(supply.next(), Some(first.clone()));
+        assert_eq!(supply.lost(&first), Loss::Again);
+        assert_eq!(supply.next(), Some(first.clone()));
+        assert_eq!(supply.lost(&first), Loss::GivenUp { losses: 3 });
+        assert_ne!(supply.next(), Some(first.clone()));
+        assert_eq!(lockstep.then(|| planned(&supply)), planned_before, "it still counts for the plan");
+        judge(&mut supply, &first.to_string(), Outcome::Error);
+        assert_eq!(supply.lost(&first), Loss::Unknown, "what is recorded is lost no more");
+    }
+}

@@ -20,7 +20,7 @@ mod facts;
 use std::collections::BTreeMap;
 
 use still_domain::{
-    Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
+    Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Recipe, Round, RoundNumber,
     RoundPhase, TrainingSetId, seed,
 };
 
@@ -131,7 +131,8 @@ impl RoundMachine {
 
     fn begin_first(&mut self, now_ms: u64) -> Next {
         if self.imports.has_demonstrations && self.policies.is_empty() {
-            let imitation = Round::begin(RoundNumber(0), PolicyVersion(0), RoundPhase::Training, now_ms);
+            let imitation =
+                Round::begin(RoundNumber::IMITATION, PolicyVersion(0), RoundPhase::Training, now_ms);
             return Next::Save(Box::new(imitation));
         }
         match self.in_force() {
@@ -190,18 +191,21 @@ impl RoundMachine {
 
     fn train(&mut self, round: &Round) -> Next {
         let Some(training_set) = round.training_set.clone() else { return Next::Wait };
-        let is_imitation = round.round == RoundNumber(0);
-        let algorithm = if is_imitation { Algorithm::Sft } else { self.config.round.algorithm };
-        let start_from = match (is_imitation, algorithm, self.config.round.init) {
-            (true, ..) | (false, Algorithm::Sft, TrainingStart::Base) => None,
-            (false, Algorithm::Sft, TrainingStart::Previous) => Some(round.policy_version),
-            (false, Algorithm::Dpo, _) => {
-                let imitated = |record: &&PolicyRecord| record.origin == PolicyOrigin::Round(RoundNumber(0));
-                let imitated = self.policies.iter().find(imitated);
-                Some(imitated.map_or(round.policy_version, |record| record.version))
+        let recipe = round.recipe();
+        let (objective, start_from) = match (recipe, self.config.round.algorithm, self.config.round.init) {
+            (Recipe::Imitation, ..) | (Recipe::Improvement, Algorithm::Sft, TrainingStart::Base) => {
+                (Algorithm::Sft, None)
+            }
+            (Recipe::Improvement, Algorithm::Sft, TrainingStart::Previous) => {
+                (Algorithm::Sft, Some(round.policy_version))
+            }
+            (Recipe::Improvement, Algorithm::Dpo, _) => {
+                let of_imitation = PolicyOrigin::Round(RoundNumber::IMITATION);
+                let imitated = self.policies.iter().find(|record| record.origin == of_imitation);
+                (Algorithm::Dpo, Some(imitated.map_or(round.policy_version, |record| record.version)))
             }
         };
-        let order = TrainingOrder { round: round.round, training_set, algorithm, start_from };
+        let order = TrainingOrder { round: round.round, training_set, recipe, objective, start_from };
         let ahead = self.ahead_of(round);
         self.once(Asked::Training(round.round), Next::Train { order, ahead })
     }
@@ -231,7 +235,7 @@ impl RoundMachine {
 
     /// The imitated policy is always promoted: nothing explores without one.
     fn decide(&self, round: &Round, candidate: &Evaluation) -> (bool, String) {
-        if round.round == RoundNumber(0) {
+        if round.recipe() == Recipe::Imitation {
             return (true, "promoted: the imitated policy is the first".to_owned());
         }
         let seed = seed::derive(self.config.seed, &["gate", &round.round.to_string()]);
@@ -310,7 +314,7 @@ impl RoundMachine {
     fn explored_before(&self, number: RoundNumber) -> Vec<ExploredRound> {
         let mut problems = None;
         let mut explored = Vec::new();
-        for round in self.rounds.iter().rev().filter(|round| round.round > RoundNumber(0)) {
+        for round in self.rounds.iter().rev().filter(|round| round.round > RoundNumber::IMITATION) {
             problems = round.problems.or(problems);
             if round.round < number {
                 let judged = round.tally.outcomes.values().sum();
@@ -361,7 +365,7 @@ impl RoundMachine {
 
     /// Rounds that are over, imitation not counted.
     pub(crate) fn rounds_over(&self) -> u64 {
-        let is_over = |round: &&Round| round.phase.is_over() && round.round > RoundNumber(0);
+        let is_over = |round: &&Round| round.phase.is_over() && round.round > RoundNumber::IMITATION;
         self.rounds.iter().filter(is_over).count() as u64
     }
 

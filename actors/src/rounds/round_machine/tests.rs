@@ -339,7 +339,7 @@ fn training_starts_where_the_configuration_says() {
             record(2, PolicyOrigin::Round(RoundNumber(1))),
         ];
         match machine(config, vec![round], policies).next(0) {
-            Next::Train { order, .. } => (order.algorithm, order.start_from),
+            Next::Train { order, .. } => (order.objective, order.start_from),
             other => panic!("{other:?}"),
         }
     };

@@ -82,7 +82,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
             sampling: SamplingSettings::default(),
             seed: 9,
             finish: FinishReason::Stop,
-            versions: vec![VersionSpan { version: PolicyVersion(2), start: 0, end: 3 }],
+            versions: vec![VersionSpan { policy: PolicyVersion(2).into(), start: 0, end: 3 }],
         },
         verdict: Verdict {
             outcome,

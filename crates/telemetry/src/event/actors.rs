@@ -3,7 +3,9 @@
 use metrics::{counter, gauge};
 
 use super::seconds;
-use crate::names::{ACTOR_IN_FLIGHT_ITEMS, ACTOR_LAST_PROGRESS, ACTOR_QUEUE_ITEMS, ACTOR_RESTARTS};
+use crate::names::{
+    ACTOR_IN_FLIGHT_ITEMS, ACTOR_LAST_PROGRESS, ACTOR_QUEUE_ITEMS, ACTOR_RESTARTS, DEVICE_FAILURES,
+};
 
 /// An actor got something done.
 #[derive(Debug, Clone, Copy)]
@@ -48,5 +50,25 @@ impl ActorRestarted<'_> {
         let Self { actor, restarts, reason } = self;
         tracing::warn!(actor, restarts, reason, "actor failed and is started again");
         counter!(ACTOR_RESTARTS, "actor" => actor).increment(1);
+    }
+}
+
+/// A device or server failed, or hung and was given up; the others go on.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceFailed<'a> {
+    /// The device's name.
+    pub device: &'a str,
+    /// How often it was opened again, this time included.
+    pub restarts: u64,
+    /// Why it failed.
+    pub reason: &'a str,
+}
+
+impl DeviceFailed<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { device, restarts, reason } = self;
+        tracing::warn!(device, restarts, reason, "device failed; the others go on");
+        counter!(DEVICE_FAILURES, "device" => device.to_owned()).increment(1);
     }
 }

@@ -78,6 +78,10 @@ pub enum LossReason {
     Cancelled,
     /// The actor that held it ended.
     ActorEnded,
+    /// The generator lost it alone.
+    RolloutLost,
+    /// The device that held it failed or hung.
+    DeviceFailed,
 }
 
 impl LossReason {
@@ -85,6 +89,8 @@ impl LossReason {
         match self {
             Self::Cancelled => "cancelled",
             Self::ActorEnded => "actor_ended",
+            Self::RolloutLost => "rollout_lost",
+            Self::DeviceFailed => "device_failed",
         }
     }
 }

@@ -18,7 +18,7 @@ mod rates;
 mod rounds;
 mod store;
 
-pub use actors::{ActorProgressed, ActorRestarted};
+pub use actors::{ActorProgressed, ActorRestarted, DeviceFailed};
 pub use exploration::{
     AttemptsLost, LossReason, PoolCounted, Purpose, RolloutsFinished, TokensDrawn, TrajectoryCommitted,
 };

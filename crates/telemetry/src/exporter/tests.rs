@@ -15,10 +15,10 @@ use metrics::Unit;
 use super::*;
 use crate::Metric;
 use crate::event::{
-    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, LossReason, PairsCompared,
-    PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished, RoundEnded, RoundEvaluated,
-    RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn, TrajectoryCommitted,
-    age_checkpoint,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, LossReason,
+    PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished, RoundEnded,
+    RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn,
+    TrajectoryCommitted, age_checkpoint,
 };
 
 /// The page after every event was emitted once.
@@ -36,6 +36,7 @@ fn page() -> String {
 fn emit_everything() {
     ActorProgressed { actor: "sampler", queued: 3, in_flight: 2, at_ms: 1_500 }.emit();
     ActorRestarted { actor: "sampler", restarts: 1, reason: "it \"broke\"\n" }.emit();
+    DeviceFailed { device: "sampler-1", restarts: 1, reason: "unplugged" }.emit();
     TokensDrawn { purpose: Purpose::Pool, tokens: 64 }.emit();
     RatesMeasured { rollout_tokens_per_second: 900.5, training_tokens_per_second: 50.0 }.emit();
     RolloutsFinished { count: 2 }.emit();
@@ -167,6 +168,7 @@ fn events_move_the_metrics_that_they_say() {
     let page = page();
     for line in [
         "still_actor_restarts_total{actor=\"sampler\"} 1",
+        "still_device_failures_total{device=\"sampler-1\"} 1",
         "still_actor_last_progress_timestamp_seconds{actor=\"sampler\"} 1.5",
         "still_rollout_tokens_total{purpose=\"pool\"} 64",
         "still_rollout_tokens_total{purpose=\"evaluation\"} 0",

@@ -1,6 +1,9 @@
-//! The restart policy table.
+//! The restart policy table, and how often one part has failed lately: without a clock and without actors.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +26,12 @@ pub struct SupervisionConfig {
     pub stop_deadline_seconds: u64,
     /// Longest wait for work in flight when the program drains, in seconds. Default: 120.
     pub drain_deadline_seconds: u64,
+    /// Longest silence of a device or server at work before it is given up and replaced, in milliseconds; one that is
+    /// slow by nature gets ten times its slowest step where that is longer. 0 waits for ever. Default: 900 000.
+    pub max_silence_ms: u64,
 }
 
-/// How one actor is restarted.
+/// How one actor, device or server is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
     /// Wait before the first restart; it doubles with every further one within the window.
@@ -47,6 +53,7 @@ impl Default for SupervisionConfig {
             window_seconds: 300,
             stop_deadline_seconds: 10,
             drain_deadline_seconds: 120,
+            max_silence_ms: 900_000,
         }
     }
 }
@@ -90,6 +97,14 @@ impl SupervisionConfig {
         }
     }
 
+    /// Longest silence of a device at work; `None` waits for ever.
+    pub const fn max_silence(&self) -> Option<Duration> {
+        match self.max_silence_ms {
+            0 => None,
+            milliseconds => Some(Duration::from_millis(milliseconds)),
+        }
+    }
+
     /// Longest wait for an actor to stop.
     pub const fn stop_deadline(&self) -> Duration {
         Duration::from_secs(self.stop_deadline_seconds)
@@ -98,5 +113,27 @@ impl SupervisionConfig {
     /// Longest wait for work in flight when the program drains.
     pub const fn drain_deadline(&self) -> Duration {
         Duration::from_secs(self.drain_deadline_seconds)
+    }
+}
+
+/// Failures of one part that its policy still remembers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failures(VecDeque<Instant>);
+
+impl Failures {
+    /// The part failed at `now`: how long to wait before it is started again, or after how many restarts within the
+    /// window it has failed once too often. Instants must not run backwards.
+    pub(crate) fn add(&mut self, policy: &RestartPolicy, now: Instant) -> Result<Duration, u32> {
+        while self.0.front().is_some_and(|&then| now.saturating_duration_since(then) > policy.window) {
+            self.0.pop_front();
+        }
+        let restarts = self.0.len() as u32;
+        if restarts >= policy.max_restarts {
+            return Err(restarts);
+        }
+        self.0.push_back(now);
+        // the wait doubles with every restart within the window, up to its bound
+        let factor = 1_u32.checked_shl(restarts.min(31)).unwrap_or(u32::MAX);
+        Ok(policy.first_backoff.saturating_mul(factor).min(policy.max_backoff))
     }
 }

@@ -1,0 +1,249 @@
+//! Who waits for whom, and for how long: read off what every actor and device shows, without asking any of them.
+
+use serde::{Deserialize, Serialize};
+use still_domain::RoundPhase;
+
+use crate::ground::{
+    board::{ActorStatus, DeviceState, DeviceStatus, EvaluationProgress, RoundProgress, TrainingProgress},
+    name::ActorName,
+};
+
+/// One wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Who waits: an actor.
+    pub who: ActorName,
+    /// For whom: an actor, a device, or the operator.
+    pub waits_for: String,
+    /// What for.
+    pub reason: String,
+    /// Milliseconds since whoever is waited for last did something; `None` where that is nobody's fault.
+    pub silent_ms: Option<u64>,
+}
+
+/// What waits are read off.
+pub(crate) struct Standing<'a> {
+    pub(crate) now_ms: u64,
+    pub(crate) has_policy: bool,
+    pub(crate) exploration_paused: bool,
+    pub(crate) training_paused: bool,
+    pub(crate) draining: bool,
+    pub(crate) round: &'a RoundProgress,
+    pub(crate) training: &'a TrainingProgress,
+    pub(crate) evaluation: EvaluationProgress,
+    pub(crate) actors: &'a [ActorStatus],
+    pub(crate) devices: &'a [DeviceStatus],
+}
+
+/// What an operator is called who must give a word.
+const OPERATOR: &str = "the operator";
+
+/// Every wait, in start order of those who wait. One who has nothing to do waits for nobody.
+pub(crate) fn waits(standing: &Standing<'_>) -> Vec<Wait> {
+    let mut waits = Vec::new();
+    standing.training(&mut waits);
+    standing.sampling(&mut waits);
+    standing.judging(&mut waits);
+    standing.committing(&mut waits);
+    standing.supplying(&mut waits);
+    standing.conducting(&mut waits);
+    standing.evaluating(&mut waits);
+    waits
+}
+
+impl Standing<'_> {
+    fn training(&self, waits: &mut Vec<Wait>) {
+        let Some(trainer) = self.actor(ActorName::Trainer).filter(|trainer| trainer.in_flight > 0) else {
+            return;
+        };
+        if self.training_paused {
+            return waits.push(wait(trainer.name, OPERATOR, "training is paused".to_owned(), None));
+        }
+        let TrainingProgress { step, total_steps, .. } = self.training;
+        self.devices_of(ActorName::Trainer, &format!("step {} of {total_steps}", step + 1), waits);
+    }
+
+    fn sampling(&self, waits: &mut Vec<Wait>) {
+        let Some(sampler) = self.actor(ActorName::Sampler) else { return };
+        if sampler.queued + sampler.in_flight == 0 {
+            return;
+        }
+        if !self.has_policy {
+            let reason = format!("a policy, for {} attempts", sampler.queued);
+            return waits.push(self.for_actor(sampler.name, ActorName::Publisher, reason));
+        }
+        self.devices_of(ActorName::Sampler, "rollouts", waits);
+    }
+
+    fn judging(&self, waits: &mut Vec<Wait>) {
+        let Some(pool) = self.actor(ActorName::VerifierPool).filter(|pool| pool.in_flight > 0) else {
+            return;
+        };
+        let reason = format!("{} judgements at work, {} behind them", pool.in_flight, pool.queued);
+        waits.push(wait(pool.name, "its workers", reason, Some(self.silent_ms(pool))));
+    }
+
+    fn committing(&self, waits: &mut Vec<Wait>) {
+        let Some(curator) = self.actor(ActorName::Curator).filter(|curator| curator.in_flight > 0) else {
+            return;
+        };
+        let reason = format!("a flush of {} trajectories", curator.in_flight);
+        waits.push(wait(curator.name, "the store", reason, Some(self.silent_ms(curator))));
+    }
+
+    fn supplying(&self, waits: &mut Vec<Wait>) {
+        let Some(supply) = self.actor(ActorName::ProblemSupply) else { return };
+        if self.exploration_paused && supply.queued > 0 {
+            return waits.push(wait(supply.name, OPERATOR, "exploration is paused".to_owned(), None));
+        }
+        if supply.in_flight == 0 {
+            return;
+        }
+        let held = |name| self.actor(name).map_or(0, |actor| actor.queued + actor.in_flight);
+        let on_the_way = [ActorName::Sampler, ActorName::VerifierPool, ActorName::Curator];
+        if let Some(busiest) = on_the_way.into_iter().max_by_key(|name| held(*name)) {
+            let end = if self.draining { "before the drain is done" } else { "to come back" };
+            let reason = format!("{} attempts {end}", supply.in_flight);
+            waits.push(self.for_actor(supply.name, busiest, reason));
+        }
+    }
+
+    fn conducting(&self, waits: &mut Vec<Wait>) {
+        let (Some(number), Some(phase)) = (self.round.round, self.round.phase) else { return };
+        let (whom, reason) = match phase {
+            RoundPhase::Exploring => {
+                let RoundProgress { judged, quota, .. } = self.round;
+                (ActorName::Curator, format!("judgement {} of {quota} of round {number}", judged + 1))
+            }
+            RoundPhase::Training => (ActorName::Trainer, format!("the training of round {number}")),
+            RoundPhase::Evaluating => (ActorName::Evaluator, format!("the score of round {number}")),
+            RoundPhase::Promoted | RoundPhase::Rejected => return,
+        };
+        waits.push(self.for_actor(ActorName::Conductor, whom, reason));
+    }
+
+    fn evaluating(&self, waits: &mut Vec<Wait>) {
+        let Some(evaluator) = self.actor(ActorName::Evaluator).filter(|one| one.in_flight + one.queued > 0)
+        else {
+            return;
+        };
+        let EvaluationProgress { judged, total } = self.evaluation;
+        let held: u64 =
+            self.devices.iter().filter(|one| one.actor == evaluator.name).map(|one| one.in_flight).sum();
+        let reason = format!("answer {} of {total}", judged + 1);
+        if held == 0 {
+            return waits.push(self.for_actor(evaluator.name, ActorName::VerifierPool, reason));
+        }
+        self.devices_of(ActorName::Evaluator, &reason, waits);
+    }
+
+    /// A wait for every device of an actor that is at something, or would be if it were up.
+    fn devices_of(&self, actor: ActorName, what: &str, waits: &mut Vec<Wait>) {
+        for device in self.devices.iter().filter(|device| device.actor == actor) {
+            let DeviceStatus { name, state, in_flight, silent_ms, last_failure, .. } = device;
+            let failure = last_failure.as_deref().unwrap_or("no reason is known");
+            let reason = match state {
+                DeviceState::Up if *in_flight == 0 => continue,
+                DeviceState::Up if *in_flight == 1 => what.to_owned(),
+                DeviceState::Up => format!("{in_flight} {what}"),
+                DeviceState::Starting => "it is being opened".to_owned(),
+                DeviceState::BackingOff => format!("it failed and is opened again: {failure}"),
+                DeviceState::LeftOut => format!("it failed too often and is left out: {failure}"),
+            };
+            waits.push(wait(actor, name, reason, Some(*silent_ms)));
+        }
+    }
+
+    fn for_actor(&self, who: ActorName, whom: ActorName, reason: String) -> Wait {
+        let silent_ms = self.actor(whom).map(|actor| self.silent_ms(actor));
+        wait(who, whom.as_str(), reason, silent_ms)
+    }
+
+    fn actor(&self, name: ActorName) -> Option<&ActorStatus> {
+        self.actors.iter().find(|actor| actor.name == name)
+    }
+
+    const fn silent_ms(&self, actor: &ActorStatus) -> u64 {
+        self.now_ms.saturating_sub(actor.last_progress_ms)
+    }
+}
+
+fn wait(who: ActorName, waits_for: &str, reason: String, silent_ms: Option<u64>) -> Wait {
+    Wait { who, waits_for: waits_for.to_owned(), reason, silent_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use still_domain::RoundNumber;
+
+    use super::*;
+    use crate::ground::board::ActorState;
+
+    fn actor(name: ActorName, queued: u64, in_flight: u64) -> ActorStatus {
+        let state = ActorState::Running;
+        ActorStatus { name, state, queued, in_flight, last_progress_ms: 4_000, restarts: 0 }
+    }
+
+    fn device(name: &str, state: DeviceState, in_flight: u64) -> DeviceStatus {
+        DeviceStatus {
+            name: name.to_owned(),
+            actor: ActorName::Sampler,
+            state,
+            in_flight,
+            capacity: 8,
+            silent_ms: 70,
+            restarts: 0,
+            last_failure: (state != DeviceState::Up).then(|| "unplugged".to_owned()),
+        }
+    }
+
+    #[test]
+    fn every_wait_names_who_waits_for_whom_and_how_long_that_one_has_been_silent() {
+        let round = RoundProgress {
+            round: Some(RoundNumber(2)),
+            phase: Some(RoundPhase::Exploring),
+            judged: 3,
+            quota: 10,
+            ..RoundProgress::default()
+        };
+        let actors = [
+            actor(ActorName::Sampler, 5, 2),
+            actor(ActorName::ProblemSupply, 9, 7),
+            actor(ActorName::Curator, 0, 0),
+        ];
+        let devices = [
+            device("sampler-0", DeviceState::Up, 2),
+            device("sampler-1", DeviceState::LeftOut, 0),
+            device("sampler-2", DeviceState::Up, 0),
+        ];
+        let mut standing = Standing {
+            now_ms: 5_000,
+            has_policy: true,
+            exploration_paused: false,
+            training_paused: false,
+            draining: false,
+            round: &round,
+            training: &TrainingProgress::default(),
+            evaluation: EvaluationProgress::default(),
+            actors: &actors,
+            devices: &devices,
+        };
+        let told = |standing: &Standing<'_>| {
+            let told = |wait: &Wait| {
+                format!("{} > {}: {} ({:?})", wait.who, wait.waits_for, wait.reason, wait.silent_ms)
+            };
+            waits(standing).iter().map(told).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(&standing),
+            [
+                "sampler > sampler-0: 2 rollouts (Some(70))",
+                "sampler > sampler-1: it failed too often and is left out: unplugged (Some(70))",
+                "problem_supply > sampler: 7 attempts to come back (Some(1000))",
+                "conductor > curator: judgement 4 of 10 of round 2 (Some(1000))",
+            ]
+        );
+        standing.exploration_paused = true;
+        assert!(told(&standing).iter().any(|wait| wait.starts_with("problem_supply > the operator")));
+    }
+}

@@ -1,0 +1,65 @@
+//! A round's checkpoints, as its training run finds and leaves them: in the store's folders, recorded last.
+
+use std::path::PathBuf;
+
+use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
+use still_roles::{CheckpointPlace, SavedCheckpoint, TrainingFailure};
+use still_store::{Retention, StoreError};
+
+use crate::ground::{ledger::Ledger, observe::Observer};
+
+/// The checkpoints of one round and its sealed set.
+pub(crate) struct RoundCheckpoints {
+    pub(crate) ledger: Ledger,
+    pub(crate) observer: Observer,
+    pub(crate) retention: Retention,
+    pub(crate) round: RoundNumber,
+    pub(crate) training_set: TrainingSetId,
+}
+
+impl RoundCheckpoints {
+    /// Newest first, without damaged ones, which are told of. Blocks.
+    pub(crate) fn intact(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
+        let (checkpoints, damages) = self.ledger.checkpoints.intact(self.round, &self.training_set)?;
+        for damage in damages {
+            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
+            self.observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
+        }
+        Ok(checkpoints)
+    }
+}
+
+impl CheckpointPlace for RoundCheckpoints {
+    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
+        let intact = self.intact().map_err(failed)?;
+        Ok(intact.iter().map(|one| self.ledger.checkpoints.folder(&one.id)).collect())
+    }
+
+    fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
+        let pending = self.ledger.checkpoints.begin(self.round, step).map_err(failed)?;
+        Ok(pending.folder().to_owned())
+    }
+
+    fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
+        let SavedCheckpoint { folder: _, step, is_final, went_back_to, began, stall } = saved;
+        let checkpoints = &self.ledger.checkpoints;
+        let mut pending = checkpoints.written(self.round, step);
+        if let Some(step) = went_back_to {
+            pending = pending.going_back_to(step);
+        }
+        let now_ms = self.observer.now_ms();
+        let set = self.training_set.clone();
+        let manifest = checkpoints.commit(pending, set, is_final, now_ms).map_err(failed)?;
+        self.observer.checkpointed(&manifest, began.elapsed(), stall);
+        checkpoints.retain_by(&self.retention, &manifest.id).map_err(failed)?;
+        Ok(manifest.id)
+    }
+
+    fn folder(&self, id: &CheckpointId) -> PathBuf {
+        self.ledger.checkpoints.folder(id)
+    }
+}
+
+fn failed(error: StoreError) -> TrainingFailure {
+    TrainingFailure::Disk(error.to_string())
+}

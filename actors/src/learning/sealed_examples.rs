@@ -1,0 +1,80 @@
+//! The examples of a sealed set, read from the store one by one: texts and tokens are never held all at once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use still_domain::{AttemptId, ProblemId, TrainingSet};
+use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample, SourceError};
+use still_store::StoreError;
+
+use crate::ground::ledger::Ledger;
+
+/// The examples of a sealed set: demonstrations first, then trajectories, or pairs; in the manifest's order.
+pub(crate) struct SealedExamples {
+    ledger: Ledger,
+    set: TrainingSet,
+    /// Statements of problems, each read once and shared by all examples of it.
+    statements: Mutex<HashMap<ProblemId, Arc<str>>>,
+}
+
+impl SealedExamples {
+    pub(crate) fn new(ledger: Ledger, set: TrainingSet) -> Self {
+        Self { ledger, set, statements: Mutex::default() }
+    }
+
+    fn response(&self, id: &AttemptId) -> Result<Response, SourceError> {
+        let judged = self.ledger.store.trajectory(id).map_err(failed)?;
+        let judged = judged.ok_or_else(|| missing("trajectory", id))?;
+        Ok(Response::Tokens(judged.trajectory.tokens))
+    }
+
+    fn statement(&self, id: &ProblemId) -> Result<Arc<str>, SourceError> {
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = statements.get(id) {
+            return Ok(Arc::clone(text));
+        }
+        let problem = self.ledger.store.problem(id).map_err(failed)?;
+        let text: Arc<str> = problem.ok_or_else(|| missing("problem", id))?.text.into();
+        statements.insert(id.clone(), Arc::clone(&text));
+        Ok(text)
+    }
+}
+
+impl ExampleSource for SealedExamples {
+    fn count(&self) -> usize {
+        self.set.example_count()
+    }
+
+    fn read(&self, place: usize) -> Result<Example, SourceError> {
+        let content = &self.set.content;
+        if let Some(id) = content.demonstrations.get(place) {
+            let demonstration = self.ledger.store.demonstration(id).map_err(failed)?;
+            let demonstration = demonstration.ok_or_else(|| missing("demonstration", id))?;
+            let response = Response::Text(demonstration.response);
+            return Ok(Example::Sft(SftExample { problem: demonstration.problem.into(), response }));
+        }
+        let place = place - content.demonstrations.len();
+        if let Some(id) = content.trajectories.get(place) {
+            let (problem, response) = (self.statement(&id.problem)?, self.response(id)?);
+            return Ok(Example::Sft(SftExample { problem, response }));
+        }
+        let pair = place.checked_sub(content.trajectories.len()).and_then(|place| content.pairs.get(place));
+        let pair =
+            pair.ok_or_else(|| SourceError(format!("the set {} has no example {place}", self.set.id)))?;
+        Ok(Example::Preference(PreferenceExample {
+            problem: self.statement(&pair.chosen.problem)?,
+            chosen: self.response(&pair.chosen)?,
+            rejected: self.response(&pair.rejected)?,
+        }))
+    }
+}
+
+fn failed(error: StoreError) -> SourceError {
+    SourceError(error.to_string())
+}
+
+fn missing(what: &str, id: impl std::fmt::Display) -> SourceError {
+    SourceError(format!("{what} {id} is not in the store"))
+}

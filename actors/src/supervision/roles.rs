@@ -1,0 +1,22 @@
+//! The work that actors oversee and know nothing of.
+
+use std::sync::Arc;
+
+use still_roles::{GeneratorFactory, TrainingFactory, Verifier};
+
+use crate::ground::clock::Clock;
+
+/// The work that actors oversee and know nothing of.
+#[derive(Clone)]
+pub struct Roles {
+    /// One generator a device or server for exploration; at least one.
+    pub generators: Vec<GeneratorFactory>,
+    /// The generator that scores candidates.
+    pub evaluation_generator: GeneratorFactory,
+    /// Training runs.
+    pub training: TrainingFactory,
+    /// The verifier.
+    pub verifier: Arc<dyn Verifier>,
+    /// The wall clock.
+    pub clock: Clock,
+}

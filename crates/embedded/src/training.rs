@@ -1,0 +1,354 @@
+//! The training loop: one job at a time, step by step, checkpoints in between.
+//!
+//! The thread obeys every order that waits between two optimizer steps. Paused or without a job it sleeps.
+//!
+//! A checkpoint stops training for its snapshot alone: a second thread writes and syncs the files and has them made
+//! durable. Checkpoints become durable in the order of their steps, and a failure to write one ends training at the
+//! next step.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use still_domain::CheckpointId;
+use still_roles::{
+    EventSink, LearnerStep, Role, SavedCheckpoint, TrainingEvent, TrainingFactory, TrainingFailure,
+    TrainingJob, TrainingRun,
+};
+
+use crate::{
+    background::Background,
+    device::DeviceSlot,
+    learner::{Learner, LearnerError, LearnerJob},
+    role_thread::RoleThread,
+};
+
+/// Steps whose mean is a job's training loss.
+const LOSS_STEPS: usize = 20;
+
+/// A [`TrainingRun`] that takes its steps on a thread of its own.
+#[derive(Debug)]
+pub struct EmbeddedTraining {
+    thread: RoleThread<Order>,
+}
+
+/// What the thread is told.
+#[derive(Debug)]
+enum Order {
+    Start(Box<TrainingJob>),
+    Checkpoint(u64),
+    Pause(bool),
+    Halt,
+}
+
+/// The checkpoint that is being written.
+type Writing = Background<Result<CheckpointId, TrainingFailure>>;
+
+/// The learner at work.
+struct Training<'a> {
+    learner: &'a mut dyn Learner,
+    events: &'a EventSink<TrainingEvent>,
+    writing: Writing,
+    work: Option<Work>,
+    /// Who asked for a checkpoint since the last step.
+    asked: Vec<u64>,
+    is_paused: bool,
+}
+
+/// The job at work.
+struct Work {
+    job: TrainingJob,
+    step: u64,
+    total_steps: u64,
+    saved_step: Option<u64>,
+    /// Where training began in this life of the process or went back to, until a checkpoint says so.
+    went_back_to: Option<u64>,
+    losses: VecDeque<f64>,
+    /// When the last step of this life of the process ended.
+    stepped_at: Option<Instant>,
+}
+
+impl EmbeddedTraining {
+    /// Training runs that are called `name` and whose learners are built by `build`, one at a time, on devices of
+    /// their own.
+    pub fn factory(
+        name: impl Into<String>,
+        build: impl Fn() -> Result<Box<dyn Learner>, String> + Clone + Send + Sync + 'static,
+    ) -> TrainingFactory {
+        let (name, slot) = (name.into(), DeviceSlot::default());
+        TrainingFactory::new(name.clone(), move |events| {
+            let opened: Box<dyn TrainingRun> = Box::new(Self::open(&name, &slot, build.clone(), &events)?);
+            Ok(opened)
+        })
+    }
+
+    /// # Errors
+    /// When no thread can be had.
+    fn open(
+        name: &str,
+        slot: &DeviceSlot,
+        build: impl Fn() -> Result<Box<dyn Learner>, String> + Send + 'static,
+        events: &EventSink<TrainingEvent>,
+    ) -> Result<Self, String> {
+        let (told, failed) = (events.clone(), events.clone());
+        let thread = name.to_owned();
+        let work = move |learner: &mut (dyn Learner + 'static), orders: &Receiver<Order>| {
+            Training::new(learner, &told).work(orders).map_err(|failure| match failure {
+                TrainingFailure::Device(reason) => TrainingFailure::Device(format!("{thread}: {reason}")),
+                disk @ TrainingFailure::Disk(_) => disk,
+            })
+        };
+        let failed = move |failure| failed.tell(TrainingEvent::Failed(failure));
+        let thread = RoleThread::spawn(name, slot, build, work, failed)
+            .map_err(|error| format!("{name}: no thread can be had: {error}"))?;
+        Ok(Self { thread })
+    }
+}
+
+impl Role for EmbeddedTraining {
+    fn end(self: Box<Self>) {
+        self.thread.end();
+    }
+
+    fn abandon(self: Box<Self>) {
+        self.thread.abandon();
+    }
+}
+
+impl TrainingRun for EmbeddedTraining {
+    fn start(&mut self, job: TrainingJob) {
+        self.thread.send(Order::Start(Box::new(job)));
+    }
+
+    fn checkpoint(&mut self, ticket: u64) {
+        self.thread.send(Order::Checkpoint(ticket));
+    }
+
+    fn pause(&mut self, is_paused: bool) {
+        self.thread.send(Order::Pause(is_paused));
+    }
+
+    fn halt(&mut self) {
+        self.thread.send(Order::Halt);
+    }
+}
+
+impl<'a> Training<'a> {
+    fn new(learner: &'a mut dyn Learner, events: &'a EventSink<TrainingEvent>) -> Self {
+        let writing = Writing::new("checkpoint");
+        Self { learner, events, writing, work: None, asked: Vec::new(), is_paused: false }
+    }
+
+    /// Works until the channel's other end is gone.
+    fn work(mut self, orders: &Receiver<Order>) -> Result<(), TrainingFailure> {
+        self.events.tell(TrainingEvent::Ready);
+        loop {
+            let mut next = if self.work.is_some() && !self.is_paused {
+                self.writing.take_finished().transpose()?;
+                orders.try_recv()
+            } else {
+                // there is nothing to do beside it, and its failure must not wait for an order
+                self.writing.wait().transpose()?;
+                orders.recv().map_err(TryRecvError::from)
+            };
+            while let Ok(order) = next {
+                self.obey(order)?;
+                next = orders.try_recv();
+            }
+            if matches!(next, Err(TryRecvError::Disconnected)) {
+                return Ok(());
+            }
+            self.answer()?;
+            let Some(work) = self.work.take_if(|_| !self.is_paused) else { continue };
+            self.advance(work)?;
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Result<(), TrainingFailure> {
+        match order {
+            Order::Pause(is_paused) => self.is_paused = is_paused,
+            Order::Checkpoint(ticket) => self.asked.push(ticket),
+            Order::Start(job) => {
+                self.answer()?;
+                if self.work.take().is_some() {
+                    self.learner.end();
+                }
+                let round = job.round;
+                match self.begin(*job, 0)? {
+                    Ok(begun) => self.work = Some(begun),
+                    Err(reason) => self.events.tell(TrainingEvent::Refused { round, reason }),
+                }
+            }
+            Order::Halt => {
+                self.answer()?;
+                if let Some(mut halted) = self.work.take() {
+                    if halted.step > 0 && halted.saved_step != Some(halted.step) {
+                        self.save(&mut halted, false, Vec::new())?;
+                    }
+                    self.learner.end();
+                }
+                self.writing.wait().transpose()?;
+                self.events.tell(TrainingEvent::Halted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the next step, and ends the job after the last.
+    fn advance(&mut self, mut work: Work) -> Result<(), TrainingFailure> {
+        if work.step < work.total_steps {
+            self.step(&mut work)?;
+        }
+        if work.step < work.total_steps {
+            self.work = Some(work);
+            return Ok(());
+        }
+        self.save(&mut work, true, Vec::new())?;
+        let unwritten = || TrainingFailure::Disk("the final checkpoint is not being written".to_owned());
+        let checkpoint = self.writing.wait().ok_or_else(unwritten)??;
+        let folder = work.job.checkpoints.folder(&checkpoint);
+        self.learner.completed(&folder).map_err(failure)?;
+        let losses = &work.losses;
+        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+        let loss = (!losses.is_empty()).then_some(mean);
+        self.learner.end();
+        self.events.tell(TrainingEvent::Done { round: work.job.round, checkpoint, folder, loss });
+        Ok(())
+    }
+
+    /// One checkpoint answers all that asked for one since the last step.
+    fn answer(&mut self) -> Result<(), TrainingFailure> {
+        if self.asked.is_empty() {
+            return Ok(());
+        }
+        let tickets = mem::take(&mut self.asked);
+        match self.work.take() {
+            Some(mut work) => {
+                self.save(&mut work, false, tickets)?;
+                self.work = Some(work);
+            }
+            None => self.events.tell(TrainingEvent::NothingToSave { tickets }),
+        }
+        Ok(())
+    }
+
+    /// Begins a job, going on from the first of its checkpoints that can be gone on from; the inner error says why
+    /// it can never be run.
+    fn begin(&mut self, job: TrainingJob, rollbacks: u32) -> Result<Result<Work, String>, TrainingFailure> {
+        let checkpoints = job.checkpoints.resumable()?;
+        let mut learner_job = LearnerJob { job, resume: None, rollbacks };
+        for resume in checkpoints.into_iter().map(Some).chain([None]) {
+            learner_job.resume = resume;
+            match self.learner.begin(&learner_job) {
+                Ok(plan) => {
+                    self.events.tell(TrainingEvent::Begun { round: learner_job.job.round, plan });
+                    let saved_step = (plan.resumed_step > 0).then_some(plan.resumed_step);
+                    return Ok(Ok(Work {
+                        job: learner_job.job,
+                        step: plan.resumed_step,
+                        total_steps: plan.total_steps,
+                        saved_step,
+                        went_back_to: Some(plan.resumed_step),
+                        losses: VecDeque::new(),
+                        stepped_at: None,
+                    }));
+                }
+                Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
+                Err(error @ LearnerError::Checkpoint { .. }) => {
+                    self.events.tell(TrainingEvent::Warning(error.to_string()));
+                }
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        let reason = "no checkpoint can be gone on from, and the job cannot begin anew";
+        Err(TrainingFailure::Device(reason.to_owned()))
+    }
+
+    fn step(&mut self, work: &mut Work) -> Result<(), TrainingFailure> {
+        let step = match self.learner.step() {
+            Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
+                return self.go_back(work, &diverged, rollbacks);
+            }
+            step => step.map_err(failure)?,
+        };
+        work.step = step.step;
+        work.total_steps = step.total_steps;
+        if step.loss.is_finite() {
+            if work.losses.len() == LOSS_STEPS {
+                work.losses.pop_front();
+            }
+            work.losses.push_back(step.loss);
+        }
+        let now = Instant::now();
+        let duration: Option<Duration> = work.stepped_at.replace(now).map(|before| now - before);
+        self.events.tell(TrainingEvent::Progress { round: work.job.round, step, duration });
+        let every = work.job.checkpoint_every_steps;
+        let is_due = every > 0 && step.step.is_multiple_of(every) && !step.is_last();
+        if step.rolled_back {
+            work.went_back_to = Some(step.step);
+        }
+        // where training went back, a restart must go on from there as well, and as slowly
+        if is_due || step.rolled_back {
+            self.save(work, false, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Begins the job again from its newest checkpoint, slower. That is saved at once, as where a learner goes
+    /// back by itself.
+    fn go_back(
+        &mut self,
+        work: &mut Work,
+        diverged: &LearnerStep,
+        rollbacks: u32,
+    ) -> Result<(), TrainingFailure> {
+        self.writing.wait().transpose()?;
+        *work = self.begin(work.job.clone(), rollbacks)?.map_err(TrainingFailure::Device)?;
+        let step = LearnerStep { step: work.step, rolled_back: true, ..*diverged };
+        self.events.tell(TrainingEvent::Progress { round: work.job.round, step, duration: None });
+        self.save(work, false, Vec::new())
+    }
+
+    /// Takes a snapshot and has it written: files first, synced; what makes the checkpoint exist, last. Waits for
+    /// the checkpoint before. `tickets` are told of it when it is durable.
+    fn save(&mut self, work: &mut Work, is_final: bool, tickets: Vec<u64>) -> Result<(), TrainingFailure> {
+        let began = Instant::now();
+        self.writing.wait().transpose()?;
+        let snapshot = self.learner.snapshot().map_err(failure)?;
+        let (step, went_back_to) = (work.step, work.went_back_to.take());
+        let (place, events) = (Arc::clone(&work.job.checkpoints), self.events.clone());
+        let stall = began.elapsed();
+        let write = move || {
+            let began = Instant::now();
+            let folder: PathBuf = place.begin(step)?;
+            snapshot.write(&folder).map_err(unwritten)?;
+            let id = place.commit(SavedCheckpoint { folder, step, is_final, went_back_to, began, stall })?;
+            events.tell(TrainingEvent::Checkpointed { id: id.clone(), step, tickets });
+            Ok(id)
+        };
+        let no_thread = |error| TrainingFailure::Device(format!("no thread can be had: {error}"));
+        self.writing.begin(write).map_err(no_thread)?;
+        work.saved_step = Some(step);
+        Ok(())
+    }
+}
+
+fn failure(error: LearnerError) -> TrainingFailure {
+    match error {
+        LearnerError::Disk(reason) => TrainingFailure::Disk(reason),
+        other => TrainingFailure::Device(other.to_string()),
+    }
+}
+
+/// A checkpoint that cannot be written is the disk's failure, whatever the writer calls it.
+fn unwritten(error: LearnerError) -> TrainingFailure {
+    match error {
+        LearnerError::Device(reason) | LearnerError::Disk(reason) => TrainingFailure::Disk(reason),
+        other => TrainingFailure::Device(other.to_string()),
+    }
+}

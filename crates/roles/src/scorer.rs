@@ -1,0 +1,35 @@
+//! What ranks and compares texts: their log-probabilities under policies by name.
+
+use still_domain::PolicyRef;
+use thiserror::Error;
+
+/// A sequence to score.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoreRequest {
+    /// Its tokens, at least two.
+    pub tokens: Vec<u32>,
+    /// The first token whose log-probability is wanted, from 1: what comes before is context.
+    pub from: usize,
+}
+
+/// Why a sequence has no score.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ScoreError {
+    /// This sequence can never be scored; others can.
+    #[error("{0}")]
+    Refused(String),
+    /// The policy cannot be had, or the device failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Scores sequences under policies by name, one after another. Blocks while it computes: whoever may not wait gives
+/// it a thread.
+pub trait Scorer: Send {
+    /// The log-probability of every token from `request.from` on under the policy's unmodified distribution, in
+    /// nats, given all tokens before it.
+    ///
+    /// # Errors
+    /// When the sequence cannot be scored, or no sequence can be at present.
+    fn score(&mut self, policy: &PolicyRef, request: &ScoreRequest) -> Result<Vec<f32>, ScoreError>;
+}

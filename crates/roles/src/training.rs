@@ -1,0 +1,254 @@
+//! What the trainer holds: one training job at a time, here or elsewhere.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use still_domain::{Algorithm, CheckpointId, PolicyRef, Recipe, RoundNumber, TrainingSetId};
+
+use crate::{
+    example::ExampleSource,
+    role::{Role, RoleFactory},
+};
+
+/// One training job.
+#[derive(Clone)]
+pub struct TrainingJob {
+    /// The round it belongs to.
+    pub round: RoundNumber,
+    /// The sealed set it trains on.
+    pub training_set: TrainingSetId,
+    /// Which settings it obeys.
+    pub recipe: Recipe,
+    /// What is minimised.
+    pub objective: Algorithm,
+    /// The set's examples, in the manifest's order.
+    pub examples: Arc<dyn ExampleSource>,
+    /// The policy that it starts from; `None` is the configured base model.
+    pub start: Option<PolicyRef>,
+    /// Seed of the data order.
+    pub seed: u64,
+    /// Optimizer steps between two checkpoints; 0 saves at the end alone.
+    pub checkpoint_every_steps: u64,
+    /// Where its checkpoints are, and where new ones go.
+    pub checkpoints: Arc<dyn CheckpointPlace>,
+}
+
+/// How far a job goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainingPlan {
+    /// Optimizer steps of the whole job.
+    pub total_steps: u64,
+    /// Steps already taken: zero unless it was resumed.
+    pub resumed_step: u64,
+}
+
+/// What preference optimisation did to the pairs of a step, before its update. Means over pairs.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PreferenceMetrics {
+    /// `beta` times the gain of the chosen over that of the rejected response.
+    pub margin: f64,
+    /// Share of the pairs whose margin is above 0.
+    pub accuracy: f64,
+    /// Log-probability of the chosen response's compared tokens, in nats.
+    pub chosen_log_probability: f64,
+    /// Log-probability of the rejected response's compared tokens, in nats.
+    pub rejected_log_probability: f64,
+    /// Distance from the reference policy a token, in nats: the estimator `e^r - 1 - r` (Schulman 2020) of
+    /// each response's mean log-ratio `r`.
+    pub kl: f64,
+}
+
+/// What one optimizer step did.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LearnerStep {
+    /// Steps taken, this one included.
+    pub step: u64,
+    /// Steps of the whole job.
+    pub total_steps: u64,
+    /// Mean loss over the step's target tokens (SFT, nats a token) or pairs (DPO).
+    pub loss: f64,
+    /// Global norm of the gradients before clipping.
+    pub gradient_norm: f64,
+    /// The learning rate used.
+    pub learning_rate: f64,
+    /// Tokens of the step's sequences, prompts included.
+    pub tokens: u64,
+    /// Whether the update was left out because loss or gradient was not finite.
+    pub skipped: bool,
+    /// Whether training went back to an earlier state after this step; `step` is where it stands then.
+    pub rolled_back: bool,
+    /// How often the step's parts were halved because the device ran out of memory.
+    pub memory_shortages: u32,
+    /// What became of the step's pairs; none in a step of imitation.
+    pub preferences: Option<PreferenceMetrics>,
+}
+
+impl LearnerStep {
+    /// Whether the job is complete.
+    pub const fn is_last(&self) -> bool {
+        self.step >= self.total_steps
+    }
+}
+
+/// A checkpoint whose files are written and synced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedCheckpoint {
+    /// The folder that [`CheckpointPlace::begin`] gave.
+    pub folder: PathBuf,
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Whether training is complete.
+    pub is_final: bool,
+    /// Training began anew or went back to this step: checkpoints of later steps are of training that was given up.
+    pub went_back_to: Option<u64>,
+    /// When writing began.
+    pub began: Instant,
+    /// How long training waited for the snapshot that was written.
+    pub stall: Duration,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainingFailure {
+    /// The device, or the training itself: a fresh run may do better.
+    Device(String),
+    /// What must be durable cannot be written or read.
+    Disk(String),
+}
+
+/// Where the checkpoints of one job are: the durable side of training.
+pub trait CheckpointPlace: Send + Sync {
+    /// Complete checkpoints to go on from, newest first, damaged ones left out and told of.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure>;
+
+    /// An empty folder for the files of a checkpoint after so many steps.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure>;
+
+    /// Makes a checkpoint exist, whose files are written and synced. Whoever reads it finds all of it or none.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then it does not exist.
+    fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure>;
+
+    /// Where the files of a complete checkpoint are.
+    fn folder(&self, id: &CheckpointId) -> PathBuf;
+}
+
+/// What a training run tells.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainingEvent {
+    /// A run is up and takes jobs.
+    Ready,
+    /// A job has begun, or goes on from a checkpoint.
+    Begun {
+        /// The round it is for.
+        round: RoundNumber,
+        /// How far it goes.
+        plan: TrainingPlan,
+    },
+    /// A step was taken, or training went back.
+    Progress {
+        /// The round it is for.
+        round: RoundNumber,
+        /// The step.
+        step: LearnerStep,
+        /// The time since the one before, where there was one.
+        duration: Option<Duration>,
+    },
+    /// A checkpoint is durable.
+    Checkpointed {
+        /// Its name.
+        id: CheckpointId,
+        /// Optimizer steps taken.
+        step: u64,
+        /// The orders that asked for it.
+        tickets: Vec<u64>,
+    },
+    /// Nothing is being trained, so that no checkpoint could be written.
+    NothingToSave {
+        /// The orders that asked for one.
+        tickets: Vec<u64>,
+    },
+    /// The job is done, its final checkpoint durable.
+    Done {
+        /// The round it was for.
+        round: RoundNumber,
+        /// The final checkpoint.
+        checkpoint: CheckpointId,
+        /// Its folder.
+        folder: PathBuf,
+        /// Mean loss of the last steps; `None` when the process that took them is gone.
+        loss: Option<f64>,
+    },
+    /// The job can never be run as given.
+    Refused {
+        /// The round it was for.
+        round: RoundNumber,
+        /// Why.
+        reason: String,
+    },
+    /// Something an operator should know of.
+    Warning(String),
+    /// What a halt asked for is done.
+    Halted,
+    /// The run failed: its last word. A fresh one goes on from the newest checkpoint.
+    Failed(TrainingFailure),
+}
+
+/// One training job at a time. Every order returns at once.
+pub trait TrainingRun: Role {
+    /// Takes a job up, in place of the one at work, going on from its newest checkpoint that can be gone on from.
+    fn start(&mut self, job: TrainingJob);
+
+    /// Writes a checkpoint after the step at work, and names `ticket` when it is durable. One checkpoint may answer
+    /// several orders.
+    fn checkpoint(&mut self, ticket: u64);
+
+    /// Takes no further step, or goes on.
+    fn pause(&mut self, is_paused: bool);
+
+    /// Writes a checkpoint of the job, drops it, and says so.
+    fn halt(&mut self);
+}
+
+/// Opens training runs on the devices of a learner, or at another trainer.
+pub type TrainingFactory = RoleFactory<dyn TrainingRun, TrainingEvent>;
+
+impl fmt::Debug for TrainingJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrainingJob")
+            .field("round", &self.round)
+            .field("training_set", &self.training_set)
+            .field("recipe", &self.recipe)
+            .field("objective", &self.objective)
+            .field("examples", &self.examples.count())
+            .field("start", &self.start)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for TrainingFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Device(reason) | Self::Disk(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+impl std::error::Error for TrainingFailure {}
+
+impl From<String> for TrainingFailure {
+    fn from(reason: String) -> Self {
+        Self::Device(reason)
+    }
+}
