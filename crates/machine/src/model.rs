@@ -31,8 +31,11 @@ type LoadFolder = fn(&Path) -> Result<(DecoderConfig, DecoderWeights), DecoderEr
 pub struct Model {
     /// What others load it by, if they can.
     pub name: Option<ModelName>,
+    /// Its sizes.
     pub config: DecoderConfig,
+    /// Its parameters, on the host.
     pub weights: Weights,
+    /// Its tokenizer, chat template included.
     pub tokenizer: Tokenizer,
 }
 
@@ -172,15 +175,19 @@ impl Model {
 /// How many rollouts a generator holds, where, and how long they may get.
 #[derive(Debug, Clone)]
 pub struct Seats {
+    /// Where it runs.
     pub device: Device,
     /// What matrices are stored in; on a GPU, keys and values as well.
     pub precision: TensorPrecision,
+    /// Threads of the processor, for the decoder where it runs there and for sampling.
     pub threads: usize,
     /// Rollouts at once.
     pub rollouts: usize,
     /// Tokens of a rollout, prompt included.
     pub tokens: usize,
+    /// How a problem is asked.
     pub prompt: PromptStyle,
+    /// Texts that end a rollout.
     pub stop_strings: Vec<String>,
 }
 

@@ -30,14 +30,18 @@ const SHARES: usize = 1_000;
 /// Every generator's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
+    /// The samplers', in the order of `device.samplers`.
     pub samplers: Vec<GeneratorPlace>,
+    /// The evaluator's.
     pub evaluator: GeneratorPlace,
 }
 
 /// Where a generator runs, and how much it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratorPlace {
+    /// The device.
     pub device: Device,
+    /// What matrices are stored in.
     pub precision: TensorPrecision,
     /// Rollouts at once that were asked for.
     pub wanted_rollouts: usize,
@@ -50,8 +54,11 @@ pub struct GeneratorPlace {
 /// What a generator takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GeneratorMemory {
+    /// The parameters.
     pub weights: usize,
+    /// Keys and values of every rollout.
     pub cache: usize,
+    /// What a step takes at most.
     pub step: usize,
 }
 
