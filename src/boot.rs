@@ -10,7 +10,7 @@
 //! | word | what it means |
 //! |---|---|
 //! | role | work that actors oversee and know nothing of: generators, the learner, the verifier |
-//! | place | the device of a generator, and how many rollouts at once its memory allows ([`crate::placement`]) |
+//! | place | the device of a generator, and how many rollouts at once its memory allows ([`still_machine::placement`]) |
 //! | [`Seats`] | a place with all else that a generator is made of: a seat for every rollout at once |
 //! | [`Plane`] | the control plane: the running system as clients see and steer it |
 //! | [`Admission`] | what may enter the store, at a start and whenever a client imports |
@@ -28,7 +28,7 @@ use std::{
 };
 
 use still_actors::{Clock, FinishReason, RoleFactory, Roles, StartError, System};
-use still_control::{Exit, SOCKET_NAME};
+use still_control::{Exit, Failure, OrExit, SOCKET_NAME};
 use still_daemon::{
     admission::Admission,
     cli::RunArguments,
@@ -41,6 +41,9 @@ use still_daemon::{
 };
 use still_judge::HouseVerifier;
 use still_learning::{PolicyLearner, load_policy};
+use still_machine::{
+    GeneratorPlace, Model, Seats, judge_check, open_learners, plan, settings as machine_settings, verifier,
+};
 use still_roles::{Generator, Learner};
 use still_store::{CheckpointFolders, Store};
 use still_telemetry::Exporter;
@@ -49,16 +52,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
-    failure::{Failure, OrExit},
-    logging,
-    model::{Model, Seats},
-    placement::{GeneratorPlace, open_learners},
-    plan,
-    plane::Plane,
-    settings, task,
-    verifier::{judge_check, verifier},
-};
+use crate::{logging, plane::Plane, settings, task};
 
 /// The folder of checkpoints inside the data directory.
 const CHECKPOINTS: &str = "checkpoints";
@@ -227,7 +221,7 @@ fn build_roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> 
     let seats = |place: &GeneratorPlace, threads| Seats {
         device: place.device,
         precision: place.precision,
-        threads: settings::threads(threads),
+        threads: machine_settings::threads(threads),
         rollouts: place.rollouts,
         tokens: place.tokens,
         prompt: config.task.prompt.into(),
@@ -267,7 +261,8 @@ fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, F
     let devices = config.device.clone();
     // a device that is not there is told now, not by the first training job
     open_learners(&devices).or_exit(Exit::Device)?;
-    let (settings, model, prompt) = (settings::learner(config), model.clone(), config.task.prompt.into());
+    let (settings, model, prompt) =
+        (machine_settings::learner(config), model.clone(), config.task.prompt.into());
     Ok(RoleFactory::new(move || {
         let opened = open_learners(&devices).map_err(|error| error.to_string())?;
         let encoder = Box::new(model.encoder(prompt));

@@ -2,11 +2,9 @@
 
 use std::io;
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::config::{LogFormat, LogSection};
 use tracing_subscriber::EnvFilter;
-
-use crate::failure::{Failure, OrExit};
 
 /// Starts the log.
 pub(crate) fn start(config: &LogSection) -> Result<(), Failure> {

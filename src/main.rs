@@ -1,24 +1,16 @@
 //! `stilld`: the daemon, and one-shot jobs on the same code.
 
 mod boot;
-mod failure;
-mod jobs;
 mod logging;
-mod model;
-mod placement;
-mod plan;
 mod plane;
 mod settings;
 mod task;
-mod verifier;
 
 use std::{io::stdout, process::ExitCode};
 
 use clap::Parser;
-use still_control::Exit;
-use still_daemon::cli::{Cli, Command};
-
-use crate::failure::Failure;
+use still_control::{Exit, Failure};
+use still_daemon::cli::{Cli, Command, TrainCommand};
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();
@@ -28,16 +20,16 @@ fn main() -> ExitCode {
     }
     let ended = match &command {
         Command::Run(arguments) => boot::run(arguments),
-        Command::Inspect(arguments) => jobs::inspect(arguments),
+        Command::Inspect(arguments) => still_jobs::inspect(arguments),
         Command::Config(command) => {
             let ran = command.run(&mut stdout().lock());
             ran.map(|()| Exit::Success).map_err(|error| Failure::new(error.exit(), error))
         }
-        Command::Generate(arguments) => jobs::generate(arguments),
-        Command::Score(arguments) => jobs::score(arguments),
-        Command::Grade(arguments) => jobs::grade(arguments),
-        Command::Train(command) => jobs::train(command),
-        Command::Eval(arguments) => jobs::evaluate(arguments),
+        Command::Generate(arguments) => still_jobs::generate(arguments),
+        Command::Score(arguments) => still_jobs::score(arguments),
+        Command::Grade(arguments) => still_jobs::grade(arguments),
+        Command::Train(command) => train(command),
+        Command::Eval(arguments) => still_jobs::evaluate(arguments),
     };
     match ended {
         Ok(exit) => exit.into(),
@@ -46,4 +38,11 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The one job that is configured as the daemon is, and keeps a log.
+fn train(command: &TrainCommand) -> Result<Exit, Failure> {
+    let loaded = command.arguments().load().map_err(|error| Failure::new(error.exit(), error))?;
+    logging::start(&loaded.config.log)?;
+    still_jobs::train(command, &loaded.config)
 }

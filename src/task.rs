@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
     admission::{Admission, AdmissionError, Admitted},
     config::{Config, TaskSource},
@@ -13,13 +13,9 @@ use still_daemon::{
 };
 use still_domain::Split;
 use still_judge::HouseVerifier;
+use still_machine::{refuse_unjudgeable, refuse_unjudgeable_store};
 use still_quickstart::GeneratedTask;
 use still_store::{RunIdentity, Store};
-
-use crate::{
-    failure::{Failure, OrExit},
-    verifier::{refuse_unjudgeable, refuse_unjudgeable_store},
-};
 
 /// Demonstrations, problems to explore and problems held out, all of which the verifier can judge.
 pub(crate) fn read(config: &Config, verifier: &HouseVerifier) -> Result<GeneratedTask, Failure> {

@@ -22,6 +22,7 @@
 mod error;
 mod event;
 mod exit;
+mod failure;
 mod pool;
 mod request;
 mod status;
@@ -29,6 +30,7 @@ mod status;
 pub use error::{ErrorKind, ErrorReply};
 pub use event::{Event, RoundReport};
 pub use exit::Exit;
+pub use failure::{Failure, OrExit};
 pub use pool::PoolEntry;
 pub use request::{
     Activity, ActivityRequest, Done, ImportQuery, ImportReport, KillRequest, LineProblem, OnError, PoolQuery,

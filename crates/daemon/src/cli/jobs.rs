@@ -120,6 +120,15 @@ pub enum TrainCommand {
     Dpo(TrainArguments),
 }
 
+impl TrainCommand {
+    /// What either kind of training is told.
+    pub const fn arguments(&self) -> &TrainArguments {
+        match self {
+            Self::Sft(arguments) | Self::Dpo(arguments) => arguments,
+        }
+    }
+}
+
 /// Train a model on a file.
 #[derive(Debug, Clone, Args)]
 pub struct TrainArguments {

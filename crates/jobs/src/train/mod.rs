@@ -21,15 +21,16 @@ use std::{
     },
 };
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
     cli::{ModelArguments, TrainArguments, TrainCommand},
-    config::LoadedConfig,
+    config::Config,
     signals::{EndSignals, exit_at_once},
 };
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, RoundNumber, TrainingSetId, seed};
 use still_learning::PolicyLearner;
+use still_machine::{Model, open_learners, settings};
 use still_roles::{
     Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan,
 };
@@ -41,25 +42,16 @@ use self::{
     output::Output,
     progress::Progress,
 };
-use crate::{
-    failure::{Failure, OrExit},
-    logging,
-    model::Model,
-    placement::open_learners,
-    settings,
-};
 
 /// The folder of trained adapters inside the output folder.
 const ADAPTER: &str = "adapter";
 
 /// Trains on the file; the first signal ends it with a checkpoint, the second at once.
-pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
+pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
     let (algorithm, arguments) = match command {
         TrainCommand::Sft(arguments) => (Algorithm::Sft, arguments),
         TrainCommand::Dpo(arguments) => (Algorithm::Dpo, arguments),
     };
-    let LoadedConfig { config, .. } = arguments.load().map_err(|error| Failure::new(error.exit(), error))?;
-    logging::start(&config.log)?;
     let devices = open_learners(&config.device).or_exit(Exit::Device)?;
     let mut output = Output::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
     let interruption = Interruption::watch()?;
@@ -67,7 +59,7 @@ pub(crate) fn train(command: &TrainCommand) -> Result<Exit, Failure> {
     let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
     let job = job(algorithm, arguments, &mut prompts)?;
     let encoder = RenderedPrompts::new(&model, prompts);
-    let (settings, fused) = (settings::learner(&config), config.device.learns_on_cpu());
+    let (settings, fused) = (settings::learner(config), config.device.learns_on_cpu());
     let mut learner = PolicyLearner::new(settings, model.base_policy(), Box::new(encoder), devices, fused);
     let ended =
         run(&mut learner, &job, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;

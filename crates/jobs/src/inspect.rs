@@ -2,14 +2,12 @@
 
 use std::io::stdout;
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::{cli::InspectArguments, inspect};
 use still_store::Store;
 
-use crate::failure::{Failure, OrExit};
-
 /// Prints what was asked for.
-pub(crate) fn inspect(arguments: &InspectArguments) -> Result<Exit, Failure> {
+pub fn inspect(arguments: &InspectArguments) -> Result<Exit, Failure> {
     let store = Store::open_read_only(&arguments.data_dir).or_exit(Exit::Store)?;
     inspect::inspect(&store, arguments.subject, arguments.json, &mut stdout().lock()).or_exit(Exit::Store)?;
     Ok(Exit::Success)

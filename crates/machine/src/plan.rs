@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::config::{Config, Device, DeviceSection, RoundAlgorithm};
 use still_decoder::DecoderConfig;
 use still_learning::{Footprint, StepParts};
 
 use crate::{
-    failure::{Failure, OrExit},
     model::Model,
     placement::{self, GeneratorPlace, Placement, in_words},
     settings,
@@ -26,7 +25,7 @@ struct Item {
 }
 
 /// Prints the plan.
-pub(crate) fn print(config: &Config) -> Result<(), Failure> {
+pub fn print(config: &Config) -> Result<(), Failure> {
     let model = Model::load(config)?;
     let placement = place(config, &model.config)?;
     let head = format!("model {}: {} parameters\n", config.model.source, model.config.parameter_count());
@@ -35,7 +34,7 @@ pub(crate) fn print(config: &Config) -> Result<(), Failure> {
 }
 
 /// Places the generators of a run in the memory that is there.
-pub(crate) fn place(config: &Config, decoder: &DecoderConfig) -> Result<Placement, Failure> {
+pub fn place(config: &Config, decoder: &DecoderConfig) -> Result<Placement, Failure> {
     let Footprint { device, pass, .. } = LearnerPlan::new(config, decoder).training;
     let on_device = if config.device.learns_on_cpu() { 0 } else { device + pass };
     Placement::new(config, decoder, on_device, placement::total_bytes)

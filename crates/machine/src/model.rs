@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::Path, sync::Arc};
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
     cli::ModelArguments,
     config::{Config, Device, EmbeddedModel, ModelSource},
@@ -21,27 +21,27 @@ use still_roles::{Generator, Response, Weights};
 use still_rollout::EngineConfig;
 use still_text::{PromptStyle, Tokenizer, thought};
 
-use crate::{
-    failure::{Failure, OrExit},
-    placement::{GPU_PREFILL_TOKENS, device_name},
-};
+use crate::placement::{GPU_PREFILL_TOKENS, device_name};
 
 /// How a Hugging Face folder is read.
 type LoadFolder = fn(&Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError>;
 
 /// A model with everything that belongs to it.
 #[derive(Clone)]
-pub(crate) struct Model {
+pub struct Model {
     /// What others load it by, if they can.
-    pub(crate) name: Option<ModelName>,
-    pub(crate) config: DecoderConfig,
-    pub(crate) weights: Weights,
-    pub(crate) tokenizer: Tokenizer,
+    pub name: Option<ModelName>,
+    /// Its sizes.
+    pub config: DecoderConfig,
+    /// Its parameters, on the host.
+    pub weights: Weights,
+    /// Its tokenizer, chat template included.
+    pub tokenizer: Tokenizer,
 }
 
 impl Model {
     /// Loads the model that the configuration names.
-    pub(crate) fn load(config: &Config) -> Result<Self, Failure> {
+    pub fn load(config: &Config) -> Result<Self, Failure> {
         match &config.model.source {
             ModelSource::Embedded => Self::embedded(&config.model.embedded, config.run.seed),
             source => Self::from_source(source, config.model.offline),
@@ -49,12 +49,12 @@ impl Model {
     }
 
     /// Loads the model that a job's command line names, with its adapter merged in.
-    pub(crate) fn from_arguments(arguments: &ModelArguments) -> Result<Self, Failure> {
+    pub fn from_arguments(arguments: &ModelArguments) -> Result<Self, Failure> {
         Self::with_adapter(arguments, load_folder)
     }
 
     /// The same for a job that only generates: matrices that are stored in bf16 stay so.
-    pub(crate) fn to_generate(arguments: &ModelArguments) -> Result<Self, Failure> {
+    pub fn to_generate(arguments: &ModelArguments) -> Result<Self, Failure> {
         Self::with_adapter(arguments, load_folder_as_stored)
     }
 
@@ -69,7 +69,7 @@ impl Model {
     }
 
     /// Loads a model by name: a folder, or a repository of the hub.
-    pub(crate) fn from_source(source: &ModelSource, offline: bool) -> Result<Self, Failure> {
+    pub fn from_source(source: &ModelSource, offline: bool) -> Result<Self, Failure> {
         Self::loaded(source, offline, load_folder)
     }
 
@@ -127,7 +127,7 @@ impl Model {
     }
 
     /// The model as the learner's first policy.
-    pub(crate) fn base_policy(&self) -> BasePolicy {
+    pub fn base_policy(&self) -> BasePolicy {
         let (name, config) = (self.name.clone(), self.config.clone());
         BasePolicy { name, config, weights: Arc::clone(&self.weights) }
     }
@@ -136,7 +136,7 @@ impl Model {
     ///
     /// # Errors
     /// When the device is not there, with the remedy.
-    pub(crate) fn generator(&self, seats: &Seats) -> Result<Box<dyn Generator>, String> {
+    pub fn generator(&self, seats: &Seats) -> Result<Box<dyn Generator>, String> {
         let mut generator = GeneratorConfig {
             prompt_style: seats.prompt,
             stop_strings: seats.stop_strings.clone(),
@@ -167,24 +167,28 @@ impl Model {
     }
 
     /// The tokenizer as the learner uses it.
-    pub(crate) fn encoder(&self, prompt: PromptStyle) -> Encoder {
+    pub fn encoder(&self, prompt: PromptStyle) -> Encoder {
         Encoder { tokenizer: self.tokenizer.clone(), prompt }
     }
 }
 
 /// How many rollouts a generator holds, where, and how long they may get.
 #[derive(Debug, Clone)]
-pub(crate) struct Seats {
-    pub(crate) device: Device,
+pub struct Seats {
+    /// Where it runs.
+    pub device: Device,
     /// What matrices are stored in; on a GPU, keys and values as well.
-    pub(crate) precision: TensorPrecision,
-    pub(crate) threads: usize,
+    pub precision: TensorPrecision,
+    /// Threads of the processor, for the decoder where it runs there and for sampling.
+    pub threads: usize,
     /// Rollouts at once.
-    pub(crate) rollouts: usize,
+    pub rollouts: usize,
     /// Tokens of a rollout, prompt included.
-    pub(crate) tokens: usize,
-    pub(crate) prompt: PromptStyle,
-    pub(crate) stop_strings: Vec<String>,
+    pub tokens: usize,
+    /// How a problem is asked.
+    pub prompt: PromptStyle,
+    /// Texts that end a rollout.
+    pub stop_strings: Vec<String>,
 }
 
 impl Seats {
@@ -197,13 +201,13 @@ impl Seats {
     }
 
     /// The key-value cache that they take.
-    pub(crate) const fn cache_size(&self) -> CacheSize {
+    pub const fn cache_size(&self) -> CacheSize {
         CacheSize { slots: self.rollouts, slot_capacity_tokens: self.tokens }
     }
 }
 
 /// Makes tokens of problems and responses as the sampler does.
-pub(crate) struct Encoder {
+pub struct Encoder {
     tokenizer: Tokenizer,
     prompt: PromptStyle,
 }

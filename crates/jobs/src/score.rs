@@ -7,18 +7,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::cli::ScoreArguments;
 use still_decoder::{Segments, Threads, model_hidden_states, token_log_probabilities};
+use still_machine::{Model, device_name};
 use still_policy::{DeviceName, Scorer, TensorPrecision};
 use still_text::{ChatContext, Tokenizer, thought};
 
 use super::{chat_context, open_input, output_failed, precision};
-use crate::{
-    failure::{Failure, OrExit},
-    model::Model,
-    placement::device_name,
-};
 
 /// What comes back for a line.
 #[derive(Debug, Serialize)]
@@ -35,7 +31,7 @@ struct Score {
 }
 
 /// Scores a file line by line; the first broken line ends the job.
-pub(crate) fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
+pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let input = open_input(&arguments.input)?;
     let model = Model::from_arguments(&arguments.model)?;
     let device = arguments.device;

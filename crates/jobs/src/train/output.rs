@@ -9,11 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_roles::{Background, LearnerSnapshot};
 
 use super::failed;
-use crate::failure::{Failure, OrExit};
 
 /// The folder of checkpoints inside the output folder.
 const CHECKPOINTS: &str = "checkpoints";

@@ -7,19 +7,19 @@
 
 use std::collections::BTreeSet;
 
-use still_control::Exit;
+use still_control::{Exit, Failure};
 use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::{CpuDecoder, DecoderConfig};
 use still_policy::{
     CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
 };
 
-use crate::{failure::Failure, settings};
+use crate::settings;
 
 /// Room for the prompt in every rollout's slot, in tokens.
 const PROMPT_TOKENS: usize = 2_048;
 /// Prompt tokens that a step runs on a GPU.
-pub(crate) const GPU_PREFILL_TOKENS: usize = 2_048;
+pub const GPU_PREFILL_TOKENS: usize = 2_048;
 /// Prompt tokens that a step runs on the processor.
 const CPU_PREFILL_TOKENS: usize = 512;
 /// Of a GPU's memory, what is planned with; the rest is the driver's and for what no plan foresees.
@@ -29,30 +29,37 @@ const SHARES: usize = 1_000;
 
 /// Every generator's place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Placement {
-    pub(crate) samplers: Vec<GeneratorPlace>,
-    pub(crate) evaluator: GeneratorPlace,
+pub struct Placement {
+    /// The samplers', in the order of `device.samplers`.
+    pub samplers: Vec<GeneratorPlace>,
+    /// The evaluator's.
+    pub evaluator: GeneratorPlace,
 }
 
 /// Where a generator runs, and how much it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GeneratorPlace {
-    pub(crate) device: Device,
-    pub(crate) precision: TensorPrecision,
+pub struct GeneratorPlace {
+    /// The device.
+    pub device: Device,
+    /// What matrices are stored in.
+    pub precision: TensorPrecision,
     /// Rollouts at once that were asked for.
-    pub(crate) wanted_rollouts: usize,
+    pub wanted_rollouts: usize,
     /// Rollouts at once that there is room for.
-    pub(crate) rollouts: usize,
+    pub rollouts: usize,
     /// Tokens of a rollout, prompt included.
-    pub(crate) tokens: usize,
+    pub tokens: usize,
 }
 
 /// What a generator takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct GeneratorMemory {
-    pub(crate) weights: usize,
-    pub(crate) cache: usize,
-    pub(crate) step: usize,
+pub struct GeneratorMemory {
+    /// The parameters.
+    pub weights: usize,
+    /// Keys and values of every rollout.
+    pub cache: usize,
+    /// What a step takes at most.
+    pub step: usize,
 }
 
 impl Placement {
@@ -61,7 +68,7 @@ impl Placement {
     ///
     /// # Errors
     /// When a GPU has not the room for one rollout of each generator on it.
-    pub(crate) fn new(
+    pub fn new(
         config: &Config,
         decoder: &DecoderConfig,
         learner_bytes: usize,
@@ -98,7 +105,7 @@ impl Placement {
     }
 
     /// Every generator's place.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &GeneratorPlace> {
+    pub fn all(&self) -> impl Iterator<Item = &GeneratorPlace> {
         self.samplers.iter().chain([&self.evaluator])
     }
 
@@ -145,7 +152,7 @@ impl GeneratorPlace {
     }
 
     /// What the generator takes.
-    pub(crate) fn memory(&self, decoder: &DecoderConfig) -> GeneratorMemory {
+    pub fn memory(&self, decoder: &DecoderConfig) -> GeneratorMemory {
         if self.device == Device::Cpu {
             let in_bf16 = self.precision == TensorPrecision::Bf16;
             let bytes = |slots, step_tokens, logits| {
@@ -163,13 +170,13 @@ impl GeneratorPlace {
 
 impl GeneratorMemory {
     /// All of it.
-    pub(crate) const fn total(self) -> usize {
+    pub const fn total(self) -> usize {
         self.weights + self.cache + self.step
     }
 }
 
 /// The configuration's device as the policy names it.
-pub(crate) const fn device_name(device: Device) -> DeviceName {
+pub const fn device_name(device: Device) -> DeviceName {
     match device {
         Device::Cpu => DeviceName::Cpu,
         Device::Cuda(number) => DeviceName::Cuda(number),
@@ -177,18 +184,18 @@ pub(crate) const fn device_name(device: Device) -> DeviceName {
 }
 
 /// The learner's devices, ready for gradients.
-pub(crate) fn open_learners(section: &DeviceSection) -> Result<Vec<TensorDevice>, DeviceError> {
+pub fn open_learners(section: &DeviceSection) -> Result<Vec<TensorDevice>, DeviceError> {
     let open = |device: &Device| device_name(*device).open().map(TensorDevice::autodiff);
     section.learners.iter().map(open).collect()
 }
 
 /// The memory of a device, as its driver tells it.
-pub(crate) fn total_bytes(device: Device) -> Option<usize> {
+pub fn total_bytes(device: Device) -> Option<usize> {
     device_name(device).memory().map(|memory| memory.total_bytes)
 }
 
 /// Bytes as an operator reads them.
-pub(crate) fn in_words(bytes: usize) -> String {
+pub fn in_words(bytes: usize) -> String {
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     if mebibytes < 1024.0 { format!("{mebibytes:.1} MiB") } else { format!("{:.2} GiB", mebibytes / 1024.0) }
 }

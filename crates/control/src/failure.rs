@@ -2,26 +2,26 @@
 
 use std::fmt::Display;
 
-use still_control::Exit;
+use crate::Exit;
 
 /// What went wrong, as told to the operator, with the exit code that a script sees.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// How the program ends.
-    pub(crate) exit: Exit,
+    pub exit: Exit,
     /// What to tell.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Failure {
     /// A failure with its exit code.
-    pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
+    pub fn new(exit: Exit, message: impl Display) -> Self {
         Self { exit, message: message.to_string() }
     }
 }
 
 /// Gives errors their exit code where they are passed on.
-pub(crate) trait OrExit<T> {
+pub trait OrExit<T> {
     /// The value, or a failure that ends the program with `exit`.
     fn or_exit(self, exit: Exit) -> Result<T, Failure>;
 }

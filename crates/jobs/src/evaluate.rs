@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 use serde_json::json;
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_curation::statistics;
 use still_daemon::{cli::EvalArguments, import};
 use still_domain::{
@@ -11,21 +11,17 @@ use still_domain::{
     seed,
 };
 use still_judge::{HouseVerifier, Tally};
+use still_machine::{Model, Seats, refuse_unjudgeable};
 use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout};
 use still_text::PromptStyle;
 
-use super::{generate, output_failed, precision};
-use crate::{
-    failure::{Failure, OrExit},
-    model::{Model, Seats},
-    verifier::{refuse_unjudgeable, verifier_of_job},
-};
+use super::{generate, output_failed, precision, verifier_of_job};
 
 /// Rollouts at once, at most.
 const MAX_ROLLOUTS: usize = 32;
 
 /// Answers every problem, judges the answers and prints the accuracy.
-pub(crate) fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
+pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     if arguments.samples == 0 {
         return Err(Failure::new(Exit::Usage, "`--samples` is 0: ask for at least one answer a problem"));
     }

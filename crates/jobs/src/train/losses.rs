@@ -7,12 +7,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_domain::Algorithm;
 use still_roles::{LearnerStep, PreferenceMetrics};
 
 use super::plot::plot;
-use crate::failure::{Failure, OrExit};
 
 const NUMBERS_FILE: &str = "loss.jsonl";
 const PICTURE_FILE: &str = "loss.svg";

@@ -6,23 +6,19 @@ use std::{
 };
 
 use serde_json::json;
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::cli::{GenerateArguments, SamplingArguments};
 use still_decoder::CpuDecoder;
 use still_domain::{PolicyVersion, SamplingSettings};
+use still_machine::{Model, device_name};
 use still_policy::{CacheSize, DeviceDecoder, DeviceName};
 use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
 use still_text::PromptStyle;
 
 use super::{output_failed, precision};
-use crate::{
-    failure::{Failure, OrExit},
-    model::Model,
-    placement::device_name,
-};
 
 /// Draws responses and prints them, as text or a JSON object each.
-pub(crate) fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
+pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let model = Model::to_generate(&arguments.model)?;
     let mut prompt = arguments.prompt.clone();
     if prompt == "-" {

@@ -7,23 +7,37 @@ mod inspect;
 mod score;
 mod train;
 
-pub(crate) use evaluate::evaluate;
-pub(crate) use generate::generate;
-pub(crate) use grade::grade;
-pub(crate) use inspect::inspect;
-pub(crate) use score::score;
-pub(crate) use train::train;
+pub use evaluate::evaluate;
+pub use generate::generate;
+pub use grade::grade;
+pub use inspect::inspect;
+pub use score::score;
+pub use train::train;
 
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::{fs::File, path::Path};
 
 use serde_json::{Map, Value};
-use still_control::Exit;
-use still_daemon::config::Device;
+use still_control::{Exit, Failure, OrExit};
+use still_daemon::{
+    cli::{GradeProfile, environment},
+    config::{ConfigLayers, Device, VerifierProfile, VerifierSection},
+};
+use still_judge::HouseVerifier;
 use still_policy::TensorPrecision;
 use still_text::ChatContext;
 
-use crate::failure::{Failure, OrExit};
+/// The verifier of a one-shot job: programs are run as the defaults and the environment say
+/// (`STILL__VERIFIER__CODE__WALL_SECONDS=2`).
+fn verifier_of_job(profile: GradeProfile) -> Result<HouseVerifier, Failure> {
+    let loaded = ConfigLayers::new().environment(environment()).load();
+    let section = loaded.map_err(|error| Failure::new(error.exit(), error))?.config.verifier;
+    let profile = match profile {
+        GradeProfile::Strict => VerifierProfile::Strict,
+        GradeProfile::Lenient => VerifierProfile::Lenient,
+    };
+    Ok(still_machine::verifier(&VerifierSection { profile, ..section }))
+}
 
 /// A file to read, or standard input for `-`.
 fn open_input(path: &Path) -> Result<Box<dyn BufRead>, Failure> {

@@ -12,21 +12,18 @@
 use std::{collections::HashSet, io::BufRead, ops::Range, path::Path};
 
 use serde_json::{Map, Value};
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
     cli::{OnError, TrainArguments},
     import,
 };
 use still_domain::Algorithm;
 use still_learning::ExampleEncoder;
+use still_machine::{Encoder, Model};
 use still_roles::{PreferenceExample, Response, SftExample, TrainingExamples};
 use still_text::{ChatContext, PromptStyle, Tokenizer};
 
-use crate::{
-    failure::{Failure, OrExit},
-    jobs::{chat_context, open_input},
-    model::{Encoder, Model},
-};
+use crate::{chat_context, open_input};
 
 /// Renders problems and conversations as the model reads them.
 pub(super) struct Prompts {

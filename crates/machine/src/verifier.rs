@@ -2,21 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use still_control::Exit;
+use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
     admission::JudgeCheck,
-    cli::{GradeProfile, environment},
-    config::{CodeSection, ConfigLayers, VerifierProfile, VerifierSection},
+    config::{CodeSection, VerifierProfile, VerifierSection},
 };
 use still_domain::Problem;
 use still_judge::{CodeSettings, HouseVerifier, Unjudgeable};
 use still_sandbox::Limits;
 use still_verify::Profile;
 
-use crate::failure::{Failure, OrExit};
-
 /// The verifier that a configuration describes.
-pub(crate) fn verifier(section: &VerifierSection) -> HouseVerifier {
+pub fn verifier(section: &VerifierSection) -> HouseVerifier {
     let profile = match section.profile {
         VerifierProfile::Strict => Profile::Strict,
         VerifierProfile::Lenient => Profile::Lenient,
@@ -24,21 +21,9 @@ pub(crate) fn verifier(section: &VerifierSection) -> HouseVerifier {
     HouseVerifier::new(profile, code(&section.code))
 }
 
-/// The verifier of a one-shot job: programs are run as the defaults and the environment say
-/// (`STILL__VERIFIER__CODE__WALL_SECONDS=2`).
-pub(crate) fn verifier_of_job(profile: GradeProfile) -> Result<HouseVerifier, Failure> {
-    let loaded = ConfigLayers::new().environment(environment()).load();
-    let section = loaded.map_err(|error| Failure::new(error.exit(), error))?.config.verifier;
-    let profile = match profile {
-        GradeProfile::Strict => VerifierProfile::Strict,
-        GradeProfile::Lenient => VerifierProfile::Lenient,
-    };
-    Ok(verifier(&VerifierSection { profile, ..section }))
-}
-
 /// Refuses problems that ask for a program where none can be confined, or whose tests or gold answer cannot
 /// be used.
-pub(crate) fn refuse_unjudgeable<'problem>(
+pub fn refuse_unjudgeable<'problem>(
     verifier: &HouseVerifier,
     problems: impl IntoIterator<Item = &'problem Problem>,
 ) -> Result<(), Failure> {
@@ -54,7 +39,7 @@ pub(crate) fn refuse_unjudgeable<'problem>(
 /// Refuses a store with problems that ask for a program where none can be confined, or whose tests cannot be
 /// run. One whose gold answer cannot be used is told: it was stored by a program that did not look, its
 /// attempts end as errors, and the others are no worse for it.
-pub(crate) fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Problem]) -> Result<(), Failure> {
+pub fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Problem]) -> Result<(), Failure> {
     stored.iter().try_for_each(|problem| match verifier.check([problem]) {
         Err(error @ Unjudgeable::Gold { .. }) => {
             tracing::warn!(%error, "a stored problem cannot be judged");
@@ -65,7 +50,7 @@ pub(crate) fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Probl
 }
 
 /// The verifier's word on a problem, for the rules of imports.
-pub(crate) fn judge_check(verifier: Arc<HouseVerifier>) -> JudgeCheck {
+pub fn judge_check(verifier: Arc<HouseVerifier>) -> JudgeCheck {
     Arc::new(move |problem: &Problem| verifier.check([problem]).map_err(|error| error.to_string()))
 }
 

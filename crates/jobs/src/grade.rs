@@ -2,14 +2,13 @@
 
 use std::io::{BufWriter, stdout};
 
-use still_control::Exit;
+use still_control::{Exit, Failure};
 use still_daemon::cli::GradeArguments;
 
-use super::{open_input, output_failed};
-use crate::{failure::Failure, verifier::verifier_of_job};
+use super::{open_input, output_failed, verifier_of_job};
 
 /// Grades a file; a summary goes to standard error.
-pub(crate) fn grade(arguments: &GradeArguments) -> Result<Exit, Failure> {
+pub fn grade(arguments: &GradeArguments) -> Result<Exit, Failure> {
     let verifier = verifier_of_job(arguments.profile)?;
     let input = open_input(&arguments.file)?;
     let output = BufWriter::new(stdout().lock());

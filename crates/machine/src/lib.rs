@@ -1,0 +1,23 @@
+//! What a run needs of the machine: a model in memory, devices for its generators and learner, and a verifier
+//! that can confine programs.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`model`] | which parameters, tokenizer and prompts a configuration or a command line names |
+//! | [`placement`] | which generator runs where, with how many rollouts at once |
+//! | [`plan`] | what all of it takes of every device, before it takes it |
+//! | [`verifier`] | who judges, and whether it can judge a problem here |
+//! | [`settings`] | what the learner and the decoders read of the configuration |
+//!
+//! Nothing here knows actors or the store. What fails says with which code the program is to end
+//! ([`still_control::Failure`]).
+
+pub mod model;
+pub mod placement;
+pub mod plan;
+pub mod settings;
+pub mod verifier;
+
+pub use model::{Encoder, Model, Seats};
+pub use placement::{GeneratorPlace, Placement, device_name, open_learners};
+pub use verifier::{judge_check, refuse_unjudgeable, refuse_unjudgeable_store, verifier};
