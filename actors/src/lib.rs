@@ -33,18 +33,17 @@ pub use exploration::{
     error_alarm::ErrorAlarmConfig, problem_supply::ExplorationConfig, verifier_pool::VerifierPoolConfig,
 };
 pub use ground::{
-    board::{ActorState, ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress},
+    board::{EvaluationProgress, RoundProgress, TrainingProgress},
     clock::Clock,
     device_thread::RoleFactory,
     error::{Refusal, StartError},
-    event::Event,
     name::{ActorName, UnknownActor},
-    switches::Activity,
 };
 pub use learning::trainer::TrainerConfig;
 pub use rounds::{
     conductor::{RoundConfig, TrainingStart},
     evaluator::EvaluationConfig,
 };
+pub use still_control::{Activity, ActorState, ActorStatus, Event};
 pub use supervision::{FinishReason, SupervisionConfig};
 pub use system::{BaseLoader, CheckpointLoader, Roles, System, SystemStatus};

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use ractor::{Actor, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
+use still_control::{Activity, ActorStatus, Event};
 use still_domain::{CheckpointId, PolicyVersion, RoundNumber};
 use still_roles::{Generator, Learner, PolicySnapshot, Verifier, Weights};
 use still_store::{CheckpointFolders, Store};
@@ -12,11 +13,10 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::{
     config::SystemConfig,
     context::Context,
-    ground::board::{ActorStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
+    ground::board::{EvaluationProgress, RoundProgress, TrainingProgress, shown},
     ground::clock::Clock,
     ground::device_thread::RoleFactory,
     ground::error::{Refusal, StartError},
-    ground::event::Event,
     ground::ledger::Ledger,
     ground::name::{ActorName, UnknownActor},
     ground::observe::Observer,
@@ -24,7 +24,7 @@ use crate::{
         Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
     },
     ground::routes::{Route, Routes},
-    ground::switches::{Activity, Switches},
+    ground::switches::Switches,
     supervision::{FinishReason, Root, RootArguments},
 };
 
@@ -151,7 +151,7 @@ impl System {
             rollout_tokens_per_second: board.rollout_tokens.per_second(now_ms),
             training_tokens: board.training_tokens.total(),
             training_tokens_per_second: board.training_tokens.per_second(now_ms),
-            actors: board.actors(),
+            actors: board.actors(now_ms),
             finished: self.finish.borrow().clone(),
         }
     }
@@ -171,14 +171,14 @@ impl System {
         self.finish.borrow().is_none() && self.root.get_status() == ractor::ActorStatus::Running
     }
 
-    /// Takes up no new work of an activity. Rollouts in flight are finished.
-    pub fn pause(&self, activity: Activity) {
+    /// Takes up no new work of an activity; `None` means both. Rollouts in flight are finished.
+    pub fn pause(&self, activity: Option<Activity>) {
         self.switches.set_paused(activity, true);
         self.switches_changed();
     }
 
-    /// Goes on with an activity.
-    pub fn resume(&self, activity: Activity) {
+    /// Goes on with an activity; `None` means both.
+    pub fn resume(&self, activity: Option<Activity>) {
         self.switches.set_paused(activity, false);
         self.switches_changed();
     }

@@ -29,7 +29,7 @@ async fn killing_any_actor_restarts_it_and_the_loop_goes_on() {
         .await;
         system.kill_actor(actor.as_str()).unwrap();
         let restarted =
-            |event: &Event| matches!(event, Event::Restarted { actor: name, .. } if *name == actor);
+            |event: &Event| matches!(event, Event::Restarted { actor: name, .. } if *name == actor.as_str());
         wait_for(&system, &mut events, restarted).await;
         assert_eq!(finished(&system).await, FinishReason::RoundsDone, "{actor}");
         let status = system.status();
@@ -154,8 +154,8 @@ async fn more_checkpoints_than_the_learner_takes_are_refused_and_harm_nobody() {
     for _ in 0..200 {
         let system = system.clone();
         asked.spawn(async move {
-            system.pause(Activity::Train);
-            system.resume(Activity::Train);
+            system.pause(Some(Activity::Train));
+            system.resume(Some(Activity::Train));
             system.checkpoint().await
         });
     }
@@ -250,7 +250,7 @@ async fn a_candidate_whose_checkpoint_is_gone_is_trained_again_and_never_publish
     harness.script.judgement.close();
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
-    let scored = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Evaluating, .. });
+    let scored = |event: &Event| matches!(event, Event::Phase { phase: RoundPhase::Evaluating, .. });
     wait_for(&system, &mut events, scored).await;
     let manifests = harness.store.checkpoints_of(RoundNumber(0)).unwrap();
     let candidate = manifests.iter().find(|manifest| manifest.is_final).unwrap();
@@ -300,8 +300,8 @@ async fn a_set_that_was_sealed_behind_the_conductors_back_is_taken_over() {
     let harness = Harness::new(World::default());
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
-    let explores = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. });
-    system.pause(Activity::Explore);
+    let explores = |event: &Event| matches!(event, Event::Phase { phase: RoundPhase::Exploring, .. });
+    system.pause(Some(Activity::Explore));
     wait_for(&system, &mut events, explores).await;
     // as the late work of a conductor that was killed would leave it
     let set = harness.store.training_set(&harness.sets()[0]).unwrap().unwrap();
@@ -311,7 +311,7 @@ async fn a_set_that_was_sealed_behind_the_conductors_back_is_taken_over() {
     sealed.phase = RoundPhase::Training;
     sealed.training_set = Some(set.id.clone());
     harness.store.seal_round(&set, &sealed).unwrap();
-    system.resume(Activity::Explore);
+    system.resume(Some(Activity::Explore));
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     assert_eq!(harness.sets()[1], set.id);
     assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));

@@ -165,7 +165,7 @@ async fn an_endless_run_waits_for_problems_when_all_are_solved_and_goes_on_when_
         };
         harness.store.import_problems(std::slice::from_ref(&late)).unwrap();
         system.records_imported();
-        wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded { .. })).await;
+        wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded(_))).await;
         let round = harness.store.round(waiting).unwrap().unwrap();
         assert!(round.phase.is_over(), "{round:?}");
         assert_eq!(round.tally.outcomes.values().sum::<u64>(), 4, "the attempts at the late problem");
@@ -182,7 +182,7 @@ async fn sealing_ends_a_round_that_waits_for_problems() {
         let waiting = harness.rounds().last().unwrap().round;
         assert_eq!(system.seal().await, Ok(waiting));
         let ended =
-            move |event: &Event| matches!(event, Event::RoundEnded { round, .. } if round.round == waiting);
+            move |event: &Event| matches!(event, Event::RoundEnded(report) if report.round == waiting);
         wait_for(&system, &mut events, ended).await;
         assert!(harness.store.round(waiting).unwrap().unwrap().tally.outcomes.is_empty());
         system.stop();
@@ -226,9 +226,9 @@ async fn a_verifier_that_panics_costs_at_most_its_own_judgements() {
 async fn pausing_exploration_holds_attempts_back_until_it_is_resumed() {
     let harness = Harness::new(World::default());
     let system = harness.start(config(2)).await;
-    system.pause(Activity::Explore);
+    system.pause(Some(Activity::Explore));
     let mut events = system.subscribe();
-    let explores = |wanted: u32| move |event: &Event| matches!(event, Event::PhaseEntered { round, phase: RoundPhase::Exploring } if round.0 == wanted);
+    let explores = |wanted: u32| move |event: &Event| matches!(event, Event::Phase { round, phase: RoundPhase::Exploring } if round.0 == wanted);
     wait_for(&system, &mut events, explores(1)).await;
     // a whole round passes meanwhile
     assert_eq!(system.seal().await, Ok(RoundNumber(1)));
@@ -237,7 +237,7 @@ async fn pausing_exploration_holds_attempts_back_until_it_is_resumed() {
     assert!(harness.pool().is_empty());
     let asked = harness.script.rollouts();
     assert!(asked.keys().all(|id| !id.problem.as_str().starts_with("explore")));
-    system.resume(Activity::All);
+    system.resume(None);
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     assert!(harness.pool().len() >= 60);
 }
@@ -249,10 +249,10 @@ async fn pausing_training_takes_no_step_and_a_checkpoint_can_be_written_all_the_
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
     assert!(matches!(system.checkpoint().await, Err(Refusal::NotNow(_)) | Ok(_)));
-    system.pause(Activity::Train);
+    system.pause(Some(Activity::Train));
     harness.script.training.open();
     let trained = |event: &Event| matches!(event, Event::Trained { .. });
-    let exploring = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. });
+    let exploring = |event: &Event| matches!(event, Event::Phase { phase: RoundPhase::Exploring, .. });
     let checkpoint = loop {
         match system.checkpoint().await {
             Ok(id) => break id,
@@ -261,7 +261,7 @@ async fn pausing_training_takes_no_step_and_a_checkpoint_can_be_written_all_the_
     };
     assert!(checkpoint.as_str().starts_with("round-0-step-"), "{checkpoint}");
     assert!(system.status().training_paused);
-    system.resume(Activity::Train);
+    system.resume(Some(Activity::Train));
     wait_for(&system, &mut events, trained).await;
     wait_for(&system, &mut events, exploring).await;
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);

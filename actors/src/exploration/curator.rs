@@ -7,13 +7,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::ActorState;
 use still_curation::{HygieneConfig, hygiene::Response};
 use still_domain::JudgedTrajectory;
 use still_telemetry::event::LossReason;
 
 use crate::{
     context::Context,
-    ground::board::ActorState,
     ground::credit::Credit,
     ground::ledger::Committed,
     ground::name::ActorName,

@@ -7,13 +7,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
+use still_control::ActorState;
 use still_curation::CurriculumConfig;
 use still_domain::{Problem, ProblemId, RoundNumber, SamplingSettings, Split, seed};
 
 use crate::{
     context::Context,
     exploration::hand_out::{HandOut, HandOutConfig},
-    ground::board::ActorState,
     ground::credit::Credits,
     ground::ledger::Ledger,
     ground::name::ActorName,

@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::ActorState;
 use still_domain::{
     AttemptId, FinishReason, Measures, Outcome, ProblemId, SamplingSettings, Trajectory, Verdict, VersionSpan,
 };
@@ -18,7 +19,6 @@ use tokio::task::AbortHandle;
 use crate::{
     context::Context,
     exploration::generation::{GeneratorCommand, GeneratorFact, generate},
-    ground::board::ActorState,
     ground::device_thread::DeviceThread,
     ground::name::ActorName,
     ground::observe::Observer,

@@ -13,6 +13,7 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
+use still_control::ActorState;
 use still_domain::{Outcome, Problem, Verdict};
 use still_roles::Verifier;
 use still_telemetry::event::LossReason;
@@ -20,7 +21,6 @@ use still_telemetry::event::LossReason;
 use crate::{
     context::Context,
     exploration::error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
-    ground::board::ActorState,
     ground::device_thread::panic_text,
     ground::name::ActorName,
     ground::observe::Observer,

@@ -8,7 +8,7 @@
 //! | [`credit`] | permits that travel inside messages |
 //! | [`device_thread`] | a thread of the operating system for each device role |
 //! | `ledger` | the store, never on a runtime worker |
-//! | `board`, `event`, `observe` | what is shown, told and measured |
+//! | `board`, `observe` | what is shown, told (in the words of `still-control`) and measured |
 //! | `name`, `error`, `switches`, `clock` | small words that everyone uses |
 
 pub(crate) mod board;
@@ -16,7 +16,6 @@ pub(crate) mod clock;
 pub mod credit;
 pub mod device_thread;
 pub(crate) mod error;
-pub(crate) mod event;
 pub(crate) mod ledger;
 pub(crate) mod name;
 pub(crate) mod observe;

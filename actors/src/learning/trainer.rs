@@ -8,6 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
+use still_control::ActorState;
 use still_domain::{
     Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber,
     TrainingSet, TrainingSetId, seed,
@@ -19,7 +20,6 @@ use still_store::{Retention, StoreError};
 
 use crate::{
     context::Context,
-    ground::board::ActorState,
     ground::device_thread::DeviceThread,
     ground::error::Refusal,
     ground::ledger::Ledger,

@@ -7,15 +7,15 @@
 use std::{sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::{ActorState, Event};
 use still_curation::Candidate;
 use still_domain::{Round, RoundNumber, RoundPhase, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
     context::Context,
-    ground::board::{ActorState, shown},
+    ground::board::shown,
     ground::error::Refusal,
-    ground::event::Event,
     ground::ledger::Ledger,
     ground::name::ActorName,
     ground::observe::Observer,
@@ -350,7 +350,7 @@ impl ConductorState {
     fn tell_ended(&self, round: &Round) {
         let rollout_rate = self.mark_rollouts().rate_since(self.round_began);
         let training_rate = self.mark_training().rate_since(self.training_began);
-        self.context.observer.round_ended(round.clone(), rollout_rate, training_rate);
+        self.context.observer.round_ended(round, rollout_rate, training_rate);
     }
 
     /// Writes the board, and says once when the round waits for an import.

@@ -7,17 +7,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
+use still_control::{ActorState, Event};
 use still_domain::{AttemptId, FinishReason, Outcome, PolicyVersion, SamplingSettings, Split};
 use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
 
 use crate::{
     context::Context,
     exploration::generation::{GeneratorCommand, GeneratorFact, generate},
-    ground::board::{ActorState, EvaluationProgress, shown},
+    ground::board::{EvaluationProgress, shown},
     ground::credit::{Credit, Credits},
     ground::device_thread::DeviceThread,
     ground::error::StartError,
-    ground::event::Event,
     ground::name::ActorName,
     ground::protocol::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage,

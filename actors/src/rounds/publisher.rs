@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::ActorState;
 use still_domain::{CheckpointId, PolicyOrigin, PolicyRecord, PolicyVersion};
 use still_roles::{PolicySnapshot, Weights};
 use still_store::StoreError;
@@ -14,7 +15,6 @@ use tokio::sync::watch;
 
 use crate::{
     context::Context,
-    ground::board::ActorState,
     ground::error::Refusal,
     ground::ledger::{Ledger, effective_version},
     ground::name::ActorName,

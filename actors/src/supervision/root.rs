@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
+use still_control::{ActorState, Event};
 use still_roles::PolicySnapshot;
 use still_store::StoreError;
 use tokio::{sync::watch, task::AbortHandle};
@@ -10,8 +11,6 @@ use tokio::{sync::watch, task::AbortHandle};
 use super::{FinishReason, Reaction, Restarts, tree};
 use crate::{
     context::Context,
-    ground::board::ActorState,
-    ground::event::Event,
     ground::name::ActorName,
     ground::protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
 };
@@ -239,7 +238,7 @@ impl RootState {
         self.timers.drain(..).for_each(|timer| timer.abort());
         self.stop_from(ActorName::Publisher, ActorState::Stopped).await;
         self.context.routes.root.close();
-        self.context.observer.event(Event::Finished { reason: reason.clone() });
+        self.context.observer.event(Event::Finished { reason: reason.to_string() });
         self.finish.send_replace(Some(reason));
         myself.stop(None);
     }

@@ -97,6 +97,9 @@ pub enum ActorState {
 }
 
 impl ActorState {
+    /// Every state, in the order of an actor's life.
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Running, Self::Paused, Self::Restarting, Self::Stopped];
+
     /// The name used in JSON and in tables.
     pub const fn name(self) -> &'static str {
         match self {
