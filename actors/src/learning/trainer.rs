@@ -271,6 +271,7 @@ fn prepare(
     let job = TrainingJob {
         round: order.round,
         training_set: order.training_set.clone(),
+        legacy_training_set: None,
         examples,
         initialisation: initialisation(ledger, roles, order.start_from, in_force)?,
         seed: seed::derive(run_seed, &["training", &order.round.to_string()]),

@@ -33,6 +33,16 @@ pub enum TaskSource {
     Files,
 }
 
+impl TaskSource {
+    /// The name used in configurations and in a run's identity, which is durable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quickstart => "quickstart",
+            Self::Files => "files",
+        }
+    }
+}
+
 /// How a problem is put to the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -86,6 +96,18 @@ impl TaskSection {
                     "source = \"files\" needs demonstrations to imitate".to_owned()
                 });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_called_what_it_is_called_in_a_configuration() {
+        for source in [TaskSource::Quickstart, TaskSource::Files] {
+            assert_eq!(serde_json::to_value(source).unwrap(), source.name());
         }
     }
 }
