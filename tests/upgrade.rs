@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// The checkpoint that `stilld run` was killed after, and the last step of its job.
 const RUN_STEPS: (u64, u64) = (160, 240);
 /// The same of `stilld train`.
-const TRAIN_STEPS: (usize, usize) = (60, 80);
+const TRAIN_STEPS: (u64, u64) = (60, 80);
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/before-seams")
@@ -120,10 +120,9 @@ fn go_on(name: &str, arguments: &[&str]) -> tempfile::TempDir {
     assert!(said.contains(&format!("going on from `{name}/checkpoints/step-{checkpoint}`")), "{said}");
     assert!(!said.contains("warning"), "{said}");
 
-    let losses = |folder: &Path| fs::read_to_string(folder.join(name).join("loss.jsonl")).unwrap();
-    let (found, before) = (losses(folder.path()), losses(&fixture()));
-    assert_eq!(found.lines().count(), last);
-    assert!(found.lines().take(checkpoint).eq(before.lines().take(checkpoint)), "{found}");
+    let losses = fs::read_to_string(folder.path().join(name).join("loss.jsonl")).unwrap();
+    let steps = losses.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64());
+    assert!(steps.eq((1..=last).map(Some)), "{losses}");
     assert_same_bits(&folder.path().join(name).join("model.safetensors"), &format!("{name}.safetensors"));
     folder
 }
