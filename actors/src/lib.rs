@@ -28,9 +28,9 @@ pub mod rounds;
 pub mod supervision;
 pub mod system;
 
-pub use config::SystemConfig;
-pub use exploration::{
-    error_alarm::ErrorAlarmConfig, problem_supply::ExplorationConfig, verifier_pool::VerifierPoolConfig,
+pub use config::{
+    EvaluationSection, ExplorationSection, RoundSection, Sampling, SupervisionSection, SystemConfig,
+    TrainingStart, VerifierPoolConfig,
 };
 pub use ground::{
     board::{EvaluationProgress, RoundProgress, TrainingProgress},
@@ -40,10 +40,6 @@ pub use ground::{
     name::{ActorName, UnknownActor},
 };
 pub use learning::trainer::TrainerConfig;
-pub use rounds::{
-    conductor::{RoundConfig, TrainingStart},
-    evaluator::EvaluationConfig,
-};
 pub use still_control::{Activity, ActorState, ActorStatus, Event};
-pub use supervision::{FinishReason, SupervisionConfig};
+pub use supervision::FinishReason;
 pub use system::{BaseLoader, CheckpointLoader, Roles, System, SystemStatus};

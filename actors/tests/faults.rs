@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering};
 
 use still_actors::{
-    Activity, ActorName, Event, FinishReason, Refusal, SupervisionConfig, System, SystemConfig,
+    Activity, ActorName, Event, FinishReason, Refusal, SupervisionSection, System, SystemConfig,
 };
 use still_domain::{CheckpointId, PolicyOrigin, RoundNumber, RoundPhase, TrainingSetContent};
 use still_store::{Fault, FaultPlan, Store};
@@ -73,7 +73,7 @@ fn attempts_that_are_lost_with_their_actor_are_counted() {
         runtime.block_on(async {
             let harness = Harness::new(World::default());
             let mut config = config(1);
-            config.round.quota_attempts = 200;
+            config.round.problems = 50;
             let system = harness.start(config).await;
             let mut events = system.subscribe();
             let explored = |event: &Event| matches!(event, Event::Explored { judged, .. } if *judged > 10);
@@ -232,7 +232,7 @@ async fn a_job_that_begins_anew_with_fewer_steps_keeps_its_checkpoints_and_its_p
     let harness = Harness::new(World::default());
     harness.script.learner_fails_at_step.store(10, Ordering::SeqCst);
     let mut mortal = config(1);
-    mortal.supervision = SupervisionConfig { max_restarts: 0, ..mortal.supervision };
+    mortal.supervision = SupervisionSection { max_restarts: 0, ..mortal.supervision };
     assert!(matches!(harness.run(mortal).await, FinishReason::MeltDown { .. }));
     harness.script.training_steps.store(5, Ordering::SeqCst);
     assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
@@ -267,7 +267,7 @@ async fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     let harness = Harness::new(World::default());
     harness.script.learner_fails_at_step.store(8, Ordering::SeqCst);
     let mut mortal = config(1);
-    mortal.supervision = SupervisionConfig { max_restarts: 0, ..mortal.supervision };
+    mortal.supervision = SupervisionSection { max_restarts: 0, ..mortal.supervision };
     let reason = harness.run(mortal).await;
     assert!(matches!(reason, FinishReason::MeltDown { .. }), "{reason:?}");
     let manifests = harness.store.checkpoints().unwrap();
@@ -285,7 +285,7 @@ async fn a_learner_that_cannot_be_built_melts_the_program_down_with_the_reason()
     let harness = Harness::new(World::default());
     harness.script.learner_build_failures.store(u32::MAX, Ordering::SeqCst);
     let mut config = config(1);
-    config.supervision = SupervisionConfig { max_restarts: 3, ..config.supervision };
+    config.supervision = SupervisionSection { max_restarts: 3, ..config.supervision };
     match harness.run(config).await {
         FinishReason::MeltDown { actor, error, restarts } => {
             assert_eq!((actor.as_str(), restarts), ("trainer", 3));

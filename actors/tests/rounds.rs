@@ -131,7 +131,7 @@ async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
 async fn an_exhausted_pool_ends_its_rounds_early() {
     let harness = Harness::new(World { problems_per_level: 2, ..World::default() });
     let mut config = config(2);
-    config.round.quota_attempts = 1_000_000;
+    config.round.problems = 250_000;
     assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
     assert_eq!(harness.rounds().len(), 3);
 }
@@ -141,7 +141,7 @@ async fn starved(lockstep: bool) -> (Harness, System, broadcast::Receiver<Event>
     let harness = Harness::new(World { problems_per_level: 1, levels: 1, ..World::default() });
     let mut config = config(0);
     config.lockstep = lockstep;
-    config.exploration.curriculum.max_attempts = 4;
+    config.exploration.attempts_per_problem = 4;
     let system = harness.start(config).await;
     let mut events = system.subscribe();
     let starved = |event: &Event| matches!(event, Event::Warning { message } if message.contains("import"));
@@ -201,7 +201,7 @@ async fn what_a_generator_refuses_is_recorded_as_an_error_and_never_asked_for_ag
     let refused = Problem { id: ProblemId::new("refused"), ..refused };
     harness.store.import_problems(&[refused]).unwrap();
     let mut config = config(1);
-    config.exploration.curriculum.max_attempts = 4;
+    config.exploration.attempts_per_problem = 4;
     assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
     let of_it: Vec<_> = harness.store.trajectories_of(&ProblemId::new("refused")).unwrap();
     assert_eq!(of_it.len(), 4);
@@ -273,7 +273,7 @@ async fn sealing_closes_the_round_with_what_it_has() {
         let harness = Harness::new(World::default());
         let mut config = config(1);
         config.lockstep = lockstep;
-        config.round.quota_attempts = 300;
+        config.round.problems = 75;
         let system = harness.start(config).await;
         let mut events = system.subscribe();
         assert!(matches!(system.seal().await, Err(Refusal::NotNow(_))));
@@ -326,7 +326,7 @@ async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_f
     harness.run(config(2)).await;
     let newest = harness.store.policies().unwrap().last().unwrap().version;
     let mut config = config(0);
-    config.round.quota_attempts = 0;
+    config.round.problems = 250_000;
     let system = harness.start(config).await;
     assert!(matches!(system.promote(PolicyVersion(99)).await, Err(Refusal::Unknown(_))));
     assert_eq!(system.promote(PolicyVersion(1)).await, Ok(PolicyVersion(newest.0 + 1)));

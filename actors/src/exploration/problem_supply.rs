@@ -6,52 +6,17 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
 use still_control::ActorState;
-use still_curation::CurriculumConfig;
-use still_domain::{Problem, ProblemId, RoundNumber, SamplingSettings, Split, seed};
+use still_domain::{Problem, ProblemId, RoundNumber, Split, seed};
 
 use crate::{
     context::Context,
-    exploration::hand_out::{HandOut, HandOutConfig},
+    exploration::hand_out::HandOut,
     ground::credit::Credits,
     ground::ledger::Ledger,
     ground::name::ActorName,
     ground::protocol::{Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage},
 };
-
-/// How problems are attempted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExplorationConfig {
-    /// Make attempts at all; false trains every round on what is in the store. Default: true.
-    pub enabled: bool,
-    /// How attempts are shared out among problems.
-    pub curriculum: CurriculumConfig,
-    /// Attempts between being given out and being durable: bounds every queue on the way. About twice what
-    /// the generators hold keeps them busy while verdicts are found and flushed. Default: 256.
-    pub in_flight_attempts: usize,
-    /// Rounds that may be trained and scored while attempts for later rounds are made: 0 explores only
-    /// before a set is sealed. Rounds are trained one at a time, so more than 1 allows no more. Default: 1.
-    pub max_policy_lag: u64,
-    /// Attempts made while a round is trained and scored, at most. Default: 4096.
-    pub max_ahead_attempts: u64,
-    /// How tokens are drawn.
-    pub sampling: SamplingSettings,
-}
-
-impl Default for ExplorationConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            curriculum: CurriculumConfig::default(),
-            in_flight_attempts: 256,
-            max_policy_lag: 1,
-            max_ahead_attempts: 4096,
-            sampling: SamplingSettings::default(),
-        }
-    }
-}
 
 /// The problem supply.
 pub(crate) struct ProblemSupply;
@@ -79,12 +44,7 @@ impl Actor for ProblemSupply {
     ) -> Result<ProblemSupplyState, ActorProcessingErr> {
         myself.cast(ProblemSupplyMessage::Load)?;
         let exploration = &context.config.exploration;
-        let hand_out = HandOut::new(HandOutConfig {
-            curriculum: exploration.curriculum,
-            lockstep: context.config.lockstep,
-            max_policy_lag: exploration.max_policy_lag,
-            max_ahead_attempts: exploration.max_ahead_attempts,
-        });
+        let hand_out = HandOut::new(exploration.clone(), context.config.lockstep);
         Ok(ProblemSupplyState {
             credits: Credits::new(exploration.in_flight_attempts),
             draining: context.switches.draining(),

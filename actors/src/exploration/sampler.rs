@@ -184,7 +184,7 @@ impl SamplerState {
             let rollout = Rollout {
                 id: attempt.id.clone(),
                 problem: attempt.problem.text.clone(),
-                sampling: self.context.config.exploration.sampling,
+                sampling: self.context.config.exploration.sampling.settings(),
                 seed: attempt.seed,
             };
             let thread = &mut self.threads[index];
@@ -223,7 +223,7 @@ impl SamplerState {
         let Some(attempt) = self.remove(thread, id) else { return };
         self.context.observer.warn(format!("attempt {id} is refused: {reason}"));
         let version = self.policy.as_ref().map(|policy| policy.version).unwrap_or_default();
-        let sampling = self.context.config.exploration.sampling;
+        let sampling = self.context.config.exploration.sampling.settings();
         let rollout = empty_rollout(attempt.id, attempt.seed, sampling, version);
         self.context.routes.curator.send(CuratorMessage::Commit(Box::new(Judged {
             rollout,

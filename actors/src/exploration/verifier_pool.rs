@@ -12,7 +12,6 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
 use still_control::ActorState;
 use still_domain::{Outcome, Problem, Verdict};
 use still_roles::Verifier;
@@ -20,22 +19,12 @@ use still_telemetry::event::LossReason;
 
 use crate::{
     context::Context,
-    exploration::error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
+    exploration::error_alarm::{AlarmChange, ErrorAlarm},
     ground::device_thread::panic_text,
     ground::name::ActorName,
     ground::observe::Observer,
     ground::protocol::{CuratorMessage, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage},
 };
-
-/// How answers are judged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VerifierPoolConfig {
-    /// Judgements at once; 0 takes what the machine has. Default: 0.
-    pub workers: usize,
-    /// When an operator is told that judgements fail.
-    pub alarm: ErrorAlarmConfig,
-}
 
 /// The verifier pool.
 pub(crate) struct VerifierPool;
@@ -59,13 +48,14 @@ impl Actor for VerifierPool {
         _myself: ActorRef<VerifierPoolMessage>,
         context: Context,
     ) -> Result<VerifierPoolState, ActorProcessingErr> {
-        let workers = match context.config.verifier_pool.workers {
+        let pool = &context.config.verifier_pool;
+        let workers = match pool.workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
+        let alarm = ErrorAlarm::new(pool.alarm_window, pool.alarm_error_share);
         context.observer.state(ActorName::VerifierPool, ActorState::Running);
         context.switches.set_verifier_failing(false);
-        let alarm = ErrorAlarm::new(context.config.verifier_pool.alarm);
         Ok(VerifierPoolState { context, waiting: VecDeque::new(), running: 0, workers, alarm })
     }
 

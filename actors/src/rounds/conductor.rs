@@ -29,8 +29,6 @@ use crate::{
     supervision::FinishReason,
 };
 
-pub use crate::rounds::round_config::{RoundConfig, TrainingStart};
-
 /// The conductor.
 pub(crate) struct Conductor;
 

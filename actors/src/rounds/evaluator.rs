@@ -6,9 +6,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
 use still_control::{ActorState, Event};
-use still_domain::{AttemptId, FinishReason, Outcome, PolicyVersion, SamplingSettings, Split};
+use still_domain::{AttemptId, FinishReason, Outcome, PolicyVersion, Split};
 use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
 
 use crate::{
@@ -17,7 +16,6 @@ use crate::{
     ground::board::{EvaluationProgress, shown},
     ground::credit::{Credit, Credits},
     ground::device_thread::DeviceThread,
-    ground::error::StartError,
     ground::name::ActorName,
     ground::protocol::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage,
@@ -28,46 +26,6 @@ use crate::{
 
 /// Publications that may wait for the thread besides rollouts.
 const SPARE_COMMANDS: usize = 8;
-
-/// How candidates are scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EvaluationConfig {
-    /// Levels whose problems make up the hard accuracy; empty leaves it out. Default: none.
-    pub hard_levels: Vec<u8>,
-    /// Answers drawn for a problem; more than one needs a temperature above 0. Default: 1.
-    pub samples_per_problem: u32,
-    /// Answers between being asked for and being judged. Default: 256.
-    pub in_flight_answers: usize,
-    /// How tokens are drawn; the paper's way is greedy. Default: temperature 0.
-    pub sampling: SamplingSettings,
-}
-
-impl Default for EvaluationConfig {
-    fn default() -> Self {
-        Self {
-            hard_levels: Vec::new(),
-            samples_per_problem: 1,
-            in_flight_answers: 256,
-            sampling: SamplingSettings { temperature: 0.0, ..SamplingSettings::default() },
-        }
-    }
-}
-
-impl EvaluationConfig {
-    /// # Errors
-    /// When no answer would be drawn.
-    pub fn validate(&self) -> Result<(), StartError> {
-        match self.samples_per_problem {
-            0 => Err(StartError::Setting {
-                section: "evaluation",
-                key: "samples_per_problem",
-                problem: "must be at least 1".to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-}
 
 /// The evaluator.
 pub(crate) struct Evaluator;
@@ -214,7 +172,7 @@ impl EvaluatorState {
             let rollout = Rollout {
                 id: question.id.clone(),
                 problem: question.problem.text.clone(),
-                sampling: self.context.config.evaluation.sampling,
+                sampling: self.context.config.evaluation.sampling.settings(),
                 seed: question.seed,
             };
             self.held.insert(question.id, credit);
@@ -245,7 +203,8 @@ impl EvaluatorState {
     /// Tells the score when it is complete.
     fn conclude(&mut self) {
         let hard_levels = &self.context.config.evaluation.hard_levels;
-        let evaluation = self.scoring.as_ref().and_then(|scoring| scoring.evaluation(hard_levels));
+        let hard_levels: Vec<u8> = hard_levels.iter().copied().collect();
+        let evaluation = self.scoring.as_ref().and_then(|scoring| scoring.evaluation(&hard_levels));
         if let (Some(evaluation), Some(scoring)) = (evaluation, &self.scoring) {
             let fact = ConductorMessage::PolicyScored(scoring.round(), Box::new(evaluation));
             self.context.routes.conductor.send(fact);

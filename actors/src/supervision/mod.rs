@@ -15,7 +15,7 @@ mod root;
 mod tree;
 
 pub use finish::FinishReason;
-pub use policy::{RestartPolicy, SupervisionConfig};
+pub use policy::RestartPolicy;
 pub use restart::{Reaction, Restarts};
 
 pub(crate) use root::{Root, RootArguments};

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_quickstart::QuickStartTask;
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// What the model learns to solve.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
