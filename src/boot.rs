@@ -86,7 +86,6 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let roles = build_roles(&config, &model, Arc::clone(&verifier))?;
     task::make_durable(task, &config, &store, &verifier, &admission)?;
 
-    let clock = roles.clock.clone();
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
     let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
     let plane = Arc::new(Plane {
@@ -96,7 +95,6 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         page: page.as_ref().map(PageServer::address),
         answer_kind: config.verifier.kind,
         started,
-        clock: Arc::new(move || clock.now_ms()),
     });
     let watchers = Watchers::start(&config, &plane, socket, page, exporter);
     let drained = system.clone();

@@ -1,11 +1,10 @@
 //! The running system as the control socket and the pages see it.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{net::SocketAddr, path::PathBuf, time::Instant};
 
-use still_actors::{ActorState, Refusal, System, SystemStatus};
+use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
-    Activity, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery,
-    RoundReport, Status,
+    Activity, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport, Status,
 };
 use still_daemon::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
@@ -24,7 +23,6 @@ pub(crate) struct Plane {
     pub(crate) page: Option<SocketAddr>,
     pub(crate) answer_kind: AnswerKind,
     pub(crate) started: Instant,
-    pub(crate) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl ControlPlane for Plane {
@@ -54,7 +52,7 @@ impl ControlPlane for Plane {
             memory_shortages: status.training.memory_shortages,
             rollout_tokens_per_second: status.rollout_tokens_per_second,
             training_tokens_per_second: status.training_tokens_per_second,
-            actors: actors(&status, (self.clock)()),
+            actors: status.actors,
             last_round: status.round.last_round.as_ref().map(RoundReport::of),
         })
     }
@@ -73,16 +71,16 @@ impl ControlPlane for Plane {
         let SystemStatus { round, finished, .. } = self.system.status();
         let phase = round.round.zip(round.phase).map(|(round, phase)| Event::Phase { round, phase });
         let end = finished.map(|reason| Event::Finished { reason: reason.to_string() });
-        event_stream(end.or(phase), coming, told)
+        event_stream(end.or(phase), coming)
     }
 
     async fn pause(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
-        self.system.pause(switched(activity));
+        self.system.pause(activity);
         Ok(Done::new(format!("{} paused", named(activity))))
     }
 
     async fn resume(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
-        self.system.resume(switched(activity));
+        self.system.resume(activity);
         Ok(Done::new(format!("{} resumed", named(activity))))
     }
 
@@ -154,70 +152,6 @@ impl ControlPlane for Plane {
     async fn kill(&self, actor: String) -> Result<Done, ErrorReply> {
         let killed = self.system.kill_actor(&actor).map_err(|refusal| refused(&refusal))?;
         Ok(Done::new(format!("the {killed} is killed")))
-    }
-}
-
-/// The actors' events in the protocol's words.
-fn told(event: still_actors::Event) -> Event {
-    use still_actors::Event as From;
-    match event {
-        From::PhaseEntered { round, phase } => Event::Phase { round, phase },
-        From::Explored { round, judged, quota, correct, pool, tokens_per_second } => {
-            Event::Explored { round, judged, quota, correct, pool, tokens_per_second }
-        }
-        From::Sealed { round, training_set, examples, selected } => {
-            Event::Sealed { round, training_set, examples, selected }
-        }
-        From::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second } => {
-            Event::Trained { round, step, total_steps, loss, learning_rate, tokens_per_second }
-        }
-        From::Checkpointed { round, step } => Event::Checkpointed { round, step },
-        From::Evaluated { round, judged, total } => Event::Evaluated { round, judged, total },
-        From::Published { version, .. } => Event::Published { version },
-        From::RoundEnded { round, rollout_tokens_per_second, training_tokens_per_second } => {
-            Event::RoundEnded(RoundReport {
-                rollout_tokens_per_second,
-                training_tokens_per_second,
-                ..RoundReport::of(&round)
-            })
-        }
-        From::Restarted { actor, restarts, reason } => {
-            Event::Restarted { actor: actor.to_string(), restarts, reason }
-        }
-        From::Warning { message } => Event::Warning { message },
-        From::Draining => Event::Draining,
-        From::Finished { reason } => Event::Finished { reason: reason.to_string() },
-    }
-}
-
-fn actors(status: &SystemStatus, now_ms: u64) -> Vec<ActorStatus> {
-    let actors = status.actors.iter();
-    actors
-        .map(|actor| ActorStatus {
-            name: actor.name.to_string(),
-            state: match actor.state {
-                ActorState::Starting => still_control::ActorState::Starting,
-                ActorState::Running => still_control::ActorState::Running,
-                ActorState::Paused => still_control::ActorState::Paused,
-                ActorState::Restarting => still_control::ActorState::Restarting,
-                ActorState::Stopped => still_control::ActorState::Stopped,
-            },
-            queued: actor.queued,
-            in_flight: actor.in_flight,
-            idle_seconds: match actor.last_progress_ms {
-                0 => 0.0,
-                last => now_ms.saturating_sub(last) as f64 / 1000.0,
-            },
-            restarts: actor.restarts,
-        })
-        .collect()
-}
-
-const fn switched(activity: Option<Activity>) -> still_actors::Activity {
-    match activity {
-        None => still_actors::Activity::All,
-        Some(Activity::Explore) => still_actors::Activity::Explore,
-        Some(Activity::Train) => still_actors::Activity::Train,
     }
 }
 

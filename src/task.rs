@@ -35,7 +35,7 @@ pub(crate) fn make_durable(
 ) -> Result<(), Failure> {
     let facts = [
         ("model".to_owned(), config.model.source.to_string()),
-        ("task".to_owned(), format!("{:?}", config.task.source).to_lowercase()),
+        ("task".to_owned(), config.task.source.name().to_owned()),
     ];
     let identity = RunIdentity { seed: config.run.seed, facts: facts.into() };
     store.check_identity(&identity).or_exit(Exit::Store)?;

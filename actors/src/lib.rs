@@ -27,28 +27,18 @@ pub mod rounds;
 pub mod supervision;
 pub mod system;
 
-pub use config::SystemConfig;
-pub use exploration::{
-    error_alarm::ErrorAlarmConfig, problem_supply::ExplorationConfig, verifier_pool::VerifierPoolConfig,
+pub use config::{
+    EvaluationSection, ExplorationSection, RoundSection, Sampling, SupervisionSection, SystemConfig,
+    TrainerConfig, TrainingStart, VerifierPoolConfig,
 };
 pub use ground::{
-    board::{
-        ActorState, ActorStatus, DeviceState, DeviceStatus, EvaluationProgress, RoundProgress,
-        TrainingProgress,
-    },
+    board::{EvaluationProgress, RoundProgress, TrainingProgress},
     clock::Clock,
     error::{Refusal, StartError},
-    event::Event,
     finish::FinishReason,
     name::{ActorName, UnknownActor},
-    restart::{RestartPolicy, SupervisionConfig},
-    switches::Activity,
-    waits::Wait,
+    restart::RestartPolicy,
 };
-pub use learning::trainer::TrainerConfig;
-pub use rounds::{
-    conductor::{RoundConfig, TrainingStart},
-    evaluator::EvaluationConfig,
-};
+pub use still_control::{Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Event, Wait};
 pub use supervision::Roles;
 pub use system::{System, SystemStatus};

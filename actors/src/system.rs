@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use ractor::{Actor, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
+use still_control::{Activity, ActorStatus, DeviceStatus, Event, Wait};
 use still_domain::{CheckpointId, PolicyRef, PolicyVersion, RoundNumber};
 use still_store::{CheckpointFolders, Store};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -11,9 +12,8 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::{
     config::SystemConfig,
     ground::{
-        board::{ActorStatus, DeviceStatus, EvaluationProgress, RoundProgress, TrainingProgress, shown},
+        board::{EvaluationProgress, RoundProgress, TrainingProgress, shown},
         error::{Refusal, StartError},
-        event::Event,
         finish::FinishReason,
         ledger::Ledger,
         name::{ActorName, UnknownActor},
@@ -22,8 +22,8 @@ use crate::{
             Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
         },
         routes::{Route, Routes},
-        switches::{Activity, Switches},
-        waits::{Standing, Wait, waits},
+        switches::Switches,
+        waits::{Standing, waits},
     },
     supervision::{Roles, Root, RootArguments, Wiring},
 };
@@ -90,7 +90,9 @@ impl System {
         checkpoints: CheckpointFolders,
         roles: Roles,
     ) -> Result<Self, StartError> {
-        config.validate()?;
+        if let Some(finding) = config.findings().into_vec().into_iter().next() {
+            return Err(StartError::Setting { key: finding.key, problem: finding.reason });
+        }
         let rounds_wanted = config.rounds;
         let observer = Observer::new(roles.clock.clone());
         let routes = Routes::default();
@@ -131,13 +133,12 @@ impl System {
             rollout_tokens_per_second: board.rollout_tokens.per_second(now_ms),
             training_tokens: board.training_tokens.total(),
             training_tokens_per_second: board.training_tokens.per_second(now_ms),
-            actors: board.actors(),
+            actors: board.actors(now_ms),
             devices: board.devices(),
             waits: Vec::new(),
             finished: self.finish.borrow().clone(),
         };
         status.waits = waits(&Standing {
-            now_ms,
             has_policy: status.policy.is_some(),
             exploration_paused: status.exploration_paused,
             training_paused: status.training_paused,
@@ -166,14 +167,14 @@ impl System {
         self.finish.borrow().is_none() && self.root.get_status() == ractor::ActorStatus::Running
     }
 
-    /// Takes up no new work of an activity. Rollouts in flight are finished.
-    pub fn pause(&self, activity: Activity) {
+    /// Takes up no new work of an activity; `None` means both. Rollouts in flight are finished.
+    pub fn pause(&self, activity: Option<Activity>) {
         self.switches.set_paused(activity, true);
         self.switches_changed();
     }
 
-    /// Goes on with an activity.
-    pub fn resume(&self, activity: Activity) {
+    /// Goes on with an activity; `None` means both.
+    pub fn resume(&self, activity: Option<Activity>) {
         self.switches.set_paused(activity, false);
         self.switches_changed();
     }

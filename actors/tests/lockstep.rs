@@ -94,10 +94,10 @@ fn an_import_in_the_middle_of_a_round_waits_for_the_next_one_whatever_dies() {
         let system = whole.start(lockstep(3)).await;
         let mut events = system.subscribe();
         wait_for(&system, &mut events, explored(1)).await;
-        system.pause(Activity::Explore);
+        system.pause(Some(Activity::Explore));
         whole.store.import_problems(&late).unwrap();
         system.records_imported();
-        system.resume(Activity::Explore);
+        system.resume(Some(Activity::Explore));
         assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     });
     assert!(whole.attempts().iter().any(|id| id.problem.as_str().starts_with("explore-5")));
@@ -141,7 +141,7 @@ fn free_running_loses_no_attempt_and_makes_none_twice_when_it_dies() {
     for wanted in [10, 40, 90, 120] {
         die_at(&harness, config(3), move |event| {
             matches!(event, Event::Explored { pool, .. } if *pool >= wanted)
-                || matches!(event, Event::RoundEnded { round, .. } if round.round.0 == 3)
+                || matches!(event, Event::RoundEnded(report) if report.round.0 == 3)
         });
     }
     finish(&harness, config(3));

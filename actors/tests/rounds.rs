@@ -119,7 +119,7 @@ async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
 async fn an_exhausted_pool_ends_its_rounds_early() {
     let harness = Harness::new(World { problems_per_level: 2, ..World::default() });
     let mut config = config(2);
-    config.round.quota_attempts = 1_000_000;
+    config.round.problems = 250_000;
     assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
     assert_eq!(harness.rounds().len(), 3);
 }
@@ -129,7 +129,7 @@ async fn starved(lockstep: bool) -> (Harness, System, broadcast::Receiver<Event>
     let harness = Harness::new(World { problems_per_level: 1, levels: 1, ..World::default() });
     let mut config = config(0);
     config.lockstep = lockstep;
-    config.exploration.curriculum.max_attempts = 4;
+    config.exploration.attempts_per_problem = 4;
     let system = harness.start(config).await;
     let mut events = system.subscribe();
     let starved = |event: &Event| matches!(event, Event::Warning { message } if message.contains("import"));
@@ -153,7 +153,7 @@ async fn an_endless_run_waits_for_problems_when_all_are_solved_and_goes_on_when_
         };
         harness.store.import_problems(std::slice::from_ref(&late)).unwrap();
         system.records_imported();
-        wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded { .. })).await;
+        wait_for(&system, &mut events, |event| matches!(event, Event::RoundEnded(_))).await;
         let round = harness.store.round(waiting).unwrap().unwrap();
         assert!(round.phase.is_over(), "{round:?}");
         assert_eq!(round.tally.outcomes.values().sum::<u64>(), 4, "the attempts at the late problem");
@@ -170,7 +170,7 @@ async fn sealing_ends_a_round_that_waits_for_problems() {
         let waiting = harness.rounds().last().unwrap().round;
         assert_eq!(system.seal().await, Ok(waiting));
         let ended =
-            move |event: &Event| matches!(event, Event::RoundEnded { round, .. } if round.round == waiting);
+            move |event: &Event| matches!(event, Event::RoundEnded(report) if report.round == waiting);
         wait_for(&system, &mut events, ended).await;
         assert!(harness.store.round(waiting).unwrap().unwrap().tally.outcomes.is_empty());
         system.stop();
@@ -189,7 +189,7 @@ async fn what_a_generator_refuses_is_recorded_as_an_error_and_never_asked_for_ag
     let refused = Problem { id: ProblemId::new("refused"), ..refused };
     harness.store.import_problems(&[refused]).unwrap();
     let mut config = config(1);
-    config.exploration.curriculum.max_attempts = 4;
+    config.exploration.attempts_per_problem = 4;
     assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
     let of_it: Vec<_> = harness.store.trajectories_of(&ProblemId::new("refused")).unwrap();
     assert_eq!(of_it.len(), 4);
@@ -214,9 +214,9 @@ async fn a_verifier_that_panics_costs_at_most_its_own_judgements() {
 async fn pausing_exploration_holds_attempts_back_until_it_is_resumed() {
     let harness = Harness::new(World::default());
     let system = harness.start(config(2)).await;
-    system.pause(Activity::Explore);
+    system.pause(Some(Activity::Explore));
     let mut events = system.subscribe();
-    let explores = |wanted: u32| move |event: &Event| matches!(event, Event::PhaseEntered { round, phase: RoundPhase::Exploring } if round.0 == wanted);
+    let explores = |wanted: u32| move |event: &Event| matches!(event, Event::Phase { round, phase: RoundPhase::Exploring } if round.0 == wanted);
     wait_for(&system, &mut events, explores(1)).await;
     // a whole round passes meanwhile
     assert_eq!(system.seal().await, Ok(RoundNumber(1)));
@@ -225,7 +225,7 @@ async fn pausing_exploration_holds_attempts_back_until_it_is_resumed() {
     assert!(harness.pool().is_empty());
     let asked = harness.script.rollouts();
     assert!(asked.keys().all(|id| !id.problem.as_str().starts_with("explore")));
-    system.resume(Activity::All);
+    system.resume(None);
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     assert!(harness.pool().len() >= 60);
 }
@@ -237,10 +237,10 @@ async fn pausing_training_takes_no_step_and_a_checkpoint_can_be_written_all_the_
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
     assert!(matches!(system.checkpoint().await, Err(Refusal::NotNow(_)) | Ok(_)));
-    system.pause(Activity::Train);
+    system.pause(Some(Activity::Train));
     harness.script.training.open();
     let trained = |event: &Event| matches!(event, Event::Trained { .. });
-    let exploring = |event: &Event| matches!(event, Event::PhaseEntered { phase: RoundPhase::Exploring, .. });
+    let exploring = |event: &Event| matches!(event, Event::Phase { phase: RoundPhase::Exploring, .. });
     let checkpoint = loop {
         match system.checkpoint().await {
             Ok(id) => break id,
@@ -249,7 +249,7 @@ async fn pausing_training_takes_no_step_and_a_checkpoint_can_be_written_all_the_
     };
     assert!(checkpoint.as_str().starts_with("round-0-step-"), "{checkpoint}");
     assert!(system.status().training_paused);
-    system.resume(Activity::Train);
+    system.resume(Some(Activity::Train));
     wait_for(&system, &mut events, trained).await;
     wait_for(&system, &mut events, exploring).await;
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
@@ -261,7 +261,7 @@ async fn sealing_closes_the_round_with_what_it_has() {
         let harness = Harness::new(World::default());
         let mut config = config(1);
         config.lockstep = lockstep;
-        config.round.quota_attempts = 300;
+        config.round.problems = 75;
         let system = harness.start(config).await;
         let mut events = system.subscribe();
         assert!(matches!(system.seal().await, Err(Refusal::NotNow(_))));
@@ -314,7 +314,7 @@ async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_f
     harness.run(config(2)).await;
     let newest = harness.store.policies().unwrap().last().unwrap().version;
     let mut config = config(0);
-    config.round.quota_attempts = 0;
+    config.round.problems = 250_000;
     let system = harness.start(config).await;
     assert!(matches!(system.promote(PolicyVersion(99)).await, Err(Refusal::Unknown(_))));
     assert_eq!(system.promote(PolicyVersion(1)).await, Ok(PolicyVersion(newest.0 + 1)));

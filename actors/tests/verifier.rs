@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use still_actors::{ErrorAlarmConfig, Event, FinishReason, SystemConfig};
+use still_actors::{Event, FinishReason, SystemConfig};
 use still_domain::{AttemptId, Outcome};
 use still_telemetry::Exporter;
 use still_testkit::{
@@ -17,7 +17,8 @@ const WINDOW: usize = 20;
 
 fn watched(rounds: u32) -> SystemConfig {
     let mut config = config(rounds);
-    config.verifier_pool.alarm = ErrorAlarmConfig { window: WINDOW, share: 0.25 };
+    config.verifier_pool.alarm_window = WINDOW;
+    config.verifier_pool.alarm_error_share = 0.25;
     // one judgement after the other, so that a script is gone through in order
     config.verifier_pool.workers = 1;
     config

@@ -4,8 +4,7 @@
 //! a few hundred bytes an attempt instead of the whole pool, and a watcher reads what has come since it last
 //! looked. Facts are an index, not a second truth: every field is taken from the trajectory.
 
-use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, JudgedTrajectory, Measures, Outcome, PolicyVersion, Rejection};
+use still_domain::AttemptFact;
 
 use crate::{
     engine::Change,
@@ -14,50 +13,6 @@ use crate::{
     scan::Records,
     store::Store,
 };
-
-/// A committed trajectory without its tokens and text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AttemptFact {
-    /// Place in the order of arrival, from 1. Never given twice.
-    pub sequence: u64,
-    /// The attempt.
-    pub id: AttemptId,
-    /// The verifier's finding.
-    pub outcome: Outcome,
-    /// What hygiene has against it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rejection: Option<Rejection>,
-    /// The policy that drew its first token.
-    pub policy_version: PolicyVersion,
-    /// Length of the response in tokens.
-    pub response_tokens: u32,
-    /// Lengths and perplexities.
-    pub measures: Measures,
-    /// Equal for texts that differ in nothing but white space: the first 128 bits of BLAKE3 over the words,
-    /// each followed by a space, little-endian.
-    pub fingerprint: u128,
-}
-
-impl AttemptFact {
-    /// The fact of a trajectory that arrives as the `sequence`-th.
-    pub(crate) fn of(judged: &JudgedTrajectory, sequence: u64) -> Self {
-        Self {
-            sequence,
-            id: judged.id().clone(),
-            outcome: judged.verdict.outcome,
-            rejection: judged.rejection,
-            policy_version: judged.trajectory.policy_version(),
-            response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
-            measures: judged.measures,
-            fingerprint: fingerprint(&judged.trajectory.text),
-        }
-    }
-
-    /// Whether the answer is right and hygiene has nothing against the response.
-    pub fn is_eligible(&self) -> bool {
-        self.outcome == Outcome::Correct && self.rejection.is_none()
-    }
-}
 
 impl Store {
     /// The facts of every trajectory, by problem and attempt.
@@ -85,14 +40,4 @@ impl Store {
 
 fn fact_key(sequence: u64) -> Key {
     Key::of(Kind::AttemptFact).number(sequence)
-}
-
-fn fingerprint(text: &str) -> u128 {
-    let mut hasher = blake3::Hasher::new();
-    for word in text.split_whitespace() {
-        hasher.update(word.as_bytes()).update(b" ");
-    }
-    let mut bytes = [0; 16];
-    hasher.finalize_xof().fill(&mut bytes);
-    u128::from_le_bytes(bytes)
 }

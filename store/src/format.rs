@@ -11,12 +11,11 @@
 
 use std::collections::HashSet;
 
-use still_domain::AttemptId;
+use still_domain::{AttemptFact, AttemptId};
 
 use crate::{
     engine::Change,
     error::StoreError,
-    facts::AttemptFact,
     key::{Key, Kind},
     store::Store,
 };

@@ -10,7 +10,7 @@
 //! | `store` | opening, reading and committing; everything else is a verb on it |
 //! | `identity`, `format` | whose run it is, and in which format it is written |
 //! | `problems` | problems and demonstrations, in their order of import |
-//! | `trajectories`, `facts` | the pool, and its index without tokens: [`AttemptFact`] |
+//! | `trajectories`, `facts` | the pool, and its index without tokens: [`still_domain::AttemptFact`] |
 //! | `training_sets`, `rounds`, `policies`, `checkpoints` | one file a noun |
 //! | [`CheckpointFolders`], [`Retention`] | the files of checkpoints: written aside, synced, renamed, then recorded; which of them stay |
 //! | `directory` | the data directory: one process at a time |
@@ -51,7 +51,6 @@ mod value;
 pub use checkpoint_folders::{CheckpointFolders, Damage, PendingCheckpoint};
 pub use engine::{Fault, FaultPlan};
 pub use error::StoreError;
-pub use facts::AttemptFact;
 pub use identity::RunIdentity;
 pub use problems::ImportReport;
 pub use retention::Retention;

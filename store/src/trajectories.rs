@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use still_domain::{AttemptId, JudgedTrajectory, ProblemId};
+use still_domain::{AttemptFact, AttemptId, JudgedTrajectory, ProblemId};
 
 use crate::{
     engine::Change,
     error::StoreError,
-    facts::AttemptFact,
     key::{Key, Kind},
     scan::Records,
     store::Store,

@@ -9,10 +9,10 @@ use proptest::{collection::vec, option, prelude::*};
 use samples::judged;
 use still_curation::Candidate;
 use still_domain::{
-    AttemptId, AttemptNumber, FinishReason, JudgedTrajectory, Measures, Outcome, PolicyVersion, ProblemId,
-    Rejection, SamplingSettings, Trajectory, Verdict, VersionSpan,
+    AttemptFact, AttemptId, AttemptNumber, FinishReason, JudgedTrajectory, Measures, Outcome, PolicyVersion,
+    ProblemId, Rejection, SamplingSettings, Trajectory, Verdict, VersionSpan,
 };
-use still_store::{AttemptFact, Store, StoreError};
+use still_store::{Store, StoreError};
 
 /// Any trajectory; few names, so that attempts meet.
 fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {

@@ -7,13 +7,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::ActorState;
 use still_curation::{HygieneConfig, hygiene::Response};
 use still_domain::{JudgedTrajectory, PolicyRef};
 use still_telemetry::event::LossReason;
 use tokio::sync::watch;
 
 use crate::ground::{
-    board::ActorState,
     credit::Credit,
     ledger::{Committed, Ledger},
     name::ActorName,

@@ -71,8 +71,8 @@ impl<T: Named> Dispatch<T> {
     }
 
     /// Gives the next waiting attempt to a device with room: to the one that works on its problem already, else to
-    /// the emptiest. With it, whether the device had nothing to do.
-    pub(crate) fn next(&mut self) -> Option<(usize, &T, bool)> {
+    /// the emptiest.
+    pub(crate) fn next(&mut self) -> Option<(usize, &T)> {
         let problem = &self.waiting.front()?.problem;
         let has_room = |index: &usize| self.devices.get(*index).is_some_and(Device::has_room);
         let is_at_it =
@@ -86,7 +86,7 @@ impl<T: Named> Dispatch<T> {
         held.device = Some(index);
         device.held += 1;
         *device.problems.entry(id.problem).or_default() += 1;
-        Some((index, &held.attempt, device.held == 1))
+        Some((index, &held.attempt))
     }
 
     /// An attempt has come to something, or to nothing.
@@ -177,7 +177,7 @@ mod tests {
 
     fn given(dispatch: &mut Dispatch<AttemptId>) -> Vec<(usize, String)> {
         let mut all = Vec::new();
-        while let Some((device, id, _)) = dispatch.next() {
+        while let Some((device, id)) = dispatch.next() {
             all.push((device, id.to_string()));
         }
         all
@@ -244,7 +244,7 @@ mod tests {
                     3 => { dispatch.give_back(device); }
                     _ => dispatch.set_capacity(device, 4),
                 }
-                while let Some((index, _, _)) = dispatch.next() {
+                while let Some((index, _)) = dispatch.next() {
                     prop_assert!(dispatch.held(index) <= dispatch.capacity(index));
                 }
                 prop_assert_eq!(dispatch.all_held() + dispatch.waiting(), known.len());

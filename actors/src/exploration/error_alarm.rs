@@ -6,24 +6,13 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
-use crate::ground::error::StartError;
-
-/// When the alarm is raised.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ErrorAlarmConfig {
-    /// Judgements that the share is taken over, the newest ones; at least 1. Default: 200.
-    pub window: usize,
-    /// Share of errors in a whole window above which the alarm is raised; 1 raises none. Default: 0.1.
-    pub share: f64,
-}
-
 /// The newest judgements.
 #[derive(Debug)]
 pub(crate) struct ErrorAlarm {
-    config: ErrorAlarmConfig,
+    /// How many of the newest judgements are looked at.
+    window: usize,
+    /// Share of errors in a whole window above which the alarm is raised.
+    error_share: f64,
     newest: VecDeque<bool>,
     errors: usize,
     is_raised: bool,
@@ -38,44 +27,21 @@ pub(crate) enum AlarmChange {
     Cleared,
 }
 
-impl Default for ErrorAlarmConfig {
-    fn default() -> Self {
-        Self { window: 200, share: 0.1 }
-    }
-}
-
-impl ErrorAlarmConfig {
-    /// # Errors
-    /// When the window is empty or the share is none.
-    pub fn validate(&self) -> Result<(), StartError> {
-        let refuse = |key, problem: &str| StartError::Setting {
-            section: "verifier_pool.alarm",
-            key,
-            problem: problem.to_owned(),
-        };
-        if self.window == 0 {
-            return Err(refuse("window", "must be at least 1"));
-        }
-        if !(0.0..=1.0).contains(&self.share) {
-            return Err(refuse("share", "must lie between 0 and 1"));
-        }
-        Ok(())
-    }
-}
-
 impl ErrorAlarm {
-    pub(crate) const fn new(config: ErrorAlarmConfig) -> Self {
-        Self { config, newest: VecDeque::new(), errors: 0, is_raised: false }
+    /// An alarm that looks at the newest `window` judgements, at least one, and is raised when more than
+    /// `error_share` of a whole window are errors.
+    pub(crate) const fn new(window: usize, error_share: f64) -> Self {
+        Self { window, error_share, newest: VecDeque::new(), errors: 0, is_raised: false }
     }
 
     /// Takes in a judgement; says whether the alarm changed.
     pub(crate) fn record(&mut self, is_error: bool) -> Option<AlarmChange> {
         self.newest.push_back(is_error);
         self.errors += usize::from(is_error);
-        if self.newest.len() > self.config.window && self.newest.pop_front() == Some(true) {
+        if self.newest.len() > self.window && self.newest.pop_front() == Some(true) {
             self.errors -= 1;
         }
-        let (errors, bound) = (self.errors as f64, self.config.share * self.config.window as f64);
+        let (errors, bound) = (self.errors as f64, self.error_share * self.window as f64);
         let change = match self.is_raised {
             false if errors > bound => AlarmChange::Raised,
             true if errors <= bound / 2.0 => AlarmChange::Cleared,
@@ -102,15 +68,9 @@ mod tests {
 
     use super::*;
 
-    fn alarm(window: usize, share: f64) -> ErrorAlarm {
-        let config = ErrorAlarmConfig { window, share };
-        config.validate().unwrap();
-        ErrorAlarm::new(config)
-    }
-
     #[test]
     fn it_rises_once_when_the_share_jumps_and_falls_at_half_of_it() {
-        let mut alarm = alarm(20, 0.2);
+        let mut alarm = ErrorAlarm::new(20, 0.2);
         let rise: Vec<_> = (0..7).map(|_| alarm.record(true)).collect();
         assert_eq!(rise.iter().position(Option::is_some), Some(4), "four of twenty are the share itself");
         assert_eq!(rise.iter().flatten().collect::<Vec<_>>(), [&AlarmChange::Raised]);
@@ -124,24 +84,16 @@ mod tests {
 
     #[test]
     fn a_share_of_one_never_rings_and_a_share_of_none_rings_at_the_first_error() {
-        let mut never = alarm(3, 1.0);
+        let mut never = ErrorAlarm::new(3, 1.0);
         assert!((0..10).all(|_| never.record(true).is_none()));
-        assert_eq!(alarm(3, 0.0).record(true), Some(AlarmChange::Raised));
-        assert!(alarm(3, 0.0).record(false).is_none());
-    }
-
-    #[test]
-    fn settings_that_make_no_sense_are_named() {
-        let refused = |window, share| ErrorAlarmConfig { window, share }.validate().unwrap_err().to_string();
-        assert!(refused(0, 0.1).contains("verifier_pool.alarm.window"));
-        assert!(refused(1, 1.5).contains("verifier_pool.alarm.share"));
-        assert!(refused(1, f64::NAN).contains("verifier_pool.alarm.share"));
+        assert_eq!(ErrorAlarm::new(3, 0.0).record(true), Some(AlarmChange::Raised));
+        assert!(ErrorAlarm::new(3, 0.0).record(false).is_none());
     }
 
     proptest! {
         #[test]
         fn errors_are_those_of_the_window(judgements in prop::collection::vec(any::<bool>(), 0..60), window in 1_usize..9) {
-            let mut alarm = alarm(window, 0.5);
+            let mut alarm = ErrorAlarm::new(window, 0.5);
             for (number, is_error) in judgements.iter().enumerate() {
                 alarm.record(*is_error);
                 let newest = &judgements[(number + 1).saturating_sub(window)..=number];

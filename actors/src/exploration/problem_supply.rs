@@ -6,14 +6,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
-use still_curation::CurriculumConfig;
-use still_domain::{AttemptId, Problem, ProblemId, RoundNumber, SamplingSettings, Split, seed};
+use still_control::ActorState;
+use still_domain::{AttemptId, Problem, ProblemId, RoundNumber, Split, seed};
 
 use crate::{
-    exploration::hand_out::{HandOut, HandOutConfig, Loss},
+    config::ExplorationSection,
+    exploration::hand_out::{HandOut, Loss},
     ground::{
-        board::ActorState,
         credit::Credits,
         ledger::Ledger,
         name::ActorName,
@@ -27,45 +26,12 @@ use crate::{
     },
 };
 
-/// How problems are attempted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExplorationConfig {
-    /// Make attempts at all; false trains every round on what is in the store. Default: true.
-    pub enabled: bool,
-    /// How attempts are shared out among problems.
-    pub curriculum: CurriculumConfig,
-    /// Attempts between being given out and being durable: bounds every queue on the way. About twice what
-    /// the generators hold keeps them busy while verdicts are found and flushed. Default: 256.
-    pub in_flight_attempts: usize,
-    /// Rounds that may be trained and scored while attempts for later rounds are made: 0 explores only
-    /// before a set is sealed. Rounds are trained one at a time, so more than 1 allows no more. Default: 1.
-    pub max_policy_lag: u64,
-    /// Attempts made while a round is trained and scored, at most. Default: 4096.
-    pub max_ahead_attempts: u64,
-    /// How tokens are drawn.
-    pub sampling: SamplingSettings,
-}
-
-impl Default for ExplorationConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            curriculum: CurriculumConfig::default(),
-            in_flight_attempts: 256,
-            max_policy_lag: 1,
-            max_ahead_attempts: 4096,
-            sampling: SamplingSettings::default(),
-        }
-    }
-}
-
 /// The problem supply.
 pub(crate) struct ProblemSupply;
 
 /// What it is given.
 pub(crate) struct ProblemSupplyArguments {
-    pub(crate) config: ExplorationConfig,
+    pub(crate) config: ExplorationSection,
     pub(crate) run_seed: u64,
     pub(crate) lockstep: bool,
     pub(crate) ledger: Ledger,
@@ -104,15 +70,9 @@ impl Actor for ProblemSupply {
         given: ProblemSupplyArguments,
     ) -> Result<ProblemSupplyState, ActorProcessingErr> {
         myself.cast(ProblemSupplyMessage::Load)?;
-        let exploration = &given.config;
-        let hand_out = HandOut::new(HandOutConfig {
-            curriculum: exploration.curriculum,
-            lockstep: given.lockstep,
-            max_policy_lag: exploration.max_policy_lag,
-            max_ahead_attempts: exploration.max_ahead_attempts,
-        });
+        let hand_out = HandOut::new(given.config.clone(), given.lockstep);
         Ok(ProblemSupplyState {
-            credits: Credits::new(exploration.in_flight_attempts),
+            credits: Credits::new(given.config.in_flight_attempts),
             draining: given.switches.draining(),
             given,
             hand_out,
@@ -235,7 +195,7 @@ impl ProblemSupplyState {
         let unanswered = Unanswered {
             id: id.clone(),
             problem: Arc::clone(problem),
-            sampling: self.given.config.sampling,
+            sampling: self.given.config.sampling.settings(),
             seed: seed::of_attempt(self.given.run_seed, id),
             policy: self.hand_out.newest().unwrap_or_default().into(),
             reason: format!("lost {losses} times: {reason}"),

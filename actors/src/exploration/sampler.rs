@@ -8,15 +8,16 @@
 //! a while, and one that has failed too often is left out. Only when none is left has the sampler failed.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::ActorState;
 use still_domain::{AttemptId, PolicyName, PolicyRef, SamplingSettings};
 use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 use still_telemetry::event::LossReason;
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
+    config::SupervisionSection,
     exploration::dispatch::Dispatch,
     ground::{
-        board::ActorState,
         error::AllDevicesFailed,
         name::ActorName,
         observe::Observer,
@@ -24,7 +25,7 @@ use crate::{
             Attempt, ProblemSupplyMessage, Purpose, SamplerMessage, Unanswered, Unjudged, VerifierPoolMessage,
         },
         pulse::pulse_interval,
-        restart::{RestartPolicy, SupervisionConfig},
+        restart::RestartPolicy,
         routes::Route,
         supervised::{Prospect, Supervised, end_all},
     },
@@ -37,7 +38,7 @@ pub(crate) struct Sampler;
 pub(crate) struct SamplerArguments {
     pub(crate) generators: Vec<GeneratorFactory>,
     pub(crate) sampling: SamplingSettings,
-    pub(crate) supervision: SupervisionConfig,
+    pub(crate) supervision: SupervisionSection,
     pub(crate) policy: watch::Receiver<Option<PolicyRef>>,
     pub(crate) observer: Observer,
     pub(crate) ports: SamplerPorts,
@@ -100,6 +101,7 @@ impl Actor for Sampler {
         for device in 0..state.devices.len() {
             state.open(device, &myself)?;
         }
+        state.show();
         Ok(state)
     }
 
@@ -176,6 +178,13 @@ impl SamplerState {
             GeneratorEvent::Lost { id, reason } => self.lost(id, reason),
             GeneratorEvent::Refused { id, reason } => self.refused(&id, reason),
             GeneratorEvent::Failed(reason) => self.failed(device, reason, myself)?,
+            GeneratorEvent::NotAdopted { policy, reason } => {
+                if let Some(generator) = self.devices.get_mut(device).and_then(Supervised::take) {
+                    // it is of no use without the policy in force; whoever is opened next waits for it to end
+                    drop(generator);
+                }
+                self.failed(device, format!("{policy} cannot be had: {reason}"), myself)?;
+            }
             GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
         }
         Ok(())
@@ -217,9 +226,8 @@ impl SamplerState {
     /// Gives up every device at work whose silence its pace does not explain.
     fn take_pulses(&mut self, myself: &ActorRef<SamplerMessage>) -> Result<(), ActorProcessingErr> {
         for index in 0..self.devices.len() {
-            let is_at_work = self.dispatch.held(index) > 0;
             let Some(device) = self.devices.get_mut(index) else { continue };
-            if let Some(overdue) = device.overdue(is_at_work) {
+            if let Some(overdue) = device.overdue() {
                 let (reason, prospect) = device.give_up(overdue);
                 self.bereft(index, reason, prospect, myself)?;
             }
@@ -247,7 +255,7 @@ impl SamplerState {
         if self.policy.is_none() {
             return;
         }
-        while let Some((index, attempt, was_idle)) = self.dispatch.next() {
+        while let Some((index, attempt)) = self.dispatch.next() {
             let rollout = Rollout {
                 id: attempt.id.clone(),
                 problem: attempt.problem.text.clone(),
@@ -255,9 +263,7 @@ impl SamplerState {
                 seed: attempt.seed,
             };
             let Some(device) = self.devices.get_mut(index) else { continue };
-            if was_idle {
-                device.work_begins();
-            }
+            device.works(true);
             if let Some(generator) = device.role() {
                 generator.submit(rollout);
             }
@@ -306,6 +312,7 @@ impl SamplerState {
     fn show(&self) {
         for (index, device) in self.devices.iter().enumerate() {
             let (held, capacity) = (self.dispatch.held(index), self.dispatch.capacity(index));
+            device.works(held > 0);
             self.observer.device(device.meter(ActorName::Sampler, held, capacity));
         }
         self.observer.progressed(ActorName::Sampler, self.dispatch.waiting(), self.dispatch.all_held());

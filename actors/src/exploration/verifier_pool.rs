@@ -13,7 +13,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
+use still_control::ActorState;
 use still_domain::{
     AttemptId, FinishReason, Measures, Outcome, PolicyName, Problem, SamplingSettings, Trajectory, Verdict,
     VersionSpan,
@@ -22,9 +22,9 @@ use still_roles::{FinishedRollout, Verifier};
 use still_telemetry::event::LossReason;
 
 use crate::{
-    exploration::error_alarm::{AlarmChange, ErrorAlarm, ErrorAlarmConfig},
+    config::VerifierPoolConfig,
+    exploration::error_alarm::{AlarmChange, ErrorAlarm},
     ground::{
-        board::ActorState,
         name::ActorName,
         observe::Observer,
         protocol::{
@@ -34,16 +34,6 @@ use crate::{
         switches::Switches,
     },
 };
-
-/// How answers are judged.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VerifierPoolConfig {
-    /// Judgements at once; 0 takes what the machine has. Default: 0.
-    pub workers: usize,
-    /// When an operator is told that judgements fail.
-    pub alarm: ErrorAlarmConfig,
-}
 
 /// The verifier pool.
 pub(crate) struct VerifierPool;
@@ -92,7 +82,7 @@ impl Actor for VerifierPool {
         };
         observer.state(ActorName::VerifierPool, ActorState::Running);
         switches.set_verifier_failing(false);
-        let alarm = ErrorAlarm::new(config.alarm);
+        let alarm = ErrorAlarm::new(config.alarm_window, config.alarm_error_share);
         let waiting = VecDeque::new();
         Ok(VerifierPoolState { verifier, switches, observer, ports, waiting, running: 0, workers, alarm })
     }

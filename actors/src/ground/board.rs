@@ -12,32 +12,13 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use still_control::{ActorState, ActorStatus, DeviceStatus};
 use still_domain::{Round, RoundNumber, RoundPhase};
 
 use crate::ground::{name::ActorName, pulse::Pulse};
 
 /// Seconds over which token rates are averaged.
 const RATE_WINDOW_MS: u64 = 10_000;
-
-/// What an actor is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ActorState {
-    /// Coming up.
-    Starting,
-    /// At work.
-    Running,
-    /// Waiting on an operator's word.
-    Paused,
-    /// Waiting before it is started again.
-    Restarting,
-    /// Ended.
-    Stopped,
-}
-
-impl ActorState {
-    const ALL: [Self; 5] = [Self::Starting, Self::Running, Self::Paused, Self::Restarting, Self::Stopped];
-}
 
 /// What one actor shows.
 #[derive(Debug, Default)]
@@ -67,69 +48,20 @@ impl Meter {
         self.progress_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self, name: ActorName) -> ActorStatus {
+    pub(crate) fn read(&self, name: ActorName, now_ms: u64) -> ActorStatus {
         let state = usize::from(self.state.load(Ordering::Relaxed));
         ActorStatus {
-            name,
+            name: name.to_string(),
             state: ActorState::ALL.get(state).copied().unwrap_or(ActorState::Stopped),
             queued: self.queued.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
-            last_progress_ms: self.progress_ms.load(Ordering::Relaxed),
+            idle_seconds: match self.progress_ms.load(Ordering::Relaxed) {
+                0 => 0.0,
+                last => now_ms.saturating_sub(last) as f64 / 1000.0,
+            },
             restarts: self.restarts.load(Ordering::Relaxed),
         }
     }
-}
-
-/// One actor, as the status shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActorStatus {
-    /// Its name.
-    pub name: ActorName,
-    /// What it is doing.
-    pub state: ActorState,
-    /// Work items that wait for it.
-    pub queued: u64,
-    /// Work items it is at.
-    pub in_flight: u64,
-    /// When it last got something done, milliseconds since the Unix epoch; 0 before the first time.
-    pub last_progress_ms: u64,
-    /// How often its own failures led to a restart.
-    pub restarts: u64,
-}
-
-/// How a device or server stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceState {
-    /// Being opened.
-    Starting,
-    /// At work, or ready for it.
-    Up,
-    /// Failed; it is opened again in a moment.
-    BackingOff,
-    /// Failed too often; it is tried again much later.
-    LeftOut,
-}
-
-/// One device or server, as the status shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeviceStatus {
-    /// Its name.
-    pub name: String,
-    /// Who holds it.
-    pub actor: ActorName,
-    /// How it stands.
-    pub state: DeviceState,
-    /// Work items it is at.
-    pub in_flight: u64,
-    /// Work items it can usefully hold.
-    pub capacity: u64,
-    /// Milliseconds since it told anything.
-    pub silent_ms: u64,
-    /// How often it was opened again.
-    pub restarts: u64,
-    /// Why it failed last.
-    pub last_failure: Option<String>,
 }
 
 /// How the round stands.
@@ -253,15 +185,15 @@ impl Board {
         &self.meters[actor.place()]
     }
 
-    pub(crate) fn actors(&self) -> Vec<ActorStatus> {
-        ActorName::ALL.into_iter().map(|name| self.meter(name).read(name)).collect()
+    pub(crate) fn actors(&self, now_ms: u64) -> Vec<ActorStatus> {
+        ActorName::ALL.into_iter().map(|name| self.meter(name).read(name, now_ms)).collect()
     }
 
     /// Every device, by name.
     pub(crate) fn devices(&self) -> Vec<DeviceStatus> {
         let read = |meter: &DeviceMeter| {
-            let silent_ms = meter.pulse.silent().as_millis() as u64;
-            DeviceStatus { silent_ms, ..meter.status.clone() }
+            let silent_seconds = meter.pulse.silent().as_secs_f64();
+            DeviceStatus { silent_seconds, ..meter.status.clone() }
         };
         shown(&self.devices, |devices| devices.values().map(read).collect())
     }
@@ -289,16 +221,19 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "halves are exact")]
     fn a_meter_shows_what_was_last_set() {
         let meter = Meter::default();
-        assert_eq!(meter.read(ActorName::Sampler).state, ActorState::Starting);
-        meter.set_state(ActorState::Restarting);
+        let fresh = meter.read(ActorName::Sampler, 5_000);
+        assert_eq!((fresh.state, fresh.idle_seconds), (ActorState::Starting, 0.0));
+        for state in ActorState::ALL {
+            meter.set_state(state);
+            assert_eq!(meter.read(ActorName::Sampler, 0).state, state);
+        }
         meter.set_load(3, 2);
-        meter.progressed(7);
-        let status = meter.read(ActorName::Sampler);
-        assert_eq!(
-            (status.state, status.queued, status.in_flight, status.last_progress_ms),
-            (ActorState::Restarting, 3, 2, 7)
-        );
+        meter.progressed(3_500);
+        let status = meter.read(ActorName::Sampler, 5_000);
+        assert_eq!((status.name.as_str(), status.queued, status.in_flight), ("sampler", 3, 2));
+        assert_eq!(status.idle_seconds, 1.5);
     }
 }

@@ -26,12 +26,10 @@ pub enum Refusal {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The configuration makes no sense.
-    #[error("`{section}.{key}` {problem}")]
+    #[error("`{key}` {problem}")]
     Setting {
-        /// The section.
-        section: &'static str,
-        /// The key inside it.
-        key: &'static str,
+        /// The operator's key, with its section.
+        key: String,
         /// What is wrong, and what it must be.
         problem: String,
     },

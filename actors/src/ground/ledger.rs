@@ -3,10 +3,10 @@
 use ractor::ActorProcessingErr;
 use still_curation::Candidate;
 use still_domain::{
-    CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, RoundNumber, Split,
-    TrainingSetId,
+    AttemptFact, CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem,
+    RoundNumber, Split, TrainingSetId,
 };
-use still_store::{AttemptFact, CheckpointFolders, Store, StoreError};
+use still_store::{CheckpointFolders, Store, StoreError};
 
 use crate::ground::protocol::JudgedFact;
 

@@ -8,7 +8,7 @@
 //! | [`credit`] | permits that travel inside messages |
 //! | `supervised`, `restart`, `pulse` | a role with its device: replaced when it fails, given up when it hangs |
 //! | `ledger` | the store, never on a runtime worker |
-//! | `board`, `event`, `observe` | what is shown, told and measured |
+//! | `board`, `observe` | what is shown, told and measured |
 //! | `waits` | who waits for whom |
 //! | `name`, `error`, `finish`, `switches`, `clock` | small words that everyone uses |
 
@@ -16,7 +16,6 @@ pub(crate) mod board;
 pub(crate) mod clock;
 pub mod credit;
 pub(crate) mod error;
-pub(crate) mod event;
 pub(crate) mod finish;
 pub(crate) mod ledger;
 pub(crate) mod name;

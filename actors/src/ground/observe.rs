@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use still_control::{ActorState, Event, RoundReport};
 use still_domain::{
     CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
 };
@@ -21,9 +22,8 @@ use still_telemetry::event::{
 use tokio::sync::broadcast;
 
 use crate::{
-    ground::board::{ActorState, Board, DeviceMeter, shown},
+    ground::board::{Board, DeviceMeter, shown},
     ground::clock::Clock,
-    ground::event::Event,
     ground::name::ActorName,
     ground::protocol::JudgedFact,
     ground::supervised::Prospect,
@@ -72,7 +72,7 @@ impl Observer {
     pub(crate) fn restarted(&self, actor: ActorName, restarts: u64, reason: &str) {
         ActorRestarted { actor: actor.as_str(), restarts, reason }.emit();
         self.board.meter(actor).set_restarts(restarts);
-        self.event(Event::Restarted { actor, restarts, reason: reason.to_owned() });
+        self.event(Event::Restarted { actor: actor.to_string(), restarts, reason: reason.to_owned() });
     }
 
     /// An actor got something done.
@@ -170,7 +170,7 @@ impl Observer {
     /// A round entered a phase.
     pub(crate) fn phase_entered(&self, round: RoundNumber, phase: RoundPhase) {
         RoundPhaseEntered { round, phase }.emit();
-        self.event(Event::PhaseEntered { round, phase });
+        self.event(Event::Phase { round, phase });
     }
 
     /// A training set was sealed.
@@ -193,19 +193,19 @@ impl Observer {
     }
 
     /// A round was promoted or rejected.
-    pub(crate) fn round_ended(&self, round: Round, rollout_rate: f64, training_rate: f64) {
-        RoundEnded { round: &round }.emit();
-        self.event(Event::RoundEnded {
-            round: Box::new(round),
+    pub(crate) fn round_ended(&self, round: &Round, rollout_rate: f64, training_rate: f64) {
+        RoundEnded { round }.emit();
+        self.event(Event::RoundEnded(RoundReport {
             rollout_tokens_per_second: rollout_rate,
             training_tokens_per_second: training_rate,
-        });
+            ..RoundReport::of(round)
+        }));
     }
 
     /// A policy was put in force.
     pub(crate) fn published(&self, version: PolicyVersion, origin: PolicyOrigin) {
         PolicyPublished { version, origin }.emit();
-        self.event(Event::Published { version, origin });
+        self.event(Event::Published { version });
     }
 
     /// An optimizer step was taken; `duration` since the one before.

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -31,8 +31,10 @@ struct Beats {
     epoch: Instant,
     /// Milliseconds from the epoch to the newest beat.
     newest_ms: AtomicU64,
-    /// The longest silence that ended in a beat, in milliseconds.
+    /// The longest silence at work that ended in a beat, in milliseconds.
     slowest_ms: AtomicU64,
+    /// Whether the device has something to do.
+    is_at_work: AtomicBool,
 }
 
 /// A silence that no pace explains.
@@ -45,21 +47,33 @@ pub(crate) struct Overdue {
 impl Pulse {
     /// A device that begins to work now.
     pub(crate) fn new() -> Self {
-        let beats =
-            Beats { epoch: Instant::now(), newest_ms: AtomicU64::new(0), slowest_ms: AtomicU64::new(0) };
-        Self(Arc::new(beats))
+        Self(Arc::new(Beats {
+            epoch: Instant::now(),
+            newest_ms: AtomicU64::new(0),
+            slowest_ms: AtomicU64::new(0),
+            is_at_work: AtomicBool::new(true),
+        }))
     }
 
     /// The device gets something to do after having had nothing: the silence before was no work.
     pub(crate) fn work_begins(&self) {
-        self.0.newest_ms.store(self.now_ms(), Ordering::Relaxed);
+        if !self.0.is_at_work.swap(true, Ordering::Relaxed) {
+            self.0.newest_ms.store(self.now_ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// The device has nothing to do: its silence is no work.
+    pub(crate) fn rests(&self) {
+        self.0.is_at_work.store(false, Ordering::Relaxed);
     }
 
     /// The device told something.
     pub(crate) fn beat(&self) {
         let now_ms = self.now_ms();
         let before_ms = self.0.newest_ms.swap(now_ms, Ordering::Relaxed);
-        self.0.slowest_ms.fetch_max(now_ms.saturating_sub(before_ms), Ordering::Relaxed);
+        if self.0.is_at_work.load(Ordering::Relaxed) {
+            self.0.slowest_ms.fetch_max(now_ms.saturating_sub(before_ms), Ordering::Relaxed);
+        }
     }
 
     /// How long the device has been silent.
@@ -69,6 +83,9 @@ impl Pulse {
 
     /// Whether a device at work has been silent for longer than `patience` and its own pace explain.
     pub(crate) fn overdue(&self, patience: Duration) -> Option<Overdue> {
+        if !self.0.is_at_work.load(Ordering::Relaxed) {
+            return None;
+        }
         let slowest = Duration::from_millis(self.0.slowest_ms.load(Ordering::Relaxed).saturating_mul(FACTOR));
         let (silent, allowed) = (self.silent(), patience.max(slowest));
         (silent > allowed).then_some(Overdue { silent, allowed })
@@ -87,7 +104,8 @@ mod tests {
     fn pulse(silent_ms: u64, slowest_ms: u64) -> Pulse {
         let epoch = Instant::now().checked_sub(Duration::from_secs(1_000)).unwrap();
         let newest_ms = AtomicU64::new(1_000_000 - silent_ms);
-        Pulse(Arc::new(Beats { epoch, newest_ms, slowest_ms: AtomicU64::new(slowest_ms) }))
+        let (slowest_ms, is_at_work) = (AtomicU64::new(slowest_ms), AtomicBool::new(true));
+        Pulse(Arc::new(Beats { epoch, newest_ms, slowest_ms, is_at_work }))
     }
 
     #[test]
@@ -107,6 +125,8 @@ mod tests {
         assert!(slow.silent() < Duration::from_secs(1));
         assert!(slow.0.slowest_ms.load(Ordering::Relaxed) >= 30_000);
         let rested = pulse(30_000, 0);
+        rested.rests();
+        assert_eq!(rested.overdue(Duration::ZERO), None);
         rested.work_begins();
         rested.beat();
         assert!(rested.0.slowest_ms.load(Ordering::Relaxed) < 1_000);

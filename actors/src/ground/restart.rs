@@ -5,31 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-
-use crate::{ground::error::StartError, ground::name::ActorName};
-
-/// How failed actors are restarted, and how long the program waits for its parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SupervisionConfig {
-    /// Wait before an actor's first restart, in milliseconds; it doubles with every further one within
-    /// the window. Default: 100.
-    pub first_backoff_ms: u64,
-    /// Longest wait before a restart, in milliseconds. Default: 10 000.
-    pub max_backoff_ms: u64,
-    /// Restarts of one actor within the window; one failure more ends the program. Default: 8.
-    pub max_restarts: u32,
-    /// The window, in seconds. Default: 300.
-    pub window_seconds: u64,
-    /// Longest wait for an actor to stop before it is killed, in seconds. Default: 10.
-    pub stop_deadline_seconds: u64,
-    /// Longest wait for work in flight when the program drains, in seconds. Default: 120.
-    pub drain_deadline_seconds: u64,
-    /// Longest silence of a device or server at work before it is given up and replaced, in milliseconds; one that is
-    /// slow by nature gets ten times its slowest step where that is longer. 0 waits for ever. Default: 900 000.
-    pub max_silence_ms: u64,
-}
+use crate::{config::SupervisionSection, ground::name::ActorName};
 
 /// How one actor, device or server is restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,36 +20,7 @@ pub struct RestartPolicy {
     pub window: Duration,
 }
 
-impl Default for SupervisionConfig {
-    fn default() -> Self {
-        Self {
-            first_backoff_ms: 100,
-            max_backoff_ms: 10_000,
-            max_restarts: 8,
-            window_seconds: 300,
-            stop_deadline_seconds: 10,
-            drain_deadline_seconds: 120,
-            max_silence_ms: 900_000,
-        }
-    }
-}
-
-impl SupervisionConfig {
-    /// # Errors
-    /// When the waits or the window make no sense.
-    pub fn validate(&self) -> Result<(), StartError> {
-        let error = |key, problem: &str| {
-            Err(StartError::Setting { section: "supervision", key, problem: problem.to_owned() })
-        };
-        if self.max_backoff_ms < self.first_backoff_ms {
-            return error("max_backoff_ms", "must not be smaller than `first_backoff_ms`");
-        }
-        if self.window_seconds == 0 {
-            return error("window_seconds", "must be at least 1");
-        }
-        Ok(())
-    }
-
+impl SupervisionSection {
     /// The policy of an actor.
     ///
     /// Those that own a device wait longer before the first restart: a device that has just failed seldom

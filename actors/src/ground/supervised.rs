@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use still_control::{DeviceState, DeviceStatus};
 use still_roles::{EventSink, Role, RoleFactory};
 
 use crate::ground::{
-    board::{DeviceMeter, DeviceState, DeviceStatus},
+    board::DeviceMeter,
     name::ActorName,
     pulse::{Overdue, Pulse},
     restart::{Failures, RestartPolicy},
@@ -110,20 +111,24 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         self.state = DeviceState::Up;
     }
 
-    /// The device gets something to do after having had nothing.
-    pub(crate) fn work_begins(&self) {
-        self.pulse.work_begins();
+    /// Whether the device has something to do. One that is being opened has.
+    pub(crate) fn works(&self, is_at_work: bool) {
+        if is_at_work || self.state == DeviceState::Starting {
+            self.pulse.work_begins();
+        } else {
+            self.pulse.rests();
+        }
     }
 
     /// What is to be shown of the device.
     pub(crate) fn meter(&self, actor: ActorName, in_flight: usize, capacity: usize) -> DeviceMeter {
         let status = DeviceStatus {
             name: self.name().to_owned(),
-            actor,
+            actor: actor.to_string(),
             state: self.state,
             in_flight: in_flight as u64,
             capacity: capacity as u64,
-            silent_ms: 0,
+            silent_seconds: 0.0,
             restarts: self.restarts,
             last_failure: self.last_failure.clone(),
         };
@@ -140,11 +145,9 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         self.state == DeviceState::LeftOut
     }
 
-    /// Whether a role at work has been silent for longer than its own pace explains. One that is not up yet is at
-    /// work always.
-    pub(crate) fn overdue(&self, is_at_work: bool) -> Option<Overdue> {
-        let is_at_work = is_at_work || self.state == DeviceState::Starting;
-        let patience = self.patience.filter(|_| is_at_work && self.role.is_some())?;
+    /// Whether a role at work has been silent for longer than its own pace explains.
+    pub(crate) fn overdue(&self) -> Option<Overdue> {
+        let patience = self.patience.filter(|_| self.role.is_some())?;
         self.pulse.overdue(patience)
     }
 
@@ -272,14 +275,14 @@ mod tests {
     fn one_that_hangs_is_named_and_given_up() {
         let (mut device, _, abandoned) = supervised(Some(Duration::ZERO));
         device.open(|_, _, _| {}).unwrap();
-        while device.overdue(true).is_none() {
+        while device.overdue().is_none() {
             std::thread::yield_now();
         }
-        let overdue = device.overdue(true).unwrap();
+        let overdue = device.overdue().unwrap();
         let (reason, prospect) = device.give_up(overdue);
         assert!(reason.starts_with("doll: nothing was heard"), "{reason}");
         assert!(matches!(prospect, Prospect::Again { .. }));
         assert_eq!(abandoned.load(Ordering::SeqCst), 1);
-        assert_eq!(device.overdue(true), None, "there is nothing to wait for");
+        assert_eq!(device.overdue(), None, "there is nothing to wait for");
     }
 }

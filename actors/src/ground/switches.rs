@@ -2,19 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde::{Deserialize, Serialize};
-
-/// What can be paused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activity {
-    /// Attempts are given out.
-    Explore,
-    /// Optimizer steps are taken.
-    Train,
-    /// Both.
-    All,
-}
+use still_control::Activity;
 
 /// The switches.
 #[derive(Debug, Default)]
@@ -26,11 +14,12 @@ pub(crate) struct Switches {
 }
 
 impl Switches {
-    pub(crate) fn set_paused(&self, activity: Activity, paused: bool) {
-        if matches!(activity, Activity::Explore | Activity::All) {
+    /// Pauses or resumes an activity; `None` means both.
+    pub(crate) fn set_paused(&self, activity: Option<Activity>, paused: bool) {
+        if activity != Some(Activity::Train) {
             self.exploration_paused.store(paused, Ordering::SeqCst);
         }
-        if matches!(activity, Activity::Train | Activity::All) {
+        if activity != Some(Activity::Explore) {
             self.training_paused.store(paused, Ordering::SeqCst);
         }
     }

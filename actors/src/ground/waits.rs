@@ -1,29 +1,15 @@
 //! Who waits for whom, and for how long: read off what every actor and device shows, without asking any of them.
 
-use serde::{Deserialize, Serialize};
+use still_control::{ActorStatus, DeviceState, DeviceStatus, Wait};
 use still_domain::RoundPhase;
 
 use crate::ground::{
-    board::{ActorStatus, DeviceState, DeviceStatus, EvaluationProgress, RoundProgress, TrainingProgress},
+    board::{EvaluationProgress, RoundProgress, TrainingProgress},
     name::ActorName,
 };
 
-/// One wait.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// Who waits: an actor.
-    pub who: ActorName,
-    /// For whom: an actor, a device, or the operator.
-    pub waits_for: String,
-    /// What for.
-    pub reason: String,
-    /// Milliseconds since whoever is waited for last did something; `None` where that is nobody's fault.
-    pub silent_ms: Option<u64>,
-}
-
 /// What waits are read off.
 pub(crate) struct Standing<'a> {
-    pub(crate) now_ms: u64,
     pub(crate) has_policy: bool,
     pub(crate) exploration_paused: bool,
     pub(crate) training_paused: bool,
@@ -53,11 +39,11 @@ pub(crate) fn waits(standing: &Standing<'_>) -> Vec<Wait> {
 
 impl Standing<'_> {
     fn training(&self, waits: &mut Vec<Wait>) {
-        let Some(trainer) = self.actor(ActorName::Trainer).filter(|trainer| trainer.in_flight > 0) else {
+        if self.actor(ActorName::Trainer).is_none_or(|trainer| trainer.in_flight == 0) {
             return;
-        };
+        }
         if self.training_paused {
-            return waits.push(wait(trainer.name, OPERATOR, "training is paused".to_owned(), None));
+            return waits.push(wait(ActorName::Trainer, OPERATOR, "training is paused".to_owned(), None));
         }
         let TrainingProgress { step, total_steps, .. } = self.training;
         self.devices_of(ActorName::Trainer, &format!("step {} of {total_steps}", step + 1), waits);
@@ -70,7 +56,7 @@ impl Standing<'_> {
         }
         if !self.has_policy {
             let reason = format!("a policy, for {} attempts", sampler.queued);
-            return waits.push(self.for_actor(sampler.name, ActorName::Publisher, reason));
+            return waits.push(self.for_actor(ActorName::Sampler, ActorName::Publisher, reason));
         }
         self.devices_of(ActorName::Sampler, "rollouts", waits);
     }
@@ -80,7 +66,7 @@ impl Standing<'_> {
             return;
         };
         let reason = format!("{} judgements at work, {} behind them", pool.in_flight, pool.queued);
-        waits.push(wait(pool.name, "its workers", reason, Some(self.silent_ms(pool))));
+        waits.push(wait(ActorName::VerifierPool, "its workers", reason, Some(pool.idle_seconds)));
     }
 
     fn committing(&self, waits: &mut Vec<Wait>) {
@@ -88,13 +74,18 @@ impl Standing<'_> {
             return;
         };
         let reason = format!("a flush of {} trajectories", curator.in_flight);
-        waits.push(wait(curator.name, "the store", reason, Some(self.silent_ms(curator))));
+        waits.push(wait(ActorName::Curator, "the store", reason, Some(curator.idle_seconds)));
     }
 
     fn supplying(&self, waits: &mut Vec<Wait>) {
         let Some(supply) = self.actor(ActorName::ProblemSupply) else { return };
         if self.exploration_paused && supply.queued > 0 {
-            return waits.push(wait(supply.name, OPERATOR, "exploration is paused".to_owned(), None));
+            return waits.push(wait(
+                ActorName::ProblemSupply,
+                OPERATOR,
+                "exploration is paused".to_owned(),
+                None,
+            ));
         }
         if supply.in_flight == 0 {
             return;
@@ -104,7 +95,7 @@ impl Standing<'_> {
         if let Some(busiest) = on_the_way.into_iter().max_by_key(|name| held(*name)) {
             let end = if self.draining { "before the drain is done" } else { "to come back" };
             let reason = format!("{} attempts {end}", supply.in_flight);
-            waits.push(self.for_actor(supply.name, busiest, reason));
+            waits.push(self.for_actor(ActorName::ProblemSupply, busiest, reason));
         }
     }
 
@@ -132,15 +123,15 @@ impl Standing<'_> {
             self.devices.iter().filter(|one| one.actor == evaluator.name).map(|one| one.in_flight).sum();
         let reason = format!("answer {} of {total}", judged + 1);
         if held == 0 {
-            return waits.push(self.for_actor(evaluator.name, ActorName::VerifierPool, reason));
+            return waits.push(self.for_actor(ActorName::Evaluator, ActorName::VerifierPool, reason));
         }
         self.devices_of(ActorName::Evaluator, &reason, waits);
     }
 
     /// A wait for every device of an actor that is at something, or would be if it were up.
     fn devices_of(&self, actor: ActorName, what: &str, waits: &mut Vec<Wait>) {
-        for device in self.devices.iter().filter(|device| device.actor == actor) {
-            let DeviceStatus { name, state, in_flight, silent_ms, last_failure, .. } = device;
+        for device in self.devices.iter().filter(|device| device.actor == actor.as_str()) {
+            let DeviceStatus { name, state, in_flight, silent_seconds, last_failure, .. } = device;
             let failure = last_failure.as_deref().unwrap_or("no reason is known");
             let reason = match state {
                 DeviceState::Up if *in_flight == 0 => continue,
@@ -150,48 +141,43 @@ impl Standing<'_> {
                 DeviceState::BackingOff => format!("it failed and is opened again: {failure}"),
                 DeviceState::LeftOut => format!("it failed too often and is left out: {failure}"),
             };
-            waits.push(wait(actor, name, reason, Some(*silent_ms)));
+            waits.push(wait(actor, name, reason, Some(*silent_seconds)));
         }
     }
 
     fn for_actor(&self, who: ActorName, whom: ActorName, reason: String) -> Wait {
-        let silent_ms = self.actor(whom).map(|actor| self.silent_ms(actor));
-        wait(who, whom.as_str(), reason, silent_ms)
+        wait(who, whom.as_str(), reason, self.actor(whom).map(|actor| actor.idle_seconds))
     }
 
     fn actor(&self, name: ActorName) -> Option<&ActorStatus> {
-        self.actors.iter().find(|actor| actor.name == name)
-    }
-
-    const fn silent_ms(&self, actor: &ActorStatus) -> u64 {
-        self.now_ms.saturating_sub(actor.last_progress_ms)
+        self.actors.iter().find(|actor| actor.name == name.as_str())
     }
 }
 
-fn wait(who: ActorName, waits_for: &str, reason: String, silent_ms: Option<u64>) -> Wait {
-    Wait { who, waits_for: waits_for.to_owned(), reason, silent_ms }
+fn wait(who: ActorName, waits_for: &str, reason: String, silent_seconds: Option<f64>) -> Wait {
+    Wait { who: who.to_string(), waits_for: waits_for.to_owned(), reason, silent_seconds }
 }
 
 #[cfg(test)]
 mod tests {
+    use still_control::ActorState;
     use still_domain::RoundNumber;
 
     use super::*;
-    use crate::ground::board::ActorState;
 
     fn actor(name: ActorName, queued: u64, in_flight: u64) -> ActorStatus {
         let state = ActorState::Running;
-        ActorStatus { name, state, queued, in_flight, last_progress_ms: 4_000, restarts: 0 }
+        ActorStatus { name: name.to_string(), state, queued, in_flight, idle_seconds: 1.0, restarts: 0 }
     }
 
     fn device(name: &str, state: DeviceState, in_flight: u64) -> DeviceStatus {
         DeviceStatus {
             name: name.to_owned(),
-            actor: ActorName::Sampler,
+            actor: ActorName::Sampler.to_string(),
             state,
             in_flight,
             capacity: 8,
-            silent_ms: 70,
+            silent_seconds: 0.5,
             restarts: 0,
             last_failure: (state != DeviceState::Up).then(|| "unplugged".to_owned()),
         }
@@ -217,7 +203,6 @@ mod tests {
             device("sampler-2", DeviceState::Up, 0),
         ];
         let mut standing = Standing {
-            now_ms: 5_000,
             has_policy: true,
             exploration_paused: false,
             training_paused: false,
@@ -230,17 +215,17 @@ mod tests {
         };
         let told = |standing: &Standing<'_>| {
             let told = |wait: &Wait| {
-                format!("{} > {}: {} ({:?})", wait.who, wait.waits_for, wait.reason, wait.silent_ms)
+                format!("{} > {}: {} ({:?})", wait.who, wait.waits_for, wait.reason, wait.silent_seconds)
             };
             waits(standing).iter().map(told).collect::<Vec<_>>()
         };
         assert_eq!(
             told(&standing),
             [
-                "sampler > sampler-0: 2 rollouts (Some(70))",
-                "sampler > sampler-1: it failed too often and is left out: unplugged (Some(70))",
-                "problem_supply > sampler: 7 attempts to come back (Some(1000))",
-                "conductor > curator: judgement 4 of 10 of round 2 (Some(1000))",
+                "sampler > sampler-0: 2 rollouts (Some(0.5))",
+                "sampler > sampler-1: it failed too often and is left out: unplugged (Some(0.5))",
+                "problem_supply > sampler: 7 attempts to come back (Some(1.0))",
+                "conductor > curator: judgement 4 of 10 of round 2 (Some(1.0))",
             ]
         );
         standing.exploration_paused = true;

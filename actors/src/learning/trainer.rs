@@ -7,21 +7,21 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
+use still_control::ActorState;
 use still_domain::{CheckpointId, PolicyRef, RoundNumber, seed};
 use still_roles::{TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingRun};
 use still_store::{Retention, StoreError};
 
 use crate::{
+    config::{SupervisionSection, TrainerConfig},
     ground::{
-        board::{ActorState, shown},
+        board::shown,
         error::{AllDevicesFailed, Refusal},
         ledger::Ledger,
         name::ActorName,
         observe::Observer,
         protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
         pulse::pulse_interval,
-        restart::SupervisionConfig,
         routes::Route,
         supervised::{Prospect, Supervised, end_all},
         switches::Switches,
@@ -32,22 +32,6 @@ use crate::{
 /// Checkpoints that are asked for at which an operator's further one is refused.
 const MAX_ASKED: usize = 32;
 
-/// How training is saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainerConfig {
-    /// Optimizer steps between two checkpoints; 0 saves only at the end of training. Default: 100.
-    pub checkpoint_every_steps: u64,
-    /// Which checkpoints stay, besides those of published policies.
-    pub retention: Retention,
-}
-
-impl Default for TrainerConfig {
-    fn default() -> Self {
-        Self { checkpoint_every_steps: 100, retention: Retention::default() }
-    }
-}
-
 /// The trainer.
 pub(crate) struct Trainer;
 
@@ -55,7 +39,7 @@ pub(crate) struct Trainer;
 pub(crate) struct TrainerArguments {
     pub(crate) training: TrainingFactory,
     pub(crate) config: TrainerConfig,
-    pub(crate) supervision: SupervisionConfig,
+    pub(crate) supervision: SupervisionSection,
     pub(crate) run_seed: u64,
     pub(crate) ledger: Ledger,
     pub(crate) switches: Arc<Switches>,
@@ -142,7 +126,6 @@ impl Actor for Trainer {
             TrainerMessage::Checkpoint(answer) => state.checkpoint(answer),
             TrainerMessage::SwitchesChanged => {
                 let is_paused = state.switches.training_paused();
-                state.device.work_begins();
                 if let Some(run) = state.device.role() {
                     run.pause(is_paused);
                 }
@@ -162,8 +145,7 @@ impl Actor for Trainer {
             }
             TrainerMessage::Reopen => state.open(&myself)?,
             TrainerMessage::TakePulse => {
-                let is_at_work = state.job.is_some() && !state.switches.training_paused();
-                if let Some(overdue) = state.device.overdue(is_at_work) {
+                if let Some(overdue) = state.device.overdue() {
                     let (reason, prospect) = state.device.give_up(overdue);
                     state.bereft(reason, prospect, &myself)?;
                 }
@@ -213,7 +195,7 @@ impl TrainerState {
         match prepared {
             Prepared::Done(trained) => self.ended(JobResult::Trained(trained)),
             Prepared::Job(job) => {
-                self.device.work_begins();
+                self.device.works(true);
                 if let Some(run) = self.device.role() {
                     run.start((*job).clone());
                 }
@@ -363,6 +345,7 @@ impl TrainerState {
         let state = if is_paused { ActorState::Paused } else { ActorState::Running };
         let in_flight = usize::from(self.job.is_some());
         self.observer.state(ActorName::Trainer, state);
+        self.device.works(self.job.is_some() && !self.switches.training_paused());
         self.observer.device(self.device.meter(ActorName::Trainer, in_flight, 1));
         self.observer.progressed(ActorName::Trainer, 0, in_flight);
     }
@@ -410,6 +393,7 @@ fn prepare(
     Ok(Prepared::Job(Box::new(TrainingJob {
         round: order.round,
         training_set: order.training_set.clone(),
+        legacy_training_set: None,
         recipe: order.recipe,
         objective: order.objective,
         examples: Arc::new(SealedExamples::new(ledger.clone(), set)),

@@ -7,15 +7,15 @@
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::{ActorState, Event};
 use still_curation::Candidate;
 use still_domain::{PolicyRef, Round, RoundNumber, RoundPhase, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
     ground::{
-        board::{ActorState, shown},
+        board::shown,
         error::Refusal,
-        event::Event,
         finish::FinishReason,
         ledger::Ledger,
         name::ActorName,
@@ -32,8 +32,6 @@ use crate::{
         sealing::{SealingConfig, sealed},
     },
 };
-
-pub use crate::rounds::round_config::{RoundConfig, TrainingStart};
 
 /// The conductor.
 pub(crate) struct Conductor;
@@ -372,7 +370,7 @@ impl ConductorState {
     fn tell_ended(&self, round: &Round) {
         let rollout_rate = self.mark_rollouts().rate_since(self.round_began);
         let training_rate = self.mark_training().rate_since(self.training_began);
-        self.given.observer.round_ended(round.clone(), rollout_rate, training_rate);
+        self.given.observer.round_ended(round, rollout_rate, training_rate);
     }
 
     /// Writes the board, and says once when the round waits for an import.

@@ -9,16 +9,16 @@
 use std::collections::HashMap;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, FinishReason, Outcome, PolicyRef, SamplingSettings, Split};
+use still_control::{ActorState, Event};
+use still_domain::{AttemptId, FinishReason, Outcome, PolicyRef, Split};
 use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 
 use crate::{
+    config::{EvaluationSection, SupervisionSection},
     ground::{
-        board::{ActorState, EvaluationProgress, shown},
+        board::{EvaluationProgress, shown},
         credit::{Credit, Credits},
-        error::{AllDevicesFailed, StartError},
-        event::Event,
+        error::AllDevicesFailed,
         ledger::Ledger,
         name::ActorName,
         observe::Observer,
@@ -27,7 +27,6 @@ use crate::{
             VerifierPoolMessage,
         },
         pulse::pulse_interval,
-        restart::SupervisionConfig,
         routes::Route,
         supervised::{Prospect, Supervised, end_all},
     },
@@ -37,54 +36,14 @@ use crate::{
 /// Times that an answer may be lost before it counts as none.
 const MAX_LOSSES: u32 = 3;
 
-/// How candidates are scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct EvaluationConfig {
-    /// Levels whose problems make up the hard accuracy; empty leaves it out. Default: none.
-    pub hard_levels: Vec<u8>,
-    /// Answers drawn for a problem; more than one needs a temperature above 0. Default: 1.
-    pub samples_per_problem: u32,
-    /// Answers between being asked for and being judged. Default: 256.
-    pub in_flight_answers: usize,
-    /// How tokens are drawn; the paper's way is greedy. Default: temperature 0.
-    pub sampling: SamplingSettings,
-}
-
-impl Default for EvaluationConfig {
-    fn default() -> Self {
-        Self {
-            hard_levels: Vec::new(),
-            samples_per_problem: 1,
-            in_flight_answers: 256,
-            sampling: SamplingSettings { temperature: 0.0, ..SamplingSettings::default() },
-        }
-    }
-}
-
-impl EvaluationConfig {
-    /// # Errors
-    /// When no answer would be drawn.
-    pub fn validate(&self) -> Result<(), StartError> {
-        match self.samples_per_problem {
-            0 => Err(StartError::Setting {
-                section: "evaluation",
-                key: "samples_per_problem",
-                problem: "must be at least 1".to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// The evaluator.
 pub(crate) struct Evaluator;
 
 /// What it is given.
 pub(crate) struct EvaluatorArguments {
     pub(crate) generator: GeneratorFactory,
-    pub(crate) config: EvaluationConfig,
-    pub(crate) supervision: SupervisionConfig,
+    pub(crate) config: EvaluationSection,
+    pub(crate) supervision: SupervisionSection,
     pub(crate) run_seed: u64,
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
@@ -99,7 +58,7 @@ pub(crate) struct EvaluatorPorts {
 
 /// What it knows.
 pub(crate) struct EvaluatorState {
-    config: EvaluationConfig,
+    config: EvaluationSection,
     run_seed: u64,
     ledger: Ledger,
     observer: Observer,
@@ -172,9 +131,14 @@ impl Actor for Evaluator {
                     state.told(event, &myself)?;
                 }
             }
-            EvaluatorMessage::Reopen => state.open(&myself)?,
+            EvaluatorMessage::Reopen => {
+                state.open(&myself)?;
+                if state.scoring.is_none() {
+                    state.ports.conductor.send(ConductorMessage::EvaluatorReady);
+                }
+            }
             EvaluatorMessage::TakePulse => {
-                if let Some(overdue) = state.device.overdue(!state.held.is_empty()) {
+                if let Some(overdue) = state.device.overdue() {
                     let (reason, prospect) = state.device.give_up(overdue);
                     state.bereft(reason, prospect, &myself)?;
                 }
@@ -266,6 +230,15 @@ impl EvaluatorState {
                 let prospect = self.device.failed(&reason);
                 self.bereft(reason, prospect, myself)?;
             }
+            GeneratorEvent::NotAdopted { policy, reason } => {
+                // whether there is a candidate at all is not for this actor to say: it asks to be asked again
+                self.scoring = None;
+                self.held.clear();
+                drop(self.device.take());
+                let reason = format!("{policy} cannot be had: {reason}");
+                let prospect = self.device.failed(&reason);
+                self.bereft(reason, prospect, myself)?;
+            }
             GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
         }
         Ok(())
@@ -295,12 +268,10 @@ impl EvaluatorState {
             let rollout = Rollout {
                 id: question.id.clone(),
                 problem: question.problem.text.clone(),
-                sampling: self.config.sampling,
+                sampling: self.config.sampling.settings(),
                 seed: question.seed,
             };
-            if self.held.is_empty() {
-                self.device.work_begins();
-            }
+            self.device.works(true);
             // while the generator is being opened again, opening it asks for what is held
             if let Some(generator) = self.device.role() {
                 generator.submit(rollout.clone());
@@ -349,11 +320,11 @@ impl EvaluatorState {
 
     /// Tells the score when it is complete.
     fn conclude(&mut self) {
-        let hard_levels = &self.config.hard_levels;
+        let hard_levels: Vec<u8> = self.config.hard_levels.iter().copied().collect();
         let scored = self
             .scoring
             .as_ref()
-            .and_then(|(_, scoring)| Some((scoring.round(), Box::new(scoring.evaluation(hard_levels)?))));
+            .and_then(|(_, scoring)| Some((scoring.round(), Box::new(scoring.evaluation(&hard_levels)?))));
         if let Some((round, evaluation)) = scored {
             self.ports.conductor.send(ConductorMessage::PolicyScored(round, evaluation));
             self.scoring = None;
@@ -362,6 +333,7 @@ impl EvaluatorState {
             Some((_, scoring)) => (scoring.waiting(), scoring.in_flight()),
             None => (0, 0),
         };
+        self.device.works(!self.held.is_empty());
         self.observer.device(self.device.meter(ActorName::Evaluator, self.held.len(), self.credits.limit()));
         self.observer.progressed(ActorName::Evaluator, waiting, in_flight);
     }

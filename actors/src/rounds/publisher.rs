@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use still_control::ActorState;
 use still_domain::{PolicyOrigin, PolicyRecord, PolicyRef, PolicyVersion};
 use still_store::StoreError;
 use tokio::sync::watch;
 
 use crate::ground::{
-    board::ActorState,
     error::Refusal,
     ledger::{Ledger, effective_version},
     name::ActorName,

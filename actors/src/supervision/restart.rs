@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::ground::{
-    name::ActorName,
-    restart::{Failures, SupervisionConfig},
+use crate::{
+    config::SupervisionSection,
+    ground::{name::ActorName, restart::Failures},
 };
 
 /// What to do about a failure.
@@ -32,7 +32,7 @@ pub enum Reaction {
 /// Failures so far, and the restart that is under way.
 #[derive(Debug)]
 pub struct Restarts {
-    config: SupervisionConfig,
+    config: SupervisionSection,
     recent: BTreeMap<ActorName, Failures>,
     totals: BTreeMap<ActorName, u64>,
     under_way: Option<ActorName>,
@@ -40,7 +40,7 @@ pub struct Restarts {
 
 impl Restarts {
     /// No failure so far.
-    pub const fn new(config: SupervisionConfig) -> Self {
+    pub const fn new(config: SupervisionSection) -> Self {
         Self { config, recent: BTreeMap::new(), totals: BTreeMap::new(), under_way: None }
     }
 
@@ -81,13 +81,13 @@ mod tests {
 
     use super::*;
 
-    fn config(max_restarts: u32) -> SupervisionConfig {
-        SupervisionConfig {
+    fn config(max_restarts: u32) -> SupervisionSection {
+        SupervisionSection {
             first_backoff_ms: 100,
             max_backoff_ms: 1_000,
             max_restarts,
             window_seconds: 60,
-            ..SupervisionConfig::default()
+            ..SupervisionSection::default()
         }
     }
 

@@ -3,14 +3,13 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
+use still_control::{ActorState, Event};
 use still_store::StoreError;
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{Reaction, Restarts, tree, wiring::Wiring};
 use crate::ground::{
-    board::ActorState,
     error::AllDevicesFailed,
-    event::Event,
     finish::FinishReason,
     name::ActorName,
     protocol::{ProblemSupplyMessage, RootMessage, TrainerMessage},
@@ -240,7 +239,7 @@ impl RootState {
         self.timers.drain(..).for_each(|timer| timer.abort());
         self.stop_from(ActorName::Publisher, ActorState::Stopped).await;
         self.wiring.routes.root.close();
-        self.wiring.observer.event(Event::Finished { reason: reason.clone() });
+        self.wiring.observer.event(Event::Finished { reason: reason.to_string() });
         self.finish.send_replace(Some(reason));
         myself.stop(None);
     }

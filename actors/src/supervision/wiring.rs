@@ -67,7 +67,7 @@ impl Wiring {
     pub(super) fn sampler(&self) -> SamplerArguments {
         SamplerArguments {
             generators: self.roles.generators.clone(),
-            sampling: self.config.exploration.sampling,
+            sampling: self.config.exploration.sampling.settings(),
             supervision: self.config.supervision.clone(),
             policy: self.policy.subscribe(),
             observer: self.observer.clone(),
@@ -126,6 +126,7 @@ impl Wiring {
         ConductorArguments {
             machine: MachineConfig {
                 round: config.round.clone(),
+                quota_attempts: config.round.quota_attempts(config.exploration.attempts_per_visit),
                 gate: config.gate.clone(),
                 explores: config.exploration.enabled,
                 lockstep: config.lockstep,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Table, presets};
 use still_control::{Event, ImportReport, PoolEntry, ProblemList, RoundReport, Status};
-use still_domain::{Estimate, JudgedTrajectory, PolicyOrigin, PolicyRecord, RoundPhase};
+use still_domain::{Estimate, JudgedTrajectory, PolicyOrigin, PolicyRecord};
 
 /// Longest text in a cell, in characters.
 const CELL_WIDTH: usize = 48;
@@ -70,7 +70,7 @@ fn trained(status: &Status) -> String {
 /// An event in a line.
 pub(crate) fn event(event: &Event) -> String {
     match event {
-        Event::Phase { round, phase } => format!("round {round}: {}", phase_name(*phase)),
+        Event::Phase { round, phase } => format!("round {round}: {}", phase),
         Event::Explored { round, judged, quota, correct, pool, tokens_per_second } => format!(
             "round {round}: explored {}, {correct} correct, pool {pool}, {tokens_per_second:.0} tokens/s",
             share(*judged, *quota)
@@ -192,7 +192,7 @@ pub(crate) fn policies(policies: &[PolicyRecord]) -> String {
 }
 
 fn round(status: &Status) -> String {
-    let mut text = format!("{}, {}", status.round, phase_name(status.phase));
+    let mut text = format!("{}, {}", status.round, status.phase);
     if status.rounds_wanted > 0 {
         text.push_str(&format!(", ends after {}", status.rounds_wanted));
     }
@@ -210,7 +210,7 @@ fn round(status: &Status) -> String {
 }
 
 fn round_report(report: &RoundReport) -> String {
-    let mut text = format!("round {} {}", report.round, phase_name(report.phase));
+    let mut text = format!("round {} {}", report.round, report.phase);
     if let Some(accuracy) = &report.accuracy {
         text.push_str(&format!(": accuracy {}", estimate(accuracy)));
     }
@@ -246,16 +246,6 @@ fn estimate(estimate: &Estimate) -> String {
         percent(estimate.low),
         percent(estimate.high)
     )
-}
-
-const fn phase_name(phase: RoundPhase) -> &'static str {
-    match phase {
-        RoundPhase::Exploring => "exploring",
-        RoundPhase::Training => "training",
-        RoundPhase::Evaluating => "evaluating",
-        RoundPhase::Promoted => "promoted",
-        RoundPhase::Rejected => "rejected",
-    }
 }
 
 fn share(part: u64, whole: u64) -> String {

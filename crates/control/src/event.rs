@@ -1,11 +1,12 @@
-//! What happens in the daemon, as it happens: the stream behind `watch` and the progress bars.
+//! What happens in the daemon, as it happens: the stream behind `watch` and the progress bars. The actors speak it
+//! themselves; nothing translates.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use still_domain::{Estimate, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId};
 
-/// Something that happened.
+/// Something that happened. Watchers that lag lose the oldest events, never the program's progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -20,7 +21,7 @@ pub enum Event {
     Explored {
         /// The round.
         round: RoundNumber,
-        /// Judged in this round.
+        /// Judged in this round by its policy.
         judged: u64,
         /// Judgements that the round waits for; 0 when it has no quota.
         quota: u64,
@@ -88,6 +89,17 @@ pub enum Event {
         restarts: u64,
         /// Why it failed.
         reason: String,
+    },
+    /// A device or server failed, or hung and was given up; the others go on, and it is opened again.
+    DeviceFailed {
+        /// The device.
+        device: String,
+        /// How often it was opened again.
+        restarts: u64,
+        /// Why it failed.
+        reason: String,
+        /// Milliseconds until it is opened again.
+        retry_ms: u64,
     },
     /// Something an operator should know of.
     Warning {

@@ -36,7 +36,7 @@ pub use request::{
     Activity, ActivityRequest, Done, ImportQuery, ImportReport, KillRequest, LineProblem, OnError, PoolQuery,
     PoolShowQuery, ProblemLine, ProblemList, ProblemQuery, PromoteRequest,
 };
-pub use status::{ActorState, ActorStatus, Status};
+pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, Status, Wait};
 
 /// Name of the control socket inside the data directory.
 pub const SOCKET_NAME: &str = "stilld.sock";

@@ -59,6 +59,12 @@ pub struct Status {
     pub training_tokens_per_second: f64,
     /// Every actor, in start order.
     pub actors: Vec<ActorStatus>,
+    /// Every device and server, by name.
+    #[serde(default)]
+    pub devices: Vec<DeviceStatus>,
+    /// Who waits for whom.
+    #[serde(default)]
+    pub waits: Vec<Wait>,
     /// The last round that ended.
     pub last_round: Option<RoundReport>,
 }
@@ -80,6 +86,66 @@ pub struct ActorStatus {
     pub restarts: u64,
 }
 
+/// One device or server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// Its name.
+    pub name: String,
+    /// The actor that holds it.
+    pub actor: String,
+    /// How it stands.
+    pub state: DeviceState,
+    /// Work items it is at.
+    pub in_flight: u64,
+    /// Work items it can usefully hold.
+    pub capacity: u64,
+    /// Seconds since it told anything.
+    pub silent_seconds: f64,
+    /// How often it was opened again.
+    pub restarts: u64,
+    /// Why it failed last.
+    pub last_failure: Option<String>,
+}
+
+/// How a device or server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// Being opened.
+    Starting,
+    /// At work, or ready for it.
+    Up,
+    /// Failed; it is opened again in a moment.
+    BackingOff,
+    /// Failed too often; it is tried again much later.
+    LeftOut,
+}
+
+impl DeviceState {
+    /// The name used in JSON and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::BackingOff => "backing_off",
+            Self::LeftOut => "left_out",
+        }
+    }
+}
+
+/// Who waits for whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The actor that waits.
+    pub who: String,
+    /// Whom it waits for: an actor, a device, or the operator.
+    pub waits_for: String,
+    /// What for.
+    pub reason: String,
+    /// Seconds since whoever is waited for last did something; `None` where it waits for an operator's word.
+    pub silent_seconds: Option<f64>,
+}
+
 /// What an actor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -97,6 +163,9 @@ pub enum ActorState {
 }
 
 impl ActorState {
+    /// Every state, in the order of an actor's life.
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Running, Self::Paused, Self::Restarting, Self::Stopped];
+
     /// The name used in JSON and in tables.
     pub const fn name(self) -> &'static str {
         match self {

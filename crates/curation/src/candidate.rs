@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, JudgedTrajectory, Outcome, Rejection};
+use still_domain::{AttemptId, JudgedTrajectory, Outcome, Rejection, fingerprint::of_words};
 
 /// The part of a response that a measure is taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,24 +61,13 @@ impl From<&JudgedTrajectory> for Candidate {
             id: judged.trajectory.id.clone(),
             outcome: judged.verdict.outcome,
             rejection: judged.rejection,
-            fingerprint: fingerprint(&judged.trajectory.text),
+            fingerprint: of_words(&judged.trajectory.text),
             response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
             thought_tokens: judged.measures.thought_tokens,
             perplexity: judged.measures.perplexity,
             thought_perplexity: judged.measures.thought_perplexity,
         }
     }
-}
-
-/// Names a text by its words: the first 128 bits of BLAKE3 over them.
-pub fn fingerprint(text: &str) -> u128 {
-    let mut hasher = blake3::Hasher::new();
-    for word in text.split_whitespace() {
-        hasher.update(word.as_bytes()).update(b" ");
-    }
-    let mut bytes = [0; 16];
-    hasher.finalize_xof().fill(&mut bytes);
-    u128::from_le_bytes(bytes)
 }
 
 #[cfg(test)]
@@ -91,18 +80,12 @@ pub(crate) mod tests {
             id: id.parse().unwrap(),
             outcome,
             rejection: None,
-            fingerprint: fingerprint(id),
+            fingerprint: of_words(id),
             response_tokens: 100,
             thought_tokens: 80,
             perplexity,
             thought_perplexity: Some(perplexity),
         }
-    }
-
-    #[test]
-    fn white_space_does_not_change_a_fingerprint_and_words_do() {
-        assert_eq!(fingerprint("a  b\nc"), fingerprint(" a b c "));
-        assert_ne!(fingerprint("a b"), fingerprint("ab"));
     }
 
     #[test]

@@ -131,11 +131,7 @@ impl Bars {
                 let table = round_table::table(self.rounds.get(first..).unwrap_or_default());
                 self.print(&table);
                 if let Some(decision) = &report.decision {
-                    self.print(&format!(
-                        "round {} {}: {decision}",
-                        report.round,
-                        round_table::phase(report.phase)
-                    ));
+                    self.print(&format!("round {} {}: {decision}", report.round, report.phase));
                 }
             }
             event => {
@@ -183,7 +179,7 @@ impl Lines {
 }
 
 fn begins(round: RoundNumber, phase: RoundPhase) -> String {
-    format!("round {round} {}", round_table::phase(phase))
+    format!("round {round} {}", phase)
 }
 
 /// The line of an event that is no progress.

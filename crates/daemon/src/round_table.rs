@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use comfy_table::{Table, presets};
 use still_control::RoundReport;
-use still_domain::{Estimate, RoundPhase};
+use still_domain::Estimate;
 
 /// A table of rounds, one row each, levels as columns.
 pub(crate) fn table(rounds: &[RoundReport]) -> String {
@@ -19,7 +19,7 @@ pub(crate) fn table(rounds: &[RoundReport]) -> String {
     );
     table.set_header(header);
     for report in rounds {
-        let mut row = vec![report.round.to_string(), phase(report.phase).to_owned()];
+        let mut row = vec![report.round.to_string(), report.phase.to_string()];
         row.extend(levels.iter().map(|level| {
             report.by_level.get(level).map(|estimate| percent(estimate.value)).unwrap_or_default()
         }));
@@ -39,7 +39,7 @@ pub(crate) fn table(rounds: &[RoundReport]) -> String {
 
 /// A round on one line.
 pub(crate) fn line(report: &RoundReport) -> String {
-    let mut line = format!("round {} {}", report.round, phase(report.phase));
+    let mut line = format!("round {} {}", report.round, report.phase);
     if let Some(accuracy) = &report.accuracy {
         line.push_str(&format!(", accuracy {}", interval(accuracy)));
     }
@@ -61,17 +61,6 @@ pub(crate) fn line(report: &RoundReport) -> String {
         line.push_str(&format!(" ({decision})"));
     }
     line
-}
-
-/// The name of a phase.
-pub(crate) const fn phase(phase: RoundPhase) -> &'static str {
-    match phase {
-        RoundPhase::Exploring => "exploring",
-        RoundPhase::Training => "training",
-        RoundPhase::Evaluating => "evaluating",
-        RoundPhase::Promoted => "promoted",
-        RoundPhase::Rejected => "rejected",
-    }
 }
 
 /// A share with its interval, in percent.

@@ -10,11 +10,15 @@
 //! | [`verdict`] | what the verifier, the hygiene rules and the measures say of a rollout |
 //! | [`training_set`] | a sealed, hashed manifest of a query over the pool |
 //! | [`round`] | the life of one explore, train, evaluate round |
+//! | [`fact`] | a judged trajectory without its tokens: the pool's index |
+//! | [`fingerprint`] | names made of content, versioned |
 //! | [`evaluation`] | accuracies with intervals, overall and by level |
 //! | [`policy`] | published policies and the checkpoints that hold them |
 //! | [`seed`] | seeds derived from names, so that a restart draws the same numbers |
 
 pub mod evaluation;
+pub mod fact;
+pub mod fingerprint;
 pub mod ids;
 pub mod policy;
 pub mod problem;
@@ -25,6 +29,7 @@ pub mod trajectory;
 pub mod verdict;
 
 pub use evaluation::{Estimate, Evaluation, ProblemScore};
+pub use fact::AttemptFact;
 pub use ids::{
     AttemptId, AttemptIdError, AttemptNumber, CheckpointId, DemonstrationId, PolicyVersion, ProblemId,
     RoundNumber, TrainingSetId,

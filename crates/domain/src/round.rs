@@ -1,6 +1,6 @@
 //! The life of one round.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,9 +28,30 @@ pub enum RoundPhase {
 }
 
 impl RoundPhase {
+    /// Every phase, in the order of a round's life.
+    pub const ALL: [Self; 5] =
+        [Self::Exploring, Self::Training, Self::Evaluating, Self::Promoted, Self::Rejected];
+
+    /// The name used in JSON, in tables and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exploring => "exploring",
+            Self::Training => "training",
+            Self::Evaluating => "evaluating",
+            Self::Promoted => "promoted",
+            Self::Rejected => "rejected",
+        }
+    }
+
     /// Whether nothing more happens in this round.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Promoted | Self::Rejected)
+    }
+}
+
+impl fmt::Display for RoundPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -112,6 +133,18 @@ impl Round {
             promoted_version: None,
             started_at_ms: now_ms,
             ended_at_ms: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_is_called_what_it_is_called_in_json() {
+        for phase in RoundPhase::ALL {
+            assert_eq!(serde_json::to_value(phase).unwrap(), phase.name());
         }
     }
 }

@@ -50,6 +50,9 @@ pub enum GeneratorError {
     /// No policy is in force yet.
     #[error("no policy has been given to the generator")]
     NoPolicy,
+    /// The policy's weights cannot be had.
+    #[error("{0}")]
+    Policy(String),
     /// The device failed; a fresh generator may do better.
     #[error("the generator's device failed: {0}")]
     Device(String),
@@ -191,7 +194,7 @@ fn work(
 struct Work<'a> {
     generator: &'a mut dyn StepGenerator,
     events: &'a EventSink<GeneratorEvent>,
-    /// What was submitted before there was a policy; `None` once there is one.
+    /// What was submitted before there was a policy, or after one that could not be had; `None` while there is one.
     early: Option<Vec<Rollout>>,
 }
 
@@ -199,7 +202,13 @@ impl Work<'_> {
     fn obey(&mut self, order: Order) -> Result<(), GeneratorError> {
         match order {
             Order::Adopt(policy) => {
-                self.generator.adopt(&policy)?;
+                if let Err(error) = self.generator.adopt(&policy) {
+                    let GeneratorError::Policy(reason) = error else { return Err(error) };
+                    // nothing that is meant for this policy may be drawn by the one before
+                    self.early.get_or_insert_default();
+                    self.events.tell(GeneratorEvent::NotAdopted { policy: policy.name, reason });
+                    return Ok(());
+                }
                 self.events.tell(GeneratorEvent::Adopted(policy.name));
                 self.early.take().unwrap_or_default().into_iter().try_for_each(|rollout| self.submit(rollout))
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_policy::{BatchError, Decoder, Parameters};
-use still_roles::{LearnerError, PreferenceMetrics, TrainingJob, Weights};
+use still_roles::{LearnerError, PreferenceMetrics, Weights};
 
 #[cfg(test)]
 use crate::memory::simulated::allocate;
@@ -180,33 +180,6 @@ fn add(sum: &mut Option<Part>, part: Part) {
 /// A part of so many tokens is about to go through a device; in tests one may be full.
 #[cfg(not(test))]
 const fn allocate(_: usize) {}
-
-/// Names a job by everything that its steps depend on and that no checkpoint holds.
-pub(crate) fn fingerprint(
-    job: &TrainingJob,
-    settings: &str,
-    examples: &Examples,
-    frozen: Option<&DecoderWeights>,
-) -> String {
-    let mut hasher = blake3::Hasher::new();
-    let text = format!("{} {} {} {settings}", job.round, job.training_set, job.seed);
-    hasher.update(text.as_bytes());
-    for sequence in examples.sequences() {
-        for number in [sequence.target.start, sequence.target.end, sequence.tokens.len()] {
-            hasher.update(&(number as u64).to_le_bytes());
-        }
-        for token in &sequence.tokens {
-            hasher.update(&token.to_le_bytes());
-        }
-    }
-    if let Some(frozen) = frozen {
-        frozen.visit(|values| {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            hasher.update(&bytes);
-        });
-    }
-    hasher.finalize().to_hex().to_string()
-}
 
 /// Cuts a step's members into parts of at most `limit` tokens; a longer member is a part of its own.
 fn parts<T>(members: &[T], limit: usize, length: impl Fn(&T) -> usize) -> Vec<&[T]> {

@@ -16,7 +16,8 @@ use crate::{
     config::{JobConfig, LearnerConfig},
     data_order::DataOrder,
     examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
-    job::{Job, StepGradients, fingerprint, reference},
+    fingerprint::JobIdentity,
+    job::{Job, StepGradients, reference},
     optimizer::{Optimizer, Update, clip_scale, global_norm},
     replicas::{Replicas, Workplace},
     snapshot::JobSnapshot,
@@ -142,12 +143,15 @@ impl Learner for PolicyLearner {
         };
         let order = DataOrder::new(job.seed, examples.lengths(), &config);
         let total_steps = order.total_steps(&config);
-        let settings = format!(
-            "{:?} {config:?} {:?} {:?} {}",
-            self.config.dpo, self.config.lora, self.config.precision, self.config.micro_batch_tokens
-        );
         let frozen = self.config.lora.is_some().then(|| Arc::clone(&start));
-        let fingerprint = fingerprint(&job, &settings, &examples, frozen.as_deref());
+        let identity = JobIdentity {
+            job: &job,
+            learner: &self.config,
+            config: &config,
+            examples: &examples,
+            frozen: frozen.as_deref(),
+        };
+        let name = identity.name();
         let fresh = self.fresh_parameters(&job, &start)?;
         let replicas = match self.replicas.take() {
             Some(replicas) => replicas,
@@ -163,7 +167,7 @@ impl Learner for PolicyLearner {
                     rollbacks: 0,
                     micro_batch_tokens: 0,
                     threads: 0,
-                    fingerprint,
+                    fingerprint: name,
                     decoder: self.base.config.clone(),
                 };
                 let optimizer = Optimizer::new(&fresh);
@@ -171,15 +175,15 @@ impl Learner for PolicyLearner {
                 (state, reference(replicas, &examples, &start)?)
             }
             Some(folder) => {
-                let found = checkpoint::load(folder, &fresh)?;
-                let Position { fingerprint: found_fingerprint, skipped_in_a_row, rollbacks, .. } =
-                    &found.0.position;
+                let mut found = checkpoint::load(folder, &fresh)?;
+                let Position { fingerprint, skipped_in_a_row, rollbacks, .. } = &mut found.0.position;
                 let unfit = |reason: &str| {
                     Err(LearnerError::Checkpoint { path: folder.clone(), reason: reason.to_owned() })
                 };
-                if *found_fingerprint != fingerprint {
+                if !identity.is_called(fingerprint) {
                     return unfit("it belongs to a job with other data or settings");
                 }
+                *fingerprint = name;
                 if job.rollbacks > *rollbacks && *skipped_in_a_row > 0 {
                     return unfit("training was diverging already when it was written");
                 }

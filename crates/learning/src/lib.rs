@@ -9,6 +9,7 @@
 //! | [`keep_freed_memory`] | the C library's allocator, told to keep what is freed |
 //! | `data_order` | which examples make up which step, from the seed alone |
 //! | `examples` | sequences with the tokens that the loss covers |
+//! | `fingerprint` | what a job is known by from one start to the next |
 //! | `job` | a job under way: its state, and the gradients of a step |
 //! | `loss` | the losses, on burn's autodiff graph |
 //! | `memory` | smaller parts where the device's memory does not suffice |
@@ -28,6 +29,7 @@ mod checkpoint;
 mod config;
 mod data_order;
 mod examples;
+mod fingerprint;
 mod footprint;
 mod job;
 mod learner;

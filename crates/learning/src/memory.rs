@@ -162,6 +162,7 @@ mod tests {
         TrainingJob {
             round: RoundNumber(0),
             training_set: TrainingSetId::new("set"),
+            legacy_training_set: None,
             examples: examples(),
             initialisation: Initialisation::Base,
             seed: 1,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::config::{Config, Device, DeviceSection, RoundAlgorithm};
+use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::DecoderConfig;
+use still_domain::Algorithm;
 use still_learning::{Footprint, StepParts};
 
 use crate::{
@@ -65,7 +66,7 @@ impl LearnerPlan {
     fn new(config: &Config, decoder: &DecoderConfig) -> Self {
         let learner = settings::learner(config);
         let parts = |job, sequences| StepParts::of(job, &learner, decoder.max_position_count, sequences);
-        let sequences = if config.round.algorithm == RoundAlgorithm::Dpo { 2 } else { 1 };
+        let sequences = if config.round.algorithm == Algorithm::Dpo { 2 } else { 1 };
         let parts = parts(&learner.imitation, 1).or(parts(&learner.improvement, sequences));
         let training = Footprint::new(decoder, &learner, parts.tokens, config.device.learns_on_cpu());
         Self { training, parts }

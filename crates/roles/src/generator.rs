@@ -37,6 +37,14 @@ pub enum GeneratorEvent {
     Capacity(usize),
     /// From the next token on this policy is in force.
     Adopted(PolicyName),
+    /// The policy's weights cannot be had. Rollouts under way go on as they were; those that are submitted from then
+    /// on wait for the next policy.
+    NotAdopted {
+        /// The policy.
+        policy: PolicyName,
+        /// Why.
+        reason: String,
+    },
     /// So many tokens were drawn since this was last told: it is alive.
     Drawn(u64),
     /// Rollouts ended.

@@ -21,6 +21,8 @@ pub struct TrainingJob {
     pub round: RoundNumber,
     /// The sealed set it trains on.
     pub training_set: TrainingSetId,
+    /// What an earlier program called that set, where it was another name: a checkpoint under it is of this job too.
+    pub legacy_training_set: Option<TrainingSetId>,
     /// Which settings it obeys.
     pub recipe: Recipe,
     /// What is minimised.

@@ -99,7 +99,7 @@ impl ScriptedGenerator {
 
 impl StepGenerator for ScriptedGenerator {
     fn adopt(&mut self, policy: &PolicyRef) -> Result<(), GeneratorError> {
-        let skill = (self.skill_of)(policy).map_err(GeneratorError::Device)?;
+        let skill = (self.skill_of)(policy).map_err(GeneratorError::Policy)?;
         self.policy = Some((policy.name, skill));
         Ok(())
     }

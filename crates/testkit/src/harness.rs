@@ -9,7 +9,7 @@ use std::{
 };
 
 use still_actors::{
-    Clock, Event, FinishReason, Roles, RoundConfig, SupervisionConfig, System, SystemConfig, TrainerConfig,
+    Clock, Event, FinishReason, Roles, RoundSection, SupervisionSection, System, SystemConfig, TrainerConfig,
 };
 use still_domain::{AttemptId, JudgedTrajectory, Round, TrainingSetId};
 use still_embedded::{EmbeddedGenerator, EmbeddedTraining};
@@ -98,16 +98,19 @@ pub fn config(rounds: u32) -> SystemConfig {
     let mut config = SystemConfig {
         seed: 7,
         rounds,
-        round: RoundConfig { quota_attempts: 60, ..RoundConfig::default() },
+        round: RoundSection { problems: 15, ..RoundSection::default() },
         trainer: TrainerConfig { checkpoint_every_steps: 3, ..TrainerConfig::default() },
-        supervision: SupervisionConfig {
+        supervision: SupervisionSection {
             first_backoff_ms: 1,
             max_backoff_ms: 20,
             max_restarts: 50,
-            ..SupervisionConfig::default()
+            ..SupervisionSection::default()
         },
         ..SystemConfig::default()
     };
+    config.exploration.attempts_per_visit = 4;
+    config.exploration.stop_after_correct = 2;
+    config.exploration.park_after = 8;
     config.exploration.in_flight_attempts = 24;
     config.exploration.max_ahead_attempts = 40;
     config.verifier_pool.workers = 2;

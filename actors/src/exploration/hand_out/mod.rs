@@ -8,10 +8,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use still_curation::{Curriculum, CurriculumConfig};
+use still_curation::Curriculum;
 use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, RoundNumber};
 
-use crate::ground::protocol::{Dryness, ExplorationOrder};
+use crate::{
+    config::ExplorationSection,
+    ground::protocol::{Dryness, ExplorationOrder},
+};
 
 /// Times that an attempt may be lost.
 const MAX_LOSSES: u32 = 3;
@@ -30,17 +33,6 @@ pub(crate) enum Loss {
     Unknown,
 }
 
-/// How the conductor wants it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HandOutConfig {
-    pub(crate) curriculum: CurriculumConfig,
-    pub(crate) lockstep: bool,
-    /// Rounds that may be trained and scored while attempts for later ones are made.
-    pub(crate) max_policy_lag: u64,
-    /// Attempts that may be made ahead, those under way included.
-    pub(crate) max_ahead_attempts: u64,
-}
-
 /// What the supply may do at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
@@ -55,7 +47,8 @@ enum Stage {
 /// What is given out, and what is not.
 #[derive(Debug)]
 pub(crate) struct HandOut {
-    config: HandOutConfig,
+    settings: ExplorationSection,
+    lockstep: bool,
     problems: Vec<(ProblemId, Option<u8>)>,
     curriculum: Curriculum,
     newest: Option<PolicyVersion>,
@@ -70,11 +63,13 @@ pub(crate) struct HandOut {
 
 impl HandOut {
     /// A supply without problems that waits for an order.
-    pub(crate) fn new(config: HandOutConfig) -> Self {
+    pub(crate) fn new(settings: ExplorationSection, lockstep: bool) -> Self {
+        let curriculum = Curriculum::new(settings.curriculum());
         Self {
-            config,
+            settings,
+            lockstep,
             problems: Vec::new(),
-            curriculum: Curriculum::new(config.curriculum),
+            curriculum,
             newest: None,
             recorded: HashMap::new(),
             in_flight: BTreeSet::new(),
@@ -130,7 +125,7 @@ impl HandOut {
     /// Learns of the policy in force.
     pub(crate) fn policy_published(&mut self, version: PolicyVersion) {
         self.newest = self.newest.max(Some(version));
-        if !self.config.lockstep {
+        if !self.lockstep {
             self.curriculum.policy_promoted(version);
         }
     }
@@ -138,7 +133,7 @@ impl HandOut {
     /// Opens a round. In lockstep the same round twice keeps its plan, but for one made of nothing.
     pub(crate) fn open(&mut self, order: ExplorationOrder) {
         let has_plan = self.plan().is_some_and(|(round, attempts)| round == order.round && attempts > 0);
-        if self.config.lockstep && !has_plan {
+        if self.lockstep && !has_plan {
             let plan = self.plan_of(&order);
             self.plan = plan.into();
         }
@@ -153,7 +148,7 @@ impl HandOut {
     /// In lockstep: the open round, and how many attempts it is made of.
     pub(crate) fn plan(&self) -> Option<(RoundNumber, u64)> {
         match &self.stage {
-            Stage::Open(order) if self.config.lockstep => Some((order.round, self.planned(order))),
+            Stage::Open(order) if self.lockstep => Some((order.round, self.planned(order))),
             _ => None,
         }
     }
@@ -175,9 +170,9 @@ impl HandOut {
             Stage::Idle => false,
             Stage::Open(_) => true,
             Stage::Ahead { made, .. } => {
-                !self.config.lockstep
-                    && self.config.max_policy_lag > 0
-                    && made + (self.in_flight.len() as u64) < self.config.max_ahead_attempts
+                !self.lockstep
+                    && self.settings.max_policy_lag > 0
+                    && made + (self.in_flight.len() as u64) < self.settings.max_ahead_attempts
             }
         };
         if !may {
@@ -185,7 +180,7 @@ impl HandOut {
         }
         let attempt = loop {
             let attempt =
-                if self.config.lockstep { self.plan.pop_front()? } else { self.curriculum.next_attempt()? };
+                if self.lockstep { self.plan.pop_front()? } else { self.curriculum.next_attempt()? };
             if !self.recorded.contains_key(&attempt) && !self.in_flight.contains(&attempt) {
                 break attempt;
             }
@@ -206,7 +201,7 @@ impl HandOut {
 
     /// Problems that may be attempted now, for the queue's depth.
     pub(crate) fn ready(&self) -> usize {
-        if self.config.lockstep { self.plan.len() } else { self.curriculum.counts().ready() }
+        if self.lockstep { self.plan.len() } else { self.curriculum.counts().ready() }
     }
 
     /// Whether nothing is under way in the open round and nothing can be given out.
@@ -232,7 +227,7 @@ impl HandOut {
 
     /// The attempts that a round is made of, as they follow from what was durable when it began.
     fn plan_of(&self, order: &ExplorationOrder) -> Vec<AttemptId> {
-        let mut curriculum = Curriculum::new(self.config.curriculum);
+        let mut curriculum = Curriculum::new(self.settings.curriculum());
         let mut later = self.problems.iter();
         let mut added = 0;
         let mut add = |curriculum: &mut Curriculum, problems: Option<u64>| {

@@ -6,13 +6,15 @@ use crate::ground::protocol::ExploredRound;
 const V1: PolicyVersion = PolicyVersion(1);
 
 fn supply(lockstep: bool) -> HandOut {
-    let config = HandOutConfig {
-        curriculum: CurriculumConfig { attempts_per_wave: 2, correct_to_retire: 1, ..Default::default() },
-        lockstep,
+    let settings = ExplorationSection {
+        attempts_per_visit: 2,
+        stop_after_correct: 1,
+        park_after: 8,
         max_policy_lag: 1,
         max_ahead_attempts: 3,
+        ..ExplorationSection::default()
     };
-    let mut supply = HandOut::new(config);
+    let mut supply = HandOut::new(settings, lockstep);
     for level in 1..=4 {
         assert!(supply.add_problem(&ProblemId::new(format!("p{level}")), Some(level)));
     }
@@ -44,7 +46,7 @@ fn judge(supply: &mut HandOut, id: &str, outcome: Outcome) {
 fn nothing_is_given_out_before_a_round_is_opened_or_a_policy_published() {
     let mut idle = supply(false);
     assert_eq!(idle.next(), None);
-    let mut unpublished = HandOut::new(idle.config);
+    let mut unpublished = HandOut::new(idle.settings.clone(), idle.lockstep);
     unpublished.add_problem(&ProblemId::new("p"), None);
     unpublished.open(order(1, &[], 4));
     assert_eq!(unpublished.next(), None);

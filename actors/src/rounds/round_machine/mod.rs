@@ -25,10 +25,11 @@ use still_domain::{
 };
 
 use crate::{
+    config::TrainingStart,
     ground::ledger::effective_version,
     ground::protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
     rounds::judged_pool::{JudgedPool, counted_in},
-    rounds::round_config::{MachineConfig, TrainingStart},
+    rounds::round_config::MachineConfig,
 };
 
 /// The next thing to do.
@@ -184,7 +185,7 @@ impl RoundMachine {
             problems: round.problems,
             explored: self.explored_before(number),
             counted: self.counted_before(&round),
-            quota: self.config.round.quota_attempts,
+            quota: self.config.quota_attempts,
         };
         self.once(Asked::Exploration(number), Next::Explore(order))
     }
@@ -273,7 +274,9 @@ impl RoundMachine {
         if self.is_dry {
             return eligible > 0 || !self.waits_when_dry();
         }
-        settings.quota_attempts > 0 && judged >= settings.quota_attempts && eligible >= settings.min_eligible
+        self.config.quota_attempts > 0
+            && judged >= self.config.quota_attempts
+            && eligible >= settings.min_eligible
     }
 
     /// What the quota counts of a round's outcomes: a judgement that failed says nothing and fills no quota. A
@@ -387,7 +390,7 @@ impl RoundMachine {
 
     /// Judgements that the round at work waits for; 0 when there is no quota.
     pub(crate) fn quota(&self) -> u64 {
-        self.planned.unwrap_or(self.config.round.quota_attempts)
+        self.planned.unwrap_or(self.config.quota_attempts)
     }
 
     /// The set that the next one grows from.

@@ -7,14 +7,15 @@ use still_curation::{Candidate, GateConfig, statistics};
 use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
-use crate::{ground::protocol::Dryness, rounds::round_config::RoundConfig};
+use crate::{config::RoundSection, ground::protocol::Dryness};
 
 const V1: PolicyVersion = PolicyVersion(1);
 const IMPORTS: Imports = Imports { has_demonstrations: true, problems: 5 };
 
 fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
     MachineConfig {
-        round: RoundConfig { quota_attempts: 4, ..RoundConfig::default() },
+        round: RoundSection::default(),
+        quota_attempts: 4,
         gate: GateConfig::default(),
         explores: true,
         lockstep,

@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId};
 
 use self::{progress::Progress, rates::LevelRates};
-use crate::SettingError;
 
 pub use self::progress::ProblemState;
 
@@ -37,50 +36,20 @@ pub enum CurriculumOrder {
     Supplied,
 }
 
-/// How attempts are shared out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+/// How attempts are shared out, in the words of `[exploration]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurriculumConfig {
-    /// Which problem comes first. Default: `hardest`.
+    /// Which problem comes first.
     pub order: CurriculumOrder,
-    /// Attempts at one problem, over all policies, and as many more that the verifier fails to judge. Default: 20.
-    pub max_attempts: u32,
-    /// Attempts given out together; a wave that was begun is completed. Default: 4.
-    pub attempts_per_wave: u32,
-    /// Right answers after which a problem gets no further wave. Default: 2.
-    pub correct_to_retire: u32,
+    /// Attempts at one problem, over all policies, and as many more that the verifier fails to judge; at least 1.
+    pub attempts_per_problem: u32,
+    /// Attempts given out together, at least 1; a visit that was begun is completed.
+    pub attempts_per_visit: u32,
+    /// Right answers after which a problem gets no further visit; at least 1.
+    pub stop_after_correct: u32,
     /// Attempts without a right answer under the newest policy after which a never solved problem waits
-    /// for a better one. Default: 8.
-    pub failures_to_park: u32,
-}
-
-impl Default for CurriculumConfig {
-    fn default() -> Self {
-        Self {
-            order: CurriculumOrder::Hardest,
-            max_attempts: 20,
-            attempts_per_wave: 4,
-            correct_to_retire: 2,
-            failures_to_park: 8,
-        }
-    }
-}
-
-impl CurriculumConfig {
-    /// # Errors
-    /// When a count is zero.
-    pub fn validate(&self) -> Result<(), SettingError> {
-        let counts = [
-            ("max_attempts", self.max_attempts),
-            ("attempts_per_wave", self.attempts_per_wave),
-            ("correct_to_retire", self.correct_to_retire),
-            ("failures_to_park", self.failures_to_park),
-        ];
-        match counts.iter().find(|(_, count)| *count == 0) {
-            Some((key, _)) => Err(SettingError::new(key, "must be at least 1")),
-            None => Ok(()),
-        }
-    }
+    /// for a better one; 0 never parks.
+    pub park_after: u32,
 }
 
 /// What became of a recorded attempt.
@@ -142,7 +111,7 @@ struct Place {
 /// The order of the problems of one level; smaller comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    begins_wave: bool,
+    begins_visit: bool,
     is_solved: bool,
     attempts: usize,
     index: usize,
@@ -152,8 +121,8 @@ impl Curriculum {
     /// A curriculum without problems. Counts of zero in `config` are read as one.
     pub fn new(config: CurriculumConfig) -> Self {
         let config = CurriculumConfig {
-            max_attempts: config.max_attempts.max(1),
-            attempts_per_wave: config.attempts_per_wave.max(1),
+            attempts_per_problem: config.attempts_per_problem.max(1),
+            attempts_per_visit: config.attempts_per_visit.max(1),
             ..config
         };
         Self {
@@ -235,18 +204,18 @@ impl Curriculum {
         self.index.get(problem).map(|&index| self.places[index].state)
     }
 
-    /// The rank to serve: waves begun are completed first, then the configured order decides.
+    /// The rank to serve: visits begun are completed first, then the configured order decides.
     fn first_rank(&self) -> Option<Rank> {
         let heads = self.queues.iter().filter_map(|(level, queue)| Some((*level, *queue.first()?)));
         let head = match self.config.order {
             CurriculumOrder::Supplied => heads.min_by_key(|(_, rank)| *rank),
             CurriculumOrder::Hardest => {
-                heads.min_by_key(|(level, rank)| (rank.begins_wave, rank.is_solved, Reverse(*level), *rank))
+                heads.min_by_key(|(level, rank)| (rank.begins_visit, rank.is_solved, Reverse(*level), *rank))
             }
             CurriculumOrder::Frontier => {
                 let distance = |level: Option<u8>| (self.rates.rate(level) - 0.5).abs();
                 heads.min_by(|(one, first), (two, second)| {
-                    (first.begins_wave.cmp(&second.begins_wave))
+                    (first.begins_visit.cmp(&second.begins_visit))
                         .then(distance(*one).total_cmp(&distance(*two)))
                         .then(two.cmp(one))
                 })
@@ -261,10 +230,10 @@ impl Curriculum {
         let state = progress.state(&self.config, self.newest);
         let rank = progress.offer(&self.config, self.newest).map(|offer| match self.config.order {
             CurriculumOrder::Supplied => {
-                Rank { begins_wave: !offer.completes_wave, is_solved: false, attempts: 0, index }
+                Rank { begins_visit: !offer.completes_visit, is_solved: false, attempts: 0, index }
             }
             CurriculumOrder::Hardest | CurriculumOrder::Frontier => Rank {
-                begins_wave: !offer.completes_wave,
+                begins_visit: !offer.completes_visit,
                 is_solved: progress.correct() > 0,
                 attempts: progress.attempts(),
                 index,

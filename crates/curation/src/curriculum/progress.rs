@@ -1,7 +1,7 @@
 //! How far one problem has come: a state machine over its recorded and its running attempts.
 //!
-//! Attempts are given out in waves. A wave that was begun is always completed, so what a problem is asked
-//! depends on the outcomes of whole waves and never on which attempt of a wave came back first.
+//! Attempts are given out in visits. A visit that was begun is always completed, so what a problem is asked
+//! depends on the outcomes of whole visits and never on which attempt of a visit came back first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub enum ProblemState {
     Fresh,
     /// Attempted, and another attempt may be given out now.
     Open,
-    /// The attempts of its wave are all being made.
+    /// The attempts of its visit are all being made.
     Running,
     /// Solved often enough.
     Retired,
@@ -67,8 +67,8 @@ pub(super) struct Progress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Offer {
     pub(super) number: AttemptNumber,
-    /// Whether it completes a wave that was begun.
-    pub(super) completes_wave: bool,
+    /// Whether it completes a visit that was begun.
+    pub(super) completes_visit: bool,
 }
 
 impl Progress {
@@ -114,11 +114,11 @@ impl Progress {
             ProblemState::Open
         } else if !self.running.is_empty() {
             ProblemState::Running
-        } else if self.correct >= config.correct_to_retire {
+        } else if self.correct >= config.stop_after_correct {
             ProblemState::Retired
-        } else if self.begun_end(config) >= self.cap(config) || self.errors >= config.max_attempts {
+        } else if self.begun_end(config) >= self.cap(config) || self.errors >= config.attempts_per_problem {
             ProblemState::Exhausted
-        } else if self.correct == 0 && self.failures_under(newest) >= config.failures_to_park {
+        } else if self.parks(config, newest) {
             ProblemState::Parked
         } else {
             ProblemState::Open
@@ -128,32 +128,37 @@ impl Progress {
     /// The attempt to give out next; `None` unless the problem is fresh or open.
     pub(super) fn offer(&self, config: &CurriculumConfig, newest: PolicyVersion) -> Option<Offer> {
         if let Some(number) = self.gap(config) {
-            return Some(Offer { number, completes_wave: true });
+            return Some(Offer { number, completes_visit: true });
         }
         matches!(self.state(config, newest), ProblemState::Fresh | ProblemState::Open)
-            .then(|| Offer { number: AttemptNumber(self.begun_end(config)), completes_wave: false })
+            .then(|| Offer { number: AttemptNumber(self.begun_end(config)), completes_visit: false })
+    }
+
+    /// Whether it looks hopeless under the newest policy.
+    fn parks(&self, config: &CurriculumConfig, newest: PolicyVersion) -> bool {
+        self.correct == 0 && config.park_after > 0 && self.failures_under(newest) >= config.park_after
     }
 
     /// Attempts allowed: the verifier's own failures are left out, as many as there may be attempts. More than
     /// that are no outage but the problem's.
     fn cap(&self, config: &CurriculumConfig) -> u32 {
-        config.max_attempts.saturating_add(self.errors.min(config.max_attempts))
+        config.attempts_per_problem.saturating_add(self.errors.min(config.attempts_per_problem))
     }
 
-    /// The smallest attempt of a begun wave that is neither recorded nor being made.
+    /// The smallest attempt of a begun visit that is neither recorded nor being made.
     fn gap(&self, config: &CurriculumConfig) -> Option<AttemptNumber> {
         (0..self.begun_end(config))
             .map(AttemptNumber)
             .find(|number| !self.recorded.contains_key(number) && !self.running.contains(number))
     }
 
-    /// The number after the last attempt of the waves begun.
+    /// The number after the last attempt of the visits begun.
     fn begun_end(&self, config: &CurriculumConfig) -> u32 {
         let last_recorded = self.recorded.keys().next_back();
         let last_running = self.running.last();
         last_recorded.max(last_running).map_or(0, |last| {
-            let waves = u64::from(last.0) / u64::from(config.attempts_per_wave) + 1;
-            let end = waves * u64::from(config.attempts_per_wave);
+            let visits = u64::from(last.0) / u64::from(config.attempts_per_visit) + 1;
+            let end = visits * u64::from(config.attempts_per_visit);
             u32::try_from(end).unwrap_or(u32::MAX).min(self.cap(config))
         })
     }

@@ -6,6 +6,13 @@ use still_domain::AttemptNumber;
 use super::*;
 
 const V1: PolicyVersion = PolicyVersion(1);
+const CONFIG: CurriculumConfig = CurriculumConfig {
+    order: CurriculumOrder::Hardest,
+    attempts_per_problem: 20,
+    attempts_per_visit: 4,
+    stop_after_correct: 2,
+    park_after: 8,
+};
 
 fn curriculum(config: CurriculumConfig, problems: &[(&str, u8)]) -> Curriculum {
     let mut curriculum = Curriculum::new(config);
@@ -25,8 +32,8 @@ fn record(curriculum: &mut Curriculum, attempt: &str, outcome: Outcome) {
 }
 
 #[test]
-fn the_hardest_unsolved_problem_comes_first_in_whole_waves() {
-    let config = CurriculumConfig { attempts_per_wave: 2, ..Default::default() };
+fn the_hardest_unsolved_problem_comes_first_in_whole_visits() {
+    let config = CurriculumConfig { attempts_per_visit: 2, ..CONFIG };
     let mut curriculum = curriculum(config, &[("easy", 1), ("hard", 5), ("middle", 3)]);
     let first = take(&mut curriculum, 6);
     assert_eq!(first, ["hard#0", "hard#1", "middle#0", "middle#1", "easy#0", "easy#1"]);
@@ -43,23 +50,22 @@ fn the_hardest_unsolved_problem_comes_first_in_whole_waves() {
 
 #[test]
 fn the_supplied_order_is_kept_and_finishes_a_problem_first() {
-    let config =
-        CurriculumConfig { order: CurriculumOrder::Supplied, attempts_per_wave: 2, ..Default::default() };
+    let config = CurriculumConfig { order: CurriculumOrder::Supplied, attempts_per_visit: 2, ..CONFIG };
     let mut curriculum = curriculum(config, &[("a", 1), ("b", 5)]);
     assert_eq!(take(&mut curriculum, 3), ["a#0", "a#1", "b#0"]);
     record(&mut curriculum, "a#0", Outcome::Wrong);
     record(&mut curriculum, "a#1", Outcome::Wrong);
-    assert_eq!(take(&mut curriculum, 2), ["b#1", "a#2"], "a wave begun is completed first");
+    assert_eq!(take(&mut curriculum, 2), ["b#1", "a#2"], "a visit begun is completed first");
 }
 
 #[test]
 fn the_frontier_is_the_level_solved_about_half_the_time() {
     let config = CurriculumConfig {
         order: CurriculumOrder::Frontier,
-        attempts_per_wave: 1,
-        failures_to_park: 1,
-        correct_to_retire: 1,
-        ..Default::default()
+        attempts_per_visit: 1,
+        park_after: 1,
+        stop_after_correct: 1,
+        ..CONFIG
     };
     let mut problems: Vec<(String, u8)> = Vec::new();
     for level in 1..=3 {
@@ -77,8 +83,8 @@ fn the_frontier_is_the_level_solved_about_half_the_time() {
 }
 
 #[test]
-fn enough_right_answers_retire_a_problem_once_its_wave_is_complete() {
-    let config = CurriculumConfig { attempts_per_wave: 3, correct_to_retire: 2, ..Default::default() };
+fn enough_right_answers_retire_a_problem_once_its_visit_is_complete() {
+    let config = CurriculumConfig { attempts_per_visit: 3, stop_after_correct: 2, ..CONFIG };
     let mut curriculum = curriculum(config, &[("p", 1)]);
     take(&mut curriculum, 3);
     record(&mut curriculum, "p#0", Outcome::Correct);
@@ -91,13 +97,12 @@ fn enough_right_answers_retire_a_problem_once_its_wave_is_complete() {
 
 #[test]
 fn a_hopeless_problem_is_parked_until_the_policy_improves_and_then_capped() {
-    let config =
-        CurriculumConfig { attempts_per_wave: 2, failures_to_park: 2, max_attempts: 5, ..Default::default() };
+    let config = CurriculumConfig { attempts_per_visit: 2, park_after: 2, attempts_per_problem: 5, ..CONFIG };
     let id = ProblemId::new("p");
     let mut curriculum = curriculum(config, &[("p", 1)]);
-    for (version, wave) in [(2, vec!["p#0", "p#1"]), (3, vec!["p#2", "p#3"]), (4, vec!["p#4"])] {
-        assert_eq!(take(&mut curriculum, 9), wave);
-        for attempt in wave {
+    for (version, visit) in [(2, vec!["p#0", "p#1"]), (3, vec!["p#2", "p#3"]), (4, vec!["p#4"])] {
+        assert_eq!(take(&mut curriculum, 9), visit);
+        for attempt in visit {
             record(&mut curriculum, attempt, Outcome::Wrong);
         }
         if version < 4 {
@@ -112,7 +117,7 @@ fn a_hopeless_problem_is_parked_until_the_policy_improves_and_then_capped() {
 
 #[test]
 fn errors_of_the_verifier_never_park_a_problem() {
-    let config = CurriculumConfig { attempts_per_wave: 2, failures_to_park: 1, ..Default::default() };
+    let config = CurriculumConfig { attempts_per_visit: 2, park_after: 1, ..CONFIG };
     let mut curriculum = curriculum(config, &[("p", 1)]);
     take(&mut curriculum, 2);
     record(&mut curriculum, "p#0", Outcome::Error);
@@ -123,11 +128,11 @@ fn errors_of_the_verifier_never_park_a_problem() {
 #[test]
 fn errors_of_the_verifier_use_up_no_attempt_until_they_are_as_many_as_attempts() {
     let config = CurriculumConfig {
-        attempts_per_wave: 2,
-        max_attempts: 3,
-        correct_to_retire: 9,
-        failures_to_park: 9,
-        ..Default::default()
+        attempts_per_visit: 2,
+        attempts_per_problem: 3,
+        stop_after_correct: 9,
+        park_after: 9,
+        ..CONFIG
     };
     let id = ProblemId::new("p");
     let mut outage = curriculum(config, &[("p", 1)]);
@@ -145,16 +150,16 @@ fn errors_of_the_verifier_use_up_no_attempt_until_they_are_as_many_as_attempts()
         broken.record(&attempt, Outcome::Error, V1);
         errors += 1;
     }
-    assert_eq!((errors, broken.state(&id)), (4, Some(ProblemState::Exhausted)), "in whole waves");
+    assert_eq!((errors, broken.state(&id)), (4, Some(ProblemState::Exhausted)), "in whole visits");
 }
 
 #[test]
 fn what_ran_when_the_process_died_is_asked_for_again_under_the_same_name() {
-    let config = CurriculumConfig { attempts_per_wave: 4, correct_to_retire: 1, ..Default::default() };
+    let config = CurriculumConfig { attempts_per_visit: 4, stop_after_correct: 1, ..CONFIG };
     let mut rebuilt = curriculum(config, &[("p", 1), ("q", 1)]);
     record(&mut rebuilt, "p#0", Outcome::Correct);
     record(&mut rebuilt, "p#2", Outcome::Wrong);
-    assert_eq!(take(&mut rebuilt, 3), ["p#1", "p#3", "q#0"], "the wave is completed though p is solved");
+    assert_eq!(take(&mut rebuilt, 3), ["p#1", "p#3", "q#0"], "the visit is completed though p is solved");
     for attempt in ["p#1", "p#3", "q#0"] {
         assert!(rebuilt.release(&attempt.parse().unwrap()));
     }
@@ -166,7 +171,7 @@ fn what_ran_when_the_process_died_is_asked_for_again_under_the_same_name() {
 
 #[test]
 fn unknown_problems_and_doubles_change_nothing() {
-    let mut curriculum = curriculum(CurriculumConfig::default(), &[("p", 1)]);
+    let mut curriculum = curriculum(CONFIG, &[("p", 1)]);
     assert!(!curriculum.add(ProblemId::new("p"), Some(7)));
     let unknown = "x#0".parse().unwrap();
     assert_eq!(curriculum.record(&unknown, Outcome::Correct, V1), Recorded::UnknownProblem);
@@ -179,17 +184,20 @@ fn unknown_problems_and_doubles_change_nothing() {
 
 #[test]
 fn an_attempt_number_beyond_the_cap_stalls_nothing() {
-    let mut curriculum = curriculum(CurriculumConfig::default(), &[("p", 1)]);
+    let mut curriculum = curriculum(CONFIG, &[("p", 1)]);
     record(&mut curriculum, &format!("p#{}", u32::MAX), Outcome::Wrong);
     assert_eq!(take(&mut curriculum, 2), ["p#0", "p#1"]);
 }
 
 #[test]
-fn counts_of_zero_are_refused_by_name() {
-    let config = CurriculumConfig { attempts_per_wave: 0, ..Default::default() };
-    assert_eq!(config.validate().unwrap_err().to_string(), "`attempts_per_wave` must be at least 1");
-    assert!(CurriculumConfig::default().validate().is_ok());
-    assert!(serde_json::from_str::<CurriculumConfig>(r#"{"max_attempt": 3}"#).is_err());
+fn a_limit_of_zero_parks_nothing() {
+    let never = CurriculumConfig { attempts_per_visit: 1, park_after: 0, ..CONFIG };
+    let mut curriculum = curriculum(never, &[("p", 1)]);
+    for number in 0..CONFIG.attempts_per_problem {
+        assert_eq!(take(&mut curriculum, 1), [format!("p#{number}")]);
+        record(&mut curriculum, &format!("p#{number}"), Outcome::Wrong);
+    }
+    assert_eq!(curriculum.counts().of(ProblemState::Exhausted), 1);
 }
 
 /// Problem and attempt, then outcome and policy version.
@@ -215,7 +223,7 @@ proptest! {
         facts in prop::collection::btree_map((0_usize..6, 0_u32..12), (outcomes(), 1_u64..4), 0..40),
         rotation in 0_usize..40,
     ) {
-        let config = CurriculumConfig { order, max_attempts: 12, ..Default::default() };
+        let config = CurriculumConfig { order, attempts_per_problem: 12, ..CONFIG };
         let problems: Vec<(String, u8)> = (0..6).map(|n| (format!("p{n}"), n as u8 % 3)).collect();
         let build = |facts: &[RandomFact]| {
             let mut curriculum = Curriculum::new(config);
@@ -244,7 +252,7 @@ proptest! {
         order in orders(),
         steps in prop::collection::vec((0_u8..8, outcomes(), any::<prop::sample::Index>()), 1..200),
     ) {
-        let config = CurriculumConfig { order, max_attempts: 6, ..Default::default() };
+        let config = CurriculumConfig { order, attempts_per_problem: 6, ..CONFIG };
         let problems: Vec<(String, u8)> = (0..5).map(|n| (format!("p{n}"), n as u8)).collect();
         let borrowed: Vec<(&str, u8)> = problems.iter().map(|(id, level)| (id.as_str(), *level)).collect();
         let mut curriculum = curriculum(config, &borrowed);

@@ -2,8 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// How often training is saved, and what is kept: a checkpoint stays for any of these reasons. One takes
 /// about 16 bytes a parameter. That of the policy in force is always kept.

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// Least scratch directory: the source of a program must fit in.
 const MIN_SCRATCH_BYTES: u64 = 1 << 20;

@@ -4,8 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// Where tensor work runs, by role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -161,7 +161,7 @@ fn merge(entries: Vec<Entry>) -> Result<LoadedConfig, ConfigError> {
     if findings.is_empty() {
         return Ok(LoadedConfig { config, origins });
     }
-    let problem = |finding: super::Finding| KeyProblem {
+    let problem = |finding: still_settings::Finding| KeyProblem {
         origin: origin_of(&origins, &finding.key),
         key: finding.key,
         reason: finding.reason,

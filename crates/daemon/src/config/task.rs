@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_quickstart::QuickStartTask;
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// What the model learns to solve.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +30,16 @@ pub enum TaskSource {
     Quickstart,
     /// The files of `[task.files]`, and what `stillctl` imports later.
     Files,
+}
+
+impl TaskSource {
+    /// The name used in configurations and in a run's identity, which is durable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quickstart => "quickstart",
+            Self::Files => "files",
+        }
+    }
 }
 
 /// How a problem is put to the model.
@@ -86,6 +95,18 @@ impl TaskSection {
                     "source = \"files\" needs demonstrations to imitate".to_owned()
                 });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_called_what_it_is_called_in_a_configuration() {
+        for source in [TaskSource::Quickstart, TaskSource::Files] {
+            assert_eq!(serde_json::to_value(source).unwrap(), source.name());
         }
     }
 }

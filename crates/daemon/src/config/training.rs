@@ -2,8 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_settings::Findings;
 
-use super::{device::Precision, findings::Findings};
+use super::device::Precision;
 
 /// How the learner works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,9 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_actors::VerifierPoolConfig;
 use still_domain::AnswerKind;
+use still_settings::Findings;
 
-use super::{code::CodeSection, findings::Findings};
+use super::code::CodeSection;
 
 /// How answers are judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,30 +59,31 @@ enum AnswerKindName {
 
 impl Default for VerifierSection {
     fn default() -> Self {
+        let pool = VerifierPoolConfig::default();
         Self {
             profile: VerifierProfile::Strict,
-            workers: 0,
+            workers: pool.workers,
             kind: AnswerKind::Math,
-            alarm_window: 200,
-            alarm_error_share: 0.1,
+            alarm_window: pool.alarm_window,
+            alarm_error_share: pool.alarm_error_share,
             code: CodeSection::default(),
         }
     }
 }
 
 impl VerifierSection {
+    /// The settings of the pool that verifiers work in.
+    pub fn pool(&self) -> VerifierPoolConfig {
+        VerifierPoolConfig {
+            workers: self.workers,
+            alarm_window: self.alarm_window,
+            alarm_error_share: self.alarm_error_share,
+        }
+    }
+
     /// Notes what cannot be judged.
     pub fn validate(&self, findings: &mut Findings) {
-        findings.require(self.workers <= 1024, "verifier.workers", || {
-            format!("{} workers are more than 1024", self.workers)
-        });
-        findings.require((1..=100_000).contains(&self.alarm_window), "verifier.alarm_window", || {
-            format!("{} is not between 1 and 100000 judgements", self.alarm_window)
-        });
-        let share = self.alarm_error_share;
-        findings.require((0.0..=1.0).contains(&share), "verifier.alarm_error_share", || {
-            format!("{share} is no share: write a number from 0 to 1")
-        });
+        self.pool().validate(findings);
         self.code.validate(findings);
     }
 }

@@ -104,19 +104,15 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn kill(&self, actor: String) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 }
 
-/// How things stand `now`, then the events that a broadcast brings, turned into those of the protocol; ends
-/// with [`Event::Finished`] or with the broadcast. Events lost to a watcher that lags are told as a warning.
-pub fn event_stream<E: Clone + Send + 'static>(
-    now: Option<Event>,
-    receiver: broadcast::Receiver<E>,
-    convert: impl Fn(E) -> Event + Send + 'static,
-) -> EventStream {
-    stream::unfold(Some((now, receiver, convert)), async |state| {
-        let (mut now, mut receiver, convert) = state?;
+/// How things stand `now`, then the events that a broadcast brings; ends with [`Event::Finished`] or with the
+/// broadcast. Events lost to a watcher that lags are told as a warning.
+pub fn event_stream(now: Option<Event>, receiver: broadcast::Receiver<Event>) -> EventStream {
+    stream::unfold(Some((now, receiver)), async |state| {
+        let (mut now, mut receiver) = state?;
         let event = match now.take() {
             Some(event) => event,
             None => match receiver.recv().await {
-                Ok(event) => convert(event),
+                Ok(event) => event,
                 Err(RecvError::Lagged(count)) => {
                     Event::Warning { message: format!("{count} events were lost: they are read too slowly") }
                 }
@@ -124,7 +120,7 @@ pub fn event_stream<E: Clone + Send + 'static>(
             },
         };
         let is_last = matches!(event, Event::Finished { .. });
-        Some((event, (!is_last).then_some((now, receiver, convert))))
+        Some((event, (!is_last).then_some((now, receiver))))
     })
     .boxed()
 }
@@ -139,13 +135,11 @@ mod tests {
     async fn events_end_with_the_last_one_and_lost_ones_are_told() {
         let (sender, receiver) = broadcast::channel(2);
         let now = Event::Phase { round: RoundNumber(1), phase: RoundPhase::Training };
-        let events = event_stream(Some(now.clone()), receiver, |number: u64| match number {
-            9 => Event::Finished { reason: "done".to_owned() },
-            number => Event::Warning { message: number.to_string() },
-        });
-        for number in [1, 2, 3, 9] {
-            sender.send(number).unwrap();
+        let events = event_stream(Some(now.clone()), receiver);
+        for number in [1, 2, 3] {
+            sender.send(Event::Warning { message: number.to_string() }).unwrap();
         }
+        sender.send(Event::Finished { reason: "done".to_owned() }).unwrap();
         let events: Vec<_> = events.collect().await;
         assert_eq!((events.len(), &events[0]), (4, &now), "{events:?}");
         assert!(matches!(&events[1], Event::Warning { message } if message.contains("2 events were lost")));

@@ -3,7 +3,7 @@
 use still_control::{RoundReport, Status};
 use still_domain::Estimate;
 
-use crate::round_table::{interval, phase, seconds};
+use crate::round_table::{interval, seconds};
 
 /// The page around the figures.
 const PAGE: &str = include_str!("dashboard.html");
@@ -23,7 +23,7 @@ pub(super) fn render(status: &Status, rounds: &[RoundReport]) -> String {
 fn facts(status: &Status) -> String {
     let policy = status.policy.map_or_else(|| "none yet".to_owned(), |version| version.to_string());
     [
-        ("round", format!("{}, {}", status.round, phase(status.phase))),
+        ("round", format!("{}, {}", status.round, status.phase)),
         ("policy", policy),
         ("explored", of(status.judged, status.quota)),
         ("trained", of(status.step, status.total_steps)),
@@ -46,7 +46,7 @@ fn rounds_table(rounds: &[RoundReport]) -> String {
     let row = |report: &RoundReport| {
         [
             report.round.to_string(),
-            phase(report.phase).to_owned(),
+            report.phase.to_string(),
             estimate(&report.accuracy),
             estimate(&report.hard_accuracy),
             report.pool.to_string(),

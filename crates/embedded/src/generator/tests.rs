@@ -22,7 +22,7 @@ impl StepGenerator for Patient {
     fn adopt(&mut self, policy: &PolicyRef) -> Result<(), GeneratorError> {
         self.has_policy = true;
         if policy.checkpoint.is_some() {
-            Err(GeneratorError::Device("no such weights".to_owned()))
+            Err(GeneratorError::Policy("no such weights".to_owned()))
         } else {
             Ok(())
         }
@@ -106,13 +106,19 @@ fn rollouts_wait_for_the_first_policy_and_come_to_one_word_each() {
 }
 
 #[test]
-fn a_policy_that_cannot_be_had_fails_the_generator_by_name() {
+fn what_is_meant_for_a_policy_that_cannot_be_had_waits_for_the_next() {
     let (mut generator, events, _) = open(false);
     assert_eq!(next(&events), GeneratorEvent::Capacity(4));
+    generator.adopt(&policy(1));
+    assert_eq!(next(&events), GeneratorEvent::Adopted(PolicyVersion(1).into()));
     let checkpoint = Some(still_domain::CheckpointId::new("round-1-step-2"));
-    generator.adopt(&PolicyRef { checkpoint, ..policy(1) });
-    let failed = "patient: the generator's device failed: no such weights".to_owned();
-    assert_eq!(next(&events), GeneratorEvent::Failed(failed));
+    generator.adopt(&PolicyRef { checkpoint, ..policy(2) });
+    let reason = "no such weights".to_owned();
+    assert_eq!(next(&events), GeneratorEvent::NotAdopted { policy: PolicyVersion(2).into(), reason });
+    generator.submit(rollout(0, "refuse"));
+    generator.adopt(&policy(3));
+    assert_eq!(next(&events), GeneratorEvent::Adopted(PolicyVersion(3).into()));
+    assert!(matches!(next(&events), GeneratorEvent::Refused { .. }), "it was submitted only now");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod losses;
 mod output;
 mod plot;
 mod progress;
+mod training_file;
 
 use std::{
     path::Path,
@@ -28,7 +29,7 @@ use still_daemon::{
     signals::{EndSignals, exit_at_once},
 };
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
-use still_domain::{Algorithm, RoundNumber, TrainingSetId, seed};
+use still_domain::{Algorithm, RoundNumber};
 use still_learning::PolicyLearner;
 use still_machine::{Model, open_learners, settings};
 use still_roles::{
@@ -83,7 +84,9 @@ fn job(
     Ok(TrainingJob {
         // any round but the imitation: `[training.improvement]` holds
         round: RoundNumber(1),
-        training_set: name_of(&examples, &start),
+        training_set: training_file::name(&examples, &start),
+        // what there is to resume may have been begun by a program that called it so
+        legacy_training_set: arguments.resume.then(|| training_file::legacy_name(&examples, &start)),
         examples,
         initialisation: Initialisation::Base,
         seed: arguments.seed,
@@ -178,12 +181,6 @@ fn save_policy(learner: &mut PolicyLearner, model: &Model, folder: &Path) -> Res
         eprintln!("its adapters are in `{}`", adapter.display());
     }
     Ok(())
-}
-
-/// Names a set of examples by the start and by everything that is trained on.
-fn name_of(examples: &TrainingExamples, model: &str) -> TrainingSetId {
-    let seed = seed::derive(0, &["training file", model, &format!("{examples:?}")]);
-    TrainingSetId::new(format!("file-{seed:016x}"))
 }
 
 fn failed(error: LearnerError) -> Failure {

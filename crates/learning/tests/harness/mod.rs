@@ -124,6 +124,7 @@ pub fn job(examples: TrainingExamples) -> TrainingJob {
     TrainingJob {
         round: RoundNumber(0),
         training_set: TrainingSetId::new("set"),
+        legacy_training_set: None,
         examples,
         initialisation: Initialisation::Base,
         seed: 5,

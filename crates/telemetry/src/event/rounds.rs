@@ -12,13 +12,6 @@ use crate::names::{
 
 /// Scores are of held-out problems; other splits are not scored yet.
 const SPLIT: &str = "evaluate";
-const PHASES: [RoundPhase; 5] = [
-    RoundPhase::Exploring,
-    RoundPhase::Training,
-    RoundPhase::Evaluating,
-    RoundPhase::Promoted,
-    RoundPhase::Rejected,
-];
 
 /// A round entered a phase.
 #[derive(Debug, Clone, Copy)]
@@ -33,10 +26,10 @@ impl RoundPhaseEntered {
     /// Logs and counts it.
     pub fn emit(self) {
         let Self { round, phase } = self;
-        tracing::info!(%round, phase = name(phase), "round entered a phase");
+        tracing::info!(%round, phase = phase.name(), "round entered a phase");
         gauge!(ROUND_NUMBER).set(f64::from(round.0));
-        for other in PHASES {
-            gauge!(ROUND_PHASE, "phase" => name(other)).set(f64::from(u8::from(other == phase)));
+        for other in RoundPhase::ALL {
+            gauge!(ROUND_PHASE, "phase" => other.name()).set(f64::from(u8::from(other == phase)));
         }
     }
 }
@@ -103,8 +96,8 @@ impl RoundEnded<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
         let Round { round, phase, decision, .. } = self.round;
-        tracing::info!(%round, result = name(*phase), decision = decision.as_deref(), "round ended");
-        counter!(ROUNDS_ENDED, "result" => name(*phase)).increment(1);
+        tracing::info!(%round, result = phase.name(), decision = decision.as_deref(), "round ended");
+        counter!(ROUNDS_ENDED, "result" => phase.name()).increment(1);
     }
 }
 
@@ -135,8 +128,8 @@ pub(super) fn start_at_zero() {
     for origin in ["base", "round", "operator"] {
         counter!(POLICIES_PUBLISHED, "origin" => origin).increment(0);
     }
-    for phase in PHASES.into_iter().filter(|phase| phase.is_over()) {
-        counter!(ROUNDS_ENDED, "result" => name(phase)).increment(0);
+    for phase in RoundPhase::ALL.into_iter().filter(|phase| phase.is_over()) {
+        counter!(ROUNDS_ENDED, "result" => phase.name()).increment(0);
     }
 }
 
@@ -144,15 +137,5 @@ fn show(level: &str, estimate: &Estimate) {
     let Estimate { value, low, high, .. } = *estimate;
     for (metric, value) in [(ACCURACY, value), (ACCURACY_LOW, low), (ACCURACY_HIGH, high)] {
         gauge!(metric, "split" => SPLIT, "level" => level.to_owned()).set(value);
-    }
-}
-
-const fn name(phase: RoundPhase) -> &'static str {
-    match phase {
-        RoundPhase::Exploring => "exploring",
-        RoundPhase::Training => "training",
-        RoundPhase::Evaluating => "evaluating",
-        RoundPhase::Promoted => "promoted",
-        RoundPhase::Rejected => "rejected",
     }
 }

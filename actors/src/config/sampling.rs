@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::SamplingSettings;
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// How tokens are drawn. The defaults sample from the unmodified distribution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_settings::Findings;
 
-use super::{findings::Findings, sampling::Sampling};
+use super::sampling::Sampling;
 
 /// How a candidate is scored on held-out problems.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,8 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::findings::Findings;
+use still_settings::Findings;
 
 /// How failed actors are restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +20,9 @@ pub struct SupervisionSection {
     pub stop_deadline_seconds: u64,
     /// Longest wait for work in flight when the daemon drains, in seconds.
     pub drain_deadline_seconds: u64,
+    /// Longest silence of a device or server at work before it is given up and replaced, in milliseconds; one that is
+    /// slow by nature gets ten times its slowest step where that is longer; 0 waits for ever.
+    pub max_silence_ms: u64,
 }
 
 impl Default for SupervisionSection {
@@ -32,6 +34,7 @@ impl Default for SupervisionSection {
             window_seconds: 300,
             stop_deadline_seconds: 10,
             drain_deadline_seconds: 120,
+            max_silence_ms: 900_000,
         }
     }
 }

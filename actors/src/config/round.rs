@@ -2,8 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::findings::Findings;
+use still_domain::Algorithm;
+use still_settings::Findings;
 
 /// When a round's training set is sealed, and how it is trained on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,15 +21,17 @@ pub struct RoundSection {
     /// lockstep.
     pub max_exploration_seconds: u64,
     /// What training starts from.
-    pub init: Initialisation,
+    pub init: TrainingStart,
     /// How the policy is trained on the set.
-    pub algorithm: RoundAlgorithm,
+    #[schemars(with = "RoundAlgorithm")]
+    pub algorithm: Algorithm,
 }
 
 /// What a round's training starts from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Initialisation {
+#[schemars(rename = "Initialisation")]
+pub enum TrainingStart {
     /// The base model: the paper's way.
     #[default]
     Base,
@@ -38,11 +40,12 @@ pub enum Initialisation {
 }
 
 /// How the policy is trained on a round's set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+// the names of `Algorithm`, for the schema
+#[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum RoundAlgorithm {
+#[expect(dead_code, reason = "only its schema is used")]
+enum RoundAlgorithm {
     /// Supervised fine-tuning on demonstrations and selected trajectories.
-    #[default]
     Sft,
     /// Direct preference optimisation on pairs of right and wrong trajectories, from the imitated policy.
     Dpo,
@@ -55,8 +58,8 @@ impl Default for RoundSection {
             enough_eligible: 0,
             min_eligible: 0,
             max_exploration_seconds: 0,
-            init: Initialisation::Base,
-            algorithm: RoundAlgorithm::Sft,
+            init: TrainingStart::Base,
+            algorithm: Algorithm::Sft,
         }
     }
 }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_curation::{CurriculumConfig, CurriculumOrder};
+use still_settings::Findings;
 
-use super::{findings::Findings, sampling::Sampling};
+use super::sampling::Sampling;
 
 /// How problems are attempted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,10 +62,10 @@ impl ExplorationSection {
     pub fn curriculum(&self) -> CurriculumConfig {
         CurriculumConfig {
             order: self.order,
-            max_attempts: self.attempts_per_problem,
-            attempts_per_wave: self.attempts_per_visit,
-            correct_to_retire: self.stop_after_correct,
-            failures_to_park: if self.park_after == 0 { u32::MAX } else { self.park_after },
+            attempts_per_problem: self.attempts_per_problem,
+            attempts_per_visit: self.attempts_per_visit,
+            stop_after_correct: self.stop_after_correct,
+            park_after: self.park_after,
         }
     }
 

@@ -1,0 +1,52 @@
+//! What counting and selecting need of a trajectory, without its tokens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fingerprint::of_words,
+    ids::{AttemptId, PolicyVersion},
+    verdict::{JudgedTrajectory, Measures, Outcome, Rejection},
+};
+
+/// A committed trajectory without its tokens and text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptFact {
+    /// Place in the order of arrival, from 1. Never given twice.
+    pub sequence: u64,
+    /// The attempt.
+    pub id: AttemptId,
+    /// The verifier's finding.
+    pub outcome: Outcome,
+    /// What hygiene has against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
+    /// The policy that drew its first token.
+    pub policy_version: PolicyVersion,
+    /// Length of the response in tokens.
+    pub response_tokens: u32,
+    /// Lengths and perplexities.
+    pub measures: Measures,
+    /// Names the response's words: see [`of_words`].
+    pub fingerprint: u128,
+}
+
+impl AttemptFact {
+    /// The fact of a trajectory that arrives as the `sequence`-th.
+    pub fn of(judged: &JudgedTrajectory, sequence: u64) -> Self {
+        Self {
+            sequence,
+            id: judged.id().clone(),
+            outcome: judged.verdict.outcome,
+            rejection: judged.rejection,
+            policy_version: judged.trajectory.policy_version(),
+            response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
+            measures: judged.measures,
+            fingerprint: of_words(&judged.trajectory.text),
+        }
+    }
+
+    /// Whether the answer is right and hygiene has nothing against the response.
+    pub fn is_eligible(&self) -> bool {
+        self.outcome == Outcome::Correct && self.rejection.is_none()
+    }
+}

@@ -1,0 +1,227 @@
+//! What a training job is known by from one start of the program to the next: a checkpoint is gone on from only by the
+//! job that wrote it.
+//!
+//! The name holds everything that the job's steps depend on and that no checkpoint holds, field by field
+//! ([`NamedFields`]). Names that programs gave before it had a version are in [`legacy`].
+
+mod legacy;
+
+use still_decoder::DecoderWeights;
+use still_domain::fingerprint::NamedFields;
+use still_policy::{LoraConfig, Projection, TensorPrecision};
+use still_roles::TrainingJob;
+
+use crate::{
+    config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig},
+    examples::Examples,
+    schedule::{Decay, Schedule},
+};
+
+/// What is hashed, and the version of that.
+const CONTEXT: &str = "still learner job 2";
+
+/// What makes a job this job and no other.
+pub(crate) struct JobIdentity<'a> {
+    pub(crate) job: &'a TrainingJob,
+    pub(crate) learner: &'a LearnerConfig,
+    pub(crate) config: &'a JobConfig,
+    pub(crate) examples: &'a Examples,
+    /// What adapters are trained beside.
+    pub(crate) frozen: Option<&'a DecoderWeights>,
+}
+
+impl JobIdentity<'_> {
+    /// The name that checkpoints of the job are written under.
+    pub(crate) fn name(&self) -> String {
+        // every setting of the learner is named here, so that a new one cannot be forgotten
+        let LearnerConfig {
+            imitation: _,
+            improvement: _,
+            dpo,
+            lora,
+            precision,
+            micro_batch_tokens,
+            // these change when a step is taken, and not what comes of it; of threads the checkpoint knows
+            threads: _,
+            recompute_activations: _,
+            max_skipped_steps: _,
+            max_kept_parameters: _,
+        } = self.learner;
+        let mut fields = NamedFields::new(CONTEXT)
+            .text("training_set", self.job.training_set.as_str())
+            .number("seed", self.job.seed)
+            .record("job", &job(self.config))
+            .text("precision", precision_name(*precision))
+            .number("micro_batch_tokens", *micro_batch_tokens as u64)
+            .bytes("examples", self.hash_of_examples().as_bytes());
+        if matches!(self.examples, Examples::Dpo(_)) {
+            fields = fields.record("dpo", &preferences(dpo));
+        }
+        if let Some(lora) = lora {
+            fields = fields.record("lora", &adapters(lora));
+        }
+        if let Some(frozen) = self.frozen {
+            let mut hasher = blake3::Hasher::new();
+            visit_bytes(frozen, |bytes| _ = hasher.update(bytes));
+            fields = fields.bytes("frozen", hasher.finalize().as_bytes());
+        }
+        fields.finish()
+    }
+
+    /// Whether the job was ever called that, by this program or by one before it.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        name == self.name() || name == legacy::name(self)
+    }
+
+    fn hash_of_examples(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        visit_sequences(self.examples, |bytes| _ = hasher.update(bytes));
+        hasher.finalize()
+    }
+}
+
+fn job(config: &JobConfig) -> NamedFields {
+    let JobConfig {
+        steps,
+        epochs,
+        batch_sequences,
+        batch_tokens,
+        max_sequence_tokens,
+        schedule: Schedule { peak, warm_up_fraction, final_fraction, decay },
+        betas: [first_beta, second_beta],
+        epsilon,
+        weight_decay,
+        decay_embeddings,
+        clip_norm,
+    } = config;
+    NamedFields::new("job settings 1")
+        .number("steps", *steps)
+        .real("epochs", *epochs)
+        .number("batch_sequences", *batch_sequences as u64)
+        .number("batch_tokens", *batch_tokens as u64)
+        .number("max_sequence_tokens", *max_sequence_tokens as u64)
+        .real("peak", *peak)
+        .real("warm_up_fraction", *warm_up_fraction)
+        .real("final_fraction", *final_fraction)
+        .text("decay", decay_name(*decay))
+        .real("first_beta", *first_beta)
+        .real("second_beta", *second_beta)
+        .real("epsilon", *epsilon)
+        .real("weight_decay", *weight_decay)
+        .number("decay_embeddings", u64::from(*decay_embeddings))
+        .real("clip_norm", *clip_norm)
+}
+
+fn preferences(dpo: &DpoConfig) -> NamedFields {
+    let DpoConfig { beta, span, sft_coefficient } = dpo;
+    let span = match span {
+        DpoSpan::Thought => "thought",
+        DpoSpan::Full => "full",
+    };
+    NamedFields::new("dpo settings 1")
+        .real("beta", *beta)
+        .text("span", span)
+        .real("sft_coefficient", *sft_coefficient)
+}
+
+fn adapters(lora: &LoraConfig) -> NamedFields {
+    let LoraConfig { rank, alpha, targets } = lora;
+    NamedFields::new("lora settings 1").number("rank", *rank as u64).real("alpha", *alpha).list(
+        "targets",
+        targets.iter().copied().map(Projection::name),
+        |fields, name| fields.text("target", name),
+    )
+}
+
+const fn decay_name(decay: Decay) -> &'static str {
+    match decay {
+        Decay::Cosine => "cosine",
+        Decay::Linear => "linear",
+        Decay::Constant => "constant",
+    }
+}
+
+const fn precision_name(precision: TensorPrecision) -> &'static str {
+    match precision {
+        TensorPrecision::F32 => "f32",
+        TensorPrecision::Bf16 => "bf16",
+    }
+}
+
+/// Every sequence as bytes: where its target begins and ends and how many tokens it has, then these. Little-endian.
+fn visit_sequences(examples: &Examples, mut visit: impl FnMut(&[u8])) {
+    for sequence in examples.sequences() {
+        for number in [sequence.target.start, sequence.target.end, sequence.tokens.len()] {
+            visit(&(number as u64).to_le_bytes());
+        }
+        for token in &sequence.tokens {
+            visit(&token.to_le_bytes());
+        }
+    }
+}
+
+/// Every parameter as bytes, little-endian.
+fn visit_bytes(weights: &DecoderWeights, mut visit: impl FnMut(&[u8])) {
+    weights.visit(|values| {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        visit(&bytes);
+    });
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use still_domain::{RoundNumber, TrainingSetId};
+    use still_roles::{Initialisation, TrainingExamples};
+
+    use super::*;
+    use crate::examples::Sequence;
+
+    pub(crate) fn job_of(training_set: &str) -> TrainingJob {
+        TrainingJob {
+            round: RoundNumber(1),
+            training_set: TrainingSetId::new(training_set),
+            legacy_training_set: None,
+            examples: TrainingExamples::Sft(Vec::new()),
+            initialisation: Initialisation::Base,
+            seed: 7,
+            resume: None,
+            rollbacks: 0,
+        }
+    }
+
+    pub(crate) fn examples() -> Examples {
+        Examples::Sft([Sequence { tokens: vec![1, 2, 3], target: 1..3 }].into())
+    }
+
+    fn name(learner: &LearnerConfig, config: &JobConfig, examples: &Examples) -> String {
+        JobIdentity { job: &job_of("set"), learner, config, examples, frozen: None }.name()
+    }
+
+    #[test]
+    fn a_job_keeps_its_name_for_ever() {
+        // checkpoints of earlier programs are found by it: whoever changes it must go on to recognise this one
+        let learner = LearnerConfig::default();
+        assert_eq!(
+            name(&learner, &JobConfig::default(), &examples()),
+            "fb62bc2d104c7c43706dae110f8622e5631edd301288a522bbb25c558844a1b4"
+        );
+    }
+
+    #[test]
+    fn what_a_step_depends_on_is_in_the_name_and_nothing_else() {
+        let (learner, config) = (LearnerConfig::default(), JobConfig::default());
+        let one = name(&learner, &config, &examples());
+        let mut other = config.clone();
+        other.schedule.peak *= 2.0;
+        assert_ne!(name(&learner, &other, &examples()), one);
+        let shifted = Examples::Sft([Sequence { tokens: vec![1, 2, 3], target: 2..3 }].into());
+        assert_ne!(name(&learner, &config, &shifted), one);
+        let lora = Some(LoraConfig { rank: 2, alpha: 4.0, targets: vec![Projection::Query] });
+        assert_ne!(name(&LearnerConfig { lora, ..learner.clone() }, &config, &examples()), one);
+
+        let elsewhere = LearnerConfig { threads: 8, recompute_activations: true, ..learner.clone() };
+        assert_eq!(name(&elsewhere, &config, &examples()), one);
+        let dpo = DpoConfig { beta: 0.5, ..DpoConfig::default() };
+        assert_eq!(name(&LearnerConfig { dpo, ..learner.clone() }, &config, &examples()), one, "no pairs");
+    }
+}

@@ -1,0 +1,145 @@
+//! What the version before wrote is gone on with: its store, its checkpoints and its adapters, to the same bits.
+//!
+//! The folders are in `tests/fixtures/before-seams`, whose README says how they were made. Bits are those of a processor
+//! with the same instructions: with others a sum is rounded elsewhere, and what is compared then is what was gone on
+//! with, and that it was not begun anew.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod harness;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use harness::{rounds, stilld};
+use serde_json::{Value, json};
+
+/// The checkpoint that `stilld run` was killed after, and the last step of its job.
+const RUN_STEPS: (u64, u64) = (160, 240);
+/// The same of `stilld train`.
+const TRAIN_STEPS: (u64, u64) = (60, 80);
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/before-seams")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A copy of the fixture that may be gone on with.
+fn before() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&fixture(), folder.path());
+    folder
+}
+
+/// The instructions that sums are made with here.
+fn cpu() -> Value {
+    #[cfg(target_arch = "x86_64")]
+    let found = json!({
+        "avx2": is_x86_feature_detected!("avx2"),
+        "fma": is_x86_feature_detected!("fma"),
+        "avx512f": is_x86_feature_detected!("avx512f"),
+    });
+    #[cfg(not(target_arch = "x86_64"))]
+    let found = json!({});
+    found
+}
+
+fn expected(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(fixture().join("expected").join(name)).unwrap()).unwrap()
+}
+
+/// Compares a file with what the version before made of the same, where the processor computes as that one's did.
+fn assert_same_bits(made: &Path, name: &str) {
+    if cpu() == expected("cpu.json") {
+        let before = fs::read(fixture().join("expected").join(name)).unwrap();
+        assert!(fs::read(made).unwrap() == before, "{} differs from {name}", made.display());
+    } else {
+        eprintln!("the bits of {name} are those of another processor: not compared");
+    }
+}
+
+fn text(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_run_of_the_version_before_goes_on_from_its_checkpoint() {
+    let folder = before();
+    let mut command = stilld();
+    command.current_dir(folder.path()).args(["run", "--config", "run.toml", "--data-dir", "data"]);
+    command.args(["--set", "log.format=json", "--set", "log.filter=warn,still_telemetry=debug"]);
+    let output = command.output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+
+    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let taken = lines.filter(|line| line["fields"]["message"] == "optimizer step taken");
+    let steps: Vec<_> = taken.filter_map(|line| line["fields"]["step"].as_u64()).collect();
+    assert_eq!(steps, (RUN_STEPS.0 + 1..=RUN_STEPS.1).collect::<Vec<_>>(), "{said}");
+
+    let (mut found, mut known) = (rounds(&folder.path().join("data")), expected("rounds.json"));
+    for round in found.iter_mut().chain(known.as_array_mut().unwrap()) {
+        round.as_object_mut().unwrap().remove("ended_at_ms").expect("the round is over");
+    }
+    for (round, known) in found.iter().zip(known.as_array().unwrap()) {
+        assert_eq!(round["training_set"], known["training_set"]);
+        assert_eq!(round["tally"], known["tally"]);
+    }
+    if cpu() == expected("cpu.json") {
+        assert_eq!(Value::from(found), known);
+    }
+    let policy = folder.path().join(format!("data/checkpoints/round-1-step-{}", RUN_STEPS.1));
+    assert_same_bits(&policy.join("model.safetensors"), "run.safetensors");
+}
+
+/// Goes on with a folder of `stilld train`.
+fn go_on(name: &str, arguments: &[&str]) -> tempfile::TempDir {
+    let folder = before();
+    let mut command = stilld();
+    command.current_dir(folder.path()).arg("train").args(arguments);
+    command.args(["--model", "data/checkpoints/round-0-step-600", "--config", "train.toml"]);
+    let output = command.args(["--out", name, "--resume"]).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    let (checkpoint, last) = TRAIN_STEPS;
+    assert!(said.contains(&format!("going on from `{name}/checkpoints/step-{checkpoint}`")), "{said}");
+    assert!(!said.contains("warning"), "{said}");
+
+    let losses = fs::read_to_string(folder.path().join(name).join("loss.jsonl")).unwrap();
+    let steps = losses.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64());
+    assert!(steps.eq((1..=last).map(Some)), "{losses}");
+    assert_same_bits(&folder.path().join(name).join("model.safetensors"), &format!("{name}.safetensors"));
+    folder
+}
+
+#[test]
+fn imitation_of_the_version_before_goes_on_from_its_checkpoint() {
+    go_on("sft", &["sft", "--data", "sft.jsonl"]);
+}
+
+#[test]
+fn preference_optimisation_of_the_version_before_goes_on_from_its_checkpoint() {
+    go_on("dpo", &["dpo", "--data", "dpo.jsonl"]);
+}
+
+#[test]
+fn adapters_of_the_version_before_go_on_from_their_checkpoint() {
+    let folder = go_on("lora", &["sft", "--data", "sft.jsonl", "--lora-rank", "2"]);
+    let adapter = folder.path().join("lora/adapter/adapter_model.safetensors");
+    assert_same_bits(&adapter, "lora-adapter.safetensors");
+}
