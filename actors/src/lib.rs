@@ -39,7 +39,6 @@ pub use ground::{
     error::{Refusal, StartError},
     name::{ActorName, UnknownActor},
 };
-pub use learning::trainer::TrainerConfig;
 pub use still_control::{Activity, ActorState, ActorStatus, Event};
 pub use supervision::FinishReason;
 pub use system::{BaseLoader, CheckpointLoader, Roles, System, SystemStatus};

@@ -7,7 +7,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::{Deserialize, Serialize};
 use still_control::ActorState;
 use still_domain::{
     Algorithm, AttemptId, CheckpointId, CheckpointManifest, PolicyVersion, ProblemId, RoundNumber,
@@ -16,7 +15,7 @@ use still_domain::{
 use still_roles::{
     Initialisation, PolicySnapshot, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };
-use still_store::{Retention, StoreError};
+use still_store::StoreError;
 
 use crate::{
     context::Context,
@@ -35,22 +34,6 @@ use crate::{
 const MAX_COMMANDS: usize = 64;
 /// Commands that wait already at which an operator's one is refused: the rest is for orders.
 const MAX_WAITING: usize = 32;
-
-/// How training is saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainerConfig {
-    /// Optimizer steps between two checkpoints; 0 saves only at the end of training. Default: 100.
-    pub checkpoint_every_steps: u64,
-    /// Which checkpoints stay, besides those of published policies.
-    pub retention: Retention,
-}
-
-impl Default for TrainerConfig {
-    fn default() -> Self {
-        Self { checkpoint_every_steps: 100, retention: Retention::default() }
-    }
-}
 
 /// The trainer.
 pub(crate) struct Trainer;
@@ -84,7 +67,7 @@ impl Actor for Trainer {
         let training = Training {
             ledger: context.ledger.clone(),
             observer: context.observer.clone(),
-            config: context.config.trainer.clone(),
+            config: context.config.checkpoints.clone(),
             switches: Arc::clone(&context.switches),
         };
         let (facts, failures) = (myself.clone(), myself);

@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use ractor::ActorProcessingErr;
 use still_domain::{CheckpointId, CheckpointManifest, RoundNumber};
 use still_roles::{Background, Learner, LearnerError, LearnerStep, TrainingJob};
-use still_store::StoreError;
+use still_store::{CheckpointsSection, StoreError};
 
 use crate::{
     ground::board::shown,
@@ -28,7 +28,7 @@ use crate::{
     ground::observe::Observer,
     ground::protocol::{Answer, TrainedPolicy},
     ground::switches::Switches,
-    learning::trainer::{TrainerConfig, intact_checkpoints},
+    learning::trainer::intact_checkpoints,
 };
 
 /// Steps whose mean is a round's training loss.
@@ -71,7 +71,7 @@ type Writing = Background<Result<CheckpointManifest, ActorProcessingErr>>;
 pub(crate) struct Training {
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
-    pub(crate) config: TrainerConfig,
+    pub(crate) config: CheckpointsSection,
     pub(crate) switches: Arc<Switches>,
 }
 
@@ -245,7 +245,7 @@ impl Training {
         let now = Instant::now();
         let duration: Option<Duration> = work.stepped_at.replace(now).map(|before| now - before);
         self.observer.trained(work.job.round, &step, duration);
-        let every = self.config.checkpoint_every_steps;
+        let every = self.config.every_steps;
         let is_due = every > 0 && step.step % every == 0 && !step.is_last();
         if step.rolled_back {
             work.went_back_to = Some(step.step);
@@ -304,7 +304,7 @@ impl Training {
             snapshot.write(pending.folder()).map_err(unwritten)?;
             let manifest = ledger.checkpoints.commit(pending, set, is_final, observer.now_ms())?;
             observer.checkpointed(&manifest, began.elapsed(), stall);
-            ledger.checkpoints.retain_by(&config.retention, &manifest.id)?;
+            ledger.checkpoints.retain_by(&config, &manifest.id)?;
             for answer in answers {
                 let _nobody_waits = answer.send(Ok(manifest.id.clone()));
             }

@@ -10,11 +10,10 @@ use std::{
 
 use still_actors::{
     Clock, Event, FinishReason, RoleFactory, Roles, RoundSection, SupervisionSection, System, SystemConfig,
-    TrainerConfig,
 };
 use still_domain::{AttemptId, JudgedTrajectory, Round, TrainingSetId};
 use still_roles::{Generator, Learner};
-use still_store::{CheckpointFolders, Store};
+use still_store::{CheckpointFolders, CheckpointsSection, Store};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
@@ -98,7 +97,7 @@ pub fn config(rounds: u32) -> SystemConfig {
         seed: 7,
         rounds,
         round: RoundSection { problems: 15, ..RoundSection::default() },
-        trainer: TrainerConfig { checkpoint_every_steps: 3, ..TrainerConfig::default() },
+        checkpoints: CheckpointsSection { every_steps: 3, ..CheckpointsSection::default() },
         supervision: SupervisionSection {
             first_backoff_ms: 1,
             max_backoff_ms: 20,

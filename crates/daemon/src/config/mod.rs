@@ -16,7 +16,6 @@
 //! # Ok::<(), still_daemon::config::ConfigError>(())
 //! ```
 
-mod checkpoints;
 mod code;
 mod device;
 mod error;
@@ -39,8 +38,8 @@ use still_curation::{
 };
 use still_recipe::TrainingSection;
 use still_settings::Findings;
+use still_store::CheckpointsSection;
 
-pub use checkpoints::CheckpointsSection;
 pub use code::CodeSection;
 pub use device::{Device, DeviceSection};
 pub use error::{ConfigError, KeyProblem};
