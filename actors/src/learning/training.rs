@@ -318,7 +318,7 @@ impl Training {
 /// A checkpoint that cannot be written is the disk's failure like any other of the store.
 fn unwritten(error: LearnerError) -> ActorProcessingErr {
     match error {
-        LearnerError::Device(reason) => StoreError::Engine { action: "write a checkpoint", reason }.into(),
+        LearnerError::Disk(reason) => StoreError::Engine { action: "write a checkpoint", reason }.into(),
         other => other.into(),
     }
 }

@@ -94,7 +94,7 @@ impl PolicyLearner {
             return Ok(false);
         };
         peft::save(folder, adapters, &name.name, name.revision.as_deref())
-            .map_err(|error| LearnerError::Device(error.to_string()))?;
+            .map_err(|error| LearnerError::Disk(error.to_string()))?;
         Ok(true)
     }
 

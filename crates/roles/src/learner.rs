@@ -167,9 +167,12 @@ pub enum LearnerError {
         /// How often it has gone back by then.
         rollbacks: u32,
     },
-    /// The device or the disk failed.
+    /// The device failed.
     #[error("the learner failed: {0}")]
     Device(String),
+    /// What was to be written could not be, with the place.
+    #[error("the learner cannot write: {0}")]
+    Disk(String),
 }
 
 /// A job as it stood after a step. It is written on any thread, whatever the learner does meanwhile.

@@ -161,7 +161,7 @@ impl Learner for ScriptedLearner {
 impl LearnerSnapshot for Work {
     fn write(&self, folder: &Path) -> Result<(), LearnerError> {
         let text = serde_json::to_string(self).unwrap();
-        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Device(error.to_string()))
+        fs::write(folder.join(FILE), text).map_err(|error| LearnerError::Disk(error.to_string()))
     }
 }
 
