@@ -1,8 +1,7 @@
 //! The configuration's sections as the actors want them.
 
-use still_actors::{SystemConfig, TrainerConfig};
+use still_actors::SystemConfig;
 use still_daemon::config::Config;
-use still_store::Retention;
 
 /// What the actors need to know.
 pub(crate) fn system(config: &Config) -> SystemConfig {
@@ -15,15 +14,7 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
         selection: config.selection.clone(),
         pairs: config.pairs.clone(),
         hygiene: config.hygiene.clone(),
-        trainer: TrainerConfig {
-            checkpoint_every_steps: config.checkpoints.every_steps,
-            retention: Retention {
-                last: config.checkpoints.keep_last,
-                best: config.checkpoints.keep_best,
-                every_rounds: config.checkpoints.keep_every_rounds,
-                published: config.checkpoints.keep_published,
-            },
-        },
+        checkpoints: config.checkpoints.clone(),
         evaluation: config.evaluation.clone(),
         gate: config.gate.clone(),
         verifier_pool: config.verifier.pool(),

@@ -29,7 +29,7 @@ pub mod system;
 
 pub use config::{
     EvaluationSection, ExplorationSection, RoundSection, Sampling, SupervisionSection, SystemConfig,
-    TrainerConfig, TrainingStart, VerifierPoolConfig,
+    TrainingStart, VerifierPoolConfig,
 };
 pub use ground::{
     board::{EvaluationProgress, RoundProgress, TrainingProgress},

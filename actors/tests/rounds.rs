@@ -7,7 +7,7 @@ use still_actors::{Activity, Event, FinishReason, Refusal, System};
 use still_domain::{
     Algorithm, Outcome, PolicyOrigin, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, Split, seed,
 };
-use still_store::Retention;
+use still_store::CheckpointsSection;
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
@@ -334,7 +334,13 @@ async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_f
 async fn the_newest_the_best_and_every_third_checkpoint_stay_and_the_published_ones() {
     let harness = Harness::new(World::default());
     let mut config = config(5);
-    config.trainer.retention = Retention { last: 1, best: 1, every_rounds: 3, published: 0 };
+    config.checkpoints = CheckpointsSection {
+        keep_last: 1,
+        keep_best: 1,
+        keep_every_rounds: 3,
+        keep_published: 0,
+        ..CheckpointsSection::default()
+    };
     // nothing gains so much: every round but imitation is rejected, and only retention keeps what it trained
     config.gate.tolerance = -1.0;
     assert_eq!(harness.run(config).await, FinishReason::RoundsDone);

@@ -11,7 +11,7 @@ use std::{
 
 use still_domain::{CheckpointFile, CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
 
-use crate::{error::StoreError, retention::Retention, store::Store};
+use crate::{error::StoreError, retention::CheckpointsSection, store::Store};
 
 /// What a folder's name starts with while its files are written.
 const PENDING_PREFIX: &str = "pending-";
@@ -199,7 +199,7 @@ impl CheckpointFolders {
     /// When the disk fails.
     pub fn retain_by(
         &self,
-        retention: &Retention,
+        retention: &CheckpointsSection,
         committed: &CheckpointId,
     ) -> Result<Vec<CheckpointId>, StoreError> {
         // no policy is published between the look at them and the removal

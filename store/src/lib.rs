@@ -12,7 +12,7 @@
 //! | `problems` | problems and demonstrations, in their order of import |
 //! | `trajectories`, `facts` | the pool, and its index without tokens: [`still_domain::AttemptFact`] |
 //! | `training_sets`, `rounds`, `policies`, `checkpoints` | one file a noun |
-//! | [`CheckpointFolders`], [`Retention`] | the files of checkpoints: written aside, synced, renamed, then recorded; which of them stay |
+//! | [`CheckpointFolders`], [`CheckpointsSection`] | the files of checkpoints: written aside, synced, renamed, then recorded; which of them stay |
 //! | `directory` | the data directory: one process at a time |
 //! | `engine` | what keeps bytes: sled, memory for tests, and one that fails on purpose |
 //! | `key`, `value`, `scan` | the order of keys, the layout of values, reading without holding all |
@@ -53,7 +53,7 @@ pub use engine::{Fault, FaultPlan};
 pub use error::StoreError;
 pub use identity::RunIdentity;
 pub use problems::ImportReport;
-pub use retention::Retention;
+pub use retention::CheckpointsSection;
 pub use scan::Records;
 pub use store::{Store, StoreSize};
 pub use trajectories::CommitReport;

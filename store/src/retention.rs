@@ -1,34 +1,44 @@
-//! Which checkpoints stay on the disk.
+//! `[checkpoints]`: how often training is saved, and which checkpoints stay on the disk.
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{CheckpointId, CheckpointManifest, PolicyRecord, Round};
+use still_settings::Findings;
 
-/// What is kept, besides the checkpoint of the policy in force, which always stays. By default those of the
-/// last four published policies, to go back to; the newest two, so that a damaged one falls back on the one
-/// before it; and the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How often training is saved, and what is kept: a checkpoint stays for any of these reasons. One takes
+/// about 16 bytes a parameter. That of the policy in force is always kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Retention {
-    /// The newest checkpoints by the time they were committed; at least one is kept.
-    pub last: usize,
-    /// The final checkpoints of the rounds with the best accuracy.
-    pub best: usize,
-    /// The final checkpoint of every round whose number this divides; 0 keeps none for its number.
-    pub every_rounds: u32,
-    /// The checkpoints of the policies published last, the one in force among them; 0 keeps those of all. A
-    /// policy whose checkpoint is gone stays on record and cannot be put in force again.
-    pub published: usize,
+pub struct CheckpointsSection {
+    /// Optimizer steps between two checkpoints; 0 saves only at the end of training.
+    pub every_steps: u64,
+    /// Newest checkpoints kept.
+    pub keep_last: usize,
+    /// Final checkpoints kept of the rounds with the best accuracy, this many.
+    pub keep_best: usize,
+    /// Final checkpoints kept of every round whose number this divides; 0 keeps none for its number.
+    pub keep_every_rounds: u32,
+    /// Checkpoints kept of the policies published last, this many; 0 keeps those of all. A policy whose
+    /// checkpoint is gone cannot be put in force again.
+    pub keep_published: usize,
 }
 
-impl Default for Retention {
+impl Default for CheckpointsSection {
     fn default() -> Self {
-        Self { last: 2, best: 1, every_rounds: 0, published: 4 }
+        Self { every_steps: 100, keep_last: 2, keep_best: 1, keep_every_rounds: 0, keep_published: 4 }
     }
 }
 
-impl Retention {
+impl CheckpointsSection {
+    /// Notes what would lose the last checkpoint.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.keep_last > 0, "checkpoints.keep_last", || {
+            "must be at least 1: a damaged checkpoint falls back on the one before it".to_owned()
+        });
+    }
+
     /// The checkpoints that stay, of `manifests` in order of round and step. The newest are those committed
     /// last: training that began anew has taken fewer steps than what it replaces.
     pub fn kept(
@@ -45,11 +55,11 @@ impl Retention {
         }));
         let mut by_age: Vec<_> = manifests.iter().collect();
         by_age.sort_by_key(|manifest| manifest.created_at_ms);
-        let newest = by_age.into_iter().rev().take(self.last.max(1));
+        let newest = by_age.into_iter().rev().take(self.keep_last.max(1));
         kept.extend(newest.map(|manifest| manifest.id.clone()));
         let finals = manifests.iter().filter(|manifest| manifest.is_final);
         let is_kept_for_its_round =
-            |manifest: &&CheckpointManifest| manifest.round.0.checked_rem(self.every_rounds) == Some(0);
+            |manifest: &&CheckpointManifest| manifest.round.0.checked_rem(self.keep_every_rounds) == Some(0);
         kept.extend(finals.clone().filter(is_kept_for_its_round).map(|manifest| manifest.id.clone()));
         let accuracy = |manifest: &CheckpointManifest| {
             let round = rounds.iter().find(|round| round.round == manifest.round)?;
@@ -59,7 +69,7 @@ impl Retention {
             finals.filter_map(|manifest| Some((accuracy(manifest)?, &manifest.id))).collect();
         // the stable sort leaves the older of two equal ones in front
         scored.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        kept.extend(scored.into_iter().take(self.best).map(|(_, id)| id.clone()));
+        kept.extend(scored.into_iter().take(self.keep_best).map(|(_, id)| id.clone()));
         kept
     }
 
@@ -67,7 +77,7 @@ impl Retention {
     fn published(&self, policies: &[PolicyRecord]) -> HashSet<CheckpointId> {
         let mut kept = HashSet::new();
         for checkpoint in policies.iter().rev().filter_map(|policy| policy.checkpoint.as_ref()) {
-            if self.published > 0 && kept.len() == self.published {
+            if self.keep_published > 0 && kept.len() == self.keep_published {
                 break;
             }
             kept.insert(checkpoint.clone());
@@ -112,7 +122,7 @@ mod tests {
     }
 
     /// Rounds 0 to 4, each with a checkpoint on the way and a final one; round 1 scored best, then 3.
-    fn kept(retention: Retention) -> Vec<String> {
+    fn kept(retention: CheckpointsSection) -> Vec<String> {
         let manifests: Vec<_> =
             (0..5).flat_map(|round| [manifest(round, 5, false), manifest(round, 9, true)]).collect();
         let rounds: Vec<_> = (0_u32..).zip([0.1, 0.8, 0.3, 0.7, 0.2]).map(|(n, a)| scored(n, a)).collect();
@@ -131,9 +141,24 @@ mod tests {
 
     #[test]
     fn the_newest_and_the_published_stay_whatever_is_asked_for() {
-        assert_eq!(kept(Retention { last: 0, best: 0, every_rounds: 0, published: 0 }), ["0-9", "4-9"]);
         assert_eq!(
-            kept(Retention { last: 3, best: 0, every_rounds: 0, published: 0 }),
+            kept(CheckpointsSection {
+                keep_last: 0,
+                keep_best: 0,
+                keep_every_rounds: 0,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            }),
+            ["0-9", "4-9"]
+        );
+        assert_eq!(
+            kept(CheckpointsSection {
+                keep_last: 3,
+                keep_best: 0,
+                keep_every_rounds: 0,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            }),
             ["0-9", "3-9", "4-5", "4-9"]
         );
     }
@@ -152,7 +177,13 @@ mod tests {
         let published = [0, 1, 2, 3, 4, 1, 4, 1];
         let policies: Vec<_> = (1..).zip(published).map(|(version, round)| policy(version, round)).collect();
         let kept = |published| {
-            let retention = Retention { last: 1, best: 0, every_rounds: 0, published };
+            let retention = CheckpointsSection {
+                keep_last: 1,
+                keep_best: 0,
+                keep_every_rounds: 0,
+                keep_published: published,
+                ..CheckpointsSection::default()
+            };
             let kept = retention.kept(&manifests, &policies, &[]);
             kept.iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>()
         };
@@ -162,7 +193,13 @@ mod tests {
         assert_eq!(kept(0).len(), 6);
 
         let at_work = Round::begin(RoundNumber(5), PolicyVersion(3), RoundPhase::Training, 0);
-        let retention = Retention { last: 1, best: 0, every_rounds: 0, published: 1 };
+        let retention = CheckpointsSection {
+            keep_last: 1,
+            keep_best: 0,
+            keep_every_rounds: 0,
+            keep_published: 1,
+            ..CheckpointsSection::default()
+        };
         let kept = retention.kept(&manifests, &policies, &[at_work]);
         assert!(kept.contains(&CheckpointId::new("2-9")), "a round at work keeps its policy");
     }
@@ -172,18 +209,37 @@ mod tests {
         let committed =
             |step, created_at_ms| CheckpointManifest { created_at_ms, ..manifest(1, step, false) };
         let manifests = [committed(100, 3), committed(900, 1), committed(953, 2)];
-        let kept = Retention { last: 1, best: 0, every_rounds: 0, published: 0 }.kept(&manifests, &[], &[]);
+        let kept = CheckpointsSection {
+            keep_last: 1,
+            keep_best: 0,
+            keep_every_rounds: 0,
+            keep_published: 0,
+            ..CheckpointsSection::default()
+        }
+        .kept(&manifests, &[], &[]);
         assert_eq!(kept, [CheckpointId::new("1-100")].into());
     }
 
     #[test]
     fn the_best_and_every_second_final_one_stay_where_asked_for() {
         assert_eq!(
-            kept(Retention { last: 1, best: 2, every_rounds: 0, published: 0 }),
+            kept(CheckpointsSection {
+                keep_last: 1,
+                keep_best: 2,
+                keep_every_rounds: 0,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            }),
             ["0-9", "1-9", "3-9", "4-9"]
         );
         assert_eq!(
-            kept(Retention { last: 1, best: 0, every_rounds: 2, published: 0 }),
+            kept(CheckpointsSection {
+                keep_last: 1,
+                keep_best: 0,
+                keep_every_rounds: 2,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            }),
             ["0-9", "2-9", "4-9"]
         );
     }

@@ -7,7 +7,7 @@ use std::fs;
 
 use samples::{manifest_of, policy, training_set};
 use still_domain::{CheckpointManifest, PolicyOrigin, PolicyRecord, PolicyVersion, RoundNumber};
-use still_store::{CheckpointFolders, Fault, FaultPlan, Retention, Store};
+use still_store::{CheckpointFolders, CheckpointsSection, Fault, FaultPlan, Store};
 
 /// Writes and commits a checkpoint of round 1.
 fn commit(folders: &CheckpointFolders, step: u64, content: &str, is_final: bool) -> CheckpointManifest {
@@ -60,8 +60,18 @@ fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
     assert!(!unfinished.folder().exists());
     let newest = manifest_of(&store, 4).id;
-    let removed =
-        folders.retain_by(&Retention { last: 2, best: 0, every_rounds: 0, published: 0 }, &newest).unwrap();
+    let removed = folders
+        .retain_by(
+            &CheckpointsSection {
+                keep_last: 2,
+                keep_best: 0,
+                keep_every_rounds: 0,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            },
+            &newest,
+        )
+        .unwrap();
     assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-2"]);
     let steps: Vec<_> = store.checkpoints().unwrap().into_iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [1, 3, 4]);
@@ -121,7 +131,13 @@ fn a_policy_whose_checkpoint_went_is_not_put_in_force_again() {
         commit(&folders, step, "x", true);
         store.publish(&policy(step, &format!("round-1-step-{step}"))).unwrap();
     }
-    let retention = Retention { last: 1, best: 0, every_rounds: 0, published: 2 };
+    let retention = CheckpointsSection {
+        keep_last: 1,
+        keep_best: 0,
+        keep_every_rounds: 0,
+        keep_published: 2,
+        ..CheckpointsSection::default()
+    };
     let removed = folders.retain_by(&retention, &manifest_of(&store, 3).id).unwrap();
     assert_eq!(removed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["round-1-step-1"]);
     let again = |version, earlier: u64| PolicyRecord {
@@ -143,8 +159,18 @@ fn retention_removes_records_and_files_of_what_it_does_not_keep() {
         commit(&folders, step, "x", step == 2);
     }
     let newest = manifest_of(&store, 4).id;
-    let removed =
-        folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 1, published: 0 }, &newest).unwrap();
+    let removed = folders
+        .retain_by(
+            &CheckpointsSection {
+                keep_last: 1,
+                keep_best: 0,
+                keep_every_rounds: 1,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            },
+            &newest,
+        )
+        .unwrap();
     assert_eq!(removed.len(), 2);
     let steps: Vec<_> = store.checkpoints().unwrap().iter().map(|manifest| manifest.step).collect();
     assert_eq!(steps, [2, 4]);
@@ -164,7 +190,18 @@ fn the_checkpoint_just_committed_stays_though_others_have_taken_more_steps() {
         commit(&folders, step, "x", false);
     }
     let committed = manifest_of(&store, 500).id;
-    folders.retain_by(&Retention { last: 1, best: 0, every_rounds: 0, published: 0 }, &committed).unwrap();
+    folders
+        .retain_by(
+            &CheckpointsSection {
+                keep_last: 1,
+                keep_best: 0,
+                keep_every_rounds: 0,
+                keep_published: 0,
+                ..CheckpointsSection::default()
+            },
+            &committed,
+        )
+        .unwrap();
     assert!(steps(&store).contains(&500));
     assert!(folders.is_intact(&committed).unwrap());
 }

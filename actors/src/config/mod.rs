@@ -6,11 +6,11 @@ mod exploration;
 mod round;
 mod sampling;
 mod supervision;
-mod trainer;
 mod verifier_pool;
 
 use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError};
 use still_settings::Findings;
+use still_store::CheckpointsSection;
 
 pub use self::{
     evaluation::EvaluationSection,
@@ -18,7 +18,6 @@ pub use self::{
     round::{RoundSection, TrainingStart},
     sampling::Sampling,
     supervision::SupervisionSection,
-    trainer::TrainerConfig,
     verifier_pool::VerifierPoolConfig,
 };
 
@@ -43,8 +42,8 @@ pub struct SystemConfig {
     pub pairs: PairsConfig,
     /// Which responses may be trained on at all.
     pub hygiene: HygieneConfig,
-    /// How training is saved.
-    pub trainer: TrainerConfig,
+    /// How often training is saved, and what is kept.
+    pub checkpoints: CheckpointsSection,
     /// How candidates are scored.
     pub evaluation: EvaluationSection,
     /// When a candidate replaces the policy in force.
@@ -63,6 +62,7 @@ impl SystemConfig {
         self.round.validate(&mut findings);
         self.evaluation.validate(&mut findings);
         self.verifier_pool.validate(&mut findings);
+        self.checkpoints.validate(&mut findings);
         self.supervision.validate(&mut findings);
         for (section, checked) in [
             ("selection", self.selection.validate()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
 use still_roles::{CheckpointPlace, SavedCheckpoint, TrainingFailure};
-use still_store::{Retention, StoreError};
+use still_store::{CheckpointsSection, StoreError};
 
 use crate::ground::{ledger::Ledger, observe::Observer};
 
@@ -12,7 +12,7 @@ use crate::ground::{ledger::Ledger, observe::Observer};
 pub(crate) struct RoundCheckpoints {
     pub(crate) ledger: Ledger,
     pub(crate) observer: Observer,
-    pub(crate) retention: Retention,
+    pub(crate) retention: CheckpointsSection,
     pub(crate) round: RoundNumber,
     pub(crate) training_set: TrainingSetId,
 }

@@ -10,10 +10,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
 use still_domain::{CheckpointId, PolicyRef, RoundNumber, seed};
 use still_roles::{TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingRun};
-use still_store::{Retention, StoreError};
+use still_store::{CheckpointsSection, StoreError};
 
 use crate::{
-    config::{SupervisionSection, TrainerConfig},
+    config::SupervisionSection,
     ground::{
         board::shown,
         error::{AllDevicesFailed, Refusal},
@@ -38,7 +38,7 @@ pub(crate) struct Trainer;
 /// What it is given.
 pub(crate) struct TrainerArguments {
     pub(crate) training: TrainingFactory,
-    pub(crate) config: TrainerConfig,
+    pub(crate) config: CheckpointsSection,
     pub(crate) supervision: SupervisionSection,
     pub(crate) run_seed: u64,
     pub(crate) ledger: Ledger,
@@ -55,7 +55,7 @@ pub(crate) struct TrainerPorts {
 
 /// What it knows.
 pub(crate) struct TrainerState {
-    config: TrainerConfig,
+    config: CheckpointsSection,
     run_seed: u64,
     ledger: Ledger,
     switches: Arc<Switches>,
@@ -186,10 +186,9 @@ impl TrainerState {
             // asked again because its checkpoint is gone: what is on the disk decides
         }
         (self.order, self.job, self.result) = (None, None, None);
-        let (wanted, every) = (order.clone(), self.config.checkpoint_every_steps);
-        let (retention, observer) = (self.config.retention.clone(), self.observer.clone());
+        let (wanted, settings, observer) = (order.clone(), self.config.clone(), self.observer.clone());
         let run_seed = self.run_seed;
-        let prepare = move |ledger: &Ledger| prepare(ledger, &observer, &wanted, retention, every, run_seed);
+        let prepare = move |ledger: &Ledger| prepare(ledger, &observer, &wanted, settings, run_seed);
         let prepared = self.ledger.run(prepare).await?;
         self.order = Some(order);
         match prepared {
@@ -364,14 +363,14 @@ fn prepare(
     ledger: &Ledger,
     observer: &Observer,
     order: &TrainingOrder,
-    retention: Retention,
-    checkpoint_every_steps: u64,
+    settings: CheckpointsSection,
     run_seed: u64,
 ) -> Result<Prepared, ActorProcessingErr> {
+    let checkpoint_every_steps = settings.every_steps;
     let checkpoints = RoundCheckpoints {
         ledger: ledger.clone(),
         observer: observer.clone(),
-        retention,
+        retention: settings,
         round: order.round,
         training_set: order.training_set.clone(),
     };

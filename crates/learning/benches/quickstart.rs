@@ -8,10 +8,9 @@ mod harness;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
-use harness::{Encoder, decoder_config, job, learner, learner_config, sft_examples};
+use harness::{Encoder, decoder_config, job, learner, learner_config, lora, sft_examples};
 use still_decoder::{CpuDecoder, DecoderWeights, Span, hugging_face};
 use still_learning::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
-use still_policy::{LoraConfig, Projection};
 use still_quickstart::QuickStartTask;
 use still_roles::{Learner, Response, SftExample, TrainingExamples};
 use still_text::Tokenizer;
@@ -114,9 +113,11 @@ fn large_model(folder: &Path) {
         ("all parameters, recomputed", true, false),
         ("adapters", false, true),
     ] {
-        let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
-        let lora = adapters.then_some(lora);
-        let settings = LearnerConfig { threads: 2, recompute_activations, lora, ..learner_config(3) };
+        let settings = learner_config(3, |training| {
+            training.recompute_activations = recompute_activations;
+            training.lora = lora(if adapters { 16 } else { 0 }, 32.0);
+        });
+        let settings = LearnerConfig { threads: 2, ..settings };
         let config = config.clone();
         let base = BasePolicy { name: None, config, weights: Arc::clone(&weights) };
         let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));

@@ -15,9 +15,10 @@ mod harness;
 use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
-use harness::{Encoder, decoder_config, job, job_config};
+use harness::{Encoder, decoder_config, job, job_config, learner_config};
 use still_decoder::{DecoderConfig, DecoderWeights, hugging_face};
-use still_learning::{BasePolicy, JobConfig, LearnerConfig, PolicyLearner, keep_freed_memory};
+use still_learning::{BasePolicy, LearnerConfig, PolicyLearner, keep_freed_memory};
+use still_recipe::LearnerSettings;
 use still_roles::{Learner, Response, SftExample, TrainingExamples};
 use still_text::Tokenizer;
 
@@ -64,17 +65,16 @@ fn measure(
         problem: PROMPT.to_owned(),
         response: Response::Tokens((PROMPT_TOKENS..length).map(|place| token(sequence, place)).collect()),
     };
-    let job_config = JobConfig {
-        batch_sequences: sequences as usize,
+    let job_config = LearnerSettings {
+        batch_sequences: sequences,
         max_sequence_tokens: 0,
         ..job_config(steps + WARM_UP_STEPS)
     };
-    let settings = LearnerConfig {
-        imitation: job_config.clone(),
-        improvement: job_config,
-        threads: THREADS,
-        ..LearnerConfig::default()
-    };
+    let settings = learner_config(0, |training| {
+        training.imitation = job_config.clone();
+        training.improvement = job_config;
+    });
+    let settings = LearnerConfig { threads: THREADS, ..settings };
     let base = BasePolicy { name: None, config, weights: Arc::new(weights) };
     let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
     let mut learner = PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff()], true);

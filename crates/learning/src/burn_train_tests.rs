@@ -18,11 +18,9 @@ use burn::{
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
 use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
+use still_recipe::{LearnerSettings, Schedule};
 
-use crate::{
-    optimizer::{Optimizer, Update},
-    schedule::{Decay, Schedule},
-};
+use crate::optimizer::{Optimizer, Update};
 
 const STEPS: usize = 10;
 const RATE: f64 = 1e-3;
@@ -112,13 +110,19 @@ fn our_steps_are_those_of_burn_train() {
 
 #[test]
 fn our_cosine_is_burns() {
-    let ours = Schedule { peak: 3e-3, warm_up_fraction: 0.1, final_fraction: 0.1, decay: Decay::Cosine };
+    let ours = LearnerSettings {
+        peak_learning_rate: 3e-3,
+        warm_up_fraction: 0.1,
+        final_fraction: 0.1,
+        schedule: Schedule::Cosine,
+        ..LearnerSettings::default()
+    };
     // burn's has no warm-up: it begins where ours is at its peak
     let (total, warm_up) = (100, 10);
     let theirs = CosineAnnealingLrSchedulerConfig::new(3e-3, total - warm_up).with_min_lr(3e-4);
     let mut theirs = theirs.init().unwrap();
     for step in warm_up - 1..total {
-        let (found, expected) = (ours.rate(step as u64, total as u64), theirs.step().base());
+        let (found, expected) = (ours.learning_rate(step as u64, total as u64), theirs.step().base());
         assert!((found - expected).abs() < 1e-15, "step {step}: {found} is not {expected}");
     }
 }

@@ -104,15 +104,14 @@ pub(crate) fn save(
     }
     let path = folder.join(STATE_FILE);
     safetensors::serialize_to_file(tensors, None, &path)
-        .map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))?;
+        .map_err(|error| LearnerError::Disk(format!("`{}`: {error}", path.display())))?;
     let state_hash =
-        hash(&path).map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))?;
+        hash(&path).map_err(|error| LearnerError::Disk(format!("`{}`: {error}", path.display())))?;
     let manifest = Manifest { position: state.position.clone(), state_hash: Some(state_hash) };
-    let json =
-        serde_json::to_vec_pretty(&manifest).map_err(|error| LearnerError::Device(error.to_string()))?;
+    let json = serde_json::to_vec_pretty(&manifest).map_err(|error| LearnerError::Disk(error.to_string()))?;
     let path = folder.join(POSITION_FILE);
     let written = File::create(&path).and_then(|mut file| file.write_all(&json));
-    written.map_err(|error| LearnerError::Device(format!("`{}`: {error}", path.display())))
+    written.map_err(|error| LearnerError::Disk(format!("`{}`: {error}", path.display())))
 }
 
 /// Reads what [`save`] wrote, into the form of `fresh`; with it the reference.
@@ -200,7 +199,7 @@ fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
 
 /// Syncs every file of a folder and of its subfolders, and the folder itself.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), LearnerError> {
-    let failed = |error: std::io::Error| LearnerError::Device(format!("`{}`: {error}", folder.display()));
+    let failed = |error: std::io::Error| LearnerError::Disk(format!("`{}`: {error}", folder.display()));
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_dir() {

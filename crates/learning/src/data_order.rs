@@ -7,8 +7,7 @@
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use still_domain::seed;
-
-use crate::config::JobConfig;
+use still_recipe::LearnerSettings;
 
 /// Batches that are sorted by length together.
 const WINDOW_BATCHES: usize = 16;
@@ -28,12 +27,12 @@ pub(crate) struct DataOrder {
 
 impl DataOrder {
     /// The order of examples with these lengths, in tokens; at least one example.
-    pub(crate) fn new(seed: u64, lengths: Vec<usize>, config: &JobConfig) -> Self {
+    pub(crate) fn new(seed: u64, lengths: Vec<usize>, config: &LearnerSettings) -> Self {
         let mut order = Self {
             seed,
             lengths,
-            batch_sequences: config.batch_sequences,
-            batch_tokens: config.batch_tokens,
+            batch_sequences: config.batch_sequences as usize,
+            batch_tokens: config.batch_tokens as usize,
             pass: 0,
             pass_start: 0,
             batches: Vec::new(),
@@ -43,7 +42,7 @@ impl DataOrder {
     }
 
     /// Steps of the whole job.
-    pub(crate) fn total_steps(&self, config: &JobConfig) -> u64 {
+    pub(crate) fn total_steps(&self, config: &LearnerSettings) -> u64 {
         if config.steps > 0 {
             return config.steps;
         }
@@ -125,8 +124,8 @@ mod tests {
 
     use super::*;
 
-    fn config(batch_sequences: usize, batch_tokens: usize) -> JobConfig {
-        JobConfig { batch_sequences, batch_tokens, epochs: 2.0, ..JobConfig::default() }
+    fn config(batch_sequences: u32, batch_tokens: u32) -> LearnerSettings {
+        LearnerSettings { batch_sequences, batch_tokens, epochs: 2.0, ..LearnerSettings::default() }
     }
 
     proptest! {

@@ -2,9 +2,8 @@
 
 use std::{ops::Range, sync::Arc};
 
+use still_recipe::DpoSpan;
 use still_roles::{LearnerError, PreferenceExample, Response, SftExample};
-
-use crate::config::DpoSpan;
 
 /// Makes tokens of problems and responses, as the policy's sampler does.
 pub trait ExampleEncoder: Send + Sync {

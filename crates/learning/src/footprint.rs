@@ -17,8 +17,9 @@
 
 use still_decoder::{DecoderConfig, MOST_IDLE_NUMBERS};
 use still_policy::composed_pass_bytes;
+use still_recipe::LearnerSettings;
 
-use crate::config::{JobConfig, LearnerConfig};
+use crate::config::LearnerConfig;
 
 /// Bytes of a number.
 const FLOAT_BYTES: usize = 4;
@@ -55,18 +56,19 @@ impl Footprint {
     /// Of one job with parts of at most `tokens` tokens at once on each device. `fused` is the CPU.
     pub fn new(decoder: &DecoderConfig, learner: &LearnerConfig, tokens: usize, fused: bool) -> Self {
         let parameters = decoder.parameter_count();
-        let lora = learner.lora.as_ref();
+        let lora = learner.lora();
+        let lora = lora.as_ref();
         let trained = lora.map_or(parameters, |lora| lora.parameter_count(decoder));
         let base = lora.map_or(0, |_| parameters);
-        let keeps_back = trained <= learner.max_kept_parameters;
+        let keeps_back = trained <= learner.training.max_kept_parameters;
         let (device, pass) = if fused {
             let changed = lora.map_or(0, |lora| trained + decoder.layer_count * lora.changed_count(decoder));
             let pass = FusedPass { decoder, learner, tokens, trained };
             (FLOAT_BYTES * (parameters + changed), FLOAT_BYTES * pass.numbers())
         } else {
-            let pass = composed_pass_bytes(decoder, learner.precision, lora, tokens);
+            let pass = composed_pass_bytes(decoder, learner.precision(), lora, tokens);
             let adapters = lora.map_or(0, |_| FLOAT_BYTES * trained);
-            (parameters * learner.precision.bytes() + adapters, pass)
+            (parameters * learner.precision().bytes() + adapters, pass)
         };
         Self {
             state: FLOAT_BYTES * (3 * trained + base),
@@ -98,18 +100,21 @@ impl StepParts {
     /// Of a job on a decoder that takes sequences of up to `context_tokens`; an example is one sequence or a pair of
     /// them, which goes through a device as a whole.
     pub fn of(
-        job: &JobConfig,
+        job: &LearnerSettings,
         learner: &LearnerConfig,
         context_tokens: usize,
         sequences_per_example: usize,
     ) -> Self {
         let longest = match job.max_sequence_tokens {
             0 => context_tokens,
-            limit => limit.min(context_tokens),
+            limit => context_tokens.min(limit as usize),
         };
         let longest = longest * sequences_per_example;
-        let step = if job.batch_sequences > 0 { job.batch_sequences * longest } else { job.batch_tokens };
-        let tokens = step.min(learner.micro_batch_tokens).max(longest);
+        let step = match job.batch_sequences {
+            0 => job.batch_tokens as usize,
+            sequences => sequences as usize * longest,
+        };
+        let tokens = step.min(learner.micro_batch_tokens()).max(longest);
         Self { tokens, several: step > tokens }
     }
 
@@ -133,7 +138,7 @@ impl FusedPass<'_> {
     fn numbers(&self) -> usize {
         let Self { decoder, tokens, trained, .. } = *self;
         let hidden = decoder.hidden_size;
-        let layers = if self.learner.recompute_activations { 1 } else { decoder.layer_count };
+        let layers = if self.learner.training.recompute_activations { 1 } else { decoder.layer_count };
         let (kept, inputs) = (layers * self.block(), decoder.layer_count * hidden);
         // its input before and after the norm, the rows of that with a target, and their gradient; the buffers that the
         // last step went back with are idle
@@ -185,7 +190,11 @@ impl FusedPass<'_> {
 
     /// The gradient of the head; beside adapters there is none.
     fn table(&self) -> usize {
-        if self.learner.lora.is_some() { 0 } else { self.decoder.vocabulary_size * self.decoder.hidden_size }
+        if self.learner.training.lora.rank > 0 {
+            0
+        } else {
+            self.decoder.vocabulary_size * self.decoder.hidden_size
+        }
     }
 
     /// Logits held at once.
@@ -196,7 +205,7 @@ impl FusedPass<'_> {
 
 #[cfg(test)]
 mod tests {
-    use still_policy::{LoraConfig, Projection, TensorPrecision};
+    use still_recipe::{LoraSettings, Precision, TrainingSection};
 
     use super::*;
 
@@ -211,14 +220,21 @@ mod tests {
         DecoderConfig::from_hugging_face(&json).unwrap()
     }
 
+    /// Of whole numbers, where nothing else is asked for.
+    fn learner(change: impl FnOnce(&mut TrainingSection)) -> LearnerConfig {
+        let mut training = TrainingSection { precision: Precision::F32, ..TrainingSection::default() };
+        change(&mut training);
+        LearnerConfig { training, threads: 1 }
+    }
+
     #[test]
     fn parts_are_as_long_as_the_micro_batch_or_the_longest_sequence() {
-        let learner = LearnerConfig { micro_batch_tokens: 1_000, ..LearnerConfig::default() };
-        let job = |batch_sequences, max_sequence_tokens| JobConfig {
+        let learner = learner(|training| training.micro_batch_tokens = 1_000);
+        let job = |batch_sequences, max_sequence_tokens| LearnerSettings {
             batch_sequences,
             batch_tokens: 700,
             max_sequence_tokens,
-            ..JobConfig::default()
+            ..LearnerSettings::default()
         };
         let parts = |job, context| {
             let StepParts { tokens, several } = StepParts::of(&job, &learner, context, 1);
@@ -239,11 +255,11 @@ mod tests {
 
     #[test]
     fn a_pass_grows_in_a_straight_line_and_adapters_have_no_moments_of_the_base() {
-        let config = LearnerConfig::default();
+        let config = learner(|_| {});
         let of = |tokens| Footprint::new(&decoder(), &config, tokens, true).pass;
         assert_eq!(of(12_000_000) - of(8_000_000), of(8_000_000) - of(4_000_000));
-        let lora = LoraConfig { rank: 4, alpha: 8.0, targets: vec![Projection::Query] };
-        let adapted = LearnerConfig { lora: Some(lora), ..LearnerConfig::default() };
+        let lora = LoraSettings { rank: 4, alpha: 8.0, targets: vec!["q_proj".to_owned()] };
+        let adapted = learner(|training| training.lora = lora);
         let (whole, adapted) =
             (Footprint::new(&decoder(), &config, 100, true), Footprint::new(&decoder(), &adapted, 100, true));
         let trained = 3 * 4 * (64 + 64);
@@ -255,9 +271,9 @@ mod tests {
 
     #[test]
     fn only_composed_operators_hold_matrices_of_half_precision() {
-        let halved = LearnerConfig { precision: TensorPrecision::Bf16, ..LearnerConfig::default() };
+        let halved = learner(|training| training.precision = Precision::Bf16);
         let of = |config: &LearnerConfig, fused| Footprint::new(&decoder(), config, 100, fused);
-        let whole = LearnerConfig::default();
+        let whole = learner(|_| {});
         assert_eq!(of(&halved, true), of(&whole, true));
         assert_eq!(2 * of(&halved, false).device, of(&whole, false).device);
         assert!(of(&halved, false).pass < of(&whole, false).pass);
@@ -266,7 +282,7 @@ mod tests {
 
     #[test]
     fn gradients_are_summed_up_beside_a_pass_where_there_are_several_parts_or_devices() {
-        let footprint = Footprint::new(&decoder(), &LearnerConfig::default(), 100, true);
+        let footprint = Footprint::new(&decoder(), &learner(|_| {}), 100, true);
         let one = footprint.gradient;
         assert_eq!(
             [(1, false), (1, true), (2, false)]

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_policy::{BatchError, Decoder, Parameters};
+use still_recipe::{DpoSettings, LearnerSettings};
 use still_roles::{LearnerError, PreferenceMetrics, Weights};
 
 #[cfg(test)]
 use crate::memory::simulated::allocate;
 use crate::{
     checkpoint::TrainingState,
-    config::{DpoConfig, JobConfig},
     data_order::DataOrder,
     examples::{Examples, Sequence, pair_length},
     learner::ModelName,
@@ -22,8 +22,8 @@ use crate::{
 
 /// A job under way.
 pub(crate) struct Job {
-    pub(crate) config: JobConfig,
-    pub(crate) dpo: DpoConfig,
+    pub(crate) config: LearnerSettings,
+    pub(crate) dpo: DpoSettings,
     pub(crate) examples: Examples,
     /// Of the policy that a DPO job started from, by pair.
     pub(crate) reference: Arc<[PairSums]>,
@@ -121,7 +121,7 @@ impl Job {
         batch: &[usize],
         limit: usize,
     ) -> Result<StepGradients, LearnerError> {
-        let (step_pairs, dpo) = (batch.len(), self.dpo);
+        let (step_pairs, dpo) = (batch.len(), self.dpo.clone());
         let (pairs, reference) = (Arc::clone(pairs), Arc::clone(&self.reference));
         self.sum(replicas, batch, limit, move |replica, decoder, part| {
             let part = part.iter().filter_map(|index| pairs.get(*index).zip(reference.get(*index).copied()));

@@ -5,7 +5,8 @@ use std::{path::Path, sync::Arc};
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, Threads};
 use still_domain::seed;
-use still_policy::{Adapters, ForwardSettings, Parameters, Role, TensorPrecision, peft};
+use still_policy::{Adapters, ForwardSettings, Parameters, Role, peft};
+use still_recipe::{LearnerSettings, Precision};
 use still_roles::{
     Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, TrainingExamples, TrainingJob,
     TrainingPlan, Weights,
@@ -13,7 +14,7 @@ use still_roles::{
 
 use crate::{
     checkpoint::{self, Position, TrainingState},
-    config::{JobConfig, LearnerConfig},
+    config::LearnerConfig,
     data_order::DataOrder,
     examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
     fingerprint::JobIdentity,
@@ -71,12 +72,12 @@ impl PolicyLearner {
         fused: bool,
     ) -> Self {
         if fused {
-            config.precision = TensorPrecision::F32;
+            config.training.precision = Precision::F32;
         }
         let settings = ForwardSettings {
             config: Arc::new(base.config.clone()),
             threads: Threads::new(config.threads),
-            recompute: config.recompute_activations,
+            recompute: config.training.recompute_activations,
             fused,
         };
         Self { config, base, encoder: encoder.into(), devices, settings, replicas: None, job: None }
@@ -93,15 +94,17 @@ impl PolicyLearner {
             return Ok(false);
         };
         peft::save(folder, adapters, &name.name, name.revision.as_deref())
-            .map_err(|error| LearnerError::Device(error.to_string()))?;
+            .map_err(|error| LearnerError::Disk(error.to_string()))?;
         Ok(true)
     }
 
-    fn encode(&self, job: &TrainingJob, config: &JobConfig) -> Result<Examples, LearnerError> {
-        let limit = config.max_sequence_tokens;
+    fn encode(&self, job: &TrainingJob, config: &LearnerSettings) -> Result<Examples, LearnerError> {
+        let limit = config.max_sequence_tokens as usize;
         let (examples, left_out) = match &job.examples {
             TrainingExamples::Sft(examples) => encode_sft(&*self.encoder, examples, limit)?,
-            TrainingExamples::Dpo(pairs) => encode_dpo(&*self.encoder, pairs, self.config.dpo.span, limit)?,
+            TrainingExamples::Dpo(pairs) => {
+                encode_dpo(&*self.encoder, pairs, self.config.training.dpo.span, limit)?
+            }
         };
         if left_out > 0 {
             tracing::warn!(left_out, limit, "examples longer than max_sequence_tokens are left out");
@@ -117,16 +120,16 @@ impl PolicyLearner {
         let workplace = |device: &Device| Workplace {
             device: device.clone(),
             settings: self.settings.clone(),
-            precision: self.config.precision,
+            precision: self.config.precision(),
         };
         Replicas::start(self.devices.iter().map(workplace).collect())
     }
 
     /// What a job trains, before its first step.
     fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
-        let Some(lora) = &self.config.lora else { return Ok(Parameters::Full(start.to_f32())) };
+        let Some(lora) = self.config.lora() else { return Ok(Parameters::Full(start.to_f32())) };
         let seed = seed::derive(job.seed, &["adapters"]);
-        Adapters::new(lora, &self.base.config, seed)
+        Adapters::new(&lora, &self.base.config, seed)
             .map(Parameters::Adapters)
             .map_err(|error| LearnerError::Refused(error.to_string()))
     }
@@ -135,7 +138,8 @@ impl PolicyLearner {
 impl Learner for PolicyLearner {
     fn begin(&mut self, job: TrainingJob) -> Result<TrainingPlan, LearnerError> {
         self.end();
-        let config = if job.round.0 == 0 { &self.config.imitation } else { &self.config.improvement }.clone();
+        let training = &self.config.training;
+        let config = if job.round.0 == 0 { &training.imitation } else { &training.improvement }.clone();
         let examples = self.encode(&job, &config)?;
         let start = match &job.initialisation {
             Initialisation::Base => Arc::clone(&self.base.weights),
@@ -143,7 +147,7 @@ impl Learner for PolicyLearner {
         };
         let order = DataOrder::new(job.seed, examples.lengths(), &config);
         let total_steps = order.total_steps(&config);
-        let frozen = self.config.lora.is_some().then(|| Arc::clone(&start));
+        let frozen = self.config.lora().is_some().then(|| Arc::clone(&start));
         let identity = JobIdentity {
             job: &job,
             learner: &self.config,
@@ -202,17 +206,18 @@ impl Learner for PolicyLearner {
         state.position.threads = threads;
         state.position.rollbacks = state.position.rollbacks.max(job.rollbacks);
         if state.position.micro_batch_tokens == 0 {
-            state.position.micro_batch_tokens = self.config.micro_batch_tokens.max(1);
+            state.position.micro_batch_tokens = self.config.micro_batch_tokens().max(1);
         }
         let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
         // a state between skipped steps may be diverging already
         let is_good = state.position.skipped_in_a_row == 0;
-        let last_good =
-            is_good.then(|| kept(&Arc::new(state.clone()), self.config.max_kept_parameters)).flatten();
+        let last_good = is_good
+            .then(|| kept(&Arc::new(state.clone()), self.config.training.max_kept_parameters))
+            .flatten();
         let starts_from_base = Arc::ptr_eq(&start, &self.base.weights);
         let frozen_name = self.base.name.clone().filter(|_| frozen.is_some() && starts_from_base);
         replicas.freeze(frozen.as_ref())?;
-        let dpo = self.config.dpo;
+        let dpo = self.config.training.dpo.clone();
         self.job = Some(Job {
             config,
             dpo,
@@ -238,7 +243,7 @@ impl Learner for PolicyLearner {
             job.gradients(replicas, &batch)?;
         let norm = global_norm(&gradients, threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
-        let rate = job.config.schedule.rate(step, job.total_steps) * lowered;
+        let rate = job.config.learning_rate(step, job.total_steps) * lowered;
         let skipped = !(loss.is_finite() && norm.is_finite());
         let state = &mut job.state;
         if skipped {
@@ -275,7 +280,7 @@ impl Learner for PolicyLearner {
             memory_shortages,
             preferences,
         };
-        if state.position.skipped_in_a_row > self.config.max_skipped_steps {
+        if state.position.skipped_in_a_row > self.config.training.max_skipped_steps {
             return roll_back(job, report);
         }
         Ok(report)
@@ -285,7 +290,7 @@ impl Learner for PolicyLearner {
         let job = self.job.as_mut().ok_or(LearnerError::NoJob)?;
         let state = Arc::new(job.state.clone());
         if state.position.skipped_in_a_row == 0 {
-            job.last_good = kept(&state, self.config.max_kept_parameters);
+            job.last_good = kept(&state, self.config.training.max_kept_parameters);
         }
         Ok(Box::new(JobSnapshot {
             config: self.base.config.clone(),

@@ -3,8 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | [`PolicyLearner`] | the learner role: begins, steps, saves, resumes |
-//! | [`LearnerConfig`] | what a job looks like: length, batches, schedule, optimizer |
-//! | [`Schedule`] | the learning rate of a step |
+//! | [`LearnerConfig`] | how it works: what `still-recipe` tells, and threads |
 //! | [`Footprint`] | how much memory a job takes |
 //! | [`keep_freed_memory`] | the C library's allocator, told to keep what is freed |
 //! | `data_order` | which examples make up which step, from the seed alone |
@@ -39,13 +38,11 @@ mod optimizer;
 #[cfg(test)]
 mod parity_tests;
 mod replicas;
-mod schedule;
 mod snapshot;
 
 pub use allocator::keep_freed_memory;
 pub use checkpoint::load_policy;
-pub use config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig};
+pub use config::{LearnerConfig, tensor_precision};
 pub use examples::ExampleEncoder;
 pub use footprint::{Footprint, StepParts};
 pub use learner::{BasePolicy, ModelName, PolicyLearner};
-pub use schedule::{Decay, Schedule};

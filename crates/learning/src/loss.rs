@@ -2,9 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData, activation};
 use still_policy::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
+use still_recipe::DpoSettings;
 use still_roles::PreferenceMetrics;
 
-use crate::{config::DpoConfig, examples::Sequence};
+use crate::examples::Sequence;
 
 /// A loss with its gradients.
 pub(crate) struct LossAndGradients {
@@ -48,7 +49,7 @@ pub(crate) fn dpo(
     pairs: &[&(Sequence, Sequence)],
     reference: &[PairSums],
     step_pairs: usize,
-    config: &DpoConfig,
+    config: &DpoSettings,
     settings: &ForwardSettings,
 ) -> Result<(LossAndGradients, PreferenceMetrics), BatchError> {
     let sequences: Vec<&Sequence> = pairs.iter().flat_map(|(chosen, rejected)| [chosen, rejected]).collect();
@@ -124,7 +125,7 @@ fn preference_loss(
     reference: &[f32],
     target_counts: &[usize],
     step_pairs: usize,
-    config: &DpoConfig,
+    config: &DpoSettings,
 ) -> Tensor<1> {
     let device = sums.device();
     let count = target_counts.len() / 2;

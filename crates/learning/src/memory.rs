@@ -90,12 +90,13 @@ mod tests {
     use burn::tensor::Device;
     use still_decoder::hugging_face;
     use still_domain::{RoundNumber, TrainingSetId};
+    use still_recipe::{LearnerSettings, TrainingSection};
     use still_roles::{
         Initialisation, Learner, LearnerStep, Response, SftExample, TrainingExamples, TrainingJob,
     };
 
     use super::*;
-    use crate::{BasePolicy, ExampleEncoder, JobConfig, LearnerConfig, PolicyLearner};
+    use crate::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
 
     #[test]
     fn a_shortage_halves_the_parts_until_they_fit_and_is_counted() {
@@ -145,8 +146,10 @@ mod tests {
         let folder = Path::new("../decoder/tests/fixtures/llama");
         let (config, weights) = hugging_face::load_folder(folder).unwrap();
         let base = BasePolicy { name: None, config, weights: Arc::new(weights) };
-        let job = JobConfig { steps: 4, batch_sequences: 4, ..JobConfig::default() };
-        let config = LearnerConfig { imitation: job.clone(), improvement: job, ..LearnerConfig::default() };
+        let job = LearnerSettings { steps: 4, batch_sequences: 4, ..LearnerSettings::default() };
+        let training =
+            TrainingSection { imitation: job.clone(), improvement: job, ..TrainingSection::default() };
+        let config = LearnerConfig { training, threads: 1 };
         PolicyLearner::new(config, base, Box::new(Numbers), vec![Device::flex().autodiff(); replicas], true)
     }
 

@@ -7,9 +7,9 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Threads, hugging_face};
 use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision};
+use still_recipe::DpoSettings;
 
 use crate::{
-    config::DpoConfig,
     examples::Sequence,
     loss,
     optimizer::{Optimizer, Update, clip_scale, global_norm},
@@ -198,7 +198,7 @@ fn preference_loss_and_its_gradient_are_pytorchs() {
         fixture.step(&mut parameters, &mut optimizer, 0.0);
         let Parameters::Full(policy) = &parameters else { panic!("all parameters are trained") };
         let policy = Decoder::from_weights(policy, &device, TensorPrecision::F32);
-        let config = DpoConfig { beta: 0.1, ..DpoConfig::default() };
+        let config = DpoSettings { beta: 0.1, ..DpoSettings::default() };
         for fused in [true, false] {
             let settings = fixture.settings(fused);
             let (found, metrics) = loss::dpo(&policy, &[&pair], &[reference], 1, &config, &settings).unwrap();

@@ -34,16 +34,16 @@ pub(crate) struct JobSnapshot {
 impl LearnerSnapshot for JobSnapshot {
     fn write(&self, folder: &Path) -> Result<(), LearnerError> {
         let policy = policy(&self.state.parameters, self.base.as_ref(), &self.config);
-        self.encoder.save(folder).map_err(LearnerError::Device)?;
+        self.encoder.save(folder).map_err(LearnerError::Disk)?;
         save_folder(folder, &self.config, &policy, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
-            .map_err(|error| LearnerError::Device(error.to_string()))?;
+            .map_err(|error| LearnerError::Disk(error.to_string()))?;
         let beside = match &self.state.parameters {
             Parameters::Full(_) => None,
             Parameters::Adapters(adapters) => {
                 if let Some(base) = &self.base_name {
                     let folder = folder.join(ADAPTER_FOLDER);
                     peft::save(&folder, adapters, &base.name, base.revision.as_deref())
-                        .map_err(|error| LearnerError::Device(error.to_string()))?;
+                        .map_err(|error| LearnerError::Disk(error.to_string()))?;
                 }
                 Some(&*policy)
             }

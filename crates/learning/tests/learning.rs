@@ -3,9 +3,10 @@
 
 mod harness;
 
-use harness::{job, job_config, learner, learner_config, learner_with, preference_examples, sft_examples};
-use still_learning::{JobConfig, LearnerConfig, Schedule};
-use still_policy::{LoraConfig, Projection};
+use harness::{
+    job, job_config, learner, learner_config, learner_with, lora, preference_examples, sft_examples,
+};
+use still_recipe::LearnerSettings;
 use still_roles::{Learner, LearnerError, TrainingJob};
 
 #[test]
@@ -35,8 +36,8 @@ fn preference_optimisation_starts_at_ln_2_and_widens_the_margin() {
 
 #[test]
 fn adapters_alone_learn_as_well() {
-    let lora = LoraConfig { rank: 8, alpha: 32.0, targets: Projection::ALL.to_vec() };
-    let mut learner = learner_with(32, 2, LearnerConfig { lora: Some(lora), ..learner_config(80) });
+    let config = learner_config(80, |training| training.lora = lora(8, 32.0));
+    let mut learner = learner_with(32, 2, config);
     learner.begin(job(sft_examples())).unwrap();
     let losses: Vec<f64> = (0..80).map(|_| learner.step().unwrap().loss).collect();
     assert!(losses[79] < 0.7 * losses[0], "{losses:?}");
@@ -46,7 +47,8 @@ fn adapters_alone_learn_as_well() {
 fn a_step_is_the_same_however_it_is_cut() {
     for examples in [sft_examples(), preference_examples()] {
         let run = |micro_batch_tokens| {
-            let mut learner = learner_with(16, 2, LearnerConfig { micro_batch_tokens, ..learner_config(3) });
+            let config = learner_config(3, |training| training.micro_batch_tokens = micro_batch_tokens);
+            let mut learner = learner_with(16, 2, config);
             learner.begin(job(examples.clone())).unwrap();
             (0..3).map(|_| learner.step().unwrap()).collect::<Vec<_>>()
         };
@@ -61,9 +63,11 @@ fn a_step_is_the_same_however_it_is_cut() {
 #[test]
 fn training_that_diverges_goes_back_slower_and_gives_up_in_the_end() {
     // a rate at which the second step overflows
-    let schedule = Schedule { peak: 1e30, warm_up_fraction: 0.0, ..job_config(9).schedule };
-    let job_config = JobConfig { schedule, ..job_config(9) };
-    let config = LearnerConfig { imitation: job_config, max_skipped_steps: 1, ..learner_config(9) };
+    let diverging = LearnerSettings { peak_learning_rate: 1e30, warm_up_fraction: 0.0, ..job_config(9) };
+    let config = learner_config(9, |training| {
+        training.imitation = diverging;
+        training.max_skipped_steps = 1;
+    });
     let mut learner = learner_with(16, 2, config);
     learner.begin(job(sft_examples())).unwrap();
     let start = learner.weights().unwrap();
@@ -86,14 +90,12 @@ fn training_that_diverges_goes_back_slower_and_gives_up_in_the_end() {
 
 #[test]
 fn with_no_state_in_memory_training_asks_for_a_checkpoint_and_goes_on_slower() {
-    let schedule = Schedule { peak: 1e30, warm_up_fraction: 0.0, ..job_config(9).schedule };
-    let job_config = JobConfig { schedule, ..job_config(9) };
-    let config = LearnerConfig {
-        imitation: job_config,
-        max_skipped_steps: 1,
-        max_kept_parameters: 0,
-        ..learner_config(9)
-    };
+    let diverging = LearnerSettings { peak_learning_rate: 1e30, warm_up_fraction: 0.0, ..job_config(9) };
+    let config = learner_config(9, |training| {
+        training.imitation = diverging;
+        training.max_skipped_steps = 1;
+        training.max_kept_parameters = 0;
+    });
     let mut learner = learner_with(16, 2, config);
     learner.begin(job(sft_examples())).unwrap();
     let (start, diverging) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -144,9 +146,11 @@ fn gradients_do_not_depend_on_threads_beyond_rounding() {
 
 #[test]
 fn a_state_between_skipped_steps_is_no_state_to_go_back_to() {
-    let schedule = Schedule { peak: 1e30, warm_up_fraction: 0.0, ..job_config(9).schedule };
-    let job_config = JobConfig { schedule, ..job_config(9) };
-    let config = LearnerConfig { imitation: job_config, max_skipped_steps: 1, ..learner_config(9) };
+    let diverging = LearnerSettings { peak_learning_rate: 1e30, warm_up_fraction: 0.0, ..job_config(9) };
+    let config = learner_config(9, |training| {
+        training.imitation = diverging;
+        training.max_skipped_steps = 1;
+    });
     let mut learner = learner_with(16, 2, config);
     learner.begin(job(sft_examples())).unwrap();
     let folder = tempfile::tempdir().unwrap();

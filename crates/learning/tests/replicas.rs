@@ -5,14 +5,13 @@ mod harness;
 
 use std::path::Path;
 
-use harness::{job, learner_config, learner_on, preference_examples, sft_examples};
+use harness::{job, learner_config, learner_on, lora, preference_examples, sft_examples};
 use still_learning::{LearnerConfig, PolicyLearner};
-use still_policy::{LoraConfig, Projection};
 use still_roles::{Learner, LearnerStep, TrainingExamples, TrainingJob};
 
 const STEPS: u64 = 6;
 /// A step's sixteen examples make more parts than there are replicas.
-const PART_TOKENS: usize = 150;
+const PART_TOKENS: u32 = 150;
 
 fn begun(
     replicas: usize,
@@ -20,14 +19,11 @@ fn begun(
     adapters: bool,
     resume: Option<&Path>,
 ) -> PolicyLearner {
-    let lora = LoraConfig { rank: 4, alpha: 8.0, targets: Projection::ALL.to_vec() };
-    let config = LearnerConfig {
-        lora: adapters.then_some(lora),
-        threads: 2,
-        micro_batch_tokens: PART_TOKENS,
-        ..learner_config(STEPS)
-    };
-    let mut learner = learner_on(replicas, 16, 2, config);
+    let config = learner_config(STEPS, |training| {
+        training.lora = lora(if adapters { 4 } else { 0 }, 8.0);
+        training.micro_batch_tokens = PART_TOKENS;
+    });
+    let mut learner = learner_on(replicas, 16, 2, LearnerConfig { threads: 2, ..config });
     learner.begin(TrainingJob { resume: resume.map(Path::to_owned), ..job(examples.clone()) }).unwrap();
     learner
 }

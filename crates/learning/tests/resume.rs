@@ -6,20 +6,19 @@ mod harness;
 use std::sync::Arc;
 
 use harness::{
-    decoder_config, job, learner, learner_config, learner_with, preference_examples, sft_examples,
+    decoder_config, job, learner, learner_config, learner_with, lora, preference_examples, sft_examples,
 };
 use still_decoder::DecoderWeights;
 use still_learning::{LearnerConfig, PolicyLearner};
-use still_policy::{LoraConfig, Projection, peft};
+use still_policy::peft;
 use still_roles::{Initialisation, Learner, LearnerError, TrainingJob};
 
 const STEPS: u64 = 12;
 
 /// Trained as a whole, or adapters beside it.
 fn fresh(adapters: bool) -> PolicyLearner {
-    let lora = LoraConfig { rank: 4, alpha: 8.0, targets: Projection::ALL.to_vec() };
-    let lora = adapters.then_some(lora);
-    learner_with(16, 2, LearnerConfig { lora, threads: 2, ..learner_config(STEPS) })
+    let config = learner_config(STEPS, |training| training.lora = lora(if adapters { 4 } else { 0 }, 8.0));
+    learner_with(16, 2, LearnerConfig { threads: 2, ..config })
 }
 
 #[test]

@@ -10,11 +10,10 @@ use std::collections::BTreeSet;
 use still_control::{Exit, Failure};
 use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::{CpuDecoder, DecoderConfig};
+use still_learning::tensor_precision;
 use still_policy::{
     CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
 };
-
-use crate::settings;
 
 /// Room for the prompt in every rollout's slot, in tokens.
 const PROMPT_TOKENS: usize = 2_048;
@@ -75,7 +74,7 @@ impl Placement {
         total_bytes: impl Fn(Device) -> Option<usize>,
     ) -> Result<Self, Failure> {
         let (exploration, evaluation) = (&config.exploration, &config.evaluation);
-        let precision = settings::precision(config.device.precision);
+        let precision = tensor_precision(config.device.precision);
         let place = |device, wanted_rollouts: usize, new_tokens: u32| GeneratorPlace {
             device,
             precision,

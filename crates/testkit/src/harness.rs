@@ -9,12 +9,12 @@ use std::{
 };
 
 use still_actors::{
-    Clock, Event, FinishReason, Roles, RoundSection, SupervisionSection, System, SystemConfig, TrainerConfig,
+    Clock, Event, FinishReason, Roles, RoundSection, SupervisionSection, System, SystemConfig,
 };
 use still_domain::{AttemptId, JudgedTrajectory, Round, TrainingSetId};
 use still_embedded::{EmbeddedGenerator, EmbeddedTraining};
 use still_roles::GeneratorFactory;
-use still_store::{CheckpointFolders, Store};
+use still_store::{CheckpointFolders, CheckpointsSection, Store};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
@@ -99,7 +99,7 @@ pub fn config(rounds: u32) -> SystemConfig {
         seed: 7,
         rounds,
         round: RoundSection { problems: 15, ..RoundSection::default() },
-        trainer: TrainerConfig { checkpoint_every_steps: 3, ..TrainerConfig::default() },
+        checkpoints: CheckpointsSection { every_steps: 3, ..CheckpointsSection::default() },
         supervision: SupervisionSection {
             first_backoff_ms: 1,
             max_backoff_ms: 20,

@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use still_recipe::Precision;
 use still_settings::Findings;
 
 /// Where tensor work runs, by role.
@@ -35,17 +36,6 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU, by its index.
     Cuda(usize),
-}
-
-/// Number format of weights.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 32-bit floating point.
-    #[default]
-    F32,
-    /// bfloat16: half the memory; norms, softmax and logits stay in 32 bits.
-    Bf16,
 }
 
 impl Default for DeviceSection {

@@ -16,7 +16,6 @@
 //! # Ok::<(), still_daemon::config::ConfigError>(())
 //! ```
 
-mod checkpoints;
 mod code;
 mod device;
 mod error;
@@ -29,7 +28,6 @@ mod origin;
 mod run;
 mod show;
 mod task;
-mod training;
 mod verifier;
 
 use schemars::JsonSchema;
@@ -38,11 +36,12 @@ use still_actors::{EvaluationSection, ExplorationSection, RoundSection, Supervis
 use still_curation::{
     DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError,
 };
+use still_recipe::TrainingSection;
 use still_settings::Findings;
+use still_store::CheckpointsSection;
 
-pub use checkpoints::CheckpointsSection;
 pub use code::CodeSection;
-pub use device::{Device, DeviceSection, Precision};
+pub use device::{Device, DeviceSection};
 pub use error::{ConfigError, KeyProblem};
 pub use http::HttpSection;
 pub use layers::{ConfigLayers, LoadedConfig};
@@ -52,7 +51,6 @@ pub use origin::Origin;
 pub use run::RunSection;
 pub use show::{reference, schema, show_json, show_toml};
 pub use task::{PromptStyle, TaskFiles, TaskSection, TaskSource};
-pub use training::{DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Schedule, TrainingSection};
 pub use verifier::{VerifierProfile, VerifierSection};
 
 /// The quick start's configuration, in force when no file is named.

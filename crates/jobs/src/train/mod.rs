@@ -189,6 +189,7 @@ fn failed(error: LearnerError) -> Failure {
         LearnerError::Diverged { .. } | LearnerError::BackToCheckpoint { .. } | LearnerError::Device(_) => {
             Exit::Device
         }
+        LearnerError::Disk(_) => Exit::Store,
         LearnerError::NoJob => Exit::Internal,
     };
     Failure::new(exit, error)

@@ -1,15 +1,9 @@
 //! Jobs as programs named them before names had a version: by a text that happened to be the `Debug` form of the
 //! settings. It is written out here and never changes; a job that was begun under it goes on.
 
-use std::fmt::Write as _;
-
-use still_policy::{LoraConfig, Projection, TensorPrecision};
+use still_recipe::{DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, Schedule};
 
 use super::{JobIdentity, visit_bytes, visit_sequences};
-use crate::{
-    config::{DpoConfig, DpoSpan, JobConfig},
-    schedule::Decay,
-};
 
 /// The name without a version.
 pub(super) fn name(identity: &JobIdentity<'_>) -> String {
@@ -25,22 +19,23 @@ pub(super) fn name(identity: &JobIdentity<'_>) -> String {
 fn text(identity: &JobIdentity<'_>) -> String {
     let JobIdentity { job, learner, config, .. } = identity;
     let training_set = job.legacy_training_set.as_ref().unwrap_or(&job.training_set);
-    let precision = match learner.precision {
-        TensorPrecision::F32 => "F32",
-        TensorPrecision::Bf16 => "Bf16",
+    let training = &learner.training;
+    let precision = match training.precision {
+        Precision::F32 => "F32",
+        Precision::Bf16 => "Bf16",
     };
     format!(
         "{} {training_set} {} {} {} {} {precision} {}",
         job.round,
         job.seed,
-        preferences(&learner.dpo),
+        preferences(&training.dpo),
         settings(config),
-        adapters(learner.lora.as_ref()),
-        learner.micro_batch_tokens
+        adapters(&training.lora),
+        training.micro_batch_tokens
     )
 }
 
-fn preferences(dpo: &DpoConfig) -> String {
+fn preferences(dpo: &DpoSettings) -> String {
     let span = match dpo.span {
         DpoSpan::Thought => "Thought",
         DpoSpan::Full => "Full",
@@ -48,12 +43,11 @@ fn preferences(dpo: &DpoConfig) -> String {
     format!("DpoConfig {{ beta: {:?}, span: {span}, sft_coefficient: {:?} }}", dpo.beta, dpo.sft_coefficient)
 }
 
-fn settings(config: &JobConfig) -> String {
-    let schedule = config.schedule;
-    let decay = match schedule.decay {
-        Decay::Cosine => "Cosine",
-        Decay::Linear => "Linear",
-        Decay::Constant => "Constant",
+fn settings(config: &LearnerSettings) -> String {
+    let decay = match config.schedule {
+        Schedule::Cosine => "Cosine",
+        Schedule::Linear => "Linear",
+        Schedule::Constant => "Constant",
     };
     format!(
         "JobConfig {{ steps: {}, epochs: {:?}, batch_sequences: {}, batch_tokens: {}, max_sequence_tokens: {}, \
@@ -64,9 +58,9 @@ fn settings(config: &JobConfig) -> String {
         config.batch_sequences,
         config.batch_tokens,
         config.max_sequence_tokens,
-        schedule.peak,
-        schedule.warm_up_fraction,
-        schedule.final_fraction,
+        config.peak_learning_rate,
+        config.warm_up_fraction,
+        config.final_fraction,
         config.betas,
         config.epsilon,
         config.weight_decay,
@@ -75,23 +69,21 @@ fn settings(config: &JobConfig) -> String {
     )
 }
 
-fn adapters(lora: Option<&LoraConfig>) -> String {
-    let Some(lora) = lora else { return "None".to_owned() };
-    let mut targets = String::new();
-    for (place, target) in lora.targets.iter().enumerate() {
-        let name = match target {
-            Projection::Query => "Query",
-            Projection::Key => "Key",
-            Projection::Value => "Value",
-            Projection::Output => "Output",
-            Projection::Gate => "Gate",
-            Projection::Up => "Up",
-            Projection::Down => "Down",
-        };
-        let separator = if place == 0 { "" } else { ", " };
-        // a text takes whatever is written to it
-        let _ = write!(targets, "{separator}{name}");
+fn adapters(lora: &LoraSettings) -> String {
+    if lora.rank == 0 {
+        return "None".to_owned();
     }
+    let targets = lora.targets.iter().filter_map(|target| match target.as_str() {
+        "q_proj" => Some("Query"),
+        "k_proj" => Some("Key"),
+        "v_proj" => Some("Value"),
+        "o_proj" => Some("Output"),
+        "gate_proj" => Some("Gate"),
+        "up_proj" => Some("Up"),
+        "down_proj" => Some("Down"),
+        _ => None,
+    });
+    let targets = targets.collect::<Vec<_>>().join(", ");
     format!("Some(LoraConfig {{ rank: {}, alpha: {:?}, targets: [{targets}] }})", lora.rank, lora.alpha)
 }
 
@@ -100,20 +92,14 @@ mod tests {
     use still_domain::TrainingSetId;
 
     use super::{super::tests, *};
-    use crate::config::LearnerConfig;
 
     #[test]
     fn the_text_is_what_programs_before_wrote() {
-        let learner = LearnerConfig {
-            lora: Some(LoraConfig {
-                rank: 8,
-                alpha: 16.0,
-                targets: vec![Projection::Query, Projection::Down],
-            }),
-            ..LearnerConfig::default()
-        };
+        let targets = ["q_proj", "down_proj"].map(str::to_owned).to_vec();
+        let lora = LoraSettings { rank: 8, alpha: 16.0, targets };
+        let learner = tests::learner(|training| training.lora = lora);
         let (job, examples) = (tests::job_of("set"), tests::examples());
-        let (job, config) = (&job, &JobConfig::default());
+        let (job, config) = (&job, &LearnerSettings::default());
         let identity = JobIdentity { job, learner: &learner, config, examples: &examples, frozen: None };
         assert_eq!(
             text(&identity),
@@ -127,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_job_is_known_by_its_name_and_by_the_one_it_had_before() {
-        let (learner, config) = (LearnerConfig::default(), JobConfig::default());
+        let (learner, config) = (tests::learner(|_| {}), LearnerSettings::default());
         let (mut job, examples) = (tests::job_of("set"), tests::examples());
         let known = |job: &_, name: &str| {
             let identity =

@@ -8,14 +8,12 @@ mod legacy;
 
 use still_decoder::DecoderWeights;
 use still_domain::fingerprint::NamedFields;
-use still_policy::{LoraConfig, Projection, TensorPrecision};
+use still_recipe::{
+    DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, Schedule, TrainingSection,
+};
 use still_roles::TrainingJob;
 
-use crate::{
-    config::{DpoConfig, DpoSpan, JobConfig, LearnerConfig},
-    examples::Examples,
-    schedule::{Decay, Schedule},
-};
+use crate::{config::LearnerConfig, examples::Examples};
 
 /// What is hashed, and the version of that.
 const CONTEXT: &str = "still learner job 2";
@@ -24,7 +22,7 @@ const CONTEXT: &str = "still learner job 2";
 pub(crate) struct JobIdentity<'a> {
     pub(crate) job: &'a TrainingJob,
     pub(crate) learner: &'a LearnerConfig,
-    pub(crate) config: &'a JobConfig,
+    pub(crate) config: &'a LearnerSettings,
     pub(crate) examples: &'a Examples,
     /// What adapters are trained beside.
     pub(crate) frozen: Option<&'a DecoderWeights>,
@@ -34,30 +32,29 @@ impl JobIdentity<'_> {
     /// The name that checkpoints of the job are written under.
     pub(crate) fn name(&self) -> String {
         // every setting of the learner is named here, so that a new one cannot be forgotten
-        let LearnerConfig {
+        let TrainingSection {
             imitation: _,
             improvement: _,
             dpo,
             lora,
             precision,
             micro_batch_tokens,
-            // these change when a step is taken, and not what comes of it; of threads the checkpoint knows
-            threads: _,
+            // these change when a step is taken, and not what comes of it
             recompute_activations: _,
             max_skipped_steps: _,
             max_kept_parameters: _,
-        } = self.learner;
+        } = &self.learner.training;
         let mut fields = NamedFields::new(CONTEXT)
             .text("training_set", self.job.training_set.as_str())
             .number("seed", self.job.seed)
             .record("job", &job(self.config))
             .text("precision", precision_name(*precision))
-            .number("micro_batch_tokens", *micro_batch_tokens as u64)
+            .number("micro_batch_tokens", u64::from(*micro_batch_tokens))
             .bytes("examples", self.hash_of_examples().as_bytes());
         if matches!(self.examples, Examples::Dpo(_)) {
             fields = fields.record("dpo", &preferences(dpo));
         }
-        if let Some(lora) = lora {
+        if lora.rank > 0 {
             fields = fields.record("lora", &adapters(lora));
         }
         if let Some(frozen) = self.frozen {
@@ -80,14 +77,17 @@ impl JobIdentity<'_> {
     }
 }
 
-fn job(config: &JobConfig) -> NamedFields {
-    let JobConfig {
+fn job(config: &LearnerSettings) -> NamedFields {
+    let LearnerSettings {
         steps,
         epochs,
         batch_sequences,
         batch_tokens,
         max_sequence_tokens,
-        schedule: Schedule { peak, warm_up_fraction, final_fraction, decay },
+        peak_learning_rate,
+        warm_up_fraction,
+        final_fraction,
+        schedule,
         betas: [first_beta, second_beta],
         epsilon,
         weight_decay,
@@ -97,13 +97,13 @@ fn job(config: &JobConfig) -> NamedFields {
     NamedFields::new("job settings 1")
         .number("steps", *steps)
         .real("epochs", *epochs)
-        .number("batch_sequences", *batch_sequences as u64)
-        .number("batch_tokens", *batch_tokens as u64)
-        .number("max_sequence_tokens", *max_sequence_tokens as u64)
-        .real("peak", *peak)
+        .number("batch_sequences", u64::from(*batch_sequences))
+        .number("batch_tokens", u64::from(*batch_tokens))
+        .number("max_sequence_tokens", u64::from(*max_sequence_tokens))
+        .real("peak", *peak_learning_rate)
         .real("warm_up_fraction", *warm_up_fraction)
         .real("final_fraction", *final_fraction)
-        .text("decay", decay_name(*decay))
+        .text("decay", decay_name(*schedule))
         .real("first_beta", *first_beta)
         .real("second_beta", *second_beta)
         .real("epsilon", *epsilon)
@@ -112,8 +112,8 @@ fn job(config: &JobConfig) -> NamedFields {
         .real("clip_norm", *clip_norm)
 }
 
-fn preferences(dpo: &DpoConfig) -> NamedFields {
-    let DpoConfig { beta, span, sft_coefficient } = dpo;
+fn preferences(dpo: &DpoSettings) -> NamedFields {
+    let DpoSettings { beta, span, sft_coefficient } = dpo;
     let span = match span {
         DpoSpan::Thought => "thought",
         DpoSpan::Full => "full",
@@ -124,27 +124,27 @@ fn preferences(dpo: &DpoConfig) -> NamedFields {
         .real("sft_coefficient", *sft_coefficient)
 }
 
-fn adapters(lora: &LoraConfig) -> NamedFields {
-    let LoraConfig { rank, alpha, targets } = lora;
-    NamedFields::new("lora settings 1").number("rank", *rank as u64).real("alpha", *alpha).list(
+fn adapters(lora: &LoraSettings) -> NamedFields {
+    let LoraSettings { rank, alpha, targets } = lora;
+    NamedFields::new("lora settings 1").number("rank", u64::from(*rank)).real("alpha", *alpha).list(
         "targets",
-        targets.iter().copied().map(Projection::name),
+        targets.iter(),
         |fields, name| fields.text("target", name),
     )
 }
 
-const fn decay_name(decay: Decay) -> &'static str {
-    match decay {
-        Decay::Cosine => "cosine",
-        Decay::Linear => "linear",
-        Decay::Constant => "constant",
+const fn decay_name(schedule: Schedule) -> &'static str {
+    match schedule {
+        Schedule::Cosine => "cosine",
+        Schedule::Linear => "linear",
+        Schedule::Constant => "constant",
     }
 }
 
-const fn precision_name(precision: TensorPrecision) -> &'static str {
+const fn precision_name(precision: Precision) -> &'static str {
     match precision {
-        TensorPrecision::F32 => "f32",
-        TensorPrecision::Bf16 => "bf16",
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
     }
 }
 
@@ -176,6 +176,12 @@ pub(crate) mod tests {
     use super::*;
     use crate::examples::Sequence;
 
+    pub(crate) fn learner(change: impl FnOnce(&mut TrainingSection)) -> LearnerConfig {
+        let mut training = TrainingSection { precision: Precision::F32, ..TrainingSection::default() };
+        change(&mut training);
+        LearnerConfig { training, threads: 1 }
+    }
+
     pub(crate) fn job_of(training_set: &str) -> TrainingJob {
         TrainingJob {
             round: RoundNumber(1),
@@ -193,35 +199,36 @@ pub(crate) mod tests {
         Examples::Sft([Sequence { tokens: vec![1, 2, 3], target: 1..3 }].into())
     }
 
-    fn name(learner: &LearnerConfig, config: &JobConfig, examples: &Examples) -> String {
+    fn name(learner: &LearnerConfig, config: &LearnerSettings, examples: &Examples) -> String {
         JobIdentity { job: &job_of("set"), learner, config, examples, frozen: None }.name()
     }
 
     #[test]
     fn a_job_keeps_its_name_for_ever() {
         // checkpoints of earlier programs are found by it: whoever changes it must go on to recognise this one
-        let learner = LearnerConfig::default();
+        let learner = learner(|_| {});
         assert_eq!(
-            name(&learner, &JobConfig::default(), &examples()),
+            name(&learner, &LearnerSettings::default(), &examples()),
             "fb62bc2d104c7c43706dae110f8622e5631edd301288a522bbb25c558844a1b4"
         );
     }
 
     #[test]
     fn what_a_step_depends_on_is_in_the_name_and_nothing_else() {
-        let (learner, config) = (LearnerConfig::default(), JobConfig::default());
+        let (learner, config) = (learner(|_| {}), LearnerSettings::default());
         let one = name(&learner, &config, &examples());
         let mut other = config.clone();
-        other.schedule.peak *= 2.0;
+        other.peak_learning_rate *= 2.0;
         assert_ne!(name(&learner, &other, &examples()), one);
         let shifted = Examples::Sft([Sequence { tokens: vec![1, 2, 3], target: 2..3 }].into());
         assert_ne!(name(&learner, &config, &shifted), one);
-        let lora = Some(LoraConfig { rank: 2, alpha: 4.0, targets: vec![Projection::Query] });
-        assert_ne!(name(&LearnerConfig { lora, ..learner.clone() }, &config, &examples()), one);
+        let lora = LoraSettings { rank: 2, ..LoraSettings::default() };
+        assert_ne!(name(&self::learner(|training| training.lora = lora), &config, &examples()), one);
 
-        let elsewhere = LearnerConfig { threads: 8, recompute_activations: true, ..learner.clone() };
+        let elsewhere =
+            LearnerConfig { threads: 8, ..self::learner(|training| training.recompute_activations = true) };
         assert_eq!(name(&elsewhere, &config, &examples()), one);
-        let dpo = DpoConfig { beta: 0.5, ..DpoConfig::default() };
-        assert_eq!(name(&LearnerConfig { dpo, ..learner.clone() }, &config, &examples()), one, "no pairs");
+        let unread = self::learner(|training| training.dpo.beta = 0.5);
+        assert_eq!(name(&unread, &config, &examples()), one, "no pairs");
     }
 }

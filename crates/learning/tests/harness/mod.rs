@@ -6,12 +6,9 @@ use std::{ops::Range, path::Path, sync::Arc};
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_domain::{RoundNumber, TrainingSetId};
-use still_learning::{
-    BasePolicy, Decay, ExampleEncoder, Footprint, JobConfig, LearnerConfig, ModelName, PolicyLearner,
-    Schedule,
-};
-use still_policy::{LoraConfig, Projection, TensorPrecision};
+use still_learning::{BasePolicy, ExampleEncoder, Footprint, LearnerConfig, ModelName, PolicyLearner};
 use still_quickstart::QuickStartTask;
+use still_recipe::{LearnerSettings, LoraSettings, Precision, Schedule, TrainingSection};
 use still_roles::{
     Initialisation, Learner, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
 };
@@ -58,24 +55,40 @@ pub fn decoder_config(width: usize, layers: usize) -> DecoderConfig {
     DecoderConfig { embedding_multiplier: (width as f32).sqrt(), ..config }
 }
 
-pub fn job_config(steps: u64) -> JobConfig {
-    JobConfig {
+pub fn job_config(steps: u64) -> LearnerSettings {
+    LearnerSettings {
         steps,
         batch_sequences: 16,
-        schedule: Schedule { peak: 3e-3, warm_up_fraction: 0.05, final_fraction: 0.1, decay: Decay::Cosine },
+        peak_learning_rate: 3e-3,
+        warm_up_fraction: 0.05,
+        final_fraction: 0.1,
+        schedule: Schedule::Cosine,
         betas: [0.9, 0.98],
         weight_decay: 0.01,
         decay_embeddings: true,
-        ..JobConfig::default()
+        ..LearnerSettings::default()
     }
 }
 
 pub fn learner(width: usize, layers: usize, steps: u64, threads: usize) -> PolicyLearner {
-    learner_with(width, layers, LearnerConfig { threads, ..learner_config(steps) })
+    learner_with(width, layers, LearnerConfig { threads, ..learner_config(steps, |_| {}) })
 }
 
-pub fn learner_config(steps: u64) -> LearnerConfig {
-    LearnerConfig { imitation: job_config(steps), improvement: job_config(steps), ..LearnerConfig::default() }
+/// One thread, whole numbers, and what `change` makes of the rest.
+pub fn learner_config(steps: u64, change: impl FnOnce(&mut TrainingSection)) -> LearnerConfig {
+    let mut training = TrainingSection {
+        imitation: job_config(steps),
+        improvement: job_config(steps),
+        precision: Precision::F32,
+        ..TrainingSection::default()
+    };
+    change(&mut training);
+    LearnerConfig { training, threads: 1 }
+}
+
+/// Adapters of every projection.
+pub fn lora(rank: u32, alpha: f64) -> LoraSettings {
+    LoraSettings { rank, alpha, ..LoraSettings::default() }
 }
 
 pub fn learner_with(width: usize, layers: usize, settings: LearnerConfig) -> PolicyLearner {
@@ -144,21 +157,19 @@ pub fn is_fused(mode: &str) -> bool {
 
 /// How a learner works in such a mode.
 fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
-    let lora = LoraConfig { rank: 16, alpha: 32.0, targets: Projection::ALL.to_vec() };
-    LearnerConfig {
-        threads,
-        recompute_activations: mode == "recomputed",
-        precision: if mode == "composed-bf16" { TensorPrecision::Bf16 } else { TensorPrecision::F32 },
-        lora: mode.ends_with("adapters").then_some(lora),
-        ..learner_config(3)
-    }
+    let settings = learner_config(3, |training| {
+        training.recompute_activations = mode == "recomputed";
+        training.precision = if mode == "composed-bf16" { Precision::Bf16 } else { Precision::F32 };
+        training.lora = lora(if mode.ends_with("adapters") { 16 } else { 0 }, 32.0);
+    });
+    LearnerConfig { threads, ..settings }
 }
 
 /// Bytes foretold of a process that takes [`steps_of_one_sequence`].
 pub fn foretold_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens: usize) -> usize {
     let (settings, fused) = (memory_settings(mode, threads), is_fused(mode));
     // beside the learner: the base policy, which adapters share
-    let base = if settings.lora.is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };
+    let base = if settings.lora().is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };
     let footprint = Footprint::new(config, &settings, tokens, fused);
     base + footprint.total() + footprint.summed(1, false, fused)
 }

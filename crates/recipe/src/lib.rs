@@ -1,0 +1,21 @@
+//! What a training job is told, by whomever trains: sections of the configuration without a tensor.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`TrainingSection`] | how a learner works, in imitation and in every later round |
+//! | [`LearnerSettings`] | one job's length, batches, learning rate and optimizer |
+//! | [`DpoSettings`] | preference optimisation |
+//! | [`LoraSettings`] | adapters instead of all parameters |
+//! | [`Precision`] | number formats of weights |
+
+mod dpo;
+mod job;
+mod lora;
+mod precision;
+mod training;
+
+pub use dpo::{DpoSettings, DpoSpan};
+pub use job::{LearnerSettings, Schedule};
+pub use lora::LoraSettings;
+pub use precision::Precision;
+pub use training::TrainingSection;

@@ -1,0 +1,64 @@
+//! `[training]`: how the learner works, in imitation and in every later round.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use still_settings::Findings;
+
+use crate::{DpoSettings, LearnerSettings, LoraSettings, Precision};
+
+/// How the learner works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSection {
+    /// Round 0, on the demonstrations alone.
+    pub imitation: LearnerSettings,
+    /// Every later round, on its sealed set.
+    pub improvement: LearnerSettings,
+    /// Direct preference optimisation, where `round.algorithm = "dpo"`.
+    pub dpo: DpoSettings,
+    /// Low-rank adaptation.
+    pub lora: LoraSettings,
+    /// Number format of the matrices on GPUs that gradients are made on. Their masters and moments on the host are
+    /// f32, and so is all that the CPU computes.
+    pub precision: Precision,
+    /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
+    pub micro_batch_tokens: u32,
+    /// Steps in a row that may be left out because loss or gradient is not finite; one more, and training
+    /// goes back to its last good state with half the learning rate. The fourth time it has failed.
+    pub max_skipped_steps: u32,
+    /// Trained parameters up to which the last good state is kept in the host's memory, beside the state at
+    /// work; a larger job goes back to its newest checkpoint instead.
+    pub max_kept_parameters: usize,
+    /// Recompute activations layer by layer in the backward pass: slower, and memory grows far less with
+    /// the length of the sequence.
+    pub recompute_activations: bool,
+}
+
+impl Default for TrainingSection {
+    fn default() -> Self {
+        Self {
+            imitation: LearnerSettings::default(),
+            improvement: LearnerSettings::default(),
+            dpo: DpoSettings::default(),
+            lora: LoraSettings::default(),
+            precision: Precision::Bf16,
+            micro_batch_tokens: 32_768,
+            max_skipped_steps: 5,
+            max_kept_parameters: 400_000_000,
+            recompute_activations: false,
+        }
+    }
+}
+
+impl TrainingSection {
+    /// Notes what cannot be trained.
+    pub fn validate(&self, findings: &mut Findings) {
+        self.imitation.validate("training.imitation", findings);
+        self.improvement.validate("training.improvement", findings);
+        findings.require(self.micro_batch_tokens > 0, "training.micro_batch_tokens", || {
+            "must be at least 1".to_owned()
+        });
+        self.dpo.validate(findings);
+        self.lora.validate(findings);
+    }
+}
