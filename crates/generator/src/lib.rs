@@ -1,4 +1,4 @@
-//! The generator role made real: problems go in as text, judged-to-be trajectories come out.
+//! The generator of this process made real: problems go in as text, judged-to-be trajectories come out.
 //!
 //! [`PolicyGenerator`] puts a tokenizer and a prompt style in front of the generation engine of
 //! `still-rollout`, and measures what the engine brings: lengths and perplexities of thought and solution.

@@ -1,11 +1,11 @@
-//! [`Generator`] on the engine of `still-rollout`.
+//! [`StepGenerator`] on the engine of `still-rollout`.
 
 use std::{collections::HashMap, sync::Arc};
 
-use still_domain::{AttemptId, FinishReason, ProblemId, Trajectory};
-use still_roles::{
-    FinishedRollout, Generator, GeneratorError, GeneratorStep, PolicySnapshot, Rollout, Weights,
-};
+use still_domain::{AttemptId, FinishReason, PolicyRef, ProblemId, Trajectory};
+use still_embedded::{GeneratorError, GeneratorStep, StepGenerator, Unserved};
+use still_library::{PolicyLibrary, Weights};
+use still_roles::{FinishedRollout, Rollout};
 use still_rollout::{Engine, EngineConfig, Finished, Request, StepError, StepModel, TokenText};
 use still_text::{PromptStyle, Tokenizer};
 
@@ -29,18 +29,17 @@ pub struct GeneratorConfig {
 
 /// A policy that works on many rollouts at once.
 pub struct PolicyGenerator<M: StepModel<Weights = Weights>> {
+    library: Arc<PolicyLibrary>,
     tokenizer: Tokenizer,
     config: GeneratorConfig,
     stop_ids: Arc<[u32]>,
     stop_strings: Arc<[String]>,
     build_model: BuildModel<M>,
-    /// Absent until the first policy is published.
+    /// Absent until the first policy is in force.
     engine: Option<Engine<M, AttemptId>>,
     pending: HashMap<AttemptId, Pending>,
     /// The prompt of the latest problem: the rollouts of one problem come together.
     latest_prompt: Option<(ProblemId, Arc<[u32]>)>,
-    /// Rollouts that the engine gave up, each reported by one step.
-    refused: Vec<GeneratorError>,
 }
 
 /// What the engine does not need to know of a rollout under way.
@@ -50,13 +49,15 @@ struct Pending {
 }
 
 impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
-    /// A generator that builds its model from the first policy that is published to it.
+    /// A generator that looks policies up in a library and builds its model from the first.
     pub fn new(
+        library: Arc<PolicyLibrary>,
         tokenizer: Tokenizer,
         config: GeneratorConfig,
         build_model: impl FnMut(&Weights) -> Result<M, StepError> + Send + 'static,
     ) -> Self {
         Self {
+            library,
             stop_ids: tokenizer.stop_ids().into(),
             stop_strings: config.stop_strings.clone().into(),
             tokenizer,
@@ -65,7 +66,6 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
             engine: None,
             pending: HashMap::new(),
             latest_prompt: None,
-            refused: Vec::new(),
         }
     }
 
@@ -81,7 +81,11 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
         Ok(prompt)
     }
 
-    fn conclude(&mut self, ended: Finished<AttemptId>) -> Result<FinishedRollout, GeneratorError> {
+    /// A rollout that the engine ended; the inner error is of one whose tokens are no text.
+    fn conclude(
+        &mut self,
+        ended: Finished<AttemptId>,
+    ) -> Result<Result<FinishedRollout, Unserved>, GeneratorError> {
         let Pending { rollout, prompt_token_count } = self.pending.remove(&ended.id).ok_or_else(|| {
             GeneratorError::Device(format!("the engine ended {}, which nobody asked for", ended.id))
         })?;
@@ -90,9 +94,11 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
             (FinishReason::Stop, Some((_, before))) => before,
             _ => ended.tokens.as_slice(),
         };
-        let response = measure(&self.tokenizer, shown, &ended.log_probabilities)
-            .map_err(|error| refuse(&ended.id, &error))?;
-        Ok(FinishedRollout {
+        let response = match measure(&self.tokenizer, shown, &ended.log_probabilities) {
+            Ok(response) => response,
+            Err(error) => return Ok(Err(Unserved { id: ended.id, reason: error.to_string() })),
+        };
+        Ok(Ok(FinishedRollout {
             measures: response.measures,
             is_well_formed: response.is_well_formed,
             trajectory: Trajectory {
@@ -106,22 +112,23 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
                 finish: ended.finish,
                 versions: ended.versions,
             },
-        })
+        }))
     }
 }
 
-impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
-    fn publish(&mut self, policy: PolicySnapshot) -> Result<(), GeneratorError> {
+impl<M: StepModel<Weights = Weights> + Send> StepGenerator for PolicyGenerator<M> {
+    fn adopt(&mut self, policy: &PolicyRef) -> Result<(), GeneratorError> {
+        let found = self.library.host_weights(policy);
+        let weights = found.map_err(|error| GeneratorError::Policy(error.to_string()))?;
         if let Some(engine) = &mut self.engine {
-            return engine.publish(policy.version, policy.weights).map_err(|error| device(&error));
+            return engine.publish(policy.name, weights).map_err(|error| device(&error));
         }
-        let model = (self.build_model)(&policy.weights).map_err(|error| device(&error))?;
+        let model = (self.build_model)(&weights).map_err(|error| device(&error))?;
         let tokenizer = self.tokenizer.clone();
         let token_text: Arc<dyn TokenText> = Arc::new(move |token: u32, text: &mut Vec<u8>| {
             text.extend_from_slice(tokenizer.token_bytes(token));
         });
-        self.engine =
-            Some(Engine::new(model, policy.version, self.config.engine).with_token_text(token_text));
+        self.engine = Some(Engine::new(model, policy.name, self.config.engine).with_token_text(token_text));
         Ok(())
     }
 
@@ -142,30 +149,31 @@ impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
         Ok(())
     }
 
-    fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
-        if let Some(refused) = self.refused.pop() {
-            return Err(refused);
+    fn cancel(&mut self, id: &AttemptId) {
+        if let Some(engine) = &mut self.engine {
+            engine.cancel(id);
         }
+    }
+
+    fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
         let engine = self.engine.as_mut().ok_or(GeneratorError::NoPolicy)?;
         let report = engine.step().map_err(|error| device(&error))?;
+        let mut step = GeneratorStep {
+            tokens: report.tokens as u64,
+            is_stalled: report.is_stalled,
+            ..GeneratorStep::default()
+        };
         for lost in report.abandoned {
             self.pending.remove(&lost.id);
-            self.refused.push(GeneratorError::Refused { id: lost.id, reason: lost.reason });
+            step.lost.push(Unserved { id: lost.id, reason: lost.reason });
         }
-        let mut finished = Vec::with_capacity(report.finished.len());
         for ended in report.finished {
-            match self.conclude(ended) {
-                Ok(rollout) => finished.push(rollout),
-                Err(error) => self.refused.push(error),
+            match self.conclude(ended)? {
+                Ok(rollout) => step.finished.push(rollout),
+                Err(refused) => step.refused.push(refused),
             }
         }
-        Ok(GeneratorStep {
-            finished,
-            tokens: report.tokens as u64,
-            active: report.active,
-            waiting: report.waiting,
-            is_stalled: report.is_stalled,
-        })
+        Ok(step)
     }
 
     fn capacity(&self) -> usize {
@@ -173,7 +181,7 @@ impl<M: StepModel<Weights = Weights> + Send> Generator for PolicyGenerator<M> {
     }
 
     fn is_idle(&self) -> bool {
-        self.refused.is_empty() && self.engine.as_ref().is_none_or(Engine::is_idle)
+        self.engine.as_ref().is_none_or(Engine::is_idle)
     }
 }
 
@@ -187,8 +195,11 @@ fn device(error: &dyn ToString) -> GeneratorError {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use still_decoder::{DecoderConfig, DecoderWeights};
-    use still_domain::{AttemptNumber, PolicyVersion, SamplingSettings, seed};
+    use still_domain::{AttemptNumber, CheckpointId, PolicyVersion, SamplingSettings, seed};
+    use still_library::BaseModel;
     use still_rollout::Span;
 
     use super::*;
@@ -238,7 +249,7 @@ mod tests {
             capacity: 8,
             engine: EngineConfig::default(),
         };
-        PolicyGenerator::new(Tokenizer::quick_start().unwrap(), config, |_| Ok(Parrot))
+        PolicyGenerator::new(library(), Tokenizer::quick_start().unwrap(), config, |_| Ok(Parrot))
     }
 
     fn rollout(number: u32) -> Rollout {
@@ -247,7 +258,7 @@ mod tests {
         Rollout { id, problem: "7*4827=?".to_owned(), sampling: SamplingSettings::default(), seed }
     }
 
-    fn policy(version: u64) -> PolicySnapshot {
+    fn library() -> Arc<PolicyLibrary> {
         let json = serde_json::json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
             "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 26,
@@ -255,10 +266,13 @@ mod tests {
             "hidden_act": "silu", "rope_theta": 10000.0, "tie_word_embeddings": true
         });
         let config = DecoderConfig::from_hugging_face(&json).unwrap();
-        PolicySnapshot {
-            version: PolicyVersion(version),
-            weights: Arc::new(DecoderWeights::random(&config, 0)),
-        }
+        let base = BaseModel::in_memory(None, Arc::new(DecoderWeights::random(&config, 0)));
+        let nowhere = |checkpoint: &CheckpointId| PathBuf::from(checkpoint.as_str());
+        Arc::new(PolicyLibrary::new(base, nowhere, |_| Err("no such folder".to_owned())))
+    }
+
+    fn policy(version: u64) -> PolicyRef {
+        PolicyRef { name: PolicyVersion(version).into(), checkpoint: None }
     }
 
     #[test]
@@ -270,7 +284,7 @@ mod tests {
     #[test]
     fn a_rollout_comes_back_with_text_provenance_and_measures() {
         let mut generator = generator();
-        generator.publish(policy(3)).unwrap();
+        generator.adopt(&policy(3)).unwrap();
         for number in 0..3 {
             generator.submit(rollout(number)).unwrap();
         }
@@ -290,9 +304,20 @@ mod tests {
     #[test]
     fn a_problem_that_cannot_be_served_is_refused_by_name() {
         let mut generator = generator();
-        generator.publish(policy(0)).unwrap();
+        generator.adopt(&policy(0)).unwrap();
         let error = generator.submit(Rollout { problem: "1".repeat(80), ..rollout(0) }).unwrap_err();
         assert!(matches!(error, GeneratorError::Refused { .. }), "{error}");
         assert!(generator.is_idle());
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_had_is_no_failure_of_the_device() {
+        let mut generator = generator();
+        let missing = PolicyRef { checkpoint: Some(CheckpointId::new("round-9-step-1")), ..policy(9) };
+        let error = generator.adopt(&missing).unwrap_err();
+        assert!(
+            matches!(&error, GeneratorError::Policy(reason) if reason.contains("round-9-step-1")),
+            "{error}"
+        );
     }
 }

@@ -18,8 +18,8 @@ use std::{
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use still_decoder::{DecoderConfig, DecoderWeights};
+use still_embedded::LearnerError;
 use still_policy::Parameters;
-use still_roles::LearnerError;
 
 use crate::{loss::PairSums, optimizer::Optimizer};
 

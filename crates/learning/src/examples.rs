@@ -2,8 +2,10 @@
 
 use std::{ops::Range, sync::Arc};
 
+use still_domain::Algorithm;
+use still_embedded::LearnerError;
 use still_recipe::DpoSpan;
-use still_roles::{LearnerError, PreferenceExample, Response, SftExample};
+use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample};
 
 /// Makes tokens of problems and responses, as the policy's sampler does.
 pub trait ExampleEncoder: Send + Sync {
@@ -83,40 +85,41 @@ pub(crate) const fn pair_length((chosen, rejected): &(Sequence, Sequence)) -> us
     chosen.tokens.len() + rejected.tokens.len()
 }
 
-/// Encodes SFT examples and leaves out those longer than `limit` (0 has none). Gives how many were left out.
-pub(crate) fn encode_sft(
+/// Reads and encodes the examples of a job one by one, and leaves out those of which a part is longer than `limit`
+/// (0 has none). Gives how many were left out.
+pub(crate) fn encode_all(
     encoder: &dyn ExampleEncoder,
-    examples: &[SftExample],
-    limit: usize,
-) -> Result<(Examples, usize), LearnerError> {
-    let mut sequences = Vec::with_capacity(examples.len());
-    for example in examples {
-        let sequence = encode(encoder, &example.problem, &example.response, DpoSpan::Full)?;
-        if fits(&sequence, limit) {
-            sequences.push(sequence);
-        }
-    }
-    let left_out = examples.len() - sequences.len();
-    Ok((Examples::Sft(sequences.into()), left_out))
-}
-
-/// Encodes pairs and leaves out those with a part longer than `limit` (0 has none).
-pub(crate) fn encode_dpo(
-    encoder: &dyn ExampleEncoder,
-    examples: &[PreferenceExample],
+    source: &dyn ExampleSource,
+    objective: Algorithm,
     span: DpoSpan,
     limit: usize,
 ) -> Result<(Examples, usize), LearnerError> {
-    let mut pairs = Vec::with_capacity(examples.len());
-    for example in examples {
-        let chosen = encode(encoder, &example.problem, &example.chosen, span)?;
-        let rejected = encode(encoder, &example.problem, &example.rejected, span)?;
-        if fits(&chosen, limit) && fits(&rejected, limit) {
-            pairs.push((chosen, rejected));
+    let (mut sequences, mut pairs) = (Vec::new(), Vec::new());
+    for place in 0..source.count() {
+        match (objective, source.read(place)?) {
+            (Algorithm::Sft, Example::Sft(SftExample { problem, response })) => {
+                let sequence = encode(encoder, &problem, &response, DpoSpan::Full)?;
+                sequences.extend(Some(sequence).filter(|sequence| fits(sequence, limit)));
+            }
+            (Algorithm::Dpo, Example::Preference(PreferenceExample { problem, chosen, rejected })) => {
+                let chosen = encode(encoder, &problem, &chosen, span)?;
+                let rejected = encode(encoder, &problem, &rejected, span)?;
+                if fits(&chosen, limit) && fits(&rejected, limit) {
+                    pairs.push((chosen, rejected));
+                }
+            }
+            (Algorithm::Sft, Example::Preference(_)) | (Algorithm::Dpo, Example::Sft(_)) => {
+                let reason = format!("example {place} is not of the kind that the job's objective takes");
+                return Err(LearnerError::Refused(reason));
+            }
         }
     }
-    let left_out = examples.len() - pairs.len();
-    Ok((Examples::Dpo(pairs.into()), left_out))
+    let examples = match objective {
+        Algorithm::Sft => Examples::Sft(sequences.into()),
+        Algorithm::Dpo => Examples::Dpo(pairs.into()),
+    };
+    let left_out = source.count() - examples.len();
+    Ok((examples, left_out))
 }
 
 fn fits(sequence: &Sequence, limit: usize) -> bool {

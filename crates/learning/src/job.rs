@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use still_decoder::{DecoderConfig, DecoderWeights};
+use still_embedded::LearnerError;
+use still_library::Weights;
 use still_policy::{BatchError, Decoder, Parameters};
 use still_recipe::{DpoSettings, LearnerSettings};
-use still_roles::{LearnerError, PreferenceMetrics, Weights};
+use still_roles::PreferenceMetrics;
 
 #[cfg(test)]
 use crate::memory::simulated::allocate;

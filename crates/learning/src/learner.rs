@@ -4,19 +4,18 @@ use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, Threads};
-use still_domain::seed;
+use still_domain::{Recipe, seed};
+use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
+use still_library::{PolicyLibrary, Weights};
 use still_policy::{Adapters, ForwardSettings, Parameters, Role, peft};
 use still_recipe::{LearnerSettings, Precision};
-use still_roles::{
-    Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, TrainingExamples, TrainingJob,
-    TrainingPlan, Weights,
-};
+use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
 
 use crate::{
     checkpoint::{self, Position, TrainingState},
     config::LearnerConfig,
     data_order::DataOrder,
-    examples::{ExampleEncoder, Examples, encode_dpo, encode_sft},
+    examples::{ExampleEncoder, Examples, encode_all},
     fingerprint::JobIdentity,
     job::{Job, StepGradients, reference},
     optimizer::{Optimizer, Update, clip_scale, global_norm},
@@ -45,14 +44,13 @@ pub struct BasePolicy {
     pub name: Option<ModelName>,
     /// Its sizes.
     pub config: DecoderConfig,
-    /// Its parameters.
-    pub weights: Weights,
 }
 
 /// One training job at a time.
 pub struct PolicyLearner {
     config: LearnerConfig,
     base: BasePolicy,
+    library: Arc<PolicyLibrary>,
     encoder: Arc<dyn ExampleEncoder>,
     devices: Vec<Device>,
     settings: ForwardSettings,
@@ -67,6 +65,7 @@ impl PolicyLearner {
     pub fn new(
         mut config: LearnerConfig,
         base: BasePolicy,
+        library: Arc<PolicyLibrary>,
         encoder: Box<dyn ExampleEncoder>,
         devices: Vec<Device>,
         fused: bool,
@@ -80,7 +79,7 @@ impl PolicyLearner {
             recompute: config.training.recompute_activations,
             fused,
         };
-        Self { config, base, encoder: encoder.into(), devices, settings, replicas: None, job: None }
+        Self { config, base, library, encoder: encoder.into(), devices, settings, replicas: None, job: None }
     }
 
     /// Writes the adapters that are trained, in the layout of PEFT; true where there are any, and they are trained
@@ -100,12 +99,8 @@ impl PolicyLearner {
 
     fn encode(&self, job: &TrainingJob, config: &LearnerSettings) -> Result<Examples, LearnerError> {
         let limit = config.max_sequence_tokens as usize;
-        let (examples, left_out) = match &job.examples {
-            TrainingExamples::Sft(examples) => encode_sft(&*self.encoder, examples, limit)?,
-            TrainingExamples::Dpo(pairs) => {
-                encode_dpo(&*self.encoder, pairs, self.config.training.dpo.span, limit)?
-            }
-        };
+        let span = self.config.training.dpo.span;
+        let (examples, left_out) = encode_all(&*self.encoder, &*job.examples, job.objective, span, limit)?;
         if left_out > 0 {
             tracing::warn!(left_out, limit, "examples longer than max_sequence_tokens are left out");
         }
@@ -125,6 +120,23 @@ impl PolicyLearner {
         Replicas::start(self.devices.iter().map(workplace).collect())
     }
 
+    /// The weights that a job starts from.
+    fn start(&self, job: &TrainingJob) -> Result<Weights, LearnerError> {
+        let start = job.start.as_ref();
+        let found =
+            start.map_or_else(|| self.library.base_weights(), |start| self.library.host_weights(start));
+        found.map_err(|error| LearnerError::Device(error.to_string()))
+    }
+
+    /// The parameters of the job at work as they stand.
+    ///
+    /// # Errors
+    /// When no job has begun.
+    pub fn weights(&self) -> Result<Weights, LearnerError> {
+        let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
+        Ok(job.policy(&self.base.config))
+    }
+
     /// What a job trains, before its first step.
     fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
         let Some(lora) = self.config.lora() else { return Ok(Parameters::Full(start.to_f32())) };
@@ -136,33 +148,35 @@ impl PolicyLearner {
 }
 
 impl Learner for PolicyLearner {
-    fn begin(&mut self, job: TrainingJob) -> Result<TrainingPlan, LearnerError> {
+    fn begin(&mut self, job: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
         self.end();
+        let LearnerJob { job, resume, rollbacks: rolled_back } = job;
         let training = &self.config.training;
-        let config = if job.round.0 == 0 { &training.imitation } else { &training.improvement }.clone();
-        let examples = self.encode(&job, &config)?;
-        let start = match &job.initialisation {
-            Initialisation::Base => Arc::clone(&self.base.weights),
-            Initialisation::Policy(weights) => Arc::clone(weights),
-        };
+        let config = match job.recipe {
+            Recipe::Imitation => &training.imitation,
+            Recipe::Improvement => &training.improvement,
+        }
+        .clone();
+        let examples = self.encode(job, &config)?;
+        let start = self.start(job)?;
         let order = DataOrder::new(job.seed, examples.lengths(), &config);
         let total_steps = order.total_steps(&config);
         let frozen = self.config.lora().is_some().then(|| Arc::clone(&start));
         let identity = JobIdentity {
-            job: &job,
+            job,
             learner: &self.config,
             config: &config,
             examples: &examples,
             frozen: frozen.as_deref(),
         };
         let name = identity.name();
-        let fresh = self.fresh_parameters(&job, &start)?;
+        let fresh = self.fresh_parameters(job, &start)?;
         let replicas = match self.replicas.take() {
             Some(replicas) => replicas,
             None => self.start_replicas()?,
         };
         let replicas = self.replicas.insert(replicas);
-        let (mut state, reference) = match &job.resume {
+        let (mut state, reference) = match resume {
             None => {
                 let position = Position {
                     step: 0,
@@ -188,7 +202,7 @@ impl Learner for PolicyLearner {
                     return unfit("it belongs to a job with other data or settings");
                 }
                 *fingerprint = name;
-                if job.rollbacks > *rollbacks && *skipped_in_a_row > 0 {
+                if rolled_back > rollbacks && *skipped_in_a_row > 0 {
                     return unfit("training was diverging already when it was written");
                 }
                 found
@@ -204,7 +218,7 @@ impl Learner for PolicyLearner {
             );
         }
         state.position.threads = threads;
-        state.position.rollbacks = state.position.rollbacks.max(job.rollbacks);
+        state.position.rollbacks = state.position.rollbacks.max(*rolled_back);
         if state.position.micro_batch_tokens == 0 {
             state.position.micro_batch_tokens = self.config.micro_batch_tokens().max(1);
         }
@@ -214,7 +228,7 @@ impl Learner for PolicyLearner {
         let last_good = is_good
             .then(|| kept(&Arc::new(state.clone()), self.config.training.max_kept_parameters))
             .flatten();
-        let starts_from_base = Arc::ptr_eq(&start, &self.base.weights);
+        let starts_from_base = job.start.as_ref().is_none_or(|start| start.checkpoint.is_none());
         let frozen_name = self.base.name.clone().filter(|_| frozen.is_some() && starts_from_base);
         replicas.freeze(frozen.as_ref())?;
         let dpo = self.config.training.dpo.clone();
@@ -302,9 +316,9 @@ impl Learner for PolicyLearner {
         }))
     }
 
-    fn weights(&mut self) -> Result<Weights, LearnerError> {
-        let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        Ok(job.policy(&self.base.config))
+    fn completed(&mut self, folder: &Path) -> Result<(), LearnerError> {
+        self.library.remember(folder, &self.weights()?);
+        Ok(())
     }
 
     fn end(&mut self) {

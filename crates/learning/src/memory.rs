@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use still_roles::LearnerError;
+use still_embedded::LearnerError;
 
 /// What allocators say when there is no memory left, in lower case.
 const SHORTAGES: [&str; 4] = ["out of memory", "out of device memory", "out-of-memory error", "outofmemory"];

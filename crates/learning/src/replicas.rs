@@ -14,8 +14,9 @@ use std::{
 
 use burn::tensor::Device;
 use still_decoder::DecoderWeights;
+use still_embedded::LearnerError;
+use still_library::Weights;
 use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision};
-use still_roles::{LearnerError, Weights};
 
 /// Where gradients are made, and how.
 #[derive(Debug, Clone)]

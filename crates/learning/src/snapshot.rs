@@ -6,8 +6,9 @@ use still_decoder::{
     DecoderConfig,
     hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder},
 };
+use still_embedded::{LearnerError, LearnerSnapshot};
+use still_library::Weights;
 use still_policy::{Parameters, peft};
-use still_roles::{LearnerError, LearnerSnapshot, Weights};
 
 use crate::{
     checkpoint::{self, TrainingState},
