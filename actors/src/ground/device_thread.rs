@@ -8,7 +8,6 @@
 //! old thread has let go of the device: two roles of one factory never share it, not even for a moment.
 
 use std::{
-    any::Any,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
@@ -17,6 +16,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use ractor::ActorProcessingErr;
+use still_roles::panic_text;
 use still_store::StoreError;
 use thiserror::Error;
 
@@ -121,15 +121,6 @@ impl<R: ?Sized> fmt::Debug for RoleFactory<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RoleFactory")
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a text")
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use learner::{
     Initialisation, Learner, LearnerError, LearnerSnapshot, LearnerStep, PreferenceExample,
     PreferenceMetrics, Response, SftExample, TrainingExamples, TrainingJob, TrainingPlan,
 };
-pub use verifier::Verifier;
+pub use verifier::{Verifier, panic_text, sheltered_judgement};
 
 /// A policy's parameters on the host, shared and never changed.
 pub type Weights = Arc<still_decoder::DecoderWeights>;
