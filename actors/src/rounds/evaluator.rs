@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
+use still_curation::Scoring;
 use still_domain::{AttemptId, FinishReason, Outcome, PolicyVersion, SamplingSettings, Split};
 use still_roles::{FinishedRollout, PolicySnapshot, Rollout};
 
@@ -23,7 +24,6 @@ use crate::{
         ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifierPoolMessage,
     },
     rounds::publisher::load_weights,
-    rounds::scoring::Scoring,
 };
 
 /// Publications that may wait for the thread besides rollouts.
