@@ -2,7 +2,7 @@
 //!
 //! | in the output folder | what it holds |
 //! |---|---|
-//! | `checkpoints/step-N` | everything to go on from step N, and the policy as a Hugging Face folder |
+//! | `checkpoints/step-N` | everything to go on from step N, the policy as a Hugging Face folder, and `manifest.json` with the hash of every file |
 //! | `loss.jsonl`, `loss.svg` | the loss of every step, as numbers and as a picture |
 //! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before; those of checkpoints likewise |
 //! | the rest | the trained policy as a Hugging Face folder, adapters merged in, once all steps are taken |
@@ -95,8 +95,13 @@ fn job(
 /// Begins the job, going on from the newest checkpoint that can be gone on from.
 fn begin(learner: &mut dyn Learner, job: TrainingJob, output: &Output) -> Result<TrainingPlan, Failure> {
     let mut refused = None;
-    for folder in &output.resumable()? {
-        match learner.begin(TrainingJob { resume: Some(folder.clone()), ..job.clone() }) {
+    for checkpoint in output.resumable()? {
+        let folder = &checkpoint.folder;
+        let begun = match checkpoint.check() {
+            Ok(()) => learner.begin(TrainingJob { resume: Some(folder.clone()), ..job.clone() }),
+            Err(damage) => Err(LearnerError::Checkpoint { path: folder.clone(), reason: damage.reason }),
+        };
+        match begun {
             Ok(plan) => {
                 eprintln!("going on from `{}`", folder.display());
                 return Ok(plan);
@@ -150,13 +155,23 @@ fn run(
         progress.show(&taken);
         let is_due = checkpoint_every > 0 && step.is_multiple_of(checkpoint_every) && step < plan.total_steps;
         if is_due || taken.rolled_back {
-            output.save(learner.snapshot().map_err(failed)?, step)?;
+            output.save(
+                learner.snapshot().map_err(failed)?,
+                &job.training_set,
+                step,
+                step == plan.total_steps,
+            )?;
             saved_step = step;
         }
     }
     progress.end();
     if step != saved_step {
-        output.save(learner.snapshot().map_err(failed)?, step)?;
+        output.save(
+            learner.snapshot().map_err(failed)?,
+            &job.training_set,
+            step,
+            step == plan.total_steps,
+        )?;
     }
     output.finish()?;
     losses.plot(&output.folder, algorithm)?;
