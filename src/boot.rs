@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use still_actors::{Clock, FinishReason, RoleFactory, Roles, StartError, System};
+use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{Exit, Failure, OrExit, SOCKET_NAME};
 use still_daemon::{
     admission::Admission,
@@ -39,12 +39,14 @@ use still_daemon::{
     records::StoreRecords,
     signals::{EndSignals, exit_at_once},
 };
+use still_embedded::{EmbeddedGenerator, EmbeddedTraining, Learner};
 use still_judge::HouseVerifier;
-use still_learning::{PolicyLearner, load_policy};
+use still_learning::PolicyLearner;
+use still_library::PolicyLibrary;
 use still_machine::{
     GeneratorPlace, Model, Seats, judge_check, open_learners, plan, settings as machine_settings, verifier,
 };
-use still_roles::{Generator, Learner};
+use still_roles::{GeneratorFactory, TrainingFactory};
 use still_store::{CheckpointFolders, Store};
 use still_telemetry::Exporter;
 use tokio::{
@@ -83,7 +85,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let admission = Admission::new(config.decontamination.clone(), judge_check(Arc::clone(&verifier)));
     let task = task::read(&config, &verifier)?;
     let model = Model::load(&config)?;
-    let roles = build_roles(&config, &model, Arc::clone(&verifier))?;
+    let roles = build_roles(&config, &model, &checkpoints, Arc::clone(&verifier))?;
     task::make_durable(task, &config, &store, &verifier, &admission)?;
 
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
@@ -214,7 +216,12 @@ const fn exit_of(error: &StartError) -> Exit {
 }
 
 /// The work that the actors oversee.
-fn build_roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> Result<Roles, Failure> {
+fn build_roles(
+    config: &Config,
+    model: &Model,
+    checkpoints: &CheckpointFolders,
+    verifier: Arc<HouseVerifier>,
+) -> Result<Roles, Failure> {
     let placement = plan::place(config, &model.config)?;
     let seats = |place: &GeneratorPlace, threads| Seats {
         device: place.device,
@@ -229,44 +236,52 @@ fn build_roles(config: &Config, model: &Model, verifier: Arc<HouseVerifier>) -> 
         let (device, rollouts, wanted) = (place.device, place.rollouts, place.wanted_rollouts);
         tracing::warn!(%device, rollouts, wanted, "fewer rollouts at once than asked for fit the memory");
     }
+    let checkpoints = checkpoints.clone();
+    let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
+    // every engine computes in this process: a model that cannot be read is told now
+    library.base_weights().or_exit(Exit::BadInput)?;
     let device = &config.device;
-    let samplers =
-        placement.samplers.iter().map(|place| generator(model, seats(place, device.sampler_threads)));
+    let samplers = placement.samplers.iter().enumerate().map(|(index, place)| {
+        generator(format!("sampler-{index}"), model, &library, seats(place, device.sampler_threads))
+    });
     let evaluator = seats(&placement.evaluator, device.evaluator_threads);
-    let base = Arc::clone(&model.weights);
     Ok(Roles {
         generators: samplers.collect::<Result<_, _>>()?,
-        evaluation_generator: generator(model, evaluator)?,
-        learner: learner(config, model)?,
+        evaluation_generator: generator("evaluator".to_owned(), model, &library, evaluator)?,
+        training: training(config, model, &library)?,
         verifier,
-        base_weights: Arc::new(move || Ok(Arc::clone(&base))),
-        checkpoint_weights: Arc::new(|folder: &Path| {
-            let (_, weights) = load_policy(folder).map_err(|error| error.to_string())?;
-            Ok(Arc::new(weights))
-        }),
         clock: Clock::system(),
     })
 }
 
-fn generator(model: &Model, seats: Seats) -> Result<RoleFactory<dyn Generator>, Failure> {
+fn generator(
+    name: String,
+    model: &Model,
+    library: &Arc<PolicyLibrary>,
+    seats: Seats,
+) -> Result<GeneratorFactory, Failure> {
     // a device that cannot generate is told now, not by an actor that fails again and again
-    model.generator(&seats).or_exit(Exit::Device)?;
-    let model = model.clone();
-    Ok(RoleFactory::new(move || model.generator(&seats)))
+    model.generator(library, &seats).or_exit(Exit::Device)?;
+    let (model, library) = (model.clone(), Arc::clone(library));
+    Ok(EmbeddedGenerator::factory(name, move || model.generator(&library, &seats)))
 }
 
-fn learner(config: &Config, model: &Model) -> Result<RoleFactory<dyn Learner>, Failure> {
+fn training(
+    config: &Config,
+    model: &Model,
+    library: &Arc<PolicyLibrary>,
+) -> Result<TrainingFactory, Failure> {
     let devices = config.device.clone();
     // a device that is not there is told now, not by the first training job
     open_learners(&devices).or_exit(Exit::Device)?;
-    let (settings, model, prompt) =
-        (machine_settings::learner(config), model.clone(), config.task.prompt.into());
-    Ok(RoleFactory::new(move || {
+    let (settings, prompt) = (machine_settings::learner(config), config.task.prompt.into());
+    let (model, library) = (model.clone(), Arc::clone(library));
+    Ok(EmbeddedTraining::factory("learner", move || {
         let opened = open_learners(&devices).map_err(|error| error.to_string())?;
-        let encoder = Box::new(model.encoder(prompt));
-        let base = model.base_policy();
-        let learner: Box<dyn Learner> =
-            Box::new(PolicyLearner::new(settings.clone(), base, encoder, opened, devices.learns_on_cpu()));
+        let (base, library) = (model.base_policy(), Arc::clone(&library));
+        let (encoder, fused) = (Arc::new(model.encoder(prompt)), devices.learns_on_cpu());
+        let learner = PolicyLearner::new(settings.clone(), base, library, encoder, opened, fused);
+        let learner: Box<dyn Learner> = Box::new(learner);
         Ok(learner)
     }))
 }

@@ -53,6 +53,8 @@ impl ControlPlane for Plane {
             rollout_tokens_per_second: status.rollout_tokens_per_second,
             training_tokens_per_second: status.training_tokens_per_second,
             actors: status.actors,
+            devices: status.devices,
+            waits: status.waits,
             last_round: status.round.last_round.as_ref().map(RoundReport::of),
         })
     }

@@ -11,14 +11,13 @@ use still_daemon::{
     config::{Config, TaskSource},
     import,
 };
-use still_domain::Split;
+use still_domain::{Split, Task};
 use still_judge::HouseVerifier;
 use still_machine::{refuse_unjudgeable, refuse_unjudgeable_store};
-use still_quickstart::GeneratedTask;
 use still_store::{RunIdentity, Store};
 
 /// Demonstrations, problems to explore and problems held out, all of which the verifier can judge.
-pub(crate) fn read(config: &Config, verifier: &HouseVerifier) -> Result<GeneratedTask, Failure> {
+pub(crate) fn read(config: &Config, verifier: &HouseVerifier) -> Result<Task, Failure> {
     let task = read_all(config)?;
     refuse_unjudgeable(verifier, task.problems.iter().chain(&task.held_out))?;
     Ok(task)
@@ -27,7 +26,7 @@ pub(crate) fn read(config: &Config, verifier: &HouseVerifier) -> Result<Generate
 /// Makes a task durable, once the store is known to be this run's. All of it is checked before any of it is
 /// written; `admission` holds the rules.
 pub(crate) fn make_durable(
-    task: GeneratedTask,
+    task: Task,
     config: &Config,
     store: &Store,
     verifier: &HouseVerifier,
@@ -41,7 +40,7 @@ pub(crate) fn make_durable(
     store.check_identity(&identity).or_exit(Exit::Store)?;
     // those of earlier runs and of clients, which may have come while programs could be confined
     refuse_unjudgeable_store(verifier, &store.problems().or_exit(Exit::Store)?)?;
-    let GeneratedTask { demonstrations, problems, held_out } = task;
+    let Task { demonstrations, problems, held_out } = task;
     let problems = held_out.into_iter().chain(problems).collect();
     let admitted = admission.import(store, demonstrations, problems).map_err(|error| {
         let exit = match error {
@@ -62,7 +61,7 @@ pub(crate) fn make_durable(
     Ok(())
 }
 
-fn read_all(config: &Config) -> Result<GeneratedTask, Failure> {
+fn read_all(config: &Config) -> Result<Task, Failure> {
     match config.task.source {
         TaskSource::Quickstart => {
             config.task.quickstart.generate(config.run.seed).or_exit(Exit::Configuration)
@@ -83,11 +82,7 @@ fn read_all(config: &Config) -> Result<GeneratedTask, Failure> {
                 demonstrations.extend(import::demonstrations_from_file(path).map_err(failed)?);
             }
             let held_out = problems(&files.evaluation, Split::Evaluate)?;
-            Ok(GeneratedTask {
-                demonstrations,
-                problems: problems(&files.problems, Split::Explore)?,
-                held_out,
-            })
+            Ok(Task { demonstrations, problems: problems(&files.problems, Split::Explore)?, held_out })
         }
     }
 }

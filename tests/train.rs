@@ -193,7 +193,7 @@ fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
     fs::write(&newest, bytes).unwrap();
     let said = succeed(&mut place.train("sft", "out", 6, &[&every[..], &["--resume"]].concat()));
     assert!(said.contains("warning: ") && said.contains("step-6"), "{said}");
-    assert!(said.contains("learner.safetensors: it is not what was written"), "{said}");
+    assert!(said.contains("`learner.safetensors` is not what was written"), "{said}");
     assert!(said.contains("going on from") && said.contains("4 of 6 steps are taken"), "{said}");
     assert!(weights(&place.out("out")) == expected);
 }

@@ -1,29 +1,26 @@
-//! The files of checkpoints: written aside, synced, renamed into place, then recorded.
+//! The checkpoints of rounds: files in place, then recorded in the store.
 //!
 //! A checkpoint exists when its manifest is in the store. What a crash leaves before that is a folder
 //! without a manifest, which is swept away when the folders are opened.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::{Path, PathBuf},
+use std::path::{Path, PathBuf};
+
+use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
+
+use crate::{
+    checkpoint_files::{CheckpointFiles, Damage},
+    error::StoreError,
+    retention::CheckpointsSection,
+    store::Store,
 };
 
-use still_domain::{CheckpointFile, CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
-
-use crate::{error::StoreError, retention::CheckpointsSection, store::Store};
-
-/// What a folder's name starts with while its files are written.
-const PENDING_PREFIX: &str = "pending-";
 /// What the name of a checkpoint starts with.
 const ID_PREFIX: &str = "round-";
-/// Bytes read at a time while hashing.
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// The folder that holds a folder for every checkpoint.
 #[derive(Debug, Clone)]
 pub struct CheckpointFolders {
-    root: PathBuf,
+    files: CheckpointFiles,
     store: Store,
 }
 
@@ -38,15 +35,6 @@ pub struct PendingCheckpoint {
     went_back_to: Option<u64>,
 }
 
-/// A checkpoint that is not what its manifest says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The checkpoint.
-    pub checkpoint: CheckpointId,
-    /// What does not fit.
-    pub reason: String,
-}
-
 impl CheckpointFolders {
     /// Opens the folders below `root` and sweeps away what a crash left: folders named as checkpoints are,
     /// finished or pending, that no manifest names. Anything else is left alone.
@@ -54,25 +42,18 @@ impl CheckpointFolders {
     /// # Errors
     /// When the folder cannot be made or read.
     pub fn open(root: &Path, store: Store) -> Result<Self, StoreError> {
-        fs::create_dir_all(root).map_err(StoreError::file(root))?;
-        if let Some(parent) = root.parent().filter(|parent| parent.is_dir()) {
-            sync(parent)?;
-        }
+        let files = CheckpointFiles::open(root)?;
         let known: Vec<_> =
             store.checkpoints()?.into_iter().map(|manifest| manifest.id.to_string()).collect();
-        for entry in fs::read_dir(root).map_err(StoreError::file(root))? {
-            let path = entry.map_err(StoreError::file(root))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() && is_of_a_checkpoint(name) && !known.iter().any(|id| id == name) {
-                fs::remove_dir_all(&path).map_err(StoreError::file(&path))?;
-            }
-        }
-        Ok(Self { root: root.to_owned(), store })
+        files.sweep(|name, is_pending| {
+            name.starts_with(ID_PREFIX) && (is_pending || !known.iter().any(|id| id == name))
+        })?;
+        Ok(Self { files, store })
     }
 
     /// Where the files of a checkpoint are.
     pub fn folder(&self, id: &CheckpointId) -> PathBuf {
-        self.root.join(id.as_str())
+        self.files.folder(id)
     }
 
     /// Makes an empty folder for a checkpoint's files.
@@ -80,16 +61,14 @@ impl CheckpointFolders {
     /// # Errors
     /// When the folder cannot be made.
     pub fn begin(&self, round: RoundNumber, step: u64) -> Result<PendingCheckpoint, StoreError> {
-        let pending = self.written(round, step);
-        remove_folder(&pending.folder)?;
-        fs::create_dir_all(&pending.folder).map_err(StoreError::file(&pending.folder))?;
-        Ok(pending)
+        self.files.begin(&id_of(round, step))?;
+        Ok(self.written(round, step))
     }
 
     /// The checkpoint that [`CheckpointFolders::begin`] made an empty folder for, whose files are written by now.
     pub fn written(&self, round: RoundNumber, step: u64) -> PendingCheckpoint {
-        let id = CheckpointId::new(format!("{ID_PREFIX}{round}-step-{step}"));
-        let folder = self.root.join(format!("{PENDING_PREFIX}{id}"));
+        let id = id_of(round, step);
+        let folder = self.files.pending(&id);
         PendingCheckpoint { id, round, step, folder, went_back_to: None }
     }
 
@@ -107,15 +86,12 @@ impl CheckpointFolders {
         is_final: bool,
         now_ms: u64,
     ) -> Result<CheckpointManifest, StoreError> {
-        let files = describe(&pending.folder)?;
-        let folder = self.folder(&pending.id);
+        let files = self.files.describe(&pending.id)?;
         // a manifest never names files that are gone: the record goes first
         if let Some(replaced) = self.store.checkpoint(&pending.id)? {
             self.store.remove_manifest(&replaced)?;
         }
-        remove_folder(&folder)?;
-        fs::rename(&pending.folder, &folder).map_err(StoreError::file(&folder))?;
-        sync(&self.root)?;
+        self.files.place(&pending.id)?;
         let known = self.store.checkpoints()?;
         let newest_ms = known.iter().map(|one| one.created_at_ms).max().unwrap_or(0);
         let manifest = CheckpointManifest {
@@ -142,24 +118,14 @@ impl CheckpointFolders {
         }
         self.store.replace_manifests(&given_up, &manifest)?;
         for one in given_up {
-            remove_folder(&self.folder(&one.id))?;
+            self.files.remove(&one.id)?;
         }
         Ok(manifest)
     }
 
     /// Whether every file is as its manifest says; if not, what does not fit.
     pub fn check(&self, manifest: &CheckpointManifest) -> Result<(), Damage> {
-        let folder = self.folder(&manifest.id);
-        for file in &manifest.files {
-            let path = folder.join(&file.name);
-            let damage = |reason: String| Damage { checkpoint: manifest.id.clone(), reason };
-            let (bytes, hash) =
-                hash_file(&path).map_err(|error| damage(format!("`{}`: {error}", file.name)))?;
-            if bytes != file.bytes || hash != file.hash {
-                return Err(damage(format!("`{}` is not what was written", file.name)));
-            }
-        }
-        Ok(())
+        self.files.check(manifest)
     }
 
     /// The intact checkpoints of a round and training set, newest first, and the damaged ones.
@@ -213,7 +179,7 @@ impl CheckpointFolders {
             removed.push(manifest.id);
         }
         drop(writer);
-        removed.iter().try_for_each(|id| remove_folder(&self.folder(id)))?;
+        removed.iter().try_for_each(|id| self.files.remove(id))?;
         Ok(removed)
     }
 }
@@ -237,53 +203,7 @@ impl PendingCheckpoint {
     }
 }
 
-/// Syncs every file of a folder and of its subfolders, and the folders, and describes the files in name
-/// order; a file of a subfolder is named with it.
-fn describe(folder: &Path) -> Result<Vec<CheckpointFile>, StoreError> {
-    let mut files = Vec::new();
-    describe_into(&mut files, folder, "")?;
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
-}
-
-fn describe_into(files: &mut Vec<CheckpointFile>, folder: &Path, prefix: &str) -> Result<(), StoreError> {
-    for entry in fs::read_dir(folder).map_err(StoreError::file(folder))? {
-        let path = entry.map_err(StoreError::file(folder))?.path();
-        let name = format!("{prefix}{}", path.file_name().unwrap_or_default().to_string_lossy());
-        if path.is_dir() {
-            describe_into(files, &path, &format!("{name}/"))?;
-            continue;
-        }
-        sync(&path)?;
-        let (bytes, hash) = hash_file(&path).map_err(StoreError::file(&path))?;
-        files.push(CheckpointFile { name, bytes, hash });
-    }
-    sync(folder)
-}
-
-fn is_of_a_checkpoint(name: &str) -> bool {
-    name.strip_prefix(PENDING_PREFIX).unwrap_or(name).starts_with(ID_PREFIX)
-}
-
-fn hash_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let read = file.read(&mut chunk)?;
-        let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else { break };
-        hasher.update(part);
-    }
-    Ok((hasher.count(), hasher.finalize().to_hex().to_string()))
-}
-
-fn sync(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::file(path))
-}
-
-fn remove_folder(folder: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::file(folder)(error)),
-        _ => Ok(()),
-    }
+/// The name of a round's checkpoint after so many steps.
+fn id_of(round: RoundNumber, step: u64) -> CheckpointId {
+    CheckpointId::new(format!("{ID_PREFIX}{round}-step-{step}"))
 }

@@ -12,7 +12,8 @@
 //! | `problems` | problems and demonstrations, in their order of import |
 //! | `trajectories`, `facts` | the pool, and its index without tokens: [`still_domain::AttemptFact`] |
 //! | `training_sets`, `rounds`, `policies`, `checkpoints` | one file a noun |
-//! | [`CheckpointFolders`], [`CheckpointsSection`] | the files of checkpoints: written aside, synced, renamed, then recorded; which of them stay |
+//! | [`CheckpointFiles`] | the files of checkpoints: written aside, synced, hashed, renamed into place |
+//! | [`CheckpointFolders`], [`CheckpointsSection`] | the same, then recorded in the store; which of them stay |
 //! | `directory` | the data directory: one process at a time |
 //! | `engine` | what keeps bytes: sled, memory for tests, and one that fails on purpose |
 //! | `key`, `value`, `scan` | the order of keys, the layout of values, reading without holding all |
@@ -29,6 +30,7 @@
 //! # Ok::<(), still_store::StoreError>(())
 //! ```
 
+mod checkpoint_files;
 mod checkpoint_folders;
 mod checkpoints;
 mod directory;
@@ -48,7 +50,8 @@ mod training_sets;
 mod trajectories;
 mod value;
 
-pub use checkpoint_folders::{CheckpointFolders, Damage, PendingCheckpoint};
+pub use checkpoint_files::{CheckpointFiles, Damage};
+pub use checkpoint_folders::{CheckpointFolders, PendingCheckpoint};
 pub use engine::{Fault, FaultPlan};
 pub use error::StoreError;
 pub use identity::RunIdentity;

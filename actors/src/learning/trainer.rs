@@ -238,7 +238,7 @@ impl TrainerState {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             TrainingEvent::Ready => self.device.is_up(),
-            TrainingEvent::Begun { round, plan } => {
+            TrainingEvent::Begun { round, plan, resumed_from: _ } => {
                 shown(&self.observer.board.training, |training| {
                     training.round = Some(round);
                     training.step = plan.resumed_step;

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::{ActorState, Event};
+use still_curation::Scoring;
 use still_domain::{AttemptId, FinishReason, Outcome, PolicyRef, Split};
 use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 
@@ -30,7 +31,6 @@ use crate::{
         routes::Route,
         supervised::{Prospect, Supervised, end_all},
     },
-    rounds::scoring::Scoring,
 };
 
 /// Times that an answer may be lost before it counts as none.

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`conductor`], `round_machine`, `judged_pool`, `sealing` | what happens next in a round |
-//! | [`evaluator`], `scoring` | scores of candidates on held-out problems |
+//! | [`evaluator`] | scores of candidates on held-out problems |
 //! | [`publisher`] | the policy in force |
 
 pub mod conductor;
@@ -12,5 +12,4 @@ mod judged_pool;
 pub mod publisher;
 pub(crate) mod round_config;
 mod round_machine;
-mod scoring;
 pub(crate) mod sealing;

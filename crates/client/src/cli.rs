@@ -28,7 +28,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// How the daemon stands.
-    Status,
+    Status {
+        /// Who waits for whom, and for how long.
+        #[arg(long)]
+        why: bool,
+    },
     /// What happens, as it happens, until the daemon ends.
     Watch,
     /// Stop taking up new work, of one activity or of both.

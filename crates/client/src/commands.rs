@@ -30,7 +30,10 @@ type Outcome = Result<(), ClientError>;
 pub(crate) fn run(cli: &Cli, out: &mut dyn Write) -> Outcome {
     let mut asked = Asked { socket: &cli.socket(), json: cli.json, out };
     match &cli.command {
-        Command::Status => asked.tell(&asked.get("/v1/status", &[])?.json::<Status>()?, tables::status),
+        Command::Status { why } => {
+            let show = if *why { tables::waits } else { tables::status };
+            asked.tell(&asked.get("/v1/status", &[])?.json::<Status>()?, show)
+        }
         Command::Watch => asked.watch(),
         Command::Pause { activity } => asked.set_activity("/v1/pause", *activity),
         Command::Resume { activity } => asked.set_activity("/v1/resume", *activity),

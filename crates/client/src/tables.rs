@@ -52,7 +52,38 @@ pub(crate) fn status(status: &Status) -> String {
             actor.restarts.to_string(),
         ]);
     }
-    if status.actors.is_empty() { table.to_string() } else { format!("{table}\n\n{actors}") }
+    let mut devices = headed(&["device", "of", "state", "in flight", "room for", "silent", "restarts"]);
+    for device in &status.devices {
+        devices.add_row([
+            device.name.clone(),
+            device.actor.clone(),
+            device.state.name().to_owned(),
+            device.in_flight.to_string(),
+            device.capacity.to_string(),
+            duration(device.silent_seconds),
+            device.restarts.to_string(),
+        ]);
+    }
+    let mut text = table.to_string();
+    for (rows, table) in [(status.actors.len(), actors), (status.devices.len(), devices)] {
+        if rows > 0 {
+            text.push_str(&format!("\n\n{table}"));
+        }
+    }
+    text
+}
+
+/// Who waits for whom, and for how long whoever is waited for has done nothing.
+pub(crate) fn waits(status: &Status) -> String {
+    if status.waits.is_empty() {
+        return "nobody waits for anybody".to_owned();
+    }
+    let mut table = headed(&["who", "waits for", "silent", "what for"]);
+    for wait in &status.waits {
+        let silent = wait.silent_seconds.map_or_else(|| "-".to_owned(), duration);
+        table.add_row([wait.who.clone(), wait.waits_for.clone(), silent, wait.reason.clone()]);
+    }
+    table.to_string()
 }
 
 /// How far training has come, and what went wrong on the way.
@@ -91,6 +122,10 @@ pub(crate) fn event(event: &Event) -> String {
         Event::RoundEnded(report) => round_report(report),
         Event::Restarted { actor, restarts, reason } => {
             format!("{actor} failed and is started again (restart {restarts}): {reason}")
+        }
+        Event::DeviceFailed { device, restarts, reason, retry_ms } => {
+            let seconds = *retry_ms as f64 / 1000.0;
+            format!("{device} failed ({restarts}), is opened again in {seconds:.1} s: {reason}")
         }
         Event::Warning { message } => format!("warning: {message}"),
         Event::Draining => "draining".to_owned(),

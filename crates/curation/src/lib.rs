@@ -11,6 +11,7 @@
 //! | [`selection`] | which right trajectories join the training set |
 //! | [`pairs`] | which right and wrong trajectories form preference pairs |
 //! | [`decontamination`] | whether a problem repeats a held-out one |
+//! | [`scoring`] | which held-out questions a policy is asked, and what its answers count |
 //! | [`statistics`] | accuracies and their intervals |
 //! | [`gate`] | whether a candidate policy replaces the incumbent |
 
@@ -20,6 +21,7 @@ pub mod decontamination;
 pub mod gate;
 pub mod hygiene;
 pub mod pairs;
+pub mod scoring;
 pub mod selection;
 pub mod statistics;
 
@@ -31,6 +33,7 @@ pub use decontamination::{Contamination, Decontamination, DecontaminationConfig}
 pub use gate::{Evidence, GateConfig, GateDecision, GateReason};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
 pub use pairs::{PairSelection, PairsConfig};
+pub use scoring::{Question, Scoring};
 pub use selection::{Decision, LengthPreference, PerplexityPreference, Selection, SelectionConfig};
 
 use thiserror::Error;

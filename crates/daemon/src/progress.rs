@@ -189,6 +189,10 @@ fn rare(event: &Event) -> Option<String> {
         Event::Restarted { actor, restarts, reason } => {
             Some(format!("{actor} failed and is started again (restart {restarts}): {reason}"))
         }
+        Event::DeviceFailed { device, restarts, reason, retry_ms } => {
+            let seconds = *retry_ms as f64 / 1000.0;
+            Some(format!("{device} failed ({restarts}), is opened again in {seconds:.1} s: {reason}"))
+        }
         Event::Warning { message } => Some(format!("warning: {message}")),
         Event::Draining => {
             Some("draining: the work in flight is finished first; a second signal ends at once".to_owned())

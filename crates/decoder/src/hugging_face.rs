@@ -7,7 +7,7 @@
 mod read;
 mod write;
 
-pub use read::{load_folder, load_folder_as_stored};
+pub use read::{load_config, load_folder, load_folder_as_stored};
 pub use write::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 
 /// The file of an unsharded checkpoint.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`ids`] | newtypes for every name and number that identifies something |
 //! | [`problem`] | a problem with its gold answer; a demonstration of a long thought |
+//! | [`task`] | what a run is about: demonstrations, problems to explore, problems held out |
 //! | [`trajectory`] | one rollout: tokens, log-probabilities, provenance |
 //! | [`verdict`] | what the verifier, the hygiene rules and the measures say of a rollout |
 //! | [`training_set`] | a sealed, hashed manifest of a query over the pool |
@@ -24,6 +25,7 @@ pub mod policy;
 pub mod problem;
 pub mod round;
 pub mod seed;
+pub mod task;
 pub mod training_set;
 pub mod trajectory;
 pub mod verdict;
@@ -37,6 +39,7 @@ pub use ids::{
 pub use policy::{CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef};
 pub use problem::{AnswerKind, Demonstration, Problem, Split};
 pub use round::{Round, RoundPhase, RoundTally, VersionTally};
+pub use task::Task;
 pub use training_set::{Algorithm, PreferencePair, Recipe, TrainingSet, TrainingSetContent};
 pub use trajectory::{FinishReason, SamplingSettings, Trajectory, VersionSpan};
 pub use verdict::{JudgedTrajectory, Measures, Outcome, Rejection, Verdict};

@@ -242,14 +242,23 @@ impl<'a> Training<'a> {
     fn begin(&mut self, job: TrainingJob, rollbacks: u32) -> Result<Result<Work, String>, TrainingFailure> {
         let checkpoints = job.checkpoints.resumable()?;
         let mut learner_job = LearnerJob { job, resume: None, rollbacks };
+        let mut unfit = None;
         for resume in checkpoints.into_iter().map(Some).chain([None]) {
+            // a job that goes back has shown before that the place is its own: what is left of it is diverging
+            if let (None, Some(reason), 0) = (&resume, &unfit, rollbacks)
+                && !learner_job.job.checkpoints.begins_anew()
+            {
+                let remedy = "no other checkpoint is left: name another output folder, or mend the settings";
+                return Ok(Err(format!("{reason}; {remedy}")));
+            }
             learner_job.resume = resume;
             match self.learner.begin(&learner_job) {
                 Ok(plan) => {
-                    self.events.tell(TrainingEvent::Begun { round: learner_job.job.round, plan });
+                    let LearnerJob { job, resume: resumed_from, .. } = learner_job;
+                    self.events.tell(TrainingEvent::Begun { round: job.round, plan, resumed_from });
                     let saved_step = (plan.resumed_step > 0).then_some(plan.resumed_step);
                     return Ok(Ok(Work {
-                        job: learner_job.job,
+                        job,
                         step: plan.resumed_step,
                         total_steps: plan.total_steps,
                         saved_step,
@@ -260,7 +269,9 @@ impl<'a> Training<'a> {
                 }
                 Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
                 Err(error @ LearnerError::Checkpoint { .. }) => {
-                    self.events.tell(TrainingEvent::Warning(error.to_string()));
+                    let reason = error.to_string();
+                    self.events.tell(TrainingEvent::Warning(format!("{reason}; the one before is tried")));
+                    unfit.get_or_insert(reason);
                 }
                 Err(error) => return Err(failure(error)),
             }

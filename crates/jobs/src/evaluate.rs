@@ -1,18 +1,22 @@
 //! `stilld eval`: how many problems a model solves.
+//!
+//! The questions, their seeds and what an answer counts are those of the daemon's evaluations ([`Scoring`]): the
+//! same model, problems, settings and seed give the same score in either.
 
-use std::io::{Write, stdout};
+use std::{
+    io::{Write, stdout},
+    sync::Arc,
+};
 
 use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
-use still_curation::statistics;
+use still_curation::Scoring;
 use still_daemon::{cli::EvalArguments, import};
-use still_domain::{
-    AnswerKind, AttemptId, AttemptNumber, Estimate, Evaluation, FinishReason, PolicyVersion, Problem, Split,
-    seed,
-};
-use still_judge::{HouseVerifier, Tally};
+use still_domain::{AnswerKind, Estimate, Evaluation, FinishReason, Outcome, Problem, RoundNumber, Split};
+use still_embedded::{GeneratorError, StepGenerator, Unserved};
+use still_judge::HouseVerifier;
 use still_machine::{Model, Seats, refuse_unjudgeable};
-use still_roles::{FinishedRollout, Generator, GeneratorError, PolicySnapshot, Rollout};
+use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
 use still_text::PromptStyle;
 
 use super::{generate, output_failed, precision, verifier_of_job};
@@ -38,11 +42,12 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
     let model = Model::to_generate(&arguments.model)?;
-    let mut generator = model.generator(&seats(arguments, &model, &problems)?).or_exit(Exit::Device)?;
-    let mut answers = Answers { tally: Tally::new(&problems, verifier), truncated: 0 };
-    answer(arguments, &model, &problems, &mut *generator, &mut answers)?;
-    let errors = answers.tally.errors();
-    let evaluation = answers.evaluation();
+    let (library, seats) = (Arc::new(model.alone()), seats(arguments, &model, &problems)?);
+    let mut generator = model.generator(&library, &seats).or_exit(Exit::Device)?;
+    let scoring = Scoring::new(RoundNumber(0), arguments.sampling.seed, problems, arguments.samples);
+    let mut answers = Answers { scoring, verifier };
+    let evaluation = answer(arguments, &mut *generator, &mut answers)?;
+    let errors = answers.scoring.errors();
     let shown =
         if arguments.json { as_json(arguments, &evaluation, errors)? } else { table(&evaluation, errors) };
     stdout().lock().write_all(shown.as_bytes()).map_err(|error| output_failed(&error))?;
@@ -74,91 +79,66 @@ fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
     })
 }
 
-/// Draws every answer, as many at once as the generator holds.
+/// Draws every answer, as many at once as the generator holds, and sums them up.
 fn answer(
     arguments: &EvalArguments,
-    model: &Model,
-    problems: &[Problem],
-    generator: &mut dyn Generator,
-    answers: &mut Answers<'_>,
-) -> Result<(), Failure> {
-    let policy = PolicySnapshot { version: PolicyVersion(0), weights: model.weights.clone() };
-    generator.publish(policy).or_exit(Exit::Device)?;
+    generator: &mut dyn StepGenerator,
+    answers: &mut Answers,
+) -> Result<Evaluation, Failure> {
+    generator.adopt(&Model::policy()).map_err(|error| match error {
+        GeneratorError::Policy(_) => Failure::new(Exit::BadInput, error),
+        other => Failure::new(Exit::Device, other),
+    })?;
     let sampling = generate::settings(&arguments.sampling);
-    let mut waiting = problems.iter().flat_map(|problem| (0..arguments.samples).map(move |n| (problem, n)));
-    let total = problems.len() as u64 * u64::from(arguments.samples);
-    let (mut ended, mut under_way, mut told) = (0_u64, 0, 0);
+    let mut told = 0;
     loop {
-        while under_way < generator.capacity()
-            && let Some((problem, number)) = waiting.next()
+        while answers.scoring.in_flight() < generator.capacity()
+            && let Some(question) = answers.scoring.next()
         {
-            let id = AttemptId { problem: problem.id.clone(), number: AttemptNumber(number) };
-            let seed = seed::of_attempt(arguments.sampling.seed, &id);
-            match generator.submit(Rollout { id, problem: problem.text.clone(), sampling, seed }) {
-                Ok(()) => under_way += 1,
-                Err(error) => {
-                    answers.refused(error)?;
-                    ended += 1;
-                }
+            let (id, seed) = (question.id, question.seed);
+            let rollout = Rollout { id, problem: question.problem.text.clone(), sampling, seed };
+            match generator.submit(rollout) {
+                Err(GeneratorError::Refused { id, reason }) => answers.unserved(&Unserved { id, reason }),
+                taken => taken.or_exit(Exit::Device)?,
             }
         }
-        if under_way == 0 {
-            return Ok(());
+        if let Some(evaluation) = answers.scoring.evaluation(&[]) {
+            return Ok(evaluation);
         }
-        match generator.step() {
-            Ok(step) => {
-                under_way -= step.finished.len();
-                ended += step.finished.len() as u64;
-                for rollout in &step.finished {
-                    answers.judge(rollout);
-                }
-            }
-            Err(error) => {
-                answers.refused(error)?;
-                under_way -= 1;
-                ended += 1;
-            }
-        }
-        let twentieths = ended * 20 / total.max(1);
+        let step = generator.step().or_exit(Exit::Device)?;
+        step.finished.iter().for_each(|rollout| answers.judge(rollout));
+        step.lost.iter().chain(&step.refused).for_each(|unserved| answers.unserved(unserved));
+        let (judged, total) = answers.scoring.progress();
+        let twentieths = judged * 20 / total.max(1);
         if twentieths > told {
             told = twentieths;
-            eprintln!("{ended} of {total} answers");
+            eprintln!("{judged} of {total} answers");
         }
     }
 }
 
-/// What has been answered so far.
-struct Answers<'a> {
-    tally: Tally<'a, HouseVerifier>,
-    truncated: u32,
+/// What has been answered so far, and who judges it.
+struct Answers {
+    scoring: Scoring,
+    verifier: HouseVerifier,
 }
 
-impl Answers<'_> {
+impl Answers {
     fn judge(&mut self, rollout: &FinishedRollout) {
         let trajectory = &rollout.trajectory;
-        self.tally.judge(&trajectory.id.problem, &trajectory.text);
-        self.truncated += u32::from(trajectory.finish == FinishReason::Length);
+        let Some(problem) = self.scoring.problem(&trajectory.id) else { return };
+        let verdict = sheltered_judgement(&self.verifier, &problem, &trajectory.text, || ());
+        self.scoring.judged(&trajectory.id, verdict.outcome, trajectory.finish);
     }
 
-    /// A rollout that cannot be served is told and counts as a wrong answer; anything else ends the job.
-    fn refused(&mut self, error: GeneratorError) -> Result<(), Failure> {
-        let GeneratorError::Refused { id, reason } = error else {
-            return Err(Failure::new(Exit::Device, error));
-        };
+    /// A rollout that comes to nothing is told and counts as a wrong answer.
+    fn unserved(&mut self, Unserved { id, reason }: &Unserved) {
         eprintln!("{id} counts as wrong, because it cannot be answered: {reason}");
-        self.tally.count_as_wrong(&id.problem);
-        Ok(())
-    }
-
-    fn evaluation(self) -> Evaluation {
-        let errors = self.tally.errors();
-        let scores = self.tally.into_scores();
-        let answers = errors + scores.iter().map(|score| score.total).sum::<u32>();
-        statistics::evaluation(scores, &[], f64::from(self.truncated) / f64::from(answers.max(1)))
+        self.scoring.judged(id, Outcome::NoAnswer, FinishReason::Cancelled);
     }
 }
 
-fn as_json(arguments: &EvalArguments, evaluation: &Evaluation, errors: u32) -> Result<String, Failure> {
+fn as_json(arguments: &EvalArguments, evaluation: &Evaluation, errors: u64) -> Result<String, Failure> {
     let sampling = &arguments.sampling;
     let json = json!({
         "model": arguments.model.model.to_string(),
@@ -176,7 +156,7 @@ fn as_json(arguments: &EvalArguments, evaluation: &Evaluation, errors: u32) -> R
     serde_json::to_string_pretty(&json).map(|text| text + "\n").or_exit(Exit::Internal)
 }
 
-fn table(evaluation: &Evaluation, errors: u32) -> String {
+fn table(evaluation: &Evaluation, errors: u64) -> String {
     let row = |name: &str, estimate: &Estimate| {
         format!(
             "{name:<10} {:>6.2} %  [{:.2}, {:.2}]  {} of {}\n",

@@ -13,7 +13,7 @@ use still_domain::{PolicyVersion, SamplingSettings};
 use still_machine::{Model, device_name};
 use still_policy::{CacheSize, DeviceDecoder, DeviceName};
 use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
-use still_text::PromptStyle;
+use still_text::{PromptStyle, Tokenizer};
 
 use super::{output_failed, precision};
 
@@ -40,26 +40,28 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let rows = (arguments.count as usize).clamp(1, 64);
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let name = device_name(arguments.device);
+    let weights = model.weights()?;
     if name == DeviceName::Cpu {
-        let decoder = CpuDecoder::new(model.config.clone(), &model.weights, rows, tokens, threads);
-        return respond(arguments, model, decoder, &prompt);
+        let decoder = CpuDecoder::new(model.config, &weights, rows, tokens, threads);
+        drop(weights);
+        return respond(arguments, &model.tokenizer, decoder, &prompt);
     }
     let device = name.open().or_exit(Exit::Device)?;
     let size = CacheSize { slots: rows, slot_capacity_tokens: tokens };
     let precision = precision(arguments.device);
-    let decoder = DeviceDecoder::new(model.config.clone(), &model.weights, &device, precision, size);
-    respond(arguments, model, decoder.or_exit(Exit::Device)?, &prompt)
+    let decoder = DeviceDecoder::new(model.config, &weights, &device, precision, size);
+    drop(weights);
+    respond(arguments, &model.tokenizer, decoder.or_exit(Exit::Device)?, &prompt)
 }
 
-/// Draws every response on a decoder that holds the model, whose own weights are let go.
+/// Draws every response on a decoder that holds the model.
 fn respond(
     arguments: &GenerateArguments,
-    Model { tokenizer, weights, .. }: Model,
+    tokenizer: &Tokenizer,
     decoder: impl StepModel,
     prompt: &Arc<[u32]>,
 ) -> Result<Exit, Failure> {
     let settings = settings(&arguments.sampling);
-    drop(weights);
     let bytes = tokenizer.clone();
     let text: Arc<dyn TokenText> =
         Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(bytes.token_bytes(token)));

@@ -3,15 +3,15 @@
 use std::{
     io::{BufRead, Write, stdout},
     ops::Range,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use still_control::{Exit, Failure, OrExit};
 use still_daemon::cli::ScoreArguments;
-use still_decoder::{Segments, Threads, model_hidden_states, token_log_probabilities};
-use still_machine::{Model, device_name};
-use still_policy::{DeviceName, Scorer, TensorPrecision};
+use still_machine::{Model, PolicyScorer, device_name};
+use still_roles::{ScoreError, ScoreRequest, Scorer};
 use still_text::{ChatContext, Tokenizer, thought};
 
 use super::{chat_context, open_input, output_failed, precision};
@@ -35,7 +35,11 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let input = open_input(&arguments.input)?;
     let model = Model::from_arguments(&arguments.model)?;
     let device = arguments.device;
-    let place = Place::new(&model, device_name(device), precision(device))?;
+    let library = Arc::new(model.alone());
+    // a model that cannot be read is told before the first line
+    let _held = library.base_weights().or_exit(Exit::BadInput)?;
+    let mut scorer =
+        PolicyScorer::new(library, model.config.clone(), device_name(device), precision(device))?;
     let mut out = stdout().lock();
     let (mut count, mut sum, mut lines) = (0_usize, 0.0, 0_u64);
     for (index, line) in input.lines().enumerate() {
@@ -44,9 +48,12 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
         if line.trim().is_empty() {
             continue;
         }
-        let tokens = tokens_of_line(&line, &model.tokenizer).and_then(|tokens| known(tokens, &model));
-        let tokens = tokens.map_err(named).or_exit(Exit::BadInput)?;
-        let score = score_tokens(tokens, &model, &place).map_err(named).or_exit(Exit::Internal)?;
+        let tokens = tokens_of_line(&line, &model.tokenizer).map_err(named).or_exit(Exit::BadInput)?;
+        let score = match score_tokens(tokens, &model.tokenizer, &mut scorer) {
+            Ok(score) => score,
+            Err(ScoreError::Refused(reason)) => return Err(Failure::new(Exit::BadInput, named(reason))),
+            Err(ScoreError::Failed(reason)) => return Err(Failure::new(Exit::Internal, named(reason))),
+        };
         lines += 1;
         count += score.log_probabilities.len();
         sum += score.log_probabilities.iter().map(|value| f64::from(*value)).sum::<f64>();
@@ -101,64 +108,16 @@ fn tokens_of_line(line: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, String>
     }
 }
 
-/// The tokens, if there are any and the model knows and has room for them all.
-fn known(tokens: Vec<u32>, model: &Model) -> Result<Vec<u32>, String> {
-    let (vocabulary, longest) = (model.config.vocabulary_size, model.config.max_position_count);
-    if let Some(unknown) = tokens.iter().find(|token| **token as usize >= vocabulary) {
-        return Err(format!("token {unknown} is not among the model's {vocabulary}; use its own tokenizer"));
-    }
-    match tokens.len() {
-        0 => Err("there is no token to score; give at least two".to_owned()),
-        count if count > longest => {
-            Err(format!("{count} tokens are more than the model's {longest} positions; shorten the text"))
-        }
-        _ => Ok(tokens),
-    }
-}
-
-/// Where the model runs.
-enum Place {
-    /// The processor, on so many threads.
-    Processor(Threads),
-    /// A device that holds the weights.
-    Device(Box<Scorer>),
-}
-
-impl Place {
-    fn new(model: &Model, device: DeviceName, precision: TensorPrecision) -> Result<Self, Failure> {
-        if device == DeviceName::Cpu {
-            return Ok(Self::Processor(Threads::new(
-                std::thread::available_parallelism().map_or(1, Into::into),
-            )));
-        }
-        let device = device.open().or_exit(Exit::Device)?;
-        let scorer = Scorer::new(model.config.clone(), &model.weights, &device, precision);
-        scorer.map(|scorer| Self::Device(Box::new(scorer))).or_exit(Exit::Device)
-    }
-
-    /// The log-probability of every token after the first.
-    fn log_probabilities(&self, tokens: &[u32], model: &Model) -> Result<Vec<f32>, String> {
-        let threads = match self {
-            Self::Processor(threads) => threads,
-            Self::Device(scorer) => {
-                return scorer.log_probabilities(tokens).map_err(|error| error.to_string());
-            }
-        };
-        let Some((_, targets)) = tokens.split_first().filter(|(_, targets)| !targets.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        let inputs = tokens.get(..targets.len()).unwrap_or_default();
-        let segments = Segments::from_lengths([inputs.len()]);
-        let hidden = model_hidden_states(&model.config, &model.weights, &segments, inputs, threads)
-            .map_err(|error| error.to_string())?;
-        let head = model.weights.head().as_f32().ok_or("the head is not in f32")?;
-        Ok(token_log_probabilities(&hidden, head, model.config.hidden_size, targets, threads).values)
-    }
-}
-
-fn score_tokens(tokens: Vec<u32>, model: &Model, place: &Place) -> Result<Score, String> {
-    let log_probabilities = place.log_probabilities(&tokens, model)?;
-    let decoded = model.tokenizer.decode_with_ends(&tokens).map_err(|error| error.to_string())?;
+fn score_tokens(
+    tokens: Vec<u32>,
+    tokenizer: &Tokenizer,
+    scorer: &mut dyn Scorer,
+) -> Result<Score, ScoreError> {
+    let request = ScoreRequest { tokens, from: 1 };
+    let log_probabilities = scorer.score(&Model::policy(), &request)?;
+    let tokens = request.tokens;
+    let decoded =
+        tokenizer.decode_with_ends(&tokens).map_err(|error| ScoreError::Failed(error.to_string()))?;
     let (thought, solution) = marked_spans(&decoded.text);
     let perplexity_of = |span: Range<usize>| {
         let tokens = decoded.tokens_of(span);
@@ -225,20 +184,15 @@ fn summary(score: &Score) -> String {
 #[cfg(test)]
 mod tests {
     use still_daemon::config::ModelSource;
+    use still_policy::{DeviceName, TensorPrecision};
 
     use super::*;
 
     const RESPONSE: &str = "7*7=?<|begin_of_thought|>7*7=49;<|end_of_thought|><|begin_of_solution|>\\boxed{49}<|end_of_solution|>";
 
-    fn processor() -> Place {
-        Place::Processor(Threads::single())
-    }
-
-    /// The path that GPUs take, on the device that is always there.
-    fn device(model: &Model) -> Place {
-        let device = DeviceName::Cpu.open().unwrap();
-        let scorer = Scorer::new(model.config.clone(), &model.weights, &device, TensorPrecision::F32);
-        Place::Device(Box::new(scorer.unwrap()))
+    fn scorer(model: &Model) -> PolicyScorer {
+        let (library, config) = (Arc::new(model.alone()), model.config.clone());
+        PolicyScorer::new(library, config, DeviceName::Cpu, TensorPrecision::F32).unwrap()
     }
 
     #[test]
@@ -246,7 +200,7 @@ mod tests {
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
         let line = serde_json::json!({ "text": RESPONSE }).to_string();
         let tokens = tokens_of_line(&line, &model.tokenizer).unwrap();
-        let score = score_tokens(tokens.clone(), &model, &processor()).unwrap();
+        let score = score_tokens(tokens.clone(), &model.tokenizer, &mut scorer(&model)).unwrap();
         assert_eq!(score.log_probabilities.len() + 1, tokens.len());
         assert!(score.log_probabilities.iter().all(|value| value.is_finite() && *value <= 0.0));
         let end =
@@ -255,30 +209,6 @@ mod tests {
         let thought = perplexity(&score.log_probabilities[start - 1..end.unwrap() - 1]);
         assert_eq!(score.thought_perplexity, thought);
         assert!(score.solution_perplexity.is_some());
-    }
-
-    #[test]
-    fn a_token_is_judged_by_what_stands_before_it_alone() {
-        let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
-        for place in [processor(), device(&model)] {
-            let whole = score_tokens(vec![8, 9, 10, 11, 12], &model, &place).unwrap().log_probabilities;
-            let start = score_tokens(vec![8, 9, 10], &model, &place).unwrap().log_probabilities;
-            assert!(
-                whole.iter().zip(&start).all(|(one, two)| (one - two).abs() < 1e-5),
-                "{whole:?} {start:?}"
-            );
-            assert_eq!(score_tokens(vec![8], &model, &place).unwrap().perplexity, None);
-        }
-    }
-
-    #[test]
-    fn a_device_tells_what_the_processor_does() {
-        let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
-        let tokens = model.tokenizer.encode(RESPONSE, true).unwrap();
-        let here = processor().log_probabilities(&tokens, &model).unwrap();
-        let there = device(&model).log_probabilities(&tokens, &model).unwrap();
-        assert_eq!(here.len(), there.len());
-        assert!(here.iter().zip(&there).all(|(one, two)| (one - two).abs() < 1e-4), "{here:?} {there:?}");
     }
 
     #[test]
@@ -294,10 +224,8 @@ mod tests {
             ("{\"messages\": \"hi\"}", "`messages` is no list"),
             ("{\"token_ids\": [1.5]}", "`token_ids` is no list of token ids"),
             ("{\"token_ids\": [-1]}", "`token_ids` is no list of token ids"),
-            ("{\"token_ids\": []}", "at least two"),
-            ("{\"token_ids\": [99]}", "own tokenizer"),
         ] {
-            let found = tokens_of_line(line, &model.tokenizer).and_then(|tokens| known(tokens, &model));
+            let found = tokens_of_line(line, &model.tokenizer);
             assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{line}: {found:?}");
         }
     }

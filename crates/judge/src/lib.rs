@@ -10,7 +10,6 @@
 //! | [`code`] | programs: how they are run, what their tests say |
 //! | [`block`] | the program in a solution: its last fenced code block |
 //! | [`grade`] | files of predictions, a JSON line each |
-//! | [`tally`] | scores of a job, errors counted on their own |
 //!
 //! ```
 //! use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Split};
@@ -38,9 +37,7 @@
 pub mod block;
 pub mod code;
 pub mod grade;
-pub mod tally;
 pub mod verifier;
 
 pub use code::{CODE_VERSION, CodeJudge, CodeSettings, CodeVerdict, Unready};
-pub use tally::Tally;
 pub use verifier::{HouseVerifier, Unjudgeable};

@@ -38,6 +38,7 @@ pub struct ModelName {
 }
 
 /// The base model, as the first job starts from it.
+#[derive(Debug, Clone)]
 pub struct BasePolicy {
     /// Adapters that are trained beside it are written with its name. Without one (others cannot load it: something
     /// was merged into it, say) they would be of no use and are not written.
@@ -66,7 +67,7 @@ impl PolicyLearner {
         mut config: LearnerConfig,
         base: BasePolicy,
         library: Arc<PolicyLibrary>,
-        encoder: Box<dyn ExampleEncoder>,
+        encoder: Arc<dyn ExampleEncoder>,
         devices: Vec<Device>,
         fused: bool,
     ) -> Self {
@@ -79,7 +80,7 @@ impl PolicyLearner {
             recompute: config.training.recompute_activations,
             fused,
         };
-        Self { config, base, library, encoder: encoder.into(), devices, settings, replicas: None, job: None }
+        Self { config, base, library, encoder, devices, settings, replicas: None, job: None }
     }
 
     /// Writes the adapters that are trained, in the layout of PEFT; true where there are any, and they are trained

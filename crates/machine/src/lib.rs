@@ -6,6 +6,7 @@
 //! | [`model`] | which parameters, tokenizer and prompts a configuration or a command line names |
 //! | [`placement`] | which generator runs where, with how many rollouts at once |
 //! | [`plan`] | what all of it takes of every device, before it takes it |
+//! | [`scorer`] | how likely a text is under a policy |
 //! | [`verifier`] | who judges, and whether it can judge a problem here |
 //! | [`settings`] | what the learner and the decoders read of the configuration |
 //!
@@ -15,9 +16,11 @@
 pub mod model;
 pub mod placement;
 pub mod plan;
+pub mod scorer;
 pub mod settings;
 pub mod verifier;
 
 pub use model::{Encoder, Model, Seats};
 pub use placement::{GeneratorPlace, Placement, device_name, open_learners};
+pub use scorer::PolicyScorer;
 pub use verifier::{judge_check, refuse_unjudgeable, refuse_unjudgeable_store, verifier};

@@ -1,6 +1,11 @@
 //! The model of a run: its sizes, parameters, tokenizer and how problems become prompts.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    fmt,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
@@ -10,14 +15,16 @@ use still_daemon::{
 use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderError, DecoderWeights, RopeConfig, SpecialTokens,
     WeightPrecision,
-    hugging_face::{load_folder, load_folder_as_stored},
+    hugging_face::{load_config, load_folder, load_folder_as_stored},
 };
-use still_domain::seed;
+use still_domain::{CheckpointId, PolicyRef, PolicyVersion, seed};
+use still_embedded::StepGenerator;
 use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};
-use still_learning::{BasePolicy, ExampleEncoder, ModelName};
+use still_learning::{BasePolicy, ExampleEncoder, ModelName, load_policy};
+use still_library::{BaseModel, PolicyLibrary, Weights};
 use still_policy::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
-use still_roles::{Generator, Response, Weights};
+use still_roles::Response;
 use still_rollout::EngineConfig;
 use still_text::{PromptStyle, Tokenizer, thought};
 
@@ -26,17 +33,21 @@ use crate::placement::{GPU_PREFILL_TOKENS, device_name};
 /// How a Hugging Face folder is read.
 type LoadFolder = fn(&Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError>;
 
-/// A model with everything that belongs to it.
+/// Reads a model's weights, each time that it is called.
+type ReadWeights = Arc<dyn Fn() -> Result<Weights, String> + Send + Sync>;
+
+/// A model with everything that belongs to it but its weights, which are read when they are wanted.
 #[derive(Clone)]
 pub struct Model {
     /// What others load it by, if they can.
     pub name: Option<ModelName>,
+    /// Its Hugging Face folder; `None` where it is made of a seed or something is merged into it.
+    pub folder: Option<PathBuf>,
     /// Its sizes.
     pub config: DecoderConfig,
-    /// Its parameters, on the host.
-    pub weights: Weights,
     /// Its tokenizer, chat template included.
     pub tokenizer: Tokenizer,
+    read: ReadWeights,
 }
 
 impl Model {
@@ -62,8 +73,9 @@ impl Model {
         let mut model = Self::loaded(&arguments.model, arguments.offline, load)?;
         if let Some(folder) = &arguments.adapter {
             let adapters = peft::load(folder, &model.config).or_exit(Exit::BadInput)?;
-            model.weights = Arc::new(adapters.merge(&model.weights, &model.config));
-            model.name = None;
+            let merged = Arc::new(adapters.merge(&model.weights()?, &model.config));
+            model.read = Arc::new(move || Ok(Arc::clone(&merged)));
+            (model.name, model.folder) = (None, None);
         }
         Ok(model)
     }
@@ -93,10 +105,16 @@ impl Model {
 
     /// Loads a Hugging Face folder.
     fn from_folder(folder: &Path, load: LoadFolder) -> Result<Self, Failure> {
-        let (config, weights) = load(folder).or_exit(Exit::BadInput)?;
+        let config = load_config(folder).or_exit(Exit::BadInput)?;
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
         let name = ModelName { name: folder.display().to_string(), revision: None };
-        Ok(Self { name: Some(name), config, weights: Arc::new(weights), tokenizer })
+        let folder = folder.to_owned();
+        let place = folder.clone();
+        let read = Arc::new(move || {
+            let (_, weights) = load(&place).map_err(|error| error.to_string())?;
+            Ok(Arc::new(weights))
+        });
+        Ok(Self { name: Some(name), folder: Some(folder), config, tokenizer, read })
     }
 
     /// The quick start's model with fresh weights from the run's seed.
@@ -121,33 +139,71 @@ impl Model {
             special_tokens: SpecialTokens::default(),
         };
         config.validate().or_exit(Exit::Configuration)?;
-        let weights = DecoderWeights::random(&config, seed::derive(run_seed, &["initial weights"]));
         let name = ModelName { name: ModelSource::Embedded.to_string(), revision: None };
-        Ok(Self { name: Some(name), config, weights: Arc::new(weights), tokenizer })
+        let sizes = config.clone();
+        let read = Arc::new(move || {
+            let seed = seed::derive(run_seed, &["initial weights"]);
+            Ok(Arc::new(DecoderWeights::random(&sizes, seed)))
+        });
+        Ok(Self { name: Some(name), folder: None, config, tokenizer, read })
+    }
+
+    /// Reads its weights.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn weights(&self) -> Result<Weights, Failure> {
+        (self.read)().or_exit(Exit::BadInput)
+    }
+
+    /// The model as the base of a run, whose checkpoints `folder_of` finds.
+    pub fn library(
+        &self,
+        folder_of: impl Fn(&CheckpointId) -> PathBuf + Send + Sync + 'static,
+    ) -> PolicyLibrary {
+        let read = Arc::clone(&self.read);
+        let base = BaseModel { folder: self.folder.clone(), read: Box::new(move || read()) };
+        PolicyLibrary::new(base, folder_of, |folder| {
+            load_policy(folder).map(|(_, weights)| weights).map_err(|error| error.to_string())
+        })
+    }
+
+    /// The model alone, as a library without checkpoints.
+    pub fn alone(&self) -> PolicyLibrary {
+        self.library(|checkpoint| PathBuf::from(checkpoint.as_str()))
+    }
+
+    /// The model by name, as a library knows it.
+    pub fn policy() -> PolicyRef {
+        PolicyRef { name: PolicyVersion(0).into(), checkpoint: None }
     }
 
     /// The model as the learner's first policy.
     pub fn base_policy(&self) -> BasePolicy {
-        let (name, config) = (self.name.clone(), self.config.clone());
-        BasePolicy { name, config, weights: Arc::clone(&self.weights) }
+        BasePolicy { name: self.name.clone(), config: self.config.clone() }
     }
 
-    /// A generator on a device.
+    /// A generator on a device, of the policies in a library.
     ///
     /// # Errors
     /// When the device is not there, with the remedy.
-    pub fn generator(&self, seats: &Seats) -> Result<Box<dyn Generator>, String> {
+    pub fn generator(
+        &self,
+        library: &Arc<PolicyLibrary>,
+        seats: &Seats,
+    ) -> Result<Box<dyn StepGenerator>, String> {
         let mut generator = GeneratorConfig {
             prompt_style: seats.prompt,
             stop_strings: seats.stop_strings.clone(),
             capacity: seats.rollouts * 2,
             engine: EngineConfig::default(),
         };
+        let library = Arc::clone(library);
         let (tokenizer, config, seats) = (self.tokenizer.clone(), self.config.clone(), seats.clone());
         let name = device_name(seats.device);
         generator.engine.sampling_threads = seats.threads.max(1);
         if name == DeviceName::Cpu {
-            return Ok(Box::new(PolicyGenerator::new(tokenizer, generator, move |weights| {
+            return Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
                 let (precision, slots, tokens) = (seats.weight_precision(), seats.rollouts, seats.tokens);
                 Ok(CpuDecoder::with_precision(
                     config.clone(),
@@ -161,7 +217,7 @@ impl Model {
         }
         let device = name.open().map_err(|error| error.to_string())?;
         generator.engine.prefill_tokens_per_step = GPU_PREFILL_TOKENS;
-        Ok(Box::new(PolicyGenerator::new(tokenizer, generator, move |weights| {
+        Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
             DeviceDecoder::new(config.clone(), weights, &device, seats.precision, seats.cache_size())
         })))
     }
@@ -169,6 +225,15 @@ impl Model {
     /// The tokenizer as the learner uses it.
     pub fn encoder(&self, prompt: PromptStyle) -> Encoder {
         Encoder { tokenizer: self.tokenizer.clone(), prompt }
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("name", &self.name)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 

@@ -27,4 +27,4 @@ mod product;
 mod task;
 
 pub use product::Product;
-pub use task::{GeneratedTask, QuickStartTask, ResponseStyle, TaskError};
+pub use task::{QuickStartTask, ResponseStyle, TaskError};

@@ -9,7 +9,7 @@ use rand::{
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{AnswerKind, Demonstration, DemonstrationId, Problem, ProblemId, Split, seed};
+use still_domain::{AnswerKind, Demonstration, DemonstrationId, Problem, ProblemId, Split, Task, seed};
 use thiserror::Error;
 
 use crate::product::Product;
@@ -64,18 +64,6 @@ impl Default for QuickStartTask {
     }
 }
 
-/// What a seed makes of the task. No statement occurs twice across the three lists, demonstrations
-/// of small levels among themselves excepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GeneratedTask {
-    /// To imitate.
-    pub demonstrations: Vec<Demonstration>,
-    /// To explore, in the order in which they are supplied.
-    pub problems: Vec<Problem>,
-    /// To score policies on; the same for every seed.
-    pub held_out: Vec<Problem>,
-}
-
 /// Why the task cannot be made.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum TaskError {
@@ -112,18 +100,19 @@ pub enum TaskError {
 }
 
 impl QuickStartTask {
-    /// Makes the task of a run.
+    /// Makes the task of a run. No statement occurs twice across the three lists, demonstrations of small
+    /// levels among themselves excepted; the problems held out are the same for every seed.
     ///
     /// # Errors
     /// When a level, a weight or a count cannot be served.
-    pub fn generate(&self, run_seed: u64) -> Result<GeneratedTask, TaskError> {
+    pub fn generate(&self, run_seed: u64) -> Result<Task, TaskError> {
         self.validate()?;
         let held_out = self.held_out();
         let mut taken: HashSet<Product> = held_out.iter().copied().collect();
         let demonstrations = self.demonstrate(run_seed, &taken);
         taken.extend(demonstrations.iter().map(|(product, _)| *product));
         let problems = self.explore(run_seed, taken)?;
-        Ok(GeneratedTask {
+        Ok(Task {
             demonstrations: demonstrations.into_iter().map(|(_, demonstration)| demonstration).collect(),
             problems: problems.into_iter().map(|product| to_problem(product, Split::Explore)).collect(),
             held_out: held_out.into_iter().map(|product| to_problem(product, Split::Evaluate)).collect(),

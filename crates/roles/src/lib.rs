@@ -32,4 +32,4 @@ pub use training::{
     CheckpointPlace, LearnerStep, PreferenceMetrics, SavedCheckpoint, TrainingEvent, TrainingFactory,
     TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
-pub use verifier::Verifier;
+pub use verifier::{Verifier, panic_text, sheltered_judgement};

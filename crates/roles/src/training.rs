@@ -144,6 +144,12 @@ pub trait CheckpointPlace: Send + Sync {
 
     /// Where the files of a complete checkpoint are.
     fn folder(&self, id: &CheckpointId) -> PathBuf;
+
+    /// Whether a job that can go on from none of the checkpoints begins anew. Where a person named the place, it is
+    /// refused instead: it may be another training's.
+    fn begins_anew(&self) -> bool {
+        true
+    }
 }
 
 /// What a training run tells.
@@ -157,6 +163,8 @@ pub enum TrainingEvent {
         round: RoundNumber,
         /// How far it goes.
         plan: TrainingPlan,
+        /// The checkpoint's folder that it goes on from.
+        resumed_from: Option<PathBuf>,
     },
     /// A step was taken, or training went back.
     Progress {

@@ -12,8 +12,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use still_control::{
-    Activity, ActorState, ActorStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemLine,
-    ProblemList, ProblemQuery, RoundReport, Status,
+    Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemLine,
+    ProblemList, ProblemQuery, RoundReport, Status, Wait,
 };
 use still_daemon::control::{
     ControlPlane, ControlServer, EventStream, Imported, SocketError, TrajectoryStream,
@@ -149,6 +149,22 @@ impl ControlPlane for FakePlane {
                 in_flight: 128,
                 idle_seconds: 0.1,
                 restarts: 0,
+            }],
+            devices: vec![DeviceStatus {
+                name: "sampler-0".to_owned(),
+                actor: "sampler".to_owned(),
+                state: DeviceState::LeftOut,
+                in_flight: 0,
+                capacity: 0,
+                silent_seconds: 61.0,
+                restarts: 8,
+                last_failure: Some("unplugged".to_owned()),
+            }],
+            waits: vec![Wait {
+                who: "sampler".to_owned(),
+                waits_for: "sampler-0".to_owned(),
+                reason: "it failed too often and is left out: unplugged".to_owned(),
+                silent_seconds: Some(61.0),
             }],
             last_round: Some(report()),
         })

@@ -31,6 +31,16 @@ pub fn load_folder(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), Dec
     Ok((config, weights))
 }
 
+/// Reads the sizes of a checkpoint, and checks that its files hold every tensor of them; no number is read.
+///
+/// # Errors
+/// Names the field, tensor or file that is wrong.
+pub fn load_config(folder: &Path) -> Result<DecoderConfig, DecoderError> {
+    let (config, checkpoint) = open_folder(folder)?;
+    checkpoint.check(&config)?;
+    Ok(config)
+}
+
 /// Reads a checkpoint, with matrices as bf16 when all of them are stored so, else as f32.
 ///
 /// # Errors

@@ -20,7 +20,7 @@ use still_daemon::{
 use still_domain::Algorithm;
 use still_learning::ExampleEncoder;
 use still_machine::{Encoder, Model};
-use still_roles::{PreferenceExample, Response, SftExample, TrainingExamples};
+use still_roles::{Example, PreferenceExample, Response, SftExample};
 use still_text::{ChatContext, PromptStyle, Tokenizer};
 
 use crate::{chat_context, open_input};
@@ -99,7 +99,7 @@ impl Prompts {
             let record = parsed.records.into_iter().next().ok_or("there is no example on the line")?;
             (self.of_problem(&record.problem)?, record.response)
         };
-        Ok(SftExample { problem, response: Response::Text(text) })
+        Ok(SftExample { problem: problem.into(), response: Response::Text(text) })
     }
 
     fn pair(&mut self, fields: &Map<String, Value>) -> Result<PreferenceExample, String> {
@@ -109,7 +109,11 @@ impl Prompts {
         };
         let problem = self.of_value(field(["prompt", "problem", "question"])?, fields)?;
         let response = |name| Ok::<_, String>(Response::Text(answer(name, field([name; 3])?)?));
-        Ok(PreferenceExample { problem, chosen: response("chosen")?, rejected: response("rejected")? })
+        Ok(PreferenceExample {
+            problem: problem.into(),
+            chosen: response("chosen")?,
+            rejected: response("rejected")?,
+        })
     }
 }
 
@@ -140,8 +144,8 @@ pub(super) fn read_examples(
     algorithm: Algorithm,
     arguments: &TrainArguments,
     prompts: &mut Prompts,
-) -> Result<TrainingExamples, Failure> {
-    let (mut sft, mut pairs, mut broken) = (Vec::new(), Vec::new(), 0_usize);
+) -> Result<Vec<Example>, Failure> {
+    let (mut examples, mut broken) = (Vec::new(), 0_usize);
     let shown = arguments.data.display();
     for (index, line) in open_input(&arguments.data)?.lines().enumerate() {
         let line = line
@@ -152,10 +156,10 @@ pub(super) fn read_examples(
         }
         let fields = serde_json::from_str(&line).map_err(|error| format!("no JSON object: {error}"));
         let read = fields.and_then(|fields| {
-            match algorithm {
-                Algorithm::Sft => sft.push(prompts.sft(&fields, &line)?),
-                Algorithm::Dpo => pairs.push(prompts.pair(&fields)?),
-            }
+            examples.push(match algorithm {
+                Algorithm::Sft => Example::Sft(prompts.sft(&fields, &line)?),
+                Algorithm::Dpo => Example::Preference(prompts.pair(&fields)?),
+            });
             Ok::<_, String>(())
         });
         if let Err(reason) = read {
@@ -168,13 +172,10 @@ pub(super) fn read_examples(
             format!("`{shown}` has {broken} broken lines: mend them, or leave them out with --on-error skip");
         return Err(Failure::new(Exit::BadInput, message));
     }
-    if sft.is_empty() && pairs.is_empty() {
+    if examples.is_empty() {
         return Err(Failure::new(Exit::BadInput, format!("`{shown}` holds no example")));
     }
-    Ok(match algorithm {
-        Algorithm::Sft => TrainingExamples::Sft(sft),
-        Algorithm::Dpo => TrainingExamples::Dpo(pairs),
-    })
+    Ok(examples)
 }
 
 /// Makes tokens of prompts that are rendered already.

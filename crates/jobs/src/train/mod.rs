@@ -2,7 +2,7 @@
 //!
 //! | in the output folder | what it holds |
 //! |---|---|
-//! | `checkpoints/step-N` | everything to go on from step N, and the policy as a Hugging Face folder |
+//! | `checkpoints/step-N` | everything to go on from step N, the policy as a Hugging Face folder, and `manifest.json` with the hash of every file |
 //! | `loss.jsonl`, `loss.svg` | the loss of every step, as numbers and as a picture |
 //! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before; those of checkpoints likewise |
 //! | the rest | the trained policy as a Hugging Face folder, adapters merged in, once all steps are taken |
@@ -15,10 +15,11 @@ mod progress;
 mod training_file;
 
 use std::{
-    path::Path,
+    fs,
+    path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Sender},
     },
 };
 
@@ -29,201 +30,250 @@ use still_daemon::{
     signals::{EndSignals, exit_at_once},
 };
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
-use still_domain::{Algorithm, RoundNumber};
+use still_domain::{Algorithm, PolicyRef, Recipe, RoundNumber};
+use still_embedded::{EmbeddedTraining, Learner};
 use still_learning::PolicyLearner;
+use still_library::PolicyLibrary;
 use still_machine::{Model, open_learners, settings};
 use still_roles::{
-    Initialisation, Learner, LearnerError, LearnerStep, TrainingExamples, TrainingJob, TrainingPlan,
+    CheckpointPlace, EventSink, ExamplesInMemory, TrainingEvent, TrainingFailure, TrainingJob, TrainingPlan,
+    TrainingRun,
 };
 use tokio::runtime::Runtime;
 
 use self::{
     examples::{Prompts, RenderedPrompts, read_examples},
     losses::Losses,
-    output::Output,
+    output::Checkpoints,
     progress::Progress,
 };
 
-/// The folder of trained adapters inside the output folder.
+/// The folder of trained adapters inside the output folder and inside a checkpoint's.
 const ADAPTER: &str = "adapter";
+/// The round that a training outside of any is told to be of; its checkpoints are named without it.
+const NO_ROUND: RoundNumber = RoundNumber(1);
+
+/// What comes to the training of a file.
+enum Happening {
+    /// The training run told something.
+    Told(TrainingEvent),
+    /// A signal asked for the end.
+    Interrupted,
+}
 
 /// Trains on the file; the first signal ends it with a checkpoint, the second at once.
 pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
-    let (algorithm, arguments) = match command {
+    let (objective, arguments) = match command {
         TrainCommand::Sft(arguments) => (Algorithm::Sft, arguments),
         TrainCommand::Dpo(arguments) => (Algorithm::Dpo, arguments),
     };
     let devices = open_learners(&config.device).or_exit(Exit::Device)?;
-    let mut output = Output::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
-    let interruption = Interruption::watch()?;
+    let checkpoints = Checkpoints::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
+    let (happen, happenings) = mpsc::channel();
+    let _interruption = Interruption::watch(happen.clone())?;
     let model = Model::from_arguments(&arguments.model)?;
     let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
-    let job = job(algorithm, arguments, &mut prompts)?;
-    let encoder = RenderedPrompts::new(&model, prompts);
+    let job = job(objective, arguments, config.checkpoints.every_steps, &mut prompts, checkpoints)?;
+    let place = Arc::clone(&job.checkpoints);
+    let library = Arc::new(model.library(move |checkpoint| place.folder(checkpoint)));
+    let encoder = Arc::new(RenderedPrompts::new(&model, prompts));
     let (settings, fused) = (settings::learner(config), config.device.learns_on_cpu());
-    let mut learner = PolicyLearner::new(settings, model.base_policy(), Box::new(encoder), devices, fused);
-    let ended =
-        run(&mut learner, &job, algorithm, config.checkpoints.every_steps, &mut output, &interruption)?;
-    if ended == Exit::Success {
-        save_policy(&mut learner, &model, &arguments.out)?;
-        eprintln!("the trained model is in `{}`", arguments.out.display());
+    let (base, policies) = (model.base_policy(), Arc::clone(&library));
+    let training = EmbeddedTraining::factory("learner", move || {
+        let (encoder, policies) = (Arc::clone(&encoder), Arc::clone(&policies));
+        let learner =
+            PolicyLearner::new(settings.clone(), base.clone(), policies, encoder, devices.clone(), fused);
+        let learner: Box<dyn Learner> = Box::new(learner);
+        Ok(learner)
+    });
+    let events = EventSink::new(move |event| {
+        let _has_ended = happen.send(Happening::Told(event));
+    });
+    let mut run = training.open(events).or_exit(Exit::Internal)?;
+    run.start(job);
+    let mut watched = Watched { objective, folder: arguments.out.clone(), begun: None };
+    let ended = happenings
+        .iter()
+        .find_map(|happening| watched.see(happening, &mut *run).transpose())
+        .ok_or_else(|| Failure::new(Exit::Internal, "training ended without a word"))??;
+    run.end();
+    match ended {
+        Ended::Halted => Ok(Exit::Interrupted),
+        Ended::Done(policy, folder) => {
+            save_policy(&library, &policy, &folder, &model, &arguments.out)?;
+            eprintln!("the trained model is in `{}`", arguments.out.display());
+            Ok(Exit::Success)
+        }
     }
-    learner.end();
-    Ok(ended)
 }
 
 fn job(
-    algorithm: Algorithm,
+    objective: Algorithm,
     arguments: &TrainArguments,
+    checkpoint_every_steps: u64,
     prompts: &mut Prompts,
+    checkpoints: Checkpoints,
 ) -> Result<TrainingJob, Failure> {
-    let examples = read_examples(algorithm, arguments, prompts)?;
+    let examples = read_examples(objective, arguments, prompts)?;
     let ModelArguments { model, adapter, .. } = &arguments.model;
     let start =
         adapter.as_ref().map_or_else(|| model.to_string(), |folder| format!("{model} {}", folder.display()));
+    let training_set = training_file::name(objective, &examples, &start);
+    // what there is to resume may have been begun by a program that called it so
+    let legacy = || training_file::legacy_name(objective, &examples, &start);
     Ok(TrainingJob {
-        // any round but the imitation: `[training.improvement]` holds
-        round: RoundNumber(1),
-        training_set: training_file::name(&examples, &start),
-        // what there is to resume may have been begun by a program that called it so
-        legacy_training_set: arguments.resume.then(|| training_file::legacy_name(&examples, &start)),
-        examples,
-        initialisation: Initialisation::Base,
+        round: NO_ROUND,
+        legacy_training_set: arguments.resume.then(legacy),
+        checkpoints: Arc::new(checkpoints.of(training_set.clone())),
+        training_set,
+        recipe: Recipe::Improvement,
+        objective,
+        examples: Arc::new(ExamplesInMemory(examples)),
+        start: None,
         seed: arguments.seed,
-        resume: None,
-        rollbacks: 0,
+        checkpoint_every_steps,
     })
 }
 
-/// Begins the job, going on from the newest checkpoint that can be gone on from.
-fn begin(learner: &mut dyn Learner, job: TrainingJob, output: &Output) -> Result<TrainingPlan, Failure> {
-    let mut refused = None;
-    for folder in &output.resumable()? {
-        match learner.begin(TrainingJob { resume: Some(folder.clone()), ..job.clone() }) {
-            Ok(plan) => {
-                eprintln!("going on from `{}`", folder.display());
-                return Ok(plan);
-            }
-            Err(error @ LearnerError::Checkpoint { .. }) => {
-                eprintln!("warning: {error}; the one before is tried");
-                refused.get_or_insert(error);
-            }
-            Err(error) => return Err(failed(error)),
-        }
-    }
-    match refused {
-        // a job that goes back has shown before that the folder is its own: what is left of it is diverging or damaged
-        Some(error) if job.rollbacks == 0 => {
-            let remedy = "no other checkpoint is left: name another output folder, or mend the settings";
-            Err(Failure::new(Exit::BadInput, format!("{error}; {remedy}")))
-        }
-        _ => learner.begin(job).map_err(failed),
-    }
+/// How a training ended.
+enum Ended {
+    /// A signal ended it, with a checkpoint.
+    Halted,
+    /// The policy that it brought, and the folder of its final checkpoint.
+    Done(PolicyRef, PathBuf),
 }
 
-/// Takes the steps of the job that are left.
-fn run(
-    learner: &mut dyn Learner,
-    job: &TrainingJob,
-    algorithm: Algorithm,
-    checkpoint_every: u64,
-    output: &mut Output,
-    interruption: &Interruption,
-) -> Result<Exit, Failure> {
-    let plan = begin(learner, job.clone(), output)?;
-    let mut losses = Losses::open(&output.folder, plan.resumed_step)?;
-    let mut progress = Progress::begin(plan);
-    let (mut step, mut saved_step) = (plan.resumed_step, plan.resumed_step);
-    while step < plan.total_steps && !interruption.came() {
-        output.check()?;
-        let taken = match learner.step() {
-            Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
-                output.finish()?;
-                let plan = begin(learner, TrainingJob { rollbacks, ..job.clone() }, output)?;
-                LearnerStep { step: plan.resumed_step, rolled_back: true, ..*diverged }
+/// A training as it is shown and written down.
+struct Watched {
+    objective: Algorithm,
+    folder: PathBuf,
+    begun: Option<Begun>,
+}
+
+/// A training that has begun.
+struct Begun {
+    plan: TrainingPlan,
+    step: u64,
+    losses: Losses,
+    progress: Progress,
+}
+
+impl Watched {
+    /// Shows what happened; how the training ended, once it has.
+    fn see(&mut self, happening: Happening, run: &mut dyn TrainingRun) -> Result<Option<Ended>, Failure> {
+        let event = match happening {
+            Happening::Interrupted => {
+                run.halt();
+                return Ok(None);
             }
-            taken => taken.map_err(failed)?,
+            Happening::Told(event) => event,
         };
-        step = taken.step;
-        if taken.rolled_back {
-            losses.go_back(step)?;
-        } else {
-            losses.add(&taken)?;
+        match event {
+            TrainingEvent::Begun { plan, resumed_from, .. } if self.begun.is_none() => {
+                if let Some(folder) = resumed_from {
+                    eprintln!("going on from `{}`", folder.display());
+                }
+                let losses = Losses::open(&self.folder, plan.resumed_step)?;
+                let (step, progress) = (plan.resumed_step, Progress::begin(plan));
+                self.begun = Some(Begun { plan, step, losses, progress });
+            }
+            TrainingEvent::Progress { step, .. } => {
+                if let Some(begun) = &mut self.begun {
+                    begun.step = step.step;
+                    if step.rolled_back {
+                        begun.losses.go_back(step.step)?;
+                    } else {
+                        begun.losses.add(&step)?;
+                    }
+                    begun.progress.show(&step);
+                }
+            }
+            TrainingEvent::Warning(message) => eprintln!("warning: {message}"),
+            TrainingEvent::Done { round, checkpoint, folder, loss: _ } => {
+                self.end()?;
+                return Ok(Some(Ended::Done(PolicyRef::candidate(round, checkpoint), folder)));
+            }
+            TrainingEvent::Halted => {
+                self.end()?;
+                if let Some(Begun { plan, step, .. }) = &self.begun {
+                    eprintln!("stopped after step {step} of {}; go on with --resume", plan.total_steps);
+                }
+                return Ok(Some(Ended::Halted));
+            }
+            TrainingEvent::Refused { reason, .. } => return Err(Failure::new(Exit::BadInput, reason)),
+            TrainingEvent::Failed(TrainingFailure::Device(reason)) => {
+                return Err(Failure::new(Exit::Device, reason));
+            }
+            TrainingEvent::Failed(TrainingFailure::Disk(reason)) => {
+                return Err(Failure::new(Exit::Store, reason));
+            }
+            TrainingEvent::Ready
+            | TrainingEvent::Begun { .. }
+            | TrainingEvent::Checkpointed { .. }
+            | TrainingEvent::NothingToSave { .. } => {}
         }
-        progress.show(&taken);
-        let is_due = checkpoint_every > 0 && step.is_multiple_of(checkpoint_every) && step < plan.total_steps;
-        if is_due || taken.rolled_back {
-            output.save(learner.snapshot().map_err(failed)?, step)?;
-            saved_step = step;
-        }
+        Ok(None)
     }
-    progress.end();
-    if step != saved_step {
-        output.save(learner.snapshot().map_err(failed)?, step)?;
+
+    fn end(&self) -> Result<(), Failure> {
+        let Some(begun) = &self.begun else { return Ok(()) };
+        begun.progress.end();
+        begun.losses.plot(&self.folder, self.objective)
     }
-    output.finish()?;
-    losses.plot(&output.folder, algorithm)?;
-    if step < plan.total_steps {
-        eprintln!("stopped after step {step} of {}; go on with --resume", plan.total_steps);
-        return Ok(Exit::Interrupted);
-    }
-    Ok(Exit::Success)
 }
 
 /// The trained policy, and its adapters beside it where they are of use.
-fn save_policy(learner: &mut PolicyLearner, model: &Model, folder: &Path) -> Result<(), Failure> {
-    let weights = learner.weights().map_err(failed)?;
+fn save_policy(
+    library: &PolicyLibrary,
+    policy: &PolicyRef,
+    checkpoint: &Path,
+    model: &Model,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let weights = library.host_weights(policy).or_exit(Exit::Store)?;
     model.tokenizer.save(folder).or_exit(Exit::Store)?;
     save_folder(folder, &model.config, &weights, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
         .or_exit(Exit::Store)?;
-    let adapter = folder.join(ADAPTER);
-    if learner.save_adapters(&adapter).map_err(failed)? {
+    let (trained, adapter) = (checkpoint.join(ADAPTER), folder.join(ADAPTER));
+    if trained.is_dir() {
+        let named = |error| format!("`{}`: {error}", adapter.display());
+        copy_files(&trained, &adapter).map_err(named).or_exit(Exit::Store)?;
         eprintln!("its adapters are in `{}`", adapter.display());
     }
     Ok(())
 }
 
-fn failed(error: LearnerError) -> Failure {
-    let exit = match &error {
-        LearnerError::Refused(_) | LearnerError::Checkpoint { .. } => Exit::BadInput,
-        LearnerError::Diverged { .. } | LearnerError::BackToCheckpoint { .. } | LearnerError::Device(_) => {
-            Exit::Device
-        }
-        LearnerError::Disk(_) => Exit::Store,
-        LearnerError::NoJob => Exit::Internal,
-    };
-    Failure::new(exit, error)
+fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// A signal that ends training after the step at work; the second ends the program at once.
 struct Interruption {
-    came: Arc<AtomicBool>,
     /// Watches while it lives.
     runtime: Option<Runtime>,
 }
 
 impl Interruption {
     /// Watches from now on, before the first long piece of work.
-    fn watch() -> Result<Self, Failure> {
+    fn watch(happen: Sender<Happening>) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.or_exit(Exit::Internal)?;
-        let came = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&came);
         {
             let _entered = runtime.enter();
             EndSignals::install().or_exit(Exit::Internal)?.watch(
                 move |signal| {
                     eprintln!("{signal}: writing a checkpoint after this step; once more ends at once");
-                    seen.store(true, Ordering::Relaxed);
+                    let _has_ended = happen.send(Happening::Interrupted);
                 },
                 exit_at_once,
             );
         }
-        Ok(Self { came, runtime: Some(runtime) })
-    }
-
-    fn came(&self) -> bool {
-        self.came.load(Ordering::Relaxed)
+        Ok(Self { runtime: Some(runtime) })
     }
 }
 

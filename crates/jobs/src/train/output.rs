@@ -1,122 +1,286 @@
 //! The output folder and its checkpoints.
 //!
-//! A checkpoint is written under another name, by another thread while training goes on, and then renamed:
-//! what is called `step-N` is complete.
+//! Their files are kept as the daemon keeps its own ([`CheckpointFiles`]): a checkpoint is written under another
+//! name, by another thread while training goes on, synced, hashed and renamed, so that what is called `step-N` is
+//! whole. Its manifest, which the daemon has in its store, is a file among the others. Checkpoints of programs
+//! that wrote none are gone on from as well: nothing tells their hashes, only the learner looks at them.
 
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use still_control::{Exit, Failure, OrExit};
-use still_roles::{Background, LearnerSnapshot};
-
-use super::failed;
+use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
+use still_roles::{CheckpointPlace, SavedCheckpoint, TrainingFailure};
+use still_store::{CheckpointFiles, CheckpointsSection, StoreError};
 
 /// The folder of checkpoints inside the output folder.
 const CHECKPOINTS: &str = "checkpoints";
 /// Precedes the step in a checkpoint's name.
 const STEP: &str = "step-";
-/// A checkpoint that is being written.
-const PENDING: &str = "pending";
+/// The manifest inside a checkpoint's folder.
+const MANIFEST: &str = "manifest.json";
+/// What programs that wrote no manifest called a checkpoint that was being written.
+const OLD_PENDING: &str = "pending";
 
-/// The output folder.
-pub(super) struct Output {
-    pub(super) folder: PathBuf,
-    checkpoints: PathBuf,
-    /// Newest checkpoints that are kept.
-    keep_last: usize,
-    writing: Background<Result<(), Failure>>,
+/// The checkpoints of one training, each with its manifest among its files.
+#[derive(Debug, Clone)]
+pub(super) struct Checkpoints {
+    files: CheckpointFiles,
+    retention: CheckpointsSection,
+    training_set: TrainingSetId,
 }
 
-impl Output {
-    /// Opens the folder; with `resume` its checkpoints are gone on from, and without it there must be none.
+impl Checkpoints {
+    /// Opens those of an output folder; with `resume` they are gone on from, and without it there must be none.
     pub(super) fn open(folder: &Path, resume: bool, keep_last: usize) -> Result<Self, Failure> {
-        let checkpoints = folder.join(CHECKPOINTS);
-        let named = |error| format!("`{}`: {error}", checkpoints.display());
-        fs::create_dir_all(&checkpoints).map_err(named).or_exit(Exit::Store)?;
-        let (folder, keep_last) = (folder.to_owned(), keep_last.max(1));
-        let output = Self { folder, checkpoints, keep_last, writing: Background::new("checkpoint") };
-        match output.resumable()?.first() {
+        let root = folder.join(CHECKPOINTS);
+        let retention = CheckpointsSection {
+            keep_last,
+            keep_best: 0,
+            keep_every_rounds: 0,
+            keep_published: 0,
+            ..CheckpointsSection::default()
+        };
+        let training_set = TrainingSetId::new("");
+        let files = CheckpointFiles::open(&root).or_exit(Exit::Store)?;
+        let checkpoints = Self { files, retention, training_set };
+        match checkpoints.newest_first().or_exit(Exit::Store)?.first() {
             Some(newest) if !resume => {
-                let found = newest.display();
-                let message =
-                    format!("there is a checkpoint already, `{found}`: add --resume, or name another folder");
+                let found = checkpoints.files.folder(&newest.id);
+                let message = format!(
+                    "there is a checkpoint already, `{}`: add --resume, or name another folder",
+                    found.display()
+                );
                 return Err(Failure::new(Exit::BadInput, message));
             }
             None if resume => eprintln!("there is no checkpoint to go on from: starting afresh"),
             _ => {}
         }
-        Ok(output)
+        checkpoints.refuse_damage()?;
+        // not before it is known that no other training is at home here
+        checkpoints.sweep().or_exit(Exit::Store)?;
+        Ok(checkpoints)
     }
 
-    /// Complete checkpoints to go on from, newest first.
-    pub(super) fn resumable(&self) -> Result<Vec<PathBuf>, Failure> {
-        let newest_first = steps(&self.checkpoints)?.into_iter().rev();
-        Ok(newest_first.map(|step| folder_of(&self.checkpoints, step)).collect())
+    /// Refuses checkpoints of which not one is whole: nothing tells whose they were.
+    fn refuse_damage(&self) -> Result<(), Failure> {
+        let mut first = None;
+        for manifest in self.newest_first().or_exit(Exit::Store)? {
+            match self.files.check(&manifest) {
+                Ok(()) => return Ok(()),
+                Err(damage) => first = first.or(Some((self.files.folder(&manifest.id), damage.reason))),
+            }
+        }
+        let Some((folder, reason)) = first else { return Ok(()) };
+        let message = format!(
+            "checkpoint `{}` cannot be resumed: {reason}; no other checkpoint is left: name another output folder",
+            folder.display()
+        );
+        Err(Failure::new(Exit::BadInput, message))
     }
 
-    /// Has a checkpoint written, and those removed that are no longer among the newest. Waits for the one
-    /// before.
-    pub(super) fn save(&mut self, snapshot: Box<dyn LearnerSnapshot>, step: u64) -> Result<(), Failure> {
-        let (checkpoints, keep_last) = (self.checkpoints.clone(), self.keep_last);
-        let write = move || write(&*snapshot, &checkpoints, step, keep_last);
-        self.writing.begin(write).or_exit(Exit::Internal)?.transpose()?;
-        Ok(())
+    /// The same for checkpoints of that set.
+    pub(super) fn of(self, training_set: TrainingSetId) -> Self {
+        Self { training_set, ..self }
     }
 
-    /// Tells of a checkpoint that could not be written, without waiting.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
-        self.writing.take_finished().transpose().map(drop)
+    /// Sweeps away what a crash left half written.
+    fn sweep(&self) -> Result<(), StoreError> {
+        self.files.sweep(|name, is_pending| (is_pending && step_of(name).is_some()) || name == OLD_PENDING)
     }
 
-    /// Waits until every checkpoint is written.
-    pub(super) fn finish(&mut self) -> Result<(), Failure> {
-        self.writing.wait().transpose().map(drop)
+    /// Makes what was written since [`CheckpointPlace::begin`] a checkpoint. Those of later steps are of a training
+    /// that was given up, by going back or by a damaged checkpoint passed over.
+    fn place(&self, step: u64, is_final: bool) -> Result<CheckpointId, StoreError> {
+        let id = id(step);
+        let files = self.files.describe(&id)?;
+        let known = self.manifests()?;
+        let newest_ms = known.iter().map(|manifest| manifest.created_at_ms).max().unwrap_or(0);
+        let manifest = CheckpointManifest {
+            id: id.clone(),
+            round: RoundNumber(0),
+            step,
+            is_final,
+            training_set: self.training_set.clone(),
+            files,
+            created_at_ms: now_ms().max(newest_ms),
+        };
+        write_manifest(&self.files.pending(&id), &manifest)?;
+        self.files.place(&id)?;
+        let (mut left, given_up): (Vec<_>, Vec<_>) =
+            self.manifests()?.into_iter().partition(|manifest| manifest.step <= step);
+        let kept = self.retention.kept(&left, &[], &[]);
+        left.retain(|manifest| !kept.contains(&manifest.id));
+        given_up.iter().chain(&left).try_for_each(|manifest| self.files.remove(&manifest.id))?;
+        Ok(id)
+    }
+
+    fn newest_first(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
+        let mut manifests = self.manifests()?;
+        manifests.sort_by_key(|manifest| manifest.created_at_ms);
+        manifests.reverse();
+        Ok(manifests)
+    }
+
+    /// The manifests of what is in place, by step.
+    fn manifests(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
+        let mut steps: Vec<u64> = self.files.names()?.iter().filter_map(|name| step_of(name)).collect();
+        steps.sort_unstable();
+        Ok(steps.into_iter().map(|step| self.manifest(step)).collect())
+    }
+
+    /// A checkpoint's manifest. Of one whose manifest is not there or cannot be read, no more is known than its
+    /// folder's name.
+    fn manifest(&self, step: u64) -> CheckpointManifest {
+        let id = id(step);
+        let text = fs::read(self.files.folder(&id).join(MANIFEST)).unwrap_or_default();
+        serde_json::from_slice(&text)
+            .ok()
+            .filter(|manifest: &CheckpointManifest| manifest.id == id)
+            .unwrap_or(CheckpointManifest {
+                id,
+                round: RoundNumber(0),
+                step,
+                is_final: false,
+                training_set: TrainingSetId::new(""),
+                files: Vec::new(),
+                created_at_ms: 0,
+            })
     }
 }
 
-fn write(
-    snapshot: &dyn LearnerSnapshot,
-    checkpoints: &Path,
-    step: u64,
-    keep_last: usize,
-) -> Result<(), Failure> {
-    let (pending, complete) = (checkpoints.join(PENDING), folder_of(checkpoints, step));
-    let named = |error| format!("`{}`: {error}", pending.display());
-    remove(&pending).and_then(|()| fs::create_dir(&pending)).map_err(named).or_exit(Exit::Store)?;
-    snapshot.write(&pending).map_err(failed)?;
-    // one of the same step is damaged, or of a training that diverged
-    remove(&complete)
-        .and_then(|()| fs::rename(&pending, &complete))
-        .and_then(|()| File::open(checkpoints)?.sync_all())
-        .map_err(named)
-        .or_exit(Exit::Store)?;
-    let steps = steps(checkpoints)?;
-    for old in steps.iter().take(steps.len().saturating_sub(keep_last)) {
-        remove(&folder_of(checkpoints, *old)).map_err(named).or_exit(Exit::Store)?;
+impl CheckpointPlace for Checkpoints {
+    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
+        let mut intact = Vec::new();
+        for manifest in self.newest_first().map_err(unusable)? {
+            let folder = self.files.folder(&manifest.id);
+            match self.files.check(&manifest) {
+                Ok(()) => intact.push(folder),
+                Err(damage) => eprintln!(
+                    "warning: checkpoint `{}` cannot be resumed: {}; the one before is tried",
+                    folder.display(),
+                    damage.reason
+                ),
+            }
+        }
+        Ok(intact)
     }
-    Ok(())
+
+    fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
+        self.files.begin(&id(step)).map_err(unusable)
+    }
+
+    fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
+        self.place(saved.step, saved.is_final).map_err(unusable)
+    }
+
+    fn folder(&self, id: &CheckpointId) -> PathBuf {
+        self.files.folder(id)
+    }
+
+    fn begins_anew(&self) -> bool {
+        false
+    }
 }
 
-fn folder_of(checkpoints: &Path, step: u64) -> PathBuf {
-    checkpoints.join(format!("{STEP}{step}"))
+fn unusable(error: StoreError) -> TrainingFailure {
+    TrainingFailure::Disk(error.to_string())
 }
 
-/// The steps of the complete checkpoints, ascending.
-fn steps(checkpoints: &Path) -> Result<Vec<u64>, Failure> {
-    let named = |error| format!("`{}`: {error}", checkpoints.display());
-    let entries = fs::read_dir(checkpoints).map_err(named).or_exit(Exit::Store)?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut steps: Vec<u64> = names.filter_map(|name| name.strip_prefix(STEP)?.parse().ok()).collect();
-    steps.sort_unstable();
-    Ok(steps)
+fn write_manifest(folder: &Path, manifest: &CheckpointManifest) -> Result<(), StoreError> {
+    let path = folder.join(MANIFEST);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&path)?;
+        file.write_all(&serde_json::to_vec_pretty(manifest)?)?;
+        file.sync_all()?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|source| StoreError::File { path: path.clone(), source })
 }
 
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+fn id(step: u64) -> CheckpointId {
+    CheckpointId::new(format!("{STEP}{step}"))
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    name.strip_prefix(STEP)?.parse().ok()
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn open(folder: &Path) -> Checkpoints {
+        Checkpoints::open(folder, true, 2).unwrap()
+    }
+
+    fn commit(checkpoints: &Checkpoints, step: u64) {
+        let folder = checkpoints.begin(step).unwrap();
+        fs::write(folder.join("learner"), format!("at {step}")).unwrap();
+        let (began, stall) = (Instant::now(), Duration::ZERO);
+        let saved = SavedCheckpoint { folder, step, is_final: false, went_back_to: None, began, stall };
+        checkpoints.commit(saved).unwrap();
+    }
+
+    fn names(checkpoints: &Checkpoints) -> Vec<String> {
+        let resumable = checkpoints.resumable().unwrap();
+        resumable.iter().map(|one| one.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn the_newest_are_kept_and_what_was_given_up_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = open(folder.path());
+        for step in [2, 4, 6, 10] {
+            commit(&checkpoints, step);
+        }
+        assert_eq!(names(&checkpoints), ["step-10", "step-6"]);
+        // training went on from step 6
+        commit(&checkpoints, 8);
+        assert_eq!(names(&checkpoints), ["step-8", "step-6"]);
+        assert!(Checkpoints::open(folder.path(), false, 2).unwrap_err().message.contains("--resume"));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_passed_over_and_a_half_written_one_swept_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = open(folder.path());
+        commit(&checkpoints, 2);
+        commit(&checkpoints, 4);
+        fs::write(checkpoints.begin(6).unwrap().join("learner"), "half").unwrap();
+        let root = folder.path().join(CHECKPOINTS);
+        fs::write(root.join("step-4/learner"), "at 5").unwrap();
+        let checkpoints = open(folder.path());
+        assert_eq!(names(&checkpoints), ["step-2"]);
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
+        fs::write(root.join("step-2/learner"), "at 3").unwrap();
+        let refused = Checkpoints::open(folder.path(), true, 2).unwrap_err();
+        assert!(refused.message.contains("step-4") && refused.message.contains("no other checkpoint"));
+    }
+
+    #[test]
+    fn checkpoints_of_the_version_without_manifests_are_found_and_give_way_to_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join(CHECKPOINTS);
+        for name in ["step-9", "step-10", "pending"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+            fs::write(root.join(name).join("learner"), name).unwrap();
+        }
+        let checkpoints = open(folder.path());
+        assert_eq!(names(&checkpoints), ["step-10", "step-9"]);
+        assert!(!root.join("pending").exists());
+        commit(&checkpoints, 12);
+        assert_eq!(names(&checkpoints), ["step-12", "step-10"]);
     }
 }

@@ -1,46 +1,45 @@
 //! What a training file is called: the start and everything that is trained on, field by field.
 
-use still_domain::{TrainingSetId, fingerprint::NamedFields, seed};
-use still_roles::{PreferenceExample, Response, SftExample, TrainingExamples};
+use still_domain::{Algorithm, TrainingSetId, fingerprint::NamedFields, seed};
+use still_roles::{Example, PreferenceExample, Response, SftExample};
 
 /// What is hashed, and the version of that.
 const CONTEXT: &str = "still training file 2";
 
 /// Names a set of examples, trained on from `start`.
-pub(super) fn name(examples: &TrainingExamples, start: &str) -> TrainingSetId {
-    let fields = NamedFields::new(CONTEXT).text("start", start);
-    let fields = match examples {
-        TrainingExamples::Sft(examples) => fields.list("sft", examples.iter(), |fields, example| {
-            let SftExample { problem, response: answer } = example;
-            response(fields.text("problem", problem), "response", answer)
-        }),
-        TrainingExamples::Dpo(pairs) => fields.list("dpo", pairs.iter(), |fields, pair| {
-            let PreferenceExample { problem, chosen, rejected } = pair;
-            response(response(fields.text("problem", problem), "chosen", chosen), "rejected", rejected)
-        }),
+pub(super) fn name(objective: Algorithm, examples: &[Example], start: &str) -> TrainingSetId {
+    let list = match objective {
+        Algorithm::Sft => "sft",
+        Algorithm::Dpo => "dpo",
     };
+    let fields = NamedFields::new(CONTEXT).text("start", start);
+    let fields = fields.list(list, examples.iter(), |fields, example| match example {
+        Example::Sft(SftExample { problem, response: answer }) => {
+            response(fields.text("problem", problem), "response", answer)
+        }
+        Example::Preference(PreferenceExample { problem, chosen, rejected }) => {
+            response(response(fields.text("problem", problem), "chosen", chosen), "rejected", rejected)
+        }
+    });
     TrainingSetId::new(format!("file-{}", fields.finish()))
 }
 
 /// As [`name`] was before it had a version: by a text that happened to be the `Debug` form of the examples. It is
 /// written out here and never changes.
-pub(super) fn legacy_name(examples: &TrainingExamples, start: &str) -> TrainingSetId {
-    let text = match examples {
-        TrainingExamples::Sft(examples) => {
-            let each = examples.iter().map(|SftExample { problem, response }| {
-                format!("SftExample {{ problem: {problem:?}, response: {} }}", legacy_response(response))
-            });
-            format!("Sft([{}])", each.collect::<Vec<_>>().join(", "))
+pub(super) fn legacy_name(objective: Algorithm, examples: &[Example], start: &str) -> TrainingSetId {
+    let each = examples.iter().map(|example| match example {
+        Example::Sft(SftExample { problem, response }) => {
+            format!("SftExample {{ problem: {problem:?}, response: {} }}", legacy_response(response))
         }
-        TrainingExamples::Dpo(pairs) => {
-            let each = pairs.iter().map(|PreferenceExample { problem, chosen, rejected }| {
-                let (chosen, rejected) = (legacy_response(chosen), legacy_response(rejected));
-                format!(
-                    "PreferenceExample {{ problem: {problem:?}, chosen: {chosen}, rejected: {rejected} }}"
-                )
-            });
-            format!("Dpo([{}])", each.collect::<Vec<_>>().join(", "))
+        Example::Preference(PreferenceExample { problem, chosen, rejected }) => {
+            let (chosen, rejected) = (legacy_response(chosen), legacy_response(rejected));
+            format!("PreferenceExample {{ problem: {problem:?}, chosen: {chosen}, rejected: {rejected} }}")
         }
+    });
+    let each = each.collect::<Vec<_>>().join(", ");
+    let text = match objective {
+        Algorithm::Sft => format!("Sft([{each}])"),
+        Algorithm::Dpo => format!("Dpo([{each}])"),
     };
     let seed = seed::derive(0, &["training file", start, &text]);
     TrainingSetId::new(format!("file-{seed:016x}"))
@@ -66,8 +65,8 @@ fn legacy_response(response: &Response) -> String {
 mod tests {
     use super::*;
 
-    fn sft(response: Response) -> TrainingExamples {
-        TrainingExamples::Sft(vec![SftExample { problem: "7*\"12\"=?".to_owned(), response }])
+    fn sft(response: Response) -> Vec<Example> {
+        vec![Example::Sft(SftExample { problem: "7*\"12\"=?".into(), response })]
     }
 
     #[test]
@@ -75,32 +74,30 @@ mod tests {
         // checkpoints of earlier programs are found by them: whoever changes one must go on to recognise these
         let imitation = sft(Response::Text("84\n".to_owned()));
         let (chosen, rejected) = (Response::Tokens(vec![8, 4]), Response::Text("é".to_owned()));
-        let pair = PreferenceExample { problem: "p".to_owned(), chosen, rejected };
-        let preferences = TrainingExamples::Dpo(vec![pair]);
-        let names = [&imitation, &preferences].map(|examples| {
-            (name(examples, "m").as_str().to_owned(), legacy_name(examples, "m").as_str().to_owned())
+        let pair = PreferenceExample { problem: "p".into(), chosen, rejected };
+        let preferences = vec![Example::Preference(pair)];
+        let names = [(Algorithm::Sft, &imitation), (Algorithm::Dpo, &preferences)].map(|(kind, examples)| {
+            [name(kind, examples, "m"), legacy_name(kind, examples, "m")].map(|name| name.to_string())
         });
         let expected = [
-            (
+            [
                 "file-8240b55a59ad50d8d720f9d24943f5b277d081d68a7ad4368f91425f34cb7827",
                 "file-e5b477db9714a94f",
-            ),
-            (
+            ],
+            [
                 "file-55f2308286dc2751a31b2873146b624b7aad3d6f9596599d3ee0936dae4d73b8",
                 "file-133f9f53af3b7c7d",
-            ),
+            ],
         ];
-        assert_eq!(names, expected.map(|(now, before)| (now.to_owned(), before.to_owned())));
+        assert_eq!(names, expected.map(|names| names.map(str::to_owned)));
     }
 
     #[test]
     fn the_start_and_every_example_are_in_the_name() {
-        let one = name(&sft(Response::Text("84".to_owned())), "m");
-        assert_ne!(one, name(&sft(Response::Text("85".to_owned())), "m"));
-        assert_ne!(one, name(&sft(Response::Text("84".to_owned())), "n"));
-        assert_ne!(
-            name(&sft(Response::Tokens(vec![1])), "m"),
-            name(&sft(Response::Text("\u{1}".to_owned())), "m")
-        );
+        let named = |response, start| name(Algorithm::Sft, &sft(response), start);
+        let one = named(Response::Text("84".to_owned()), "m");
+        assert_ne!(one, named(Response::Text("85".to_owned()), "m"));
+        assert_ne!(one, named(Response::Text("84".to_owned()), "n"));
+        assert_ne!(named(Response::Tokens(vec![1]), "m"), named(Response::Text("\u{1}".to_owned()), "m"));
     }
 }

@@ -1,40 +1,49 @@
-//! The score of one candidate as its answers come in: the evaluator without its mailbox.
+//! The score of one policy as its answers come in: the evaluator without its mailbox, and without its device.
+//!
+//! Whoever asks the questions (the daemon's evaluator, `stilld eval`) gets the same ones with the same seeds for
+//! the same run seed, and every answer is counted by the same rules: once, the verifier's own failures not at all.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use still_curation::statistics;
 use still_domain::{
     AttemptId, AttemptNumber, Evaluation, FinishReason, Outcome, Problem, ProblemId, ProblemScore,
     RoundNumber, seed,
 };
 
-/// The score of one candidate as its answers come in.
+use crate::statistics;
+
+/// The score of one policy as its answers come in.
 #[derive(Debug)]
-pub(crate) struct Scoring {
+pub struct Scoring {
     round: RoundNumber,
     run_seed: u64,
     problems: BTreeMap<ProblemId, (Arc<Problem>, ProblemScore)>,
     waiting: VecDeque<AttemptId>,
     in_flight: BTreeSet<AttemptId>,
     judged: u64,
+    errors: u64,
     truncated: u64,
     total: u64,
 }
 
 /// An answer to ask for.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Question {
-    pub(crate) id: AttemptId,
-    pub(crate) problem: Arc<Problem>,
-    pub(crate) seed: u64,
+pub struct Question {
+    /// The name of the answer.
+    pub id: AttemptId,
+    /// What is asked.
+    pub problem: Arc<Problem>,
+    /// What its tokens are drawn with.
+    pub seed: u64,
 }
 
 impl Scoring {
-    /// `samples` answers to each of `problems`, in their order.
-    pub(crate) fn new(round: RoundNumber, run_seed: u64, problems: Vec<Problem>, samples: u32) -> Self {
+    /// `samples` answers to each of `problems`, which have different names, in their order. `round` says whose
+    /// candidate it is, and changes no question: outside of any round it is 0.
+    pub fn new(round: RoundNumber, run_seed: u64, problems: Vec<Problem>, samples: u32) -> Self {
         let id = |problem: &Problem, number| AttemptId {
             problem: problem.id.clone(),
             number: AttemptNumber(number),
@@ -55,70 +64,80 @@ impl Scoring {
             waiting,
             in_flight: BTreeSet::new(),
             judged: 0,
+            errors: 0,
             truncated: 0,
             total,
         }
     }
 
     /// The round whose candidate is scored.
-    pub(crate) const fn round(&self) -> RoundNumber {
+    pub const fn round(&self) -> RoundNumber {
         self.round
     }
 
-    /// The next answer to ask for. Every candidate gets the same questions with the same seeds, so that two
-    /// of them can be compared problem by problem.
-    pub(crate) fn next(&mut self) -> Option<Question> {
-        let id = self.waiting.pop_front()?;
-        let (problem, _) = self.problems.get(&id.problem)?;
-        let names = ["evaluation", id.problem.as_str(), &id.number.to_string()];
-        let seed = seed::derive(self.run_seed, &names);
-        self.in_flight.insert(id.clone());
-        Some(Question { problem: Arc::clone(problem), id, seed })
-    }
-
     /// The problem that a rollout under way answers.
-    pub(crate) fn problem(&self, id: &AttemptId) -> Option<Arc<Problem>> {
+    pub fn problem(&self, id: &AttemptId) -> Option<Arc<Problem>> {
         let is_under_way = self.in_flight.contains(id);
         self.problems.get(&id.problem).filter(|_| is_under_way).map(|(problem, _)| Arc::clone(problem))
     }
 
     /// Takes a verdict in. The verifier's own failures say nothing about the answer and are not counted.
-    pub(crate) fn judged(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) {
+    pub fn judged(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) {
         if !self.in_flight.remove(id) {
             return;
         }
         self.judged += 1;
         self.truncated += u64::from(finish == FinishReason::Length);
-        if let Some((_, score)) = self.problems.get_mut(&id.problem)
-            && outcome != Outcome::Error
-        {
+        if outcome == Outcome::Error {
+            self.errors += 1;
+        } else if let Some((_, score)) = self.problems.get_mut(&id.problem) {
             score.total += 1;
             score.correct += u32::from(outcome == Outcome::Correct);
         }
     }
 
     /// Answers under way.
-    pub(crate) fn in_flight(&self) -> usize {
+    pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
     /// Answers to ask for.
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Answers judged, and to judge.
-    pub(crate) const fn progress(&self) -> (u64, u64) {
+    pub const fn progress(&self) -> (u64, u64) {
         (self.judged, self.total)
     }
 
+    /// Answers that the verifier failed on; no score counts them.
+    pub const fn errors(&self) -> u64 {
+        self.errors
+    }
+
     /// The evaluation, once every answer is judged.
-    pub(crate) fn evaluation(&self, hard_levels: &[u8]) -> Option<Evaluation> {
+    pub fn evaluation(&self, hard_levels: &[u8]) -> Option<Evaluation> {
         (self.judged >= self.total).then(|| {
             let scores = self.problems.values().map(|(_, score)| score.clone()).collect();
             let truncated = if self.total == 0 { 0.0 } else { self.truncated as f64 / self.total as f64 };
             statistics::evaluation(scores, hard_levels, truncated)
         })
+    }
+}
+
+/// The answers still to ask for; whatever is asked for is under way until it is judged. Every policy gets the same
+/// questions with the same seeds, so that two of them can be compared problem by problem.
+impl Iterator for Scoring {
+    type Item = Question;
+
+    fn next(&mut self) -> Option<Question> {
+        let id = self.waiting.pop_front()?;
+        let (problem, _) = self.problems.get(&id.problem)?;
+        let names = ["evaluation", id.problem.as_str(), &id.number.to_string()];
+        let seed = seed::derive(self.run_seed, &names);
+        self.in_flight.insert(id.clone());
+        Some(Question { problem: Arc::clone(problem), id, seed })
     }
 }
 
@@ -144,11 +163,13 @@ mod tests {
     fn every_sample_is_asked_for_once_and_counted_once() {
         let problems = vec![problem("a", 1), problem("b", 6)];
         let mut scoring = Scoring::new(RoundNumber(2), 7, problems, 2);
-        let questions: Vec<_> = std::iter::from_fn(|| scoring.next()).collect();
+        let questions: Vec<_> = scoring.by_ref().collect();
         let names: Vec<_> = questions.iter().map(|question| question.id.to_string()).collect();
         assert_eq!(names, ["a#0", "a#1", "b#0", "b#1"]);
         assert_eq!(questions.iter().map(|question| question.seed).collect::<BTreeSet<_>>().len(), 4);
         assert_eq!((scoring.in_flight(), scoring.waiting()), (4, 0));
+        // what a store's evaluations were drawn with stays so
+        assert_eq!(questions[3].seed, seed::derive(7, &["evaluation", "b", "1"]));
 
         let stop = FinishReason::Stop;
         scoring.judged(&questions[0].id, Outcome::Correct, stop);
@@ -160,6 +181,7 @@ mod tests {
         scoring.judged(&questions[3].id, Outcome::Correct, stop);
         let evaluation = scoring.evaluation(&[6]).unwrap();
         assert_eq!((evaluation.accuracy.correct, evaluation.accuracy.total), (2, 3), "errors are not wrong");
+        assert_eq!(scoring.errors(), 1);
         let hard = evaluation.hard_accuracy.unwrap();
         assert_eq!((hard.correct, hard.total), (1, 2));
         assert!((evaluation.truncated - 0.25).abs() < 1e-12);
@@ -167,10 +189,7 @@ mod tests {
 
     #[test]
     fn questions_and_seeds_do_not_depend_on_the_round() {
-        let ask = |round| {
-            let mut scoring = Scoring::new(RoundNumber(round), 7, vec![problem("a", 1)], 3);
-            std::iter::from_fn(|| scoring.next()).collect::<Vec<_>>()
-        };
+        let ask = |round| Scoring::new(RoundNumber(round), 7, vec![problem("a", 1)], 3).collect::<Vec<_>>();
         assert_eq!(ask(1), ask(2));
     }
 
