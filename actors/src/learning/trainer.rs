@@ -67,7 +67,7 @@ impl Actor for Trainer {
         let training = Training {
             ledger: context.ledger.clone(),
             observer: context.observer.clone(),
-            config: context.config.checkpoints.clone(),
+            config: context.config.checkpoints,
             switches: Arc::clone(&context.switches),
         };
         let (facts, failures) = (myself.clone(), myself);
