@@ -14,7 +14,7 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
         selection: config.selection.clone(),
         pairs: config.pairs.clone(),
         hygiene: config.hygiene.clone(),
-        checkpoints: config.checkpoints.clone(),
+        checkpoints: config.checkpoints,
         evaluation: config.evaluation.clone(),
         gate: config.gate.clone(),
         verifier_pool: config.verifier.pool(),

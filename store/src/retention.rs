@@ -9,7 +9,7 @@ use still_settings::Findings;
 
 /// How often training is saved, and what is kept: a checkpoint stays for any of these reasons. One takes
 /// about 16 bytes a parameter. That of the policy in force is always kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CheckpointsSection {
     /// Optimizer steps between two checkpoints; 0 saves only at the end of training.

@@ -179,7 +179,7 @@ impl Lines {
 }
 
 fn begins(round: RoundNumber, phase: RoundPhase) -> String {
-    format!("round {round} {}", phase)
+    format!("round {round} {phase}")
 }
 
 /// The line of an event that is no progress.

@@ -12,47 +12,29 @@
 //!
 //! The rule of a verdict says how many tests passed and what came of the first that did not.
 
-use std::{
-    path::PathBuf,
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
+use std::{sync::OnceLock, time::Instant};
 
 use still_domain::Outcome;
 use still_sandbox::{
-    Candidate, CaseOutcome, Effort, Exceeded, Limits, NoPython, Program, Python, Report, Sandbox,
-    SandboxError, Stop, Suite, SuiteError, Unavailable,
+    Candidate, CaseOutcome, Effort, Exceeded, NoPython, Program, Python, Report, Sandbox, SandboxError, Stop,
+    Suite, SuiteError, Unavailable,
 };
 use thiserror::Error;
 
-use crate::block::{self, NoProgram};
+use crate::{
+    block::{self, NoProgram},
+    section::CodeSection,
+};
 
 /// The version of the rules and their implementation; it changes whenever a verdict may.
 pub const CODE_VERSION: &str = "code-1";
 /// Longest program that is run, in bytes.
 const MAX_PROGRAM_BYTES: usize = 256 << 10;
 
-/// How programs are run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CodeSettings {
-    /// The command, `{source}` for the file of the program; empty takes the Python 3 of this machine.
-    pub command: Vec<String>,
-    /// Names by which a code block says that it holds a program.
-    pub block_names: Vec<String>,
-    /// Name of the program's file.
-    pub file_name: String,
-    /// Files and folders outside `/usr`, `/bin` and `/lib*` that the command needs to read.
-    pub readable: Vec<PathBuf>,
-    /// What one test may use up.
-    pub limits: Limits,
-    /// Time by the clock on the wall for all tests of an answer.
-    pub total: Duration,
-}
-
 /// Runs programs against their tests. Shared by threads; a judgement blocks its thread.
 #[derive(Debug)]
 pub struct CodeJudge {
-    settings: CodeSettings,
+    settings: CodeSection,
     ready: OnceLock<Ready>,
 }
 
@@ -97,22 +79,9 @@ struct Ready {
     python: Option<Python>,
 }
 
-impl Default for CodeSettings {
-    fn default() -> Self {
-        Self {
-            command: Vec::new(),
-            block_names: ["python", "python3", "py"].map(String::from).to_vec(),
-            file_name: "main.py".to_owned(),
-            readable: Vec::new(),
-            limits: Limits::default(),
-            total: Duration::from_mins(1),
-        }
-    }
-}
-
 impl CodeJudge {
     /// A judge; looks at the machine when it is first needed.
-    pub const fn new(settings: CodeSettings) -> Self {
+    pub const fn new(settings: CodeSection) -> Self {
         Self { settings, ready: OnceLock::new() }
     }
 
@@ -172,9 +141,9 @@ impl CodeJudge {
                 ..Program::new(settings.command.clone(), settings.file_name.clone(), program)
             }),
         };
-        let effort = Effort { stop: Stop::AtLimit, total: settings.total };
+        let effort = Effort { stop: Stop::AtLimit, total: settings.judgement_time() };
         let began = Instant::now();
-        let report = sandbox.run(&candidate, suite.cases(), &settings.limits, effort)?;
+        let report = sandbox.run(&candidate, suite.cases(), &settings.limits(), effort)?;
         tracing::trace!(seconds = began.elapsed().as_secs_f64(), "program judged");
         Ok(report)
     }

@@ -84,11 +84,11 @@ mod tests {
     use still_verify::Profile;
 
     use super::*;
-    use crate::code::CodeSettings;
+    use crate::CodeSection;
 
     #[test]
     fn broken_lines_are_told_with_their_field() {
-        let verifier = HouseVerifier::new(Profile::Lenient, CodeSettings::default());
+        let verifier = HouseVerifier::new(Profile::Lenient, CodeSection::default());
         for (json, part) in [
             (r#"{"kind": "code", "prediction": "x"}"#, "`gold`: is missing"),
             (r#"{"kind": "code", "gold": 4, "prediction": "x"}"#, "as an object"),

@@ -5,7 +5,10 @@ use still_roles::Verifier;
 use still_verify::{Gold, Kind, Profile, VERIFIER_VERSION, judge};
 use thiserror::Error;
 
-use crate::code::{CODE_VERSION, CodeJudge, CodeSettings, Unready};
+use crate::{
+    code::{CODE_VERSION, CodeJudge, Unready},
+    section::CodeSection,
+};
 
 /// Judges answers by extraction and sound equivalence, programs by their tests.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ pub enum Unjudgeable {
 
 impl HouseVerifier {
     /// A verifier; `profile` says where answers are read from, `code` how programs are run.
-    pub fn new(profile: Profile, code: CodeSettings) -> Self {
+    pub fn new(profile: Profile, code: CodeSection) -> Self {
         let version = format!("{VERIFIER_VERSION} {CODE_VERSION}");
         Self { profile, code: CodeJudge::new(code), version }
     }
@@ -192,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_gold_that_no_answer_can_be_compared_with_is_refused_by_the_problems_name() {
-        let verifier = HouseVerifier::new(Profile::Strict, CodeSettings::default());
+        let verifier = HouseVerifier::new(Profile::Strict, CodeSection::default());
         for (kind, gold, part) in [
             (AnswerKind::Math, " ", "is empty"),
             (AnswerKind::Exact, "", "is empty"),
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn golds_of_every_kind_are_let_pass() {
-        let verifier = HouseVerifier::new(Profile::Strict, CodeSettings::default());
+        let verifier = HouseVerifier::new(Profile::Strict, CodeSection::default());
         for (kind, gold) in [
             (AnswerKind::Math, "\\frac{1}{2}"),
             (AnswerKind::Math, "no formula at all, but a text"),

@@ -1,32 +1,29 @@
 //! Right, wrong, hanging and hostile programs, through the verifier that the pool drives.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread};
 
 use serde_json::{Value, json};
 use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Split, Verdict};
-use still_judge::{CodeSettings, HouseVerifier, Unjudgeable};
+use still_judge::{CodeSection, HouseVerifier, Unjudgeable};
 use still_roles::Verifier;
-use still_sandbox::{Limits, Sandbox};
+use still_sandbox::Sandbox;
 use still_verify::Profile;
 
 /// Settings under which a test that runs into them is over soon.
-fn settings() -> CodeSettings {
-    CodeSettings {
-        limits: Limits {
-            wall_milliseconds: 1_500,
-            cpu_seconds: 5,
-            memory_bytes: 256 << 20,
-            output_bytes: 100_000,
-            ..Limits::default()
-        },
-        total: Duration::from_secs(6),
-        ..CodeSettings::default()
+fn settings() -> CodeSection {
+    CodeSection {
+        wall_seconds: 2,
+        cpu_seconds: 5,
+        memory_mebibytes: 256,
+        output_bytes: 100_000,
+        judgement_seconds: 6,
+        ..CodeSection::default()
     }
 }
 
 /// A verifier; where nothing can be confined, the proof that it says what is missing, and `None`.
-fn verifier(settings: CodeSettings) -> Option<HouseVerifier> {
+fn verifier(settings: CodeSection) -> Option<HouseVerifier> {
     let verifier = HouseVerifier::new(Profile::Strict, settings);
     let Err(missing) = Sandbox::detect() else { return Some(verifier) };
     let verdict = verifier.judge(&squares(), &response("print(int(input()) ** 2)"));
@@ -168,8 +165,7 @@ fn hostile_programs_earn_nothing_and_leave_nothing() {
 
 #[test]
 fn many_slow_tests_end_with_the_time_for_all_of_them() {
-    let total = Duration::from_secs(1);
-    let Some(verifier) = verifier(CodeSettings { total, ..settings() }) else { return };
+    let Some(verifier) = verifier(CodeSection { judgement_seconds: 1, ..settings() }) else { return };
     let tests = json!({"inputs": vec!["1"; 50], "outputs": vec!["1"; 50]});
     let slow = "import time\ntime.sleep(0.2)\nprint(input())";
     let (outcome, rule) = judged(&verifier, &problem(&tests), slow);
@@ -180,7 +176,7 @@ fn many_slow_tests_end_with_the_time_for_all_of_them() {
 
 #[test]
 fn any_command_takes_output_tests_and_python_alone_takes_others() {
-    let shell = CodeSettings {
+    let shell = CodeSection {
         command: ["sh", "{source}"].map(String::from).to_vec(),
         block_names: vec!["sh".to_owned()],
         file_name: "main.sh".to_owned(),

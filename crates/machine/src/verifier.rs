@@ -1,15 +1,14 @@
 //! The verifier as the configuration wants it, and what it must be able to judge.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use still_control::{Exit, Failure, OrExit};
 use still_daemon::{
     admission::JudgeCheck,
-    config::{CodeSection, VerifierProfile, VerifierSection},
+    config::{VerifierProfile, VerifierSection},
 };
 use still_domain::Problem;
-use still_judge::{CodeSettings, HouseVerifier, Unjudgeable};
-use still_sandbox::Limits;
+use still_judge::{HouseVerifier, Unjudgeable};
 use still_verify::Profile;
 
 /// The verifier that a configuration describes.
@@ -18,7 +17,7 @@ pub fn verifier(section: &VerifierSection) -> HouseVerifier {
         VerifierProfile::Strict => Profile::Strict,
         VerifierProfile::Lenient => Profile::Lenient,
     };
-    HouseVerifier::new(profile, code(&section.code))
+    HouseVerifier::new(profile, section.code.clone())
 }
 
 /// Refuses problems that ask for a program where none can be confined, or whose tests or gold answer cannot
@@ -52,39 +51,4 @@ pub fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Problem]) ->
 /// The verifier's word on a problem, for the rules of imports.
 pub fn judge_check(verifier: Arc<HouseVerifier>) -> JudgeCheck {
     Arc::new(move |problem: &Problem| verifier.check([problem]).map_err(|error| error.to_string()))
-}
-
-fn code(section: &CodeSection) -> CodeSettings {
-    CodeSettings {
-        command: section.command.clone(),
-        block_names: section.block_names.clone(),
-        file_name: section.file_name.clone(),
-        readable: section.readable.clone(),
-        limits: Limits {
-            wall_milliseconds: section.wall_seconds.saturating_mul(1000),
-            cpu_seconds: section.cpu_seconds,
-            memory_bytes: section.memory_mebibytes << 20,
-            processes: section.processes,
-            scratch_bytes: section.scratch_bytes,
-            file_bytes: section.scratch_bytes,
-            output_bytes: section.output_bytes,
-            ..Limits::default()
-        },
-        total: Duration::from_secs(section.judgement_seconds),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_of_the_configuration_are_those_of_the_judge() {
-        let configured = code(&CodeSection::default());
-        assert!(configured.limits.validate().is_ok());
-        let mut settings = CodeSettings::default();
-        // one file may fill the scratch directory, which the configuration alone bounds
-        settings.limits.file_bytes = configured.limits.scratch_bytes;
-        assert_eq!(configured, settings);
-    }
 }

@@ -16,7 +16,6 @@
 //! # Ok::<(), still_daemon::config::ConfigError>(())
 //! ```
 
-mod code;
 mod device;
 mod error;
 mod http;
@@ -40,7 +39,6 @@ use still_recipe::TrainingSection;
 use still_settings::Findings;
 use still_store::CheckpointsSection;
 
-pub use code::CodeSection;
 pub use device::{Device, DeviceSection};
 pub use error::{ConfigError, KeyProblem};
 pub use http::HttpSection;

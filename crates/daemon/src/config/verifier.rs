@@ -4,9 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_actors::VerifierPoolConfig;
 use still_domain::AnswerKind;
+use still_judge::CodeSection;
 use still_settings::Findings;
-
-use super::code::CodeSection;
 
 /// How answers are judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,10 @@
 //! `[verifier.code]`: how programs are run, for answers of the kind `code`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_sandbox::Limits;
 use still_settings::Findings;
 
 /// Least scratch directory: the source of a program must fit in.
@@ -87,5 +88,39 @@ impl CodeSection {
         findings.require(self.command.is_empty() || names_source, "verifier.code.command", || {
             "never names `{source}`, the file of the program".to_owned()
         });
+    }
+
+    /// What one test may use up.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            wall_milliseconds: self.wall_seconds.saturating_mul(1000),
+            cpu_seconds: self.cpu_seconds,
+            memory_bytes: self.memory_mebibytes << 20,
+            processes: self.processes,
+            scratch_bytes: self.scratch_bytes,
+            // one file may fill the scratch directory, which an operator alone bounds
+            file_bytes: self.scratch_bytes,
+            output_bytes: self.output_bytes,
+            ..Limits::default()
+        }
+    }
+
+    /// Time by the clock on the wall for all tests of an answer.
+    pub const fn judgement_time(&self) -> Duration {
+        Duration::from_secs(self.judgement_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_limits_that_a_sandbox_takes() {
+        let section = CodeSection::default();
+        let mut findings = Findings::default();
+        section.validate(&mut findings);
+        assert_eq!(findings, Findings::default());
+        assert!(section.limits().validate().is_ok());
     }
 }
