@@ -1,77 +1,104 @@
-//! Who may know whom: the directions that keep the house simple, checked against every manifest.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+//! Who may know whom: README's map of the house, held to what cargo links.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
 };
 
-/// Direct dependencies (development ones left out) of every package of the workspace.
-fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let root = Path::new(".");
-    let mut manifests =
-        vec![root.join("Cargo.toml"), root.join("actors/Cargo.toml"), root.join("store/Cargo.toml")];
-    for entry in fs::read_dir(root.join("crates")).unwrap() {
-        manifests.push(entry.unwrap().path().join("Cargo.toml"));
-    }
-    manifests
-        .iter()
-        .map(|path| {
-            let manifest: toml::Table = fs::read_to_string(path).unwrap().parse().unwrap();
-            let name = manifest["package"]["name"].as_str().unwrap().to_owned();
-            let names = manifest.get("dependencies").and_then(toml::Value::as_table);
-            (name, names.map(|table| table.keys().cloned().collect()).unwrap_or_default())
+use workspace::WORKSPACE;
+
+#[allow(dead_code)]
+mod workspace;
+
+/// A row of the map.
+struct Row {
+    /// The packages it describes.
+    packages: BTreeSet<String>,
+    /// What it says they know.
+    knows: String,
+}
+
+/// README's table under "Map of the house".
+fn map() -> Vec<Row> {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let (_, section) = readme.split_once("## Map of the house").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    rows.take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<_> = line.trim_matches('|').split('|').collect();
+            let [rooms, _, knows] = cells[..] else { panic!("a row of three cells: {line}") };
+            let packages = rooms.split('`').skip(1).step_by(2).map(package).collect();
+            Row { packages, knows: knows.trim().to_owned() }
         })
         .collect()
 }
 
-/// The packages that name `dependency` in their manifest.
-fn who_knows(dependency: &str) -> BTreeSet<String> {
-    let all = dependencies();
-    assert!(all.len() > 10, "the workspace has more packages than {}", all.len());
-    all.into_iter().filter(|(_, names)| names.contains(dependency)).map(|(name, _)| name).collect()
+/// The package in the folder of a room.
+fn package(folder: &str) -> String {
+    match folder {
+        "src" => "still".to_owned(),
+        _ => format!("still-{}", folder.rsplit('/').next().unwrap()),
+    }
 }
 
-fn set(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(ToString::to_string).collect()
-}
-
-#[test]
-fn only_the_actors_know_ractor() {
-    assert_eq!(who_knows("ractor"), set(&["still-actors"]));
-}
-
-#[test]
-fn only_the_store_knows_sled() {
-    assert_eq!(who_knows("sled"), set(&["still-store"]));
+/// The rooms that a cell names: its words, as far as they are rooms.
+fn rooms_named(cell: &str, members: &BTreeSet<&str>) -> BTreeSet<String> {
+    let words = cell.split(|character: char| !(character.is_alphanumeric() || character == '-'));
+    words.map(|word| format!("still-{word}")).filter(|room| members.contains(room.as_str())).collect()
 }
 
 #[test]
-fn only_policy_and_learning_know_burn() {
-    assert_eq!(who_knows("burn"), set(&["still-learning", "still-policy"]));
+fn every_package_stands_on_the_map_once() {
+    let workspace = &*WORKSPACE;
+    let rows = map();
+    let shown: Vec<_> = rows.iter().flat_map(|row| row.packages.iter().map(String::as_str)).collect();
+    let set: BTreeSet<_> = shown.iter().copied().collect();
+    assert_eq!(set, workspace.members());
+    assert_eq!(set.len(), shown.len(), "a package stands on the map twice");
 }
 
 #[test]
-fn the_client_and_the_actors_have_no_tensors_in_their_tree() {
-    let all = dependencies();
-    for program in ["still-client", "still-actors"] {
-        let mut seen = BTreeSet::new();
-        let mut open = vec![program.to_owned()];
-        while let Some(name) = open.pop() {
-            for next in all.get(&name).into_iter().flatten() {
-                if seen.insert(next.clone()) {
-                    open.push(next.clone());
-                }
-            }
+fn every_package_knows_the_rooms_that_the_map_says_and_no_other() {
+    let workspace = &*WORKSPACE;
+    let members = workspace.members();
+    for row in map() {
+        if row.knows == "everything" {
+            continue;
         }
-        assert!(!seen.contains("burn"), "{program} reaches burn");
+        let named = row.packages.iter().flat_map(|package| workspace.named_by(package));
+        let rooms: BTreeSet<_> = named
+            .filter(|name| members.contains(name) && !row.packages.contains(*name))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(rooms, rooms_named(&row.knows, &members), "{:?}: \"{}\"", row.packages, row.knows);
     }
 }
 
 #[test]
-fn the_domain_knows_no_other_room() {
-    let all = dependencies();
-    let rooms: Vec<_> = all["still-domain"].iter().filter(|name| name.starts_with("still-")).collect();
-    assert!(rooms.is_empty(), "still-domain depends on {rooms:?}");
+fn a_library_is_known_by_the_only_rooms_that_the_map_gives_it() {
+    let workspace = &*WORKSPACE;
+    let mut libraries = BTreeMap::new();
+    for row in map() {
+        let said = ["the only room that knows ", "the only rooms that know "];
+        if let Some(rest) = said.iter().find_map(|said| row.knows.split(said).nth(1)) {
+            let library = rest.split([';', ',', ' ']).next().unwrap();
+            libraries.insert(library.to_owned(), row.packages);
+        }
+    }
+    assert_eq!(libraries.keys().collect::<Vec<_>>(), ["burn", "ractor", "sled"]);
+    for (library, rooms) in libraries {
+        let named: BTreeSet<_> = workspace.who_names(&library).into_iter().map(str::to_owned).collect();
+        assert_eq!(named, rooms, "{library}");
+    }
+}
+
+#[test]
+fn where_the_map_says_no_tensors_there_are_none_in_the_tree() {
+    let workspace = &*WORKSPACE;
+    let rows: Vec<_> = map().into_iter().filter(|row| row.knows.contains("no tensors")).collect();
+    assert!(!rows.is_empty());
+    for package in rows.iter().flat_map(|row| &row.packages) {
+        assert!(!workspace.tree_of(package).contains("burn"), "{package} reaches burn");
+    }
 }
