@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 
 use workspace::WORKSPACE;
 
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod workspace;
 
 /// A row of the map.

@@ -11,7 +11,7 @@ use std::{
 use spdx::{Expression, LicenseReq, ParseMode};
 use workspace::{WORKSPACE, name};
 
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod workspace;
 
 /// What `deny.toml` says of licences: those allowed, and what it found out of packages that only bring a text.
