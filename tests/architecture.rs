@@ -124,3 +124,13 @@ fn what_the_map_says_a_room_is_without_is_nowhere_in_its_tree() {
     }
     assert!(checked > 0);
 }
+
+#[test]
+fn roles_and_actors_have_no_weights_in_their_tree() {
+    for package in ["still-roles", "still-actors"] {
+        let tree = WORKSPACE.tree_of(package);
+        for weights in ["still-decoder", "gemm", "memmap2"] {
+            assert!(!tree.contains(weights), "{package} reaches {weights}: policies travel by name");
+        }
+    }
+}
