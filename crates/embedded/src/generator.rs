@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError};
 use still_domain::{AttemptId, PolicyRef};
 use still_roles::{EventSink, FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Role, Rollout};
 use thiserror::Error;

@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, unbounded};
 
 use crate::device::{DeviceSlot, locked};
 

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, TryRecvError};
+use crossbeam::channel::{Receiver, TryRecvError};
 use still_domain::CheckpointId;
 use still_roles::{
     EventSink, LearnerStep, Role, SavedCheckpoint, TrainingEvent, TrainingFactory, TrainingFailure,

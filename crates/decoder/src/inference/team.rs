@@ -8,24 +8,33 @@
     reason = "members borrow a job from the leader's stack while the leader waits for them"
 )]
 
+#[cfg(all(test, loom))]
+mod orders;
+mod sync;
+
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::fmt;
-use std::hint;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::{PoisonError, TryLockError};
+#[cfg(not(loom))]
+use std::{
+    hint,
+    time::{Duration, Instant},
+};
 
-use crossbeam_utils::CachePadded;
+use crossbeam::utils::CachePadded;
 
+use self::sync::{
+    Arc, AtomicBool, AtomicU64, AtomicUsize, Condvar, JoinHandle, Mutex, Ordering, UnsafeCell, thread,
+};
 use super::shared::SharedSlice;
 
 /// How long a member watches before it sleeps: the longest pause between two products of a step.
+#[cfg(not(loom))]
 const WATCH: Duration = Duration::from_micros(100);
 /// Looks between two looks at the clock.
+#[cfg(not(loom))]
 const LOOKS: usize = 64;
 /// Set in a gate when nobody may enter any more.
 const CLOSED: u64 = 1 << 31;
@@ -192,7 +201,7 @@ impl Shared {
     /// Lets members in; only for who holds the lock `leader`.
     fn open(&self, job: Job) -> Opened<'_> {
         // SAFETY: the gate is closed and nobody is inside: the leader before saw to that, and there is one leader.
-        unsafe { *self.job.get() = job };
+        self.job.with_mut(|place| unsafe { *place = job });
         for taken in &self.taken {
             taken.store(0, Ordering::Relaxed);
         }
@@ -235,7 +244,7 @@ impl Shared {
             }
             done = gate & !(JOB - 1);
             // SAFETY: inside the gate the job stays as it is.
-            let job = unsafe { *self.job.get() };
+            let job = self.job.with(|job| unsafe { *job });
             if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| self.work_off(job, who))) {
                 *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
             }
@@ -258,12 +267,12 @@ impl Shared {
             if watch.look() {
                 continue;
             }
-            let sleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
             self.sleepers.fetch_add(1, Ordering::SeqCst);
-            let is_idle = |(): &mut ()| {
-                !is_new(self.gate.load(Ordering::SeqCst)) && !self.is_over.load(Ordering::SeqCst)
-            };
-            drop(self.wake.wait_while(sleep, is_idle).unwrap_or_else(PoisonError::into_inner));
+            while !is_new(self.gate.load(Ordering::SeqCst)) && !self.is_over.load(Ordering::SeqCst) {
+                sleep = self.wake.wait(sleep).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(sleep);
             self.sleepers.fetch_sub(1, Ordering::SeqCst);
             watch = Watch::new();
         }
@@ -276,11 +285,13 @@ fn inside(gate: u64) -> u64 {
 }
 
 /// A wait that does not give the processor away, for a while.
+#[cfg(not(loom))]
 struct Watch {
     looks: usize,
     end: Option<Instant>,
 }
 
+#[cfg(not(loom))]
 impl Watch {
     fn new() -> Self {
         Self { looks: 0, end: None }
@@ -298,7 +309,22 @@ impl Watch {
     }
 }
 
-#[cfg(test)]
+/// Where every order of events is tried there is no clock: the while is over at once.
+#[cfg(loom)]
+struct Watch;
+
+#[cfg(loom)]
+impl Watch {
+    fn new() -> Self {
+        Self
+    }
+
+    fn look(&mut self) -> bool {
+        false
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
