@@ -73,7 +73,7 @@ impl Model {
         let mut model = Self::loaded(&arguments.model, arguments.offline, load)?;
         if let Some(folder) = &arguments.adapter {
             let adapters = peft::load(folder, &model.config).or_exit(Exit::BadInput)?;
-            let merged = Arc::new(adapters.merge(&model.weights()?, &model.config));
+            let merged = Arc::new(adapters.merge(&*model.weights()?, &model.config));
             model.read = Arc::new(move || Ok(Arc::clone(&merged)));
             (model.name, model.folder) = (None, None);
         }

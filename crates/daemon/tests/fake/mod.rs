@@ -12,8 +12,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use still_control::{
-    Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemLine,
-    ProblemList, ProblemQuery, RoundReport, Status, Wait,
+    Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event,
+    PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport, Status, Wait,
 };
 use still_daemon::control::{
     ControlPlane, ControlServer, EventStream, Imported, SocketError, TrajectoryStream,

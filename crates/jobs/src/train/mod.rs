@@ -36,8 +36,7 @@ use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
 use still_machine::{Model, open_learners, settings};
 use still_roles::{
-    CheckpointPlace, EventSink, ExamplesInMemory, TrainingEvent, TrainingFailure, TrainingJob, TrainingPlan,
-    TrainingRun,
+    EventSink, ExamplesInMemory, TrainingEvent, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
 use tokio::runtime::Runtime;
 
