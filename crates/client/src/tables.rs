@@ -186,7 +186,10 @@ pub(crate) fn trajectory(judged: &JudgedTrajectory) -> String {
     let versions: Vec<_> = trajectory
         .versions
         .iter()
-        .map(|span| format!("{} (tokens {} to {})", span.version, span.start, span.end))
+        .map(|span| {
+            let policy = span.policy.version().map_or_else(|| span.policy.to_string(), |one| one.to_string());
+            format!("{policy} (tokens {} to {})", span.start, span.end)
+        })
         .collect();
     let mut table = plain();
     for (name, value) in [

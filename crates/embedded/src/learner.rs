@@ -17,6 +17,13 @@ pub struct LearnerJob {
     pub rollbacks: u32,
 }
 
+impl LearnerJob {
+    /// A job that has not begun yet.
+    pub const fn fresh(job: TrainingJob) -> Self {
+        Self { job, resume: None, rollbacks: 0 }
+    }
+}
+
 /// Why a learner could not go on.
 #[derive(Debug, Error)]
 pub enum LearnerError {

@@ -8,11 +8,12 @@ mod harness;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
-use harness::{Encoder, decoder_config, job, learner, learner_config, lora, sft_examples};
+use harness::{Encoder, decoder_config, job, learner, learner_config, library, lora, sft_examples};
 use still_decoder::{CpuDecoder, DecoderWeights, Span, hugging_face};
+use still_embedded::Learner;
 use still_learning::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
 use still_quickstart::QuickStartTask;
-use still_roles::{Learner, Response, SftExample, TrainingExamples};
+use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
 
 const STEPS: u64 = 1_000;
@@ -22,7 +23,7 @@ const RESPONSE_TOKENS: usize = 160;
 fn main() {
     for threads in [1, 2] {
         let mut learner = learner(64, 3, STEPS, threads);
-        learner.begin(job(sft_examples())).unwrap();
+        learner.begin(&job(sft_examples())).unwrap();
         let (seconds, tokens, loss) = train(&mut learner, STEPS);
         let rate = tokens as f64 / seconds;
         println!(
@@ -101,13 +102,12 @@ fn large_model(folder: &Path) {
     let (config, weights) = hugging_face::load_folder(folder).unwrap();
     let weights = Arc::new(weights);
     let vocabulary = config.vocabulary_size as u32;
-    let examples = (0..4).map(|example: u32| SftExample {
-        problem: "1+1=".to_owned(),
-        response: Response::Tokens(
-            (0..252).map(|place| (place * 7_919 + example * 104_729) % vocabulary).collect(),
-        ),
-    });
-    let examples = TrainingExamples::Sft(examples.collect());
+    let example = |example: u32| {
+        let token = |place: u32| (place * 7_919 + example * 104_729) % vocabulary;
+        let response = Response::Tokens((0..252).map(token).collect());
+        Example::Sft(SftExample { problem: "1+1=".into(), response })
+    };
+    let examples: Vec<_> = (0..4).map(example).collect();
     for (name, recompute_activations, adapters) in [
         ("all parameters", false, false),
         ("all parameters, recomputed", true, false),
@@ -119,11 +119,11 @@ fn large_model(folder: &Path) {
         });
         let settings = LearnerConfig { threads: 2, ..settings };
         let config = config.clone();
-        let base = BasePolicy { name: None, config, weights: Arc::clone(&weights) };
-        let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
+        let (base, library) = (BasePolicy { name: None, config }, library(Arc::clone(&weights)));
+        let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
         let devices = vec![Device::flex().autodiff()];
-        let mut learner = PolicyLearner::new(settings, base, encoder, devices, true);
-        learner.begin(job(examples.clone())).unwrap();
+        let mut learner = PolicyLearner::new(settings, base, library, encoder, devices, true);
+        learner.begin(&job(examples.clone())).unwrap();
         train(&mut learner, 1);
         let (seconds, tokens, _) = train(&mut learner, 2);
         println!("{name}: {:.1} tokens/s, peak {}", tokens as f64 / seconds, peak_memory());

@@ -15,11 +15,12 @@ mod harness;
 use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
-use harness::{Encoder, decoder_config, job, job_config, learner_config};
+use harness::{Encoder, decoder_config, job, job_config, learner_config, library};
 use still_decoder::{DecoderConfig, DecoderWeights, hugging_face};
+use still_embedded::Learner;
 use still_learning::{BasePolicy, LearnerConfig, PolicyLearner, keep_freed_memory};
 use still_recipe::LearnerSettings;
-use still_roles::{Learner, Response, SftExample, TrainingExamples};
+use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
 
 const WARM_UP_STEPS: u64 = 2;
@@ -61,9 +62,10 @@ fn measure(
     let vocabulary = config.vocabulary_size as u32;
     // what `tokens` of the script makes
     let token = |sequence: u32, place: u32| (place * 7_919 + sequence * 104_729) % vocabulary;
-    let example = |sequence: u32| SftExample {
-        problem: PROMPT.to_owned(),
-        response: Response::Tokens((PROMPT_TOKENS..length).map(|place| token(sequence, place)).collect()),
+    let example = |sequence: u32| {
+        let response =
+            Response::Tokens((PROMPT_TOKENS..length).map(|place| token(sequence, place)).collect());
+        Example::Sft(SftExample { problem: PROMPT.into(), response })
     };
     let job_config = LearnerSettings {
         batch_sequences: sequences,
@@ -75,10 +77,11 @@ fn measure(
         training.improvement = job_config;
     });
     let settings = LearnerConfig { threads: THREADS, ..settings };
-    let base = BasePolicy { name: None, config, weights: Arc::new(weights) };
-    let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let mut learner = PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff()], true);
-    learner.begin(job(TrainingExamples::Sft((0..sequences).map(example).collect()))).unwrap();
+    let (base, library) = (BasePolicy { name: None, config }, library(weights));
+    let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
+    let mut learner =
+        PolicyLearner::new(settings, base, library, encoder, vec![Device::flex().autodiff()], true);
+    learner.begin(&job((0..sequences).map(example).collect())).unwrap();
     let (mut seconds, mut losses, mut tokens) = (Vec::new(), Vec::new(), 0);
     for step in 0..steps + WARM_UP_STEPS {
         let begun = Instant::now();

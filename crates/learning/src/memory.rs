@@ -85,14 +85,20 @@ pub(crate) mod simulated {
 
 #[cfg(test)]
 mod tests {
-    use std::{ops::Range, path::Path, sync::Arc};
+    use std::{
+        ops::Range,
+        path::{Path, PathBuf},
+        sync::Arc,
+    };
 
     use burn::tensor::Device;
     use still_decoder::hugging_face;
-    use still_domain::{RoundNumber, TrainingSetId};
+    use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
+    use still_embedded::{Learner, LearnerJob};
+    use still_library::{BaseModel, PolicyLibrary};
     use still_recipe::{LearnerSettings, TrainingSection};
     use still_roles::{
-        Initialisation, Learner, LearnerStep, Response, SftExample, TrainingExamples, TrainingJob,
+        Example, ExamplesInMemory, LearnerStep, NoCheckpoints, Response, SftExample, TrainingJob,
     };
 
     use super::*;
@@ -145,39 +151,48 @@ mod tests {
     fn learner(replicas: usize) -> PolicyLearner {
         let folder = Path::new("../decoder/tests/fixtures/llama");
         let (config, weights) = hugging_face::load_folder(folder).unwrap();
-        let base = BasePolicy { name: None, config, weights: Arc::new(weights) };
+        let base = BasePolicy { name: None, config };
+        let nowhere = |checkpoint: &CheckpointId| PathBuf::from(checkpoint.as_str());
+        let library = PolicyLibrary::new(BaseModel::in_memory(None, Arc::new(weights)), nowhere, |_| {
+            Err("there are no checkpoints".to_owned())
+        });
         let job = LearnerSettings { steps: 4, batch_sequences: 4, ..LearnerSettings::default() };
         let training =
             TrainingSection { imitation: job.clone(), improvement: job, ..TrainingSection::default() };
         let config = LearnerConfig { training, threads: 1 };
-        PolicyLearner::new(config, base, Box::new(Numbers), vec![Device::flex().autodiff(); replicas], true)
+        let (library, encoder) = (Arc::new(library), Arc::new(Numbers));
+        PolicyLearner::new(config, base, library, encoder, vec![Device::flex().autodiff(); replicas], true)
     }
 
-    fn examples() -> TrainingExamples {
-        let example = |number: u32| SftExample {
-            problem: "1 2 3".to_owned(),
-            response: Response::Tokens((0..5).map(|place| (number + place) % 20).collect()),
+    fn examples() -> Vec<Example> {
+        let example = |number: u32| {
+            let response = Response::Tokens((0..5).map(|place| (number + place) % 20).collect());
+            Example::Sft(SftExample { problem: "1 2 3".into(), response })
         };
-        TrainingExamples::Sft((0..8).map(example).collect())
+        (0..8).map(example).collect()
     }
 
-    fn job(resume: Option<&Path>) -> TrainingJob {
-        TrainingJob {
+    fn job(resume: Option<&Path>) -> LearnerJob {
+        let objective = Algorithm::Sft;
+        let job = TrainingJob {
             round: RoundNumber(0),
             training_set: TrainingSetId::new("set"),
             legacy_training_set: None,
-            examples: examples(),
-            initialisation: Initialisation::Base,
+            recipe: Recipe::Imitation,
+            objective,
+            examples: Arc::new(ExamplesInMemory(examples())),
+            start: None,
             seed: 1,
-            resume: resume.map(Path::to_owned),
-            rollbacks: 0,
-        }
+            checkpoint_every_steps: 0,
+            checkpoints: Arc::new(NoCheckpoints),
+        };
+        LearnerJob { resume: resume.map(Path::to_owned), ..LearnerJob::fresh(job) }
     }
 
     #[test]
     fn a_learner_that_runs_out_of_memory_goes_on_in_smaller_parts_with_the_same_losses() {
         let mut whole = learner(1);
-        whole.begin(job(None)).unwrap();
+        whole.begin(&job(None)).unwrap();
         let expected: Vec<_> = (0..4).map(|_| whole.step().unwrap()).collect();
         assert!(expected.iter().all(|step| step.memory_shortages == 0));
 
@@ -187,11 +202,11 @@ mod tests {
             simulated::limit(17);
             let folder = tempfile::tempdir().unwrap();
             let mut short = learner(replicas);
-            short.begin(job(None)).unwrap();
+            short.begin(&job(None)).unwrap();
             let mut found: Vec<_> = (0..2).map(|_| short.step().unwrap()).collect();
             short.save(folder.path()).unwrap();
             let mut resumed = learner(replicas);
-            resumed.begin(job(Some(folder.path()))).unwrap();
+            resumed.begin(&job(Some(folder.path()))).unwrap();
             found.extend((0..2).map(|_| resumed.step().unwrap()));
             simulated::limit(7);
             let alone = learner(replicas).step_after_begin();
@@ -210,7 +225,7 @@ mod tests {
 
     impl PolicyLearner {
         fn step_after_begin(mut self) -> Result<LearnerStep, LearnerError> {
-            self.begin(job(None))?;
+            self.begin(&job(None))?;
             self.step()
         }
     }

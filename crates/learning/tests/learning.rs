@@ -6,13 +6,13 @@ mod harness;
 use harness::{
     job, job_config, learner, learner_config, learner_with, lora, preference_examples, sft_examples,
 };
+use still_embedded::{Learner, LearnerError, LearnerJob};
 use still_recipe::LearnerSettings;
-use still_roles::{Learner, LearnerError, TrainingJob};
 
 #[test]
 fn imitation_learns_the_form_of_the_demonstrations() {
     let mut learner = learner(32, 2, 80, 1);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     let losses: Vec<f64> = (0..80).map(|_| learner.step().unwrap().loss).collect();
     let mean = |range: &[f64]| range.iter().sum::<f64>() / range.len() as f64;
     assert!(
@@ -25,7 +25,7 @@ fn imitation_learns_the_form_of_the_demonstrations() {
 #[test]
 fn preference_optimisation_starts_at_ln_2_and_widens_the_margin() {
     let mut learner = learner(16, 2, 30, 1);
-    learner.begin(job(preference_examples())).unwrap();
+    learner.begin(&job(preference_examples())).unwrap();
     let steps: Vec<_> = (0..30).map(|_| learner.step().unwrap()).collect();
     let losses: Vec<f64> = steps.iter().map(|step| step.loss).collect();
     let metrics = steps[29].preferences.unwrap();
@@ -38,7 +38,7 @@ fn preference_optimisation_starts_at_ln_2_and_widens_the_margin() {
 fn adapters_alone_learn_as_well() {
     let config = learner_config(80, |training| training.lora = lora(8, 32.0));
     let mut learner = learner_with(32, 2, config);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     let losses: Vec<f64> = (0..80).map(|_| learner.step().unwrap().loss).collect();
     assert!(losses[79] < 0.7 * losses[0], "{losses:?}");
 }
@@ -49,7 +49,7 @@ fn a_step_is_the_same_however_it_is_cut() {
         let run = |micro_batch_tokens| {
             let config = learner_config(3, |training| training.micro_batch_tokens = micro_batch_tokens);
             let mut learner = learner_with(16, 2, config);
-            learner.begin(job(examples.clone())).unwrap();
+            learner.begin(&job(examples.clone())).unwrap();
             (0..3).map(|_| learner.step().unwrap()).collect::<Vec<_>>()
         };
         for (whole, cut) in run(32_768).iter().zip(run(100)) {
@@ -69,7 +69,7 @@ fn training_that_diverges_goes_back_slower_and_gives_up_in_the_end() {
         training.max_skipped_steps = 1;
     });
     let mut learner = learner_with(16, 2, config);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     let start = learner.weights().unwrap();
     let mut seen = Vec::new();
     let error = loop {
@@ -97,10 +97,10 @@ fn with_no_state_in_memory_training_asks_for_a_checkpoint_and_goes_on_slower() {
         training.max_kept_parameters = 0;
     });
     let mut learner = learner_with(16, 2, config);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     let (start, diverging) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     learner.save(start.path()).unwrap();
-    let resumed = |folder: &tempfile::TempDir, rollbacks| TrainingJob {
+    let resumed = |folder: &tempfile::TempDir, rollbacks| LearnerJob {
         resume: Some(folder.path().to_owned()),
         rollbacks,
         ..job(sft_examples())
@@ -118,9 +118,9 @@ fn with_no_state_in_memory_training_asks_for_a_checkpoint_and_goes_on_slower() {
             Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
                 times_back += 1;
                 assert_eq!((diverged.step, diverged.skipped, rollbacks), (3, true, times_back));
-                let unfit = learner.begin(resumed(&diverging, rollbacks)).unwrap_err();
+                let unfit = learner.begin(&resumed(&diverging, rollbacks)).unwrap_err();
                 assert!(unfit.to_string().contains("diverging"), "{unfit}");
-                assert_eq!(learner.begin(resumed(&start, rollbacks)).unwrap().resumed_step, 0);
+                assert_eq!(learner.begin(&resumed(&start, rollbacks)).unwrap().resumed_step, 0);
             }
             Err(error) => break error,
         }
@@ -129,14 +129,14 @@ fn with_no_state_in_memory_training_asks_for_a_checkpoint_and_goes_on_slower() {
     assert_eq!(times_back, 3);
     assert!(first_rates.windows(2).all(|pair| (pair[1] / pair[0] - 0.5).abs() < 1e-9), "{first_rates:?}");
     // the same folder is gone on from where training has not gone back
-    assert_eq!(learner.begin(resumed(&diverging, 0)).unwrap().resumed_step, 2);
+    assert_eq!(learner.begin(&resumed(&diverging, 0)).unwrap().resumed_step, 2);
 }
 
 #[test]
 fn gradients_do_not_depend_on_threads_beyond_rounding() {
     let run = |threads| {
         let mut learner = learner(16, 2, 3, threads);
-        learner.begin(job(sft_examples())).unwrap();
+        learner.begin(&job(sft_examples())).unwrap();
         (0..3).map(|_| learner.step().unwrap().loss).collect::<Vec<_>>()
     };
     for (one, two) in run(1).iter().zip(run(2)) {
@@ -152,11 +152,11 @@ fn a_state_between_skipped_steps_is_no_state_to_go_back_to() {
         training.max_skipped_steps = 1;
     });
     let mut learner = learner_with(16, 2, config);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     let folder = tempfile::tempdir().unwrap();
     while !learner.step().unwrap().skipped {}
     learner.save(folder.path()).unwrap();
-    learner.begin(TrainingJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) }).unwrap();
+    learner.begin(&LearnerJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) }).unwrap();
     let error = learner.step().unwrap_err();
     assert!(matches!(error, LearnerError::BackToCheckpoint { rollbacks: 1, .. }), "{error}");
 }

@@ -6,25 +6,21 @@ mod harness;
 use std::path::Path;
 
 use harness::{job, learner_config, learner_on, lora, preference_examples, sft_examples};
+use still_embedded::{Learner, LearnerJob};
 use still_learning::{LearnerConfig, PolicyLearner};
-use still_roles::{Learner, LearnerStep, TrainingExamples, TrainingJob};
+use still_roles::{Example, LearnerStep};
 
 const STEPS: u64 = 6;
 /// A step's sixteen examples make more parts than there are replicas.
 const PART_TOKENS: u32 = 150;
 
-fn begun(
-    replicas: usize,
-    examples: &TrainingExamples,
-    adapters: bool,
-    resume: Option<&Path>,
-) -> PolicyLearner {
+fn begun(replicas: usize, examples: &[Example], adapters: bool, resume: Option<&Path>) -> PolicyLearner {
     let config = learner_config(STEPS, |training| {
         training.lora = lora(if adapters { 4 } else { 0 }, 8.0);
         training.micro_batch_tokens = PART_TOKENS;
     });
     let mut learner = learner_on(replicas, 16, 2, LearnerConfig { threads: 2, ..config });
-    learner.begin(TrainingJob { resume: resume.map(Path::to_owned), ..job(examples.clone()) }).unwrap();
+    learner.begin(&LearnerJob { resume: resume.map(Path::to_owned), ..job(examples.to_vec()) }).unwrap();
     learner
 }
 
@@ -68,6 +64,6 @@ fn replicas_serve_one_job_after_another() {
     let mut learner = begun(2, &examples, true, None);
     let first = take(&mut learner, 2);
     learner.end();
-    learner.begin(job(examples)).unwrap();
+    learner.begin(&job(examples)).unwrap();
     assert_eq!(take(&mut learner, 2), first);
 }

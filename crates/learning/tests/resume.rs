@@ -3,15 +3,15 @@
 
 mod harness;
 
-use std::sync::Arc;
-
 use harness::{
     decoder_config, job, learner, learner_config, learner_with, lora, preference_examples, sft_examples,
 };
 use still_decoder::DecoderWeights;
+use still_domain::{CheckpointId, PolicyRef, RoundNumber};
+use still_embedded::{Learner, LearnerError, LearnerJob};
 use still_learning::{LearnerConfig, PolicyLearner};
 use still_policy::peft;
-use still_roles::{Initialisation, Learner, LearnerError, TrainingJob};
+use still_roles::TrainingJob;
 
 const STEPS: u64 = 12;
 
@@ -30,13 +30,13 @@ fn a_resumed_job_ends_in_the_same_bits() {
         (preference_examples(), true),
     ] {
         let mut uninterrupted = fresh(adapters);
-        uninterrupted.begin(job(examples.clone())).unwrap();
+        uninterrupted.begin(&job(examples.clone())).unwrap();
         while !uninterrupted.step().unwrap().is_last() {}
         let expected = uninterrupted.weights().unwrap();
         for interruption in 0..=STEPS {
             let folder = tempfile::tempdir().unwrap();
             let mut first = fresh(adapters);
-            first.begin(job(examples.clone())).unwrap();
+            first.begin(&job(examples.clone())).unwrap();
             for _ in 0..interruption {
                 first.step().unwrap();
             }
@@ -47,8 +47,8 @@ fn a_resumed_job_ends_in_the_same_bits() {
             assert!(loaded == *saved);
 
             let mut second = fresh(adapters);
-            let resumed = TrainingJob { resume: Some(folder.path().to_owned()), ..job(examples.clone()) };
-            let plan = second.begin(resumed).unwrap();
+            let resumed = LearnerJob { resume: Some(folder.path().to_owned()), ..job(examples.clone()) };
+            let plan = second.begin(&resumed).unwrap();
             assert_eq!((plan.total_steps, plan.resumed_step), (STEPS, interruption));
             for _ in interruption..STEPS {
                 second.step().unwrap();
@@ -62,7 +62,7 @@ fn a_resumed_job_ends_in_the_same_bits() {
 fn a_checkpoint_of_adapters_holds_them_and_the_merged_policy() {
     let folder = tempfile::tempdir().unwrap();
     let mut learner = fresh(true);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     learner.step().unwrap();
     learner.save(folder.path()).unwrap();
     let config = decoder_config(16, 2);
@@ -72,20 +72,35 @@ fn a_checkpoint_of_adapters_holds_them_and_the_merged_policy() {
     let base = DecoderWeights::random(&config, 1);
     assert!(adapters.merge(&base, &config) == *learner.weights().unwrap());
     // what training whole parameters wrote is no start for adapters
-    let resumed = TrainingJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
-    let error = fresh(false).begin(resumed).unwrap_err();
+    let resumed = LearnerJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
+    let error = fresh(false).begin(&resumed).unwrap_err();
     assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
+}
+
+/// A policy that is no base model, in a folder: one step away from it.
+fn another_policy(seed: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut learner = fresh(false);
+    let mut started = job(sft_examples());
+    started.job.seed = seed;
+    learner.begin(&started).unwrap();
+    learner.step().unwrap();
+    learner.save(folder.path()).unwrap();
+    folder
 }
 
 #[test]
 fn adapters_beside_a_policy_that_others_cannot_load_are_not_written_alone() {
-    let (folder, config) = (tempfile::tempdir().unwrap(), decoder_config(16, 2));
-    let started_from = |seed| {
-        let policy = Arc::new(DecoderWeights::random(&config, seed));
-        TrainingJob { initialisation: Initialisation::Policy(policy), ..job(sft_examples()) }
+    let folder = tempfile::tempdir().unwrap();
+    let policies = [2, 3].map(another_policy);
+    let started_from = |place: usize| {
+        let checkpoint = CheckpointId::new(policies[place].path().to_str().unwrap());
+        let mut started = job(sft_examples());
+        started.job.start = Some(PolicyRef::candidate(RoundNumber(1), checkpoint));
+        started
     };
     let mut learner = fresh(true);
-    learner.begin(started_from(2)).unwrap();
+    learner.begin(&started_from(0)).unwrap();
     learner.step().unwrap();
     learner.save(folder.path()).unwrap();
     assert!(!folder.path().join("adapter").exists());
@@ -93,21 +108,22 @@ fn adapters_beside_a_policy_that_others_cannot_load_are_not_written_alone() {
     let (_, policy) = still_learning::load_policy(folder.path()).unwrap();
     assert!(policy == *learner.weights().unwrap());
     // and beside another policy nothing goes on with them
-    let resumed = |seed| TrainingJob { resume: Some(folder.path().to_owned()), ..started_from(seed) };
-    let error = fresh(true).begin(resumed(3)).unwrap_err();
+    let resumed = |place| LearnerJob { resume: Some(folder.path().to_owned()), ..started_from(place) };
+    let error = fresh(true).begin(&resumed(1)).unwrap_err();
     assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
-    assert_eq!(fresh(true).begin(resumed(2)).unwrap().resumed_step, 1);
+    assert_eq!(fresh(true).begin(&resumed(0)).unwrap().resumed_step, 1);
 }
 
 #[test]
 fn another_job_does_not_go_on_from_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = learner(16, 2, STEPS, 1);
-    first.begin(job(sft_examples())).unwrap();
+    first.begin(&job(sft_examples())).unwrap();
     first.step().unwrap();
     first.save(folder.path()).unwrap();
-    let other = TrainingJob { seed: 6, resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
-    let error = first.begin(other).unwrap_err();
+    let other = LearnerJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
+    let other = LearnerJob { job: TrainingJob { seed: 6, ..other.job.clone() }, ..other };
+    let error = first.begin(&other).unwrap_err();
     assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
     assert!(matches!(first.step().unwrap_err(), LearnerError::NoJob));
 }
@@ -116,12 +132,12 @@ fn another_job_does_not_go_on_from_a_checkpoint() {
 fn a_cut_off_file_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut learner = learner(16, 2, STEPS, 1);
-    learner.begin(job(sft_examples())).unwrap();
+    learner.begin(&job(sft_examples())).unwrap();
     learner.save(folder.path()).unwrap();
     let path = folder.path().join("learner.safetensors");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    let resumed = TrainingJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
-    let error = learner.begin(resumed).unwrap_err();
+    let resumed = LearnerJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) };
+    let error = learner.begin(&resumed).unwrap_err();
     assert!(error.to_string().contains("learner.safetensors"), "{error}");
 }

@@ -152,6 +152,28 @@ pub trait CheckpointPlace: Send + Sync {
     }
 }
 
+/// A place that keeps nothing: of jobs that nobody interrupts, as benchmarks are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCheckpoints;
+
+impl CheckpointPlace for NoCheckpoints {
+    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
+        Ok(Vec::new())
+    }
+
+    fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
+        Err(TrainingFailure::Disk(format!("there is no place for a checkpoint after step {step}")))
+    }
+
+    fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
+        Err(TrainingFailure::Disk(format!("there is no place for a checkpoint after step {}", saved.step)))
+    }
+
+    fn folder(&self, id: &CheckpointId) -> PathBuf {
+        PathBuf::from(id.as_str())
+    }
+}
+
 /// What a training run tells.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainingEvent {

@@ -253,7 +253,8 @@ mod tests {
         let messages = json!([{"role": "user", "content": "1+2"}]);
         let plain = prompts.of_value(&json!("1+2"), &Map::new()).unwrap();
         let rendered = prompts.of_value(&messages, &Map::new()).unwrap();
-        let model = Model { tokenizer, ..Model::from_source(&ModelSource::Embedded, true).unwrap() };
+        let mut model = Model::from_source(&ModelSource::Embedded, true).unwrap();
+        model.tokenizer = tokenizer;
         let encoder = RenderedPrompts::new(&model, prompts);
         let text = |tokens: Vec<u32>| model.tokenizer.decode(&tokens).unwrap();
         assert_eq!(text(encoder.prompt(&plain).unwrap()), "+1+2");
@@ -271,9 +272,9 @@ mod tests {
             line.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
             prompts.sft(line.as_object().unwrap(), &line.to_string()).map(|example| example.problem)
         };
-        assert_eq!(rendered(json!({})).unwrap(), "*1+2=");
+        assert_eq!(&*rendered(json!({})).unwrap(), "*1+2=");
         let beside = json!({"tools": ["4", "5"], "chat_template_kwargs": {"sign": "-"}});
-        assert_eq!(rendered(beside).unwrap(), "*-1+2=45");
+        assert_eq!(&*rendered(beside).unwrap(), "*-1+2=45");
         for (field, value) in [("tools", json!("4")), ("chat_template_kwargs", json!([]))] {
             let reason = rendered(json!({ field: value })).unwrap_err();
             assert!(reason.contains(field), "{reason}");
@@ -282,10 +283,8 @@ mod tests {
 
     #[test]
     fn a_response_ends_in_the_token_that_ends_a_text_whatever_else_stops_generation() {
-        let model = Model {
-            tokenizer: chat_tokenizer(),
-            ..Model::from_source(&ModelSource::Embedded, true).unwrap()
-        };
+        let mut model = Model::from_source(&ModelSource::Embedded, true).unwrap();
+        model.tokenizer = chat_tokenizer();
         assert_eq!(model.tokenizer.stop_ids(), [0, 1]);
         let response = model.encoder(PromptStyle::Raw).response(&Response::Text("3".to_owned())).unwrap();
         assert_eq!(response.last(), Some(&1));

@@ -170,8 +170,10 @@ fn visit_bytes(weights: &DecoderWeights, mut visit: impl FnMut(&[u8])) {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use still_domain::{RoundNumber, TrainingSetId};
-    use still_roles::{Initialisation, TrainingExamples};
+    use std::sync::Arc;
+
+    use still_domain::{Algorithm, Recipe, RoundNumber, TrainingSetId};
+    use still_roles::{ExamplesInMemory, NoCheckpoints};
 
     use super::*;
     use crate::examples::Sequence;
@@ -183,15 +185,18 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn job_of(training_set: &str) -> TrainingJob {
+        let objective = Algorithm::Sft;
         TrainingJob {
             round: RoundNumber(1),
             training_set: TrainingSetId::new(training_set),
             legacy_training_set: None,
-            examples: TrainingExamples::Sft(Vec::new()),
-            initialisation: Initialisation::Base,
+            recipe: Recipe::Improvement,
+            objective,
+            examples: Arc::new(ExamplesInMemory(Vec::new())),
+            start: None,
             seed: 7,
-            resume: None,
-            rollbacks: 0,
+            checkpoint_every_steps: 0,
+            checkpoints: Arc::new(NoCheckpoints),
         }
     }
 

@@ -1,16 +1,24 @@
 //! The quick start's model and data at test size.
 #![allow(clippy::unwrap_used, missing_docs, dead_code, unreachable_pub)]
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
-use still_domain::{RoundNumber, TrainingSetId};
-use still_learning::{BasePolicy, ExampleEncoder, Footprint, LearnerConfig, ModelName, PolicyLearner};
+use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
+use still_embedded::{Learner, LearnerJob};
+use still_learning::{
+    BasePolicy, ExampleEncoder, Footprint, LearnerConfig, ModelName, PolicyLearner, load_policy,
+};
+use still_library::{BaseModel, PolicyLibrary};
 use still_quickstart::QuickStartTask;
 use still_recipe::{LearnerSettings, LoraSettings, Precision, Schedule, TrainingSection};
 use still_roles::{
-    Initialisation, Learner, PreferenceExample, Response, SftExample, TrainingExamples, TrainingJob,
+    Example, ExamplesInMemory, NoCheckpoints, PreferenceExample, Response, SftExample, TrainingJob,
 };
 use still_text::{Tokenizer, thought};
 
@@ -98,52 +106,62 @@ pub fn learner_with(width: usize, layers: usize, settings: LearnerConfig) -> Pol
 /// On so many replicas.
 pub fn learner_on(replicas: usize, width: usize, layers: usize, settings: LearnerConfig) -> PolicyLearner {
     let config = decoder_config(width, layers);
-    let weights = Arc::new(DecoderWeights::random(&config, 1));
-    let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
+    let library = library(DecoderWeights::random(&config, 1));
+    let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
     let name = ModelName { name: "owner/base".to_owned(), revision: Some("c0ffee".to_owned()) };
-    let base = BasePolicy { name: Some(name), config, weights };
-    PolicyLearner::new(settings, base, encoder, vec![Device::flex().autodiff(); replicas], true)
+    let base = BasePolicy { name: Some(name), config };
+    PolicyLearner::new(settings, base, library, encoder, vec![Device::flex().autodiff(); replicas], true)
 }
 
-pub fn sft_examples() -> TrainingExamples {
+/// A base model in memory, and whatever checkpoints are asked for by the names of their folders.
+pub fn library(weights: impl Into<Arc<DecoderWeights>>) -> Arc<PolicyLibrary> {
+    let base = BaseModel::in_memory(None, weights.into());
+    let folder_of = |checkpoint: &CheckpointId| PathBuf::from(checkpoint.as_str());
+    let read =
+        |folder: &Path| load_policy(folder).map(|(_, weights)| weights).map_err(|error| error.to_string());
+    Arc::new(PolicyLibrary::new(base, folder_of, read))
+}
+
+pub fn sft_examples() -> Vec<Example> {
     let task = QuickStartTask::default().generate(0).unwrap();
-    let examples = task.demonstrations.into_iter();
-    TrainingExamples::Sft(
-        examples
-            .map(|demonstration| SftExample {
-                problem: demonstration.problem,
-                response: Response::Text(demonstration.response),
-            })
-            .collect(),
-    )
+    let example = |demonstration: still_domain::Demonstration| {
+        Example::Sft(SftExample {
+            problem: demonstration.problem.into(),
+            response: Response::Text(demonstration.response),
+        })
+    };
+    task.demonstrations.into_iter().map(example).collect()
 }
 
 /// Each demonstration against one with its first step spoilt.
-pub fn preference_examples() -> TrainingExamples {
-    let TrainingExamples::Sft(examples) = sft_examples() else { unreachable!() };
-    let pair = |example: SftExample| {
-        let Response::Text(text) = &example.response else { unreachable!() };
-        let spoilt = text.replacen('=', "=9", 1);
-        PreferenceExample {
-            problem: example.problem,
-            rejected: Response::Text(spoilt),
-            chosen: example.response,
-        }
+pub fn preference_examples() -> Vec<Example> {
+    let pair = |example| {
+        let Example::Sft(SftExample { problem, response: Response::Text(text) }) = example else {
+            unreachable!()
+        };
+        let rejected = Response::Text(text.replacen('=', "=9", 1));
+        Example::Preference(PreferenceExample { problem, rejected, chosen: Response::Text(text) })
     };
-    TrainingExamples::Dpo(examples.into_iter().take(48).map(pair).collect())
+    sft_examples().into_iter().take(48).map(pair).collect()
 }
 
-pub fn job(examples: TrainingExamples) -> TrainingJob {
-    TrainingJob {
+pub fn job(examples: Vec<Example>) -> LearnerJob {
+    let objective = match examples.first() {
+        Some(Example::Preference(_)) => Algorithm::Dpo,
+        _ => Algorithm::Sft,
+    };
+    LearnerJob::fresh(TrainingJob {
         round: RoundNumber(0),
         training_set: TrainingSetId::new("set"),
         legacy_training_set: None,
-        examples,
-        initialisation: Initialisation::Base,
+        recipe: Recipe::Imitation,
+        objective,
+        examples: Arc::new(ExamplesInMemory(examples)),
+        start: None,
         seed: 5,
-        resume: None,
-        rollbacks: 0,
-    }
+        checkpoint_every_steps: 0,
+        checkpoints: Arc::new(NoCheckpoints),
+    })
 }
 
 /// Ways to work of which memory is measured: first by the CPU's fused operators, then by the composed ones of GPUs.
@@ -177,16 +195,16 @@ pub fn foretold_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens
 /// Takes three steps on a sequence of so many tokens.
 pub fn steps_of_one_sequence(config: DecoderConfig, mode: &str, threads: usize, tokens: usize) {
     let vocabulary = config.vocabulary_size as u32;
-    let weights = Arc::new(DecoderWeights::random(&config, 1));
-    let base = BasePolicy { name: None, config, weights };
-    let encoder = Box::new(Encoder(Tokenizer::quick_start().unwrap()));
+    let library = library(DecoderWeights::random(&config, 1));
+    let base = BasePolicy { name: None, config };
+    let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
     let (settings, devices) = (memory_settings(mode, threads), vec![Device::flex().autodiff()]);
-    let mut learner = PolicyLearner::new(settings, base, encoder, devices, is_fused(mode));
+    let mut learner = PolicyLearner::new(settings, base, library, encoder, devices, is_fused(mode));
     let example = SftExample {
-        problem: "1+1=".to_owned(),
+        problem: "1+1=".into(),
         response: Response::Tokens((0..tokens as u32 - 3).map(|place| place * 7_919 % vocabulary).collect()),
     };
-    learner.begin(job(TrainingExamples::Sft(vec![example]))).unwrap();
+    learner.begin(&job(vec![Example::Sft(example)])).unwrap();
     learner.step().unwrap();
     // as after a checkpoint: the state to go back to is no longer the one that the job began with
     let _written_elsewhere = learner.snapshot().unwrap();
