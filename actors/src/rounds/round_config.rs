@@ -62,7 +62,6 @@ pub(crate) struct MachineConfig {
     pub(crate) explores: bool,
     pub(crate) lockstep: bool,
     pub(crate) rounds_wanted: u32,
-    pub(crate) seed: u64,
 }
 
 impl From<&SystemConfig> for MachineConfig {
@@ -73,7 +72,6 @@ impl From<&SystemConfig> for MachineConfig {
             explores: config.exploration.enabled,
             lockstep: config.lockstep,
             rounds_wanted: config.rounds,
-            seed: config.seed,
         }
     }
 }

@@ -28,7 +28,7 @@ pub use curriculum::{
     Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, ProblemState, Recorded,
 };
 pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
-pub use gate::{Evidence, GateConfig, GateDecision, GateReason};
+pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
 pub use pairs::{PairSelection, PairsConfig};
 pub use selection::{Decision, LengthPreference, PerplexityPreference, Selection, SelectionConfig};

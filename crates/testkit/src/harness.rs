@@ -12,6 +12,7 @@ use still_actors::{
     Clock, Event, FinishReason, RoleFactory, Roles, RoundConfig, SupervisionConfig, System, SystemConfig,
     TrainerConfig,
 };
+use still_curation::Evidence;
 use still_domain::{AttemptId, JudgedTrajectory, Round, TrainingSetId};
 use still_roles::{Generator, Learner};
 use still_store::{CheckpointFolders, Store};
@@ -110,6 +111,8 @@ pub fn config(rounds: u32) -> SystemConfig {
     config.exploration.in_flight_attempts = 24;
     config.exploration.max_ahead_attempts = 40;
     config.verifier_pool.workers = 2;
+    // a dozen held-out problems prove nothing
+    config.gate.evidence = Evidence::Difference;
     config
 }
 

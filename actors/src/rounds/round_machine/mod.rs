@@ -19,9 +19,10 @@ mod facts;
 
 use std::collections::BTreeMap;
 
+use still_curation::Rivals;
 use still_domain::{
     Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
-    RoundPhase, TrainingSetId, seed,
+    RoundPhase, TrainingSetId,
 };
 
 use crate::{
@@ -234,9 +235,25 @@ impl RoundMachine {
         if round.round == RoundNumber(0) {
             return (true, "promoted: the imitated policy is the first".to_owned());
         }
-        let seed = seed::derive(self.config.seed, &["gate", &round.round.to_string()]);
-        let decision = self.config.gate.decide(candidate, self.incumbent(), seed);
+        let rivals = Rivals { incumbent: self.incumbent(), best: self.best() };
+        let decision = self.config.gate.decide(candidate, rivals, self.comparison(round));
         (decision.is_promoted, decision.to_string())
+    }
+
+    /// How many candidates of the run the gate has compared when it is done with a round's, imitation's not
+    /// counted: it is never compared.
+    fn comparison(&self, at_work: &Round) -> u32 {
+        let is_compared = |round: &&Round| {
+            round.round > RoundNumber(0) && round.round < at_work.round && round.evaluation.is_some()
+        };
+        u32::try_from(self.rounds.iter().filter(is_compared).count() + 1).unwrap_or(u32::MAX)
+    }
+
+    /// How the best policy that was ever promoted was scored; the newest of equals.
+    fn best(&self) -> Option<&Evaluation> {
+        let promoted = self.rounds.iter().filter(|round| round.phase == RoundPhase::Promoted);
+        let scored = promoted.filter_map(|round| round.evaluation.as_ref());
+        scored.max_by(|one, two| one.accuracy.value.total_cmp(&two.accuracy.value))
     }
 
     /// How the policy in force was scored when it was promoted.
