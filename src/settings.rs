@@ -31,6 +31,7 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
             enough_eligible: round.enough_eligible,
             min_eligible: round.min_eligible,
             max_exploration_seconds: round.max_exploration_seconds,
+            max_sequence_tokens: config.training.improvement.max_sequence_tokens,
             init: match round.init {
                 config::Initialisation::Base => TrainingStart::Base,
                 config::Initialisation::Previous => TrainingStart::Previous,

@@ -34,6 +34,9 @@ pub struct RoundConfig {
     /// Seal after this long with what there is, in seconds; 0 waits without end. Free-running only.
     /// Default: 0.
     pub max_exploration_seconds: u64,
+    /// The longest sequence that the learner takes, prompt included, in tokens; longer ones are not selected, so
+    /// that they take no trainable one's place. 0 sets no limit. Default: 0.
+    pub max_sequence_tokens: u32,
     /// What supervised training starts from; preference optimisation always starts from the imitated
     /// policy. Default: `base`.
     pub init: TrainingStart,
@@ -48,6 +51,7 @@ impl Default for RoundConfig {
             enough_eligible: 0,
             min_eligible: 0,
             max_exploration_seconds: 0,
+            max_sequence_tokens: 0,
             init: TrainingStart::Base,
             algorithm: Algorithm::Sft,
         }

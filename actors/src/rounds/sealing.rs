@@ -1,10 +1,12 @@
 //! What a round is trained on: `D_t`, as the configuration selects it from the pool.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ractor::ActorProcessingErr;
-use still_curation::Candidate;
-use still_domain::{Algorithm, Round, RoundNumber, TrainingSet, TrainingSetContent, TrainingSetId};
+use still_curation::{Candidate, ProblemTraits, SelectionContext};
+use still_domain::{
+    Algorithm, Problem, ProblemId, Round, RoundNumber, TrainingSet, TrainingSetContent, TrainingSetId,
+};
 
 use crate::{config::SystemConfig, ground::ledger::Ledger};
 
@@ -28,6 +30,7 @@ pub(crate) fn sealed(
         trajectories: Vec::new(),
         pairs: Vec::new(),
     };
+    let limit = Some(config.round.max_sequence_tokens).filter(|limit| *limit > 0);
     let selected = match algorithm {
         Algorithm::Sft => {
             let demonstrations = ledger.store.demonstrations()?;
@@ -39,8 +42,14 @@ pub(crate) fn sealed(
                     Some(id) => ledger.store.training_set(&id)?.map(|set| set.content.trajectories),
                     None => None,
                 };
-                let members: BTreeSet<_> = members.unwrap_or_default().into_iter().collect();
-                let selection = config.selection.select(&members, pool);
+                let context = SelectionContext {
+                    previous: members.unwrap_or_default().into_iter().collect(),
+                    problems: ledger.store.problems()?.into_iter().map(traits).collect(),
+                    max_sequence_tokens: limit,
+                    demonstrations: content.demonstrations.len() as u64,
+                };
+                let selection = config.selection.select(&context, pool);
+                round.tally.decisions = named(selection.counts());
                 content.query = serde_json::to_value(&config.selection)?;
                 content.trajectories = selection.members;
                 selection.selected.len()
@@ -54,4 +63,12 @@ pub(crate) fn sealed(
     };
     round.tally.selected = selected as u64;
     Ok((content.seal(), round))
+}
+
+fn traits(problem: Problem) -> (ProblemId, ProblemTraits) {
+    (problem.id, ProblemTraits { level: problem.level, source: problem.source })
+}
+
+fn named(counts: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }

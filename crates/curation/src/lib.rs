@@ -31,7 +31,10 @@ pub use decontamination::{Contamination, Decontamination, DecontaminationConfig}
 pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
 pub use pairs::{PairSelection, PairsConfig};
-pub use selection::{Decision, LengthPreference, PerplexityPreference, Selection, SelectionConfig};
+pub use selection::{
+    Budget, Decision, Keep, LengthPreference, PerplexityPreference, ProblemTraits, Selection,
+    SelectionConfig, SelectionContext,
+};
 
 use thiserror::Error;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use still_curation::{Candidate, Evidence, GateConfig, statistics};
-use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
+use still_domain::{AttemptId, AttemptNumber, Evaluation, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
 use crate::{ground::protocol::Dryness, rounds::round_config::RoundConfig};
@@ -67,6 +67,8 @@ fn fact(number: u32, version: u64, outcome: Outcome) -> JudgedFact {
             outcome,
             rejection: None,
             fingerprint: u128::from(number),
+            version: PolicyVersion(version),
+            prompt_tokens: 5,
             response_tokens: 10,
             thought_tokens: 8,
             perplexity: 1.0,
@@ -292,8 +294,6 @@ fn a_better_candidate_is_published_and_a_worse_one_rejected() {
 }
 
 #[test]
-fn a_set_that_training_refuses_rejects_its_round_with_the_reason() {
-#[test]
 fn a_candidate_must_hold_its_own_against_the_best_policy_so_far() {
     // The best policy is no longer in force: after it came one that lost two of its nine problems.
     let mut candidate = over(3, 3, RoundPhase::Evaluating, 4, 7);
@@ -320,6 +320,8 @@ fn the_gate_counts_the_comparisons_of_the_run() {
     assert_eq!(machine.comparison(&at_work), 3, "imitation and what was never scored are no comparisons");
 }
 
+#[test]
+fn a_set_that_training_refuses_rejects_its_round_with_the_reason() {
     let mut at_work = over(1, 1, RoundPhase::Training, 4, 0);
     at_work.evaluation = None;
     let policies = vec![record(1, PolicyOrigin::Round(RoundNumber(0)))];
