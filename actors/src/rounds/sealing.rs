@@ -57,7 +57,9 @@ pub(crate) fn sealed(
         }
         Algorithm::Dpo => {
             content.query = serde_json::to_value(&config.pairs)?;
-            content.pairs = config.pairs.pair(pool).pairs;
+            let selection = config.pairs.pair(pool, limit);
+            round.tally.decisions = named(selection.counts());
+            content.pairs = selection.pairs;
             content.pairs.len()
         }
     };

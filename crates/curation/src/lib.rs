@@ -30,7 +30,7 @@ pub use curriculum::{
 pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
 pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
-pub use pairs::{PairSelection, PairsConfig};
+pub use pairs::{PairSelection, PairsConfig, Unpaired};
 pub use selection::{
     Budget, Decision, Keep, LengthPreference, PerplexityPreference, ProblemTraits, Selection,
     SelectionConfig, SelectionContext,
