@@ -29,6 +29,7 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
             Rejection::TooLong,
             Rejection::Repetitive,
             Rejection::Gibberish,
+            Rejection::SeveralAnswers,
         ];
         let end = tokens.len() as u32;
         JudgedTrajectory {
