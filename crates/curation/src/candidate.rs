@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{AttemptId, JudgedTrajectory, Outcome, PolicyVersion, Rejection};
 
+use crate::curriculum::AttemptResult;
+
 /// The part of a response that a measure is taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +55,12 @@ impl Candidate {
     /// Length of prompt and response together: what the learner must take, in tokens.
     pub fn sequence_tokens(&self) -> u64 {
         u64::from(self.prompt_tokens) + u64::from(self.response_tokens)
+    }
+
+    /// What the curriculum must know of the attempt. Hygiene names what was cut off before anything else.
+    pub fn result(&self) -> AttemptResult {
+        let is_truncated = self.rejection == Some(Rejection::Truncated);
+        AttemptResult { outcome: self.outcome, version: self.version, is_truncated }
     }
 
     /// The length over `span`, in tokens.
@@ -116,6 +124,16 @@ pub(crate) mod tests {
     fn white_space_does_not_change_a_fingerprint_and_words_do() {
         assert_eq!(fingerprint("a  b\nc"), fingerprint(" a b c "));
         assert_ne!(fingerprint("a b"), fingerprint("ab"));
+    }
+
+    #[test]
+    fn what_was_cut_off_is_told_to_the_curriculum() {
+        let mut one = candidate("p#0", Outcome::NoAnswer, 2.0);
+        assert!(!one.result().is_truncated);
+        one.rejection = Some(Rejection::Truncated);
+        let result =
+            AttemptResult { outcome: Outcome::NoAnswer, version: PolicyVersion(1), is_truncated: true };
+        assert_eq!(one.result(), result);
     }
 
     #[test]

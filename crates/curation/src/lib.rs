@@ -25,7 +25,8 @@ pub mod statistics;
 
 pub use candidate::{Candidate, Span};
 pub use curriculum::{
-    Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, ProblemState, Recorded,
+    AttemptResult, AttemptTally, Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, PassRate,
+    ProblemState, Recorded,
 };
 pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
 pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};

@@ -15,8 +15,14 @@ pub struct ExplorationSection {
     pub enabled: bool,
     /// Which of the problems that may be attempted comes first.
     pub order: CurriculumOrder,
-    /// Attempts at a problem over the whole run; the paper's cap is 20.
+    /// Attempts at a problem over the whole run, and as many more that are cut off or that the verifier fails to
+    /// judge.
     pub attempts_per_problem: u32,
+    /// Attempts at a problem under one policy, in whole visits; then it waits for another policy. The paper samples
+    /// up to 20 in each of its iterations.
+    pub attempts_per_policy: u32,
+    /// Attempts that a new policy makes at a problem that older ones have exhausted; 0 leaves it exhausted.
+    pub revive_attempts: u32,
     /// Attempts at a problem that are asked for together; they share their prompt's prefill.
     pub attempts_per_visit: u32,
     /// A problem is retired once this many of its attempts are correct.
@@ -24,6 +30,9 @@ pub struct ExplorationSection {
     /// A problem never solved waits for a better policy after this many attempts without a correct one
     /// under the newest; 0 never parks.
     pub park_after: u32,
+    /// A problem that the newest policy has not solved waits for another one after this many attempts under it that
+    /// were cut off at `max_new_tokens`: they count as failures of the room, not of the policy. 0 never parks.
+    pub park_after_truncated: u32,
     /// Rollouts that each sampler draws at once.
     pub concurrent_rollouts: usize,
     /// Attempts between being given out and being durable, over all samplers: bounds every queue on the
@@ -43,10 +52,13 @@ impl Default for ExplorationSection {
         Self {
             enabled: true,
             order: CurriculumOrder::Hardest,
-            attempts_per_problem: 20,
+            attempts_per_problem: 100,
+            attempts_per_policy: 20,
+            revive_attempts: 0,
             attempts_per_visit: 4,
             stop_after_correct: 4,
             park_after: 12,
+            park_after_truncated: 12,
             concurrent_rollouts: 128,
             in_flight_attempts: 256,
             max_policy_lag: 1,
@@ -62,9 +74,12 @@ impl ExplorationSection {
         CurriculumConfig {
             order: self.order,
             max_attempts: self.attempts_per_problem,
+            max_attempts_per_version: self.attempts_per_policy,
+            attempts_to_revive: self.revive_attempts,
             attempts_per_wave: self.attempts_per_visit,
             correct_to_retire: self.stop_after_correct,
-            failures_to_park: if self.park_after == 0 { u32::MAX } else { self.park_after },
+            failures_to_park: or_never(self.park_after),
+            truncations_to_park: or_never(self.park_after_truncated),
         }
     }
 
@@ -72,6 +87,7 @@ impl ExplorationSection {
     pub fn validate(&self, findings: &mut Findings) {
         for (key, count) in [
             ("exploration.attempts_per_problem", u64::from(self.attempts_per_problem)),
+            ("exploration.attempts_per_policy", u64::from(self.attempts_per_policy)),
             ("exploration.attempts_per_visit", u64::from(self.attempts_per_visit)),
             ("exploration.stop_after_correct", u64::from(self.stop_after_correct)),
             ("exploration.concurrent_rollouts", self.concurrent_rollouts as u64),
@@ -86,4 +102,9 @@ impl ExplorationSection {
         );
         self.sampling.validate("exploration.sampling", findings);
     }
+}
+
+/// A count of which 0 sets no limit.
+const fn or_never(count: u32) -> u32 {
+    if count == 0 { u32::MAX } else { count }
 }
