@@ -8,6 +8,7 @@
 //! | [`curriculum`] | which problem gets the next attempt |
 //! | [`hygiene`] | whether a response may be trained on at all |
 //! | [`candidate`] | what selection knows of a rollout |
+//! | [`cleaning`] | which demonstrations are imitated |
 //! | [`selection`] | which right trajectories join the training set |
 //! | [`pairs`] | which right and wrong trajectories form preference pairs |
 //! | [`decontamination`] | whether a problem repeats a held-out one |
@@ -15,6 +16,7 @@
 //! | [`gate`] | whether a candidate policy replaces the incumbent |
 
 pub mod candidate;
+pub mod cleaning;
 pub mod curriculum;
 pub mod decontamination;
 pub mod gate;
@@ -24,6 +26,7 @@ pub mod selection;
 pub mod statistics;
 
 pub use candidate::{Candidate, Span};
+pub use cleaning::{Agreement, Cleaning, CleaningConfig, CleaningRule, Fault};
 pub use curriculum::{
     AttemptResult, AttemptTally, Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, PassRate,
     ProblemState, Recorded,
