@@ -9,6 +9,7 @@
 //! | [`hygiene`] | whether a response may be trained on at all |
 //! | [`candidate`] | what selection knows of a rollout |
 //! | [`cleaning`] | which demonstrations are imitated |
+//! | [`gold`] | whether a gold answer is one, and which are suspect |
 //! | [`selection`] | which right trajectories join the training set |
 //! | [`pairs`] | which right and wrong trajectories form preference pairs |
 //! | [`decontamination`] | whether a problem repeats a held-out one |
@@ -20,6 +21,7 @@ pub mod cleaning;
 pub mod curriculum;
 pub mod decontamination;
 pub mod gate;
+pub mod gold;
 pub mod hygiene;
 pub mod pairs;
 pub mod selection;
@@ -33,6 +35,7 @@ pub use curriculum::{
 };
 pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
 pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};
+pub use gold::{GivenAnswer, SuspectGold, SuspicionConfig};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
 pub use pairs::{PairSelection, PairsConfig, Unpaired};
 pub use selection::{
