@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError};
+use still_domain::{TrainingSet, TrainingSetContent};
 
 use crate::{
     exploration::problem_supply::ExplorationConfig, exploration::verifier_pool::VerifierPoolConfig,
@@ -55,6 +56,19 @@ impl SystemConfig {
         self.verifier_pool.alarm.validate()?;
         self.supervision.validate()?;
         self.evaluation.validate()
+    }
+}
+
+impl SystemConfig {
+    /// What to tell before work begins when so many held-out problems cannot show what the gate asks for.
+    pub(crate) fn gate_warning(&self, held_out: u64) -> Option<String> {
+        self.gate.warning(held_out, self.evaluation.samples_per_problem, self.rounds)
+    }
+
+    /// What to tell of a set's share of demonstrations.
+    pub(crate) fn demonstration_warning(&self, set: &TrainingSet) -> Option<String> {
+        let TrainingSetContent { demonstrations, trajectories, .. } = &set.content;
+        self.selection.demonstration_warning(demonstrations.len() as u64, trajectories.len() as u64)
     }
 }
 

@@ -133,16 +133,16 @@ impl ConductorState {
     async fn load(&mut self) -> Result<(), ActorProcessingErr> {
         let read = |ledger: &Ledger| {
             let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
-            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?))
+            let held_out = ledger.store.problem_count(Split::Evaluate)?;
+            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?, held_out))
         };
-        let (rounds, policies, facts, imports) = self.context.ledger.run(read).await?;
-        let config = MachineConfig::from(&*self.context.config);
-        self.machine = RoundMachine::new(config, rounds, policies, &facts, imports);
+        let (rounds, policies, facts, imports, held_out) = self.context.ledger.run(read).await?;
+        self.machine = RoundMachine::new((&*self.context.config).into(), rounds, policies, &facts, imports);
         let observer = &self.context.observer;
         observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
-        self.round_began = self.mark_rollouts();
-        self.training_began = self.mark_training();
+        observer.warn_of(self.context.config.gate_warning(held_out));
+        (self.round_began, self.training_began) = (self.mark_rollouts(), self.mark_training());
         Ok(())
     }
 
@@ -223,25 +223,26 @@ impl ConductorState {
         let now_ms = self.context.observer.now_ms();
         let work = move |ledger: &Ledger| {
             let (set, mut round) = sealed(ledger, &config, round, previous, &facts)?;
-            let examples = set.example_count();
+            let (examples, warning) = (set.example_count(), config.demonstration_warning(&set));
             if examples == 0 {
                 round.phase = RoundPhase::Rejected;
                 round.decision = Some("rejected: there is nothing to train on".to_owned());
                 round.ended_at_ms = Some(now_ms);
                 ledger.store.put_round(&round)?;
-                return Ok::<_, ActorProcessingErr>((round, examples));
+                return Ok::<_, ActorProcessingErr>((round, examples, None));
             }
             round.phase = RoundPhase::Training;
             round.training_set = Some(set.id.clone());
             let standing = ledger.store.seal_round(&set, &round)?;
             if standing.training_set.as_ref() == Some(&set.id) {
-                return Ok((standing, examples));
+                return Ok((standing, examples, warning));
             }
             // a conductor that is gone sealed it while this one came up: its set stands
             let set = ledger.store.training_set_of(standing.round)?;
-            Ok((standing, set.map_or(0, |set| set.example_count())))
+            Ok((standing, set.map_or(0, |set| set.example_count()), None))
         };
-        let (round, examples) = self.context.ledger.run(work).await?;
+        let (round, examples, warning) = self.context.ledger.run(work).await?;
+        self.context.observer.warn_of(warning);
         if let Some(alarm) = self.alarm.take() {
             alarm.abort();
         }

@@ -16,17 +16,16 @@
 //! (exploration, training, evaluation, publication) is asked for again by the next one.
 
 mod facts;
+mod gating;
 
 use std::collections::BTreeMap;
 
-use still_curation::Rivals;
 use still_domain::{
-    Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber,
-    RoundPhase, TrainingSetId,
+    Algorithm, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round, RoundNumber, RoundPhase,
+    TrainingSetId,
 };
 
 use crate::{
-    ground::ledger::effective_version,
     ground::protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
     rounds::judged_pool::{JudgedPool, counted_in},
     rounds::round_config::{MachineConfig, TrainingStart},
@@ -228,41 +227,6 @@ impl RoundMachine {
             round.phase = RoundPhase::Rejected;
             Next::Save(Box::new(round))
         }
-    }
-
-    /// The imitated policy is always promoted: nothing explores without one.
-    fn decide(&self, round: &Round, candidate: &Evaluation) -> (bool, String) {
-        if round.round == RoundNumber(0) {
-            return (true, "promoted: the imitated policy is the first".to_owned());
-        }
-        let rivals = Rivals { incumbent: self.incumbent(), best: self.best() };
-        let decision = self.config.gate.decide(candidate, rivals, self.comparison(round));
-        (decision.is_promoted, decision.to_string())
-    }
-
-    /// How many candidates of the run the gate has compared when it is done with a round's, imitation's not
-    /// counted: it is never compared.
-    fn comparison(&self, at_work: &Round) -> u32 {
-        let is_compared = |round: &&Round| {
-            round.round > RoundNumber(0) && round.round < at_work.round && round.evaluation.is_some()
-        };
-        u32::try_from(self.rounds.iter().filter(is_compared).count() + 1).unwrap_or(u32::MAX)
-    }
-
-    /// How the best policy that was ever promoted was scored; the newest of equals.
-    fn best(&self) -> Option<&Evaluation> {
-        let promoted = self.rounds.iter().filter(|round| round.phase == RoundPhase::Promoted);
-        let scored = promoted.filter_map(|round| round.evaluation.as_ref());
-        scored.max_by(|one, two| one.accuracy.value.total_cmp(&two.accuracy.value))
-    }
-
-    /// How the policy in force was scored when it was promoted.
-    fn incumbent(&self) -> Option<&Evaluation> {
-        let record = self.policies.last()?;
-        let version = effective_version(&self.policies, record);
-        let record = self.policies.iter().find(|record| record.version == version)?;
-        let PolicyOrigin::Round(number) = record.origin else { return None };
-        self.rounds.iter().find(|round| round.round == number)?.evaluation.as_ref()
     }
 
     /// Whether the round's exploration is over.
