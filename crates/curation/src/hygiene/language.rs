@@ -34,7 +34,7 @@ impl Passages {
     }
 
     /// Share of passages in a language that is none of `native`.
-    pub(super) fn foreign(&self, native: &[Lang]) -> f64 {
+    fn foreign(&self, native: &[Lang]) -> f64 {
         let is_foreign =
             |language: &&Option<Lang>| language.is_some_and(|language| !native.contains(&language));
         let foreign = self.0.iter().filter(is_foreign).count();
@@ -42,8 +42,19 @@ impl Passages {
     }
 }
 
+/// Largest share over `parts` of passages in a language that neither English nor the problem's is. The problem is
+/// read only where there is one: telling languages apart takes longer than all other rules.
+pub(super) fn foreign_passages(problem: &str, parts: &[Passages]) -> f64 {
+    let may_be_foreign = |language: &Option<Lang>| language.is_some_and(|language| language != Lang::Eng);
+    if !parts.iter().flat_map(|part| &part.0).any(may_be_foreign) {
+        return 0.0;
+    }
+    let native = native_languages(problem, parts);
+    parts.iter().map(|part| part.foreign(&native)).fold(0.0, f64::max)
+}
+
 /// English, and the problem's language; where the problem is too short to tell, the language of most passages.
-pub(super) fn native_languages(problem: &str, parts: &[Passages]) -> Vec<Lang> {
+fn native_languages(problem: &str, parts: &[Passages]) -> Vec<Lang> {
     let of_problem = language(&prose(problem));
     let of_most = || {
         let mut counts: BTreeMap<&str, (usize, Lang)> = BTreeMap::new();
@@ -97,8 +108,7 @@ mod tests {
 
     fn foreign(problem: &str, text: &str) -> f64 {
         let passages = Passages::read(text);
-        let native = native_languages(problem, std::slice::from_ref(&passages));
-        passages.foreign(&native)
+        foreign_passages(problem, &[passages])
     }
 
     #[test]

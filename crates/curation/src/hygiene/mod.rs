@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use still_domain::{FinishReason, Rejection};
 
 use self::{
-    language::{Passages, native_languages},
+    language::{Passages, foreign_passages},
     parts::{different_boxes, parts},
     repetition::Repetition,
     scripts::Scripts,
@@ -147,8 +147,7 @@ impl HygieneConfig {
             |(repetition, scripts), (of_part, its_scripts)| (repetition.or(of_part), scripts.or(its_scripts)),
         );
         let passages: Vec<Passages> = parts.iter().map(|part| Passages::read(part)).collect();
-        let native = native_languages(response.problem, &passages);
-        let foreign_passages = passages.iter().map(|part| part.foreign(&native)).fold(0.0, f64::max);
+        let foreign_passages = foreign_passages(response.problem, &passages);
         let different_answers = parts.last().map_or(0, |solution| different_boxes(solution));
         let mut report = HygieneReport {
             rejection: None,

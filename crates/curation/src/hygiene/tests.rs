@@ -115,7 +115,7 @@ fn well_formed(thought: &str) -> String {
 fn a_loop_planted_inside_a_well_formed_thought_is_found() {
     // fourteen words, eighty times: before, no loop at the end and 0.27 of all n-grams
     let sentence = "Let me check once more whether the second root is really larger than one. ";
-    let text = well_formed(&(long_thought(15) + &sentence.repeat(80) + &long_thought(30)[5_000..]));
+    let text = well_formed(&(long_thought(8) + &sentence.repeat(80) + &long_thought(12)[5_000..]));
     let report = HygieneConfig::default().inspect(&response(&text));
     assert_eq!(report.rejection, Some(Rejection::Repetitive));
     assert!(report.loop_characters >= 80 * sentence.len() - 1, "{report:?}");
@@ -155,13 +155,13 @@ fn long_thoughts_that_are_as_they_should_be_pass() {
     let quoted =
         "The word 函数 means function, and 求 asks us to find its value at the point that is given. ";
     for thought in [
-        long_thought(40),
+        long_thought(16),
         long_thought(6) + &cases,
         long_thought(6) + &table,
         long_thought(6) + &zeros,
         long_thought(6) + &digits,
         long_thought(6) + code,
-        long_thought(20) + spanish,
+        long_thought(12) + spanish,
         long_thought(6) + quoted,
         "Hmm, wait. Let me see. Hmm, wait. No. Let me see. Wait, that is not right. Hmm, wait. Yes."
             .to_owned(),
