@@ -140,7 +140,8 @@ fn after_a_swap_with_recomputed_caches_the_new_weights_alone_decide() {
     }
     engine.publish(PolicyVersion(2), weights(2)).unwrap();
     let ended = run(&mut engine).remove(&0).unwrap();
-    let spans: Vec<_> = ended.versions.iter().map(|span| (span.policy.version().unwrap().0, span.start, span.end)).collect();
+    let spans: Vec<_> =
+        ended.versions.iter().map(|span| (span.policy.version().unwrap().0, span.start, span.end)).collect();
     assert_eq!(spans, [(1, 0, 8), (2, 8, 20)]);
     for (seed, range) in [(1, 0..8), (2, 8..20)] {
         let expected = scored(&weights(seed), &request.prompt, &ended.tokens);
