@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
-use still_domain::{CheckpointId, PolicyRef, RoundNumber, seed};
+use still_domain::{CheckpointId, RoundNumber};
 use still_roles::{TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingRun};
 use still_store::{CheckpointsSection, StoreError};
 
@@ -26,7 +26,7 @@ use crate::{
         supervised::{Prospect, Supervised, end_all},
         switches::Switches,
     },
-    learning::{round_checkpoints::RoundCheckpoints, sealed_examples::SealedExamples},
+    learning::order::{Prepared, prepare},
 };
 
 /// Checkpoints that are asked for at which an operator's further one is refused.
@@ -348,57 +348,4 @@ impl TrainerState {
         self.observer.device(self.device.meter(ActorName::Trainer, in_flight, 1));
         self.observer.progressed(ActorName::Trainer, 0, in_flight);
     }
-}
-
-/// What an order leads to.
-enum Prepared {
-    /// Its final checkpoint is there.
-    Done(TrainedPolicy),
-    /// There is training to do.
-    Job(Box<TrainingJob>),
-}
-
-/// Gathers a job from the store, and tells of damaged checkpoints, which are passed over. Blocks.
-fn prepare(
-    ledger: &Ledger,
-    observer: &Observer,
-    order: &TrainingOrder,
-    settings: CheckpointsSection,
-    run_seed: u64,
-) -> Result<Prepared, ActorProcessingErr> {
-    let checkpoint_every_steps = settings.every_steps;
-    let checkpoints = RoundCheckpoints {
-        ledger: ledger.clone(),
-        observer: observer.clone(),
-        retention: settings,
-        round: order.round,
-        training_set: order.training_set.clone(),
-    };
-    if let Some(done) = checkpoints.intact()?.first().filter(|newest| newest.is_final) {
-        let checkpoint = done.id.clone();
-        return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, loss: None }));
-    }
-    let set = ledger
-        .store
-        .training_set(&order.training_set)?
-        .ok_or_else(|| format!("training set {} is not in the store", order.training_set))?;
-    let start = match order.start_from {
-        None => None,
-        Some(version) => {
-            let record = ledger.store.policy(version)?;
-            Some(PolicyRef::from(&record.ok_or_else(|| format!("policy {version} is not in the store"))?))
-        }
-    };
-    Ok(Prepared::Job(Box::new(TrainingJob {
-        round: order.round,
-        training_set: order.training_set.clone(),
-        legacy_training_set: None,
-        recipe: order.recipe,
-        objective: order.objective,
-        examples: Arc::new(SealedExamples::new(ledger.clone(), set)),
-        start,
-        seed: seed::derive(run_seed, &["training", &order.round.to_string()]),
-        checkpoint_every_steps,
-        checkpoints: Arc::new(checkpoints),
-    })))
 }

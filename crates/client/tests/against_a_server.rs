@@ -79,6 +79,13 @@ async fn status_is_a_table_for_people_and_json_for_programs() {
     {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
+    for part in ["sampler-0", "left_out"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+    let why = daemon.text(&["status", "--why"]).await;
+    for part in ["sampler-0", "left out: unplugged", "1 min 01 s"] {
+        assert!(why.contains(part), "{part} is missing: {why}");
+    }
     let json = daemon.json(&["status"]).await;
     assert_eq!((&json["phase"], &json["actors"][0]["in_flight"]), (&"exploring".into(), &128.into()));
     daemon.served.end().await;

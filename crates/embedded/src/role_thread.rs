@@ -3,13 +3,13 @@
 //! Nobody else ever touches it. A panic or an error is reported and ends the thread, not the process.
 
 use std::{
-    any::Any,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     thread::{self, JoinHandle},
 };
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
+use still_roles::panic_text;
 
 use crate::device::{DeviceSlot, locked};
 
@@ -68,15 +68,6 @@ impl<C: Send + 'static> RoleThread<C> {
     pub(crate) fn abandon(self) {
         self.slot.renew();
     }
-}
-
-/// What a panic said.
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a text")
 }
 
 #[cfg(test)]

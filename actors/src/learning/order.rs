@@ -1,0 +1,70 @@
+//! What an order to train leads to: the round's finished training, or a job.
+
+use std::sync::Arc;
+
+use ractor::ActorProcessingErr;
+use still_domain::{PolicyRef, seed};
+use still_roles::TrainingJob;
+use still_store::CheckpointsSection;
+
+use crate::{
+    ground::{
+        ledger::Ledger,
+        observe::Observer,
+        protocol::{TrainedPolicy, TrainingOrder},
+    },
+    learning::{round_checkpoints::RoundCheckpoints, sealed_examples::SealedExamples},
+};
+
+/// What an order leads to.
+pub(super) enum Prepared {
+    /// Its final checkpoint is there.
+    Done(TrainedPolicy),
+    /// There is training to do.
+    Job(Box<TrainingJob>),
+}
+
+/// Gathers a job from the store, and tells of damaged checkpoints, which are passed over. Blocks.
+pub(super) fn prepare(
+    ledger: &Ledger,
+    observer: &Observer,
+    order: &TrainingOrder,
+    settings: CheckpointsSection,
+    run_seed: u64,
+) -> Result<Prepared, ActorProcessingErr> {
+    let checkpoint_every_steps = settings.every_steps;
+    let checkpoints = RoundCheckpoints {
+        ledger: ledger.clone(),
+        observer: observer.clone(),
+        retention: settings,
+        round: order.round,
+        training_set: order.training_set.clone(),
+    };
+    if let Some(done) = checkpoints.intact()?.first().filter(|newest| newest.is_final) {
+        let checkpoint = done.id.clone();
+        return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, loss: None }));
+    }
+    let set = ledger
+        .store
+        .training_set(&order.training_set)?
+        .ok_or_else(|| format!("training set {} is not in the store", order.training_set))?;
+    let start = match order.start_from {
+        None => None,
+        Some(version) => {
+            let record = ledger.store.policy(version)?;
+            Some(PolicyRef::from(&record.ok_or_else(|| format!("policy {version} is not in the store"))?))
+        }
+    };
+    Ok(Prepared::Job(Box::new(TrainingJob {
+        round: order.round,
+        training_set: order.training_set.clone(),
+        legacy_training_set: None,
+        recipe: order.recipe,
+        objective: order.objective,
+        examples: Arc::new(SealedExamples::new(ledger.clone(), set)),
+        start,
+        seed: seed::derive(run_seed, &["training", &order.round.to_string()]),
+        checkpoint_every_steps,
+        checkpoints: Arc::new(checkpoints),
+    })))
+}
