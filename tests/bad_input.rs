@@ -215,6 +215,7 @@ fn a_full_disk_ends_the_daemon_and_loses_nothing_acknowledged() {
     let settings = small(&[
         "round.problems=1000000",
         "exploration.attempts_per_problem=100000",
+        "exploration.attempts_per_policy=100000",
         "exploration.stop_after_correct=100000",
     ]);
     let mut daemon = Daemon::launch(on_a_small_disk(data, FULL_AT_BLOCKS, &settings));

@@ -13,6 +13,7 @@ use still_control::Exit;
 const UNENDING: &[&str] = &[
     "round.problems=1000000",
     "exploration.attempts_per_problem=100000",
+    "exploration.attempts_per_policy=100000",
     "exploration.stop_after_correct=100000",
     "gate.tolerance=1.0",
 ];
@@ -227,6 +228,7 @@ fn killing_any_actor_restarts_it_and_the_rounds_go_on() {
     let data = folder.path();
     let settings = [
         "exploration.attempts_per_problem=100000",
+        "exploration.attempts_per_policy=100000",
         "exploration.stop_after_correct=100000",
         "supervision.max_restarts=100",
         "supervision.first_backoff_ms=1",

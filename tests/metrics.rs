@@ -176,7 +176,11 @@ fn sum(page: &Page, name: &str) -> f64 {
 #[test]
 fn the_page_shows_every_figure_of_the_loop_and_lints_clean() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = ["exploration.attempts_per_problem=100000", "exploration.stop_after_correct=100000"];
+    let settings = [
+        "exploration.attempts_per_problem=100000",
+        "exploration.attempts_per_policy=100000",
+        "exploration.stop_after_correct=100000",
+    ];
     let mut daemon = Daemon::start(folder.path(), 0, &small(&settings));
     let address = daemon.page();
     let mut watch = Watch::start(folder.path());

@@ -12,6 +12,7 @@ use serde_json::Value;
 const CROWDED: &[&str] = &[
     "round.problems=1000000",
     "exploration.attempts_per_problem=100000",
+    "exploration.attempts_per_policy=100000",
     "exploration.stop_after_correct=100000",
     "exploration.concurrent_rollouts=2",
     "exploration.in_flight_attempts=20000",

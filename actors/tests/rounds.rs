@@ -29,16 +29,23 @@ async fn three_rounds_turn_demonstrations_into_a_better_policy_in_well_under_a_s
     assert!(rounds[1..].iter().all(|round| round.tally.outcomes.values().sum::<u64>() >= 60));
     assert!(rounds.iter().all(|round| round.training_loss.is_some() && round.decision.is_some()));
 
-    // The sets grow, and each holds what the one before it held.
+    // The sets grow, and each holds an answer to every problem that the one before it held one to.
     let sets: Vec<_> =
         harness.sets().iter().map(|id| harness.store.training_set(id).unwrap().unwrap()).collect();
     for pair in sets.windows(2) {
         let [before, after] = pair else { unreachable!() };
-        let members: BTreeSet<_> = after.content.trajectories.iter().collect();
-        assert!(before.content.trajectories.iter().all(|id| members.contains(id)));
+        let problems: BTreeSet<_> = after.content.trajectories.iter().map(|id| &id.problem).collect();
+        assert!(before.content.trajectories.iter().all(|id| problems.contains(&id.problem)));
+        assert!(before.content.trajectories.len() <= after.content.trajectories.len());
         assert_eq!(after.content.previous.as_ref(), Some(&before.id));
     }
     assert!(!sets[3].content.trajectories.is_empty());
+    // What became of every trajectory of the pool stands in the record.
+    for round in &rounds[1..] {
+        let decisions = &round.tally.decisions;
+        assert_eq!(decisions.values().sum::<u64>(), round.tally.pool, "{decisions:?}");
+        assert_eq!(decisions.get("selected").copied().unwrap_or(0), round.tally.selected);
+    }
 
     // Every attempt is its own name, and its seed is the one that the name gives.
     let pool = harness.pool();

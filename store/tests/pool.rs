@@ -29,6 +29,7 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
             Rejection::TooLong,
             Rejection::Repetitive,
             Rejection::Gibberish,
+            Rejection::SeveralAnswers,
         ];
         let end = tokens.len() as u32;
         JudgedTrajectory {
@@ -132,14 +133,16 @@ proptest! {
     fn a_fact_holds_what_curation_selects_by(judged in any_judged()) {
         let store = Store::in_memory().unwrap();
         store.commit_trajectories(std::slice::from_ref(&judged)).unwrap();
-        let AttemptFact { id, outcome, rejection, response_tokens, measures, fingerprint, .. } =
-            store.facts().unwrap().remove(0);
+        let fact = store.facts().unwrap().remove(0);
+        let AttemptFact { id, outcome, rejection, measures, fingerprint, .. } = fact;
         let candidate = Candidate {
             id,
             outcome,
             rejection,
             fingerprint,
-            response_tokens,
+            version: fact.policy_version,
+            prompt_tokens: fact.prompt_tokens,
+            response_tokens: fact.response_tokens,
             thought_tokens: measures.thought_tokens,
             perplexity: measures.perplexity,
             thought_perplexity: measures.thought_perplexity,

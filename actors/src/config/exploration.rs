@@ -16,8 +16,14 @@ pub struct ExplorationSection {
     pub enabled: bool,
     /// Which of the problems that may be attempted comes first.
     pub order: CurriculumOrder,
-    /// Attempts at a problem over the whole run; the paper's cap is 20.
+    /// Attempts at a problem over the whole run, and as many more that are cut off or that the verifier fails to
+    /// judge.
     pub attempts_per_problem: u32,
+    /// Attempts at a problem under one policy, in whole visits; then it waits for another policy. The paper samples
+    /// up to 20 in each of its iterations.
+    pub attempts_per_policy: u32,
+    /// Attempts that a new policy makes at a problem that older ones have exhausted; 0 leaves it exhausted.
+    pub revive_attempts: u32,
     /// Attempts at a problem that are asked for together; they share their prompt's prefill.
     pub attempts_per_visit: u32,
     /// A problem is retired once this many of its attempts are correct.
@@ -25,6 +31,9 @@ pub struct ExplorationSection {
     /// A problem never solved waits for a better policy after this many attempts without a correct one
     /// under the newest; 0 never parks.
     pub park_after: u32,
+    /// A problem that the newest policy has not solved waits for another one after this many attempts under it that
+    /// were cut off at `max_new_tokens`: they count as failures of the room, not of the policy. 0 never parks.
+    pub park_after_truncated: u32,
     /// Rollouts that each sampler draws at once.
     pub concurrent_rollouts: usize,
     /// Attempts between being given out and being durable, over all samplers: bounds every queue on the
@@ -44,10 +53,13 @@ impl Default for ExplorationSection {
         Self {
             enabled: true,
             order: CurriculumOrder::Hardest,
-            attempts_per_problem: 20,
+            attempts_per_problem: 100,
+            attempts_per_policy: 20,
+            revive_attempts: 0,
             attempts_per_visit: 4,
             stop_after_correct: 4,
             park_after: 12,
+            park_after_truncated: 12,
             concurrent_rollouts: 128,
             in_flight_attempts: 256,
             max_policy_lag: 1,
@@ -63,9 +75,12 @@ impl ExplorationSection {
         CurriculumConfig {
             order: self.order,
             attempts_per_problem: self.attempts_per_problem,
+            attempts_per_policy: self.attempts_per_policy,
+            revive_attempts: self.revive_attempts,
             attempts_per_visit: self.attempts_per_visit,
             stop_after_correct: self.stop_after_correct,
             park_after: self.park_after,
+            park_after_truncated: self.park_after_truncated,
         }
     }
 
@@ -73,6 +88,7 @@ impl ExplorationSection {
     pub fn validate(&self, findings: &mut Findings) {
         for (key, count) in [
             ("exploration.attempts_per_problem", u64::from(self.attempts_per_problem)),
+            ("exploration.attempts_per_policy", u64::from(self.attempts_per_policy)),
             ("exploration.attempts_per_visit", u64::from(self.attempts_per_visit)),
             ("exploration.stop_after_correct", u64::from(self.stop_after_correct)),
             ("exploration.concurrent_rollouts", self.concurrent_rollouts as u64),

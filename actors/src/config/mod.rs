@@ -36,6 +36,9 @@ pub struct SystemConfig {
     pub exploration: ExplorationSection,
     /// When a round's set is sealed, and how it is trained on.
     pub round: RoundSection,
+    /// The longest sequence that the rounds' learner takes, prompt included, in tokens: longer ones are not chosen, so
+    /// that they take no trainable one's place. 0 sets no limit. Default: 0.
+    pub max_sequence_tokens: u32,
     /// Which trajectories join the set.
     pub selection: SelectionConfig,
     /// Which pairs are made, for preference optimisation.

@@ -109,8 +109,7 @@ impl Actor for ProblemSupply {
             ProblemSupplyMessage::AttemptsJudged(facts) => {
                 let mut is_older = false;
                 for fact in facts.iter() {
-                    is_older |=
-                        state.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
+                    is_older |= state.hand_out.record(&fact.candidate.id, fact.candidate.result());
                 }
                 if is_older {
                     state.tell_plan();
@@ -137,7 +136,7 @@ impl ProblemSupplyState {
     async fn read_problems(&mut self) -> Result<(), ActorProcessingErr> {
         let problems = self.given.ledger.run(|ledger| ledger.problems(Split::Explore)).await?;
         for problem in problems {
-            if self.hand_out.add_problem(&problem.id, problem.level) {
+            if self.hand_out.add_problem(&problem) {
                 self.problems.insert(problem.id.clone(), Arc::new(problem));
             }
         }
@@ -147,7 +146,7 @@ impl ProblemSupplyState {
     async fn read_attempts(&mut self) -> Result<(), ActorProcessingErr> {
         let facts = self.given.ledger.run(Ledger::facts).await?;
         for fact in facts {
-            self.hand_out.record(&fact.candidate.id, fact.candidate.outcome, fact.version);
+            self.hand_out.record(&fact.candidate.id, fact.candidate.result());
         }
         let policies = self.given.ledger.run(|ledger| ledger.store.policies()).await?;
         if let Some(newest) = policies.last() {

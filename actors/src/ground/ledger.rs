@@ -40,6 +40,8 @@ impl From<AttemptFact> for JudgedFact {
             outcome: fact.outcome,
             rejection: fact.rejection,
             fingerprint: fact.fingerprint,
+            version: fact.policy_version,
+            prompt_tokens: fact.prompt_tokens,
             response_tokens: fact.response_tokens,
             thought_tokens: fact.measures.thought_tokens,
             perplexity: fact.measures.perplexity,

@@ -61,6 +61,13 @@ impl Observer {
         self.event(Event::Warning { message });
     }
 
+    /// Tells what there is to warn of.
+    pub(crate) fn warn_of(&self, warning: Option<String>) {
+        if let Some(warning) = warning {
+            self.warn(warning);
+        }
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::{ActorState, Event};
-use still_curation::Candidate;
-use still_domain::{PolicyRef, Round, RoundNumber, RoundPhase, Split};
+use still_domain::{PolicyRef, Round, RoundNumber, Split};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -29,7 +28,7 @@ use crate::{
     rounds::{
         round_config::MachineConfig,
         round_machine::{Imports, Next, RoundMachine},
-        sealing::{SealingConfig, sealed},
+        sealing::{Sealed, SealingConfig},
     },
 };
 
@@ -154,16 +153,16 @@ impl ConductorState {
     async fn load(&mut self) -> Result<(), ActorProcessingErr> {
         let read = |ledger: &Ledger| {
             let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
-            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?))
+            let held_out = ledger.store.problem_count(Split::Evaluate)?;
+            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?, held_out))
         };
-        let (rounds, policies, facts, imports) = self.given.ledger.run(read).await?;
-        let config = self.given.machine.clone();
-        self.machine = RoundMachine::new(config, rounds, policies, &facts, imports);
+        let (rounds, policies, facts, imports, held_out) = self.given.ledger.run(read).await?;
+        self.machine = RoundMachine::new(self.given.machine.clone(), rounds, policies, &facts, imports);
         let observer = &self.given.observer;
         observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
         observer.state(ActorName::Conductor, ActorState::Running);
-        self.round_began = self.mark_rollouts();
-        self.training_began = self.mark_training();
+        observer.warn_of(self.given.machine.gate_warning(held_out));
+        (self.round_began, self.training_began) = (self.mark_rollouts(), self.mark_training());
         Ok(())
     }
 
@@ -234,34 +233,15 @@ impl ConductorState {
         Ok(())
     }
 
-    /// Chooses `D_t`, and makes it durable with the round that trains on it; false when there is nothing to
-    /// train on and the round is over.
+    /// Seals the round's set; false when there is nothing to train on and the round is over.
     async fn seal(&mut self, round: Round) -> Result<bool, ActorProcessingErr> {
-        let facts: Vec<Candidate> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
+        let facts: Vec<_> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
         let previous = self.machine.previous_set().cloned();
         let config = self.given.sealing.clone();
         let now_ms = self.given.observer.now_ms();
-        let work = move |ledger: &Ledger| {
-            let (set, mut round) = sealed(ledger, &config, round, previous, &facts)?;
-            let examples = set.example_count();
-            if examples == 0 {
-                round.phase = RoundPhase::Rejected;
-                round.decision = Some("rejected: there is nothing to train on".to_owned());
-                round.ended_at_ms = Some(now_ms);
-                ledger.store.put_round(&round)?;
-                return Ok::<_, ActorProcessingErr>((round, examples));
-            }
-            round.phase = RoundPhase::Training;
-            round.training_set = Some(set.id.clone());
-            let standing = ledger.store.seal_round(&set, &round)?;
-            if standing.training_set.as_ref() == Some(&set.id) {
-                return Ok((standing, examples));
-            }
-            // a conductor that is gone sealed it while this one came up: its set stands
-            let set = ledger.store.training_set_of(standing.round)?;
-            Ok((standing, set.map_or(0, |set| set.example_count())))
-        };
-        let (round, examples) = self.given.ledger.run(work).await?;
+        let work = move |ledger: &Ledger| config.seal(ledger, round, previous, &facts, now_ms);
+        let Sealed { round, examples, warning } = self.given.ledger.run(work).await?;
+        self.given.observer.warn_of(warning);
         if let Some(alarm) = self.alarm.take() {
             alarm.abort();
         }

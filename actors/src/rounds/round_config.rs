@@ -12,8 +12,16 @@ pub(crate) struct MachineConfig {
     /// until no problem may be attempted any more. Judgements that failed do not count, but in lockstep.
     pub(crate) quota_attempts: u64,
     pub(crate) gate: GateConfig,
+    /// Answers that every held-out problem is scored by.
+    pub(crate) samples_per_problem: u32,
     pub(crate) explores: bool,
     pub(crate) lockstep: bool,
     pub(crate) rounds_wanted: u32,
-    pub(crate) seed: u64,
+}
+
+impl MachineConfig {
+    /// What to tell before work begins when so many held-out problems cannot show what the gate asks for.
+    pub(crate) fn gate_warning(&self, held_out: u64) -> Option<String> {
+        self.gate.warning(held_out, self.samples_per_problem, self.rounds_wanted)
+    }
 }

@@ -1,10 +1,12 @@
 //! What a round is trained on: `D_t`, as the configuration selects it from the pool.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ractor::ActorProcessingErr;
-use still_curation::{Candidate, PairsConfig, SelectionConfig};
-use still_domain::{Algorithm, Recipe, Round, TrainingSet, TrainingSetContent, TrainingSetId};
+use still_curation::{Candidate, PairsConfig, ProblemTraits, SelectionConfig, SelectionContext};
+use still_domain::{
+    Algorithm, Problem, ProblemId, Recipe, Round, RoundPhase, TrainingSet, TrainingSetContent, TrainingSetId,
+};
 
 use crate::ground::ledger::Ledger;
 
@@ -15,11 +17,61 @@ pub(crate) struct SealingConfig {
     pub(crate) objective: Algorithm,
     pub(crate) selection: SelectionConfig,
     pub(crate) pairs: PairsConfig,
+    /// The longest sequence that the learner takes, prompt included, in tokens; `None` sets no limit.
+    pub(crate) max_sequence_tokens: Option<u32>,
+}
+
+/// What became of a round that was to be sealed.
+pub(crate) struct Sealed {
+    /// The round as it is durable now.
+    pub(crate) round: Round,
+    /// Examples in its set.
+    pub(crate) examples: usize,
+    /// What there is to tell of the set.
+    pub(crate) warning: Option<String>,
+}
+
+impl SealingConfig {
+    /// Chooses `D_t` and makes it durable with the round that trains on it, or with its rejection when there is
+    /// nothing to train on. Blocks.
+    pub(crate) fn seal(
+        &self,
+        ledger: &Ledger,
+        round: Round,
+        previous: Option<TrainingSetId>,
+        pool: &[Candidate],
+        now_ms: u64,
+    ) -> Result<Sealed, ActorProcessingErr> {
+        let (set, mut round) = sealed(ledger, self, round, previous, pool)?;
+        let examples = set.example_count();
+        if examples == 0 {
+            round.phase = RoundPhase::Rejected;
+            round.decision = Some("rejected: there is nothing to train on".to_owned());
+            round.ended_at_ms = Some(now_ms);
+            ledger.store.put_round(&round)?;
+            return Ok(Sealed { round, examples, warning: None });
+        }
+        round.phase = RoundPhase::Training;
+        round.training_set = Some(set.id.clone());
+        let standing = ledger.store.seal_round(&set, &round)?;
+        if standing.training_set.as_ref() == Some(&set.id) {
+            return Ok(Sealed { round: standing, examples, warning: self.demonstration_warning(&set) });
+        }
+        // a conductor that is gone sealed it while this one came up: its set stands
+        let set = ledger.store.training_set_of(standing.round)?;
+        Ok(Sealed { round: standing, examples: set.map_or(0, |set| set.example_count()), warning: None })
+    }
+
+    /// What to tell of a set's share of demonstrations.
+    fn demonstration_warning(&self, set: &TrainingSet) -> Option<String> {
+        let TrainingSetContent { demonstrations, trajectories, .. } = &set.content;
+        self.selection.demonstration_warning(demonstrations.len() as u64, trajectories.len() as u64)
+    }
 }
 
 /// `D_t` of a round under the hash of its content, grown from the `previous` set, and the round with the count
-/// of what is new in it. Nothing is durable yet. Blocks.
-pub(crate) fn sealed(
+/// of what is new in it. Nothing is durable yet.
+fn sealed(
     ledger: &Ledger,
     config: &SealingConfig,
     mut round: Round,
@@ -51,8 +103,14 @@ pub(crate) fn sealed(
                     Some(id) => ledger.store.training_set(&id)?.map(|set| set.content.trajectories),
                     None => None,
                 };
-                let members: BTreeSet<_> = members.unwrap_or_default().into_iter().collect();
-                let selection = config.selection.select(&members, pool);
+                let context = SelectionContext {
+                    previous: members.unwrap_or_default().into_iter().collect(),
+                    problems: ledger.store.problems()?.into_iter().map(traits).collect(),
+                    max_sequence_tokens: config.max_sequence_tokens,
+                    demonstrations: content.demonstrations.len() as u64,
+                };
+                let selection = config.selection.select(&context, pool);
+                round.tally.decisions = named(selection.counts());
                 content.query = serde_json::to_value(&config.selection)?;
                 content.trajectories = selection.members;
                 selection.selected.len()
@@ -60,10 +118,20 @@ pub(crate) fn sealed(
         }
         Algorithm::Dpo => {
             content.query = serde_json::to_value(&config.pairs)?;
-            content.pairs = config.pairs.pair(pool).pairs;
+            let selection = config.pairs.pair(pool, config.max_sequence_tokens);
+            round.tally.decisions = named(selection.counts());
+            content.pairs = selection.pairs;
             content.pairs.len()
         }
     };
     round.tally.selected = selected as u64;
     Ok((content.seal(), round))
+}
+
+fn traits(problem: Problem) -> (ProblemId, ProblemTraits) {
+    (problem.id, ProblemTraits { level: problem.level, source: problem.source })
+}
+
+fn named(counts: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }

@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, JudgedTrajectory, Outcome, Rejection, fingerprint::of_words};
+use still_domain::{AttemptId, JudgedTrajectory, Outcome, PolicyVersion, Rejection, fingerprint::of_words};
+
+use crate::curriculum::AttemptResult;
 
 /// The part of a response that a measure is taken over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +28,10 @@ pub struct Candidate {
     pub rejection: Option<Rejection>,
     /// Equal for texts that differ in nothing but white space.
     pub fingerprint: u128,
+    /// The policy that drew its first token.
+    pub version: PolicyVersion,
+    /// Length of the prompt in tokens; 0 in the facts of earlier programs.
+    pub prompt_tokens: u32,
     /// Length of the response in tokens.
     pub response_tokens: u32,
     /// Length of the thought in tokens.
@@ -46,6 +52,17 @@ impl Candidate {
         Some(perplexity).filter(|value| value.is_finite())
     }
 
+    /// Length of prompt and response together: what the learner must take, in tokens.
+    pub fn sequence_tokens(&self) -> u64 {
+        u64::from(self.prompt_tokens) + u64::from(self.response_tokens)
+    }
+
+    /// What the curriculum must know of the attempt. Hygiene names what was cut off before anything else.
+    pub fn result(&self) -> AttemptResult {
+        let is_truncated = self.rejection == Some(Rejection::Truncated);
+        AttemptResult { outcome: self.outcome, version: self.version, is_truncated }
+    }
+
     /// The length over `span`, in tokens.
     pub const fn tokens_over(&self, span: Span) -> u32 {
         match span {
@@ -62,6 +79,8 @@ impl From<&JudgedTrajectory> for Candidate {
             outcome: judged.verdict.outcome,
             rejection: judged.rejection,
             fingerprint: of_words(&judged.trajectory.text),
+            version: judged.trajectory.policy_version(),
+            prompt_tokens: judged.trajectory.prompt_token_count,
             response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
             thought_tokens: judged.measures.thought_tokens,
             perplexity: judged.measures.perplexity,
@@ -81,11 +100,23 @@ pub(crate) mod tests {
             outcome,
             rejection: None,
             fingerprint: of_words(id),
+            version: PolicyVersion(1),
+            prompt_tokens: 20,
             response_tokens: 100,
             thought_tokens: 80,
             perplexity,
             thought_perplexity: Some(perplexity),
         }
+    }
+
+    #[test]
+    fn what_was_cut_off_is_told_to_the_curriculum() {
+        let mut one = candidate("p#0", Outcome::NoAnswer, 2.0);
+        assert!(!one.result().is_truncated);
+        one.rejection = Some(Rejection::Truncated);
+        let result =
+            AttemptResult { outcome: Outcome::NoAnswer, version: PolicyVersion(1), is_truncated: true };
+        assert_eq!(one.result(), result);
     }
 
     #[test]

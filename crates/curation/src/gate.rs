@@ -1,57 +1,96 @@
 //! Whether a candidate policy replaces the incumbent.
 //!
-//! Both are compared on the same held-out problems, problem by problem: what makes a problem hard is then
-//! the same for both and falls out of the difference, so far smaller changes show than between two means.
+//! The candidate is compared with the policy in force *and* with the best one so far: against the one in force
+//! alone, a little may be lost every round and nothing would ever notice. Policies are compared on the same
+//! held-out problems, problem by problem: what makes a problem hard is then the same for both and falls out of
+//! the difference, so far smaller changes show than between two means.
+//!
+//! By default a candidate must *prove* that it lost no more than the tolerance: see [`Evidence`] and
+//! [`paired`]. A run asks many times on the same held-out problems; one error rate for the whole run is
+//! therefore spent over its comparisons (alpha spending, Lan & `DeMets` 1983, Biometrika 70:659-663): the
+//! `t`-th may err with `alpha * 6 / (pi^2 t^2)`, which sums to `alpha` over any number of rounds, so that
+//! trying again until luck helps does not.
 
-use std::{collections::BTreeMap, fmt};
+pub mod paired;
+pub mod resolution;
+
+use std::{collections::BTreeMap, f64::consts::PI, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{Evaluation, ProblemScore};
+use still_domain::{Evaluation, ProblemId, ProblemScore};
 
-use crate::{SettingError, statistics::bootstrap_mean};
+use self::paired::PairedOutcomes;
+use crate::SettingError;
 
-/// What of the paired difference must lie above the bound.
+/// What must be shown of the paired difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// The difference itself.
+    /// An exact paired test shows that it lies above the bound; its error is spent over the run's rounds.
     #[default]
-    Difference,
-    /// The lower end of its 95 % interval: asks for proof.
+    Test,
+    /// The same test in each round by itself: the lower end of the exact 95 % interval lies above the bound.
+    /// A candidate that is not good enough passes sooner or later when it is tried often.
     Interval,
+    /// The difference itself lies above the bound: gates on noise, unless there are thousands of answers.
+    Difference,
 }
 
 /// When a candidate is promoted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateConfig {
-    /// How much accuracy a candidate may lose and still be promoted, as a share; below zero it is the
-    /// least gain that is asked for. Default: 0.02.
+    /// How much accuracy a candidate may lose and still be promoted, as a share, both against the policy in
+    /// force and against the best so far; below zero it is the least gain that is asked for. Default: 0.02.
     pub tolerance: f64,
-    /// What must lie above minus `tolerance`. Default: `difference`.
+    /// What must be shown to lie above minus `tolerance`. Default: `test`.
     pub evidence: Evidence,
-    /// Bootstrap samples of the interval. Default: 2000.
-    pub bootstrap_samples: u32,
+    /// Probability that the gate errs at all in a run, however many rounds it has: that it promotes a candidate
+    /// that lost more than `tolerance`. Spent over the rounds, most of it on the first ones; only `evidence =
+    /// "test"` asks for it. Default: 0.05.
+    pub alpha: f64,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        Self { tolerance: 0.02, evidence: Evidence::Difference, bootstrap_samples: 2000 }
+        Self { tolerance: 0.02, evidence: Evidence::Test, alpha: 0.05 }
     }
+}
+
+/// Whom a candidate is compared with.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rivals<'scores> {
+    /// The scores of the policy in force.
+    pub incumbent: Option<&'scores Evaluation>,
+    /// The scores of the best policy that the run ever promoted; the incumbent's again where it is the best.
+    pub best: Option<&'scores Evaluation>,
+}
+
+/// One of those a candidate is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rival {
+    /// The policy in force.
+    Incumbent,
+    /// The best policy that the run ever promoted.
+    Best,
 }
 
 /// The paired difference of two policies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedDifference {
-    /// Mean over problems of candidate's share minus incumbent's share of right answers.
+    /// Mean over problems of candidate's share minus rival's share of right answers.
     pub value: f64,
-    /// Lower end of its 95 % interval.
+    /// Lower end of its exact 95 % interval, to one problem.
     pub low: f64,
-    /// Upper end of its 95 % interval.
+    /// Upper end of its exact 95 % interval, to one problem.
     pub high: f64,
+    /// Probability of such a difference or a larger one, had the candidate lost just more than is tolerated.
+    pub p_value: f64,
     /// Problems that both were scored on.
     pub problems: usize,
+    /// Whom it was compared with.
+    pub rival: Rival,
 }
 
 /// Why a candidate is promoted or not.
@@ -61,11 +100,11 @@ pub enum GateReason {
     FirstPolicy,
     /// The candidate was scored on no problem.
     NoScores,
-    /// The two were scored on different problems.
-    NothingInCommon,
-    /// The difference is above the bound.
+    /// The candidate and a rival were scored on different problems.
+    NothingInCommon(Rival),
+    /// Every difference is above the bound; this is the one that shows it least.
     GoodEnough(PairedDifference),
-    /// The difference is below the bound.
+    /// This difference is not shown to be above the bound.
     TooLow(PairedDifference),
 }
 
@@ -78,66 +117,78 @@ pub struct GateDecision {
     pub reason: GateReason,
     /// What the difference had to reach, as a share.
     pub bound: f64,
+    /// The error that this comparison may make; `None` where the difference itself decided.
+    pub error_allowed: Option<f64>,
 }
 
 impl GateConfig {
     /// # Errors
-    /// When the tolerance is no difference of shares, or no sample is drawn.
+    /// When the tolerance is no difference of shares, or the error rate none.
     pub fn validate(&self) -> Result<(), SettingError> {
         if !(-1.0..=1.0).contains(&self.tolerance) {
             return Err(SettingError::new("tolerance", "must lie between -1 and 1"));
         }
-        if self.bootstrap_samples == 0 {
-            return Err(SettingError::new("bootstrap_samples", "must be at least 1"));
+        if !(self.alpha > 0.0 && self.alpha < 0.5) {
+            return Err(SettingError::new("alpha", "must be above 0 and below 0.5"));
         }
         Ok(())
     }
 
-    /// Compares `candidate` with `incumbent` on the problems that both were scored on. `seed` draws the
-    /// bootstrap samples.
-    pub fn decide(&self, candidate: &Evaluation, incumbent: Option<&Evaluation>, seed: u64) -> GateDecision {
+    /// Compares `candidate` with each of `rivals` on the problems that both were scored on. `comparison` counts
+    /// the run's comparisons on this held-out set from 1, this one included.
+    pub fn decide(&self, candidate: &Evaluation, rivals: Rivals<'_>, comparison: u32) -> GateDecision {
         let bound = -self.tolerance;
-        let decision = |is_promoted, reason| GateDecision { is_promoted, reason, bound };
+        let error_allowed = self.error_allowed(comparison);
+        let decision = |is_promoted, reason| GateDecision { is_promoted, reason, bound, error_allowed };
         if !candidate.scores.iter().any(|score| score.total > 0) {
             return decision(false, GateReason::NoScores);
         }
-        let Some(incumbent) = incumbent else { return decision(true, GateReason::FirstPolicy) };
-        let Some(difference) = self.difference(&candidate.scores, &incumbent.scores, seed) else {
-            return decision(false, GateReason::NothingInCommon);
-        };
-        let measured = match self.evidence {
-            Evidence::Difference => difference.value,
-            Evidence::Interval => difference.low,
-        };
-        // A mean of shares carries rounding errors; a loss of exactly the tolerance is still tolerated.
-        if measured >= bound - 1e-9 {
-            decision(true, GateReason::GoodEnough(difference))
-        } else {
-            decision(false, GateReason::TooLow(difference))
+        let best = rivals.best.filter(|best| rivals.incumbent.is_none_or(|incumbent| incumbent != *best));
+        let named = [(Rival::Incumbent, rivals.incumbent), (Rival::Best, best)];
+        let mut tightest: Option<PairedDifference> = None;
+        for (rival, scores) in named.into_iter().filter_map(|(rival, scores)| Some((rival, scores?))) {
+            let Some(outcomes) = paired_outcomes(&candidate.scores, &scores.scores) else {
+                return decision(false, GateReason::NothingInCommon(rival));
+            };
+            let difference = self.difference(&outcomes, rival);
+            let is_shown = match error_allowed {
+                Some(error) => difference.p_value <= error,
+                // A mean of shares carries rounding errors; a loss of exactly the tolerance is tolerated.
+                None => difference.value >= bound - 1e-9,
+            };
+            if !is_shown {
+                return decision(false, GateReason::TooLow(difference));
+            }
+            if tightest.is_none_or(|shown| shown.p_value <= difference.p_value) {
+                tightest = Some(difference);
+            }
+        }
+        decision(true, tightest.map_or(GateReason::FirstPolicy, GateReason::GoodEnough))
+    }
+
+    /// The error that the run's `comparison`-th comparison may make, counted from 1; `None` where the
+    /// difference itself decides.
+    pub fn error_allowed(&self, comparison: u32) -> Option<f64> {
+        match self.evidence {
+            Evidence::Test => {
+                let place = f64::from(comparison.max(1));
+                Some(self.alpha * 6.0 / (PI * PI * place * place))
+            }
+            Evidence::Interval => Some(paired::TAIL),
+            Evidence::Difference => None,
         }
     }
 
-    fn difference(
-        &self,
-        candidate: &[ProblemScore],
-        incumbent: &[ProblemScore],
-        seed: u64,
-    ) -> Option<PairedDifference> {
-        let shares: BTreeMap<_, _> =
-            incumbent.iter().filter_map(|score| Some((&score.problem, share(score)?))).collect();
-        let candidate: BTreeMap<_, _> =
-            candidate.iter().filter_map(|score| Some((&score.problem, share(score)?))).collect();
-        let differences: Vec<f64> = candidate
-            .into_iter()
-            .filter_map(|(problem, candidate)| Some(candidate - shares.get(problem)?))
-            .collect();
-        let interval = bootstrap_mean(&differences, self.bootstrap_samples, seed)?;
-        Some(PairedDifference {
-            value: interval.mean,
-            low: interval.low,
-            high: interval.high,
-            problems: differences.len(),
-        })
+    fn difference(&self, outcomes: &PairedOutcomes, rival: Rival) -> PairedDifference {
+        let (low, high) = outcomes.interval();
+        PairedDifference {
+            value: outcomes.mean(),
+            low,
+            high,
+            p_value: outcomes.p_value(self.tolerance),
+            problems: outcomes.problems(),
+            rival,
+        }
     }
 }
 
@@ -147,93 +198,51 @@ impl fmt::Display for GateDecision {
         match self.reason {
             GateReason::FirstPolicy => write!(f, "{verb}: there is no scored policy to compare with"),
             GateReason::NoScores => write!(f, "{verb}: the candidate was scored on no problem"),
-            GateReason::NothingInCommon => {
-                write!(f, "{verb}: candidate and incumbent were scored on different problems")
+            GateReason::NothingInCommon(rival) => {
+                write!(f, "{verb}: the candidate and {rival} were scored on different problems")
             }
-            GateReason::GoodEnough(difference) | GateReason::TooLow(difference) => write!(
-                f,
-                "{verb}: {:+.1} points [{:+.1}, {:+.1}] against the incumbent on {} problems, {:+.1} asked for",
-                100.0 * difference.value,
-                100.0 * difference.low,
-                100.0 * difference.high,
-                difference.problems,
-                100.0 * self.bound,
-            ),
+            GateReason::GoodEnough(difference) | GateReason::TooLow(difference) => {
+                write!(
+                    f,
+                    "{verb}: {:+.1} points [{:+.1}, {:+.1}] against {} on {} problems, {:+.1} asked for",
+                    100.0 * difference.value,
+                    100.0 * difference.low,
+                    100.0 * difference.high,
+                    difference.rival,
+                    difference.problems,
+                    100.0 * self.bound,
+                )?;
+                match self.error_allowed {
+                    Some(error) => write!(f, " (p = {:.4}, at most {error:.4} allowed)", difference.p_value),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
 
-/// The share of right answers; `None` when none was asked for.
-fn share(score: &ProblemScore) -> Option<f64> {
-    (score.total > 0).then(|| f64::from(score.correct) / f64::from(score.total))
+impl fmt::Display for Rival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incumbent => "the policy in force",
+            Self::Best => "the best policy so far",
+        })
+    }
+}
+
+/// The outcomes on the problems that both were scored on; `None` when there is none.
+fn paired_outcomes(candidate: &[ProblemScore], rival: &[ProblemScore]) -> Option<PairedOutcomes> {
+    let rival: BTreeMap<&ProblemId, &ProblemScore> = scored(rival).collect();
+    let pairs = scored(candidate).filter_map(|(problem, own)| {
+        let other = rival.get(problem)?;
+        Some([(own.correct, own.total), (other.correct, other.total)])
+    });
+    PairedOutcomes::new(&pairs.collect::<Vec<_>>())
+}
+
+fn scored(scores: &[ProblemScore]) -> impl Iterator<Item = (&ProblemId, &ProblemScore)> {
+    scores.iter().filter(|score| score.total > 0).map(|score| (&score.problem, score))
 }
 
 #[cfg(test)]
-mod tests {
-    use still_domain::ProblemId;
-
-    use super::*;
-    use crate::statistics::evaluation;
-
-    fn scored(correct: impl IntoIterator<Item = bool>) -> Evaluation {
-        let scores = correct.into_iter().enumerate().map(|(index, correct)| ProblemScore {
-            problem: ProblemId::new(format!("p{index:04}")),
-            level: None,
-            correct: u32::from(correct),
-            total: 1,
-        });
-        evaluation(scores.collect(), &[], 0.0)
-    }
-
-    #[test]
-    fn the_first_policy_is_promoted_and_an_unscored_one_is_not() {
-        let gate = GateConfig::default();
-        assert!(gate.decide(&scored([false]), None, 0).is_promoted);
-        let unscored = gate.decide(&scored([]), None, 0);
-        assert_eq!((unscored.is_promoted, unscored.reason), (false, GateReason::NoScores));
-        let stranger = gate.decide(&scored([true]), Some(&scored([])), 0);
-        assert_eq!((stranger.is_promoted, stranger.reason), (false, GateReason::NothingInCommon));
-    }
-
-    #[test]
-    fn a_loss_within_the_tolerance_passes_and_a_larger_one_does_not() {
-        let incumbent = scored((0..100).map(|n| n < 50));
-        let gate = GateConfig::default();
-        assert!(gate.decide(&scored((0..100).map(|n| n < 48)), Some(&incumbent), 0).is_promoted);
-        let worse = gate.decide(&scored((0..100).map(|n| n < 47)), Some(&incumbent), 0);
-        assert!(!worse.is_promoted);
-        let sentence = worse.to_string();
-        assert!(sentence.starts_with("rejected: -3.0 points ["), "{sentence}");
-        assert!(sentence.ends_with("on 100 problems, -2.0 asked for"), "{sentence}");
-    }
-
-    #[test]
-    fn asking_for_proof_holds_a_lucky_gain_back_and_lets_a_clear_one_through() {
-        let gate = GateConfig { tolerance: 0.0, evidence: Evidence::Interval, ..Default::default() };
-        let incumbent = scored((0..200).map(|n| n % 2 == 0));
-        // Ten problems won, eight lost: +1 point of pure noise.
-        let lucky = scored((0..200).map(|n| (n % 2 == 0) != (n < 18) || n == 0 || n == 2));
-        let decision = gate.decide(&lucky, Some(&incumbent), 1);
-        assert!(!decision.is_promoted, "{decision}");
-        let clear = scored((0..200).map(|n| n % 2 == 0 || n < 60));
-        assert!(gate.decide(&clear, Some(&incumbent), 1).is_promoted);
-    }
-
-    #[test]
-    fn only_common_problems_count() {
-        let mut candidate = scored([true, true, true, true]);
-        candidate.scores.remove(0);
-        let decision = GateConfig::default().decide(&candidate, Some(&scored([false, true, true, true])), 0);
-        let GateReason::GoodEnough(difference) = decision.reason else { panic!("{decision}") };
-        assert_eq!(difference.problems, 3);
-        assert!(difference.value.abs() < 1e-12);
-    }
-
-    #[test]
-    fn settings_that_make_no_sense_are_refused() {
-        assert!(GateConfig { tolerance: 2.0, ..Default::default() }.validate().is_err());
-        assert!(GateConfig { tolerance: f64::NAN, ..Default::default() }.validate().is_err());
-        assert!(GateConfig { bootstrap_samples: 0, ..Default::default() }.validate().is_err());
-        assert!(GateConfig::default().validate().is_ok());
-    }
-}
+mod tests;

@@ -8,6 +8,8 @@
 //! | [`curriculum`] | which problem gets the next attempt |
 //! | [`hygiene`] | whether a response may be trained on at all |
 //! | [`candidate`] | what selection knows of a rollout |
+//! | [`cleaning`] | which demonstrations are imitated |
+//! | [`gold`] | whether a gold answer is one, and which are suspect |
 //! | [`selection`] | which right trajectories join the training set |
 //! | [`pairs`] | which right and wrong trajectories form preference pairs |
 //! | [`decontamination`] | whether a problem repeats a held-out one |
@@ -16,9 +18,11 @@
 //! | [`gate`] | whether a candidate policy replaces the incumbent |
 
 pub mod candidate;
+pub mod cleaning;
 pub mod curriculum;
 pub mod decontamination;
 pub mod gate;
+pub mod gold;
 pub mod hygiene;
 pub mod pairs;
 pub mod scoring;
@@ -26,15 +30,21 @@ pub mod selection;
 pub mod statistics;
 
 pub use candidate::{Candidate, Span};
+pub use cleaning::{Agreement, Cleaning, CleaningConfig, CleaningRule, Fault};
 pub use curriculum::{
-    Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, ProblemState, Recorded,
+    AttemptResult, AttemptTally, Curriculum, CurriculumConfig, CurriculumCounts, CurriculumOrder, PassRate,
+    ProblemState, Recorded,
 };
 pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
-pub use gate::{Evidence, GateConfig, GateDecision, GateReason};
+pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};
+pub use gold::{GivenAnswer, SuspectGold, SuspicionConfig};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
-pub use pairs::{PairSelection, PairsConfig};
+pub use pairs::{PairSelection, PairsConfig, Unpaired};
 pub use scoring::{Question, Scoring};
-pub use selection::{Decision, LengthPreference, PerplexityPreference, Selection, SelectionConfig};
+pub use selection::{
+    Budget, Decision, Keep, LengthPreference, PerplexityPreference, ProblemTraits, Selection,
+    SelectionConfig, SelectionContext,
+};
 
 use thiserror::Error;
 

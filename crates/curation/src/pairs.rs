@@ -1,7 +1,9 @@
 //! Preference pairs: the right answers the policy finds hard against the wrong ones it is sure of.
 //!
 //! STILL-2 (arXiv 2412.09413) pairs a right response of high perplexity with a wrong one of low perplexity
-//! to the same problem.
+//! to the same problem. A pair is made only while that is so: an easy right answer against an unsure wrong one
+//! would teach the opposite. By choice a pair's lengths must be alike, so that preference for what is right does
+//! not become preference for what is long. What was not paired is counted by its reason.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,18 +18,51 @@ use crate::{
 };
 
 /// Which pairs are made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PairsConfig {
     /// Pairs of one problem. Default: 1.
     pub max_per_problem: u32,
     /// What perplexity is measured over. Default: `thought`.
     pub span: Span,
+    /// How much more perplexing than the wrong response the right one must be, in perplexity; it is always to be
+    /// more perplexing. Default: 0.
+    pub min_perplexity_margin: f32,
+    /// The longer response of a pair over the shorter one, in tokens of `span`, at most; at least 1. Default: none.
+    pub max_length_ratio: Option<f64>,
 }
 
 impl Default for PairsConfig {
     fn default() -> Self {
-        Self { max_per_problem: 1, span: Span::Thought }
+        Self { max_per_problem: 1, span: Span::Thought, min_perplexity_margin: 0.0, max_length_ratio: None }
+    }
+}
+
+/// Why a clean response with a known perplexity is in no pair, or a problem gave none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unpaired {
+    /// A problem with clean wrong responses and no clean right one.
+    WithoutRight,
+    /// A problem with clean right responses and no clean wrong one.
+    WithoutWrong,
+    /// A response that is, with its prompt, longer than the learner takes.
+    TooLongToTrain,
+    /// A right response that is not more perplexing than any wrong one left, by the margin asked for.
+    NotMorePerplexing,
+    /// A right response that is more perplexing than a wrong one, but too much longer or shorter than each.
+    LengthRatio,
+}
+
+impl Unpaired {
+    /// The name used in records and as a metric label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::WithoutRight => "without_right",
+            Self::WithoutWrong => "without_wrong",
+            Self::TooLongToTrain => "too_long_to_train",
+            Self::NotMorePerplexing => "not_more_perplexing",
+            Self::LengthRatio => "length_ratio",
+        }
     }
 }
 
@@ -38,54 +73,81 @@ pub struct PairSelection {
     pub pairs: Vec<PreferencePair>,
     /// Problems that gave a pair.
     pub paired_problems: usize,
-    /// Problems with clean wrong responses and no clean right one.
-    pub without_right: usize,
-    /// Problems with clean right responses and no clean wrong one.
-    pub without_wrong: usize,
+    /// What was not paired, by its reason.
+    pub unpaired: BTreeMap<Unpaired, u64>,
+}
+
+impl PairSelection {
+    /// Pairs and what was not paired, by name, for records and metrics.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let unpaired = self.unpaired.iter().map(|(reason, count)| (reason.name(), *count));
+        unpaired.chain([("paired", self.pairs.len() as u64)]).collect()
+    }
+
+    fn note(&mut self, reason: Unpaired) {
+        *self.unpaired.entry(reason).or_default() += 1;
+    }
 }
 
 impl PairsConfig {
     /// # Errors
     /// When no pair could ever be made.
     pub fn validate(&self) -> Result<(), SettingError> {
-        match self.max_per_problem {
-            0 => Err(SettingError::new("max_per_problem", "must be at least 1")),
+        if self.max_per_problem == 0 {
+            return Err(SettingError::new("max_per_problem", "must be at least 1"));
+        }
+        if !(self.min_perplexity_margin >= 0.0 && self.min_perplexity_margin.is_finite()) {
+            return Err(SettingError::new("min_perplexity_margin", "must be at least 0"));
+        }
+        match self.max_length_ratio {
+            Some(ratio) if ratio.is_nan() || ratio < 1.0 => {
+                Err(SettingError::new("max_length_ratio", "must be at least 1: no two lengths are closer"))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Pairs the candidates of each problem, each of them used once.
+    /// Pairs the candidates of each problem, each of them used once. `max_sequence_tokens` is the longest sequence
+    /// that the learner takes, prompt included; `None` sets no limit.
     ///
     /// Only responses that hygiene has nothing against and whose perplexity is known take part, and as
     /// wrong ones only those whose answer was read and is another one.
-    pub fn pair<'pool>(&self, candidates: impl IntoIterator<Item = &'pool Candidate>) -> PairSelection {
+    pub fn pair<'pool>(
+        &self,
+        candidates: impl IntoIterator<Item = &'pool Candidate>,
+        max_sequence_tokens: Option<u32>,
+    ) -> PairSelection {
+        let mut selection = PairSelection::default();
         let mut problems: BTreeMap<&ProblemId, Sides<'pool>> = BTreeMap::new();
         for candidate in candidates {
+            let is_right = match candidate.outcome {
+                Outcome::Correct => true,
+                Outcome::Wrong => false,
+                Outcome::NoAnswer | Outcome::Malformed | Outcome::Timeout | Outcome::Error => continue,
+            };
             if candidate.rejection.is_some() || candidate.perplexity_over(self.span).is_none() {
                 continue;
             }
-            let sides = problems.entry(&candidate.id.problem).or_default();
-            match candidate.outcome {
-                Outcome::Correct => sides.right.push(candidate),
-                Outcome::Wrong => sides.wrong.push(candidate),
-                Outcome::NoAnswer | Outcome::Malformed | Outcome::Timeout | Outcome::Error => {}
+            if max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit)) {
+                selection.note(Unpaired::TooLongToTrain);
+                continue;
             }
+            let sides = problems.entry(&candidate.id.problem).or_default();
+            if is_right { sides.right.push(candidate) } else { sides.wrong.push(candidate) }
         }
-        let mut selection = PairSelection::default();
         for mut sides in problems.into_values() {
             match (sides.right.is_empty(), sides.wrong.is_empty()) {
-                (false, false) => selection.paired_problems += 1,
-                (true, false) => selection.without_right += 1,
-                (false, true) => selection.without_wrong += 1,
-                (true, true) => {}
+                (true, false) => selection.note(Unpaired::WithoutRight),
+                (false, true) => selection.note(Unpaired::WithoutWrong),
+                _ => self.pair_problem(&mut sides, &mut selection),
             }
-            selection.pairs.extend(self.pairs_of_problem(&mut sides));
         }
         selection.pairs.sort();
         selection
     }
 
-    fn pairs_of_problem(&self, sides: &mut Sides<'_>) -> Vec<PreferencePair> {
+    /// The most perplexing right response meets the least perplexing wrong one that its length allows, and so on.
+    fn pair_problem(&self, sides: &mut Sides<'_>, selection: &mut PairSelection) {
         let perplexity = |candidate: &Candidate| candidate.perplexity_over(self.span);
         sides.right.sort_by(|one, two| {
             prefer(perplexity(one), perplexity(two), |one, two| two.total_cmp(&one)).then(one.id.cmp(&two.id))
@@ -93,13 +155,39 @@ impl PairsConfig {
         sides.wrong.sort_by(|one, two| {
             prefer(perplexity(one), perplexity(two), |one, two| one.total_cmp(&two)).then(one.id.cmp(&two.id))
         });
-        let pair = |(chosen, rejected): (&Candidate, &Candidate)| PreferencePair {
-            chosen: chosen.id.clone(),
-            rejected: rejected.id.clone(),
-        };
-        let right = different_texts(&sides.right);
-        let wrong = different_texts(&sides.wrong);
-        right.into_iter().zip(wrong).take(self.max_per_problem as usize).map(pair).collect()
+        let mut wrong = different_texts(&sides.wrong);
+        let mut places = self.max_per_problem;
+        for right in different_texts(&sides.right) {
+            if places == 0 || wrong.is_empty() {
+                break;
+            }
+            let mut confident = wrong.iter().take_while(|wrong| self.is_surer(wrong, right)).peekable();
+            if confident.peek().is_none() {
+                selection.note(Unpaired::NotMorePerplexing);
+                continue;
+            }
+            match confident.position(|wrong| self.is_alike_in_length(wrong, right)) {
+                Some(position) => {
+                    let rejected = wrong.remove(position).id.clone();
+                    selection.pairs.push(PreferencePair { chosen: right.id.clone(), rejected });
+                    places -= 1;
+                }
+                None => selection.note(Unpaired::LengthRatio),
+            }
+        }
+        selection.paired_problems += usize::from(places < self.max_per_problem);
+    }
+
+    /// Whether the policy was surer of the wrong response than of the right one, by the margin asked for.
+    fn is_surer(&self, wrong: &Candidate, right: &Candidate) -> bool {
+        let measured = wrong.perplexity_over(self.span).zip(right.perplexity_over(self.span));
+        measured.is_some_and(|(wrong, right)| right > wrong && right - wrong >= self.min_perplexity_margin)
+    }
+
+    fn is_alike_in_length(&self, one: &Candidate, two: &Candidate) -> bool {
+        let (one, two) = (one.tokens_over(self.span).max(1), two.tokens_over(self.span).max(1));
+        let ratio = f64::from(one.max(two)) / f64::from(one.min(two));
+        self.max_length_ratio.is_none_or(|most| ratio <= most)
     }
 }
 
@@ -138,11 +226,57 @@ mod tests {
             candidate("q#0", Outcome::Wrong, 2.0),
             candidate("r#0", Outcome::Correct, 2.0),
         ];
-        let one = PairsConfig::default().pair(&pool);
+        let one = PairsConfig::default().pair(&pool, None);
         assert_eq!(written(&one), ["p#1 > p#2"]);
-        assert_eq!((one.paired_problems, one.without_right, one.without_wrong), (1, 1, 1));
-        let two = PairsConfig { max_per_problem: 5, ..Default::default() }.pair(&pool);
-        assert_eq!(written(&two), ["p#0 > p#3", "p#1 > p#2"]);
+        assert_eq!(one.paired_problems, 1);
+        assert_eq!(one.counts(), [("paired", 1), ("without_right", 1), ("without_wrong", 1)].into());
+        // p#0 > p#3 would prefer an easy right response to an unsure wrong one
+        let two = PairsConfig { max_per_problem: 5, ..Default::default() }.pair(&pool, None);
+        assert_eq!(written(&two), ["p#1 > p#2"]);
+        assert_eq!(two.unpaired[&Unpaired::NotMorePerplexing], 1);
+    }
+
+    #[test]
+    fn a_right_response_that_the_policy_is_surer_of_is_never_paired() {
+        let pool = [candidate("p#0", Outcome::Correct, 1.05), candidate("p#1", Outcome::Wrong, 9.0)];
+        let selection = PairsConfig::default().pair(&pool, None);
+        assert!(selection.pairs.is_empty());
+        assert_eq!((selection.paired_problems, selection.unpaired[&Unpaired::NotMorePerplexing]), (0, 1));
+        let close = [candidate("p#0", Outcome::Correct, 1.5), candidate("p#1", Outcome::Wrong, 1.4)];
+        assert_eq!(PairsConfig::default().pair(&close, None).pairs.len(), 1);
+        let margin = PairsConfig { min_perplexity_margin: 0.2, ..Default::default() };
+        assert!(margin.pair(&close, None).pairs.is_empty());
+    }
+
+    #[test]
+    fn lengths_are_alike_where_that_is_asked_for() {
+        let mut pool = vec![
+            candidate("p#0", Outcome::Correct, 5.0),
+            candidate("p#1", Outcome::Correct, 4.0),
+            candidate("p#2", Outcome::Wrong, 1.0),
+            candidate("p#3", Outcome::Wrong, 2.0),
+        ];
+        for (tokens, one) in [900, 300, 50, 600].into_iter().zip(&mut pool) {
+            one.thought_tokens = tokens;
+        }
+        let config = PairsConfig { max_length_ratio: Some(2.0), max_per_problem: 2, ..Default::default() };
+        let selection = config.pair(&pool, None);
+        assert_eq!(written(&selection), ["p#0 > p#3"], "p#2 is too short for either");
+        assert_eq!(selection.unpaired[&Unpaired::LengthRatio], 1);
+        assert!(PairsConfig { max_length_ratio: Some(0.5), ..config }.validate().is_err());
+    }
+
+    #[test]
+    fn what_the_learner_does_not_take_is_in_no_pair() {
+        let mut pool = vec![
+            candidate("p#0", Outcome::Correct, 5.0),
+            candidate("p#1", Outcome::Correct, 4.0),
+            candidate("p#2", Outcome::Wrong, 1.0),
+        ];
+        pool[0].response_tokens = 990;
+        let selection = PairsConfig::default().pair(&pool, Some(1_000));
+        assert_eq!(written(&selection), ["p#1 > p#2"], "a prompt of 20 tokens counts");
+        assert_eq!(selection.unpaired[&Unpaired::TooLongToTrain], 1);
     }
 
     #[test]
@@ -154,15 +288,15 @@ mod tests {
         looping.rejection = Some(Rejection::Repetitive);
         pool.push(looping);
         pool.push(candidate("p#9", Outcome::Wrong, f32::INFINITY));
-        assert!(PairsConfig::default().pair(&pool).pairs.is_empty());
+        assert!(PairsConfig::default().pair(&pool, None).pairs.is_empty());
     }
 
     #[test]
     fn a_text_is_used_once() {
-        let mut pool: Vec<_> = (0..2).map(|n| candidate(&format!("p#{n}"), Outcome::Correct, 2.0)).collect();
+        let mut pool: Vec<_> = (0..2).map(|n| candidate(&format!("p#{n}"), Outcome::Correct, 3.0)).collect();
         pool.extend((2..4).map(|n| candidate(&format!("p#{n}"), Outcome::Wrong, 2.0)));
         pool[1].fingerprint = pool[0].fingerprint;
-        let selection = PairsConfig { max_per_problem: 2, ..Default::default() }.pair(&pool);
+        let selection = PairsConfig { max_per_problem: 2, ..Default::default() }.pair(&pool, None);
         assert_eq!(written(&selection), ["p#0 > p#2"]);
     }
 
@@ -176,7 +310,7 @@ mod tests {
                 .into_iter()
                 .map(|((p, n), (outcome, perplexity))| candidate(&format!("p{p}#{n}"), Outcome::ALL[outcome], perplexity))
                 .collect();
-            let selection = PairsConfig { max_per_problem: cap, ..Default::default() }.pair(&pool);
+            let selection = PairsConfig { max_per_problem: cap, ..Default::default() }.pair(&pool, None);
             let outcome = |id| pool.iter().find(|one| one.id == id).map(|one| one.outcome);
             let mut used = HashSet::new();
             let mut per_problem: BTreeMap<ProblemId, u32> = BTreeMap::new();
@@ -184,6 +318,8 @@ mod tests {
                 prop_assert_eq!(&pair.chosen.problem, &pair.rejected.problem);
                 prop_assert_eq!(outcome(pair.chosen.clone()), Some(Outcome::Correct));
                 prop_assert_eq!(outcome(pair.rejected.clone()), Some(Outcome::Wrong));
+                let perplexity = |id| pool.iter().find(|one| one.id == id).map(|one| one.perplexity);
+                prop_assert!(perplexity(pair.chosen.clone()) > perplexity(pair.rejected.clone()));
                 prop_assert!(used.insert(pair.chosen.clone()) && used.insert(pair.rejected));
                 *per_problem.entry(pair.chosen.problem).or_default() += 1;
             }

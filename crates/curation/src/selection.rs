@@ -1,18 +1,31 @@
-//! `D_t = D_{t-1}` + selected new right trajectories.
+//! `D_t`: which right trajectories are trained on beside the demonstrations.
 //!
-//! What was once selected stays. New ones fill the places that a problem has left, the preferred ones first:
-//! by perplexity, by length, or by the sum of both ranks. The result depends on the candidates and the
+//! A round trains on what is best *now*. By default a problem that once gave a trajectory keeps giving one
+//! (`D_t` grows by problems, as the paper's `D_t = D_{t-1}` + new ones does), but which one is chosen anew every
+//! round from all that is right and clean under the verdicts and rules of today: a longer or cleaner answer of a
+//! later policy takes the place of a first one. [`Keep`] says how much of the previous set stays.
+//!
+//! In order: what may not be trained on is refused; what lies outside the pool's quantiles is left out; within a
+//! problem the preferred ones take its places; budgets cut the whole, every problem's first trajectory before
+//! any second one. Every candidate has a [`Decision`]. The result depends on candidates, context and
 //! configuration alone, not on the order in which they are given.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, HashSet},
-};
+mod budgets;
+mod decision;
+mod ranking;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, Outcome, ProblemId, Rejection};
+use still_domain::{AttemptId, Outcome, ProblemId};
 
+pub use self::decision::{Budget, Decision, Selection};
+pub(crate) use self::ranking::prefer;
+use self::{
+    budgets::{Budgets, Contender},
+    ranking::{bounds, by_preference},
+};
 use crate::{
     SettingError,
     candidate::{Candidate, Span},
@@ -44,20 +57,53 @@ pub enum LengthPreference {
     None,
 }
 
-/// What is selected. The defaults take the first two different right trajectories of a problem.
+/// What of the previous round's set stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Every trajectory, whatever is known of it today.
+    Members,
+    /// Every problem that still has a right and clean trajectory: its first place goes before budgets, and which
+    /// trajectory takes it is chosen anew.
+    #[default]
+    Problems,
+    /// Nothing: the set is chosen anew from the whole pool.
+    None,
+}
+
+/// What is selected. The defaults take two different right trajectories of a problem, the newest policy's first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SelectionConfig {
+    /// What of the previous round's set stays. Default: `problems`.
+    pub keep: Keep,
     /// Preferred perplexity. Default: `none`.
     pub perplexity: PerplexityPreference,
     /// Preferred length. Default: `none`.
     pub length: LengthPreference,
     /// What both are measured over. Default: `thought`.
     pub span: Span,
-    /// Trajectories of one problem in the set, those selected earlier included. Default: 2.
+    /// Trajectories of one problem in the set. Default: 2.
     pub max_per_problem: u32,
     /// Largest perplexity selected. Default: none.
     pub max_perplexity: Option<f32>,
+    /// The quantiles of the right and clean trajectories' lengths between which a length must lie, as shares;
+    /// `[0.05, 1.0]` leaves the shortest twentieth out. Default: `[0.0, 1.0]`.
+    pub length_quantiles: [f64; 2],
+    /// The same for perplexities. Default: `[0.0, 1.0]`.
+    pub perplexity_quantiles: [f64; 2],
+    /// Trajectories in the set, at most; 0 sets no limit. Default: 0.
+    pub max_trajectories: u64,
+    /// Trajectories of problems of a level, at most; levels that are not named have no limit. Default: none.
+    pub level_budgets: BTreeMap<u8, u64>,
+    /// Trajectories of problems of a source, at most; sources that are not named have no limit. Default: none.
+    pub source_budgets: BTreeMap<String, u64>,
+    /// Share of the set's examples that demonstrations keep: trajectories beyond it are left out. 0 keeps none.
+    /// Default: 0.
+    pub min_demonstration_share: f64,
+    /// Share of demonstrations below which every sealing warns: what imitation taught is then a small part of
+    /// what is trained on. Default: 0.1.
+    pub warn_demonstration_share: f64,
     /// Whether only verified answers count; false is the ablation that shows what the verifier is worth.
     /// Default: true.
     pub verified_only: bool,
@@ -66,78 +112,66 @@ pub struct SelectionConfig {
 impl Default for SelectionConfig {
     fn default() -> Self {
         Self {
+            keep: Keep::Problems,
             perplexity: PerplexityPreference::None,
             length: LengthPreference::None,
             span: Span::Thought,
             max_per_problem: 2,
             max_perplexity: None,
+            length_quantiles: [0.0, 1.0],
+            perplexity_quantiles: [0.0, 1.0],
+            max_trajectories: 0,
+            level_budgets: BTreeMap::new(),
+            source_budgets: BTreeMap::new(),
+            min_demonstration_share: 0.0,
+            warn_demonstration_share: 0.1,
             verified_only: true,
         }
     }
 }
 
-/// What became of a candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// Was in the previous set.
-    Kept,
-    /// Joins the set.
-    Selected,
-    /// The verifier did not find the answer right.
-    NotCorrect(Outcome),
-    /// Hygiene is against it.
-    Unhygienic(Rejection),
-    /// Its perplexity exceeds the largest allowed.
-    TooPerplexing,
-    /// Says the same as this one, which is in the set.
-    Duplicate(AttemptId),
-    /// Its problem has no place left.
-    NoPlace,
-}
-
-impl Decision {
-    /// The name used as a metric label.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Selected => "selected",
-            Self::NotCorrect(_) => "not_correct",
-            Self::Unhygienic(rejection) => rejection.name(),
-            Self::TooPerplexing => "too_perplexing",
-            Self::Duplicate(_) => "duplicate",
-            Self::NoPlace => "no_place",
-        }
-    }
-}
-
-/// What a selection brought.
+/// What budgets need to know of a problem.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// The previous members and the new ones, sorted: the trajectories of `D_t`.
-    pub members: Vec<AttemptId>,
-    /// The new ones alone, sorted.
-    pub selected: Vec<AttemptId>,
-    /// What became of each candidate.
-    pub decisions: BTreeMap<AttemptId, Decision>,
+pub struct ProblemTraits {
+    /// Its level, when it has one.
+    pub level: Option<u8>,
+    /// Where it comes from.
+    pub source: String,
 }
 
-impl Selection {
-    /// Decisions by name, for metrics.
-    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        let mut counts = BTreeMap::new();
-        for decision in self.decisions.values() {
-            *counts.entry(decision.name()).or_default() += 1;
-        }
-        counts
-    }
+/// What a set is selected for, beside the candidates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SelectionContext {
+    /// The trajectories of `D_{t-1}`.
+    pub previous: BTreeSet<AttemptId>,
+    /// The problems; one that is missing has no level and no source.
+    pub problems: BTreeMap<ProblemId, ProblemTraits>,
+    /// The longest sequence that the learner takes, prompt included, in tokens; `None` sets no limit.
+    pub max_sequence_tokens: Option<u32>,
+    /// Demonstrations that are trained on beside the trajectories.
+    pub demonstrations: u64,
 }
 
 impl SelectionConfig {
     /// # Errors
-    /// When no trajectory could ever be selected.
+    /// When no trajectory could ever be selected, or a share is none.
     pub fn validate(&self) -> Result<(), SettingError> {
         if self.max_per_problem == 0 {
             return Err(SettingError::new("max_per_problem", "must be at least 1"));
+        }
+        let quantiles = [
+            ("length_quantiles", self.length_quantiles),
+            ("perplexity_quantiles", self.perplexity_quantiles),
+        ];
+        let is_range = |[low, high]: [f64; 2]| 0.0 <= low && low < high && high <= 1.0;
+        if let Some((key, _)) = quantiles.iter().find(|(_, range)| !is_range(*range)) {
+            return Err(SettingError::new(key, "must be two rising shares between 0 and 1"));
+        }
+        if !(0.0..1.0).contains(&self.min_demonstration_share) {
+            return Err(SettingError::new("min_demonstration_share", "must be at least 0 and below 1"));
+        }
+        if !(0.0..=1.0).contains(&self.warn_demonstration_share) {
+            return Err(SettingError::new("warn_demonstration_share", "must lie between 0 and 1"));
         }
         match self.max_perplexity {
             Some(bound) if bound.is_nan() || bound < 1.0 => {
@@ -147,134 +181,162 @@ impl SelectionConfig {
         }
     }
 
-    /// Grows `previous` (the trajectories of `D_{t-1}`) by the best of `candidates`.
-    ///
-    /// `candidates` holds the whole pool: members of `previous` among it keep their place and their text
-    /// keeps doubles out. Members that are not among it stay in the set all the same.
+    /// Chooses the trajectories of `D_t` from the whole pool. Members of the previous set that are not in the
+    /// pool stay with [`Keep::Members`] alone.
     pub fn select<'pool>(
         &self,
-        previous: &BTreeSet<AttemptId>,
+        context: &SelectionContext,
         candidates: impl IntoIterator<Item = &'pool Candidate>,
     ) -> Selection {
-        let mut problems: BTreeMap<&ProblemId, Vec<&Candidate>> = BTreeMap::new();
+        let mut selection = Selection::default();
         let mut seen = HashSet::new();
-        for candidate in candidates {
-            if seen.insert(&candidate.id) {
-                problems.entry(&candidate.id.problem).or_default().push(candidate);
+        let mut pool: Vec<&Candidate> =
+            candidates.into_iter().filter(|candidate| seen.insert(&candidate.id)).collect();
+        pool.sort_by(|one, two| one.id.cmp(&two.id));
+
+        let keeps_members = self.keep == Keep::Members;
+        let is_frozen = |one: &&Candidate| keeps_members && context.previous.contains(&one.id);
+        let (frozen, pool): (Vec<_>, Vec<_>) = pool.into_iter().partition(is_frozen);
+        let mut eligible = Vec::new();
+        for candidate in pool {
+            match self.objection(candidate, context) {
+                Some(objection) => {
+                    selection.decisions.insert(candidate.id.clone(), objection);
+                }
+                None => eligible.push(candidate),
             }
         }
-        let mut taken: BTreeMap<&ProblemId, u32> = BTreeMap::new();
-        for id in previous {
-            *taken.entry(&id.problem).or_default() += 1;
-        }
+        let eligible = self.within_quantiles(eligible, &mut selection);
 
-        let mut selection = Selection::default();
-        for (problem, mut candidates) in problems {
-            candidates.sort_by(|one, two| one.id.cmp(&two.id));
-            let taken = taken.get(problem).copied().unwrap_or(0);
-            self.select_of_problem(previous, &candidates, taken, &mut selection);
+        let missing = context.previous.iter().filter(|_| keeps_members);
+        let missing: Vec<_> =
+            missing.filter(|id| !frozen.iter().any(|one| one.id == **id)).cloned().collect();
+        let mut places = Places::default();
+        for candidate in &frozen {
+            places.take(&candidate.id.problem, candidate);
         }
-        selection.selected.sort();
-        let members: BTreeSet<_> = previous.iter().chain(&selection.selected).cloned().collect();
+        for id in &missing {
+            *places.taken.entry(id.problem.clone()).or_default() += 1;
+        }
+        let contenders = self.contenders(context, eligible, &mut places, &mut selection);
+
+        let mut budgets = Budgets::new(self, context);
+        for id in frozen.iter().map(|one| &one.id).chain(&missing) {
+            budgets.count(&id.problem);
+        }
+        let mut members: BTreeSet<AttemptId> = missing.into_iter().collect();
+        let chosen = budgets.choose(contenders, &mut selection.decisions);
+        for candidate in frozen.into_iter().chain(chosen) {
+            let is_old = context.previous.contains(&candidate.id);
+            let decision = if is_old { Decision::Kept } else { Decision::Selected };
+            selection.decisions.insert(candidate.id.clone(), decision);
+            members.insert(candidate.id.clone());
+        }
+        selection.selected = members.difference(&context.previous).cloned().collect();
+        selection.left = context.previous.difference(&members).cloned().collect();
         selection.members = members.into_iter().collect();
         selection
     }
 
-    fn select_of_problem(
-        &self,
-        previous: &BTreeSet<AttemptId>,
-        candidates: &[&Candidate],
-        mut taken: u32,
-        selection: &mut Selection,
-    ) {
-        let (kept, new): (Vec<&Candidate>, Vec<&Candidate>) =
-            candidates.iter().partition(|candidate| previous.contains(&candidate.id));
-        let mut texts: BTreeMap<u128, &AttemptId> = BTreeMap::new();
-        for candidate in kept {
-            texts.entry(candidate.fingerprint).or_insert(&candidate.id);
-            selection.decisions.insert(candidate.id.clone(), Decision::Kept);
-        }
-        let (eligible, refused): (Vec<_>, Vec<_>) = new
-            .into_iter()
-            .map(|one| (one, self.objection(one)))
-            .partition(|(_, objection)| objection.is_none());
-        let refusals = refused.into_iter().filter_map(|(one, objection)| Some((one.id.clone(), objection?)));
-        selection.decisions.extend(refusals);
-
-        let eligible: Vec<_> = eligible.into_iter().map(|(candidate, _)| candidate).collect();
-        for candidate in self.by_preference(eligible) {
-            let decision = if let Some(twin) = texts.get(&candidate.fingerprint) {
-                Decision::Duplicate((*twin).clone())
-            } else if taken >= self.max_per_problem {
-                Decision::NoPlace
-            } else {
-                taken += 1;
-                texts.insert(candidate.fingerprint, &candidate.id);
-                selection.selected.push(candidate.id.clone());
-                Decision::Selected
-            };
-            selection.decisions.insert(candidate.id.clone(), decision);
-        }
+    /// A sentence to tell when so many demonstrations are a small part of the set with so many trajectories.
+    pub fn demonstration_warning(&self, demonstrations: u64, trajectories: u64) -> Option<String> {
+        let examples = demonstrations + trajectories;
+        let share = demonstrations as f64 / examples.max(1) as f64;
+        (demonstrations > 0 && share < self.warn_demonstration_share).then(|| {
+            format!(
+                "{demonstrations} demonstrations are {:.1} % of {examples} examples, below the \
+                 {:.1} % of `selection.warn_demonstration_share`: raise `selection.min_demonstration_share`, or \
+                 limit `selection.max_trajectories`",
+                100.0 * share,
+                100.0 * self.warn_demonstration_share
+            )
+        })
     }
 
     /// What keeps a candidate out whatever the others are.
-    fn objection(&self, candidate: &Candidate) -> Option<Decision> {
+    fn objection(&self, candidate: &Candidate, context: &SelectionContext) -> Option<Decision> {
         if self.verified_only && candidate.outcome != Outcome::Correct {
             return Some(Decision::NotCorrect(candidate.outcome));
         }
         if let Some(rejection) = candidate.rejection {
             return Some(Decision::Unhygienic(rejection));
         }
+        if context.max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit)) {
+            return Some(Decision::TooLongToTrain);
+        }
         let bound = self.max_perplexity?;
         let is_low = candidate.perplexity_over(self.span).is_some_and(|perplexity| perplexity <= bound);
         (!is_low).then_some(Decision::TooPerplexing)
     }
 
-    /// The preferred first: by the sum of the ranks by perplexity and by length, then by attempt number.
-    fn by_preference<'pool>(&self, candidates: Vec<&'pool Candidate>) -> Vec<&'pool Candidate> {
-        let mut ranks = vec![0_usize; candidates.len()];
-        let perplexity = |index: usize| candidates[index].perplexity_over(self.span);
-        match self.perplexity {
-            PerplexityPreference::High => add_ranks(&mut ranks, |one, two| {
-                prefer(perplexity(one), perplexity(two), |one, two| two.total_cmp(&one))
-            }),
-            PerplexityPreference::Low => add_ranks(&mut ranks, |one, two| {
-                prefer(perplexity(one), perplexity(two), |one, two| one.total_cmp(&two))
-            }),
-            PerplexityPreference::None => {}
+    /// Those whose length and perplexity lie between the quantiles of all.
+    fn within_quantiles<'pool>(
+        &self,
+        eligible: Vec<&'pool Candidate>,
+        selection: &mut Selection,
+    ) -> Vec<&'pool Candidate> {
+        let length = |one: &Candidate| f64::from(one.tokens_over(self.span));
+        let perplexity = |one: &Candidate| one.perplexity_over(self.span).map(f64::from);
+        let lengths = bounds(eligible.iter().map(|one| length(one)).collect(), self.length_quantiles);
+        let known = eligible.iter().filter_map(|one| perplexity(one)).collect();
+        let perplexities = bounds(known, self.perplexity_quantiles);
+        let is_within = |value: f64, [low, high]: [f64; 2]| low <= value && value <= high;
+        let is_inside = |one: &&Candidate| {
+            let decision = if lengths.is_some_and(|bounds| !is_within(length(one), bounds)) {
+                Decision::OutsideLengths
+            } else if perplexities
+                .is_some_and(|bounds| !perplexity(one).is_some_and(|value| is_within(value, bounds)))
+            {
+                Decision::OutsidePerplexities
+            } else {
+                return true;
+            };
+            selection.decisions.insert(one.id.clone(), decision);
+            false
+        };
+        eligible.into_iter().filter(is_inside).collect()
+    }
+
+    /// Those that get a place of their problem.
+    fn contenders<'pool>(
+        &self,
+        context: &SelectionContext,
+        eligible: Vec<&'pool Candidate>,
+        places: &mut Places<'pool>,
+        selection: &mut Selection,
+    ) -> Vec<Contender<'pool>> {
+        let kept: HashSet<&ProblemId> = context.previous.iter().map(|id| &id.problem).collect();
+        let mut contenders = Vec::new();
+        for (rank, candidate) in by_preference(self, eligible) {
+            let problem = &candidate.id.problem;
+            let taken = places.taken.get(problem).copied().unwrap_or(0);
+            let decision = if let Some(twin) = places.texts.get(&(problem, candidate.fingerprint)) {
+                Decision::Duplicate((*twin).clone())
+            } else if taken >= self.max_per_problem {
+                Decision::NoPlace
+            } else {
+                let is_kept = self.keep == Keep::Problems && taken == 0 && kept.contains(problem);
+                contenders.push(Contender { candidate, is_kept, place: taken, rank });
+                places.take(problem, candidate);
+                continue;
+            };
+            selection.decisions.insert(candidate.id.clone(), decision);
         }
-        let tokens = |index: usize| candidates[index].tokens_over(self.span);
-        match self.length {
-            LengthPreference::Long => add_ranks(&mut ranks, |one, two| tokens(two).cmp(&tokens(one))),
-            LengthPreference::Short => add_ranks(&mut ranks, |one, two| tokens(one).cmp(&tokens(two))),
-            LengthPreference::None => {}
-        }
-        let mut ranked: Vec<_> = ranks.into_iter().zip(candidates).collect();
-        ranked.sort_by(|(one_rank, one), (two_rank, two)| {
-            (one_rank, one.id.number).cmp(&(two_rank, two.id.number))
-        });
-        ranked.into_iter().map(|(_, candidate)| candidate).collect()
+        contenders
     }
 }
 
-/// Orders by a measure that may be missing; what has none comes last.
-pub(crate) fn prefer(one: Option<f32>, two: Option<f32>, order: impl Fn(f32, f32) -> Ordering) -> Ordering {
-    match (one, two) {
-        (Some(one), Some(two)) => order(one, two),
-        (one, two) => one.is_none().cmp(&two.is_none()),
-    }
+/// Places that are taken, and by which texts.
+#[derive(Debug, Default)]
+struct Places<'pool> {
+    taken: BTreeMap<ProblemId, u32>,
+    texts: BTreeMap<(&'pool ProblemId, u128), &'pool AttemptId>,
 }
 
-/// Adds to each rank the number of candidates that are strictly better; equals share a rank.
-fn add_ranks(ranks: &mut [usize], order: impl Fn(usize, usize) -> Ordering) {
-    let mut indices: Vec<usize> = (0..ranks.len()).collect();
-    indices.sort_by(|one, two| order(*one, *two));
-    let mut rank = 0;
-    for (position, index) in indices.iter().enumerate() {
-        if position > 0 && order(indices[position - 1], *index) != Ordering::Equal {
-            rank = position;
-        }
-        ranks[*index] += rank;
+impl<'pool> Places<'pool> {
+    fn take(&mut self, problem: &'pool ProblemId, candidate: &'pool Candidate) {
+        *self.taken.entry(problem.clone()).or_default() += 1;
+        self.texts.entry((problem, candidate.fingerprint)).or_insert(&candidate.id);
     }
 }
 

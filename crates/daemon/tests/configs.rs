@@ -201,3 +201,17 @@ fn a_missing_file_is_named() {
     assert!(error.to_string().contains("/nowhere/at-all.toml"), "{error}");
     assert_eq!(load("").unwrap().origin("run.seed"), Origin::Default);
 }
+
+#[test]
+fn budgets_are_named_by_level_and_by_source() {
+    let text =
+        "[selection]\nlevel_budgets = { 5 = 10 }\n[selection.source_budgets]\n\"numina/olympiads\" = 300\n";
+    let selection = load(text).unwrap().config.selection;
+    assert_eq!(selection.level_budgets, [(5, 10)].into());
+    assert_eq!(selection.source_budgets, [("numina/olympiads".to_owned(), 300)].into());
+    assert!(message("[selection]\nlevel_budgets = { hard = 10 }\n").contains("selection.level_budgets"));
+    let several =
+        message("[selection]\nlength_quantiles = [0.9, 0.1]\n[exploration]\nattempts_per_policy = 0\n");
+    assert!(several.contains("`selection.length_quantiles`"), "{several}");
+    assert!(several.contains("`exploration.attempts_per_policy`"), "{several}");
+}

@@ -22,6 +22,9 @@ pub struct AttemptFact {
     pub rejection: Option<Rejection>,
     /// The policy that drew its first token.
     pub policy_version: PolicyVersion,
+    /// Length of the prompt in tokens; 0 in the facts of earlier programs.
+    #[serde(default)]
+    pub prompt_tokens: u32,
     /// Length of the response in tokens.
     pub response_tokens: u32,
     /// Lengths and perplexities.
@@ -39,6 +42,7 @@ impl AttemptFact {
             outcome: judged.verdict.outcome,
             rejection: judged.rejection,
             policy_version: judged.trajectory.policy_version(),
+            prompt_tokens: judged.trajectory.prompt_token_count,
             response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
             measures: judged.measures,
             fingerprint: of_words(&judged.trajectory.text),

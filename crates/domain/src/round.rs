@@ -77,6 +77,10 @@ pub struct RoundTally {
     pub by_version: Vec<VersionTally>,
     /// Trajectories newly selected into the training set.
     pub selected: u64,
+    /// What became of the pool's trajectories when the set was chosen, by the decision's name; for pairs, what
+    /// kept some from being made. Empty in the records of earlier programs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decisions: BTreeMap<String, u64>,
     /// Trajectories in the pool, right and wrong.
     pub pool: u64,
 }

@@ -99,8 +99,10 @@ pub enum Rejection {
     TooLong,
     /// The same n-gram over and over.
     Repetitive,
-    /// Scripts mixed or characters broken beyond the allowed share.
+    /// Scripts or languages mixed or characters broken beyond the allowed share.
     Gibberish,
+    /// Several different answers stand in boxes.
+    SeveralAnswers,
 }
 
 impl Rejection {
@@ -113,6 +115,7 @@ impl Rejection {
             Self::TooLong => "too_long",
             Self::Repetitive => "repetitive",
             Self::Gibberish => "gibberish",
+            Self::SeveralAnswers => "several_answers",
         }
     }
 }

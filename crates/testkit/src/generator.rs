@@ -75,11 +75,13 @@ impl ScriptedGenerator {
             finish: FinishReason::Stop,
             versions,
         };
+        // what is right is the more perplexing: such are paired
+        let perplexity = 2.0 - draw as f32;
         let measures = Measures {
             thought_tokens: TOKENS - 2,
             solution_tokens: 2,
-            perplexity: 1.0 + draw as f32,
-            thought_perplexity: Some(1.0 + draw as f32),
+            perplexity,
+            thought_perplexity: Some(perplexity),
             solution_perplexity: Some(1.0),
         };
         FinishedRollout { trajectory, measures, is_well_formed: true }

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use still_curation::Curriculum;
-use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId, RoundNumber};
+use still_curation::{AttemptResult, Curriculum};
+use still_domain::{AttemptId, PolicyVersion, Problem, ProblemId, RoundNumber};
 
 use crate::{
     config::ExplorationSection,
@@ -44,15 +44,23 @@ enum Stage {
     Ahead { round: RoundNumber, made: u64 },
 }
 
+/// What the curriculum must know of a problem.
+#[derive(Debug)]
+struct Described {
+    id: ProblemId,
+    source: String,
+    level: Option<u8>,
+}
+
 /// What is given out, and what is not.
 #[derive(Debug)]
 pub(crate) struct HandOut {
     settings: ExplorationSection,
     lockstep: bool,
-    problems: Vec<(ProblemId, Option<u8>)>,
+    problems: Vec<Described>,
     curriculum: Curriculum,
     newest: Option<PolicyVersion>,
-    recorded: HashMap<AttemptId, (Outcome, PolicyVersion)>,
+    recorded: HashMap<AttemptId, AttemptResult>,
     in_flight: BTreeSet<AttemptId>,
     /// Attempts that came to nothing, to be given out again before all others.
     again: VecDeque<AttemptId>,
@@ -81,25 +89,26 @@ impl HandOut {
     }
 
     /// Learns of a problem; false when it is known.
-    pub(crate) fn add_problem(&mut self, id: &ProblemId, level: Option<u8>) -> bool {
-        let is_new = self.curriculum.add(id.clone(), level);
+    pub(crate) fn add_problem(&mut self, problem: &Problem) -> bool {
+        let Problem { id, source, level, .. } = problem;
+        let is_new = self.curriculum.add(id.clone(), source, *level);
         if is_new {
-            self.problems.push((id.clone(), level));
+            self.problems.push(Described { id: id.clone(), source: source.clone(), level: *level });
         }
         is_new
     }
 
     /// Learns of a durable attempt; true when it was drawn by an older policy than the open round's, which
     /// does not count it.
-    pub(crate) fn record(&mut self, id: &AttemptId, outcome: Outcome, version: PolicyVersion) -> bool {
+    pub(crate) fn record(&mut self, id: &AttemptId, result: AttemptResult) -> bool {
         self.in_flight.remove(id);
         self.losses.remove(id);
-        let is_new = self.recorded.insert(id.clone(), (outcome, version)).is_none();
-        self.curriculum.record(id, outcome, version);
+        let is_new = self.recorded.insert(id.clone(), result).is_none();
+        self.curriculum.record(id, result);
         if let Stage::Ahead { made, .. } = &mut self.stage {
             *made += u64::from(is_new);
         }
-        matches!(&self.stage, Stage::Open(order) if version < order.policy_version)
+        matches!(&self.stage, Stage::Open(order) if result.version < order.policy_version)
     }
 
     /// Learns that an attempt under way came to nothing. It stays under way: it is given out again before all others,
@@ -219,7 +228,7 @@ impl HandOut {
     /// Attempts that count for a round: durable, under way and still planned. What an older policy drew counts
     /// for none: it was made ahead while the program ran free.
     fn planned(&self, order: &ExplorationOrder) -> u64 {
-        let own = self.recorded.values().filter(|(_, version)| *version >= order.policy_version).count();
+        let own = self.recorded.values().filter(|result| result.version >= order.policy_version).count();
         let is_missing = |id: &&AttemptId| !self.recorded.contains_key(*id) && !self.in_flight.contains(*id);
         let coming = self.in_flight.len() + self.plan.iter().filter(is_missing).count();
         (own as u64).saturating_sub(order.counted) + coming as u64
@@ -232,8 +241,8 @@ impl HandOut {
         let mut added = 0;
         let mut add = |curriculum: &mut Curriculum, problems: Option<u64>| {
             let count = problems.unwrap_or(u64::MAX).saturating_sub(added);
-            for (id, level) in later.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
-                curriculum.add(id.clone(), *level);
+            for problem in later.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+                curriculum.add(problem.id.clone(), &problem.source, problem.level);
                 added += 1;
             }
         };
@@ -242,8 +251,8 @@ impl HandOut {
             curriculum.policy_promoted(round.policy_version);
             for attempt in take(&mut curriculum, round.judged) {
                 match self.recorded.get(&attempt) {
-                    Some((outcome, version)) => {
-                        curriculum.record(&attempt, *outcome, *version);
+                    Some(result) => {
+                        curriculum.record(&attempt, *result);
                     }
                     None => {
                         curriculum.release(&attempt);
@@ -253,9 +262,9 @@ impl HandOut {
         }
         add(&mut curriculum, order.problems);
         // what older policies made beyond their rounds, while the program ran free
-        for (attempt, (outcome, version)) in &self.recorded {
-            if *version < order.policy_version {
-                curriculum.record(attempt, *outcome, *version);
+        for (attempt, result) in &self.recorded {
+            if result.version < order.policy_version {
+                curriculum.record(attempt, *result);
             }
         }
         curriculum.policy_promoted(order.policy_version);

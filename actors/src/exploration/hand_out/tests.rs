@@ -1,9 +1,27 @@
 //! What is given out when, and what a lockstep plan is made of.
 
+use still_domain::{AnswerKind, Outcome, Split};
+
 use super::*;
 use crate::ground::protocol::ExploredRound;
 
 const V1: PolicyVersion = PolicyVersion(1);
+
+fn problem(id: &str, level: Option<u8>) -> Problem {
+    Problem {
+        id: ProblemId::new(id),
+        text: id.to_owned(),
+        gold: String::new(),
+        kind: AnswerKind::Exact,
+        level,
+        source: String::new(),
+        split: Split::Explore,
+    }
+}
+
+fn result(outcome: Outcome, version: PolicyVersion) -> AttemptResult {
+    AttemptResult { outcome, version, is_truncated: false }
+}
 
 fn supply(lockstep: bool) -> HandOut {
     let settings = ExplorationSection {
@@ -16,7 +34,7 @@ fn supply(lockstep: bool) -> HandOut {
     };
     let mut supply = HandOut::new(settings, lockstep);
     for level in 1..=4 {
-        assert!(supply.add_problem(&ProblemId::new(format!("p{level}")), Some(level)));
+        assert!(supply.add_problem(&problem(&format!("p{level}"), Some(level))));
     }
     supply.policy_published(V1);
     supply
@@ -39,7 +57,7 @@ fn planned(supply: &HandOut) -> u64 {
 }
 
 fn judge(supply: &mut HandOut, id: &str, outcome: Outcome) {
-    supply.record(&id.parse().unwrap(), outcome, V1);
+    supply.record(&id.parse().unwrap(), result(outcome, V1));
 }
 
 #[test]
@@ -47,7 +65,7 @@ fn nothing_is_given_out_before_a_round_is_opened_or_a_policy_published() {
     let mut idle = supply(false);
     assert_eq!(idle.next(), None);
     let mut unpublished = HandOut::new(idle.settings.clone(), idle.lockstep);
-    unpublished.add_problem(&ProblemId::new("p"), None);
+    unpublished.add_problem(&problem("p", None));
     unpublished.open(order(1, &[], 4));
     assert_eq!(unpublished.next(), None);
     assert_eq!(unpublished.dryness(), None, "a supply that waits for a policy is not dry");
@@ -94,9 +112,12 @@ fn a_plan_counts_no_attempt_of_an_older_policy_and_asks_for_none_of_them_again()
     assert_eq!(take_all(&mut supply), ["p4#2", "p4#3", "p3#2", "p3#3"]);
 
     for id in ["p4#2", "p4#3", "p3#2"] {
-        assert!(!supply.record(&id.parse().unwrap(), Outcome::Wrong, V2));
+        assert!(!supply.record(&id.parse().unwrap(), result(Outcome::Wrong, V2)));
     }
-    assert!(supply.record(&"p3#3".parse().unwrap(), Outcome::Wrong, V1), "the round does not count it");
+    assert!(
+        supply.record(&"p3#3".parse().unwrap(), result(Outcome::Wrong, V1)),
+        "the round does not count it"
+    );
     assert_eq!(planned(&supply), 3);
 }
 
@@ -116,7 +137,7 @@ fn a_plan_made_of_nothing_is_made_anew_and_any_other_is_kept() {
     };
     supply.open(second(4));
     assert_eq!(supply.plan(), Some((RoundNumber(2), 0)));
-    assert!(supply.add_problem(&ProblemId::new("late"), Some(9)));
+    assert!(supply.add_problem(&problem("late", Some(9))));
     supply.open(second(5));
     assert_eq!(supply.plan(), Some((RoundNumber(2), 2)));
     supply.next().unwrap();
@@ -133,7 +154,7 @@ fn a_plan_and_its_replay_hold_the_problems_of_their_rounds_and_no_later_ones() {
 
     // the harder problem comes in the middle of the round, and the process dies
     let mut resumed = supply(true);
-    assert!(resumed.add_problem(&ProblemId::new("late"), Some(9)));
+    assert!(resumed.add_problem(&problem("late", Some(9))));
     resumed.open(first());
     assert_eq!(take_all(&mut resumed), of_first);
     for id in &of_first {
@@ -165,7 +186,7 @@ fn attempts_made_ahead_are_bounded_and_those_under_way_count() {
     supply.close(RoundNumber(1), 1);
     assert!(supply.next().is_some(), "one is durable, one under way");
     assert_eq!(supply.next(), None);
-    supply.record(&first, Outcome::Wrong, V1);
+    supply.record(&first, result(Outcome::Wrong, V1));
     assert_eq!(supply.next(), None, "it counts as made ahead");
     supply.open(order(2, &[4], 4));
     assert!(supply.next().is_some());
@@ -184,7 +205,7 @@ fn a_round_is_dry_when_nothing_is_left_and_nothing_under_way() {
     }
     let dryness = Dryness { round: RoundNumber(3), newest: V1, problems: 4 };
     assert_eq!(supply.dryness(), Some(dryness));
-    assert!(supply.add_problem(&ProblemId::new("new"), None));
+    assert!(supply.add_problem(&problem("new", None)));
     assert_eq!(supply.dryness(), None);
 }
 

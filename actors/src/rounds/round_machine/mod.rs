@@ -16,17 +16,17 @@
 //! (exploration, training, evaluation, publication) is asked for again by the next one.
 
 mod facts;
+mod gating;
 
 use std::collections::BTreeMap;
 
 use still_domain::{
-    Algorithm, Evaluation, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Recipe, Round, RoundNumber,
-    RoundPhase, TrainingSetId, seed,
+    Algorithm, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Recipe, Round, RoundNumber, RoundPhase,
+    TrainingSetId,
 };
 
 use crate::{
     config::TrainingStart,
-    ground::ledger::effective_version,
     ground::protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
     rounds::judged_pool::{JudgedPool, counted_in},
     rounds::round_config::MachineConfig,
@@ -232,25 +232,6 @@ impl RoundMachine {
             round.phase = RoundPhase::Rejected;
             Next::Save(Box::new(round))
         }
-    }
-
-    /// The imitated policy is always promoted: nothing explores without one.
-    fn decide(&self, round: &Round, candidate: &Evaluation) -> (bool, String) {
-        if round.recipe() == Recipe::Imitation {
-            return (true, "promoted: the imitated policy is the first".to_owned());
-        }
-        let seed = seed::derive(self.config.seed, &["gate", &round.round.to_string()]);
-        let decision = self.config.gate.decide(candidate, self.incumbent(), seed);
-        (decision.is_promoted, decision.to_string())
-    }
-
-    /// How the policy in force was scored when it was promoted.
-    fn incumbent(&self) -> Option<&Evaluation> {
-        let record = self.policies.last()?;
-        let version = effective_version(&self.policies, record);
-        let record = self.policies.iter().find(|record| record.version == version)?;
-        let PolicyOrigin::Round(number) = record.origin else { return None };
-        self.rounds.iter().find(|round| round.round == number)?.evaluation.as_ref()
     }
 
     /// Whether the round's exploration is over.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use still_curation::{Candidate, GateConfig, statistics};
-use still_domain::{AttemptId, AttemptNumber, ProblemId, ProblemScore, TrainingSetId};
+use still_curation::{Candidate, Evidence, GateConfig, statistics};
+use still_domain::{AttemptId, AttemptNumber, Evaluation, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
 use crate::{config::RoundSection, ground::protocol::Dryness};
@@ -16,11 +16,11 @@ fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
     MachineConfig {
         round: RoundSection::default(),
         quota_attempts: 4,
-        gate: GateConfig::default(),
+        gate: GateConfig { evidence: Evidence::Difference, ..GateConfig::default() },
+        samples_per_problem: 1,
         explores: true,
         lockstep,
         rounds_wanted,
-        seed: 1,
     }
 }
 
@@ -69,6 +69,8 @@ fn fact(number: u32, version: u64, outcome: Outcome) -> JudgedFact {
             outcome,
             rejection: None,
             fingerprint: u128::from(number),
+            version: PolicyVersion(version),
+            prompt_tokens: 5,
             response_tokens: 10,
             thought_tokens: 8,
             perplexity: 1.0,
@@ -291,6 +293,33 @@ fn a_better_candidate_is_published_and_a_worse_one_rejected() {
         }
         assert_eq!(machine.next(0), Next::Finish);
     }
+}
+
+#[test]
+fn a_candidate_must_hold_its_own_against_the_best_policy_so_far() {
+    // The best policy is no longer in force: after it came one that lost two of its nine problems.
+    let mut candidate = over(3, 3, RoundPhase::Evaluating, 4, 7);
+    candidate.evaluation = Some(evaluation(7));
+    let best = over(1, 1, RoundPhase::Promoted, 4, 9);
+    let rounds = vec![over(0, 0, RoundPhase::Promoted, 0, 5), best, over(2, 2, RoundPhase::Promoted, 4, 7)];
+    let policies = (1..=3).map(|n| record(n, PolicyOrigin::Round(RoundNumber(n as u32 - 1)))).collect();
+    let mut machine = machine(config(3, false), [rounds, vec![candidate]].concat(), policies);
+    let Next::Save(round) = machine.next(9) else { panic!("a loss of two problems is promoted") };
+    assert_eq!(round.phase, RoundPhase::Rejected);
+    let decision = round.decision.unwrap();
+    assert!(decision.contains("against the best policy so far"), "{decision}");
+}
+
+#[test]
+fn the_gate_counts_the_comparisons_of_the_run() {
+    let rejected = |number| over(number, 1, RoundPhase::Rejected, 4, 5);
+    let mut untrained = rejected(2);
+    untrained.evaluation = None;
+    let rounds = vec![over(0, 0, RoundPhase::Promoted, 0, 5), rejected(1), untrained, rejected(3)];
+    let policies = vec![record(1, PolicyOrigin::Round(RoundNumber(0)))];
+    let machine = machine(config(9, false), rounds, policies);
+    let at_work = over(4, 1, RoundPhase::Evaluating, 4, 5);
+    assert_eq!(machine.comparison(&at_work), 3, "imitation and what was never scored are no comparisons");
 }
 
 #[test]

@@ -6,11 +6,12 @@
 //! of the earlier rounds, takes the round's attempts from [`Curriculum::next_attempt`], and only then
 //! records what the round has brought so far.
 
+mod counts;
 mod progress;
 mod rates;
 
 use std::{
-    cmp::Reverse,
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashMap},
 };
 
@@ -18,19 +19,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId};
 
-use self::{progress::Progress, rates::LevelRates};
+use self::{
+    progress::Progress,
+    rates::{Evidence, LevelRates},
+};
 
-pub use self::progress::ProblemState;
+pub use self::{
+    counts::CurriculumCounts,
+    progress::{AttemptTally, ProblemState},
+    rates::PassRate,
+};
 
 /// Which of the problems that may be attempted comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CurriculumOrder {
-    /// Unsolved before solved, then the highest level, then the least attempted.
+    /// Unsolved before solved, then the highest level, then the least attempted. A level is compared within its
+    /// source alone: across sources counts how many problems of its source are easier. Problems without a level
+    /// stand in the middle of theirs.
     #[default]
     Hardest,
-    /// The level whose expected share of right answers is nearest to one half, where attempts teach most;
-    /// within it unsolved before solved, then the least attempted.
+    /// The problem whose expected share of right answers is nearest to one half, where attempts teach most: known
+    /// from its own attempts, before that from its level's; then the least attempted.
     Frontier,
     /// As supplied.
     Supplied,
@@ -41,15 +51,34 @@ pub enum CurriculumOrder {
 pub struct CurriculumConfig {
     /// Which problem comes first.
     pub order: CurriculumOrder,
-    /// Attempts at one problem, over all policies, and as many more that the verifier fails to judge; at least 1.
+    /// Attempts at one problem, over all policies, and as many more that are cut off or that the verifier fails to
+    /// judge; at least 1.
     pub attempts_per_problem: u32,
+    /// Attempts at one problem under one policy, in whole visits; then it waits for another one. At least 1.
+    pub attempts_per_policy: u32,
+    /// Attempts that a new policy makes at a problem that older ones have exhausted; 0 leaves it exhausted.
+    pub revive_attempts: u32,
     /// Attempts given out together, at least 1; a visit that was begun is completed.
     pub attempts_per_visit: u32,
     /// Right answers after which a problem gets no further visit; at least 1.
     pub stop_after_correct: u32,
-    /// Attempts without a right answer under the newest policy after which a never solved problem waits
-    /// for a better one; 0 never parks.
+    /// Attempts without a right answer under the newest policy, cut-off ones not counted, after which a never solved
+    /// problem waits for a better one; 0 never parks.
     pub park_after: u32,
+    /// Cut-off attempts under the newest policy after which a problem that it has not solved waits for another one; 0
+    /// never parks.
+    pub park_after_truncated: u32,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptResult {
+    /// The verifier's finding.
+    pub outcome: Outcome,
+    /// The oldest policy in the trajectory.
+    pub version: PolicyVersion,
+    /// Whether the response was cut off.
+    pub is_truncated: bool,
 }
 
 /// What became of a recorded attempt.
@@ -63,31 +92,6 @@ pub enum Recorded {
     UnknownProblem,
 }
 
-/// Problems by state, and attempts being made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CurriculumCounts {
-    by_state: [usize; ProblemState::ALL.len()],
-    /// Attempts given out and not yet recorded.
-    pub running_attempts: usize,
-}
-
-impl CurriculumCounts {
-    /// Problems in `state`.
-    pub fn of(&self, state: ProblemState) -> usize {
-        self.by_state[state as usize]
-    }
-
-    /// Problems in all states.
-    pub fn problems(&self) -> usize {
-        self.by_state.iter().sum()
-    }
-
-    /// Problems of which an attempt could be given out now.
-    pub fn ready(&self) -> usize {
-        self.of(ProblemState::Fresh) + self.of(ProblemState::Open)
-    }
-}
-
 /// Which problem gets the next attempt.
 #[derive(Debug, Clone)]
 pub struct Curriculum {
@@ -96,19 +100,37 @@ pub struct Curriculum {
     problems: Vec<Progress>,
     index: HashMap<ProblemId, usize>,
     places: Vec<Place>,
-    queues: BTreeMap<Option<u8>, BTreeSet<Rank>>,
+    sources: Vec<Source>,
+    queues: BTreeMap<Class, BTreeSet<Rank>>,
     rates: LevelRates,
     counts: CurriculumCounts,
+}
+
+/// Where problems come from.
+#[derive(Debug, Clone)]
+struct Source {
+    name: String,
+    /// Problems of each level.
+    levels: BTreeMap<Option<u8>, u32>,
+}
+
+/// Problems that nothing but their rank tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    source: usize,
+    level: Option<u8>,
+    /// What is known of each of them; nothing where the order does not ask for it.
+    evidence: Evidence,
 }
 
 /// Where a problem is filed.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     state: ProblemState,
-    rank: Option<Rank>,
+    queue: Option<(Class, Rank)>,
 }
 
-/// The order of the problems of one level; smaller comes first.
+/// The order of the problems of one class; smaller comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     begins_visit: bool,
@@ -122,6 +144,7 @@ impl Curriculum {
     pub fn new(config: CurriculumConfig) -> Self {
         let config = CurriculumConfig {
             attempts_per_problem: config.attempts_per_problem.max(1),
+            attempts_per_policy: config.attempts_per_policy.max(1),
             attempts_per_visit: config.attempts_per_visit.max(1),
             ..config
         };
@@ -131,34 +154,43 @@ impl Curriculum {
             problems: Vec::new(),
             index: HashMap::new(),
             places: Vec::new(),
+            sources: Vec::new(),
             queues: BTreeMap::new(),
             rates: LevelRates::default(),
             counts: CurriculumCounts::default(),
         }
     }
 
-    /// Adds a problem; false when one of that name is there already.
-    pub fn add(&mut self, problem: ProblemId, level: Option<u8>) -> bool {
+    /// Adds a problem of a source; false when one of that name is there already.
+    pub fn add(&mut self, problem: ProblemId, source: &str, level: Option<u8>) -> bool {
         if self.index.contains_key(&problem) {
             return false;
         }
+        let known = self.sources.iter().position(|known| known.name == source);
+        let number = known.unwrap_or(self.sources.len());
+        if known.is_none() {
+            self.sources.push(Source { name: source.to_owned(), levels: BTreeMap::new() });
+        }
+        *self.sources[number].levels.entry(level).or_default() += 1;
         let index = self.problems.len();
         self.index.insert(problem.clone(), index);
-        self.problems.push(Progress::new(problem, level));
-        self.places.push(Place { state: ProblemState::Fresh, rank: None });
+        self.problems.push(Progress::new(problem, number, level));
+        self.places.push(Place { state: ProblemState::Fresh, queue: None });
         self.counts.by_state[ProblemState::Fresh as usize] += 1;
         self.file(index);
         true
     }
 
-    /// Takes the outcome of an attempt in, made by `version` (the oldest policy in the trajectory).
-    pub fn record(&mut self, attempt: &AttemptId, outcome: Outcome, version: PolicyVersion) -> Recorded {
+    /// Takes the result of an attempt in.
+    pub fn record(&mut self, attempt: &AttemptId, result: AttemptResult) -> Recorded {
         let Some(&index) = self.index.get(&attempt.problem) else { return Recorded::UnknownProblem };
         let progress = &mut self.problems[index];
         self.counts.running_attempts -= usize::from(progress.release(attempt.number));
-        let is_new = progress.record(attempt.number, outcome, version);
-        if is_new && outcome != Outcome::Error {
-            self.rates.record(progress.level, version, outcome == Outcome::Correct);
+        let is_new = progress.record(attempt.number, result);
+        let is_correct = result.outcome == Outcome::Correct;
+        let says_something = is_correct || !(result.is_truncated || result.outcome == Outcome::Error);
+        if is_new && says_something {
+            self.rates.record(progress.source, progress.level, result.version, is_correct);
         }
         self.file(index);
         if is_new { Recorded::New } else { Recorded::Known }
@@ -204,21 +236,61 @@ impl Curriculum {
         self.index.get(problem).map(|&index| self.places[index].state)
     }
 
+    /// What all attempts at a problem came to; `None` when no problem of that name was added.
+    pub fn tally(&self, problem: &ProblemId) -> Option<AttemptTally> {
+        self.index.get(problem).map(|&index| self.problems[index].tally(..))
+    }
+
+    /// How often the newest policy is expected to solve a problem; `None` when no problem of that name was added.
+    pub fn pass_rate(&self, problem: &ProblemId) -> Option<PassRate> {
+        let progress = &self.problems[*self.index.get(problem)?];
+        let rate = self.rates.rate(progress.source, progress.level);
+        Some(progress.evidence(self.newest).pass_rate(rate))
+    }
+
+    /// Share of a source's problems that a level is above: of those of the same level half.
+    fn hardness(&self, class: Class) -> f64 {
+        let levels = &self.sources[class.source].levels;
+        let leveled =
+            || levels.iter().filter_map(|(level, count)| Some((level.as_ref()?, f64::from(*count))));
+        let Some(own) = class.level else { return 0.5 };
+        let easier: f64 = leveled()
+            .map(|(level, count)| match level.cmp(&own) {
+                Ordering::Less => count,
+                Ordering::Equal => count / 2.0,
+                Ordering::Greater => 0.0,
+            })
+            .sum();
+        easier / leveled().map(|(_, count)| count).sum::<f64>()
+    }
+
     /// The rank to serve: visits begun are completed first, then the configured order decides.
     fn first_rank(&self) -> Option<Rank> {
-        let heads = self.queues.iter().filter_map(|(level, queue)| Some((*level, *queue.first()?)));
+        let heads = self.queues.iter().filter_map(|(class, queue)| Some((*class, *queue.first()?)));
         let head = match self.config.order {
             CurriculumOrder::Supplied => heads.min_by_key(|(_, rank)| *rank),
-            CurriculumOrder::Hardest => {
-                heads.min_by_key(|(level, rank)| (rank.begins_visit, rank.is_solved, Reverse(*level), *rank))
-            }
-            CurriculumOrder::Frontier => {
-                let distance = |level: Option<u8>| (self.rates.rate(level) - 0.5).abs();
-                heads.min_by(|(one, first), (two, second)| {
-                    (first.begins_visit.cmp(&second.begins_visit))
-                        .then(distance(*one).total_cmp(&distance(*two)))
-                        .then(two.cmp(one))
+            CurriculumOrder::Hardest => heads
+                .map(|(class, rank)| (self.hardness(class), class, rank))
+                .min_by(|(one_hardness, _, one), (two_hardness, _, two)| {
+                    (one.begins_visit, one.is_solved)
+                        .cmp(&(two.begins_visit, two.is_solved))
+                        .then(two_hardness.total_cmp(one_hardness))
+                        .then(one.cmp(two))
                 })
+                .map(|(_, class, rank)| (class, rank)),
+            CurriculumOrder::Frontier => {
+                let distance = |class: Class| {
+                    let rate = self.rates.rate(class.source, class.level);
+                    (class.evidence.pass_rate(rate).mean() - 0.5).abs()
+                };
+                heads
+                    .map(|(class, rank)| (distance(class), class, rank))
+                    .min_by(|(one_distance, _, one), (two_distance, _, two)| {
+                        (one.begins_visit.cmp(&two.begins_visit))
+                            .then(one_distance.total_cmp(two_distance))
+                            .then(one.cmp(two))
+                    })
+                    .map(|(_, class, rank)| (class, rank))
             }
         };
         head.map(|(_, rank)| rank)
@@ -239,19 +311,29 @@ impl Curriculum {
                 index,
             },
         });
+        let evidence = match self.config.order {
+            CurriculumOrder::Frontier => progress.evidence(self.newest),
+            CurriculumOrder::Hardest | CurriculumOrder::Supplied => Evidence::default(),
+        };
+        let class = Class { source: progress.source, level: progress.level, evidence };
+        let queue = rank.map(|rank| (class, rank));
         let place = &mut self.places[index];
-        if rank != place.rank {
-            let queue = self.queues.entry(progress.level).or_default();
-            if let Some(old) = place.rank {
-                queue.remove(&old);
+        if queue != place.queue {
+            if let Some((class, rank)) = place.queue
+                && let Some(ranks) = self.queues.get_mut(&class)
+            {
+                ranks.remove(&rank);
+                if ranks.is_empty() {
+                    self.queues.remove(&class);
+                }
             }
-            if let Some(new) = rank {
-                queue.insert(new);
+            if let Some((class, rank)) = queue {
+                self.queues.entry(class).or_default().insert(rank);
             }
         }
         self.counts.by_state[place.state as usize] -= 1;
         self.counts.by_state[state as usize] += 1;
-        *place = Place { state, rank };
+        *place = Place { state, queue };
     }
 }
 

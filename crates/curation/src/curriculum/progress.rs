@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use still_domain::{AttemptNumber, Outcome, PolicyVersion, ProblemId};
 
-use super::CurriculumConfig;
+use super::{AttemptResult, CurriculumConfig, rates::Evidence};
 
 /// Where a problem stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,9 +20,9 @@ pub enum ProblemState {
     Running,
     /// Solved often enough.
     Retired,
-    /// Failed too often under the newest policy: waits for a better one.
+    /// Failed, cut off or attempted too often under the newest policy: waits for another one.
     Parked,
-    /// Attempted as often as is allowed.
+    /// Attempted as often as is allowed in the run.
     Exhausted,
 }
 
@@ -44,23 +44,52 @@ impl ProblemState {
     }
 }
 
-/// One recorded attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fact {
-    outcome: Outcome,
-    version: PolicyVersion,
+/// What attempts at a problem came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttemptTally {
+    /// Right answers.
+    pub correct: u32,
+    /// Responses that ended by themselves without a right answer.
+    pub failed: u32,
+    /// Responses without a right answer that were cut off: they say that the room is too small, and little of the
+    /// problem.
+    pub truncated: u32,
+    /// Attempts that the verifier failed to judge.
+    pub errors: u32,
+}
+
+impl AttemptTally {
+    fn count(&mut self, result: AttemptResult) {
+        let place = match result.outcome {
+            Outcome::Correct => &mut self.correct,
+            Outcome::Error => &mut self.errors,
+            _ if result.is_truncated => &mut self.truncated,
+            _ => &mut self.failed,
+        };
+        *place += 1;
+    }
+
+    /// All of them.
+    pub const fn attempts(&self) -> u32 {
+        self.correct + self.failed + self.truncated + self.errors
+    }
+
+    /// Those that say nothing about whether the policy can solve the problem.
+    const fn empty(&self) -> u32 {
+        self.truncated + self.errors
+    }
 }
 
 /// One problem's attempts.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
     pub(super) id: ProblemId,
+    /// The number of its source.
+    pub(super) source: usize,
     pub(super) level: Option<u8>,
-    recorded: BTreeMap<AttemptNumber, Fact>,
+    recorded: BTreeSet<AttemptNumber>,
     running: BTreeSet<AttemptNumber>,
-    correct: u32,
-    /// Attempts that the verifier failed to judge.
-    errors: u32,
+    by_version: BTreeMap<PolicyVersion, AttemptTally>,
 }
 
 /// What the next attempt at a problem would be.
@@ -72,8 +101,9 @@ pub(super) struct Offer {
 }
 
 impl Progress {
-    pub(super) fn new(id: ProblemId, level: Option<u8>) -> Self {
-        Self { id, level, recorded: BTreeMap::new(), running: BTreeSet::new(), correct: 0, errors: 0 }
+    pub(super) fn new(id: ProblemId, source: usize, level: Option<u8>) -> Self {
+        let (recorded, running) = (BTreeSet::new(), BTreeSet::new());
+        Self { id, source, level, recorded, running, by_version: BTreeMap::new() }
     }
 
     pub(super) fn attempts(&self) -> usize {
@@ -81,19 +111,32 @@ impl Progress {
     }
 
     pub(super) fn correct(&self) -> u32 {
-        self.correct
+        self.by_version.values().map(|tally| tally.correct).sum()
+    }
+
+    /// What the attempts by policies of `versions` came to.
+    pub(super) fn tally(&self, versions: impl std::ops::RangeBounds<PolicyVersion>) -> AttemptTally {
+        self.by_version.range(versions).fold(AttemptTally::default(), |sum, (_, tally)| AttemptTally {
+            correct: sum.correct + tally.correct,
+            failed: sum.failed + tally.failed,
+            truncated: sum.truncated + tally.truncated,
+            errors: sum.errors + tally.errors,
+        })
+    }
+
+    /// What the attempts say about the newest policy.
+    pub(super) fn evidence(&self, newest: PolicyVersion) -> Evidence {
+        Evidence::of(newest, self.by_version.iter().map(|(version, tally)| (*version, *tally)))
     }
 
     /// Takes a fact in; false when the attempt was recorded before.
-    pub(super) fn record(&mut self, number: AttemptNumber, outcome: Outcome, version: PolicyVersion) -> bool {
+    pub(super) fn record(&mut self, number: AttemptNumber, result: AttemptResult) -> bool {
         self.running.remove(&number);
-        if self.recorded.contains_key(&number) {
-            return false;
+        let is_new = self.recorded.insert(number);
+        if is_new {
+            self.by_version.entry(result.version).or_default().count(result);
         }
-        self.recorded.insert(number, Fact { outcome, version });
-        self.correct += u32::from(outcome == Outcome::Correct);
-        self.errors += u32::from(outcome == Outcome::Error);
-        true
+        is_new
     }
 
     /// Marks an attempt as being made.
@@ -110,65 +153,72 @@ impl Progress {
         if self.recorded.is_empty() && self.running.is_empty() {
             return ProblemState::Fresh;
         }
-        if self.gap(config).is_some() {
+        let cap = self.cap(config, newest);
+        let now = self.tally(newest..);
+        if self.gap(config, cap).is_some() {
             ProblemState::Open
         } else if !self.running.is_empty() {
             ProblemState::Running
-        } else if self.correct >= config.stop_after_correct {
+        } else if self.correct() >= config.stop_after_correct {
             ProblemState::Retired
-        } else if self.begun_end(config) >= self.cap(config) || self.errors >= config.attempts_per_problem {
+        } else if self.begun_end(config, cap) >= cap || self.tally(..).errors >= config.attempts_per_problem {
             ProblemState::Exhausted
-        } else if self.parks(config, newest) {
+        } else if self.is_parked(config, now) {
             ProblemState::Parked
         } else {
             ProblemState::Open
         }
     }
 
+    /// Whether the newest policy has had its chances, which came to `now`.
+    fn is_parked(&self, config: &CurriculumConfig, now: AttemptTally) -> bool {
+        let had_all = now.attempts() - now.errors >= config.attempts_per_policy;
+        let is_hopeless = self.correct() == 0 && is_reached(now.failed, config.park_after);
+        had_all || is_hopeless || (now.correct == 0 && is_reached(now.truncated, config.park_after_truncated))
+    }
+
     /// The attempt to give out next; `None` unless the problem is fresh or open.
     pub(super) fn offer(&self, config: &CurriculumConfig, newest: PolicyVersion) -> Option<Offer> {
-        if let Some(number) = self.gap(config) {
+        let cap = self.cap(config, newest);
+        if let Some(number) = self.gap(config, cap) {
             return Some(Offer { number, completes_visit: true });
         }
         matches!(self.state(config, newest), ProblemState::Fresh | ProblemState::Open)
-            .then(|| Offer { number: AttemptNumber(self.begun_end(config)), completes_visit: false })
+            .then(|| Offer { number: AttemptNumber(self.begun_end(config, cap)), completes_visit: false })
     }
 
-    /// Whether it looks hopeless under the newest policy.
-    fn parks(&self, config: &CurriculumConfig, newest: PolicyVersion) -> bool {
-        self.correct == 0 && config.park_after > 0 && self.failures_under(newest) >= config.park_after
-    }
-
-    /// Attempts allowed: the verifier's own failures are left out, as many as there may be attempts. More than
-    /// that are no outage but the problem's.
-    fn cap(&self, config: &CurriculumConfig) -> u32 {
-        config.attempts_per_problem.saturating_add(self.errors.min(config.attempts_per_problem))
+    /// Attempts allowed. What says nothing of the problem (cut-off responses, failures of the verifier) is left
+    /// out, as many as there may be attempts: more than that are no mishap but the problem's. Whatever older
+    /// policies used up, a new one has the attempts that revive a problem.
+    fn cap(&self, config: &CurriculumConfig, newest: PolicyVersion) -> u32 {
+        let allowed = config
+            .attempts_per_problem
+            .saturating_add(self.tally(..).empty().min(config.attempts_per_problem));
+        let older = self.tally(..newest).attempts();
+        match config.revive_attempts {
+            0 => allowed,
+            revival => allowed.max(older.saturating_add(revival)),
+        }
     }
 
     /// The smallest attempt of a begun visit that is neither recorded nor being made.
-    fn gap(&self, config: &CurriculumConfig) -> Option<AttemptNumber> {
-        (0..self.begun_end(config))
+    fn gap(&self, config: &CurriculumConfig, cap: u32) -> Option<AttemptNumber> {
+        (0..self.begun_end(config, cap))
             .map(AttemptNumber)
-            .find(|number| !self.recorded.contains_key(number) && !self.running.contains(number))
+            .find(|number| !self.recorded.contains(number) && !self.running.contains(number))
     }
 
     /// The number after the last attempt of the visits begun.
-    fn begun_end(&self, config: &CurriculumConfig) -> u32 {
-        let last_recorded = self.recorded.keys().next_back();
-        let last_running = self.running.last();
-        last_recorded.max(last_running).map_or(0, |last| {
+    fn begun_end(&self, config: &CurriculumConfig, cap: u32) -> u32 {
+        self.recorded.last().max(self.running.last()).map_or(0, |last| {
             let visits = u64::from(last.0) / u64::from(config.attempts_per_visit) + 1;
             let end = visits * u64::from(config.attempts_per_visit);
-            u32::try_from(end).unwrap_or(u32::MAX).min(self.cap(config))
+            u32::try_from(end).unwrap_or(u32::MAX).min(cap)
         })
     }
+}
 
-    /// Attempts under the newest policy that reached no right answer. The verifier's own failures say
-    /// nothing about the policy and do not count.
-    fn failures_under(&self, newest: PolicyVersion) -> u32 {
-        let failed = |fact: &&Fact| {
-            fact.version >= newest && !matches!(fact.outcome, Outcome::Correct | Outcome::Error)
-        };
-        self.recorded.values().filter(failed).count() as u32
-    }
+/// Whether a count has come to its limit; 0 sets none.
+const fn is_reached(count: u32, limit: u32) -> bool {
+    limit > 0 && count >= limit
 }

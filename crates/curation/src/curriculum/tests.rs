@@ -9,16 +9,19 @@ const V1: PolicyVersion = PolicyVersion(1);
 const CONFIG: CurriculumConfig = CurriculumConfig {
     order: CurriculumOrder::Hardest,
     attempts_per_problem: 20,
+    attempts_per_policy: 20,
+    revive_attempts: 0,
     attempts_per_visit: 4,
     stop_after_correct: 2,
     park_after: 8,
+    park_after_truncated: 8,
 };
 
 fn curriculum(config: CurriculumConfig, problems: &[(&str, u8)]) -> Curriculum {
     let mut curriculum = Curriculum::new(config);
     curriculum.policy_promoted(V1);
     for (id, level) in problems {
-        assert!(curriculum.add(ProblemId::new(*id), Some(*level)));
+        assert!(curriculum.add(ProblemId::new(*id), "source", Some(*level)));
     }
     curriculum
 }
@@ -28,7 +31,18 @@ fn take(curriculum: &mut Curriculum, count: usize) -> Vec<String> {
 }
 
 fn record(curriculum: &mut Curriculum, attempt: &str, outcome: Outcome) {
-    assert_eq!(curriculum.record(&attempt.parse().unwrap(), outcome, curriculum.newest), Recorded::New);
+    let result = ended(outcome, curriculum.newest);
+    assert_eq!(curriculum.record(&attempt.parse().unwrap(), result), Recorded::New);
+}
+
+/// A response that ended by itself.
+fn ended(outcome: Outcome, version: PolicyVersion) -> AttemptResult {
+    AttemptResult { outcome, version, is_truncated: false }
+}
+
+fn cut_off(curriculum: &mut Curriculum, attempt: &str) {
+    let result = AttemptResult { outcome: Outcome::NoAnswer, version: curriculum.newest, is_truncated: true };
+    assert_eq!(curriculum.record(&attempt.parse().unwrap(), result), Recorded::New);
 }
 
 #[test]
@@ -116,6 +130,128 @@ fn a_hopeless_problem_is_parked_until_the_policy_improves_and_then_capped() {
 }
 
 #[test]
+fn a_policy_has_its_own_attempts_beside_those_of_the_run() {
+    let config = CurriculumConfig {
+        attempts_per_visit: 4,
+        attempts_per_problem: 20,
+        attempts_per_policy: 8,
+        park_after: 99,
+        ..CONFIG
+    };
+    let id = ProblemId::new("p");
+    let mut curriculum = curriculum(config, &[("p", 1)]);
+    let mut made = Vec::new();
+    for version in 2..=5 {
+        let mut attempts = 0;
+        while let Some(attempt) = curriculum.next_attempt() {
+            record(&mut curriculum, &attempt.to_string(), Outcome::Wrong);
+            attempts += 1;
+        }
+        made.push((attempts, curriculum.state(&id).unwrap()));
+        curriculum.policy_promoted(PolicyVersion(version));
+    }
+    let (parked, exhausted) = (ProblemState::Parked, ProblemState::Exhausted);
+    assert_eq!(made, [(8, parked), (8, parked), (4, exhausted), (0, exhausted)]);
+
+    let revived = CurriculumConfig { revive_attempts: 4, ..config };
+    let mut curriculum = super::Curriculum::new(revived);
+    curriculum.add(id.clone(), "source", None);
+    for version in 1..=4 {
+        curriculum.policy_promoted(PolicyVersion(version));
+        made.push((0, ProblemState::Fresh));
+        while let Some(attempt) = curriculum.next_attempt() {
+            record(&mut curriculum, &attempt.to_string(), Outcome::Wrong);
+            made.last_mut().unwrap().0 += 1;
+        }
+    }
+    let attempts: Vec<_> = made[4..].iter().map(|(attempts, _)| *attempts).collect();
+    assert_eq!(attempts, [8, 8, 4, 4], "the fourth policy has its four although twenty were made");
+    assert_eq!(curriculum.state(&id), Some(ProblemState::Exhausted));
+}
+
+#[test]
+fn a_response_that_was_cut_off_is_no_failure_and_uses_up_no_attempt() {
+    let config = CurriculumConfig {
+        attempts_per_visit: 2,
+        attempts_per_problem: 4,
+        park_after: 2,
+        park_after_truncated: 4,
+        ..CONFIG
+    };
+    let id = ProblemId::new("p");
+    let mut curriculum = curriculum(config, &[("p", 1)]);
+    for attempt in ["p#0", "p#1"] {
+        assert_eq!(take(&mut curriculum, 1), [attempt]);
+        cut_off(&mut curriculum, attempt);
+    }
+    assert_eq!(curriculum.state(&id), Some(ProblemState::Open), "two failures would have parked it");
+    assert!((curriculum.pass_rate(&id).unwrap().mean() - 0.5).abs() < 1e-12, "nothing is known of it");
+    for attempt in ["p#2", "p#3"] {
+        assert_eq!(take(&mut curriculum, 1), [attempt]);
+        cut_off(&mut curriculum, attempt);
+    }
+    assert_eq!(curriculum.state(&id), Some(ProblemState::Parked), "this policy has no room for it");
+    let tally = AttemptTally { truncated: 4, ..Default::default() };
+    assert_eq!(curriculum.tally(&id), Some(tally));
+    curriculum.policy_promoted(PolicyVersion(2));
+    for attempt in ["p#4", "p#5"] {
+        assert_eq!(take(&mut curriculum, 1), [attempt], "four attempts are left beside the four cut off");
+        record(&mut curriculum, attempt, Outcome::Wrong);
+    }
+}
+
+#[test]
+fn levels_are_compared_within_their_source() {
+    let config = CurriculumConfig { attempts_per_visit: 1, ..CONFIG };
+    let mut curriculum = Curriculum::new(config);
+    curriculum.policy_promoted(V1);
+    // competition levels up to 2, school levels up to 9, and a source that gives none
+    for (id, source, level) in [
+        ("easy-school", "school", Some(7)),
+        ("middle-school", "school", Some(8)),
+        ("hard-school", "school", Some(9)),
+        ("hard-competition", "competition", Some(2)),
+        ("easy-competition", "competition", Some(1)),
+        ("contest", "contest", None),
+    ] {
+        assert!(curriculum.add(ProblemId::new(id), source, level));
+    }
+    let order = take(&mut curriculum, 6);
+    let expected = ["hard-school#0", "hard-competition#0"];
+    assert_eq!(order[..2], expected);
+    assert!(
+        order[2..4].contains(&"contest#0".to_owned()),
+        "without a level it stands in the middle: {order:?}"
+    );
+    assert_eq!(order[4..], ["easy-competition#0", "easy-school#0"]);
+}
+
+#[test]
+fn the_frontier_knows_problems_of_one_level_apart() {
+    let config = CurriculumConfig {
+        order: CurriculumOrder::Frontier,
+        attempts_per_visit: 4,
+        stop_after_correct: 99,
+        park_after: 99,
+        ..CONFIG
+    };
+    let mut curriculum = Curriculum::new(config);
+    curriculum.policy_promoted(V1);
+    for id in ["always", "half", "never"] {
+        curriculum.add(ProblemId::new(id), "source", None);
+    }
+    for number in 0..4 {
+        record(&mut curriculum, &format!("always#{number}"), Outcome::Correct);
+        let outcome = if number < 2 { Outcome::Correct } else { Outcome::Wrong };
+        record(&mut curriculum, &format!("half#{number}"), outcome);
+        record(&mut curriculum, &format!("never#{number}"), Outcome::Wrong);
+    }
+    assert_eq!(take(&mut curriculum, 1), ["half#4"]);
+    let mean = |id| curriculum.pass_rate(&ProblemId::new(id)).unwrap().mean();
+    assert!(mean("always") > 0.8 && mean("never") < 0.2, "{} {}", mean("always"), mean("never"));
+}
+
+#[test]
 fn errors_of_the_verifier_never_park_a_problem() {
     let config = CurriculumConfig { attempts_per_visit: 2, park_after: 1, ..CONFIG };
     let mut curriculum = curriculum(config, &[("p", 1)]);
@@ -147,7 +283,7 @@ fn errors_of_the_verifier_use_up_no_attempt_until_they_are_as_many_as_attempts()
     let mut broken = curriculum(config, &[("p", 1)]);
     let mut errors = 0;
     while let Some(attempt) = broken.next_attempt() {
-        broken.record(&attempt, Outcome::Error, V1);
+        broken.record(&attempt, ended(Outcome::Error, V1));
         errors += 1;
     }
     assert_eq!((errors, broken.state(&id)), (4, Some(ProblemState::Exhausted)), "in whole visits");
@@ -172,12 +308,12 @@ fn what_ran_when_the_process_died_is_asked_for_again_under_the_same_name() {
 #[test]
 fn unknown_problems_and_doubles_change_nothing() {
     let mut curriculum = curriculum(CONFIG, &[("p", 1)]);
-    assert!(!curriculum.add(ProblemId::new("p"), Some(7)));
+    assert!(!curriculum.add(ProblemId::new("p"), "source", Some(7)));
     let unknown = "x#0".parse().unwrap();
-    assert_eq!(curriculum.record(&unknown, Outcome::Correct, V1), Recorded::UnknownProblem);
+    assert_eq!(curriculum.record(&unknown, ended(Outcome::Correct, V1)), Recorded::UnknownProblem);
     record(&mut curriculum, "p#0", Outcome::Wrong);
     let known = "p#0".parse().unwrap();
-    assert_eq!(curriculum.record(&known, Outcome::Correct, V1), Recorded::Known);
+    assert_eq!(curriculum.record(&known, ended(Outcome::Correct, V1)), Recorded::Known);
     assert_eq!(curriculum.problems[0].correct(), 0);
     assert_eq!(curriculum.counts().problems(), 1);
 }
@@ -200,8 +336,8 @@ fn a_limit_of_zero_parks_nothing() {
     assert_eq!(curriculum.counts().of(ProblemState::Exhausted), 1);
 }
 
-/// Problem and attempt, then outcome and policy version.
-type RandomFact = ((usize, u32), (Outcome, u64));
+/// Problem and attempt, then outcome, policy version and whether the response was cut off.
+type RandomFact = ((usize, u32), (Outcome, u64, bool));
 
 fn orders() -> impl Strategy<Value = CurriculumOrder> {
     prop_oneof![
@@ -220,7 +356,7 @@ proptest! {
     #[test]
     fn the_order_of_facts_does_not_matter(
         order in orders(),
-        facts in prop::collection::btree_map((0_usize..6, 0_u32..12), (outcomes(), 1_u64..4), 0..40),
+        facts in prop::collection::btree_map((0_usize..6, 0_u32..12), (outcomes(), 1_u64..4, any::<bool>()), 0..40),
         rotation in 0_usize..40,
     ) {
         let config = CurriculumConfig { order, attempts_per_problem: 12, ..CONFIG };
@@ -228,11 +364,12 @@ proptest! {
         let build = |facts: &[RandomFact]| {
             let mut curriculum = Curriculum::new(config);
             for (id, level) in &problems {
-                curriculum.add(ProblemId::new(id.as_str()), Some(*level));
+                curriculum.add(ProblemId::new(id.as_str()), ["one", "two"][usize::from(*level) % 2], Some(*level));
             }
-            for ((problem, number), (outcome, version)) in facts {
+            for ((problem, number), (outcome, version, is_truncated)) in facts {
                 let id = AttemptId { problem: ProblemId::new(format!("p{problem}")), number: AttemptNumber(*number) };
-                curriculum.record(&id, *outcome, PolicyVersion(*version));
+                let version = PolicyVersion(*version);
+                curriculum.record(&id, AttemptResult { outcome: *outcome, version, is_truncated: *is_truncated });
             }
             curriculum.policy_promoted(PolicyVersion(3));
             curriculum
@@ -272,7 +409,7 @@ proptest! {
                 }
                 2..=4 if !running.is_empty() => {
                     let finished = running.swap_remove(pick.index(running.len()));
-                    prop_assert_eq!(curriculum.record(&finished, outcome, version), Recorded::New);
+                    prop_assert_eq!(curriculum.record(&finished, ended(outcome, version)), Recorded::New);
                     *errors.entry(finished.problem.clone()).or_default() += u32::from(outcome == Outcome::Error);
                     done.insert(finished);
                 }

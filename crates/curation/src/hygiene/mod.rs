@@ -2,7 +2,12 @@
 //!
 //! STILL-2 drops short examples and removes repetition, gibberish and mixed languages by rule. A rejected
 //! rollout stays in the pool with its reason; the reason is a value, so that it can be counted.
+//!
+//! Thought and solution are measured each for itself, and what is worse counts: a solution may say again what the
+//! thought said, and a loop inside a well-formed thought ends long before the last tag.
 
+mod language;
+mod parts;
 mod repetition;
 mod scripts;
 
@@ -10,7 +15,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{FinishReason, Rejection};
 
-use self::{repetition::Repetition, scripts::Scripts};
+use self::{
+    language::{Passages, foreign_passages},
+    parts::{different_boxes, parts},
+    repetition::Repetition,
+    scripts::Scripts,
+};
 use crate::SettingError;
 
 /// What a response must look like.
@@ -25,13 +35,23 @@ pub struct HygieneConfig {
     pub max_response_tokens: u32,
     /// Length of the n-grams that repetition is counted in, in words. Default: 10.
     pub ngram_words: usize,
-    /// Largest share of n-grams that occurred before in the same response. Default: 0.4.
+    /// Largest share of n-grams that occurred before in the same 512 words of the thought or of the solution.
+    /// Default: 0.4.
     pub max_repeated_ngrams: f64,
-    /// Largest number of characters that the response may spend at its end on saying the same thing over
-    /// and over (at least four times). Default: 300.
+    /// Largest number of characters that thought or solution may spend, wherever that is, on saying the same thing
+    /// over and over (at least four times in a row). A passage without a letter (a row of a table, zeros) may go on
+    /// four times as long. Default: 300.
     pub max_loop_characters: usize,
     /// Largest share of letters in scripts that neither mathematics nor the problem uses. Default: 0.05.
     pub max_foreign_letters: f64,
+    /// Largest share of words in such scripts; characters of a script that does not space its words are counted
+    /// as parts of words. Default: 0.05.
+    pub max_foreign_words: f64,
+    /// Largest share of passages (sentences, gathered up to 160 letters) in a Latin-script language that is neither
+    /// English nor the problem's. Default: 0.15.
+    pub max_foreign_passages: f64,
+    /// Most different answers in boxes of the solution; 0 allows any number. Default: 1.
+    pub max_different_answers: usize,
     /// Largest share of broken characters: replacement, control and private-use ones. Default: 0.002.
     pub max_broken_characters: f64,
 }
@@ -46,6 +66,9 @@ impl Default for HygieneConfig {
             max_repeated_ngrams: 0.4,
             max_loop_characters: 300,
             max_foreign_letters: 0.05,
+            max_foreign_words: 0.05,
+            max_foreign_passages: 0.15,
+            max_different_answers: 1,
             max_broken_characters: 0.002,
         }
     }
@@ -73,12 +96,18 @@ pub struct Response<'text> {
 pub struct HygieneReport {
     /// Why the response may not be trained on.
     pub rejection: Option<Rejection>,
-    /// Share of n-grams that occurred before.
+    /// Largest share, over windows of thought and solution, of n-grams that occurred before.
     pub repeated_ngrams: f64,
-    /// Characters spent at the end on repeating.
+    /// Characters of the longest loop.
     pub loop_characters: usize,
     /// Share of letters in foreign scripts.
     pub foreign_letters: f64,
+    /// Share of words in foreign scripts.
+    pub foreign_words: f64,
+    /// Share of passages in foreign languages.
+    pub foreign_passages: f64,
+    /// Different answers in boxes of the solution.
+    pub different_answers: usize,
     /// Share of broken characters.
     pub broken_characters: f64,
 }
@@ -90,6 +119,8 @@ impl HygieneConfig {
         let shares = [
             ("max_repeated_ngrams", self.max_repeated_ngrams),
             ("max_foreign_letters", self.max_foreign_letters),
+            ("max_foreign_words", self.max_foreign_words),
+            ("max_foreign_passages", self.max_foreign_passages),
             ("max_broken_characters", self.max_broken_characters),
         ];
         if let Some((key, _)) = shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
@@ -107,118 +138,60 @@ impl HygieneConfig {
     /// Measures a response and names the first rule that it breaks, in the order of [`Rejection`]; a
     /// response that was cut off is truncated before it is anything else.
     pub fn inspect(&self, response: &Response<'_>) -> HygieneReport {
-        let repetition = Repetition::measure(response.text, self.ngram_words.max(1));
-        let scripts = Scripts::measure(response.problem, response.text);
+        let parts = parts(response.text);
+        let measured = |part: &&str| {
+            (Repetition::measure(part, self.ngram_words.max(1)), Scripts::measure(response.problem, part))
+        };
+        let (repetition, scripts) = parts.iter().map(measured).fold(
+            (Repetition::default(), Scripts::default()),
+            |(repetition, scripts), (of_part, its_scripts)| (repetition.or(of_part), scripts.or(its_scripts)),
+        );
+        let passages: Vec<Passages> = parts.iter().map(|part| Passages::read(part)).collect();
+        let foreign_passages = foreign_passages(response.problem, &passages);
+        let different_answers = parts.last().map_or(0, |solution| different_boxes(solution));
+        let mut report = HygieneReport {
+            rejection: None,
+            repeated_ngrams: repetition.repeated_ngrams,
+            loop_characters: repetition.loop_characters,
+            foreign_letters: scripts.foreign_letters,
+            foreign_words: scripts.foreign_words,
+            foreign_passages,
+            different_answers,
+            broken_characters: scripts.broken_characters,
+        };
         let is_cut_off = matches!(response.finish, FinishReason::Length | FinishReason::Cancelled);
         let rules = [
             (is_cut_off, Rejection::Truncated),
             (self.require_format && !response.is_well_formed, Rejection::BrokenFormat),
             (response.thought_tokens < self.min_thought_tokens, Rejection::TooShort),
             (response.response_tokens > self.max_response_tokens, Rejection::TooLong),
-            (
-                repetition.repeated_ngrams > self.max_repeated_ngrams
-                    || repetition.loop_characters > self.max_loop_characters,
-                Rejection::Repetitive,
-            ),
-            (
-                scripts.foreign_letters > self.max_foreign_letters
-                    || scripts.broken_characters > self.max_broken_characters,
-                Rejection::Gibberish,
-            ),
+            (self.is_repetitive(&report), Rejection::Repetitive),
+            (self.is_gibberish(&report), Rejection::Gibberish),
+            (self.has_several_answers(&report), Rejection::SeveralAnswers),
         ];
-        HygieneReport {
-            rejection: rules.into_iter().find_map(|(is_broken, rejection)| is_broken.then_some(rejection)),
-            repeated_ngrams: repetition.repeated_ngrams,
-            loop_characters: repetition.loop_characters,
-            foreign_letters: scripts.foreign_letters,
-            broken_characters: scripts.broken_characters,
-        }
+        report.rejection =
+            rules.into_iter().find_map(|(is_broken, rejection)| is_broken.then_some(rejection));
+        report
+    }
+
+    /// Whether what was measured says the same over and over.
+    pub fn is_repetitive(&self, report: &HygieneReport) -> bool {
+        report.repeated_ngrams > self.max_repeated_ngrams || report.loop_characters > self.max_loop_characters
+    }
+
+    /// Whether what was measured mixes scripts or languages, or holds broken characters.
+    pub fn is_gibberish(&self, report: &HygieneReport) -> bool {
+        report.foreign_letters > self.max_foreign_letters
+            || report.foreign_words > self.max_foreign_words
+            || report.foreign_passages > self.max_foreign_passages
+            || report.broken_characters > self.max_broken_characters
+    }
+
+    /// Whether what was measured gives more different answers than are allowed.
+    pub const fn has_several_answers(&self, report: &HygieneReport) -> bool {
+        self.max_different_answers > 0 && report.different_answers > self.max_different_answers
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PRODUCT: &str = "<|begin_of_thought|>3*3+0=9;3*3+0=9;3*3+0=9;3*3+0=9;<|end_of_thought|>\
-        <|begin_of_solution|>\\boxed{9999}<|end_of_solution|>";
-
-    fn response(text: &str) -> Response<'_> {
-        Response {
-            problem: "Compute 3*3333.",
-            text,
-            response_tokens: 60,
-            thought_tokens: 32,
-            is_well_formed: true,
-            finish: FinishReason::Stop,
-        }
-    }
-
-    fn rejection(response: &Response<'_>) -> Option<Rejection> {
-        HygieneConfig::default().inspect(response).rejection
-    }
-
-    #[test]
-    fn honest_arithmetic_that_repeats_a_step_passes() {
-        assert_eq!(rejection(&response(PRODUCT)), None);
-    }
-
-    #[test]
-    fn each_rule_has_its_reason() {
-        let good = response(PRODUCT);
-        let cases = [
-            (Response { finish: FinishReason::Length, is_well_formed: false, ..good }, Rejection::Truncated),
-            (Response { is_well_formed: false, ..good }, Rejection::BrokenFormat),
-            (Response { thought_tokens: 7, ..good }, Rejection::TooShort),
-            (Response { response_tokens: 20_001, ..good }, Rejection::TooLong),
-        ];
-        for (response, expected) in cases {
-            assert_eq!(rejection(&response), Some(expected));
-        }
-        let looping = "Let me check this again. ".repeat(30);
-        assert_eq!(rejection(&response(&looping)), Some(Rejection::Repetitive));
-        let mixed = "We add the numbers, 然后我们把它们相乘 and find the result 结果是九 at once.";
-        assert_eq!(rejection(&response(mixed)), Some(Rejection::Gibberish));
-        assert_eq!(
-            rejection(&response("so \u{fffd}\u{fffd} it is \u{e000} nine")),
-            Some(Rejection::Gibberish)
-        );
-    }
-
-    #[test]
-    fn the_ablation_without_thoughts_can_be_allowed() {
-        let config = HygieneConfig { require_format: false, min_thought_tokens: 0, ..Default::default() };
-        let direct = Response { is_well_formed: false, thought_tokens: 0, ..response("\\boxed{9999}") };
-        assert_eq!(config.inspect(&direct).rejection, None);
-    }
-
-    #[test]
-    fn a_problem_in_another_language_may_be_thought_about_in_it() {
-        let chinese = Response {
-            problem: "求三与三千三百三十三的乘积。",
-            ..response("我们先算 $3 \\times 3 = 9$，然后得到结果。")
-        };
-        assert_eq!(rejection(&chinese), None);
-    }
-
-    #[test]
-    fn settings_that_make_no_sense_are_refused() {
-        assert!(HygieneConfig::default().validate().is_ok());
-        assert!(HygieneConfig { max_foreign_letters: 1.5, ..Default::default() }.validate().is_err());
-        assert!(HygieneConfig { ngram_words: 0, ..Default::default() }.validate().is_err());
-        assert!(HygieneConfig { max_response_tokens: 8, ..Default::default() }.validate().is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_measured_within_bounds(text in ".{0,400}", problem in ".{0,40}") {
-            let report = HygieneConfig::default().inspect(&Response { problem: &problem, ..response(&text) });
-            for share in [report.repeated_ngrams, report.foreign_letters, report.broken_characters] {
-                prop_assert!((0.0..=1.0).contains(&share));
-            }
-            prop_assert!(report.loop_characters <= text.chars().count());
-        }
-    }
-}
+mod tests;

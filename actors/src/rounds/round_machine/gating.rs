@@ -1,0 +1,44 @@
+//! What the gate is told: whom a candidate is compared with, and how often it has been asked.
+
+use still_curation::Rivals;
+use still_domain::{Evaluation, PolicyOrigin, Recipe, Round, RoundNumber, RoundPhase};
+
+use super::RoundMachine;
+use crate::ground::ledger::effective_version;
+
+impl RoundMachine {
+    /// The imitated policy is always promoted: nothing explores without one.
+    pub(super) fn decide(&self, round: &Round, candidate: &Evaluation) -> (bool, String) {
+        if round.recipe() == Recipe::Imitation {
+            return (true, "promoted: the imitated policy is the first".to_owned());
+        }
+        let rivals = Rivals { incumbent: self.incumbent(), best: self.best() };
+        let decision = self.config.gate.decide(candidate, rivals, self.comparison(round));
+        (decision.is_promoted, decision.to_string())
+    }
+
+    /// How many candidates of the run the gate has compared when it is done with a round's, imitation's not
+    /// counted: it is never compared.
+    pub(super) fn comparison(&self, at_work: &Round) -> u32 {
+        let is_compared = |round: &&Round| {
+            round.round > RoundNumber::IMITATION && round.round < at_work.round && round.evaluation.is_some()
+        };
+        u32::try_from(self.rounds.iter().filter(is_compared).count() + 1).unwrap_or(u32::MAX)
+    }
+
+    /// How the best policy that was ever promoted was scored; the newest of equals.
+    fn best(&self) -> Option<&Evaluation> {
+        let promoted = self.rounds.iter().filter(|round| round.phase == RoundPhase::Promoted);
+        let scored = promoted.filter_map(|round| round.evaluation.as_ref());
+        scored.max_by(|one, two| one.accuracy.value.total_cmp(&two.accuracy.value))
+    }
+
+    /// How the policy in force was scored when it was promoted.
+    pub(super) fn incumbent(&self) -> Option<&Evaluation> {
+        let record = self.policies.last()?;
+        let version = effective_version(&self.policies, record);
+        let record = self.policies.iter().find(|record| record.version == version)?;
+        let PolicyOrigin::Round(number) = record.origin else { return None };
+        self.rounds.iter().find(|round| round.round == number)?.evaluation.as_ref()
+    }
+}
