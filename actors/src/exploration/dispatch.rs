@@ -54,12 +54,11 @@ impl<T: Named> Dispatch<T> {
     /// Takes an attempt in. One that is under way already, asked for by a supply that does not know of it, keeps
     /// running under its new credit.
     pub(crate) fn take_in(&mut self, attempt: T) {
-        match self.attempts.get_mut(attempt.id()) {
-            Some(known) => known.attempt = attempt,
-            None => {
-                self.waiting.push_back(attempt.id().clone());
-                self.attempts.insert(attempt.id().clone(), Held { attempt, device: None });
-            }
+        if let Some(known) = self.attempts.get_mut(attempt.id()) {
+            known.attempt = attempt;
+        } else {
+            self.waiting.push_back(attempt.id().clone());
+            self.attempts.insert(attempt.id().clone(), Held { attempt, device: None });
         }
     }
 
@@ -211,7 +210,7 @@ mod tests {
         assert_eq!(dispatch.give_back(0), 2);
         assert_eq!((dispatch.held(0), dispatch.capacity(0)), (0, 0));
         dispatch.set_capacity(1, 8);
-        let ids: Vec<_> = given(&mut dispatch).into_iter().map(|(device, id)| (device, id)).collect();
+        let ids = given(&mut dispatch);
         assert_eq!(ids, [(1, "a#0".to_owned()), (1, "a#1".to_owned()), (1, "a#2".to_owned())]);
     }
 

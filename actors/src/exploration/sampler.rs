@@ -176,7 +176,7 @@ impl SamplerState {
             }
             GeneratorEvent::Finished(finished) => self.finished(finished),
             GeneratorEvent::Lost { id, reason } => self.lost(id, reason),
-            GeneratorEvent::Refused { id, reason } => self.refused(&id, reason),
+            GeneratorEvent::Refused { id, reason } => self.refused(&id, &reason),
             GeneratorEvent::Failed(reason) => self.failed(device, reason, myself)?,
             GeneratorEvent::NotAdopted { policy, reason } => {
                 if let Some(generator) = self.devices.get_mut(device).and_then(Supervised::take) {
@@ -293,7 +293,7 @@ impl SamplerState {
     }
 
     /// What can never be served is recorded as an error, or it would be asked for again for ever.
-    fn refused(&mut self, id: &AttemptId, reason: String) {
+    fn refused(&mut self, id: &AttemptId, reason: &str) {
         let Some(attempt) = self.dispatch.remove(id) else { return };
         self.observer.warn(format!("attempt {id} is refused: {reason}"));
         let policy = self.policy.as_ref().map(|policy| policy.name);

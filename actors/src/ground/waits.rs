@@ -9,6 +9,7 @@ use crate::ground::{
 };
 
 /// What waits are read off.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that hold independently of one another")]
 pub(crate) struct Standing<'a> {
     pub(crate) has_policy: bool,
     pub(crate) exploration_paused: bool,

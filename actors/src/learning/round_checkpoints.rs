@@ -31,12 +31,12 @@ impl RoundCheckpoints {
 
 impl CheckpointPlace for RoundCheckpoints {
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
-        let intact = self.intact().map_err(failed)?;
+        let intact = self.intact().map_err(|error| failed(&error))?;
         Ok(intact.iter().map(|one| self.ledger.checkpoints.folder(&one.id)).collect())
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
-        let pending = self.ledger.checkpoints.begin(self.round, step).map_err(failed)?;
+        let pending = self.ledger.checkpoints.begin(self.round, step).map_err(|error| failed(&error))?;
         Ok(pending.folder().to_owned())
     }
 
@@ -49,9 +49,9 @@ impl CheckpointPlace for RoundCheckpoints {
         }
         let now_ms = self.observer.now_ms();
         let set = self.training_set.clone();
-        let manifest = checkpoints.commit(pending, set, is_final, now_ms).map_err(failed)?;
+        let manifest = checkpoints.commit(pending, set, is_final, now_ms).map_err(|error| failed(&error))?;
         self.observer.checkpointed(&manifest, began.elapsed(), stall);
-        checkpoints.retain_by(&self.retention, &manifest.id).map_err(failed)?;
+        checkpoints.retain_by(&self.retention, &manifest.id).map_err(|error| failed(&error))?;
         Ok(manifest.id)
     }
 
@@ -60,6 +60,6 @@ impl CheckpointPlace for RoundCheckpoints {
     }
 }
 
-fn failed(error: StoreError) -> TrainingFailure {
+fn failed(error: &StoreError) -> TrainingFailure {
     TrainingFailure::Disk(error.to_string())
 }

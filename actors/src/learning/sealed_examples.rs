@@ -25,7 +25,7 @@ impl SealedExamples {
     }
 
     fn response(&self, id: &AttemptId) -> Result<Response, SourceError> {
-        let judged = self.ledger.store.trajectory(id).map_err(failed)?;
+        let judged = self.ledger.store.trajectory(id).map_err(|error| failed(&error))?;
         let judged = judged.ok_or_else(|| missing("trajectory", id))?;
         Ok(Response::Tokens(judged.trajectory.tokens))
     }
@@ -35,7 +35,7 @@ impl SealedExamples {
         if let Some(text) = statements.get(id) {
             return Ok(Arc::clone(text));
         }
-        let problem = self.ledger.store.problem(id).map_err(failed)?;
+        let problem = self.ledger.store.problem(id).map_err(|error| failed(&error))?;
         let text: Arc<str> = problem.ok_or_else(|| missing("problem", id))?.text.into();
         statements.insert(id.clone(), Arc::clone(&text));
         Ok(text)
@@ -50,7 +50,7 @@ impl ExampleSource for SealedExamples {
     fn read(&self, place: usize) -> Result<Example, SourceError> {
         let content = &self.set.content;
         if let Some(id) = content.demonstrations.get(place) {
-            let demonstration = self.ledger.store.demonstration(id).map_err(failed)?;
+            let demonstration = self.ledger.store.demonstration(id).map_err(|error| failed(&error))?;
             let demonstration = demonstration.ok_or_else(|| missing("demonstration", id))?;
             let response = Response::Text(demonstration.response);
             return Ok(Example::Sft(SftExample { problem: demonstration.problem.into(), response }));
@@ -71,7 +71,7 @@ impl ExampleSource for SealedExamples {
     }
 }
 
-fn failed(error: StoreError) -> SourceError {
+fn failed(error: &StoreError) -> SourceError {
     SourceError(error.to_string())
 }
 

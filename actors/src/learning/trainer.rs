@@ -186,7 +186,7 @@ impl TrainerState {
             // asked again because its checkpoint is gone: what is on the disk decides
         }
         (self.order, self.job, self.result) = (None, None, None);
-        let (wanted, settings, observer) = (order.clone(), self.config.clone(), self.observer.clone());
+        let (wanted, settings, observer) = (order.clone(), self.config, self.observer.clone());
         let run_seed = self.run_seed;
         let prepare = move |ledger: &Ledger| prepare(ledger, &observer, &wanted, settings, run_seed);
         let prepared = self.ledger.run(prepare).await?;

@@ -54,7 +54,7 @@ impl Wiring {
     pub(super) fn trainer(&self) -> TrainerArguments {
         TrainerArguments {
             training: self.roles.training.clone(),
-            config: self.config.checkpoints.clone(),
+            config: self.config.checkpoints,
             supervision: self.config.supervision.clone(),
             run_seed: self.config.seed,
             ledger: self.ledger.clone(),

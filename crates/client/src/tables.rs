@@ -101,7 +101,7 @@ fn trained(status: &Status) -> String {
 /// An event in a line.
 pub(crate) fn event(event: &Event) -> String {
     match event {
-        Event::Phase { round, phase } => format!("round {round}: {}", phase),
+        Event::Phase { round, phase } => format!("round {round}: {phase}"),
         Event::Explored { round, judged, quota, correct, pool, tokens_per_second } => format!(
             "round {round}: explored {}, {correct} correct, pool {pool}, {tokens_per_second:.0} tokens/s",
             share(*judged, *quota)

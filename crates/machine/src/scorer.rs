@@ -46,7 +46,7 @@ impl PolicyScorer {
             DeviceName::Cpu => {
                 Place::Processor(Threads::new(std::thread::available_parallelism().map_or(1, Into::into)))
             }
-            device => Place::Device(device.open().or_exit(Exit::Device)?, precision),
+            DeviceName::Cuda(_) => Place::Device(device.open().or_exit(Exit::Device)?, precision),
         };
         Ok(Self { library, config, place, at_hand: None })
     }
@@ -121,7 +121,7 @@ impl fmt::Debug for PolicyScorer {
     }
 }
 
-fn failed(error: impl ToString) -> ScoreError {
+fn failed(error: impl std::fmt::Display) -> ScoreError {
     ScoreError::Failed(error.to_string())
 }
 

@@ -174,8 +174,9 @@ impl Settings {
         }
         for (field, neutral) in NEUTRAL {
             let found = &json[field];
-            if !is_empty(found) && found.to_string() != neutral {
-                return Err(malformed(format!("`{field}` is {found}, only {neutral} is understood")));
+            let shown = found.to_string();
+            if !is_empty(found) && shown != neutral {
+                return Err(malformed(format!("`{field}` is {shown}, only {neutral} is understood")));
             }
         }
         // PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the base itself when PEFT makes such an adapter

@@ -65,7 +65,7 @@ impl IncrementalDecoder {
                     &mut window.prefix,
                     &mut window.prefix_index,
                 );
-                if let Some(piece) = piece.map_err(decode_error)? {
+                if let Some(piece) = piece.map_err(|error| decode_error(&error))? {
                     window.emitted.push_str(&piece);
                     text.push_str(&piece);
                 }
@@ -161,7 +161,7 @@ fn may_still_complete(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.valid_up_to() == 0 && error.error_len().is_none())
 }
 
-fn decode_error(error: impl ToString) -> TokenizerError {
+fn decode_error(error: &(impl ToString + ?Sized)) -> TokenizerError {
     TokenizerError::Refused { action: "decode the tokens", reason: error.to_string() }
 }
 

@@ -156,7 +156,7 @@ impl Checkpoints {
 impl CheckpointPlace for Checkpoints {
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
         let mut intact = Vec::new();
-        for manifest in self.newest_first().map_err(unusable)? {
+        for manifest in self.newest_first().map_err(|error| unusable(&error))? {
             let folder = self.files.folder(&manifest.id);
             match self.files.check(&manifest) {
                 Ok(()) => intact.push(folder),
@@ -171,11 +171,11 @@ impl CheckpointPlace for Checkpoints {
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
-        self.files.begin(&id(step)).map_err(unusable)
+        self.files.begin(&id(step)).map_err(|error| unusable(&error))
     }
 
     fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
-        self.place(saved.step, saved.is_final).map_err(unusable)
+        self.place(saved.step, saved.is_final).map_err(|error| unusable(&error))
     }
 
     fn folder(&self, id: &CheckpointId) -> PathBuf {
@@ -187,7 +187,7 @@ impl CheckpointPlace for Checkpoints {
     }
 }
 
-fn unusable(error: StoreError) -> TrainingFailure {
+fn unusable(error: &StoreError) -> TrainingFailure {
     TrainingFailure::Disk(error.to_string())
 }
 
