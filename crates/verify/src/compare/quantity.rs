@@ -92,6 +92,8 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Mark::Degrees, Mark::None) if value.any(&|node| *node == Expr::Pi) && !value.has_symbols() => {
             scalar::equal(gold, &value, fuel)
         }
+        (Mark::Degrees, Mark::Unit(unit)) if unit.is_radians() => scalar::equal(gold, &value, fuel),
+        (Mark::Unit(unit), Mark::Degrees) if unit.is_radians() => scalar::equal(&gold_value, answer, fuel),
         (Mark::None, Mark::Degrees) => {
             let whole = plain(fuel);
             if whole == Sameness::Equal { whole } else { scalar::equal(&gold_value, answer, fuel) }

@@ -1,7 +1,7 @@
 //! Answers by cases: values with the conditions under which they hold.
 
 use super::{MAXIMUM_ITEMS, Reader};
-use crate::expression::{Expr, Name};
+use crate::expression::{Expr, Joiner, Name};
 use crate::lexer::ReadError;
 use crate::token::Token;
 
@@ -18,6 +18,13 @@ impl Reader {
             if rows.len() >= MAXIMUM_ITEMS {
                 return Err(ReadError::TooLarge);
             }
+            let start = self.position;
+            if rows.is_empty()
+                && let Some(system) = self.system()
+            {
+                return Ok(system);
+            }
+            self.position = start;
             let value = self.inside(Self::side)?;
             self.accept(&Token::Comma);
             self.expect(&Token::Ampersand)?;
@@ -32,6 +39,24 @@ impl Reader {
         }
         self.expect(&Token::End)?;
         if rows.is_empty() { Err(ReadError::NotUnderstood) } else { Ok(Expr::Cases(rows)) }
+    }
+
+    /// Rows that are equations and have no conditions: all of them hold.
+    fn system(&mut self) -> Option<Expr> {
+        let mut items = Vec::new();
+        while self.peek() != Some(&Token::End) {
+            items.push(self.inside(Self::item).ok().filter(|item| matches!(item, Expr::Chain(..)))?);
+            while self.accept(&Token::Comma) || self.accept(&Token::Period) || self.accept(&Token::Semicolon)
+            {
+            }
+            if items.len() > MAXIMUM_ITEMS
+                || (!self.accept(&Token::RowBreak) && self.peek() != Some(&Token::End))
+            {
+                return None;
+            }
+        }
+        self.position += 1;
+        (items.len() > 1).then_some(Expr::List(items, Joiner::And))
     }
 
     /// A condition in signs is read like an answer; one in words is kept as words.

@@ -11,6 +11,18 @@ const MAXIMUM_INTEGRANDS: usize = 64;
 impl Reader {
     /// What follows `\sum`, `\prod`, `\int` or `\lim`.
     pub(super) fn iterated(&mut self, operator: Operator) -> Result<Expr, ReadError> {
+        if matches!(operator, Operator::Sum | Operator::Product) {
+            // `\sum_{i} a_i`
+            let start = self.position;
+            if self.accept(&Token::Underscore)
+                && let Ok(range) = self.atom()
+                && !matches!(range, Expr::Chain(..))
+                && self.peek() != Some(&Token::Caret)
+            {
+                return self.over_some_range(operator, range);
+            }
+            self.position = start;
+        }
         let iteration = self.deeper(|reader| match operator {
             Operator::Sum | Operator::Product => reader.over_range(operator),
             Operator::Integral => reader.integral(),

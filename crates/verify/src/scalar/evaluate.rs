@@ -303,8 +303,20 @@ fn call(
             }
             Ok(best)
         }
-        Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm => {
-            Err(Stop::Stuck(Stuck::Undefined))
-        }
+        Function::Conjugate => Ok(Arithmetic::conjugate(first)),
+        // the reader writes these by the others
+        Function::Arccot
+        | Function::Arcsec
+        | Function::Arccsc
+        | Function::Arsinh
+        | Function::Arcosh
+        | Function::Artanh
+        | Function::Coth
+        | Function::Sech
+        | Function::Csch
+        | Function::Factorial
+        | Function::Binomial
+        | Function::Gcd
+        | Function::Lcm => Err(Stop::Stuck(Stuck::Undefined)),
     }
 }

@@ -1,0 +1,298 @@
+//! Lists: commas, semicolons, "and" and "or", and what qualifies the items.
+
+use super::{MAXIMUM_ITEMS, Reader, chain};
+use crate::expression::{Expr, Joiner, Name, Relation};
+use crate::lexer::ReadError;
+use crate::token::Token;
+
+/// Words before a number that change what is said; any others name it.
+const NO_NAMES: [&str; 46] = [
+    "not",
+    "no",
+    "none",
+    "never",
+    "less",
+    "more",
+    "fewer",
+    "greater",
+    "than",
+    "least",
+    "most",
+    "about",
+    "approximately",
+    "approx",
+    "around",
+    "nearly",
+    "almost",
+    "over",
+    "under",
+    "above",
+    "below",
+    "between",
+    "up",
+    "to",
+    "from",
+    "except",
+    "without",
+    "all",
+    "any",
+    "either",
+    "neither",
+    "if",
+    "unless",
+    "half",
+    "twice",
+    "double",
+    "triple",
+    "minus",
+    "plus",
+    "times",
+    "false",
+    "wrong",
+    "incorrect",
+    "by",
+    "increase",
+    "decrease",
+];
+/// Words that open a remark on the items before it.
+const REMARKS: [&str; 5] = ["for", "where", "with", "when", "any"];
+
+/// What stands between two items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Separator {
+    Comma,
+    Semicolon,
+    And,
+    Or,
+}
+
+impl Reader {
+    /// Items with commas, semicolons, "and" or "or" between them.
+    pub(super) fn list(&mut self) -> Result<Expr, ReadError> {
+        let first = self.item()?;
+        if !self.at_separator() && !self.at_remark() {
+            return Ok(first);
+        }
+        let (items, joiner) = self.items_from(first)?;
+        Ok(match items.len() {
+            1 => items.into_iter().next().ok_or(ReadError::NotUnderstood)?,
+            _ => Expr::List(items, joiner),
+        })
+    }
+
+    pub(super) fn items(&mut self) -> Result<(Vec<Expr>, Joiner), ReadError> {
+        let first = self.item()?;
+        self.items_from(first)
+    }
+
+    /// Whether another item follows.
+    pub(super) fn at_separator(&self) -> bool {
+        match self.peek() {
+            Some(Token::Comma | Token::Semicolon | Token::And | Token::Or) => true,
+            Some(Token::Ampersand) => self.depth == 0,
+            _ => false,
+        }
+    }
+
+    /// The items whose first one was read.
+    pub(super) fn items_from(&mut self, first: Expr) -> Result<(Vec<Expr>, Joiner), ReadError> {
+        let mut items = vec![first];
+        let mut separators = Vec::new();
+        loop {
+            let mut separator = None;
+            loop {
+                let next = match self.peek() {
+                    Some(Token::Comma) if separator.is_none() => Separator::Comma,
+                    Some(Token::Semicolon) if separator.is_none() => Separator::Semicolon,
+                    Some(Token::And) => Separator::And,
+                    Some(Token::Ampersand) if self.depth == 0 => Separator::And,
+                    Some(Token::Or) => Separator::Or,
+                    _ => break,
+                };
+                if separator != Some(Separator::Or) {
+                    separator = Some(next);
+                }
+                self.position += 1;
+            }
+            if self.at_remark() || (self.qualifier_in_brackets() && separator.is_none()) {
+                let qualifier = self.remark()?;
+                items.extend(qualifier);
+                separators.resize(items.len() - 1, Separator::Comma);
+                continue;
+            }
+            let Some(separator) = separator else { break };
+            if items.len() >= MAXIMUM_ITEMS {
+                return Err(ReadError::TooLarge);
+            }
+            separators.push(separator);
+            items.push(self.item()?);
+        }
+        spread(&mut items);
+        Ok(grouped(items, &separators))
+    }
+
+    /// Whether a remark such as `\text{ for all } x \in \mathbb{R}` comes.
+    fn at_remark(&self) -> bool {
+        matches!(self.peek(), Some(Token::Word { name, upright: true }) if REMARKS.contains(&&**name))
+    }
+
+    /// Whether `(k \in \mathbb{Z})` comes.
+    pub(super) fn qualifier_in_brackets(&self) -> bool {
+        self.peek() == Some(&Token::OpenRound)
+            && matches!(self.peek_at(1), Some(Token::Symbol(_)))
+            && self.peek_at(2) == Some(&Token::Relation(Relation::Member))
+    }
+
+    /// A remark: what a letter ranges over is kept, any constant or all reals say nothing.
+    fn remark(&mut self) -> Result<Option<Expr>, ReadError> {
+        if self.accept(&Token::OpenRound) {
+            let qualifier = self.deeper(Self::item)?;
+            self.expect(&Token::CloseRound)?;
+            return Ok(Some(qualifier));
+        }
+        while let Some(Token::Word { name, upright: true }) = self.peek() {
+            let known = REMARKS.contains(&name.as_str())
+                || matches!(
+                    name.as_str(),
+                    "all"
+                        | "every"
+                        | "each"
+                        | "some"
+                        | "a"
+                        | "an"
+                        | "is"
+                        | "real"
+                        | "arbitrary"
+                        | "constant"
+                        | "constants"
+                        | "integer"
+                        | "integers"
+                        | "number"
+                        | "numbers"
+                        | "reals"
+                );
+            if !known {
+                return Err(ReadError::NotUnderstood);
+            }
+            self.position += 1;
+        }
+        if self.peek().is_none() {
+            return Ok(None);
+        }
+        let qualifier = self.deeper(Self::item)?;
+        let silent = match &qualifier {
+            Expr::Symbol(_) | Expr::Reals => true,
+            Expr::Chain(left, rest) => {
+                matches!(**left, Expr::Symbol(_))
+                    && matches!(rest.as_slice(), [(Relation::Member, Expr::Reals)])
+            }
+            _ => false,
+        };
+        while matches!(self.peek(), Some(Token::Word { name, .. })
+            if matches!(name.as_str(), "is" | "a" | "an" | "any" | "constant" | "real" | "arbitrary" | "number"))
+        {
+            self.position += 1;
+        }
+        Ok((!silent).then_some(qualifier))
+    }
+
+    /// Whether a number stands behind a word that may name it: `\text{remainder } 12`.
+    pub(super) fn starts_named_value(&self, name: &Name) -> bool {
+        matches!(
+            self.peek(),
+            Some(
+                Token::Number { .. }
+                    | Token::Minus
+                    | Token::Frac
+                    | Token::Sqrt
+                    | Token::Currency(_)
+                    | Token::Symbol(_)
+                    | Token::Pi
+                    | Token::OpenRound
+            )
+        ) && !name.split(' ').any(|word| NO_NAMES.contains(&word))
+            && name.chars().all(|letter| letter.is_alphabetic() || letter == ' ')
+    }
+
+    /// The value behind its name; words before a letter are known as they stand.
+    pub(super) fn named_value(&mut self, name: &Name) -> Result<Expr, ReadError> {
+        let value = self.item()?;
+        let announced = ["is", "are", "equals", "be", "get", "have"]
+            .iter()
+            .any(|verb| name.strip_suffix(verb).is_some_and(|rest| rest.is_empty() || rest.ends_with(' ')));
+        if announced || !value.has_symbols() {
+            return Ok(match value {
+                Expr::Chain(..) => value,
+                value => chain(Expr::Word(name.clone()), vec![(Relation::Equal, value)]),
+            });
+        }
+        Ok(Expr::Applied(name.clone(), vec![value]))
+    }
+}
+
+/// `n \equiv 1, 3 \pmod 4` and `x \ne 1, 2`: what stands on one item holds for its neighbours.
+fn spread(items: &mut [Expr]) {
+    let plain = |item: &Expr| item.is_scalar();
+    if let [first, .., Expr::Modular(value, modulus)] = items
+        && plain(value)
+        && let Expr::Chain(name, rest) = &*first
+        && let [(Relation::Congruent, _)] = rest.as_slice()
+    {
+        let (name, modulus) = (name.clone(), modulus.clone());
+        for item in items {
+            let value = match &*item {
+                Expr::Chain(_, rest) => rest.first().map(|(_, side)| side.clone()),
+                Expr::Modular(value, _) => Some((**value).clone()),
+                other => plain(other).then(|| other.clone()),
+            };
+            if let Some(value) = value {
+                let congruence = Expr::Chain(name.clone(), vec![(Relation::Congruent, value)]);
+                *item = Expr::Modular(Box::new(congruence), modulus.clone());
+            }
+        }
+        return;
+    }
+    if let Some((Expr::Chain(name, rest), others)) = items.split_first_mut()
+        && let [(Relation::NotEqual, _)] = rest.as_slice()
+        && others.iter().all(plain)
+    {
+        for item in others {
+            *item = Expr::Chain(name.clone(), vec![(Relation::NotEqual, item.clone())]);
+        }
+    }
+}
+
+/// Items under their separators: `x=1, y=2 \text{ or } x=2, y=1` and `p=5, q=2; p=7, q=2` are lists of lists.
+fn grouped(items: Vec<Expr>, separators: &[Separator]) -> (Vec<Expr>, Joiner) {
+    let any = |wanted: Separator| separators.contains(&wanted);
+    let (outer, joiner) = match (any(Separator::Or), any(Separator::Semicolon)) {
+        (true, _) => (Separator::Or, Joiner::Or),
+        (false, true) => (Separator::Semicolon, Joiner::Comma),
+        (false, false) => {
+            return (items, if any(Separator::And) { Joiner::And } else { Joiner::Comma });
+        }
+    };
+    let mut groups: Vec<(Vec<Expr>, Joiner)> = vec![(Vec::new(), Joiner::Comma)];
+    let before = std::iter::once(None).chain(separators.iter().map(|separator| Some(*separator)));
+    for (item, separator) in items.iter().zip(before) {
+        if separator == Some(outer) {
+            groups.push((Vec::new(), Joiner::Comma));
+        }
+        if let Some((group, joiner)) = groups.last_mut() {
+            if separator == Some(Separator::And) {
+                *joiner = Joiner::And;
+            }
+            group.push(item.clone());
+        }
+    }
+    let relations = |group: &[Expr]| group.iter().all(|item| matches!(item, Expr::Chain(..)));
+    let nested = groups.iter().any(|(_, joiner)| *joiner == Joiner::And)
+        || (groups.len() > 1 && groups.iter().all(|(group, _)| group.len() > 1 && relations(group)));
+    if !nested {
+        return (items, joiner);
+    }
+    let lists = groups.into_iter().map(|(mut group, joiner)| {
+        if group.len() == 1 { group.swap_remove(0) } else { Expr::List(group, joiner) }
+    });
+    (lists.collect(), joiner)
+}
