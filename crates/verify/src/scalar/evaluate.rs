@@ -211,6 +211,13 @@ fn call(
         let value = exact::evaluate(&Expr::Call(function, exact_items), arithmetic.fuel)?;
         return arithmetic.rational(&value);
     }
+    // where a rounding jumps, only the exact argument tells
+    if matches!(function, Function::Floor | Function::Ceiling)
+        && let Some(Ok(value)) = items.first().map(|item| exact::evaluate(item, arithmetic.fuel))
+    {
+        let value = if function == Function::Floor { value.floor() } else { value.ceil() };
+        return arithmetic.rational(&RBig::from(value));
+    }
     let mut values = Vec::with_capacity(items.len());
     for item in items {
         values.push(evaluate(item, point, arithmetic)?);
