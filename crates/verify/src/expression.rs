@@ -162,12 +162,17 @@ pub(crate) struct Iteration {
 }
 
 impl Iteration {
-    /// Whether the value needs more than finitely many terms.
+    /// Whether the value needs more than finitely many terms, or terms that only have names.
     pub(crate) fn is_infinite(&self) -> bool {
+        // the index of a name can run through numbers only where the names are known
+        let indexed = |node: &Expr| {
+            matches!(node, Expr::Symbol(name)
+                if name.split_once('_').is_some_and(|(_, index)| index.contains(&*self.variable)))
+        };
         !matches!(
             (self.operator, &self.from, &self.to),
             (Operator::Sum | Operator::Product, Bound::At(_), Some(Bound::At(_)))
-        )
+        ) || self.body.any(&indexed)
     }
 
     fn map(&self, change: &dyn Fn(&Expr) -> Option<Expr>) -> Self {

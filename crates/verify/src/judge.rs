@@ -177,6 +177,8 @@ impl Gold {
         if let Some(moment) = moment {
             return match Moment::parse(answer) {
                 Some(other) => (wrong_unless(moment.is(other)), None),
+                // `7:32` may be a ratio: two times are compared as times, all else as what it is
+                None if moment.may_be_ratio() => self.compare_math(readings, None, answer, known),
                 None => (Outcome::Wrong, None),
             };
         }

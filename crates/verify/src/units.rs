@@ -83,6 +83,11 @@ impl Unit {
         self.dimensions == [0, 0, 0, 1, 0, 0, 0] && self.label.is_none()
     }
 
+    /// Whether powers of the unit are units that people use.
+    pub(crate) fn may_be_raised(&self) -> bool {
+        self.dimensions != [0, 0, 1, 0, 0, 0, 0] || self.symbol.len() < 2
+    }
+
     /// Whether this is an angle measured along the circle.
     pub(crate) fn is_radians(&self) -> bool {
         self.dimensions == [0, 0, 0, 2, 0, 0, 0] && self.label.is_none()

@@ -89,8 +89,10 @@ pub(super) fn same_members(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samen
     let mut all = Sameness::Equal;
     for member in &gold {
         let mut undecided = false;
+        let is_set = |expr: &Expr| matches!(expr, Expr::Set(_));
         let found = left.iter().position(|candidate| match same(member, candidate, fuel) {
-            Sameness::Equal => true,
+            // a member is no set of itself
+            Sameness::Equal => is_set(member) == is_set(candidate),
             Sameness::Different => false,
             Sameness::Undecided => {
                 undecided = true;

@@ -29,7 +29,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         return Sameness::Undecided;
     }
     // most answers are values without a mark on them
-    if is_plain(gold) && is_plain(answer) {
+    if is_plain(gold) && is_plain(answer) && !quantity::one_has_degrees(gold, answer) {
         return scalar::same(gold, answer, fuel);
     }
     let (plain_gold, plain_answer) = (named::unqualified(gold), named::unqualified(answer));
@@ -62,7 +62,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     if gold == answer {
         return Sameness::Equal;
     }
-    if is_plain(gold) && is_plain(answer) {
+    if is_plain(gold) && is_plain(answer) && !quantity::one_has_degrees(gold, answer) {
         return scalar::same(gold, answer, fuel);
     }
     // `\boxed{5/4}, or \boxed{1.25}`: alternatives that are all the gold are no hedge
@@ -156,7 +156,10 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         _ if collection::is_collection(gold) || collection::is_collection(answer) => {
             collection::same_members(gold, answer, fuel)
         }
-        _ if quantity::is_quantity(gold) || quantity::is_quantity(answer) => {
+        _ if quantity::is_quantity(gold)
+            || quantity::is_quantity(answer)
+            || quantity::one_has_degrees(gold, answer) =>
+        {
             quantity::same(gold, answer, fuel)
         }
         _ if gold.is_scalar() && answer.is_scalar() => scalar::same(gold, answer, fuel),

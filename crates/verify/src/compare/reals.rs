@@ -247,6 +247,20 @@ fn same_sets(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         return Sameness::of((open, close) == (other_open, other_close))
             .and(super::collection::same_in_order(items, others, fuel));
     }
+    // sets known by name: in any order
+    match (gold, answer) {
+        (Expr::Union(sets), Expr::Union(others)) | (Expr::Intersection(sets), Expr::Intersection(others))
+            if sets.iter().any(|set| matches!(set, Expr::Symbol(_) | Expr::Applied(..))) =>
+        {
+            return super::collection::same_relations(sets, others, fuel);
+        }
+        (Expr::Without(left, right), Expr::Without(other_left, other_right))
+            if matches!(**left, Expr::Symbol(_)) =>
+        {
+            return super::same(left, other_left, fuel).and(super::same(right, other_right, fuel));
+        }
+        _ => {}
+    }
     let interval = |expr: &Expr| is_set_like(expr) || is_plain_interval(expr);
     // `(0, 9) \text{ or } (9, 36)`
     let alternatives = matches!(answer, Expr::List(items, Joiner::Or) if items.iter().all(interval));

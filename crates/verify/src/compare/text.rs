@@ -131,7 +131,8 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
     !gold.is_empty()
         && (gold == answer
             || without_article(&gold) == without_article(&answer)
-            || (NOTHING.contains(&gold.as_str()) && NOTHING.contains(&answer.as_str())))
+            || (is_nothing(&gold) && is_nothing(&answer))
+            || (is_missing(&gold) && is_missing(&answer)))
 }
 
 /// The number that words stand for: `twenty-one`, `one hundred and five`, `two thirds`, `a half`.
@@ -203,7 +204,36 @@ fn whole(parts: &[&str]) -> Option<i64> {
 
 /// Whether the words say that there is nothing.
 pub(crate) fn means_nothing(text: &str) -> bool {
-    NOTHING.contains(&words(text).as_str())
+    is_nothing(&words(text))
+}
+
+/// Whether plain words say that there is nothing: `no solutions exist`, `there are none`.
+fn is_nothing(words: &str) -> bool {
+    const SILENT: [&str; 10] = ["there", "is", "are", "exist", "exists", "the", "such", "real", "any", "was"];
+    let mut kept = words.split(' ').filter(|word| !SILENT.contains(word));
+    let kept = (kept.next(), kept.next(), kept.next());
+    NOTHING.contains(&words)
+        || matches!(
+            kept,
+            (Some("no"), Some("solution" | "solutions" | "root" | "roots"), None)
+                | (Some("none"), None, None)
+                | (Some("empty"), Some("set"), None)
+        )
+}
+
+/// Whether plain words say that what was asked for does not exist.
+fn is_missing(words: &str) -> bool {
+    matches!(
+        words,
+        "dne"
+            | "does not exist"
+            | "do not exist"
+            | "doesn't exist"
+            | "it does not exist"
+            | "limit does not exist"
+            | "the limit does not exist"
+            | "not exist"
+    )
 }
 
 fn without_article(words: &str) -> &str {

@@ -332,6 +332,15 @@ impl Lexer<'_> {
                 && rest.get(1..).is_some_and(|after| after.trim_start().starts_with(['(', '[']));
             return self.push(if joins_sets { Token::Cup } else { Token::Symbol(run.into()) });
         }
+        // a power or an index without braces takes one letter
+        if !upright
+            && run.is_ascii()
+            && matches!(self.tokens.last(), Some(Token::Caret | Token::Underscore))
+            && run.len() <= 4
+        {
+            self.position -= run.len() - 1;
+            return self.push(Token::Symbol(run.get(..1).unwrap_or(run).into()));
+        }
         // an ordinal's ending, a counter
         let ending = after_number && matches!(run, "st" | "nd" | "rd" | "th");
         if !upright && run.chars().count() == 1 && !is_ideograph(run) {
@@ -343,7 +352,10 @@ impl Lexer<'_> {
             self.position -= run.len() - first;
             return self.push(Token::Symbol(run.get(..first).unwrap_or(run).into()));
         }
-        self.push(Token::Word { name: run.into(), upright: upright || ending || is_ideograph(run) })
+        let word = ending
+            || is_ideograph(run)
+            || matches!(run, "odd" | "all" | "any" | "the" | "are" | "not" | "yes");
+        self.push(Token::Word { name: run.into(), upright: upright || word })
     }
 
     /// `3 x 10^8`, `US$5`, `5orW`: letters that stand for a sign; how much of the text they take.

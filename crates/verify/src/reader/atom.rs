@@ -1,7 +1,7 @@
 //! Atoms: numbers, symbols, fractions, roots, functions, words.
 
 use super::{MAXIMUM_DEPTH, Reader};
-use crate::expression::{Bracket, Expr, Function};
+use crate::expression::{Bracket, Expr, Function, Relation};
 use crate::lexer::ReadError;
 use crate::token::Token;
 use crate::units::Unit;
@@ -91,23 +91,38 @@ impl Reader {
         }
     }
 
-    /// The reals, or only the positive or negative ones.
+    /// The reals, or only the positive or negative ones: `\mathbb{R}^+`, `\mathbb{R}_{\ge 0}`.
     fn reals(&mut self) -> Result<Expr, ReadError> {
-        if self.peek() != Some(&Token::Caret) {
+        let subscript = self.peek() == Some(&Token::Underscore);
+        if self.peek() != Some(&Token::Caret) && !subscript {
             return Ok(Expr::Reals);
         }
         self.position += 1;
         let braced = self.accept(&Token::OpenBrace);
-        let (low, high) = match self.peek() {
-            Some(Token::Plus) => (Expr::integer(0), Expr::Infinity),
-            Some(Token::Minus) => (Expr::Negate(Box::new(Expr::Infinity)), Expr::integer(0)),
-            _ => return Err(ReadError::NotUnderstood),
-        };
+        let sign = self.peek().cloned();
         self.position += 1;
+        let zero = matches!(self.peek(), Some(Token::Number { number, .. }) if number.value.is_zero());
+        self.position += usize::from(zero);
         if braced {
             self.expect(&Token::CloseBrace)?;
         }
-        Ok(Expr::Group(Bracket::Round, Bracket::Round, vec![low, high]))
+        let positive = |bracket| Expr::Group(bracket, Bracket::Round, vec![Expr::integer(0), Expr::Infinity]);
+        let negative = |bracket| {
+            let items = vec![Expr::Negate(Box::new(Expr::Infinity)), Expr::integer(0)];
+            Expr::Group(Bracket::Round, bracket, items)
+        };
+        Ok(match sign {
+            Some(Token::Plus) if !zero => positive(Bracket::Round),
+            Some(Token::Minus) if !zero => negative(Bracket::Round),
+            Some(Token::Relation(Relation::Greater)) if zero && subscript => positive(Bracket::Round),
+            Some(Token::Relation(Relation::GreaterEqual)) if zero && subscript => positive(Bracket::Square),
+            Some(Token::Relation(Relation::Less)) if zero && subscript => negative(Bracket::Round),
+            Some(Token::Relation(Relation::LessEqual)) if zero && subscript => negative(Bracket::Square),
+            Some(Token::Relation(Relation::NotEqual)) if zero && subscript => {
+                Expr::Without(Box::new(Expr::Reals), Box::new(Expr::Set(vec![Expr::integer(0)])))
+            }
+            _ => return Err(ReadError::NotUnderstood),
+        })
     }
 
     /// `^3/_{17}` and `³⁄₁₇`; `^{10}C_3`.

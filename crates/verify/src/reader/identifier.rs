@@ -233,10 +233,11 @@ impl Reader {
     pub(super) fn words(&mut self, first: &Name, upright: bool) -> Result<Expr, ReadError> {
         let before = self.position.checked_sub(2).and_then(|index| self.tokens.get(index));
         let starts = before.is_none_or(begins_item);
-        if first.chars().count() == 1 {
+        let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
+        let is_letter = first.chars().count() == 1 && first.chars().all(|letter| letter.is_ascii());
+        if is_letter && !(next_is_word && matches!(first.as_str(), "a" | "A")) {
             return self.symbol(first);
         }
-        let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
         if !upright && !next_is_word && first.is_ascii() {
             if is_name(first) {
                 return self.symbol(first);

@@ -70,7 +70,7 @@ impl Reader {
     /// Items with commas, semicolons, "and" or "or" between them.
     pub(super) fn list(&mut self) -> Result<Expr, ReadError> {
         let first = self.item()?;
-        if !self.at_separator() && !self.at_remark() {
+        if !self.at_separator() && !self.at_remark() && !self.qualifier_in_brackets() {
             return Ok(first);
         }
         let (items, joiner) = self.items_from(first)?;
@@ -127,12 +127,16 @@ impl Reader {
             separators.push(separator);
             items.push(self.item()?);
         }
+        let count = items.len();
         spread(&mut items);
+        if items.len() != count {
+            return Ok((items, Joiner::Comma));
+        }
         Ok(grouped(items, &separators))
     }
 
     /// Whether a remark such as `\text{ for all } x \in \mathbb{R}` comes.
-    fn at_remark(&self) -> bool {
+    pub(super) fn at_remark(&self) -> bool {
         matches!(self.peek(), Some(Token::Word { name, upright: true }) if REMARKS.contains(&&**name))
     }
 
@@ -220,20 +224,28 @@ impl Reader {
         let announced = ["is", "are", "equals", "be", "get", "have"]
             .iter()
             .any(|verb| name.strip_suffix(verb).is_some_and(|rest| rest.is_empty() || rest.ends_with(' ')));
-        if announced || !value.has_symbols() {
+        let announced = announced && name.split(' ').count() <= 6;
+        if announced || (!value.has_symbols() && name.split(' ').count() <= 3) {
             return Ok(match value {
                 Expr::Chain(..) => value,
                 value => chain(Expr::Word(name.clone()), vec![(Relation::Equal, value)]),
             });
+        }
+        if matches!(value, Expr::Chain(..)) || name.split(' ').count() > 2 {
+            return Err(ReadError::NotUnderstood);
         }
         Ok(Expr::Applied(name.clone(), vec![value]))
     }
 }
 
 /// `n \equiv 1, 3 \pmod 4` and `x \ne 1, 2`: what stands on one item holds for its neighbours.
-fn spread(items: &mut [Expr]) {
+fn spread(items: &mut Vec<Expr>) {
+    if let Some(all) = progression(items) {
+        *items = all;
+        return;
+    }
     let plain = |item: &Expr| item.is_scalar();
-    if let [first, .., Expr::Modular(value, modulus)] = items
+    if let [first, .., Expr::Modular(value, modulus)] = items.as_mut_slice()
         && plain(value)
         && let Expr::Chain(name, rest) = &*first
         && let [(Relation::Congruent, _)] = rest.as_slice()
@@ -260,6 +272,32 @@ fn spread(items: &mut [Expr]) {
             *item = Expr::Chain(name.clone(), vec![(Relation::NotEqual, item.clone())]);
         }
     }
+}
+
+/// `1, 3, 5, \ldots, 99` written out, where the items before the ellipsis show the step.
+fn progression(items: &[Expr]) -> Option<Vec<Expr>> {
+    const MAXIMUM_WRITTEN_OUT: i64 = 100;
+    let at = items.iter().position(|item| matches!(item, Expr::Symbol(name) if name == "\\ldots"))?;
+    let whole = |item: &Expr| match item {
+        Expr::Number(number) => number.value.to_string().parse::<i64>().ok(),
+        Expr::Negate(inner) => match &**inner {
+            Expr::Number(number) => number.value.to_string().parse::<i64>().ok().map(|value| -value),
+            _ => None,
+        },
+        _ => None,
+    };
+    let before = items.get(..at)?.iter().map(whole).collect::<Option<Vec<i64>>>()?;
+    let [last] = items.get(at + 1..)? else { return None };
+    let last = whole(last)?;
+    let (first, second) = (*before.first()?, *before.get(1)?);
+    let step = second.checked_sub(first)?;
+    let even =
+        before.windows(2).all(|pair| matches!(pair, [low, high] if high.checked_sub(*low) == Some(step)));
+    let distance = last.checked_sub(first)?;
+    if !even || step == 0 || distance % step != 0 || !(0..MAXIMUM_WRITTEN_OUT).contains(&(distance / step)) {
+        return None;
+    }
+    Some((0..=distance / step).map(|index| Expr::integer(first + index * step)).collect())
 }
 
 /// Items under their separators: `x=1, y=2 \text{ or } x=2, y=1` and `p=5, q=2; p=7, q=2` are lists of lists.

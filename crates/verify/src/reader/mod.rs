@@ -182,7 +182,10 @@ impl Reader {
                 Some(Token::Mid | Token::Bar) if self.sets == 0 && self.bars == 0 && rest.is_empty() => {
                     let start = self.position;
                     self.position += 1;
-                    if let Ok(side) = self.side() {
+                    let side = self.side();
+                    if let Ok(side) = side
+                        && !matches!(self.peek(), Some(Token::Relation(_)))
+                    {
                         rest.push((Relation::Divides, side));
                     } else {
                         self.position = start;

@@ -8,7 +8,7 @@ use crate::token::Token;
 use crate::units::Unit;
 
 /// Words after a number that change what is said; they are no names of things counted.
-const NOT_THINGS: [&str; 31] = [
+const NOT_THINGS: [&str; 56] = [
     "and",
     "or",
     "not",
@@ -40,6 +40,31 @@ const NOT_THINGS: [&str; 31] = [
     "squared",
     "cubed",
     "wrong",
+    "no",
+    "none",
+    "never",
+    "incorrect",
+    "false",
+    "invalid",
+    "excluded",
+    "rejected",
+    "discarded",
+    "extraneous",
+    "impossible",
+    "omitted",
+    "removed",
+    "missing",
+    "cannot",
+    "except",
+    "without",
+    "nor",
+    "neither",
+    "too",
+    "mod",
+    "modulo",
+    "half",
+    "twice",
+    "double",
 ];
 
 impl Reader {
@@ -305,7 +330,9 @@ impl Reader {
     /// Units and words of things counted at the end of a side.
     pub(super) fn with_unit(&mut self, value: Expr) -> Result<Expr, ReadError> {
         let starts = match self.peek() {
-            Some(Token::Word { name, .. }) => !matches!(name.as_str(), "to" | "except"),
+            Some(Token::Word { name, .. }) => {
+                !matches!(name.as_str(), "to" | "except" | "where" | "with" | "when") && !self.at_remark()
+            }
             Some(Token::Currency(_)) => true,
             Some(Token::Function(Function::Min)) => !value.has_symbols(),
             Some(Token::Frac) => self.unit_fraction().is_some(),

@@ -51,7 +51,7 @@ impl Reader {
     /// Factors with `\cdot`, `/` or nothing between them, read from left to right.
     pub(super) fn term(&mut self) -> Result<Expr, ReadError> {
         let first = self.factor()?;
-        if self.ends_term() {
+        if self.ends_term() || matches!(first, Expr::Word(_)) {
             return Ok(first);
         }
         let mut factors = Vec::with_capacity(4);
@@ -109,7 +109,9 @@ impl Reader {
                         factors.push(mixed);
                         continue;
                     }
-                    if matches!(self.peek(), Some(Token::Number { .. })) && !previous.factorial {
+                    // `n2^{n-1}`
+                    let raised = previous.letter && self.peek_at(1) == Some(&Token::Caret);
+                    if matches!(self.peek(), Some(Token::Number { .. })) && !previous.factorial && !raised {
                         return Err(ReadError::NotUnderstood);
                     }
                     let factor = self.factor()?;
@@ -244,9 +246,22 @@ impl Reader {
         if self.accept(&Token::Prime) {
             return self.postfix_prime(&base);
         }
+        if let Some(length) = self.raised_circle(&base) {
+            self.position += length;
+            return Ok(self.degrees(base));
+        }
         let exponent = self.exponent()?;
         let power = Expr::Power(Box::new(base), Box::new(exponent));
         self.postfix(power)
+    }
+
+    /// `60^o`: the letter in place of the sign, and how many tokens it takes.
+    fn raised_circle(&self, base: &Expr) -> Option<usize> {
+        let braced = self.peek() == Some(&Token::OpenBrace);
+        let circle = matches!(self.peek_at(usize::from(braced)),
+            Some(Token::Symbol(name) | Token::Word { name, .. }) if name == "o");
+        let closed = !braced || self.peek_at(2) == Some(&Token::CloseBrace);
+        (circle && closed && !base.has_symbols()).then_some(1 + 2 * usize::from(braced))
     }
 
     pub(super) fn exponent(&mut self) -> Result<Expr, ReadError> {
@@ -288,7 +303,9 @@ impl Reader {
                     &**name,
                     "is" | "not" | "per" | "for" | "the" | "but" | "in" | "if" | "to" | "no"
                 );
-                let unit = previous.numeric && crate::units::Unit::named(name).is_some();
+                let raised = self.peek_at(1) == Some(&Token::Caret);
+                let unit = previous.numeric
+                    && crate::units::Unit::named(name).is_some_and(|unit| !raised || unit.may_be_raised());
                 let letters = super::identifier::is_letters(name) || super::identifier::is_name(name);
                 !prose && !unit && (if *upright { name.len() == 1 && !previous.numeric } else { letters })
             }
@@ -333,6 +350,8 @@ struct Previous {
     bare_call: bool,
     /// It ends in `!`.
     factorial: bool,
+    /// One letter.
+    letter: bool,
 }
 
 impl Previous {
@@ -345,7 +364,8 @@ impl Previous {
             if !matches!(function, Function::Abs | Function::Floor | Function::Ceiling | Function::Factorial | Function::Binomial)
                 && items.last().is_some_and(|item| matches!(item, Expr::Product(_) | Expr::Pi | Expr::Symbol(_) | Expr::Number(_))));
         let factorial = matches!(factor, Some(Expr::Call(Function::Factorial, _)));
-        Self { number, integer, numeric, divisor: false, bare_call, factorial }
+        let letter = matches!(factor, Some(Expr::Symbol(_)));
+        Self { number, integer, numeric, divisor: false, bare_call, factorial, letter }
     }
 }
 

@@ -156,7 +156,18 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
         // kernels that differ may still have the same values
         Ok(false) if !has_kernels(left) && !has_kernels(right) => Sameness::Different,
         Err(Stop::Fuel) => Sameness::Undecided,
-        Ok(false) | Err(Stop::Stuck(_)) => numeric_equal(left, right, fuel),
+        Ok(false) | Err(Stop::Stuck(_)) => {
+            // one function of equal arguments
+            if symbolic
+                && let (Expr::Call(function, items), Expr::Call(other, others)) = (left, right)
+                && function == other
+                && let ([item], [other]) = (items.as_slice(), others.as_slice())
+                && equal(item, other, fuel) == Sameness::Equal
+            {
+                return Sameness::Equal;
+            }
+            numeric_equal(left, right, fuel)
+        }
     }
 }
 
