@@ -131,8 +131,9 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
     !gold.is_empty()
         && (gold == answer
             || without_article(&gold) == without_article(&answer)
+            || gold.replace('-', " ") == answer.replace('-', " ")
             || (is_nothing(&gold) && is_nothing(&answer))
-            || (is_missing(&gold) && is_missing(&answer)))
+            || (is_undefined(&gold) && is_undefined(&answer)))
 }
 
 /// The number that words stand for: `twenty-one`, `one hundred and five`, `two thirds`, `a half`.
@@ -207,32 +208,29 @@ pub(crate) fn means_nothing(text: &str) -> bool {
     is_nothing(&words(text))
 }
 
-/// Whether plain words say that there is nothing: `no solutions exist`, `there are none`.
+/// `no solution`, `there are no real solutions`, `no integer solutions exist`.
 fn is_nothing(words: &str) -> bool {
-    const SILENT: [&str; 10] = ["there", "is", "are", "exist", "exists", "the", "such", "real", "any", "was"];
-    let mut kept = words.split(' ').filter(|word| !SILENT.contains(word));
-    let kept = (kept.next(), kept.next(), kept.next());
-    NOTHING.contains(&words)
-        || matches!(
-            kept,
-            (Some("no"), Some("solution" | "solutions" | "root" | "roots"), None)
-                | (Some("none"), None, None)
-                | (Some("empty"), Some("set"), None)
-        )
+    if NOTHING.contains(&words) {
+        return true;
+    }
+    let words = ["there is ", "there are ", "there exist ", "there exists "]
+        .iter()
+        .find_map(|start| words.strip_prefix(start))
+        .unwrap_or(words);
+    let words = words.strip_suffix(" exist").or_else(|| words.strip_suffix(" exists")).unwrap_or(words);
+    let Some(things) = words.strip_prefix("no ") else { return false };
+    let things = ["real ", "such ", "valid ", "possible "]
+        .iter()
+        .find_map(|adjective| things.strip_prefix(adjective))
+        .unwrap_or(things);
+    matches!(things, "solution" | "solutions" | "answer" | "answers" | "value" | "values")
 }
 
-/// Whether plain words say that what was asked for does not exist.
-fn is_missing(words: &str) -> bool {
+/// Whether the words say that a value does not exist.
+fn is_undefined(words: &str) -> bool {
     matches!(
         words,
-        "dne"
-            | "does not exist"
-            | "do not exist"
-            | "doesn't exist"
-            | "it does not exist"
-            | "limit does not exist"
-            | "the limit does not exist"
-            | "not exist"
+        "dne" | "does not exist" | "doesn't exist" | "it does not exist" | "the limit does not exist"
     )
 }
 

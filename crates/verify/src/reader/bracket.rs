@@ -147,7 +147,7 @@ impl Reader {
     }
 
     /// The set of what fulfils a condition, over the reals or the integers.
-    fn built_set(head: &Expr, condition: Expr) -> Result<Expr, ReadError> {
+    pub(super) fn built_set(head: &Expr, condition: Expr) -> Result<Expr, ReadError> {
         if !is_head_of_set(head) {
             return Err(ReadError::NotUnderstood);
         }
@@ -199,7 +199,7 @@ impl Reader {
 }
 
 /// `x`, `x \in \mathbb{R}`, `x \in \mathbb{Z}` before the condition of a set.
-fn is_head_of_set(head: &Expr) -> bool {
+pub(super) fn is_head_of_set(head: &Expr) -> bool {
     match head {
         Expr::Symbol(_) => true,
         Expr::Chain(first, rest) => {

@@ -187,6 +187,10 @@ impl Reader {
                         && !matches!(self.peek(), Some(Token::Relation(_)))
                     {
                         rest.push((Relation::Divides, side));
+                    } else if bracket::is_head_of_set(&first) {
+                        // `x | 3 < x`, the braces gone
+                        self.position = start + 1;
+                        return Self::built_set(&first, self.inside(Self::item)?);
                     } else {
                         self.position = start;
                         break;
