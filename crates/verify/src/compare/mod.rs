@@ -135,9 +135,11 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         }
         (Expr::Group(..), _) | (_, Expr::Group(..)) => Sameness::Different,
         (Expr::Cases(rows), other) | (other, Expr::Cases(rows)) if other.is_scalar() => {
-            piecewise::same(rows, other, fuel)
+            piecewise::same_as_one(rows, other, fuel)
         }
-        (Expr::Cases(rows), Expr::Cases(others)) => collection::same_cases(rows, others, fuel),
+        (Expr::Cases(rows), Expr::Cases(others)) => {
+            piecewise::same(rows, others, fuel).unwrap_or_else(|| collection::same_cases(rows, others, fuel))
+        }
         (Expr::Word(word), Expr::Number(number)) | (Expr::Number(number), Expr::Word(word)) => {
             Sameness::of(text::number(word).is_some_and(|value| number.value == value))
         }

@@ -101,6 +101,9 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Mark::None, Mark::None) if one_has_degrees(&gold_value, &value) => {
             scalar::same(&without_degrees(&gold_value), &without_degrees(&value), fuel)
         }
+        (Mark::None, Mark::Unit(unit)) if gold_value.has_symbols() && !value.has_symbols() => {
+            without_unit(&value, unit, &gold_value, fuel)
+        }
         (Mark::None, Mark::None | Mark::Unit(_)) | (_, Mark::None) => match &gold_mark {
             Mark::Unit(unit) => without_unit(&gold_value, unit, &value, fuel),
             _ => plain(fuel),

@@ -85,6 +85,15 @@ fn variable(side: &Expr) -> Option<&Expr> {
         Expr::Symbol(_) | Expr::Word(_) => Some(side),
         Expr::Call(Function::Abs, items) => match items.as_slice() {
             [only @ Expr::Symbol(_)] => Some(only),
+            // `|x - 16|`
+            [Expr::Sum(terms)] => {
+                let mut names = terms.iter().filter(|term| term.has_symbols()).map(|term| match term {
+                    Expr::Negate(inner) => &**inner,
+                    term => term,
+                });
+                let name = names.next().filter(|name| matches!(name, Expr::Symbol(_)))?;
+                names.next().is_none().then_some(name)
+            }
             _ => None,
         },
         _ => None,
@@ -170,32 +179,65 @@ pub(super) fn integer_members(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<Expr>>
     Some(members)
 }
 
-/// For each condition, expressions in a free symbol that run through its numbers; `None` unless the conditions cover the
-/// reals. A condition in words holds for what the others leave.
-pub(super) fn ranges<'a>(
-    conditions: impl Iterator<Item = &'a Expr>,
-    fuel: &mut Fuel,
-) -> Option<Vec<Vec<Expr>>> {
-    let mut known = Vec::new();
-    let mut all = Vec::new();
-    for condition in conditions {
-        let set = match condition {
-            Expr::Word(name) if name == "otherwise" => None,
-            condition => Some(pieces(condition, fuel, 0)?),
-        };
-        all.extend(set.clone().into_iter().flatten());
-        known.push(set);
+/// The sets of conditions; one in words holds for what the others leave. And what none of them holds for.
+pub(super) struct Conditions {
+    sets: Vec<Vec<Piece>>,
+    rest: Vec<Piece>,
+}
+
+impl Conditions {
+    pub(super) fn of<'a>(conditions: impl Iterator<Item = &'a Expr>, fuel: &mut Fuel) -> Option<Self> {
+        let mut known = Vec::new();
+        let mut all = Vec::new();
+        for condition in conditions {
+            let set = match condition {
+                Expr::Word(name) if name == "otherwise" => None,
+                condition => Some(united(pieces(condition, fuel, 0)?, fuel)?),
+            };
+            all.extend(set.clone().into_iter().flatten());
+            known.push(set);
+        }
+        let mut rest = complement(&united(all, fuel)?);
+        let words = known.iter().filter(|set| set.is_none()).count();
+        if words > 1 {
+            return None;
+        }
+        let sets = known.into_iter().map(|set| set.unwrap_or_else(|| rest.clone())).collect();
+        if words > 0 {
+            rest.clear();
+        }
+        Some(Self { sets, rest })
     }
-    let covered = united(all, fuel)?;
-    let rest = complement(&covered);
-    if known.iter().filter(|set| set.is_none()).count() > 1
-        || (!rest.is_empty() && known.iter().all(Option::is_some))
-    {
-        return None;
+
+    /// One condition that always holds.
+    pub(super) fn always() -> Self {
+        Self { sets: vec![vec![all_reals()]], rest: Vec::new() }
     }
+
+    /// Where a condition of this and one of the other hold together: expressions in a free symbol that run through those
+    /// numbers.
+    pub(super) fn common(&self, index: usize, other: &Self, at: usize, fuel: &mut Fuel) -> Option<Vec<Expr>> {
+        let pieces = intersected(self.sets.get(index)?, other.sets.get(at)?, fuel)?;
+        Some(pieces.iter().flat_map(runs).collect())
+    }
+
+    /// Whether the conditions of both leave the same numbers.
+    pub(super) fn cover_alike(&self, other: &Self, fuel: &mut Fuel) -> bool {
+        self.rest.len() == other.rest.len()
+            && self.rest.iter().zip(&other.rest).all(|(first, second)| {
+                first.low_closed == second.low_closed
+                    && first.high_closed == second.high_closed
+                    && same_end(&first.low, &second.low, fuel) == Sameness::Equal
+                    && same_end(&first.high, &second.high, fuel) == Sameness::Equal
+            })
+    }
+}
+
+/// Expressions in a free symbol that run through a piece, and its closed ends.
+fn runs(piece: &Piece) -> Vec<Expr> {
     let free = || Expr::Symbol("\u{1}t".into());
     let square = || Expr::Power(Box::new(free()), Box::new(Expr::integer(2)));
-    let run = |piece: &Piece| match (&piece.low, &piece.high) {
+    let inside = match (&piece.low, &piece.high) {
         (End::At(low), End::At(high)) => {
             let width = Expr::Sum(vec![high.clone(), Expr::Negate(Box::new(low.clone()))]);
             let below = Expr::Sum(vec![Expr::integer(1), square()]);
@@ -205,26 +247,13 @@ pub(super) fn ranges<'a>(
         (_, End::At(high)) => Expr::Sum(vec![high.clone(), Expr::Negate(Box::new(square()))]),
         _ => free(),
     };
-    let ends = |piece: &Piece| {
-        let low = match (&piece.low, piece.low_closed) {
-            (End::At(low), true) => Some(low.clone()),
-            _ => None,
-        };
-        let high = match (&piece.high, piece.high_closed) {
-            (End::At(high), true) => Some(high.clone()),
-            _ => None,
-        };
-        low.into_iter().chain(high)
-    };
-    Some(
-        known
-            .into_iter()
-            .map(|set| {
-                let pieces = set.unwrap_or_else(|| rest.clone());
-                pieces.iter().flat_map(|piece| std::iter::once(run(piece)).chain(ends(piece))).collect()
-            })
-            .collect(),
-    )
+    let mut out = vec![inside];
+    for (end, closed) in [(&piece.low, piece.low_closed), (&piece.high, piece.high_closed)] {
+        if let (End::At(end), true) = (end, closed) {
+            out.push(end.clone());
+        }
+    }
+    out
 }
 
 pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
@@ -403,8 +432,12 @@ fn half_line(left: &Expr, relation: Relation, right: &Expr, fuel: &mut Fuel) -> 
         };
         (right, left, flipped)
     };
-    if matches!(name, Expr::Call(Function::Abs, _)) {
-        return around_zero(relation, value, fuel);
+    if let Expr::Call(Function::Abs, items) = name {
+        let around = around_zero(relation, value, fuel)?;
+        return match items.as_slice() {
+            [Expr::Sum(terms)] => Some(moved(around, terms)),
+            _ => Some(around),
+        };
     }
     let at = end(value)?;
     let finite = matches!(at, End::At(_));
@@ -440,6 +473,31 @@ fn around_zero(relation: Relation, bound: &Expr, fuel: &mut Fuel) -> Option<Vec<
         Relation::Greater | Relation::GreaterEqual => Some(complement(&[inside])),
         _ => None,
     }
+}
+
+/// Pieces of `x + a` or `a - x` as pieces of `x`.
+fn moved(pieces: Vec<Piece>, terms: &[Expr]) -> Vec<Piece> {
+    let turned = terms.iter().any(|term| term.has_symbols() && matches!(term, Expr::Negate(_)));
+    let shift: Vec<Expr> = terms.iter().filter(|term| !term.has_symbols()).cloned().collect();
+    let negated = |expr: Expr| Expr::Negate(Box::new(expr));
+    let end = |end: End| match end {
+        End::At(at) if turned => End::At(Expr::Sum(vec![Expr::Sum(shift.clone()), negated(at)])),
+        End::At(at) => End::At(Expr::Sum(vec![at, negated(Expr::Sum(shift.clone()))])),
+        End::PlusInfinity if turned => End::MinusInfinity,
+        End::MinusInfinity if turned => End::PlusInfinity,
+        other => other,
+    };
+    pieces
+        .into_iter()
+        .map(|piece| {
+            let (low, high) = (end(piece.low), end(piece.high));
+            if turned {
+                Piece { low: high, low_closed: piece.high_closed, high: low, high_closed: piece.low_closed }
+            } else {
+                Piece { low, low_closed: piece.low_closed, high, high_closed: piece.high_closed }
+            }
+        })
+        .collect()
 }
 
 fn order(left: &End, right: &End, fuel: &mut Fuel) -> Option<Ordering> {

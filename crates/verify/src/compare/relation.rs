@@ -2,7 +2,10 @@
 
 use super::assignment::{is_head, is_name, value_of_assignment};
 use super::{equation, named};
-use crate::expression::{Expr, Relation};
+use dashu_base::Signed;
+use dashu_ratio::RBig;
+
+use crate::expression::{Expr, Number, Relation};
 use crate::fuel::Fuel;
 use crate::scalar::{self, Sameness};
 
@@ -244,14 +247,15 @@ fn one_relation(
     let difference =
         |left: &Expr, right: &Expr| Expr::Sum(vec![left.clone(), Expr::Negate(Box::new(right.clone()))]);
     let gold = difference(gold_left, gold_right);
-    let mut all = straight;
-    if gold_relation == relation {
-        all = scalar::equal(&gold, &difference(left, right), fuel);
+    let answer = difference(left, right);
+    // a constant factor, which turns the relation where it is negative
+    let factor = scalar::constant_ratio(&gold, &answer, fuel).unwrap_or(RBig::ONE);
+    let wanted = if factor.is_negative() { flipped } else { relation };
+    if gold_relation != wanted || factor.is_zero() {
+        return Sameness::Different;
     }
-    if all != Sameness::Equal && gold_relation == flipped {
-        all = scalar::equal(&gold, &difference(right, left), fuel);
-    }
-    all
+    let factor = Expr::Number(Number { value: factor, decimal: None });
+    scalar::equal(&gold, &Expr::Product(vec![factor, answer]), fuel)
 }
 
 /// Whether two values, or the last sides of two congruences, agree modulo a number.

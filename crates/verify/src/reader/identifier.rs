@@ -231,8 +231,10 @@ impl Reader {
 
     /// Letters where a value is expected: a name, a word, a function of a bracket, or a product.
     pub(super) fn words(&mut self, first: &Name, upright: bool) -> Result<Expr, ReadError> {
-        let before = self.position.checked_sub(2).and_then(|index| self.tokens.get(index));
-        let starts = before.is_none_or(begins_item);
+        let before = self.tokens.get(..self.position.saturating_sub(1)).unwrap_or(&[]);
+        // brackets around the word alone
+        let outer = before.iter().rposition(|token| !matches!(token, Token::OpenRound | Token::OpenBrace));
+        let starts = outer.and_then(|index| before.get(index)).is_none_or(begins_item);
         let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
         let is_letter = first.chars().count() == 1 && first.chars().all(|letter| letter.is_ascii());
         if is_letter && !(next_is_word && matches!(first.as_str(), "a" | "A")) {
@@ -356,17 +358,7 @@ fn figure_name(figure: &str, points: &Name) -> Name {
 }
 
 fn begins_item(token: &Token) -> bool {
-    matches!(
-        token,
-        Token::Comma
-            | Token::Semicolon
-            | Token::And
-            | Token::Or
-            | Token::OpenRound
-            | Token::OpenSquare
-            | Token::OpenSet
-            | Token::OpenBrace
-    )
+    matches!(token, Token::Comma | Token::Semicolon | Token::And | Token::Or | Token::OpenSet)
 }
 
 fn ends_item(token: &Token) -> bool {

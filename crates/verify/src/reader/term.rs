@@ -59,6 +59,10 @@ impl Reader {
         let mut divisors: Vec<Expr> = Vec::new();
         let mut previous = Previous::of(factors.first());
         loop {
+            // an argument that ends with its bracket ends there
+            let last = self.position.checked_sub(1).and_then(|index| self.tokens.get(index));
+            previous.bare_call &=
+                !matches!(last, Some(Token::CloseRound | Token::CloseBrace | Token::CloseSquare));
             match self.peek() {
                 Some(token @ (Token::Times | Token::Cross)) => {
                     let cross = *token == Token::Cross;

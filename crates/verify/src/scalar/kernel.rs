@@ -156,6 +156,12 @@ impl Residues {
             }
             _ => {}
         }
+        if let Some(parts) = positive_parts(argument) {
+            return parts.into_iter().try_fold(0, |total, (part, above)| {
+                let logarithm = self.logarithm(part, fuel)?;
+                Ok(add(total, if above { logarithm } else { negate(logarithm, prime) }, prime))
+            });
+        }
         match exact::evaluate(argument, fuel) {
             Ok(value) if value.is_positive() && !value.is_zero() => {
                 let mut total = 0;
@@ -180,6 +186,16 @@ impl Residues {
         }
         if index == 1 {
             return self.integer_power(self.of(base, fuel)?, exponent);
+        }
+        if let Some(parts) = positive_parts(base) {
+            return parts.into_iter().try_fold(1, |product, (part, above)| {
+                let power = self.rational_power(
+                    part,
+                    &if above { exponent.clone() } else { -exponent.clone() },
+                    fuel,
+                )?;
+                Ok(multiply(product, power, self.prime))
+            });
         }
         // `(u^a)^{1/q}` is not `u^{a/q}` for negative `u`: the base is taken as it is
         match exact::evaluate(base, fuel) {
@@ -348,6 +364,35 @@ impl Linear {
             }
         }
     }
+}
+
+/// The factors of a product or a quotient of different letters and positive numbers, and whether they stand above the
+/// line: letters under a logarithm or a root are taken for positive where they stand together as alone.
+fn positive_parts(expr: &Expr) -> Option<Vec<(&Expr, bool)>> {
+    fn collect<'a>(expr: &'a Expr, above: bool, parts: &mut Vec<(&'a Expr, bool)>) -> Option<()> {
+        match expr {
+            Expr::Product(items) => items.iter().try_for_each(|item| collect(item, above, parts)),
+            Expr::Quotient(numerator, denominator) => {
+                collect(numerator, above, parts)?;
+                collect(denominator, !above, parts)
+            }
+            Expr::Symbol(_) if parts.iter().all(|(part, _)| *part != expr) => {
+                parts.push((expr, above));
+                Some(())
+            }
+            Expr::Number(number) if number.value.is_positive() && !number.value.is_zero() => {
+                parts.push((expr, above));
+                Some(())
+            }
+            _ => None,
+        }
+    }
+    if !matches!(expr, Expr::Product(_) | Expr::Quotient(..)) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    collect(expr, true, &mut parts)?;
+    Some(parts)
 }
 
 /// The whole number to take out of a factorial's argument.

@@ -157,6 +157,11 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
         Ok(false) if !has_kernels(left) && !has_kernels(right) => Sameness::Different,
         Err(Stop::Fuel) => Sameness::Undecided,
         Ok(false) | Err(Stop::Stuck(_)) => {
+            if let (Expr::Iterated(first), Expr::Iterated(second)) = (left, right)
+                && opaque::same_iteration(first, second, fuel) == Sameness::Equal
+            {
+                return Sameness::Equal;
+            }
             // one function of equal arguments
             if symbolic
                 && let (Expr::Call(function, items), Expr::Call(other, others)) = (left, right)
@@ -322,13 +327,22 @@ fn equal_at_whole_numbers(
 ) -> Sameness {
     const ENOUGH: usize = 24;
     const NEEDED: usize = 4;
+    const VALUES_NEEDED: usize = 3;
     let mut valid = 0;
+    let mut seen: Vec<Vec<RBig>> = vec![Vec::new(); names.len()];
     for values in sample::whole(left, right, names) {
         if !sample::is_natural(left, &values, fuel) || !sample::is_natural(right, &values, fuel) {
             continue;
         }
         match compare_exactly(left, right, &values, height, fuel) {
-            AtPoint::Compared(Sameness::Equal) => valid += 1,
+            AtPoint::Compared(Sameness::Equal) => {
+                valid += 1;
+                for (seen, (_, value)) in seen.iter_mut().zip(values) {
+                    if !seen.contains(&value) {
+                        seen.push(value);
+                    }
+                }
+            }
             AtPoint::Compared(other) => return other,
             AtPoint::OneUndefined | AtPoint::BothUndefined | AtPoint::Unclear => {}
         }
@@ -336,7 +350,9 @@ fn equal_at_whole_numbers(
             break;
         }
     }
-    if valid >= NEEDED { Sameness::Equal } else { Sameness::Undecided }
+    // where a symbol can have hardly any value on both sides, agreement says nothing
+    let varied = seen.iter().all(|seen| seen.len() >= VALUES_NEEDED);
+    if valid >= NEEDED && varied { Sameness::Equal } else { Sameness::Undecided }
 }
 
 /// Compares with the values put in: exactly where both sides are rational.
@@ -420,6 +436,16 @@ fn same_balls(
     }
     (size.saturating_sub(difference.error()) >= height.saturating_mul(2).saturating_add(AGREEMENT_BITS))
         .then_some(Sameness::Equal)
+}
+
+/// What the first expression is of the second one at some point, if both are rational there.
+pub(crate) fn constant_ratio(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Option<RBig> {
+    let names = symbols(left, right);
+    sample::confirming(&names, false).iter().find_map(|values| {
+        let mut at = |expr: &Expr| exact::evaluate(&sample::substituted(expr, values), fuel).ok();
+        let (left, right) = (at(left)?, at(right)?);
+        (!right.is_zero() && !left.is_zero()).then(|| left / right)
+    })
 }
 
 /// The order of two real constants, if it can be told.

@@ -122,7 +122,7 @@ fn same_arguments(left: &[Expr], right: &[Expr], fuel: &mut Fuel) -> Sameness {
 }
 
 /// The same operator over the same range of the same body, whatever the variable is called.
-fn same_iteration(left: &Iteration, right: &Iteration, fuel: &mut Fuel) -> Sameness {
+pub(super) fn same_iteration(left: &Iteration, right: &Iteration, fuel: &mut Fuel) -> Sameness {
     if left.operator != right.operator {
         return Sameness::Different;
     }

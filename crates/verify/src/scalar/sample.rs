@@ -328,6 +328,8 @@ pub(super) fn whole(left: &Expr, right: &Expr, names: &[Name]) -> Vec<Values> {
 /// Whether all factorials are of natural numbers and all binomials choose no more than there is.
 pub(super) fn is_natural(expr: &Expr, values: &[(Name, RBig)], fuel: &mut Fuel) -> bool {
     let natural = match expr {
+        // what stands under a sum's sign has a variable of its own
+        Expr::Iterated(_) => return true,
         Expr::Call(function @ (Function::Factorial | Function::Binomial), items) => {
             let mut numbers = Vec::with_capacity(2);
             for item in items {
