@@ -1,4 +1,4 @@
-//! Answers by cases: the same values under the same conditions, however the line is cut; also beside one expression.
+//! Answers by cases: the same values under the same conditions, an `otherwise` being what the others leave; also beside one expression.
 
 use super::{Sameness, reals};
 use crate::expression::{Expr, Name};
@@ -10,22 +10,54 @@ const MAXIMUM_ROWS: usize = 8;
 
 /// Whether an expression has the values of the rows, whose conditions must cover the reals.
 pub(super) fn same_as_one(rows: &[(Expr, Expr)], other: &Expr, fuel: &mut Fuel) -> Sameness {
-    let Some(conditions) = conditions(rows, fuel) else { return Sameness::Different };
-    let always = reals::Conditions::always();
-    let Some(variable) = variable(rows) else { return Sameness::Different };
-    same_values(rows, &conditions, std::slice::from_ref(other), &always, variable, fuel)
+    let (Some(variable), Some(conditions)) = (variable(rows), conditions(rows, fuel)) else {
+        return Sameness::Different;
+    };
+    if !conditions.cover_all() {
+        return Sameness::Different;
+    }
+    rows.iter().enumerate().fold(Sameness::Equal, |all, (index, (value, _))| {
+        if all == Sameness::Different {
+            all
+        } else {
+            all.and(same_along(&conditions.runs(index), value, other, variable, fuel))
+        }
+    })
 }
 
-/// Whether rows have the same values wherever their conditions hold together, and leave the same numbers. `None` where
-/// conditions are no sets of reals.
+/// Whether rows have the same values under the same conditions. `None` where conditions are no sets of reals.
 pub(super) fn same(gold: &[(Expr, Expr)], answer: &[(Expr, Expr)], fuel: &mut Fuel) -> Option<Sameness> {
     let variable = variable(gold)?;
-    if self::variable(answer)? != variable {
+    if gold.len() != answer.len() || self::variable(answer)? != variable {
         return None;
     }
     let (conditions, others) = (conditions(gold, fuel)?, conditions(answer, fuel)?);
-    let values: Vec<Expr> = answer.iter().map(|(value, _)| value.clone()).collect();
-    Some(same_values(gold, &conditions, &values, &others, variable, fuel))
+    let mut all = Sameness::Equal;
+    for (index, (value, _)) in gold.iter().enumerate() {
+        let at = conditions.position_in(index, &others, fuel);
+        let Some((other, _)) = at.and_then(|at| answer.get(at)) else { return Some(Sameness::Different) };
+        all = all.and(super::same(value, other, fuel));
+        if all == Sameness::Different {
+            return Some(all);
+        }
+    }
+    Some(all)
+}
+
+/// Whether two values agree along each of the expressions put in for the variable.
+fn same_along(runs: &[Expr], value: &Expr, other: &Expr, variable: &Name, fuel: &mut Fuel) -> Sameness {
+    let symbol = Expr::Symbol(variable.clone());
+    if !value.is_scalar() || !other.is_scalar() {
+        return Sameness::Different;
+    }
+    runs.iter().fold(Sameness::Equal, |all, run| {
+        let within = |expr: &Expr| expr.map(&|node| (*node == symbol).then(|| run.clone()));
+        if all == Sameness::Different {
+            all
+        } else {
+            all.and(scalar::equal(&within(value), &within(other), fuel))
+        }
+    })
 }
 
 fn conditions(rows: &[(Expr, Expr)], fuel: &mut Fuel) -> Option<reals::Conditions> {
@@ -33,38 +65,6 @@ fn conditions(rows: &[(Expr, Expr)], fuel: &mut Fuel) -> Option<reals::Condition
         return None;
     }
     reals::Conditions::of(rows.iter().map(|(_, condition)| condition), fuel)
-}
-
-fn same_values(
-    rows: &[(Expr, Expr)],
-    conditions: &reals::Conditions,
-    values: &[Expr],
-    others: &reals::Conditions,
-    variable: &Name,
-    fuel: &mut Fuel,
-) -> Sameness {
-    if !conditions.cover_alike(others, fuel) {
-        return Sameness::Different;
-    }
-    let symbol = Expr::Symbol(variable.clone());
-    let mut all = Sameness::Equal;
-    for (index, (value, _)) in rows.iter().enumerate() {
-        for (at, other) in values.iter().enumerate() {
-            let Some(ranges) = conditions.common(index, others, at, fuel) else { return Sameness::Undecided };
-            for range in ranges {
-                // every number of the range is the range's own expression in a free symbol
-                let within = |expr: &Expr| expr.map(&|node| (*node == symbol).then(|| range.clone()));
-                if !value.is_scalar() || !other.is_scalar() {
-                    return Sameness::Different;
-                }
-                all = all.and(scalar::equal(&within(value), &within(other), fuel));
-                if all == Sameness::Different {
-                    return all;
-                }
-            }
-        }
-    }
-    all
 }
 
 /// The one symbol of all conditions.

@@ -85,15 +85,6 @@ fn variable(side: &Expr) -> Option<&Expr> {
         Expr::Symbol(_) | Expr::Word(_) => Some(side),
         Expr::Call(Function::Abs, items) => match items.as_slice() {
             [only @ Expr::Symbol(_)] => Some(only),
-            // `|x - 16|`
-            [Expr::Sum(terms)] => {
-                let mut names = terms.iter().filter(|term| term.has_symbols()).map(|term| match term {
-                    Expr::Negate(inner) => &**inner,
-                    term => term,
-                });
-                let name = names.next().filter(|name| matches!(name, Expr::Symbol(_)))?;
-                names.next().is_none().then_some(name)
-            }
             _ => None,
         },
         _ => None,
@@ -209,27 +200,28 @@ impl Conditions {
         Some(Self { sets, rest })
     }
 
-    /// One condition that always holds.
-    pub(super) fn always() -> Self {
-        Self { sets: vec![vec![all_reals()]], rest: Vec::new() }
+    /// Expressions in a free symbol that run through the numbers for which a condition holds.
+    pub(super) fn runs(&self, index: usize) -> Vec<Expr> {
+        self.sets.get(index).into_iter().flatten().flat_map(runs).collect()
     }
 
-    /// Where a condition of this and one of the other hold together: expressions in a free symbol that run through those
-    /// numbers.
-    pub(super) fn common(&self, index: usize, other: &Self, at: usize, fuel: &mut Fuel) -> Option<Vec<Expr>> {
-        let pieces = intersected(self.sets.get(index)?, other.sets.get(at)?, fuel)?;
-        Some(pieces.iter().flat_map(runs).collect())
+    /// Whether some condition holds for every number.
+    pub(super) fn cover_all(&self) -> bool {
+        self.rest.is_empty()
     }
 
-    /// Whether the conditions of both leave the same numbers.
-    pub(super) fn cover_alike(&self, other: &Self, fuel: &mut Fuel) -> bool {
-        self.rest.len() == other.rest.len()
-            && self.rest.iter().zip(&other.rest).all(|(first, second)| {
-                first.low_closed == second.low_closed
-                    && first.high_closed == second.high_closed
-                    && same_end(&first.low, &second.low, fuel) == Sameness::Equal
-                    && same_end(&first.high, &second.high, fuel) == Sameness::Equal
-            })
+    /// The other's condition that holds for the same numbers.
+    pub(super) fn position_in(&self, index: usize, other: &Self, fuel: &mut Fuel) -> Option<usize> {
+        let set = self.sets.get(index)?;
+        other.sets.iter().position(|candidate| {
+            set.len() == candidate.len()
+                && set.iter().zip(candidate).all(|(first, second)| {
+                    first.low_closed == second.low_closed
+                        && first.high_closed == second.high_closed
+                        && same_end(&first.low, &second.low, fuel) == Sameness::Equal
+                        && same_end(&first.high, &second.high, fuel) == Sameness::Equal
+                })
+        })
     }
 }
 
@@ -432,12 +424,8 @@ fn half_line(left: &Expr, relation: Relation, right: &Expr, fuel: &mut Fuel) -> 
         };
         (right, left, flipped)
     };
-    if let Expr::Call(Function::Abs, items) = name {
-        let around = around_zero(relation, value, fuel)?;
-        return match items.as_slice() {
-            [Expr::Sum(terms)] => Some(moved(around, terms)),
-            _ => Some(around),
-        };
+    if matches!(name, Expr::Call(Function::Abs, _)) {
+        return around_zero(relation, value, fuel);
     }
     let at = end(value)?;
     let finite = matches!(at, End::At(_));
@@ -473,31 +461,6 @@ fn around_zero(relation: Relation, bound: &Expr, fuel: &mut Fuel) -> Option<Vec<
         Relation::Greater | Relation::GreaterEqual => Some(complement(&[inside])),
         _ => None,
     }
-}
-
-/// Pieces of `x + a` or `a - x` as pieces of `x`.
-fn moved(pieces: Vec<Piece>, terms: &[Expr]) -> Vec<Piece> {
-    let turned = terms.iter().any(|term| term.has_symbols() && matches!(term, Expr::Negate(_)));
-    let shift: Vec<Expr> = terms.iter().filter(|term| !term.has_symbols()).cloned().collect();
-    let negated = |expr: Expr| Expr::Negate(Box::new(expr));
-    let end = |end: End| match end {
-        End::At(at) if turned => End::At(Expr::Sum(vec![Expr::Sum(shift.clone()), negated(at)])),
-        End::At(at) => End::At(Expr::Sum(vec![at, negated(Expr::Sum(shift.clone()))])),
-        End::PlusInfinity if turned => End::MinusInfinity,
-        End::MinusInfinity if turned => End::PlusInfinity,
-        other => other,
-    };
-    pieces
-        .into_iter()
-        .map(|piece| {
-            let (low, high) = (end(piece.low), end(piece.high));
-            if turned {
-                Piece { low: high, low_closed: piece.high_closed, high: low, high_closed: piece.low_closed }
-            } else {
-                Piece { low, low_closed: piece.low_closed, high, high_closed: piece.high_closed }
-            }
-        })
-        .collect()
 }
 
 fn order(left: &End, right: &End, fuel: &mut Fuel) -> Option<Ordering> {
