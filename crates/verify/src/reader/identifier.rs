@@ -252,7 +252,9 @@ impl Reader {
                 let letter = |byte: &u8| Expr::Symbol(Name::from(char::from(*byte).to_string()));
                 return Ok(Expr::Call(Function::Binomial, vec![letter(upper), letter(lower)]));
             }
-            let alone = starts && self.peek().is_none_or(ends_item);
+            let rest = self.tokens.get(self.position..).unwrap_or(&[]);
+            let next = rest.iter().find(|token| !matches!(token, Token::CloseRound | Token::CloseBrace));
+            let alone = starts && next.is_none_or(ends_item);
             if !(alone && looks_like_a_word(first)) && is_letters(first) {
                 return self.letters(first);
             }
@@ -364,14 +366,6 @@ fn begins_item(token: &Token) -> bool {
 fn ends_item(token: &Token) -> bool {
     matches!(
         token,
-        Token::Comma
-            | Token::Semicolon
-            | Token::And
-            | Token::Or
-            | Token::CloseRound
-            | Token::CloseSquare
-            | Token::CloseSet
-            | Token::CloseBrace
-            | Token::Period
+        Token::Comma | Token::Semicolon | Token::And | Token::Or | Token::CloseSet | Token::Period
     )
 }

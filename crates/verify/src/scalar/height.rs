@@ -19,7 +19,7 @@ pub(super) fn of(expr: &Expr) -> i64 {
         Expr::Quotient(numerator, denominator) => (of(numerator) + of(denominator)).min(MAXIMUM_HEIGHT),
         Expr::Power(base, exponent) => {
             let times = whole(exponent).unwrap_or(1).max(1);
-            of(base).max(of(exponent)).saturating_mul(times).min(MAXIMUM_HEIGHT)
+            of(base).saturating_mul(times).max(of(exponent)).min(MAXIMUM_HEIGHT)
         }
         Expr::Call(Function::Factorial, items) => {
             let argument = items.first().and_then(whole).unwrap_or(1);

@@ -215,6 +215,9 @@ impl Residues {
     }
 
     fn root_power(self, base: u64, exponent: &RBig) -> Result<u64, Stop> {
+        if exponent.is_negative() {
+            return divide(1, self.root_power(base, &-exponent.clone())?, self.prime);
+        }
         let index = u64::try_from(exponent.denominator()).map_err(|_| Stuck::NotRational)?;
         let whole = exponent.floor();
         let rest = exponent - RBig::from(whole.clone());

@@ -22,7 +22,8 @@ pub(super) fn is_in(expr: &Expr) -> bool {
 fn is_opaque(expr: &Expr) -> bool {
     match expr {
         Expr::Applied(..) => true,
-        Expr::Iterated(iteration) => iteration.is_infinite(),
+        // what has no value may depend on the sum's own variable
+        Expr::Iterated(iteration) => iteration.is_infinite() || iteration.body.any(&is_opaque),
         Expr::Call(Function::Real | Function::ImaginaryPart | Function::Conjugate, items) => {
             items.iter().any(Expr::has_symbols)
         }
