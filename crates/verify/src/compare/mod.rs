@@ -37,7 +37,14 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         if let (Some((_, qualifiers)), Some((_, others))) = (&plain_gold, &plain_answer)
             && qualifiers != others
         {
-            return Sameness::Different;
+            // `2k\pi, k \in \mathbb{Z}` and `2n\pi, n \in \mathbb{Z}`
+            let (Some((gold, _)), Some((answer, _))) = (&plain_gold, &plain_answer) else {
+                return Sameness::Different;
+            };
+            return match named::renamed(answer, qualifiers, others) {
+                Some(answer) => same(gold, &answer, fuel),
+                None => Sameness::Different,
+            };
         }
         let gold = plain_gold.as_ref().map_or(gold, |(core, _)| core);
         let answer = plain_answer.as_ref().map_or(answer, |(core, _)| core);
@@ -53,7 +60,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     let settled_gold = assignment::settle(gold, &settled_answer);
     let settled_answer = match settled_answer {
         // what the gold was settled to may settle the answer further
-        Cow::Borrowed(answer) if matches!(settled_gold, Cow::Owned(_)) => {
+        Cow::Borrowed(answer) if !std::ptr::eq(gold, &raw const *settled_gold) => {
             assignment::settle(answer, &settled_gold)
         }
         settled => settled,
@@ -101,7 +108,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Expr::Word(word), Expr::Symbol(name)) | (Expr::Symbol(name), Expr::Word(word))
             if identifier::is_name(name) =>
         {
-            Sameness::of(name.eq_ignore_ascii_case(word))
+            Sameness::of(text::same_words(name, word))
         }
         // three letters that look like a word may be a product beside one
         (Expr::Word(word), other) | (other, Expr::Word(word))

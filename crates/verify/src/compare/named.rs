@@ -116,6 +116,30 @@ pub(super) fn unqualified(expr: &Expr) -> Option<(Expr, Vec<&Expr>)> {
     Some((core, qualifiers))
 }
 
+/// The answer with its qualified letter called as the gold's, if both qualify one letter alike.
+pub(super) fn renamed(answer: &Expr, gold: &[&Expr], own: &[&Expr]) -> Option<Expr> {
+    let letter = |qualifiers: &[&'_ Expr]| match qualifiers {
+        [Expr::Chain(left, rest)] => Some(((**left).clone(), rest.clone())),
+        _ => None,
+    };
+    let ((gold, range), (own, own_range)) = (letter(gold)?, letter(own)?);
+    if range != own_range || answer.any(&|node| *node == gold) {
+        return None;
+    }
+    let change = |expr: &Expr| expr.map(&|node| (*node == own).then(|| gold.clone()));
+    let within = |expr: &Expr| match expr {
+        Expr::Chain(first, rest) => Expr::Chain(
+            Box::new(change(first)),
+            rest.iter().map(|(relation, side)| (*relation, change(side))).collect(),
+        ),
+        other => change(other),
+    };
+    Some(match answer {
+        Expr::List(items, joiner) => Expr::List(items.iter().map(within).collect(), *joiner),
+        other => within(other),
+    })
+}
+
 /// Ratios of names: `AB:BC = 2:3` is `BC:AB = 3:2`. The answer's values in the order of the gold's names.
 pub(super) fn reordered(gold_names: &[Expr], names: &[Expr], values: &[Expr]) -> Option<Vec<Expr>> {
     if gold_names.len() != names.len() || names.len() != values.len() {

@@ -305,9 +305,12 @@ impl Lexer<'_> {
     }
 
     fn letters(&mut self, rest: &str) -> Result<(), ReadError> {
+        let first = rest.chars().next().unwrap_or(' ');
         let length = rest
             .char_indices()
-            .find(|(_, character)| !character.is_alphabetic())
+            .find(|(_, character)| {
+                !character.is_alphabetic() || is_ideographic(*character) != is_ideographic(first)
+            })
             .map_or(rest.len(), |(index, _)| index);
         let run = rest.get(..length).unwrap_or("");
         if run.len() > 256 {
@@ -399,9 +402,11 @@ impl Lexer<'_> {
 
 /// Whether letters are of a script that writes no products: one ideograph or syllable is a word.
 fn is_ideograph(run: &str) -> bool {
-    run.chars().all(|letter| {
-        matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
-    })
+    run.chars().all(is_ideographic)
+}
+
+fn is_ideographic(letter: char) -> bool {
+    matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
 }
 
 /// `{\cdot}` and the like.

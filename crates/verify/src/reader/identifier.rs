@@ -200,6 +200,7 @@ impl Reader {
                 Some(Token::Number { digits: Some(digits), .. }) => last.push_str(&digits),
                 Some(Token::Symbol(letter)) => last.push_str(&letter),
                 Some(Token::Word { name, .. }) => last.push_str(&name),
+                Some(Token::Prefix(name)) => last.push_str(name),
                 Some(Token::Function(Function::Max)) => last.push_str("max"),
                 Some(Token::Function(Function::Min)) => last.push_str("min"),
                 Some(Token::Plus) if braced => terms.push(String::from("+")),
@@ -274,6 +275,13 @@ impl Reader {
                 return Ok(Expr::Applied(first.to_lowercase().into(), items));
             }
             self.position = start;
+        }
+        let leads_in =
+            super::list::is_remark(first) || matches!(first.as_str(), "is" | "are" | "so" | "let" | "then");
+        if upright && !leads_in && matches!(self.peek(), Some(Token::Symbol(_))) && first.len() > 1 {
+            // `\operatorname{rank} A`, `\text{odd } n`
+            let argument = self.factor()?;
+            return Ok(Expr::Applied(first.to_lowercase().into(), vec![argument]));
         }
         let mut name = first.to_lowercase();
         let mut count = 1;

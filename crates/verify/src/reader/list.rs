@@ -57,6 +57,11 @@ const NO_NAMES: [&str; 46] = [
 /// Words that open a remark on the items before it.
 const REMARKS: [&str; 5] = ["for", "where", "with", "when", "any"];
 
+/// Whether a word opens a remark.
+pub(super) fn is_remark(word: &str) -> bool {
+    REMARKS.contains(&word)
+}
+
 /// What stands between two items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Separator {

@@ -407,7 +407,11 @@ impl Reader {
             if self.peek() == Some(&Token::Period) && self.peek_at(1) == Some(&Token::Caret) {
                 self.position += 1;
             }
-            if NOT_THINGS.contains(&lower.as_str()) {
+            // `5 ten-thousandths` counts no things
+            if NOT_THINGS.contains(&lower.as_str())
+                || text::number(&lower).is_some()
+                || multiplier(&lower).is_some()
+            {
                 return Err(ReadError::NotUnderstood);
             }
             let this = if let Some(this) = Unit::named(&name) {

@@ -70,9 +70,18 @@ pub(super) fn equal_whatever(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Same
 fn multiplied(expr: &Expr, other: &Expr) -> Expr {
     let is_choice = |node: &Expr| matches!(node, Expr::Applied(name, pair) if name == "C" && pair.len() == 2);
     expr.map(&|node| {
+        // `P(1 + r)^n` as a product is `P` times the power
+        let (node, exponent) = match node {
+            Expr::Power(base, exponent) if matches!(**base, Expr::Applied(..)) => (&**base, Some(exponent)),
+            node => (node, None),
+        };
         let Expr::Applied(name, items) = node else { return None };
+        let raised = |base: Expr| match exponent {
+            Some(exponent) => Expr::Power(Box::new(base), exponent.clone()),
+            None => base,
+        };
         if is_choice(node) && !other.any(&is_choice) {
-            return Some(Expr::Call(Function::Binomial, items.clone()));
+            return Some(raised(Expr::Call(Function::Binomial, items.clone())));
         }
         let [argument @ (Expr::Sum(_) | Expr::Product(_))] = items.as_slice() else { return None };
         let letter = Expr::Symbol(name.clone());
@@ -80,7 +89,7 @@ fn multiplied(expr: &Expr, other: &Expr) -> Expr {
             && !NEVER_FACTORS.contains(&name.as_str())
             && argument.is_scalar()
             && other.any(&|node| *node == letter);
-        alone.then(|| Expr::Product(vec![letter, argument.clone()]))
+        alone.then(|| Expr::Product(vec![letter, raised(argument.clone())]))
     })
 }
 
