@@ -1,0 +1,5 @@
+"""All kinds of answers, by name."""
+
+from kinds import algebra, functions
+
+KINDS = {**algebra.KINDS, **functions.KINDS}
