@@ -47,7 +47,7 @@ def lines(name, due, draw):
                 seen.add((gold, answer))
                 yield {
                     "gold": framed_gold(gold, draw) if pair.answer_kind == "math" else gold,
-                    "prediction": framed(answer, draw),
+                    "prediction": answer if pair.whole else framed(answer, draw),
                     "kind": pair.answer_kind,
                     "equivalent": pair.equivalent,
                     "family": name,

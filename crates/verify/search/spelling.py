@@ -6,6 +6,15 @@ slash with a product behind it.
 """
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+BRACKETS = (
+    ("(", ")"),
+    ("(", ")"),
+    ("(", ")"),
+    ("\\left(", "\\right)"),
+    ("\\left(", "\\right)"),
+    ("\\left( ", " \\right)"),
+    ("\\bigl(", "\\bigr)"),
+)
 SUM, PRODUCT, APPLIED, POWER, ATOM = 1, 2, 3, 4, 5
 UNICODE_FUNCTIONS = ("sin", "cos", "tan", "ln", "log", "max", "min", "gcd")
 
@@ -17,11 +26,12 @@ class Style:
         pick = random.choice
         self.random = random
         self.unicode = random.random() < 0.12
-        self.fraction = pick(("\\frac", "\\frac", "\\frac", "\\dfrac", "\\tfrac", "/"))
+        self.fraction = pick(("\\frac", "\\frac", "\\frac", "\\dfrac", "\\tfrac", "/", "/", "\\cfrac"))
         self.short_fraction = random.random() < 0.3
-        self.times = pick(("", "", "", "\\cdot ", " \\cdot ", "\\times ", " ", "\\,", "*", "{}"))
+        self.times = pick(("", "", "", "\\cdot ", " \\cdot ", "\\times ", " ", "\\,", "*"))
         self.number_times = pick(("\\cdot ", " \\cdot ", "\\times ", " \\times ", "*"))
-        self.left, self.right = pick((("(", ")"), ("(", ")"), ("\\left(", "\\right)"), ("\\left( ", " \\right)")))
+        self.over = random.random() < 0.04
+        self.left, self.right = pick(BRACKETS)
         self.spaced = random.random() < 0.5
         self.braced = random.random() < 0.5
         self.bare_root = random.random() < 0.4
@@ -139,6 +149,8 @@ def _fraction(node, style):
         left = _at_least(top, style, PRODUCT)
         return f"{left}/{_at_least(bottom, style, POWER)}", PRODUCT
     left, right = spell(top, style), spell(bottom, style)
+    if style.over:
+        return f"{{{left} \\over {right}}}", APPLIED
     if style.short_fraction and len(left) == 1 and len(right) == 1:
         joined = f"{left}{right}" if left.isdigit() else f" {left}{right}"
         return f"{style.fraction}{joined}", APPLIED

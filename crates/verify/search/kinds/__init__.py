@@ -1,5 +1,5 @@
 """All kinds of answers, by name."""
 
-from kinds import algebra, functions
+from kinds import algebra, collected, functions, numbers, relations, texts
 
-KINDS = {**algebra.KINDS, **functions.KINDS}
+KINDS = {**numbers.KINDS, **algebra.KINDS, **functions.KINDS, **relations.KINDS, **collected.KINDS, **texts.KINDS}

@@ -12,7 +12,10 @@ from tree import NotATree, from_sympy, letters, to_sympy
 
 
 class Pair(NamedTuple):
-    """Two answers, each a tree or a function from a style to text, and whether they are the same."""
+    """Two answers, each a tree or a function from a style to text, and whether they are the same.
+
+    Where `whole` is set, the right text is a whole solution, else what stands in its box.
+    """
 
     left: Any
     right: Any
@@ -20,6 +23,7 @@ class Pair(NamedTuple):
     change: str
     proof: str
     answer_kind: str = "math"
+    whole: bool = False
 
     def spelled(self, left_style, right_style):
         """Both as text."""
