@@ -145,7 +145,12 @@ def edit_rounding(node, random):
     yield "operator", (SWAPPED[node[0]], node[1])
     yield "bracket", node[1]
     shift = ("num", 1)
-    yield "operator", sub((SWAPPED[node[0]], node[1]), shift) if node[0] == "floor" else add((SWAPPED[node[0]], node[1]), shift)
+    yield (
+        "operator",
+        sub((SWAPPED[node[0]], node[1]), shift)
+        if node[0] == "floor"
+        else add((SWAPPED[node[0]], node[1]), shift),
+    )
 
 
 def edit_choice(node, random):
@@ -162,7 +167,10 @@ def edit_binomial(node, random):
 
 def edit_series(node, random):
     operation, name, first, last, body = node
-    yield "bound", (operation, name, add(first, ("num", 1)) if first[0] != "num" else num(first[1] + 1), last, body)
+    yield (
+        "bound",
+        (operation, name, add(first, ("num", 1)) if first[0] != "num" else num(first[1] + 1), last, body),
+    )
     yield "bound", (operation, name, first, sub(last, ("num", 1)), body)
     yield "bound", (operation, name, first, add(last, ("num", 1)), body)
     yield "operator", ("prod" if operation == "sum" else "sum", name, first, last, body)
@@ -189,7 +197,15 @@ EDITORS = {
     "pow": edit_power,
     "root": edit_root,
     "fn": edit_function,
-    "log": lambda node, random: iter([("index", ("log", add(node[1], ("num", 1)) if node[1][0] != "num" else num(node[1][1] + 1), node[2])), ("operator", ("fn", "ln", node[2]))]),
+    "log": lambda node, random: iter(
+        [
+            (
+                "index",
+                ("log", add(node[1], ("num", 1)) if node[1][0] != "num" else num(node[1][1] + 1), node[2]),
+            ),
+            ("operator", ("fn", "ln", node[2])),
+        ]
+    ),
     "abs": edit_bars,
     "floor": edit_rounding,
     "ceil": edit_rounding,
@@ -197,11 +213,20 @@ EDITORS = {
     "min": edit_choice,
     "gcd": edit_choice,
     "lcm": edit_choice,
-    "fact": lambda node, random: iter([("operator", node[1]), ("bracket", ("fact", add(node[1], ("num", 1))))]),
+    "fact": lambda node, random: iter(
+        [("operator", node[1]), ("bracket", ("fact", add(node[1], ("num", 1))))]
+    ),
     "binom": edit_binomial,
     "sum": edit_series,
     "prod": edit_series,
     "apply": edit_application,
     "conj": lambda node, random: iter([("operator", node[1])]),
-    "sub": lambda node, random: iter([("index", ("sub", node[1], add(node[2], ("num", 1)) if node[2][0] != "num" else num(node[2][1] + 1)))]),
+    "sub": lambda node, random: iter(
+        [
+            (
+                "index",
+                ("sub", node[1], add(node[2], ("num", 1)) if node[2][0] != "num" else num(node[2][1] + 1)),
+            )
+        ]
+    ),
 }

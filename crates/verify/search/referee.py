@@ -18,9 +18,57 @@ from sympy.polys.polyerrors import BasePolynomialError
 from tree import constants, letters, nodes, to_sympy
 
 POOLS = {
-    "real": [0, 1, -1, 2, -2, 3, -5, 7, 11, -13, 100, -101, (1, 2), (-1, 3), (5, 7), (-9, 4), (17, 5), (-1, 100), (1001, 3)],
+    "real": [
+        0,
+        1,
+        -1,
+        2,
+        -2,
+        3,
+        -5,
+        7,
+        11,
+        -13,
+        100,
+        -101,
+        (1, 2),
+        (-1, 3),
+        (5, 7),
+        (-9, 4),
+        (17, 5),
+        (-1, 100),
+        (1001, 3),
+    ],
     "positive": [1, 2, 3, 5, 7, 11, 100, (1, 2), (1, 3), (5, 7), (17, 5), (1, 100), (1001, 3)],
-    "whole": [0, 1, -1, 2, -2, 3, -3, 4, 5, 6, 7, -8, 9, 10, 12, 15, 30, 36, -35, 60, 72, 77, 97, 100, 120, 210, 1001],
+    "whole": [
+        0,
+        1,
+        -1,
+        2,
+        -2,
+        3,
+        -3,
+        4,
+        5,
+        6,
+        7,
+        -8,
+        9,
+        10,
+        12,
+        15,
+        30,
+        36,
+        -35,
+        60,
+        72,
+        77,
+        97,
+        100,
+        120,
+        210,
+        1001,
+    ],
     "natural": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
     "complex": [0, 1, -1, 2, -3, (1, 2), (-7, 3)],
 }
@@ -51,7 +99,8 @@ def limit(seconds):
 def is_rational_function(node):
     """Whether only ring operations, quotients and whole powers occur."""
     return all(
-        part[0] in ALGEBRAIC and (part[0] != "pow" or part[2][0] == "num" or part[2][0] == "neg" and part[2][1][0] == "num")
+        part[0] in ALGEBRAIC
+        and (part[0] != "pow" or part[2][0] == "num" or part[2][0] == "neg" and part[2][1][0] == "num")
         for part in nodes(node)
     )
 
@@ -59,7 +108,10 @@ def is_rational_function(node):
 def points(left, right, domain, random, count):
     """Assignments of values to all the letters of both trees."""
     names = sorted(set(letters(left)) | set(letters(right)))
-    pool = [sympy.Rational(*value) if isinstance(value, tuple) else sympy.Integer(value) for value in POOLS[domain]]
+    pool = [
+        sympy.Rational(*value) if isinstance(value, tuple) else sympy.Integer(value)
+        for value in POOLS[domain]
+    ]
     near = [constant for constant in set(constants(left)) | set(constants(right)) if 1 < constant < 10_000]
     for constant in near:
         pool += [sympy.Integer(constant), sympy.Integer(constant + 1), sympy.Integer(constant - 1)]
@@ -78,6 +130,8 @@ def value(expression, point, domain):
         return None
     if substituted.is_Rational:
         return substituted
+    if substituted.has(sympy.Sum, sympy.Product):
+        substituted = substituted.doit()
     substituted = substituted.replace(lambda part: isinstance(part, AppliedUndef), applied)
     if substituted.has(sympy.zoo, sympy.nan, sympy.oo):
         return None
@@ -133,7 +187,9 @@ def differs(left, right, domain, random, count=14):
             continue
         if distance > MARGIN * (1 + abs(one).evalf(15)):
             return True
-    return False if compared >= min(count, 3) or (compared and count == 1) else (None if not compared else False)
+    return (
+        False if compared >= min(count, 3) or (compared and count == 1) else (None if not compared else False)
+    )
 
 
 def same(left, right, domain, random, patience=1.5):
@@ -151,7 +207,15 @@ def same(left, right, domain, random, patience=1.5):
             if domain == "positive" and differs(left, right, "real", random):
                 return None
             return True if vanishes(to_sympy(left, domain) - to_sympy(right, domain)) else None
-    except (TooLong, RecursionError, ZeroDivisionError, NotImplementedError, TypeError, ValueError, AttributeError):
+    except (
+        TooLong,
+        RecursionError,
+        ZeroDivisionError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ):
         return None
 
 
@@ -185,6 +249,13 @@ def vanishes(difference):
         try:
             if simplifier(difference) == 0:
                 return True
-        except (NotImplementedError, TypeError, ValueError, AttributeError, RecursionError, BasePolynomialError):
+        except (
+            NotImplementedError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RecursionError,
+            BasePolynomialError,
+        ):
             continue
     return False

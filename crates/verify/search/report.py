@@ -15,7 +15,9 @@ LIMIT = 0.005
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", help="pairs and their verdicts, in turn")
-    parser.add_argument("--list", help="where every pair that was judged wrongly goes, one JSON object a line")
+    parser.add_argument(
+        "--list", help="where every pair that was judged wrongly goes, one JSON object a line"
+    )
     options = parser.parse_args()
     table = collections.defaultdict(collections.Counter)
     proofs = collections.Counter()
@@ -34,10 +36,19 @@ def main():
             listed.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in wrong)
     print_table(table)
     print()
-    print("Labels: " + ", ".join(f"{count:,} {'equal' if equal else 'different'} by {proof}" for (equal, proof), count in sorted(proofs.items())) + ".")
+    print(
+        "Labels: "
+        + ", ".join(
+            f"{count:,} {'equal' if equal else 'different'} by {proof}"
+            for (equal, proof), count in sorted(proofs.items())
+        )
+        + "."
+    )
     false_positives = [pair for pair in wrong if not pair["equivalent"]]
     for pair in false_positives[:1000]:
-        print(f"false positive ({pair['family']}, {pair['change']}): gold {pair['gold']!r}, prediction {pair['prediction']!r}")
+        print(
+            f"false positive ({pair['family']}, {pair['change']}): gold {pair['gold']!r}, prediction {pair['prediction']!r}"
+        )
     equal = sum(row[True, True] + row[True, False] for row in table.values())
     missed = sum(row[True, False] for row in table.values())
     sys.exit(bool(false_positives) or missed > LIMIT * equal)

@@ -37,7 +37,9 @@ class Style:
         self.bare_root = random.random() < 0.4
         self.bare_function = random.random() < 0.5
         self.power_of_function = random.random() < 0.5
-        self.bars = pick((("|", "|"), ("|", "|"), ("\\left|", "\\right|"), ("\\lvert ", "\\rvert"), ("\\vert ", "\\vert ")))
+        self.bars = pick(
+            (("|", "|"), ("|", "|"), ("\\left|", "\\right|"), ("\\lvert ", "\\rvert"), ("\\vert ", "\\vert "))
+        )
         self.roman_e = random.random() < 0.1
         self.operator_name = random.random() < 0.2
         self.shuffled = shuffled and random.random() < 0.4
@@ -132,7 +134,20 @@ def _between(before, factor, part, text, style):
     """What stands between two factors."""
     if part[0].isdigit() or part[0] in ".⁰¹²³⁴⁵⁶⁷⁸⁹":
         return style.number_times
-    if factor[0] in ("div", "abs", "floor", "ceil", "dec", "binom", "sum", "prod", "max", "min", "gcd", "lcm"):
+    if factor[0] in (
+        "div",
+        "abs",
+        "floor",
+        "ceil",
+        "dec",
+        "binom",
+        "sum",
+        "prod",
+        "max",
+        "min",
+        "gcd",
+        "lcm",
+    ):
         return style.number_times
     if before[0] in ("fn", "log", "abs", "sum", "prod", "sub", "apply"):
         return style.number_times

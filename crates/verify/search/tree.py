@@ -100,7 +100,7 @@ def constants(node):
     return sorted({part[1] for part in nodes(node) if part[0] == "num"})
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def symbol(name, domain):
     """SymPy's symbol for a letter, with what its domain lets it assume."""
     return sympy.Symbol(name, **ASSUMPTIONS[domain])

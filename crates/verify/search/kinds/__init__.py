@@ -1,5 +1,7 @@
 """All kinds of answers, by name."""
 
-from kinds import algebra, collected, functions, numbers, relations, texts
+from kinds import algebra, collected, curves, functions, notations, numbers, quantities, relations, texts
 
-KINDS = {**numbers.KINDS, **algebra.KINDS, **functions.KINDS, **relations.KINDS, **collected.KINDS, **texts.KINDS}
+KINDS = {}
+for module in (numbers, quantities, algebra, functions, relations, curves, collected, notations, texts):
+    KINDS.update(module.KINDS)

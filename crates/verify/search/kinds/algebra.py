@@ -57,7 +57,8 @@ def make_polynomial(random):
         return coefficient(random, mul(var(random.choice(names)), linear(random, names)))
     if shape == 3:
         return add(
-            ("pow", linear(random, names), num(2)), signed(random, coefficient(random, var(random.choice(names))))
+            ("pow", linear(random, names), num(2)),
+            signed(random, coefficient(random, var(random.choice(names)))),
         )
     degree = random.randint(2, 4)
     name = names[0]
@@ -69,7 +70,9 @@ def make_polynomial(random):
 def make_rational_function(random):
     """A quotient of small polynomials, or a sum of two."""
     names = letters(random, random.choice((1, 1, 2)))
-    bottom = random.choice((linear(random, names), mul(linear(random, names), linear(random, names)), var(names[0])))
+    bottom = random.choice(
+        (linear(random, names), mul(linear(random, names), linear(random, names)), var(names[0]))
+    )
     top = random.choice((linear(random, names), num(random.randint(1, 9)), monomial(random, names)))
     quotient = ("div", top, bottom)
     if random.random() < 0.4:
@@ -80,7 +83,9 @@ def make_rational_function(random):
 def make_monomial(random):
     """A product of letters, one of them with a power: what the power binds to is the point."""
     names = letters(random, random.randint(2, 3))
-    exponent = random.choice((num(2), num(2), num(3), num(4), num(10), var("n"), sub(var("n"), num(1)), num(-1)))
+    exponent = random.choice(
+        (num(2), num(2), num(3), num(4), num(10), var("n"), sub(var("n"), num(1)), num(-1))
+    )
     names = [name for name in names if name not in "n"] or ["x", "y"]
     factors = [var(name) for name in names[:-1]]
     if random.random() < 0.3:
@@ -116,10 +121,19 @@ def make_symbolic_root(random):
     count = num(random.randint(2, 9))
     pairs = [
         (("root", mul(x, ("pow", y, num(2))), 2), [mul(y, ("root", x, 2))]),
-        (("root", mul(x, y), 2), [mul(("root", x, 2), ("root", y, 2)), ("pow", mul(x, y), ("div", num(1), num(2)))]),
-        (("root", ("div", x, y), 2), [("div", ("root", x, 2), ("root", y, 2)), ("div", ("root", mul(x, y), 2), y)]),
+        (
+            ("root", mul(x, y), 2),
+            [mul(("root", x, 2), ("root", y, 2)), ("pow", mul(x, y), ("div", num(1), num(2)))],
+        ),
+        (
+            ("root", ("div", x, y), 2),
+            [("div", ("root", x, 2), ("root", y, 2)), ("div", ("root", mul(x, y), 2), y)],
+        ),
         (("root", add(("pow", x, num(2)), ("pow", y, num(2))), 2), []),
-        (("root", add(("pow", x, num(2)), count), 2), [("pow", add(count, ("pow", x, num(2))), ("div", num(1), num(2)))]),
+        (
+            ("root", add(("pow", x, num(2)), count), 2),
+            [("pow", add(count, ("pow", x, num(2))), ("div", num(1), num(2)))],
+        ),
         (("pow", x, ("div", num(3), num(2))), [mul(x, ("root", x, 2)), ("root", ("pow", x, num(3)), 2)]),
         (("root", ("pow", x, num(2)), 3), [("pow", x, ("div", num(2), num(3)))]),
         (("div", num(1), add(("root", x, 2), count)), []),
@@ -147,7 +161,10 @@ def make_exponential(random):
         (mul(count, ("pow", base, ("div", x, num(2)))), []),
         (mul(y, ("pow", x, sub(var("n"), num(1)))), [("div", mul(y, ("pow", x, var("n"))), x)]),
         (("div", ("pow", base, x), count), [mul(("div", num(1), count), ("pow", base, x))]),
-        (mul(x, ("pow", num(2), sub(var("n"), num(1)))), [("div", mul(x, ("pow", num(2), var("n"))), num(2))]),
+        (
+            mul(x, ("pow", num(2), sub(var("n"), num(1)))),
+            [("div", mul(x, ("pow", num(2), var("n"))), num(2))],
+        ),
     ]
     return random.choice(pairs)
 
@@ -162,7 +179,10 @@ def make_half(random):
     return random.choice(
         (
             (mul(half, x, square), [("div", mul(x, square), bottom)]),
-            (mul(half, ("pi",), ("pow", x, num(2)), y), [("div", mul(("pi",), ("pow", x, num(2)), y), bottom)]),
+            (
+                mul(half, ("pi",), ("pow", x, num(2)), y),
+                [("div", mul(("pi",), ("pow", x, num(2)), y), bottom)],
+            ),
             (mul(half, x, y), [("div", mul(x, y), bottom)]),
             (mul(("pi",), x, square), []),
             (mul(num(random.randint(2, 9)), ("pi",), x, y), []),
@@ -170,8 +190,12 @@ def make_half(random):
     )
 
 
-COLLECT = by_sympy(lambda expression: sympy.collect(sympy.expand(expression), sorted(expression.free_symbols, key=str)[:1]))
-APART = by_sympy(lambda expression: sympy.apart(expression) if len(expression.free_symbols) == 1 else expression)
+COLLECT = by_sympy(
+    lambda expression: sympy.collect(sympy.expand(expression), sorted(expression.free_symbols, key=str)[:1])
+)
+APART = by_sympy(
+    lambda expression: sympy.apart(expression) if len(expression.free_symbols) == 1 else expression
+)
 RADICALS = by_sympy(sympy.radsimp)
 
 KINDS = {

@@ -50,7 +50,14 @@ def by_sympy(function):
         try:
             with referee.limit(1.0):
                 return from_sympy(function(to_sympy(tree, domain)))
-        except (referee.TooLong, NotATree, ZeroDivisionError, TypeError, NotImplementedError, BasePolynomialError):
+        except (
+            referee.TooLong,
+            NotATree,
+            ZeroDivisionError,
+            TypeError,
+            NotImplementedError,
+            BasePolynomialError,
+        ):
             return None
 
     rewriter.proof = SYMPY

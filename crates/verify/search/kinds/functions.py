@@ -3,7 +3,7 @@
 import sympy
 
 from kinds.algebra import coefficient, letters, signed
-from kinds.common import EXPAND, FACTOR, UNCHANGED, by_sympy, expressions
+from kinds.common import EXPAND, UNCHANGED, by_sympy, expressions
 from tree import add, mul, neg, num, sub, var
 
 
@@ -57,12 +57,21 @@ def make_trigonometric(random):
     x = var(name) if random.random() < 0.6 else mul(num(random.randint(2, 5)), var(name))
     sine, cosine, tangent = (("fn", function, x) for function in ("sin", "cos", "tan"))
     square = lambda part: ("pow", part, num(2))
-    double = mul(num(2), *(x[1:] if x[0] == "mul" else (x,))) if x[0] != "mul" else mul(num(2 * x[1][1]), x[2])
+    double = (
+        mul(num(2), *(x[1:] if x[0] == "mul" else (x,))) if x[0] != "mul" else mul(num(2 * x[1][1]), x[2])
+    )
     pairs = [
         (square(sine), [sub(num(1), square(cosine)), ("div", sub(num(1), ("fn", "cos", double)), num(2))]),
         (square(cosine), [sub(num(1), square(sine)), ("div", add(num(1), ("fn", "cos", double)), num(2))]),
         (mul(num(2), sine, cosine), [("fn", "sin", double)]),
-        (("fn", "cos", double), [sub(square(cosine), square(sine)), sub(mul(num(2), square(cosine)), num(1)), sub(num(1), mul(num(2), square(sine)))]),
+        (
+            ("fn", "cos", double),
+            [
+                sub(square(cosine), square(sine)),
+                sub(mul(num(2), square(cosine)), num(1)),
+                sub(num(1), mul(num(2), square(sine))),
+            ],
+        ),
         (tangent, [("div", sine, cosine), ("div", num(1), ("fn", "cot", x))]),
         (square(("fn", "sec", x)), [add(num(1), square(tangent)), ("div", num(1), square(cosine))]),
         (("fn", "csc", x), [("div", num(1), sine)]),
@@ -72,7 +81,10 @@ def make_trigonometric(random):
         (coefficient(random, sine), []),
         (add(num(random.randint(1, 9)), signed(random, coefficient(random, cosine))), []),
         (mul(sine, add(cosine, num(1))), [add(mul(sine, cosine), sine)]),
-        (("fn", "sin", add(x, var("b"))), [add(mul(sine, ("fn", "cos", var("b"))), mul(cosine, ("fn", "sin", var("b"))))]),
+        (
+            ("fn", "sin", add(x, var("b"))),
+            [add(mul(sine, ("fn", "cos", var("b"))), mul(cosine, ("fn", "sin", var("b"))))],
+        ),
     ]
     return random.choice(pairs)
 
@@ -84,7 +96,10 @@ def make_absolute(random):
     bars = lambda part: ("abs", part)
     inside = sub(x, kink)
     pairs = [
-        (bars(inside), [bars(sub(kink, x)), ("root", ("pow", inside, num(2)), 2), ("max", inside, sub(kink, x))]),
+        (
+            bars(inside),
+            [bars(sub(kink, x)), ("root", ("pow", inside, num(2)), 2), ("max", inside, sub(kink, x))],
+        ),
         (add(bars(inside), num(random.randint(1, 9))), []),
         (bars(mul(x, y)), [mul(bars(x), bars(y))]),
         (add(bars(x), bars(y)), []),
@@ -112,7 +127,10 @@ def make_rounding(random):
         (("ceil", quotient), [neg(("floor", neg(quotient)))]),
         (("floor", add(x, shift)), [add(("floor", x), shift)]),
         (("ceil", sub(x, shift)), [sub(("ceil", x), shift)]),
-        (("floor", add(quotient, num(1))), [add(("floor", quotient), num(1)), ("floor", ("div", add(x, step), step))]),
+        (
+            ("floor", add(quotient, num(1))),
+            [add(("floor", quotient), num(1)), ("floor", ("div", add(x, step), step))],
+        ),
         (add(("floor", quotient), ("floor", ("div", x, num(step[1] + 1)))), []),
         (sub(x, ("floor", x)), []),
         (mul(shift, ("floor", quotient)), []),
@@ -206,12 +224,23 @@ def make_series(random):
     closed = ("div", mul(n, add(n, num(1))), num(2))
     pairs = [
         (("sum", name, num(1), n, k), [renamed(var(other)), closed]),
-        (("sum", name, num(1), n, ("pow", k, num(2))), [renamed(("pow", var(other), num(2))), ("div", mul(n, add(n, num(1)), add(mul(num(2), n), num(1))), num(6))]),
+        (
+            ("sum", name, num(1), n, ("pow", k, num(2))),
+            [
+                renamed(("pow", var(other), num(2))),
+                ("div", mul(n, add(n, num(1)), add(mul(num(2), n), num(1))), num(6)),
+            ],
+        ),
         (("sum", name, num(0), n, ("pow", num(2), k)), [sub(("pow", num(2), add(n, num(1))), num(1))]),
         (("sum", name, num(1), n, ("div", num(1), k)), [renamed(("div", num(1), var(other)))]),
         (("sum", name, num(1), n, sub(mul(num(2), k), num(1))), [("pow", n, num(2))]),
         (("sum", name, num(1), num(random.randint(5, 20)), ("pow", k, num(2))), []),
         (("sum", name, num(2), n, ("div", num(1), ("pow", k, num(2)))), []),
+        (("sum", name, num(1), n, ("sub", "a", k)), [renamed(("sub", "a", var(other)))]),
+        (("sum", name, num(1), n, ("apply", "f", k)), [renamed(("apply", "f", var(other)))]),
+        (("sum", name, num(0), n, mul(k, ("pow", num(2), k))), []),
+        (("sum", name, num(1), n, ("binom", n, k)), [renamed(("binom", n, var(other)))]),
+        (("prod", name, num(1), n, k), [("fact", n)]),
     ]
     return random.choice(pairs)
 

@@ -1,4 +1,4 @@
-"""Numbers in the spellings of school, trade and science; words; bases; ratios; units.
+"""Numbers in the spellings of school, trade and science; words; bases.
 
 A spelling denotes its value by construction; whether two values are equal is SymPy's comparison of exact numbers.
 """
@@ -6,7 +6,6 @@ A spelling denotes its value by construction; whether two values are equal is Sy
 from fractions import Fraction
 
 import sympy
-from sympy.physics import units
 
 from kinds.common import RULE, SYMPY, Pair, both
 from spelling import spell
@@ -26,7 +25,9 @@ def compared(random, value, other, write_value, write_other, change):
 def grouped(digits, separator):
     """Digits in groups of three from the right."""
     first = len(digits) % 3 or 3
-    return separator.join([digits[:first], *(digits[place : place + 3] for place in range(first, len(digits), 3))])
+    return separator.join(
+        [digits[:first], *(digits[place : place + 3] for place in range(first, len(digits), 3))]
+    )
 
 
 def write_integer(value):
@@ -115,7 +116,9 @@ def write_repeating(value):
     before, period = digits[:start], digits[start:]
 
     def writer(style):
-        command = style.random.choice(("\\overline", "\\overline", "\\bar")) if len(period) == 1 else "\\overline"
+        command = (
+            style.random.choice(("\\overline", "\\overline", "\\bar")) if len(period) == 1 else "\\overline"
+        )
         return f"{'-' if value < 0 else ''}{whole}.{before}{command}{{{period}}}"
 
     return writer
@@ -140,7 +143,12 @@ def neighbours(random, value):
     """Numbers one slip away."""
     top, bottom = value.numerator, value.denominator
     options = [("digit", Fraction(top + 1, bottom)), ("digit", Fraction(top - 1, bottom)), ("sign", -value)]
-    options += [("digit", Fraction(top, bottom + 1)), ("digit", value + 1), ("point", value * 10), ("point", value / 10)]
+    options += [
+        ("digit", Fraction(top, bottom + 1)),
+        ("digit", value + 1),
+        ("point", value * 10),
+        ("point", value / 10),
+    ]
     if top:
         options.append(("upside down", 1 / value))
     digits = list(str(abs(top)))
@@ -227,7 +235,9 @@ def words(value):
 
 def generate_words(random):
     """Number words against digits; the words are made here, no judge of them is at hand."""
-    value = random.choice((random.randint(0, 20), random.randint(21, 100), random.randint(101, 999), random.randint(1000, 9999)))
+    value = random.choice(
+        (random.randint(0, 20), random.randint(21, 100), random.randint(101, 999), random.randint(1000, 9999))
+    )
 
     def written(number):
         def writer(style):
@@ -242,7 +252,9 @@ def generate_words(random):
 
     own = write_integer(value)
     yield Pair(*both(random, own, written(value)), True, "rewriting", RULE)
-    wrongs = {value + 1, value * 10, max(value - 1, 0), int(str(value)[::-1]), value + 10, value + 100} - {value}
+    wrongs = {value + 1, value * 10, max(value - 1, 0), int(str(value)[::-1]), value + 10, value + 100} - {
+        value
+    }
     for wrong in random.sample(sorted(number for number in wrongs if number < 100_000), 2):
         yield Pair(*both(random, own, written(wrong)), False, "digit", RULE)
 
@@ -261,7 +273,9 @@ def generate_bases(random):
     def written(number, radix):
         def writer(style):
             text = digits(number, radix)
-            return style.random.choice((f"{text}_{radix}", f"{text}_{{{radix}}}", f"({text})_{radix}", f"{text}_{{({radix})}}"))
+            return style.random.choice(
+                (f"{text}_{radix}", f"{text}_{{{radix}}}", f"({text})_{radix}", f"{text}_{{({radix})}}")
+            )
 
         return writer
 
@@ -273,66 +287,6 @@ def generate_bases(random):
         yield Pair(own, written(int(text, other), other), False, "base", SYMPY)
 
 
-def generate_ratios(random):
-    """Ratios of whole numbers."""
-    parts = [random.randint(1, 24) for _ in range(random.choice((2, 2, 2, 3)))]
-    if sympy.gcd(parts) > 1 or parts[0] == parts[-1]:
-        return
-
-    def written(numbers):
-        def writer(style):
-            return style.random.choice((":", " : ", ":", "\\colon ")).join(str(number) for number in numbers)
-
-        return writer
-
-    proportional = lambda other: all(
-        sympy.Rational(one, first) == sympy.Rational(two, second)
-        for one, two, first, second in zip(parts, other, [parts[0]] * len(parts), [other[0]] * len(parts))
-    )
-    factor = random.choice((2, 3, 5, 10))
-    changed = list(parts)
-    changed[random.randrange(len(parts))] += 1
-    for other, change in ((parts, "spelling"), ([part * factor for part in parts], "rewriting"), (parts[::-1], "order"), (changed, "digit")):
-        yield Pair(*both(random, written(parts), written(other)), proportional(other), change, SYMPY)
-
-
-UNITS = {
-    "length": {"km": units.kilometer, "m": units.meter, "cm": units.centimeter, "mm": units.millimeter},
-    "mass": {"kg": units.kilogram, "g": units.gram, "mg": units.milligram},
-    "time": {"hours": units.hour, "minutes": units.minute, "seconds": units.second},
-    "area": {"m^2": units.meter**2, "cm^2": units.centimeter**2, "km^2": units.kilometer**2},
-    "speed": {"m/s": units.meter / units.second, "km/h": units.kilometer / units.hour},
-}
-
-
-def generate_units(random):
-    """Quantities; SymPy converts."""
-    family = UNITS[random.choice(list(UNITS))]
-    value, (name, other) = Fraction(random.randint(1, 400), random.choice((1, 1, 2, 10))), random.sample(list(family), 2)
-    base = {"m": units.meter, "s": units.second, "kg": units.kilogram}.values()
-    size = lambda unit: units.convert_to(family[unit], list(base)).as_coeff_Mul()[0]
-    there = Fraction(str(sympy.Rational(size(name)) / sympy.Rational(size(other)))) * value
-
-    def written(number, unit):
-        def writer(style):
-            symbol, _, power = unit.partition("^")
-            command = style.random.choice(("\\text{ %s}", "\\,\\text{%s}", "\\ \\mathrm{%s}", " \\mbox{ %s}", " %s"))
-            amount = decimal_text(number) if ends(number) else spell(rat(number), style)
-            if command == " %s" and power:
-                command = "\\text{ %s}"
-            return amount + command % symbol + (f"^{power}" if power else "")
-
-        return writer
-
-    own = written(value, name)
-    yield Pair(own, own, True, "spelling", SYMPY)
-    if ends(there) and 0 < there < 10**7:
-        yield Pair(*both(random, own, written(there, other)), True, "rewriting", SYMPY)
-    if there != value:
-        yield Pair(*both(random, own, written(value, other)), False, "unit", SYMPY)
-    yield Pair(*both(random, own, written(value + 1, name)), False, "digit", SYMPY)
-
-
 KINDS = {
     "fractions and mixed numbers": numbers(make_fraction),
     "decimals and percentages": numbers(make_decimal),
@@ -340,6 +294,4 @@ KINDS = {
     "scientific notation": numbers(make_scientific, scientific_ways),
     "number words": generate_words,
     "bases": generate_bases,
-    "ratios": generate_ratios,
-    "units": generate_units,
 }

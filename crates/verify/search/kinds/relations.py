@@ -1,4 +1,4 @@
-"""Inequalities, chains, intervals, regions and equations.
+"""Inequalities and chains, as regions.
 
 A region is `("and", ...)`, `("or", ...)` or a relation `(sign, left tree, right tree)`. Two regions are the same if
 SymPy brings their relations to the same normal form; they are different if an exact rational point lies in one alone.
@@ -10,9 +10,9 @@ import sympy
 
 import referee
 from edits import edited
-from kinds.common import RULE, SYMPY, Pair, both
+from kinds.common import SYMPY, Pair, both
 from spelling import spell
-from tree import add, letters, mul, neg, num, rat, sub, to_sympy, var
+from tree import add, letters, mul, neg, num, sub, to_sympy, var
 
 TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 LOOSE = {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "!=": "="}
@@ -56,7 +56,9 @@ def write_region(region):
         parts = list(region[1:])
         if style.random.random() < 0.4:
             style.random.shuffle(parts)
-        between = (" \\text{ or } ",) if region[0] == "or" else (", ", ",", " \\text{ and } ", ",\\ ", ", \\quad ")
+        between = (
+            (" \\text{ or } ",) if region[0] == "or" else (", ", ",", " \\text{ and } ", ",\\ ", ", \\quad ")
+        )
         return style.random.choice(between).join(write_relation(part, style) for part in parts)
 
     return writer
@@ -86,7 +88,11 @@ def normal(region):
     difference = sympy.expand(to_sympy(left) - to_sympy(right))
     if sign in (">", ">="):
         sign, difference = TURNED[sign], -difference
-    content = sympy.Poly(difference, *sorted(difference.free_symbols, key=str)).primitive()[0] if difference.free_symbols else 1
+    content = (
+        sympy.Poly(difference, *sorted(difference.free_symbols, key=str)).primitive()[0]
+        if difference.free_symbols
+        else 1
+    )
     difference = sympy.expand(difference / content)
     if sign in ("=", "!=") and difference.could_extract_minus_sign():
         difference = sympy.expand(-difference)
@@ -186,14 +192,19 @@ def linear_in_several(random, sign):
     """A sum of two or three letters against a number."""
     names = random.sample("xyzab", random.choice((2, 2, 3)))
     factor = lambda name: var(name) if random.random() < 0.5 else mul(num(random.randint(2, 7)), var(name))
-    terms = [neg(factor(name)) if random.random() < 0.3 and place else factor(name) for place, name in enumerate(names)]
+    terms = [
+        neg(factor(name)) if random.random() < 0.3 and place else factor(name)
+        for place, name in enumerate(names)
+    ]
     return sign(), add(*terms), num(random.randint(1, 20))
 
 
 def product_of_letters(random, sign):
     """A product or a square against a number."""
     x, y = (var(name) for name in random.sample("xyab", 2))
-    left = random.choice((mul(x, y), ("pow", x, num(2)), add(("pow", x, num(2)), ("pow", y, num(2))), sub(x, mul(x, y))))
+    left = random.choice(
+        (mul(x, y), ("pow", x, num(2)), add(("pow", x, num(2)), ("pow", y, num(2))), sub(x, mul(x, y)))
+    )
     return sign(), left, num(random.randint(1, 20))
 
 
@@ -218,7 +229,14 @@ def generate_chains(random):
             nodes, words = list(chain), list(links)
             if style.random.random() < 0.4:
                 nodes, words = nodes[::-1], [TURNED[word] for word in words[::-1]]
-            return "".join(itertools.chain(*zip((spell(node, style) for node in nodes), [*(sign_text(word, style) for word in words), ""])))
+            return "".join(
+                itertools.chain(
+                    *zip(
+                        (spell(node, style) for node in nodes),
+                        [*(sign_text(word, style) for word in words), ""],
+                    )
+                )
+            )
 
         return writer
 
@@ -239,147 +257,10 @@ def generate_chains(random):
             yield Pair(*both(random, own, written(chain, links)), verdict, change, SYMPY)
 
 
-def end_text(end, style):
-    """An end of an interval."""
-    if end in (sympy.oo, -sympy.oo):
-        sign = "-" if end == -sympy.oo else style.random.choice(("", "", "+"))
-        return sign + ("∞" if style.unicode else "\\infty")
-    return spell(rat(str(end)), style)
-
-
-def write_interval(part, style, form, name="x"):
-    """One interval in one of its forms."""
-    low, high = end_text(part.start, style), end_text(part.end, style)
-    comma = ", " if style.spaced else ","
-    if form == "interval":
-        left, right = "(" if part.left_open else "[", ")" if part.right_open else "]"
-        if style.left.startswith("\\left"):
-            left, right = f"\\left{left}", f"\\right{right}"
-        return f"{left}{low}{comma}{high}{right}"
-    lower, upper = sign_text("<" if part.left_open else "<=", style), sign_text("<" if part.right_open else "<=", style)
-    if part.start == -sympy.oo:
-        return f"{name}{upper}{high}"
-    if part.end == sympy.oo:
-        return f"{name}{sign_text('>' if part.left_open else '>=', style)}{low}"
-    if style.random.random() < 0.2:
-        more, less = (">" if part.right_open else ">="), (">" if part.left_open else ">=")
-        return f"{high}{sign_text(more, style)}{name}{sign_text(less, style)}{low}"
-    return f"{low}{lower}{name}{upper}{high}"
-
-
-def write_set(parts):
-    """A union of intervals, in brackets, as inequalities, or as a set of numbers."""
-
-    def writer(style):
-        form = style.random.choice(("interval", "interval", "inequality", "member", "builder"))
-        pieces = [write_interval(part, style, "inequality" if form in ("inequality", "builder") else "interval") for part in parts]
-        if form == "interval":
-            return style.random.choice((" \\cup ", "\\cup ", "∪") if not style.unicode else ("∪",)).join(pieces)
-        if form == "member":
-            return "x \\in " + " \\cup ".join(pieces)
-        text = " \\text{ or } ".join(pieces)
-        if form == "builder":
-            return f"\\{{x {style.random.choice((':', chr(92) + 'mid', '|'))} {text}\\}}"
-        return text
-
-    return writer
-
-
-def generate_intervals(random):
-    """Intervals and unions; SymPy's sets are equal or not."""
-    ends = sorted(random.sample(range(-12, 30), random.choice((2, 2, 4))))
-    ends = [sympy.Rational(end, random.choice((1, 1, 1, 2, 3))) for end in ends]
-    if sorted(set(ends)) != ends:
-        return
-    if random.random() < 0.4:
-        ends[0] = -sympy.oo
-    if random.random() < 0.4:
-        ends[-1] = sympy.oo
-    if ends == [-sympy.oo, sympy.oo]:
-        return
-    parts = [
-        sympy.Interval(low, high, random.random() < 0.5, random.random() < 0.5) for low, high in zip(ends[::2], ends[1::2])
-    ]
-    own = write_set(parts)
-    yield Pair(own, own, True, "spelling", SYMPY)
-    for _ in range(3):
-        wrong = list(parts)
-        place = random.randrange(len(parts))
-        low, high, left, right = (part := wrong[place]).start, part.end, bool(part.left_open), bool(part.right_open)
-        change = random.choice(("end", "end", "strictness", "strictness", "branch"))
-        if change == "branch" and len(parts) > 1:
-            wrong.pop(place)
-        elif change == "strictness" and low.is_finite:
-            wrong[place] = sympy.Interval(low, high, not left, right)
-        elif change == "strictness":
-            wrong[place] = sympy.Interval(low, high, left, not right)
-        elif low.is_finite:
-            wrong[place] = sympy.Interval(random.choice((low - 1, -low)), high, left, right)
-        else:
-            wrong[place] = sympy.Interval(low, high + random.choice((1, -1)), left, right)
-        if not all(isinstance(piece, sympy.Interval) for piece in wrong):
-            continue
-        equal = sympy.Union(*parts) == sympy.Union(*wrong)
-        if not equal and len(parts) == len(wrong) == 2 and sympy.Intersection(*wrong) != sympy.S.EmptySet:
-            continue
-        yield Pair(*both(random, own, write_set(wrong)), bool(equal), change, SYMPY)
-
-
-def generate_equations(random):
-    """Lines, parabolas, circles: equal up to a factor that is not zero; different where one has a point of its own."""
-    x, y = var("x"), var("y")
-    factor = lambda node: node if random.random() < 0.4 else mul(num(random.randint(2, 7)), node)
-    number = num(random.randint(1, 25))
-    tree = random.choice(
-        (
-            ("=", y, add(factor(x), number)),
-            ("=", y, sub(factor(x), number)),
-            ("=", add(factor(x), factor(y)), number),
-            ("=", sub(factor(x), factor(y)), number),
-            ("=", y, add(factor(("pow", x, num(2))), number)),
-            ("=", y, sub(("pow", sub(x, num(random.randint(1, 9))), num(2)), number)),
-            ("=", add(("pow", x, num(2)), ("pow", y, num(2))), number),
-            ("=", add(("pow", sub(x, num(random.randint(1, 5))), num(2)), ("pow", y, num(2))), number),
-            ("=", mul(x, y), number),
-        )
-    )
-    own = write_region(tree)
-    yield Pair(own, own, True, "spelling", SYMPY)
-    other = scaled(tree, random)
-    if normal(tree) == normal(other):
-        yield Pair(*both(random, own, write_region(other)), True, "rewriting", SYMPY)
-    for _ in range(3):
-        side = random.choice((1, 2))
-        edit = edited(tree[side], random, ("x", "y")) if tree[side][0] != "var" else None
-        if edit is None:
-            continue
-        wrong = ("=", edit[0], tree[2]) if side == 1 else ("=", tree[1], edit[0])
-        if set(letters(add(wrong[1], wrong[2]))) != {"x", "y"}:
-            continue
-        if normal(tree) == normal(wrong):
-            yield Pair(*both(random, own, write_region(wrong)), True, edit[1], SYMPY)
-        elif has_own_point(tree, wrong):
-            yield Pair(*both(random, own, write_region(wrong)), False, edit[1], SYMPY)
-
-
-def has_own_point(equation, other):
-    """Whether a real point of the first curve, exact, lies off the second."""
-    x, y = to_sympy(var("x")), to_sympy(var("y"))
-    curve = to_sympy(equation[1]) - to_sympy(equation[2])
-    second = to_sympy(other[1]) - to_sympy(other[2])
-    for place in (0, 1, sympy.Rational(1, 2), 3):
-        for root in sympy.solve(curve.subs(x, place), y):
-            if root.is_real and sympy.simplify(second.subs({x: place, y: root})) not in (0, sympy.zoo, sympy.nan):
-                return True
-    return False
-
-
 KINDS = {
     "bounds of several letters": regions(bounds, rewritten=False),
     "linear inequalities": regions(linear_in_several),
     "inequalities of products": regions(product_of_letters),
     "constraints": regions(constraints, ("<=", ">="), rewritten=False),
     "chains": generate_chains,
-    "intervals and unions": generate_intervals,
-    "equations": generate_equations,
 }

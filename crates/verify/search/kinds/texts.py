@@ -1,6 +1,5 @@
 """Words, and what stands around a box: labels by construction, SymPy does not read text."""
 
-
 from kinds.common import RULE, Pair, both
 from kinds.numbers import make_fraction
 from spelling import spell
@@ -17,7 +16,9 @@ def write_word(word):
     """A word in text, bold, or bare."""
 
     def writer(style):
-        return style.random.choice((word, f"\\text{{{word}}}", f"\\textbf{{{word}}}", f"\\mathrm{{{word}}}", f"\\text{{{word}.}}"))
+        return style.random.choice(
+            (word, f"\\text{{{word}}}", f"\\textbf{{{word}}}", f"\\mathrm{{{word}}}", f"\\text{{{word}.}}")
+        )
 
     return writer
 
@@ -92,9 +93,18 @@ def generate_boxes(random):
         return writer
 
     write_gold = lambda style: spell(gold, style)
-    yield Pair(write_gold, whole(lambda style, text, other: style.random.choice(around(text))), True, "around", RULE, whole=True)
+    yield Pair(
+        write_gold,
+        whole(lambda style, text, other: style.random.choice(around(text))),
+        True,
+        "around",
+        RULE,
+        whole=True,
+    )
     change = random.choice(spoiled("", ""))[0]
-    pick = lambda style, text, other: style.random.choice([way for name, way in spoiled(text, other) if name == change])
+    pick = lambda style, text, other: style.random.choice(
+        [way for name, way in spoiled(text, other) if name == change]
+    )
     yield Pair(write_gold, whole(pick), False, change, RULE, whole=True)
 
 
