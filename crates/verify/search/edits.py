@@ -115,6 +115,10 @@ def edit_power(node, random):
         yield "bracket", add(*(("pow", term, node[2]) for term in node[1][1:]))
     if node[2][0] == "add":
         yield "bracket", add(("pow", node[1], node[2][1]), *node[2][2:])
+    if node[1][0] == "neg":
+        yield "bracket", neg(("pow", node[1][1], node[2]))
+    if node[2][0] == "mul":
+        yield "bracket", mul(("pow", node[1], node[2][1]), *node[2][2:])
     yield "sign", ("div", ("num", 1), node)
 
 
@@ -173,6 +177,8 @@ def edit_series(node, random):
     )
     yield "bound", (operation, name, first, sub(last, ("num", 1)), body)
     yield "bound", (operation, name, first, add(last, ("num", 1)), body)
+    if body[0] == "add":
+        yield "bracket", add((operation, name, first, last, body[1]), *body[2:])
     yield "operator", ("prod" if operation == "sum" else "sum", name, first, last, body)
 
 
@@ -189,6 +195,31 @@ def edit_application(node, random):
     yield "sign", ("apply", node[1], neg(argument), *node[3:])
 
 
+def edit_logarithm(node, random):
+    yield "index", ("log", num(node[1][1] + 1), node[2])
+    yield "order", ("log", node[2], node[1])
+    yield "operator", ("fn", "ln", node[2])
+    if node[2][0] == "mul":
+        yield "bracket", mul(*node[2][1:-1], ("log", node[1], node[2][-1]))
+
+
+def edit_factorial(node, random):
+    yield "operator", node[1]
+    yield "bound", ("fact", add(node[1], ("num", 1)))
+    if node[1][0] == "mul":
+        yield "bracket", mul(*node[1][1:-1], ("fact", node[1][-1]))
+    if node[1][0] == "add":
+        yield "bracket", add(*node[1][1:-1], ("fact", node[1][-1]))
+
+
+def edit_index(node, random):
+    name, index = node[1:]
+    yield "index", ("sub", name, num(index[1] + 1) if index[0] == "num" else add(index, ("num", 1)))
+    yield "name", ("sub", "c", index)
+    if index[0] == "add":
+        yield "bracket", add(("sub", name, index[1]), *index[2:])
+
+
 EDITORS = {
     "add": edit_sum,
     "mul": edit_product,
@@ -197,15 +228,7 @@ EDITORS = {
     "pow": edit_power,
     "root": edit_root,
     "fn": edit_function,
-    "log": lambda node, random: iter(
-        [
-            (
-                "index",
-                ("log", add(node[1], ("num", 1)) if node[1][0] != "num" else num(node[1][1] + 1), node[2]),
-            ),
-            ("operator", ("fn", "ln", node[2])),
-        ]
-    ),
+    "log": edit_logarithm,
     "abs": edit_bars,
     "floor": edit_rounding,
     "ceil": edit_rounding,
@@ -213,20 +236,11 @@ EDITORS = {
     "min": edit_choice,
     "gcd": edit_choice,
     "lcm": edit_choice,
-    "fact": lambda node, random: iter(
-        [("operator", node[1]), ("bracket", ("fact", add(node[1], ("num", 1))))]
-    ),
+    "fact": edit_factorial,
     "binom": edit_binomial,
     "sum": edit_series,
     "prod": edit_series,
     "apply": edit_application,
     "conj": lambda node, random: iter([("operator", node[1])]),
-    "sub": lambda node, random: iter(
-        [
-            (
-                "index",
-                ("sub", node[1], add(node[2], ("num", 1)) if node[2][0] != "num" else num(node[2][1] + 1)),
-            )
-        ]
-    ),
+    "sub": edit_index,
 }

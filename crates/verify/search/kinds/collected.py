@@ -130,15 +130,23 @@ NAMES = (
 
 
 def write_named(values, joined=None):
-    """Named values in any order."""
+    """Named values in any order: in a row, as a system, or, of x, y and z, as a point."""
 
     def writer(style):
-        parts = [f"{name}{sign_text('=', style)}{spell(node, style)}" for name, node in values]
+        parts = [(name, spell(node, style)) for name, node in values]
+        form = style.random.random() if joined is None else 1
+        if form < 0.15 and "".join(name for name, _ in parts) in ("xy", "xyz"):
+            comma = ", " if style.spaced else ","
+            names, texts = (style.bracket(comma.join(side)) for side in zip(*parts, strict=True))
+            return style.random.choice((f"{names}{sign_text('=', style)}{texts}", texts))
         if style.random.random() < 0.4:
             style.random.shuffle(parts)
-        return style.random.choice(
-            (joined,) if joined else (", ", ",", " \\text{ and } ", ",\\ ", ", \\quad ")
-        ).join(parts)
+        if form < 0.3:
+            name, align = style.random.choice((("cases", ""), ("aligned", "&")))
+            rows = " \\\\ ".join(f"{left} {align}= {text}" for left, text in parts)
+            return f"\\begin{{{name}}} {rows} \\end{{{name}}}"
+        between = joined or style.random.choice((", ", ",", " \\text{ and } ", ",\\ ", ", \\quad "))
+        return between.join(f"{name}{sign_text('=', style)}{text}" for name, text in parts)
 
     return writer
 

@@ -40,11 +40,35 @@ def write_interval(part, style, form, name="x"):
     return f"{low}{lower}{name}{upper}{high}"
 
 
+def write_distance(parts, style):
+    """An interval, or all but one, as a bound of the distance from its middle; nothing where that is none."""
+    ends = [end for part in parts for end in (part.start, part.end) if end.is_finite]
+    opened = {
+        bool(side)
+        for part in parts
+        for end, side in ((part.start, part.left_open), (part.end, part.right_open))
+        if end.is_finite
+    }
+    if len(ends) != 2 or len(opened) != 1:
+        return None
+    inner = len(parts) == 1
+    middle, radius = (ends[0] + ends[1]) / 2, (ends[1] - ends[0]) / 2
+    sign = ("<" if inner else ">") + ("" if opened.pop() else "=")
+    left, right = style.bars
+    inside = spell(var("x") if middle == 0 else sub(var("x"), rat(str(middle))), style)
+    return f"{left}{inside}{right}{sign_text(sign, style)}{spell(rat(str(radius)), style)}"
+
+
 def write_set(parts):
     """A union of intervals, in brackets, as inequalities, or as a set of numbers."""
 
     def writer(style):
-        form = style.random.choice(("interval", "interval", "inequality", "member", "builder"))
+        form = style.random.choice(("interval", "interval", "inequality", "member", "builder", "distance"))
+        if form == "distance":
+            form = "inequality"
+            distance = write_distance(parts, style)
+            if distance:
+                return distance
         pieces = [
             write_interval(part, style, "inequality" if form in ("inequality", "builder") else "interval")
             for part in parts
@@ -109,6 +133,48 @@ def generate_intervals(random):
         yield Pair(*both(random, own, write_set(wrong)), bool(equal), change, SYMPY)
 
 
+def write_all_but(points):
+    """The real numbers without some."""
+
+    def writer(style):
+        texts = [spell(rat(str(point)), style) for point in points]
+        form = style.random.randrange(4)
+        if form == 0:
+            return style.random.choice((", ", " \\text{ and } ")).join(
+                f"x{sign_text('!=', style)}{text}" for text in texts
+            )
+        if form == 1:
+            less = style.random.choice(("\\setminus ", " \\setminus ", "\\backslash "))
+            return f"\\mathbb{{R}}{less}\\{{{', '.join(texts)}\\}}"
+        ends = ["-\\infty", *texts, "\\infty"]
+        pieces = [style.bracket(f"{low},{high}") for low, high in zip(ends, ends[1:], strict=False)]
+        return " \\cup ".join(pieces)
+
+    return writer
+
+
+def generate_all_but(random):
+    """All real numbers but one or two."""
+    points = sorted(random.sample(range(-9, 12), random.choice((1, 2))))
+    points = [sympy.Rational(point, random.choice((1, 1, 1, 2))) for point in points]
+    if sorted(set(points)) != points:
+        return
+    own = write_all_but(points)
+    yield Pair(own, own, True, "spelling", SYMPY)
+    place = random.randrange(len(points))
+    wrongs = {
+        "digit": [*points[:place], points[place] + 1, *points[place + 1 :]],
+        "sign": [-point for point in points[::-1]],
+    }
+    if len(points) > 1:
+        wrongs["missing"] = points[:place] + points[place + 1 :]
+    exact = sympy.Complement(sympy.S.Reals, sympy.FiniteSet(*points))
+    for change, wrong in wrongs.items():
+        equal = sympy.Complement(sympy.S.Reals, sympy.FiniteSet(*wrong)) == exact
+        if len(set(wrong)) == len(wrong):
+            yield Pair(*both(random, own, write_all_but(sorted(wrong))), equal, change, SYMPY)
+
+
 def generate_equations(random):
     """Lines, parabolas, circles: equal up to a factor that is not zero; different where one has a point of its own."""
     x, y = var("x"), var("y")
@@ -164,5 +230,6 @@ def has_own_point(equation, other):
 
 KINDS = {
     "intervals and unions": generate_intervals,
+    "all numbers but some": generate_all_but,
     "equations": generate_equations,
 }
