@@ -214,10 +214,12 @@ def make_scientific(random):
 
 def scientific_ways(value):
     """Times a power of ten, and plainly where that is short."""
+    if (value * 10**12).denominator != 1 or not value:
+        return []
     ways = [write_scientific(value)]
     if value.denominator == 1:
         ways.append(write_integer(value.numerator))
-    elif (value * 10**12).denominator == 1:
+    else:
         ways.append(write_decimal(value))
     return ways
 
