@@ -95,6 +95,15 @@ def limit(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
+def attempt(function, *arguments, patience=1.5):
+    """What a function gives, nothing if SymPy fails in it, which it does in many ways, or takes too long."""
+    try:
+        with limit(patience):
+            return function(*arguments)
+    except (TooLong, Exception):
+        return None
+
+
 def is_rational_function(node):
     """Whether only ring operations, quotients and whole powers occur."""
     return all(
@@ -191,32 +200,27 @@ def is_value(number, domain):
     )
 
 
-def told_apart(left, right, domain, random, count=14, patience=1.5):
-    """As [`differs`], nothing if it takes too long."""
-    try:
-        with limit(patience):
-            return differs(left, right, domain, random, count)
-    except TooLong:
-        return None
+def told_apart(left, right, domain, random, count=14):
+    """As [`differs`], and nothing where SymPy fails."""
+    return attempt(differs, left, right, domain, random, count)
 
 
-def same(left, right, domain, random, patience=1.5):
+def same(left, right, domain, random):
     """Whether two trees are the same: True and False are proofs, nothing if SymPy cannot tell.
 
     What is the same for positive letters and not for others counts as neither.
     """
-    try:
-        with limit(patience):
-            if is_rational_function(left) and is_rational_function(right):
-                return rationally_same(to_sympy(left, domain), to_sympy(right, domain))
-            apart = differs(left, right, domain, random)
-            if apart:
-                return False
-            if domain == "positive" and differs(left, right, "real", random):
-                return None
-            return True if vanishes(to_sympy(left, domain) - to_sympy(right, domain)) else None
-    except (TooLong, Exception):  # SymPy fails in many ways: none is a proof
+    return attempt(_same, left, right, domain, random)
+
+
+def _same(left, right, domain, random):
+    if is_rational_function(left) and is_rational_function(right):
+        return rationally_same(to_sympy(left, domain), to_sympy(right, domain))
+    if differs(left, right, domain, random):
+        return False
+    if domain == "positive" and differs(left, right, "real", random):
         return None
+    return vanishes(to_sympy(left, domain) - to_sympy(right, domain)) or None
 
 
 def rationally_same(left, right):

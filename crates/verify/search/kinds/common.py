@@ -46,13 +46,8 @@ def by_sympy(function):
     """A rewriter by one of SymPy's functions, which keep the value."""
 
     def rewriter(tree, domain, random):
-        try:
-            with referee.limit(1.0):
-                return from_sympy(function(to_sympy(tree, domain)))
-        except (referee.TooLong, Exception):  # where SymPy fails there is no equal
-            return None
+        return referee.attempt(lambda: from_sympy(function(to_sympy(tree, domain))))
 
-    rewriter.proof = SYMPY
     return rewriter
 
 

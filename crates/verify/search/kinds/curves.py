@@ -2,6 +2,7 @@
 
 import sympy
 
+import referee
 from edits import edited
 from kinds.common import SYMPY, Pair, both
 from kinds.relations import normal, scaled, sign_text, write_region
@@ -206,10 +207,16 @@ def generate_equations(random):
         wrong = ("=", edit[0], tree[2]) if side == 1 else ("=", tree[1], edit[0])
         if set(letters(add(wrong[1], wrong[2]))) != {"x", "y"}:
             continue
-        if normal(tree) == normal(wrong):
-            yield Pair(*both(random, own, write_region(wrong)), True, edit[1], SYMPY)
-        elif has_own_point(tree, wrong):
-            yield Pair(*both(random, own, write_region(wrong)), False, edit[1], SYMPY)
+        verdict = referee.attempt(curve_verdict, tree, wrong)
+        if verdict is not None:
+            yield Pair(*both(random, own, write_region(wrong)), verdict, edit[1], SYMPY)
+
+
+def curve_verdict(equation, other):
+    """True if both have one normal form, False if a point lies on one alone, else nothing."""
+    if normal(equation) == normal(other):
+        return True
+    return False if has_own_point(equation, other) else None
 
 
 def has_own_point(equation, other):

@@ -170,11 +170,7 @@ def regions(make, signs=("<", ">", "<=", ">="), rewritten=True):
             edit = region_edit(region, random, pool if len(pool) > 1 else [*pool, "w"])
             if edit is None:
                 continue
-            try:
-                with referee.limit(1.5):
-                    verdict = region_verdict(region, edit[0], random)
-            except (referee.TooLong, Exception):
-                continue
+            verdict = referee.attempt(region_verdict, region, edit[0], random)
             if verdict is not None:
                 yield Pair(*both(random, own, write_region(edit[0])), verdict, edit[1], SYMPY)
 
