@@ -12,7 +12,7 @@ import sys
 from kinds import KINDS
 from spelling import Style
 
-SPELLINGS = 8
+SPELLINGS = 4
 PATIENCE = 400
 
 

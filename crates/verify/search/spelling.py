@@ -161,7 +161,7 @@ def _between(before, factor, part, text, style):
 def _fraction(node, style):
     top, bottom = node[1], node[2]
     if style.fraction == "/" or (style.unicode and style.short_fraction):
-        left = _at_least(top, style, PRODUCT)
+        left = _at_least(top, style, POWER if _ends_in_function(top) else PRODUCT)
         return f"{left}/{_at_least(bottom, style, POWER)}", PRODUCT
     left, right = spell(top, style), spell(bottom, style)
     if style.over:
@@ -170,6 +170,12 @@ def _fraction(node, style):
         joined = f"{left}{right}" if left.isdigit() else f" {left}{right}"
         return f"{style.fraction}{joined}", APPLIED
     return f"{style.fraction}{{{left}}}{{{right}}}", APPLIED
+
+
+def _ends_in_function(node):
+    """Whether a slash behind it could be taken into a function's argument."""
+    parts = node[1:] if node[0] == "mul" else (node,)
+    return any(part[0] in ("fn", "log", "sum", "prod") for part in parts)
 
 
 def _power(node, style):
@@ -275,7 +281,7 @@ def _series(node, style):
     lower = f"_{{{node[1]}={first}}}"
     bounds = upper + lower if style.random.random() < 0.15 else lower + upper
     limits = "\\limits" if style.random.random() < 0.1 else ""
-    return f"{command}{limits}{bounds} {_at_least(node[4], style, PRODUCT)}", APPLIED - 1
+    return f"{command}{limits}{bounds} {_at_least(node[4], style, PRODUCT)}", SUM
 
 
 def _applied(node, style):

@@ -66,7 +66,7 @@ def write_fraction(value):
             return f"{sign}{top}"
         if top > bottom and factor == 1 and random.random() < 0.5 and style.fraction != "/":
             rest = spell(rat(Fraction(top % bottom, bottom)), style)
-            if "/" not in rest:
+            if "/" not in rest and "over" not in rest:
                 return f"{sign}{top // bottom}{random.choice(('', ' ', chr(92) + ','))}{rest}"
         if style.fraction == "/":
             return f"{sign}{top}/{bottom}"
