@@ -139,6 +139,11 @@ def write_scientific(value):
     return writer
 
 
+def rounds(value, other):
+    """Whether a short decimal of one could be meant for the other, which has no end."""
+    return ends(value) and not ends(other) and abs(value - other) * 1000 < abs(value)
+
+
 def neighbours(random, value):
     """Numbers one slip away."""
     top, bottom = value.numerator, value.denominator
@@ -176,6 +181,8 @@ def numbers(make, ways=writers_of):
         for other in random.sample(ways(value), min(2, len(ways(value)))):
             yield compared(random, value, value, own, other, "")
         for change, wrong in neighbours(random, value):
+            if rounds(value, wrong) or rounds(wrong, value):
+                continue
             if ways(wrong):
                 yield compared(random, value, wrong, own, random.choice(ways(wrong)), change)
 
