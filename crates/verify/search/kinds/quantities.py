@@ -49,7 +49,7 @@ UNITS = {
 
 
 def generate_units(random):
-    """Quantities; SymPy converts."""
+    """Quantities; SymPy converts. A unit of one letter is not written bare, where it could be a letter's name."""
     family = UNITS[random.choice(list(UNITS))]
     value, (name, other) = (
         Fraction(random.randint(1, 400), random.choice((1, 1, 2, 10))),
@@ -62,12 +62,11 @@ def generate_units(random):
     def written(number, unit):
         def writer(style):
             symbol, _, power = unit.partition("^")
-            command = style.random.choice(
-                ("\\text{ %s}", "\\,\\text{%s}", "\\ \\mathrm{%s}", " \\mbox{ %s}", " %s")
-            )
+            commands = ["\\text{ %s}", "\\,\\text{%s}", "\\ \\mathrm{%s}", " \\mbox{ %s}"]
+            if len(symbol) > 1 and not power:
+                commands.append(" %s")
+            command = style.random.choice(commands)
             amount = decimal_text(number) if ends(number) else spell(rat(number), style)
-            if command == " %s" and power:
-                command = "\\text{ %s}"
             return amount + command % symbol + (f"^{power}" if power else "")
 
         return writer

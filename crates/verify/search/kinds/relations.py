@@ -105,7 +105,7 @@ def region_verdict(left, right, random):
         return True
     parts = [*relations_of(left), *relations_of(right)]
     trees = add(num(0), *(side for part in parts for side in part[1:]))
-    for point in referee.points(trees, trees, "real", random, 60):
+    for point in referee.points(trees, trees, "real", random, 30):
         if holds(left, point) != holds(right, point):
             return False
     return None
