@@ -69,6 +69,8 @@ def edits(node, random, names):
         others = [name for name in names if name != node[1]]
         if others:
             yield "name", var(random.choice(others))
+        if node[1].islower():
+            yield "name", var(node[1].upper())
         return
     editor = EDITORS.get(operation)
     if editor:
@@ -119,6 +121,8 @@ def edit_power(node, random):
         yield "bracket", neg(("pow", node[1][1], node[2]))
     if node[2][0] == "mul":
         yield "bracket", mul(("pow", node[1], node[2][1]), *node[2][2:])
+    if node[2][0] == "pow":
+        yield "bracket", ("pow", ("pow", node[1], node[2][1]), node[2][2])
     yield "sign", ("div", ("num", 1), node)
 
 
@@ -128,6 +132,8 @@ def edit_root(node, random):
         yield "bracket", add(*(("root", term, node[2]) for term in node[1][1:]))
         yield "bracket", add(("root", node[1][1], node[2]), *node[1][2:])
     yield "operator", node[1]
+    if node[2] > 2:
+        yield "index", mul(num(node[2]), ("root", node[1], 2))
 
 
 def edit_function(node, random):
@@ -193,6 +199,16 @@ def edit_application(node, random):
         yield "bracket", add(("apply", node[1], argument[1]), *argument[2:])
         yield "bracket", add(*(("apply", node[1], term) for term in argument[1:]))
     yield "sign", ("apply", node[1], neg(argument), *node[3:])
+    if len(node) == 3 and argument[0] in ("num", "var", "add"):
+        yield "operator", mul(argument, var(node[1]))
+
+
+def edit_negation(node, random):
+    yield "sign", node[1]
+    if node[1][0] == "pow":
+        yield "bracket", ("pow", neg(node[1][1]), node[1][2])
+    if node[1][0] == "add":
+        yield "bracket", add(neg(node[1][1]), *node[1][2:])
 
 
 def edit_logarithm(node, random):
@@ -223,7 +239,7 @@ def edit_index(node, random):
 EDITORS = {
     "add": edit_sum,
     "mul": edit_product,
-    "neg": lambda node, random: iter([("sign", node[1])]),
+    "neg": edit_negation,
     "div": edit_quotient,
     "pow": edit_power,
     "root": edit_root,

@@ -8,22 +8,22 @@ from kinds import (
     functions,
     notations,
     numbers,
+    operators,
     quantities,
     relations,
     texts,
 )
 
-KINDS = {}
-for module in (
-    numbers,
-    quantities,
-    algebra,
-    functions,
-    compositions,
-    relations,
-    curves,
-    collected,
-    notations,
-    texts,
-):
-    KINDS.update(module.KINDS)
+KINDS = {
+    **numbers.KINDS,
+    **quantities.KINDS,
+    **algebra.KINDS,
+    **functions.KINDS,
+    **compositions.KINDS,
+    **relations.KINDS,
+    **curves.KINDS,
+    **operators.KINDS,
+    **collected.KINDS,
+    **notations.KINDS,
+    **texts.KINDS,
+}

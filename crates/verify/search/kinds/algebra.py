@@ -159,6 +159,8 @@ def make_exponential(random):
         (mul(add(x, count), ("pow", base, x)), [add(mul(x, ("pow", base, x)), mul(count, ("pow", base, x)))]),
         (add(("pow", base, x), signed(random, ("pow", base, neg(x)))), []),
         (mul(count, ("pow", base, ("div", x, num(2)))), []),
+        (("pow", base, ("pow", x, num(2))), []),
+        (("pow", base, neg(("pow", x, num(2)))), [("div", num(1), ("pow", base, ("pow", x, num(2))))]),
         (mul(y, ("pow", x, sub(var("n"), num(1)))), [("div", mul(y, ("pow", x, var("n"))), x)]),
         (("div", ("pow", base, x), count), [mul(("div", num(1), count), ("pow", base, x))]),
         (

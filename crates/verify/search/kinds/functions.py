@@ -245,10 +245,23 @@ def make_series(random):
     return random.choice(pairs)
 
 
+FUNCTIONS_WITHOUT_MEANING = (
+    "f",
+    "g",
+    "F",
+    "G",
+    "P",
+    "\\phi",
+    "\\psi",
+    "\\operatorname{Re}",
+    "\\operatorname{Im}",
+)
+
+
 def make_application(random):
     """Functions without a meaning: what stands in the brackets is an argument, no factor."""
     x, y = (var(name) for name in random.sample("xyabnt", 2))
-    f, g = random.sample("fgh", 2)
+    f, g = random.sample(random.choice(("fgh", "fgh", FUNCTIONS_WITHOUT_MEANING)), 2)
     of = lambda name, *parts: ("apply", name, *parts)
     number = num(random.randint(2, 9))
     return random.choice(
