@@ -12,7 +12,7 @@ import sys
 from kinds import KINDS
 from spelling import Style
 
-SPELLINGS = 4
+SPELLINGS = 6
 PATIENCE = 400
 
 

@@ -72,6 +72,7 @@ POOLS = {
     "complex": [0, 1, -1, 2, -3, (1, 2), (-7, 3)],
 }
 ALGEBRAIC = {"num", "dec", "var", "add", "mul", "neg", "div", "pow"}
+ANSWERS = {}
 MARGIN = sympy.Float("1e-12")
 
 
@@ -202,7 +203,7 @@ def is_value(number, domain):
 
 def told_apart(left, right, domain, random, count=14):
     """As [`differs`], and nothing where SymPy fails."""
-    return attempt(differs, left, right, domain, random, count)
+    return remembered(differs, left, right, domain, random, count)
 
 
 def same(left, right, domain, random):
@@ -210,7 +211,15 @@ def same(left, right, domain, random):
 
     What is the same for positive letters and not for others counts as neither.
     """
-    return attempt(_same, left, right, domain, random)
+    return remembered(_same, left, right, domain, random)
+
+
+def remembered(function, left, right, domain, random, *more):
+    """What a function says of two trees, asked once."""
+    question = (function, left, right, domain)
+    if question not in ANSWERS:
+        ANSWERS[question] = attempt(function, left, right, domain, random, *more)
+    return ANSWERS[question]
 
 
 def _same(left, right, domain, random):

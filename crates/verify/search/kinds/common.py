@@ -1,5 +1,6 @@
 """What all kinds share: the pair, and the making of pairs from expressions."""
 
+import functools
 from typing import Any, NamedTuple
 
 import sympy
@@ -45,7 +46,8 @@ def both(random, left, right):
 def by_sympy(function):
     """A rewriter by one of SymPy's functions, which keep the value."""
 
-    def rewriter(tree, domain, random):
+    @functools.cache
+    def rewriter(tree, domain):
         return referee.attempt(lambda: from_sympy(function(to_sympy(tree, domain))))
 
     return rewriter
@@ -81,7 +83,7 @@ def expressions(make, rewriters, domain="real", near_misses=3, names=(), rewriti
             known.append(equal)
             yield Pair(*both(random, tree, equal), True, "rewriting", SYMPY if verdict else RULE)
         for rewriter in random.sample(rewriters, min(rewritings, len(rewriters))):
-            equal = rewriter(tree, domain, random)
+            equal = rewriter(tree, domain)
             if equal is None or equal in known:
                 continue
             if domain != "positive" or not referee.told_apart(tree, equal, "real", random):
