@@ -86,7 +86,9 @@ def make_monomial(random):
     exponent = random.choice(
         (num(2), num(2), num(3), num(4), num(10), var("n"), sub(var("n"), num(1)), num(-1))
     )
-    names = [name for name in names if name not in "n"] or ["x", "y"]
+    names = [name for name in names if name != "n"]
+    if len(names) < 2:
+        names = ["x", "y"]
     factors = [var(name) for name in names[:-1]]
     if random.random() < 0.3:
         factors[0] = ("pow", factors[0], num(random.randint(2, 3)))
