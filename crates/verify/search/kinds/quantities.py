@@ -63,7 +63,7 @@ def generate_units(random):
         def writer(style):
             symbol, _, power = unit.partition("^")
             commands = ["\\text{ %s}", "\\,\\text{%s}", "\\ \\mathrm{%s}", " \\mbox{ %s}"]
-            if len(symbol) > 1 and not power:
+            if not power and any(len(name) > 1 for name in symbol.split("/")):
                 commands.append(" %s")
             command = style.random.choice(commands)
             amount = decimal_text(number) if ends(number) else spell(rat(number), style)
