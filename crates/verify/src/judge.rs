@@ -223,7 +223,7 @@ impl Gold {
 
 impl Judgement {
     /// The judgement of a completion in which no answer was found.
-    pub(crate) fn missing(missing: Missing) -> Self {
+    fn missing(missing: Missing) -> Self {
         let (outcome, detail) = match missing {
             Missing::UnfinishedThought => (Outcome::NoAnswer, Some(Detail::UnfinishedThought)),
             Missing::UnfinishedBox => (Outcome::Malformed, Some(Detail::UnfinishedBox)),
@@ -301,7 +301,7 @@ fn is_answer(reading: &Expr) -> bool {
 }
 
 /// A panic anywhere below costs this judgement only.
-pub(crate) fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
+fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(Judgement {
         outcome: Outcome::Error,
         extracted: None,
