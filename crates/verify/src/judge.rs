@@ -1,5 +1,6 @@
 //! Golds and judgements: extraction, comparison and the bounds around both.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regex::{Regex, RegexBuilder};
@@ -18,6 +19,8 @@ use crate::scalar::{self, Sameness};
 
 /// A bare answer is no longer than this many bytes.
 const MAXIMUM_BARE_LENGTH: usize = 400;
+/// One answer is not given more often than this.
+const MAXIMUM_REPEATED: usize = 4;
 /// A compiled regular expression is no larger than this many bytes.
 const MAXIMUM_REGEX_SIZE: usize = 1 << 20;
 
@@ -72,6 +75,8 @@ pub enum Detail {
     UnfinishedThought,
     /// The last box was opened and never closed.
     UnfinishedBox,
+    /// What stands beside the box, as a factor or a factorial, makes the answer ambiguous.
+    BesideBox,
     /// The answer is empty.
     EmptyAnswer,
     /// The answer is no mathematics (or no option) that is understood.
@@ -167,6 +172,23 @@ impl Gold {
         }
     }
 
+    /// Whether boxes that stand together give one answer several times, and it is the gold.
+    fn is_every(&self, parts: &[Cow<'_, str>]) -> bool {
+        let is_gold = |part: &Cow<'_, str>| self.compare(part, None).0 == Outcome::Correct;
+        // `5 cm` and `5 m` are both the gold `5`, and contradict each other
+        let agree = |pair: &[Cow<'_, str>]| match pair {
+            [one, other] => {
+                Self::parse(self.kind, one).is_ok_and(|one| one.compare(other, None).0 == Outcome::Correct)
+                    || Self::parse(self.kind, other)
+                        .is_ok_and(|other| other.compare(one, None).0 == Outcome::Correct)
+            }
+            _ => false,
+        };
+        (2..=MAXIMUM_REPEATED).contains(&parts.len())
+            && parts.iter().all(is_gold)
+            && parts.windows(2).all(agree)
+    }
+
     fn compare_math(
         &self,
         readings: &[Expr],
@@ -227,6 +249,7 @@ impl Judgement {
         let (outcome, detail) = match missing {
             Missing::UnfinishedThought => (Outcome::NoAnswer, Some(Detail::UnfinishedThought)),
             Missing::UnfinishedBox => (Outcome::Malformed, Some(Detail::UnfinishedBox)),
+            Missing::BesideBox => (Outcome::Malformed, Some(Detail::BesideBox)),
             Missing::NoAnswer => (Outcome::NoAnswer, None),
         };
         Self { outcome, extracted: None, rule: None, detail }
@@ -252,7 +275,11 @@ pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
         match found {
             Ok(found) => {
                 let readings = readings.filter(|_| found.rule == Rule::Bare);
-                let (outcome, detail) = gold.compare(&found.text, readings);
+                let (outcome, detail) = if gold.is_every(&found.parts) {
+                    (Outcome::Correct, None)
+                } else {
+                    gold.compare(&found.text, readings)
+                };
                 Judgement {
                     outcome,
                     extracted: Some(found.text.into_owned()),

@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn relations_brackets_and_other_elements_are_no_thoughts() {
-        for text in ["a<b", "x<think", "[0,1]", "[THINKER]", "[think]", "<answer>5</answer>", "[A](b)", "◁◁"] {
+        for text in ["a<b", "x<think", "[0,1]", "[THINKER]", "[think]", "<answer>5</answer>", "[A](b)", "◁◁"]
+        {
             assert_eq!(solution(text), Some(text));
         }
     }
