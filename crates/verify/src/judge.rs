@@ -11,11 +11,14 @@ use crate::compare;
 use crate::expression::Expr;
 use crate::extract::{self, Missing};
 use crate::fuel::Fuel;
+use crate::lettered::{self, Lettered};
 use crate::lexer::ReadError;
 use crate::moment::Moment;
 use crate::outcome::{Kind, Outcome, Profile, Rule};
 use crate::reader;
 use crate::scalar::{self, Sameness};
+use crate::spelling;
+use crate::wrapping;
 
 /// A bare answer is no longer than this many bytes.
 const MAXIMUM_BARE_LENGTH: usize = 400;
@@ -102,9 +105,9 @@ impl Gold {
             return Err(GoldError::Empty);
         }
         let form = match kind {
-            Kind::Math => math_form(trimmed),
+            Kind::Math => math_form(&wrapping::unwrapped(trimmed)),
             Kind::Integer => {
-                let readings = reader::read(trimmed).unwrap_or_default();
+                let readings = reader::read(&wrapping::unwrapped(trimmed)).unwrap_or_default();
                 let mut fuel = Fuel::new();
                 let reading = readings
                     .into_iter()
@@ -142,6 +145,9 @@ impl Gold {
             Form::Math { readings, moment } => {
                 let textual =
                     readings.is_empty() || readings.iter().any(|reading| matches!(reading, Expr::Word(_)));
+                // a sentence with a formula in it is no text answer, unless the gold is such a one
+                let textual =
+                    textual && (!whole.contains('$') || self.text.contains('$') || whole.starts_with('$'));
                 whole.len() <= MAXIMUM_BARE_LENGTH
                     && ((textual && whole.len() <= 100 && !whole.contains('\n'))
                         || (moment.is_some() && Moment::parse(whole).is_some())
@@ -168,7 +174,7 @@ impl Gold {
                 Some(same) => (wrong_unless(same), None),
                 None => (Outcome::Malformed, Some(Detail::NotUnderstood)),
             },
-            Form::Math { readings, moment } => self.compare_math(readings, *moment, answer, known),
+            Form::Math { readings, moment } => self.compare_wrapped(readings, *moment, answer, known),
         }
     }
 
@@ -187,6 +193,63 @@ impl Gold {
         (2..=MAXIMUM_REPEATED).contains(&parts.len())
             && parts.iter().all(is_gold)
             && parts.windows(2).all(agree)
+    }
+
+    /// Compares mathematics in whatever it is wrapped: styles, a letter before a value, text around symbols.
+    fn compare_wrapped(
+        &self,
+        readings: &[Expr],
+        moment: Option<Moment>,
+        answer: &str,
+        known: Option<Vec<Expr>>,
+    ) -> (Outcome, Option<Detail>) {
+        let plain = wrapping::unwrapped(answer);
+        let known = known.filter(|_| plain == answer);
+        let compared = self.compare_math(readings, moment, &plain, known);
+        let is_same = match compared.0 {
+            Outcome::Correct => !wrapping::is_denied(answer, &self.text),
+            // nothing that is only a number has other readings
+            _ if ![&*plain, &self.text]
+                .iter()
+                .any(|text| text.bytes().any(|byte| byte.is_ascii_alphabetic())) =>
+            {
+                return compared;
+            }
+            _ => {
+                self.is_same_option(&plain)
+                    || wrapping::is_same_typesetting(&self.text, answer)
+                    || (is_hyphenated(&self.text) && compare::text::same_words(&self.text, answer))
+            }
+        };
+        match (compared.0, is_same) {
+            (Outcome::Correct, false) => (Outcome::Malformed, Some(Detail::NotUnderstood)),
+            (_, true) => (Outcome::Correct, None),
+            (_, false) => compared,
+        }
+    }
+
+    /// Whether one of gold and answer gives an option's letter with its value, and the other agrees.
+    fn is_same_option(&self, answer: &str) -> bool {
+        let equal = |gold: &str, answer: &str| {
+            Self::parse(self.kind, gold).is_ok_and(|gold| match &gold.form {
+                Form::Math { readings, moment } => {
+                    gold.compare_math(readings, *moment, answer, None).0 == Outcome::Correct
+                }
+                _ => false,
+            })
+        };
+        match (Lettered::parse(&self.text), Lettered::parse(answer)) {
+            (Some(gold), Some(answer)) => gold.letter == answer.letter && equal(gold.value, answer.value),
+            (None, Some(answer)) => match lettered::option(&self.text) {
+                Some(letter) => letter == answer.letter,
+                None => equal(&self.text, answer.value),
+            },
+            (Some(gold), None) => match lettered::option(answer) {
+                Some(letter) => letter == gold.letter,
+                None => equal(gold.value, answer),
+            },
+            (None, None) => false,
+        }
     }
 
     fn compare_math(
@@ -344,6 +407,15 @@ fn math_form(text: &str) -> Form {
 
 fn wrong_unless(correct: bool) -> Outcome {
     if correct { Outcome::Correct } else { Outcome::Wrong }
+}
+
+/// Whether a text is words with a hyphen between them, and no difference of two names.
+fn is_hyphenated(text: &str) -> bool {
+    let words = compare::text::words(text);
+    words.contains('-')
+        && words.split(['-', ' ']).all(|word| {
+            word.len() > 2 && word.chars().all(char::is_alphabetic) && spelling::keyword(word).is_none()
+        })
 }
 
 /// Words are compared without case; anything with signs in it, letter by letter.

@@ -112,6 +112,7 @@ mod fingerprint;
 mod fuel;
 pub mod grade;
 mod judge;
+mod lettered;
 mod lexer;
 mod moment;
 mod normal;
@@ -122,6 +123,7 @@ mod scalar;
 mod spelling;
 mod token;
 mod units;
+mod wrapping;
 
 pub use extract::solution;
 pub use fingerprint::fingerprint;

@@ -114,7 +114,9 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
     !gold.is_empty()
         && (gold == answer
             || without_article(&gold) == without_article(&answer)
-            || (NOTHING.contains(&gold.as_str()) && NOTHING.contains(&answer.as_str())))
+            || gold.replace('-', " ") == answer.replace('-', " ")
+            || (is_nothing(&gold) && is_nothing(&answer))
+            || (is_undefined(&gold) && is_undefined(&answer)))
 }
 
 /// The number a word stands for.
@@ -127,7 +129,33 @@ pub(crate) fn number(word: &str) -> Option<i64> {
 
 /// Whether the words say that there is nothing.
 pub(crate) fn means_nothing(text: &str) -> bool {
-    NOTHING.contains(&words(text).as_str())
+    is_nothing(&words(text))
+}
+
+/// `no solution`, `there are no real solutions`, `no integer solutions exist`.
+fn is_nothing(words: &str) -> bool {
+    if NOTHING.contains(&words) {
+        return true;
+    }
+    let words = ["there is ", "there are ", "there exist ", "there exists "]
+        .iter()
+        .find_map(|start| words.strip_prefix(start))
+        .unwrap_or(words);
+    let words = words.strip_suffix(" exist").or_else(|| words.strip_suffix(" exists")).unwrap_or(words);
+    let Some(things) = words.strip_prefix("no ") else { return false };
+    let things = ["real ", "such ", "valid ", "possible "]
+        .iter()
+        .find_map(|adjective| things.strip_prefix(adjective))
+        .unwrap_or(things);
+    matches!(things, "solution" | "solutions" | "answer" | "answers" | "value" | "values")
+}
+
+/// Whether the words say that a value does not exist.
+fn is_undefined(words: &str) -> bool {
+    matches!(
+        words,
+        "dne" | "does not exist" | "doesn't exist" | "it does not exist" | "the limit does not exist"
+    )
 }
 
 fn without_article(words: &str) -> &str {
