@@ -57,7 +57,7 @@ const LEADING: [&str; 16] = [
     "=",
 ];
 /// Marks of approval and of an end behind an answer.
-const TRAILING: [&str; 21] = [
+const TRAILING: [&str; 20] = [
     "\\checkmark",
     "\\blacksquare",
     "\\qed",
