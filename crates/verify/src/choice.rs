@@ -250,7 +250,10 @@ fn several(text: &str) -> Option<Choice> {
         }
         options.insert(option(word)?);
     }
-    (!options.is_empty()).then_some(Choice { options, text: None })
+    // letters and digits are not the options of one question: `C) 5 A`
+    let digits = options.iter().filter(|option| option.is_ascii_digit()).count();
+    (!options.is_empty() && (digits == 0 || digits == options.len()))
+        .then_some(Choice { options, text: None })
 }
 
 /// One option, a mark that ends its name, and its text.
@@ -264,12 +267,13 @@ fn with_text(text: &str) -> Option<Choice> {
     if DENIALS.iter().any(|denial| rest.trim_start().starts_with(denial)) || lists(rest, option) {
         return None;
     }
-    // another option behind it is hedging
+    // another option behind it is hedging; `5 and 7` is none behind a letter
     let words: Vec<&str> = rest.split_whitespace().collect();
     let hedged = words.windows(2).any(|pair| match pair {
         [joining, other] => {
             JOINING.contains(&joining.to_lowercase().as_str())
-                && self::option(other).is_some_and(|_| other.len() <= 4)
+                && self::option(other).is_some_and(|other| other.is_ascii_digit() == option.is_ascii_digit())
+                && other.len() <= 4
         }
         _ => false,
     });
@@ -281,7 +285,8 @@ fn with_text(text: &str) -> Option<Choice> {
 
 /// What stands behind the mark that ends an option's name: `)`, `.`, `:`, a dash, or a bracket around its text.
 fn behind_mark(text: &str) -> Option<&str> {
-    for dash in [" - ", " – ", " — ", " = ", " ("] {
+    for dash in [" - ", " – ", " — ", " = ", " (", " because ", ", because ", " since ", ", since ", ", as "]
+    {
         if let Some(rest) = text.strip_prefix(dash) {
             return Some(rest);
         }

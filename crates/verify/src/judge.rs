@@ -10,6 +10,7 @@ use crate::choice::Choice;
 use crate::compare;
 use crate::expression::Expr;
 use crate::extract::{self, Missing};
+use crate::fault::{self, GoldFault};
 use crate::fuel::Fuel;
 use crate::lettered::{self, Lettered};
 use crate::lexer::ReadError;
@@ -24,8 +25,12 @@ use crate::wrapping;
 const MAXIMUM_BARE_LENGTH: usize = 400;
 /// One answer is not given more often than this.
 const MAXIMUM_REPEATED: usize = 4;
+/// A regular expression is no longer than this many bytes.
+const MAXIMUM_PATTERN_LENGTH: usize = 4_096;
 /// A compiled regular expression is no larger than this many bytes.
-const MAXIMUM_REGEX_SIZE: usize = 1 << 20;
+const MAXIMUM_REGEX_SIZE: usize = 1 << 16;
+/// A regular expression is tried on answers of at most this many bytes.
+const MAXIMUM_MATCHED_LENGTH: usize = 2_048;
 
 /// A gold answer, parsed once and shared by all its judgements.
 #[derive(Debug, Clone)]
@@ -52,8 +57,18 @@ pub enum GoldError {
     /// An integer was announced.
     #[error("the gold answer `{0}` is no integer: use the kind `math` for other numbers")]
     NotInteger(String),
+    /// Nothing that long is compared.
+    #[error(
+        "the gold answer has {length_bytes} bytes, more than the {limit_bytes} that are read: shorten it"
+    )]
+    TooLong {
+        /// Its length.
+        length_bytes: usize,
+        /// The longest that is read.
+        limit_bytes: usize,
+    },
     /// The pattern does not compile.
-    #[error("the gold answer is no valid regular expression: {0}")]
+    #[error("the gold answer is no valid regular expression: {}", last_line(.0))]
     Regex(#[from] Box<regex::Error>),
 }
 
@@ -104,6 +119,14 @@ impl Gold {
         if trimmed.is_empty() {
             return Err(GoldError::Empty);
         }
+        let limit_bytes = match kind {
+            Kind::Math | Kind::Integer | Kind::MultipleChoice => reader::MAXIMUM_LENGTH,
+            Kind::Regex => MAXIMUM_PATTERN_LENGTH,
+            Kind::Exact => usize::MAX,
+        };
+        if trimmed.len() > limit_bytes {
+            return Err(GoldError::TooLong { length_bytes: trimmed.len(), limit_bytes });
+        }
         let form = match kind {
             Kind::Math => math_form(&wrapping::unwrapped(trimmed)),
             Kind::Integer => {
@@ -135,6 +158,33 @@ impl Gold {
     /// The gold as it was given, trimmed.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Why no answer can be judged against this gold, if none can.
+    ///
+    /// ```
+    /// use still_verify::{Gold, GoldFault, Kind};
+    ///
+    /// assert_eq!(Gold::parse(Kind::Math, "1 = 2")?.fault(), Some(GoldFault::Contradictory));
+    /// assert_eq!(Gold::parse(Kind::Math, r"\frac{1}{")?.fault(), Some(GoldFault::Unreadable));
+    /// assert_eq!(Gold::parse(Kind::Math, r"\frac{1}{2}")?.fault(), None);
+    /// # Ok::<(), still_verify::GoldError>(())
+    /// ```
+    pub fn fault(&self) -> Option<GoldFault> {
+        let Form::Math { readings, moment: None } = &self.form else { return None };
+        if readings.is_empty() {
+            return fault::is_mathematical(&self.text).then_some(GoldFault::Unreadable);
+        }
+        if readings.iter().all(fault::contradicts) {
+            return Some(GoldFault::Contradictory);
+        }
+        let itself = contained(|| Judgement {
+            outcome: self.compare(&self.text, None).0,
+            extracted: None,
+            rule: None,
+            detail: None,
+        });
+        (itself.outcome != Outcome::Correct).then_some(GoldFault::Incomparable)
     }
 
     /// Whether a whole solution may be taken for the answer; its readings are kept if that needed them.
@@ -169,6 +219,9 @@ impl Gold {
         }
         match &self.form {
             Form::Exact => (wrong_unless(self.text == answer), None),
+            Form::Regex(_) if answer.len() > MAXIMUM_MATCHED_LENGTH => {
+                (Outcome::Malformed, Some(Detail::TooLarge))
+            }
             Form::Regex(regex) => (wrong_unless(regex.is_match(answer)), None),
             Form::Choice(choice) => match choice.is(answer) {
                 Some(same) => (wrong_unless(same), None),
@@ -403,6 +456,13 @@ fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
 fn math_form(text: &str) -> Form {
     let moment = Moment::parse(text);
     Form::Math { readings: reader::read(text).unwrap_or_default(), moment }
+}
+
+/// What a pattern's error says, without the pattern itself.
+fn last_line(error: &regex::Error) -> String {
+    let whole = error.to_string();
+    let last = whole.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").trim_end_matches('.').to_owned()
 }
 
 fn wrong_unless(correct: bool) -> Outcome {

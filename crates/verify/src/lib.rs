@@ -108,6 +108,7 @@ mod choice;
 mod compare;
 mod expression;
 mod extract;
+mod fault;
 mod fingerprint;
 mod fuel;
 pub mod grade;
@@ -126,6 +127,7 @@ mod units;
 mod wrapping;
 
 pub use extract::solution;
+pub use fault::GoldFault;
 pub use fingerprint::fingerprint;
 pub use judge::{Detail, Gold, GoldError, Judgement, equivalent, judge};
 pub use outcome::{Kind, Outcome, Profile, Rule};
