@@ -14,6 +14,9 @@ impl<'a> Lettered<'a> {
     /// Splits an answer; `None` if it is anything but one letter and one value.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
+        if let Some((value, letter)) = trailing(text) {
+            return Some(Self { letter, value });
+        }
         let (letter, value) = match styled(text) {
             Some((inside, behind)) if behind.trim().is_empty() => label(inside)?,
             Some((inside, behind)) => {
@@ -30,6 +33,19 @@ impl<'a> Lettered<'a> {
     }
 }
 
+/// The value and the option behind it: `12\ \textbf{(C)}`, `12 \text{ (C)}`.
+fn trailing(text: &str) -> Option<(&str, char)> {
+    let before = text.trim_end_matches('}').strip_suffix(')')?;
+    let (before, letter) = before.rsplit_once('(')?;
+    let letter = option(letter).filter(|_| before.ends_with(['{', ' ', '~']))?;
+    let value = before.trim_end_matches('{').trim_end();
+    let value =
+        STYLES.iter().find_map(|style| value.strip_suffix(style)?.strip_suffix('\\')).unwrap_or(value);
+    let value = value.trim_end_matches(['\\', ' ', '~', ',', ';']);
+    let is_value = value.ends_with(|last: char| last.is_ascii_digit() || last == '}');
+    (is_value && value.matches('{').count() == value.matches('}').count()).then_some((value, letter))
+}
+
 /// The option that a text names, and nothing else: `C`, `(C)`, `\text{(C)}`, `\textbf{C}`.
 pub(crate) fn option(text: &str) -> Option<char> {
     let text = text.trim();
@@ -38,6 +54,10 @@ pub(crate) fn option(text: &str) -> Option<char> {
         Some(_) => return None,
         None => text,
     };
+    let text = ["Option ", "Choice ", "option ", "choice "]
+        .iter()
+        .find_map(|word| text.strip_prefix(word))
+        .unwrap_or(text);
     let bare = text.strip_prefix('(').map_or(text, |inner| inner.strip_suffix(')').unwrap_or(text));
     let mut characters = bare.chars();
     characters.next().filter(|letter| characters.next().is_none() && ('A'..='J').contains(letter))
@@ -58,6 +78,14 @@ fn label(text: &str) -> Option<(char, &str)> {
     let text = text.trim_start();
     let bracketed = text.strip_prefix('(');
     let inner = bracketed.unwrap_or(text);
+    // `(\text{C})`
+    let inner = match styled(inner).filter(|_| bracketed.is_some()) {
+        Some((letter, behind)) if letter.len() == 1 => {
+            let letter = letter.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
+            return behind.strip_prefix(')').map(|rest| (letter, rest));
+        }
+        _ => inner,
+    };
     let letter = inner.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
     let rest = inner.get(1..)?;
     if bracketed.is_some() {

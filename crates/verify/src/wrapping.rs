@@ -30,11 +30,11 @@ const TRANSPARENT: [&str; 14] = [
 /// Alphabets, which may tell one symbol from another, but not one number or date.
 const ALPHABETS: [&str; 7] = ["mathbf", "mathit", "mathsf", "boldsymbol", "bm", "pmb", "textbf"];
 /// Commands whose first argument is a colour.
-const COLOURS: [&str; 3] = ["color", "textcolor", "colorbox"];
+const COLOURS: [&str; 4] = ["color", "textcolor", "colorbox", "enclose"];
 /// Commands with an argument that is not seen.
-const HIDING: [&str; 4] = ["vphantom", "phantom", "hphantom", "label"];
+const HIDING: [&str; 5] = ["vphantom", "phantom", "hphantom", "label", "rule"];
 /// Commands around a part that is shown as it is.
-const FRAMES: [&str; 4] = ["smash", "mathtt", "framebox", "fbox"];
+const FRAMES: [&str; 6] = ["smash", "mathtt", "framebox", "fbox", "bbox", "textcircled"];
 /// Styles are looked for in no more layers than this.
 const MAXIMUM_LAYERS: usize = 4;
 /// Commands and signs that may stand in front of an answer.
@@ -57,7 +57,7 @@ const LEADING: [&str; 16] = [
     "=",
 ];
 /// Marks of approval and of an end behind an answer.
-const TRAILING: [&str; 20] = [
+const TRAILING: [&str; 21] = [
     "\\checkmark",
     "\\blacksquare",
     "\\qed",
@@ -75,15 +75,17 @@ const TRAILING: [&str; 20] = [
     "∎",
     "\\text{✓}",
     "\\text{ ✓}",
+    "\\\\",
     "_{}",
     "^{}",
     "{}",
 ];
 /// Words that lead to an answer when they stand last, or alone.
-const LEAD_INS: [&str; 15] = [
+const LEAD_INS: [&str; 16] = [
     "is",
     "are",
     "equals",
+    "ans",
     "so",
     "thus",
     "hence",
@@ -98,7 +100,19 @@ const LEAD_INS: [&str; 15] = [
     "solutions",
 ];
 /// Words that deny what they stand by.
-const DENIALS: [&str; 14] = [
+const DENIALS: [&str; 26] = [
+    "omitted",
+    "removed",
+    "eliminated",
+    "failed",
+    "fails",
+    "inadmissible",
+    "unacceptable",
+    "disregarded",
+    "ignored",
+    "contradiction",
+    "refuted",
+    "cancelled",
     "not",
     "never",
     "incorrect",
@@ -199,7 +213,13 @@ pub(crate) fn is_denied(answer: &str, gold: &str) -> bool {
     };
     // `all reals not equal to 1` says what it says
     let is_outer = |word: &str| words(answer).next() == Some(word) || words(answer).last() == Some(word);
-    words(answer).any(|word| is_denial(word) && (!word.eq_ignore_ascii_case("not") || is_outer(word)))
+    let ends_in_no =
+        words(answer).nth(1).is_some() || answer.starts_with(|first: char| first.is_ascii_digit());
+    let is_refused = words(answer).last().is_some_and(|word| word.eq_ignore_ascii_case("no"))
+        && ends_in_no
+        && !words(gold).any(|word| word.eq_ignore_ascii_case("no"));
+    is_refused
+        || words(answer).any(|word| is_denial(word) && (!word.eq_ignore_ascii_case("not") || is_outer(word)))
 }
 
 /// Whether a text leads to the answer behind it: `The answer is`, `Answer:`, `so`.
@@ -277,7 +297,7 @@ fn inside(text: &str) -> Option<std::ops::Range<usize>> {
     if start > 0 || end < text.len() {
         return Some(start..end.max(start));
     }
-    for mark in ["**", "*", "__", "\"", "``", "`", "''"] {
+    for mark in ["**", "*", "__", "_", "'", "\"", "``", "`", "''"] {
         let inner = text.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
         if inner.is_some_and(|inner| !inner.is_empty() && !inner.contains(mark)) {
             return Some(mark.len()..text.len() - mark.len());
@@ -313,6 +333,9 @@ fn inside(text: &str) -> Option<std::ops::Range<usize>> {
     }
     if let Some(end) = lead_in(text) {
         return Some(end..text.len());
+    }
+    if let Some(range) = single_row(text) {
+        return Some(range);
     }
     let (command, length) = command(text);
     if length == 0 {
@@ -350,6 +373,23 @@ fn inside(text: &str) -> Option<std::ops::Range<usize>> {
     None
 }
 
+/// What stands in an environment of a single row.
+fn single_row(text: &str) -> Option<std::ops::Range<usize>> {
+    let inner = text.strip_prefix("\\begin{")?;
+    let (name, _) = inner.split_once('}')?;
+    let end = text.strip_suffix('}')?.strip_suffix(name)?.strip_suffix("\\end{")?.len();
+    let mut start = "\\begin{}".len() + name.len();
+    match name.trim_end_matches('*') {
+        "aligned" | "align" | "gathered" | "gather" | "split" | "equation" => {}
+        // a table of one cell
+        "array" => start = group_end(text, start)?,
+        _ => return None,
+    }
+    let row = text.get(start..end)?;
+    let is_cell = !row.contains('&') && !row.trim().trim_end_matches("\\\\").contains("\\\\");
+    is_cell.then_some(start..end)
+}
+
 fn starts_with_mark(text: &str, mark: &str) -> bool {
     let is_word = mark.ends_with(|last: char| last.is_ascii_alphabetic());
     text.strip_prefix(mark).is_some_and(|rest| {
@@ -379,7 +419,7 @@ fn lead_in(text: &str) -> Option<usize> {
         None => {
             let found = LEAD_INS
                 .iter()
-                .take(2)
+                .take(3)
                 .filter_map(|word| run.rfind(&format!(" {word} ")).map(|at| at + word.len() + 2));
             found.max()?
         }
@@ -433,7 +473,11 @@ fn without_inner(text: &str) -> Option<String> {
             continue;
         }
         // braces that never close are no answer
-        let (end, kept) = replaced(rest, name, length, is_list_place(text, position))?;
+        let (end, kept) = {
+            let before = text.get(..position)?;
+            let after_digit = before.ends_with(|last: char| last.is_ascii_digit());
+            replaced(rest, name, length, is_list_place(before), after_digit)?
+        };
         out.push_str(text.get(copied..position)?);
         if kept.is_empty() {
             // what is not seen still keeps apart
@@ -448,15 +492,28 @@ fn without_inner(text: &str) -> Option<String> {
 }
 
 /// Whether a member of a list may start at a byte: nothing before it holds on to a single argument.
-fn is_list_place(text: &str, position: usize) -> bool {
-    let before = text.get(..position).unwrap_or("").trim_end();
+fn is_list_place(before: &str) -> bool {
+    let before = before.trim_end();
     before.is_empty() || before.ends_with([',', ';', '=', '<', '>', '(', '['])
 }
 
 /// What is left of a styled part, as a range, and where the part ends.
-fn replaced(text: &str, name: &str, length: usize, in_list: bool) -> Option<(usize, std::ops::Range<usize>)> {
+fn replaced(
+    text: &str,
+    name: &str,
+    length: usize,
+    in_list: bool,
+    after_digit: bool,
+) -> Option<(usize, std::ops::Range<usize>)> {
+    // `\color[rgb]{1,0,0}`, `\bbox[5px]{5}`
+    let length = match text.get(length..).and_then(|rest| rest.strip_prefix('[')) {
+        Some(rest) => length + rest.find(']')? + 2,
+        None => length,
+    };
     if HIDING.contains(&name) {
-        return Some((group_end(text, length)?, 0..0));
+        let end = group_end(text, length)?;
+        let end = if name == "rule" { group_end(text, end)? } else { end };
+        return Some((end, 0..0));
     }
     let (content, end) = if COLOURS.contains(&name) {
         let content = group_end(text, length)?;
@@ -468,18 +525,52 @@ fn replaced(text: &str, name: &str, length: usize, in_list: bool) -> Option<(usi
     // a list in the colour of a part is a list of the whole
     let inner = text.get(content + 1..end - 1)?;
     let is_list = in_list && inner.contains([',', '=', '<', '>']);
+    // a digit in another colour is a digit of the same number
+    let is_digits =
+        COLOURS.contains(&name) && !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_digit());
+    let is_list = is_list || (is_digits && after_digit);
     Some((end, if is_list { content + 1..end - 1 } else { content..end }))
 }
 
-/// An answer with an approximation in brackets behind it, as a chain.
+/// An answer with another form of it in brackets behind it, as a chain of both; with a remark, without it.
 fn gloss(text: &str) -> Option<String> {
-    let before = text.strip_suffix(')')?;
+    let before = text.trim_end_matches('}').strip_suffix(')')?;
     let open = before.rfind('(')?;
-    let inner = before.get(open + 1..)?.trim();
-    let value = inner.strip_prefix("\\approx").or_else(|| inner.strip_prefix('≈'))?;
-    let exact = before.get(..open)?.trim_end_matches(['\\', ',', ';', ' ', '~']);
-    let exact = exact.strip_suffix("\\left").unwrap_or(exact);
-    (!exact.is_empty()).then(|| format!("{exact} \\approx {}", value.trim_end_matches("\\right").trim()))
+    let inner: String = before.get(open + 1..)?.replace("\\text{", " ").replace(['{', '}'], " ");
+    // braces that hold something together are not taken apart
+    let inner = if before.get(open + 1..)?.contains("{") && !before.contains("\\text{") {
+        before.get(open + 1..)?.to_owned()
+    } else {
+        inner
+    };
+    let inner = inner.trim();
+    let exact = before.get(..open)?;
+    let exact = exact.trim_end_matches("\\left").trim_end();
+    let exact = ["\\text{", "\\textrm{", "\\mathrm{"]
+        .iter()
+        .find_map(|style| exact.strip_suffix(style))
+        .unwrap_or(exact);
+    let exact = exact.trim_end_matches(['\\', ',', ';', ' ', '~', '!']);
+    if exact.is_empty() || exact.matches('{').count() != exact.matches('}').count() {
+        return None;
+    }
+    const JOINTS: [(&str, &str); 9] = [
+        ("\\approx", "\\approx"),
+        ("≈", "\\approx"),
+        ("approximately", "\\approx"),
+        ("approx.", "\\approx"),
+        ("about", "\\approx"),
+        ("roughly", "\\approx"),
+        ("=", "="),
+        ("i.e.", "="),
+        ("or", "\\text{ or }"),
+    ];
+    if matches!(inner, "answer" | "final answer" | "final" | "exact" | "exactly" | "the answer") {
+        return Some(exact.to_owned());
+    }
+    let (joint, value) = JOINTS.iter().find_map(|(word, joint)| Some((*joint, inner.strip_prefix(word)?)))?;
+    let value = value.trim_start_matches(',').trim_end_matches("\\right").trim();
+    value.starts_with(|first: char| !first.is_ascii_alphabetic()).then(|| format!("{exact} {joint} {value}"))
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ const NO_FACTORS: [&str; 18] = [
     "hspace", "vspace", "boxed", "fbox", "framebox", "phantom",
 ];
 /// Commands that stand between two statements, or start one.
-const SEPARATORS: [&str; 47] = [
+const SEPARATORS: [&str; 45] = [
     "approx",
     "simeq",
     "equiv",
@@ -90,8 +90,6 @@ const SEPARATORS: [&str; 47] = [
     "ge",
     "geq",
     "geqslant",
-    "lt",
-    "gt",
     "implies",
     "impliedby",
     "iff",
@@ -159,6 +157,9 @@ pub(super) fn with_surroundings<'a>(
         return Ok(texts);
     }
     let position = position(solution, first.start);
+    if solution.get(..first.start).is_some_and(|before| before.ends_with("~~")) {
+        return Err(Ambiguous);
+    }
     let before = Before::of(solution.get(..first.start).unwrap_or(""), position)?;
     let suffix = behind(solution.get(last.end..).unwrap_or(""), position, before.opened)?;
     if let Some(text) = texts.first_mut().filter(|_| !before.prefix.is_empty()) {
@@ -241,6 +242,20 @@ impl Before {
                     );
                     return Ok(found);
                 }
+                '{' if shorter.ends_with('\\') => {
+                    found.opened = Some(last);
+                    return Ok(found);
+                }
+                '{' if shorter.ends_with(']') => {
+                    // `\bbox[5px]{`
+                    let open = shorter.rfind('[').unwrap_or(0);
+                    match command_back(shorter.get(..open).unwrap_or("")) {
+                        Some(("bbox" | "color" | "colorbox", start)) => {
+                            rest = rest.get(..start).unwrap_or("")
+                        }
+                        _ => return Err(Ambiguous),
+                    }
+                }
                 '{' => {
                     let (command, start) = command_back(shorter).unwrap_or(("", shorter.len()));
                     if shorter.ends_with(['}', '^', '_', ']']) && !is_style_group(shorter) {
@@ -262,6 +277,15 @@ impl Before {
                             rest = rest.get(..start).unwrap_or("");
                             continue;
                         }
+                        Some(("text" | "textrm" | "mathrm", start))
+                            if currency(rest.get(start..).unwrap_or("")).is_some() =>
+                        {
+                            found
+                                .prefix
+                                .insert_str(0, currency(rest.get(start..).unwrap_or("")).unwrap_or(""));
+                            rest = rest.get(..start).unwrap_or("");
+                            continue;
+                        }
                         Some(("text" | "textrm" | "mathrm" | "mbox", start))
                             if denies(rest.get(start..).unwrap_or("")) =>
                         {
@@ -275,6 +299,10 @@ impl Before {
                 '(' | '[' if counts => {
                     // `\(`, `\[` open a formula
                     if !shorter.ends_with('\\') && position.is_formula() {
+                        // `-(\boxed{5})`, `f(\boxed{5})`
+                        if !is_boundary(trim_spaces_back(shorter), position) {
+                            return Err(Ambiguous);
+                        }
                         found.opened = Some(last);
                     }
                     return Ok(found);
@@ -289,6 +317,19 @@ impl Before {
                     return if denied { Err(Ambiguous) } else { Ok(found) };
                 }
                 '≠' => return Err(Ambiguous),
+                '<' | '>' if position.is_formula() && !shorter.ends_with(['-', '=']) => {
+                    return Err(Ambiguous);
+                }
+                // `0.\boxed{5}`, and thousands
+                '.' if touches
+                    && (position.is_formula() || shorter.ends_with(|c: char| c.is_ascii_digit())) =>
+                {
+                    return Err(Ambiguous);
+                }
+                ',' if position.is_formula() && shorter.ends_with(|c: char| c.is_ascii_digit()) => {
+                    // `x = 1,\ y = 2` has a name for each; `3, \boxed{5}` has none
+                    return Err(Ambiguous);
+                }
                 '*' | '`' if !position.is_formula() => rest = shorter,
                 '*' | '/' | '^' | '_' | '!' | ')' | '·' | '×' | '÷' | '√' | '%' if counts => {
                     return Err(Ambiguous);
@@ -322,7 +363,7 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
         let counts = !is_closed || touches;
         let Some(first) = rest.chars().next() else { break };
         let longer = rest.get(first.len_utf8()..).unwrap_or("");
-        if opened.is_some() && !is_closed && !matches!(first, ')' | ']' | '}') {
+        if opened.is_some() && !is_closed && !matches!(first, ')' | ']' | '}') && !rest.starts_with("\\}") {
             return Err(Ambiguous);
         }
         match first {
@@ -332,6 +373,10 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
                 rest = longer;
             }
             '.' | ',' if longer.starts_with(|next: char| next.is_ascii_digit()) => return Err(Ambiguous),
+            // a list goes on, and a ratio
+            ',' if !is_closed && starts_with_number(trim_spaces(longer)) => return Err(Ambiguous),
+            ':' if counts && starts_with_number(trim_spaces(longer)) => return Err(Ambiguous),
+            '<' | '>' | '≠' if !is_closed => return Err(Ambiguous),
             '%' => return Ok("\\%".to_owned()),
             '°' => return Ok("^\\circ".to_owned()),
             ')' | ']' if !is_closed => {
@@ -376,9 +421,13 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
                     "%" => return Ok("\\%".to_owned()),
                     "circ" | "degree" => return Ok("^\\circ".to_owned()),
                     "text" | "textrm" | "mathrm" | "mbox" | "hbox" | "textbf" | "textit" | "operatorname"
-                    | "rm" => return words_behind(after, true),
-                    "\\" | "pmod" | "bmod" | "mod" | "pod" | "end" | "ldots" | "dots" | "hfill"
-                    | "newline" | "label" | "par" | "land" | "lor" | "wedge" | "vee" => break,
+                    | "rm" => return words_behind(after, true, counts),
+                    "ne" | "neq" | "lt" | "gt" | "not" | "ldots" | "dots" | "bmod" if counts => {
+                        return Err(Ambiguous);
+                    }
+                    "}" if opened == Some('{') => break,
+                    "\\" | "pmod" | "mod" | "pod" | "end" | "hfill" | "newline" | "label" | "par"
+                    | "land" | "lor" | "wedge" | "vee" => break,
                     _ if SEPARATORS.contains(&command) => break,
                     _ if counts => return Err(Ambiguous),
                     _ => break,
@@ -386,10 +435,9 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
             }
             first if first.is_alphanumeric() => {
                 let word = first_word(rest);
-                let is_word =
-                    word.chars().nth(1).is_some() && !word.starts_with(|c: char| c.is_ascii_digit());
+                let is_word = word.chars().nth(1).is_some() && !word.contains(|c: char| c.is_ascii_digit());
                 if is_word || !first.is_ascii() {
-                    return words_behind(rest, false);
+                    return words_behind(rest, false, counts);
                 }
                 // `25x`, and `5 m` in a sentence
                 return if counts && (!is_closed || touches) { Err(Ambiguous) } else { Ok(String::new()) };
@@ -401,7 +449,7 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
 }
 
 /// Words behind an answer: a unit or a scale belongs to it, a denial makes it none.
-fn words_behind(text: &str, braced: bool) -> Result<String, Ambiguous> {
+fn words_behind(text: &str, braced: bool, counts: bool) -> Result<String, Ambiguous> {
     let inside = if braced {
         let inside = text.trim_start().strip_prefix('{').unwrap_or(text);
         inside.get(..inside.find('}').unwrap_or(inside.len())).unwrap_or("")
@@ -414,6 +462,16 @@ fn words_behind(text: &str, braced: bool) -> Result<String, Ambiguous> {
         return Err(Ambiguous);
     }
     let more = inside.get(word.len()..).unwrap_or("").trim();
+    if braced {
+        let after = text.get(text.find('}').map_or(text.len(), |end| end + 1)..).unwrap_or("");
+        let goes_on = matches!(word, "and" | "or" | "to")
+            && starts_with_number(trim_spaces(if more.is_empty() { after } else { more }));
+        // `\mathrm{i}` and `\mathrm{e}` are numbers
+        let is_number = counts && matches!(word, "i" | "e") && more.is_empty();
+        if goes_on || is_number {
+            return Err(Ambiguous);
+        }
+    }
     let is_scale = SCALES.contains(&word.to_lowercase().as_str());
     // a text that goes on is a sentence: `\text{ m from the wall}`
     let is_unit = (!braced || more.is_empty() || more == ".")
@@ -479,6 +537,12 @@ fn denies(text: &str) -> bool {
         word.strip_suffix(denial)
             .is_some_and(|before| *denial == "n't" || !before.ends_with(char::is_alphabetic))
     })
+}
+
+/// The currency that is all of a `\text{...}`.
+fn currency(text: &str) -> Option<&str> {
+    let inside = text.split_once('{')?.1.strip_suffix('}')?.trim();
+    matches!(inside, "€" | "£" | "¥" | "₹" | "₩" | "\\$").then_some(inside)
 }
 
 /// Whether a formula's side starts behind this text.
@@ -548,6 +612,13 @@ fn command_at(text: &str) -> (&str, &str) {
     let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
     let length = if letters > 0 { letters } else { tail.chars().next().map_or(0, char::len_utf8) };
     tail.split_at_checked(length).unwrap_or(("", ""))
+}
+
+/// Whether a text starts with a number or another formula's part.
+fn starts_with_number(text: &str) -> bool {
+    let text = text.trim_start_matches(['-', '+', '{']);
+    text.starts_with(|next: char| next.is_ascii_digit())
+        || ["\\frac", "\\sqrt", "\\pi", "\\boxed", "\\dfrac"].iter().any(|start| text.starts_with(start))
 }
 
 fn first_word(text: &str) -> &str {
