@@ -301,7 +301,9 @@ impl Gold {
                 Some(letter) => letter == gold.letter,
                 None => equal(gold.value, answer),
             },
-            (None, None) => false,
+            (None, None) => {
+                lettered::option(answer).is_some_and(|option| lettered::option(&self.text) == Some(option))
+            }
         }
     }
 

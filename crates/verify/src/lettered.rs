@@ -38,7 +38,7 @@ fn trailing(text: &str) -> Option<(&str, char)> {
     let before = text.trim_end_matches('}').strip_suffix(')')?;
     let (before, letter) = before.rsplit_once('(')?;
     let letter = option(letter).filter(|_| before.ends_with(['{', ' ', '~']))?;
-    let value = before.trim_end_matches('{').trim_end();
+    let value = before.trim_end().trim_end_matches('{').trim_end();
     let value =
         STYLES.iter().find_map(|style| value.strip_suffix(style)?.strip_suffix('\\')).unwrap_or(value);
     let value = value.trim_end_matches(['\\', ' ', '~', ',', ';']);

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+/// What another form of an answer, in brackets behind it, starts with.
+const GLOSSES: [&str; 8] = ["approx", "≈", "(=", "(or", "(i.e", "answer)", "final)", "(exact"];
 /// No more wrappings than this are taken off.
 const MAXIMUM_WRAPPINGS: usize = 12;
 /// Longer texts are not compared sign by sign.
@@ -260,7 +262,7 @@ fn is_suspicious(text: &str) -> bool {
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return false };
     if matches!(first, b'{' | b'"' | b'_' | b'*' | b'`' | b'\'' | b'=' | b' ')
         || matches!(last, b'"' | b'_' | b'}' | b' ' | b')') && text.len() > 1 && !is_plain_end(text)
-        || (*first >= 0x80 || *last >= 0x80)
+        || (*first >= 0x80 || *last >= 0x80 || *last == b'\\')
     {
         return true;
     }
@@ -277,7 +279,7 @@ fn is_suspicious(text: &str) -> bool {
 fn is_plain_end(text: &str) -> bool {
     match text.as_bytes().last() {
         Some(b'}') => !text.ends_with("{}"),
-        Some(b')') => !text.contains("\\approx") && !text.contains('≈'),
+        Some(b')') => !GLOSSES.iter().any(|gloss| text.contains(gloss)),
         _ => false,
     }
 }
@@ -404,7 +406,18 @@ fn lead_in(text: &str) -> Option<usize> {
         let end = group_end(text, length)?;
         let words = text.get(length + 1..end - 1)?;
         let rest = text.get(end..)?;
-        return (!rest.trim().is_empty() && leads_in(words)).then_some(end);
+        if !rest.trim().is_empty() && leads_in(words) {
+            return Some(end);
+        }
+        // `\text{The value of } x \text{ is } 5`
+        return ["\\text{ is }", "\\text{ equals }", "\\text{ is: }"]
+            .iter()
+            .find_map(|verb| rest.rfind(verb).map(|start| end + start + verb.len()))
+            .filter(|verb| {
+                text.get(*verb..)
+                    .is_some_and(|value| !value.trim().is_empty() && !value.contains("\\text{ is"))
+            })
+            .filter(|verb| text.get(..*verb).is_some_and(|before| !is_denied(before, "")));
     }
     if !text.starts_with(|first: char| first.is_alphabetic()) {
         return None;
