@@ -473,9 +473,8 @@ fn wrong_unless(correct: bool) -> Outcome {
 
 /// Whether a text is words with a hyphen between them, and no difference of two names.
 fn is_hyphenated(text: &str) -> bool {
-    let words = compare::text::words(text);
-    words.contains('-')
-        && words.split(['-', ' ']).all(|word| {
+    text.contains('-')
+        && compare::text::words(text).split(['-', ' ']).all(|word| {
             word.len() > 2 && word.chars().all(char::is_alphabetic) && spelling::keyword(word).is_none()
         })
 }

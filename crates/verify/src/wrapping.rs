@@ -266,11 +266,20 @@ fn is_suspicious(text: &str) -> bool {
     {
         return true;
     }
-    if first.is_ascii_alphabetic() && bytes.contains(&b' ') {
+    if first.is_ascii_alphabetic()
+        && bytes.contains(&b' ')
+        && bytes.iter().any(|byte| matches!(byte, b':' | b's' | b'e'))
+    {
         return true;
     }
     memchr::memchr_iter(b'\\', bytes).any(|index| {
         let (command, _) = command(text.get(index..).unwrap_or(""));
+        if matches!(
+            command,
+            "" | "frac" | "sqrt" | "pi" | "dfrac" | "left" | "right" | "cdot" | "infty" | "cup"
+        ) {
+            return false;
+        }
         is_wrapping(command) || (index == 0 && !matches!(command, "frac" | "dfrac" | "sqrt"))
     })
 }
@@ -395,7 +404,8 @@ fn single_row(text: &str) -> Option<std::ops::Range<usize>> {
 fn starts_with_mark(text: &str, mark: &str) -> bool {
     let is_word = mark.ends_with(|last: char| last.is_ascii_alphabetic());
     text.strip_prefix(mark).is_some_and(|rest| {
-        !rest.is_empty() && !(is_word && rest.starts_with(|next: char| next.is_ascii_alphabetic()))
+        let goes_on = is_word && rest.starts_with(|next: char| next.is_ascii_alphabetic());
+        !rest.is_empty() && !goes_on
     })
 }
 
@@ -430,10 +440,12 @@ fn lead_in(text: &str) -> Option<usize> {
         Some(colon) if run.get(..colon)?.contains(' ') || run.get(..colon)?.len() > 2 => colon + 1,
         Some(_) => return None,
         None => {
-            let found = LEAD_INS
+            if !run.contains(' ') {
+                return None;
+            }
+            let found = [" is ", " are ", " equals "]
                 .iter()
-                .take(3)
-                .filter_map(|word| run.rfind(&format!(" {word} ")).map(|at| at + word.len() + 2));
+                .filter_map(|word| run.rfind(word).map(|at| at + word.len()));
             found.max()?
         }
     };
@@ -545,13 +557,26 @@ fn replaced(
     Some((end, if is_list { content + 1..end - 1 } else { content..end }))
 }
 
+/// Words that join another form of an answer to it, and the signs that say the same.
+const JOINTS: [(&str, &str); 9] = [
+    ("\\approx", "\\approx"),
+    ("≈", "\\approx"),
+    ("approximately", "\\approx"),
+    ("approx.", "\\approx"),
+    ("about", "\\approx"),
+    ("roughly", "\\approx"),
+    ("=", "="),
+    ("i.e.", "="),
+    ("or", "\\text{ or }"),
+];
+
 /// An answer with another form of it in brackets behind it, as a chain of both; with a remark, without it.
 fn gloss(text: &str) -> Option<String> {
     let before = text.trim_end_matches('}').strip_suffix(')')?;
     let open = before.rfind('(')?;
     let inner: String = before.get(open + 1..)?.replace("\\text{", " ").replace(['{', '}'], " ");
     // braces that hold something together are not taken apart
-    let inner = if before.get(open + 1..)?.contains("{") && !before.contains("\\text{") {
+    let inner = if before.get(open + 1..)?.contains('{') && !before.contains("\\text{") {
         before.get(open + 1..)?.to_owned()
     } else {
         inner
@@ -567,17 +592,6 @@ fn gloss(text: &str) -> Option<String> {
     if exact.is_empty() || exact.matches('{').count() != exact.matches('}').count() {
         return None;
     }
-    const JOINTS: [(&str, &str); 9] = [
-        ("\\approx", "\\approx"),
-        ("≈", "\\approx"),
-        ("approximately", "\\approx"),
-        ("approx.", "\\approx"),
-        ("about", "\\approx"),
-        ("roughly", "\\approx"),
-        ("=", "="),
-        ("i.e.", "="),
-        ("or", "\\text{ or }"),
-    ];
     if matches!(inner, "answer" | "final answer" | "final" | "exact" | "exactly" | "the answer") {
         return Some(exact.to_owned());
     }

@@ -251,7 +251,7 @@ impl Before {
                     let open = shorter.rfind('[').unwrap_or(0);
                     match command_back(shorter.get(..open).unwrap_or("")) {
                         Some(("bbox" | "color" | "colorbox", start)) => {
-                            rest = rest.get(..start).unwrap_or("")
+                            rest = rest.get(..start).unwrap_or("");
                         }
                         _ => return Err(Ambiguous),
                     }
@@ -273,7 +273,7 @@ impl Before {
                 }
                 '}' => {
                     return match before_group(rest) {
-                        Some((command, start)) if command == "color" => {
+                        Some(("color", start)) => {
                             rest = rest.get(..start).unwrap_or("");
                             continue;
                         }
@@ -376,7 +376,6 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
             // a list goes on, and a ratio
             ',' if !is_closed && starts_with_number(trim_spaces(longer)) => return Err(Ambiguous),
             ':' if counts && starts_with_number(trim_spaces(longer)) => return Err(Ambiguous),
-            '<' | '>' | '≠' if !is_closed => return Err(Ambiguous),
             '%' => return Ok("\\%".to_owned()),
             '°' => return Ok("^\\circ".to_owned()),
             ')' | ']' if !is_closed => {
@@ -395,7 +394,7 @@ fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String
                 // numbers are in base ten anyway
                 return Ok(if base == "{10}" { String::new() } else { format!("_{base}") });
             }
-            '!' if !is_closed => return Err(Ambiguous),
+            '!' | '<' | '>' | '≠' if !is_closed => return Err(Ambiguous),
             '+' | '-' | '*' | '/' | '|' | '\'' if !is_closed => return Err(Ambiguous),
             '+' | '-' | '/'
                 if touches && longer.starts_with(|next: char| next.is_ascii_digit() || next == '\\') =>
@@ -521,8 +520,8 @@ fn is_denied(text: &str) -> bool {
     let denied = |word: &str| word != "not" && denies(word);
     match next.as_slice() {
         ["be", word, ..] | [word, ..] if first != "not" && denied(word) => true,
-        ["not", "be", ..] => true,
-        ["not", "the", "answer" | "correct" | "right" | "solution"]
+        ["not", "be", ..]
+        | ["not", "the", "answer" | "correct" | "right" | "solution"]
         | ["not", "correct" | "right" | "valid" | "possible", ..] => true,
         ["the", "wrong", ..] => true,
         ["the", "answer" | "correct" | "right", ..] => matches!(first, "isn't" | "not"),
@@ -637,6 +636,11 @@ fn last_word(text: &str) -> &str {
 }
 
 fn trim_spaces(mut text: &str) -> &str {
+    // most texts have no space of a kind that only LaTeX has
+    text = text.trim_start();
+    if !text.starts_with(['\\', '~']) {
+        return text;
+    }
     while let Some(rest) = SPACES.iter().find_map(|space| after_space(text, space)) {
         text = rest;
     }
@@ -650,6 +654,10 @@ fn after_space<'a>(text: &'a str, space: &str) -> Option<&'a str> {
 }
 
 fn trim_spaces_back(mut text: &str) -> &str {
+    if text.ends_with(|last: char| matches!(last, '$' | '=' | '&' | '{' | '}' | '(' | ')' | '-' | '0'..='9'))
+    {
+        return text;
+    }
     while let Some(rest) = SPACES.iter().find_map(|space| text.strip_suffix(space)) {
         // `\\` and a space is a row's end
         if rest.ends_with('\\') && !text.ends_with("\\ ") {

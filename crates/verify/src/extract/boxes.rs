@@ -118,7 +118,7 @@ fn is_mention(rest: &[u8]) -> bool {
 
 /// Whether the content of a box only shows where an answer would stand: nothing, dots, `your answer`.
 pub(super) fn is_placeholder(content: &str) -> bool {
-    if content.len() > 60 {
+    if content.len() > 60 || content.bytes().any(|byte| byte.is_ascii_digit()) {
         return false;
     }
     let mut plain = content.to_lowercase();

@@ -120,8 +120,15 @@ fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
     }
     let spans = boxes.closed.get(first..).unwrap_or(&[]);
     let mut texts = beside::with_surroundings(solution, spans).map_err(|_| Missing::BesideBox)?;
-    let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(texts.len());
-    texts.retain(|text| !seen.contains(text) && (seen.push(text.clone()), true).1);
+    if texts.len() > 1 {
+        let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            if !seen.contains(&text) {
+                seen.push(text);
+            }
+        }
+        texts = seen;
+    }
     let rest = solution.get(last.end..).unwrap_or("");
     let before = solution.get(..spans.first().map_or(0, |span| span.start)).unwrap_or("");
     let hedge = formula::alternative_after(rest).or_else(|| formula::alternative_before(before));
