@@ -135,33 +135,35 @@
 //! # Map
 //!
 //! [`judge`] and [`Gold`] for completions, [`equivalent`] for two answers, [`fingerprint`] for majority votes,
-//! [`PuzzleChecker`] for tasks whose answers are checked by property, [`grade`] for files.
+//! [`grade`] for files.
 
 mod choice;
 mod compare;
 mod expression;
 mod extract;
+mod fault;
 mod fingerprint;
 mod fuel;
 pub mod grade;
 mod judge;
+mod lettered;
 mod lexer;
 mod moment;
 mod normal;
 mod numeral;
 mod outcome;
-mod puzzle;
 mod reader;
 mod scalar;
 mod spelling;
 mod token;
 mod units;
+mod wrapping;
 
 pub use extract::solution;
+pub use fault::GoldFault;
 pub use fingerprint::fingerprint;
 pub use judge::{Detail, Gold, GoldError, Judgement, equivalent, judge};
 pub use outcome::{Kind, Outcome, Profile, Rule};
-pub use puzzle::{Countdown, PuzzleChecker, WholeNumber, judge_puzzle, puzzle_checker, puzzle_checkers};
 
 /// The version of the rules and their implementation; it changes whenever a verdict may.
 pub const VERIFIER_VERSION: &str = "math-5";

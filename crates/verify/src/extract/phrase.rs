@@ -64,7 +64,37 @@ static ANNOUNCEMENTS: Table = Table::by_last_byte(&[
     "答えは",
     "答え:",
     "答え：",
+    "답변:",
+    "답변：",
+    "답변은",
     "答案 :",
+    "答案就是",
+    "答案】",
+    "答案应该是",
+    "答案應該是",
+    "उत्तर:",
+    "الجواب:",
+    "答：",
+    "答:",
+    "Ответ:",
+    "ОТВЕТ:",
+    "Ответ —",
+    "ответом является",
+    "risposta finale",
+    "resposta final",
+    "resposta correta é",
+    "odpowiedź:",
+    "cevap:",
+    "đáp án:",
+    "đáp số:",
+    "answer**",
+    "answer__:",
+    "answer:__",
+    "answer would be",
+    "answer must be",
+    "answer should be",
+    "answer equals",
+    "answer comes out to",
 ]);
 /// What may stand between an announcement and the answer.
 static FILLERS: Table = Table::by_first_byte(&[
@@ -96,6 +126,15 @@ static FILLERS: Table = Table::by_first_byte(&[
     "=",
     "**",
     "*",
+    "__",
+    "}",
+    "i think it is",
+    "i think it's",
+    "i think",
+    "i believe it is",
+    "】",
+    "就是",
+    "là",
     "은",
     "는",
     "은:",
@@ -107,8 +146,40 @@ static CONTINUATIONS: Table = Table::by_first_byte(&[
     ", because ",
     " since ",
     " because ",
+    " as computed",
+    " as shown",
+    " as required",
+    " as expected",
+    " as above",
+    " as claimed",
+    " as desired",
+    "; done",
+    " — ",
     ", as ",
     ", which ",
+    ", in ",
+    ", and the ",
+    ", and it ",
+    ", and this ",
+    ", thus ",
+    ", hence ",
+    ", therefore ",
+    ", making ",
+    ", giving ",
+    ", meaning ",
+    ", after ",
+    ", when ",
+    ", given ",
+    ", assuming ",
+    ", rounded ",
+    ", with ",
+    ", for ",
+    ", by ",
+    ", at ",
+    ", on ",
+    ", that ",
+    ", this ",
+    ", just ",
     ", where ",
     " where ",
     ", so ",
@@ -142,18 +213,126 @@ static ENDINGS: Table = Table::by_last_byte(&[
     "i hope it is correct",
 ]);
 
+/// What is said of an answer after it was given: `The answer is correct.`
+static COMMENTS: Table = Table::by_first_byte(&[
+    "correct",
+    "right",
+    "verified",
+    "confirmed",
+    "valid",
+    "consistent",
+    "reasonable",
+    "plausible",
+    "sensible",
+    "checked",
+    "unique",
+    "complete",
+    "positive as",
+    "negative as",
+    "positive, as",
+    "negative, as",
+    "an integer as",
+    "indeed correct",
+    "therefore correct",
+    "thus correct",
+    "also correct",
+    "in",
+    "rounded",
+    "helpful",
+    "useful",
+    "clear",
+    "positive",
+    "negative",
+    "an integer",
+    "a positive",
+    "a whole number",
+    "as expected",
+    "ask",
+    "just ask",
+    "feel free",
+    "let me know",
+    "found by",
+    "obtained",
+    "boxed",
+    "given in",
+    "stated",
+    "shown above",
+    "above",
+    "written",
+]);
+/// What turns the mention of an answer into something else than its announcement.
+const OTHER_MENTIONS: [&str; 11] = [
+    "check the ",
+    "check this ",
+    "check my ",
+    "check our ",
+    "verify the ",
+    "verify this ",
+    "verify my ",
+    "verify our ",
+    "about this ",
+    "about the ",
+    "checking the ",
+];
+/// Remarks in brackets behind an answer start so.
+static REMARKS: Table = Table::by_first_byte(&[
+    "see", "as", "since", "because", "from", "which", "rounded", "shown", "by", "after", "correct",
+    "verified", "checked", "the", "this", "we", "using", "using", "exact", "exactly", "in total", "final",
+]);
+/// No more announcements than this are passed over.
+const MAXIMUM_PASSED: usize = 4;
+
 /// The text after the last announcement, up to the end of its formula or sentence.
+///
+/// What comments an answer, as `This answer is correct.` does, is passed over where one was announced before.
 pub(crate) fn find(solution: &str) -> Option<Cow<'_, str>> {
-    let mut rest = solution.get(last_announcement(solution)?..)?;
+    let mut end = solution.len();
+    for _ in 0..MAXIMUM_PASSED {
+        let Some(announced) = last_announcement(solution.get(..end)?) else { break };
+        if let Some(answer) =
+            announced_at(solution, announced).filter(|answer| !is_comment(solution, announced, answer))
+        {
+            return Some(answer);
+        }
+        end = announced - 1;
+        while !solution.is_char_boundary(end) {
+            end -= 1;
+        }
+    }
+    announced_at(solution, last_announcement(solution)?)
+}
+
+/// Whether what was announced says something about an answer that was given before.
+fn is_comment(solution: &str, announced: usize, answer: &str) -> bool {
+    let first = answer.bytes().next().unwrap_or_default();
+    if COMMENTS.having(first).any(|comment| after_filler(answer, comment).is_some()) {
+        return true;
+    }
+    let line = solution.get(..announced).unwrap_or("");
+    let line = line.get(line.rfind('\n').map_or(0, |start| start + 1)..).unwrap_or("");
+    let announcement = line.len().min(40);
+    let start = (line.len() - announcement..line.len()).find(|start| line.is_char_boundary(*start));
+    let near = line.get(start.unwrap_or(0)..).unwrap_or("").to_lowercase();
+    OTHER_MENTIONS.iter().any(|mention| near.contains(mention))
+}
+
+/// The answer behind the end of an announcement.
+fn announced_at(solution: &str, announced: usize) -> Option<Cow<'_, str>> {
+    let mut rest = solution.get(announced..)?;
+    let mut is_labelled = solution.get(..announced)?.ends_with([':', '：', '=']);
     loop {
         rest = rest.trim_start();
         let Some(first) = rest.bytes().next() else { break };
         match FILLERS.having(first).find_map(|filler| after_filler(rest, filler)) {
-            Some(after) => rest = after,
+            Some(after) => {
+                is_labelled = rest.starts_with([':', '：', '='])
+                    || (is_labelled && !rest.starts_with(char::is_alphabetic));
+                rest = after;
+            }
             None => break,
         }
     }
-    let answer = match answer_at(rest)? {
+    let answer = match answer_at(rest, is_labelled)? {
         Cow::Borrowed(answer) => Cow::Borrowed(strip_marks(answer)),
         Cow::Owned(answer) => Cow::Owned(strip_marks(&answer).to_owned()),
     };
@@ -182,8 +361,8 @@ fn last_announcement(solution: &str) -> Option<usize> {
     })
 }
 
-/// The answer at the start of a text.
-fn answer_at(text: &str) -> Option<Cow<'_, str>> {
+/// The answer at the start of a text; behind a label, a final `!` is a factorial.
+fn answer_at(text: &str, is_labelled: bool) -> Option<Cow<'_, str>> {
     let spans = formula::spans(text);
     if let Some(first) = spans.first()
         && first.0 == 0
@@ -193,13 +372,32 @@ fn answer_at(text: &str) -> Option<Cow<'_, str>> {
     if let Some(rest) = text.strip_prefix("**") {
         return rest.split("**").next().map(Cow::Borrowed);
     }
-    let mut answer = text.get(..sentence_end(text, &spans))?.trim();
+    let whole = text.get(..sentence_end(text, &spans))?.trim();
+    let mut answer = whole;
     while let Some(last) = answer.bytes().last()
         && let Some(ending) = ENDINGS.having(last).find(|ending| table::ends_with(answer.as_bytes(), ending))
     {
+        // `5!.` ends in a factorial and a period
+        let is_factorial = ending == "!" && (is_labelled || answer.len() < whole.len());
+        if is_factorial
+            && answer.get(..answer.len() - 1)?.ends_with(|c: char| c.is_ascii_alphanumeric() || c == ')')
+        {
+            break;
+        }
         answer = answer.get(..answer.len() - ending.len())?.trim_end();
     }
-    Some(Cow::Borrowed(answer))
+    Some(Cow::Borrowed(without_remark(answer)))
+}
+
+/// `42 (see above)` without the remark.
+fn without_remark(answer: &str) -> &str {
+    let Some((before, remark)) = answer.strip_suffix(')').and_then(|inner| inner.rsplit_once('(')) else {
+        return answer;
+    };
+    let first = remark.bytes().next().unwrap_or_default();
+    let is_remark = REMARKS.having(first).any(|start| after_filler(remark, start).is_some());
+    let before = before.trim_end();
+    if is_remark && !before.is_empty() { before } else { answer }
 }
 
 /// Where a sentence ends or goes on; formulas are not cut.
