@@ -88,7 +88,18 @@ fn fails(left: &Expr, relation: Relation, right: &Expr, fuel: &mut Fuel) -> bool
         Relation::GreaterEqual => order() == Some(Ordering::Less),
         Relation::Equal => scalar::equal(left, right, fuel) == Sameness::Different,
         Relation::NotEqual => scalar::equal(left, right, fuel) == Sameness::Equal,
-        Relation::Approximate | Relation::Member | Relation::NotMember | Relation::Congruent => false,
+        Relation::Approximate
+        | Relation::Member
+        | Relation::NotMember
+        | Relation::Congruent
+        | Relation::Parallel
+        | Relation::Perpendicular
+        | Relation::Similar
+        | Relation::Divides
+        | Relation::Subset
+        | Relation::SubsetEqual
+        | Relation::Implies
+        | Relation::Equivalent => false,
     }
 }
 
