@@ -61,7 +61,7 @@ impl Moment {
 
     /// Whether this may be a ratio as well: two numbers with a colon and nothing else.
     pub(crate) fn may_be_ratio(self) -> bool {
-        matches!(self, Self::Time { second: 0, meridiem: None, .. })
+        matches!(self, Self::Time { meridiem: None, .. })
     }
 
     /// Whether an answer names this moment; what it leaves out is forgiven.

@@ -52,10 +52,14 @@ fn push_plain(out: &mut String, character: char) {
         | '\u{2060}'..='\u{2069}'
         | '\u{feff}'
         | '\u{00ad}'
-        | '\u{fe00}'..='\u{fe0f}' => {}
+        | '\u{fe00}'..='\u{fe0f}'
+        | '∴'
+        | '✓'
+        | '✔'
+        | '✅' => {}
         '\u{00a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => out.push(' '),
         '−' | '–' | '—' | '‐' | '‑' | '‒' | '﹣' => out.push('-'),
-        '×' => out.push_str("\\times "),
+        '×' | '⨯' | '✕' | '✖' => out.push_str("\\times "),
         '·' | '⋅' | '∙' | '•' => out.push_str("\\cdot "),
         '÷' => out.push_str("\\div "),
         '⁄' | '∕' => out.push('/'),
@@ -82,7 +86,6 @@ fn push_plain(out: &mut String, character: char) {
         '℉' => out.push_str("^\\circ F"),
         '″' => out.push_str("''"),
         '∶' | '꞉' => out.push(':'),
-        '⨯' | '✕' | '✖' => out.push_str("\\times "),
         'ℤ' => out.push_str("\\mathbb{Z}"),
         'ℕ' => out.push_str("\\mathbb{N}"),
         'ℚ' => out.push_str("\\mathbb{Q}"),
@@ -106,15 +109,9 @@ fn push_plain(out: &mut String, character: char) {
         '⇔' => out.push_str("\\iff "),
         '→' => out.push_str("\\to "),
         '△' => out.push_str("\\triangle "),
-        '∴' => {}
-        '✓' | '✔' | '✅' => {}
         '⋯' => out.push_str("\\cdots "),
         '‰' => out.push_str("\\text{ permille}"),
         'ℓ' => out.push_str("\\ell "),
-        'ⅈ' => out.push('i'),
-        'ⅇ' => out.push('e'),
-        '٫' => out.push('.'),
-        '٬' => out.push(','),
         '⅐' => out.push_str("\\frac{1}{7}"),
         '⅑' => out.push_str("\\frac{1}{9}"),
         '⅒' => out.push_str("\\frac{1}{10}"),
@@ -151,8 +148,8 @@ fn push_plain(out: &mut String, character: char) {
         '⅝' => out.push_str("\\frac{5}{8}"),
         '⅞' => out.push_str("\\frac{7}{8}"),
         '“' | '”' | '„' | '«' | '»' => out.push('"'),
-        '。' | '．' => out.push('.'),
-        '、' => out.push(','),
+        '。' | '．' | '٫' => out.push('.'),
+        '、' | '٬' => out.push(','),
         '【' => out.push('['),
         '】' => out.push(']'),
         // full-width forms of printable ASCII

@@ -6,10 +6,8 @@ use crate::token::Token;
 /// The token of a plain word, if it has one.
 pub(crate) fn keyword(run: &str) -> Option<Token> {
     Some(match run {
-        "and" => Token::And,
-        "or" => Token::Or,
-        "和" | "与" | "與" | "及" | "과" | "와" | "및" | "그리고" => Token::And,
-        "或" | "或者" | "또는" | "혹은" => Token::Or,
+        "and" | "和" | "与" | "與" | "及" | "과" | "와" | "및" | "그리고" => Token::And,
+        "or" | "或" | "或者" | "또는" | "혹은" => Token::Or,
         "minus" | "negative" | "Negative" => Token::Minus,
         "pi" => Token::Pi,
         "inf" | "infinity" | "oo" => Token::Infinity,

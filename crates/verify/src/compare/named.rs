@@ -45,10 +45,10 @@ fn sole_name(expr: &Expr) -> Option<&Expr> {
 
 /// The entries of a list whose names are all different.
 fn entries(expr: &Expr) -> Option<Entries<'_>> {
-    let items = match expr {
-        Expr::List(items, Joiner::Comma | Joiner::And)
-        | Expr::Group(Bracket::Round, Bracket::Round, items) => items,
-        _ => return None,
+    let (Expr::List(items, Joiner::Comma | Joiner::And) | Expr::Group(Bracket::Round, Bracket::Round, items)) =
+        expr
+    else {
+        return None;
     };
     if !(2..=MAXIMUM_NAMES).contains(&items.len()) {
         return None;

@@ -18,13 +18,9 @@ impl Reader {
             if rows.len() >= MAXIMUM_ITEMS {
                 return Err(ReadError::TooLarge);
             }
-            let start = self.position;
-            if rows.is_empty()
-                && let Some(system) = self.system()
-            {
-                return Ok(system);
+            if rows.is_empty() && self.at_system() {
+                return self.system().ok_or(ReadError::NotUnderstood);
             }
-            self.position = start;
             let value = self.inside(Self::side)?;
             self.accept(&Token::Comma);
             self.expect(&Token::Ampersand)?;
@@ -39,6 +35,20 @@ impl Reader {
         }
         self.expect(&Token::End)?;
         if rows.is_empty() { Err(ReadError::NotUnderstood) } else { Ok(Expr::Cases(rows)) }
+    }
+
+    /// Whether the first row has a relation and no condition behind an ampersand.
+    fn at_system(&self) -> bool {
+        let row = self.tokens.get(self.position..).unwrap_or(&[]);
+        let length = row.iter().position(|token| {
+            matches!(token, Token::RowBreak | Token::End | Token::Begin | Token::BeginCases)
+        });
+        let Some(row) = length.and_then(|length| row.get(..length)) else { return false };
+        let relation = row.iter().position(|token| matches!(token, Token::Relation(_)));
+        let conditions = row
+            .windows(2)
+            .any(|pair| matches!(pair, [Token::Ampersand, next] if !matches!(next, Token::Relation(_))));
+        relation.is_some() && !conditions
     }
 
     /// Rows that are equations and have no conditions: all of them hold.

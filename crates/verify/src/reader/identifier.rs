@@ -66,8 +66,9 @@ impl Reader {
         let symbol = Expr::Symbol(symbol_name(name));
         if head == *symbol_name(name) && items.iter().any(|item| item.any(&|node| *node == symbol)) {
             // `h(h + 1)` is a product
-            self.position = start;
-            return Ok(None);
+            let [argument] = items.as_slice() else { return Err(ReadError::NotUnderstood) };
+            let argument = self.raised(argument.clone())?;
+            return Ok(Some(Expr::Product(vec![symbol, argument])));
         }
         Ok(Some(match (head.as_str(), items.as_slice()) {
             ("\\Gamma", [argument]) if argument.is_scalar() => {
@@ -237,7 +238,7 @@ impl Reader {
         let outer = before.iter().rposition(|token| !matches!(token, Token::OpenRound | Token::OpenBrace));
         let starts = outer.and_then(|index| before.get(index)).is_none_or(begins_item);
         let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
-        let is_letter = first.chars().count() == 1 && first.chars().all(|letter| letter.is_ascii());
+        let is_letter = first.len() == 1;
         if is_letter && !(next_is_word && matches!(first.as_str(), "a" | "A")) {
             return self.symbol(first);
         }
@@ -270,18 +271,15 @@ impl Reader {
             return Ok(Expr::Applied(figure.into(), vec![Expr::Symbol(figure_name(figure, &name))]));
         }
         if upright && self.peek() == Some(&Token::OpenRound) && !self.base_in_brackets() {
-            let start = self.position;
-            if let Ok(items) = self.bracketed_arguments(false) {
-                return Ok(Expr::Applied(first.to_lowercase().into(), items));
-            }
-            self.position = start;
+            let items = self.bracketed_arguments(false)?;
+            return Ok(Expr::Applied(first.to_lowercase(), items));
         }
         let leads_in =
             super::list::is_remark(first) || matches!(first.as_str(), "is" | "are" | "so" | "let" | "then");
         if upright && !leads_in && matches!(self.peek(), Some(Token::Symbol(_))) && first.len() > 1 {
             // `\operatorname{rank} A`, `\text{odd } n`
             let argument = self.factor()?;
-            return Ok(Expr::Applied(first.to_lowercase().into(), vec![argument]));
+            return Ok(Expr::Applied(first.to_lowercase(), vec![argument]));
         }
         let mut name = first.to_lowercase();
         let mut count = 1;

@@ -13,15 +13,17 @@ impl Reader {
     pub(super) fn iterated(&mut self, operator: Operator) -> Result<Expr, ReadError> {
         if matches!(operator, Operator::Sum | Operator::Product) {
             // `\sum_{i} a_i`
-            let start = self.position;
-            if self.accept(&Token::Underscore)
-                && let Ok(range) = self.atom()
-                && !matches!(range, Expr::Chain(..))
-                && self.peek() != Some(&Token::Caret)
+            let braced = self.peek_at(1) == Some(&Token::OpenBrace);
+            let end = 2 + 2 * usize::from(braced);
+            if self.peek() == Some(&Token::Underscore)
+                && matches!(self.peek_at(end - 1 - usize::from(braced)), Some(Token::Symbol(_)))
+                && (!braced || self.peek_at(end - 1) == Some(&Token::CloseBrace))
+                && self.peek_at(end) != Some(&Token::Caret)
             {
+                self.position += 1;
+                let range = self.atom()?;
                 return self.over_some_range(operator, range);
             }
-            self.position = start;
         }
         let iteration = self.deeper(|reader| match operator {
             Operator::Sum | Operator::Product => reader.over_range(operator),

@@ -86,7 +86,7 @@ impl Reader {
         if let Ok(upper) = upper
             && self.accept(&Token::Caret)
             && let Ok(lower) = self.atom()
-            && (upper.has_symbols() == lower.has_symbols())
+            && is_choice(&upper, &lower)
         {
             return Ok(Some(choice(upper, lower, name == "A")));
         }
@@ -112,6 +112,14 @@ impl Reader {
         let name = if operator == Operator::Sum { "\\sum" } else { "\\prod" };
         let body = self.term()?;
         Ok(Expr::Applied(name.into(), vec![range, body]))
+    }
+}
+
+/// `C_1^2` is the square of a constant.
+fn is_choice(upper: &Expr, lower: &Expr) -> bool {
+    match (upper, lower) {
+        (Expr::Number(upper), Expr::Number(lower)) => upper.value >= lower.value && upper.value >= 3.into(),
+        (upper, lower) => upper.has_symbols() && lower.has_symbols(),
     }
 }
 

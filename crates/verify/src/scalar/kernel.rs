@@ -352,14 +352,12 @@ impl Linear {
                         Err(_) => rest.push(item),
                     }
                 }
-                match rest.as_slice() {
-                    [only] => self.collect(only, coefficient, fuel),
-                    _ => {
-                        let rest = rest.into_iter().cloned().collect();
-                        self.terms.push((coefficient, Expr::Product(rest)));
-                        Ok(())
-                    }
+                if let [only] = rest.as_slice() {
+                    return self.collect(only, coefficient, fuel);
                 }
+                let rest = rest.into_iter().cloned().collect();
+                self.terms.push((coefficient, Expr::Product(rest)));
+                Ok(())
             }
             other => {
                 self.terms.push((factor, other.clone()));

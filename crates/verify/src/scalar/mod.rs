@@ -179,8 +179,7 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
 /// Whether something stands in an expression that has no residue of its own.
 fn has_kernels(expr: &Expr) -> bool {
     expr.any(&|node| match node {
-        Expr::Pi | Expr::Euler | Expr::Imaginary | Expr::Root(..) | Expr::Degrees(_) => true,
-        Expr::Call(..) => true,
+        Expr::Pi | Expr::Euler | Expr::Imaginary | Expr::Root(..) | Expr::Degrees(_) | Expr::Call(..) => true,
         Expr::Power(_, exponent) => match &**exponent {
             Expr::Number(number) => !number.value.is_int(),
             Expr::Negate(inner) => !matches!(&**inner, Expr::Number(number) if number.value.is_int()),
@@ -307,11 +306,12 @@ fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     for values in sample::at_branches(left, right, &names) {
         match compare_exactly(left, right, &values, height, fuel) {
-            AtPoint::Compared(Sameness::Equal) | AtPoint::BothUndefined | AtPoint::Unclear => {}
-            AtPoint::Compared(Sameness::Undecided) => return Sameness::Undecided,
-            AtPoint::Compared(Sameness::Different) => return Sameness::Different,
             // one point may be missing on a side: a denominator's zero that cancels
-            AtPoint::OneUndefined => {}
+            AtPoint::Compared(Sameness::Equal)
+            | AtPoint::BothUndefined
+            | AtPoint::Unclear
+            | AtPoint::OneUndefined => {}
+            AtPoint::Compared(other) => return other,
         }
     }
     Sameness::Equal

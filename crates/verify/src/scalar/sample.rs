@@ -115,7 +115,9 @@ fn collect(expr: &Expr, switches: &mut Vec<Expr>, steps: &mut Vec<Expr>) {
     };
     match expr {
         Expr::Call(Function::Abs | Function::Ln | Function::Log, items) => {
-            items.iter().for_each(|item| add(switches, item));
+            for item in items {
+                add(switches, item);
+            }
         }
         Expr::Call(Function::LogBase, items) => items.iter().skip(1).for_each(|item| add(switches, item)),
         Expr::Call(Function::Max | Function::Min, items) => {
@@ -127,7 +129,9 @@ fn collect(expr: &Expr, switches: &mut Vec<Expr>, steps: &mut Vec<Expr>) {
             }
         }
         Expr::Call(Function::Floor | Function::Ceiling, items) => {
-            items.iter().for_each(|item| add(steps, item));
+            for item in items {
+                add(steps, item);
+            }
         }
         Expr::Root(radicand, _) => add(switches, radicand),
         Expr::Power(base, exponent) => {
