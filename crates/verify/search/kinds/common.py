@@ -60,6 +60,11 @@ CANCEL = by_sympy(sympy.cancel)
 UNCHANGED = by_sympy(lambda expression: expression)
 
 
+def holds_for_all(tree, equal, domain, random):
+    """Whether what is equal for positive letters was not told apart at the points where others have values."""
+    return domain != "positive" or referee.told_apart(tree, equal, "real", random) is False
+
+
 def expressions(make, rewriters, domain="real", near_misses=3, names=(), rewritings=2):
     """A kind whose answers are expressions: `make(random)` gives one, or one with its equals by a rule.
 
@@ -78,7 +83,7 @@ def expressions(make, rewriters, domain="real", near_misses=3, names=(), rewriti
             verdict = referee.same(tree, equal, domain, random)
             if verdict is False:
                 raise AssertionError(f"no rule: {tree} and {equal}")
-            if domain == "positive" and referee.told_apart(tree, equal, "real", random):
+            if not holds_for_all(tree, equal, domain, random):
                 continue
             known.append(equal)
             yield Pair(*both(random, tree, equal), True, "rewriting", SYMPY if verdict else RULE)
@@ -86,7 +91,7 @@ def expressions(make, rewriters, domain="real", near_misses=3, names=(), rewriti
             equal = rewriter(tree, domain)
             if equal is None or equal in known:
                 continue
-            if domain != "positive" or not referee.told_apart(tree, equal, "real", random):
+            if holds_for_all(tree, equal, domain, random):
                 known.append(equal)
                 yield Pair(*both(random, tree, equal), True, "rewriting", SYMPY)
         pool = tuple(names) or tuple(letters(tree))

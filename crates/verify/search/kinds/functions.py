@@ -245,17 +245,7 @@ def make_series(random):
     return random.choice(pairs)
 
 
-FUNCTIONS_WITHOUT_MEANING = (
-    "f",
-    "g",
-    "F",
-    "G",
-    "P",
-    "\\phi",
-    "\\psi",
-    "\\operatorname{Re}",
-    "\\operatorname{Im}",
-)
+FUNCTIONS_WITHOUT_MEANING = ("f", "g", "F", "G", "P", "Q", "\\phi", "\\psi")
 
 
 def make_application(random):

@@ -129,8 +129,9 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Expr::Matrix(_), _) | (_, Expr::Matrix(_)) => collection::same_matrix(gold, answer, fuel),
         _ if has_matrix(gold) || has_matrix(answer) => collection::same_matrix(gold, answer, fuel),
         (Expr::Group(..), Expr::Group(..)) => collection::same_group(gold, answer, fuel),
-        (Expr::Group(Bracket::Round, Bracket::Round, items), Expr::List(others, _))
-            if collection::is_surely_tuple(items, fuel) =>
+        // alternatives are no tuple
+        (Expr::Group(Bracket::Round, Bracket::Round, items), Expr::List(others, joiner))
+            if *joiner != Joiner::Or && collection::is_surely_tuple(items, fuel) =>
         {
             collection::same_in_order(items, others, fuel)
         }

@@ -4,10 +4,14 @@
 //! bold text and the last formula. A box that was opened and never closed ends the search: what stands
 //! elsewhere is not the answer.
 
+mod before;
+mod behind;
 mod beside;
 mod boxes;
+mod edge;
 mod formula;
 mod phrase;
+mod phrasebook;
 mod region;
 mod surroundings;
 mod table;

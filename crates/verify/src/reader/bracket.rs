@@ -55,7 +55,7 @@ impl Reader {
         if let Some(composed) = self.composition()? {
             return Ok(composed);
         }
-        let (items, _) = self.inside(Self::items)?;
+        let (items, joiner) = self.inside(Self::items)?;
         while self.accept(&Token::Period) {}
         let close = match self.peek() {
             Some(Token::CloseRound) => Bracket::Round,
@@ -89,6 +89,15 @@ impl Reader {
         }
         if items.len() > 2 && open != close {
             return Err(ReadError::NotUnderstood);
+        }
+        // `(q \lor r) \land p`: brackets around statements are no tuple
+        if joiner != Joiner::Comma {
+            return match (open, close) {
+                (Bracket::Round, Bracket::Round) | (Bracket::Square, Bracket::Square) => {
+                    Ok(Expr::List(items, joiner))
+                }
+                _ => Err(ReadError::NotUnderstood),
+            };
         }
         Ok(Expr::Group(open, close, items))
     }
