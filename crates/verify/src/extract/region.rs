@@ -82,22 +82,24 @@ enum Mark {
 
 /// The solution's text: what stands after the thought and before the end; `None` if the thought never ended.
 pub fn solution(completion: &str) -> Option<&str> {
-    let mut started = 0;
-    let mut is_open = false;
-    for index in marks(completion) {
+    // the last mark of a thought decides, so that texts full of marks are not read through
+    let mut opening = None;
+    let mut closing = None;
+    for index in marks(completion).rev() {
         let Some(rest) = completion.get(index..) else { continue };
-        if let Some((mark, length)) = thought_mark(rest) {
-            is_open = mark == Mark::Opens;
-            if mark == Mark::Closes {
-                started = index + length;
+        match thought_mark(rest) {
+            Some((Mark::Opens, _)) => return None,
+            Some((Mark::Closes, length)) => {
+                closing = Some(index + length);
+                break;
             }
-        } else if !is_open && rest.starts_with(SOLUTION_OPENING) {
-            started = index + SOLUTION_OPENING.len();
+            None if opening.is_none() && rest.starts_with(SOLUTION_OPENING) => {
+                opening = Some(index + SOLUTION_OPENING.len());
+            }
+            None => {}
         }
     }
-    if is_open {
-        return None;
-    }
+    let started = opening.or(closing).unwrap_or(0);
     let region = completion.get(started..)?;
     let end = marks(region)
         .find(|index| region.get(*index..).is_some_and(|rest| ENDS.iter().any(|mark| rest.starts_with(mark))))
@@ -106,7 +108,7 @@ pub fn solution(completion: &str) -> Option<&str> {
 }
 
 /// Where a mark may start; most angle brackets are relations.
-fn marks(text: &str) -> impl Iterator<Item = usize> {
+fn marks(text: &str) -> impl DoubleEndedIterator<Item = usize> {
     let bytes = text.as_bytes();
     // the first byte of `◁`, which much of typography shares
     memchr::memchr3_iter(b'<', b'[', 0xe2, bytes).filter(move |index| {
