@@ -47,6 +47,11 @@ fn open_input(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
         }
         return Ok(Box::new(BufReader::new(io::stdin())));
     }
+    // opening one succeeds, and every read of it fails
+    if path.is_dir() {
+        let reason = format!("`{}` is a directory: name a file in it", path.display());
+        return Err(Failure::new(Exit::BadInput, reason));
+    }
     let file = File::open(path).map_err(|error| format!("`{}`: {error}", path.display()));
     Ok(Box::new(BufReader::new(file.or_exit(Exit::BadInput)?)))
 }

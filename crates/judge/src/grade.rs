@@ -1,13 +1,14 @@
 //! Files of predictions, a JSON line each: answers and programs in the same file.
 
 use std::{
-    io::{self, BufRead, Write},
+    io::{BufRead, Write},
     time::Instant,
 };
 
 use serde_json::{Map, Value};
 use still_domain::Outcome;
 use still_sandbox::Suite;
+pub use still_verify::grade::FileError;
 use still_verify::grade::{self, Graded, LineError, Summary};
 
 use crate::{code::CODE_VERSION, verifier::HouseVerifier, verifier::graded};
@@ -28,7 +29,7 @@ pub fn grade(
     writer: impl Write,
     verifier: &HouseVerifier,
     report: impl FnMut(&LineError),
-) -> io::Result<Summary> {
+) -> Result<Summary, FileError> {
     grade::grade_each(reader, writer, |line, json| grade_line(line, json, verifier), report)
 }
 

@@ -10,6 +10,9 @@ use crate::{
     section::CodeSection,
 };
 
+/// Of a gold answer, a message shows so many characters.
+const SHOWN_CHARACTERS: usize = 80;
+
 /// Judges answers by extraction and sound equivalence, programs by their tests.
 #[derive(Debug)]
 pub struct HouseVerifier {
@@ -134,10 +137,18 @@ fn check_gold(kind: Kind, problem: &Problem) -> Result<(), Unjudgeable> {
         // a gold that is neither an option nor an option's text is not even its own answer
         let itself = judge(&gold, &format!("\\boxed{{{}}}", gold.text()), Profile::Strict);
         if itself.outcome != still_verify::Outcome::Correct {
-            return Err(unusable(format!("the gold answer `{}` names no option", gold.text())));
+            return Err(unusable(format!("the gold answer `{}` names no option", shown(gold.text()))));
         }
     }
-    Ok(())
+    match gold.fault() {
+        Some(fault) => Err(unusable(format!("the gold answer `{}` {fault}", shown(gold.text())))),
+        None => Ok(()),
+    }
+}
+
+/// The start of a gold answer, as messages show it.
+fn shown(gold: &str) -> String {
+    gold.chars().take(SHOWN_CHARACTERS).collect()
 }
 
 /// How answers of a kind are compared; `None` of programs, which are run.
@@ -159,7 +170,8 @@ const fn outcome(outcome: still_verify::Outcome) -> Outcome {
         still_verify::Outcome::NoAnswer => Outcome::NoAnswer,
         still_verify::Outcome::Malformed => Outcome::Malformed,
         still_verify::Outcome::Timeout => Outcome::Timeout,
-        still_verify::Outcome::Error => Outcome::Error,
+        // says nothing about the answer
+        still_verify::Outcome::BadGold | still_verify::Outcome::Error => Outcome::Error,
     }
 }
 
@@ -198,6 +210,8 @@ mod tests {
         let verifier = HouseVerifier::new(Profile::Strict, CodeSection::default());
         for (kind, gold, part) in [
             (AnswerKind::Math, " ", "is empty"),
+            (AnswerKind::Math, "\\frac{1}{", "cannot be read"),
+            (AnswerKind::Math, "3 < x < 1", "contradicts itself"),
             (AnswerKind::Exact, "", "is empty"),
             (AnswerKind::Integer, "a half", "use the kind `math`"),
             (AnswerKind::Integer, "1/2", "no integer"),

@@ -5,9 +5,83 @@ use std::collections::BTreeSet;
 use crate::compare::text;
 
 /// Words that may stand before an option.
-const LEADING: [&str; 22] = [
-    "the", "correct", "final", "best", "answer", "answers", "option", "options", "choice", "choices",
-    "letter", "is", "are", "both", "选项", "选", "選", "选择", "答案", "보기", "réponse", "antwort",
+const LEADING: [&str; 52] = [
+    "i think",
+    "i believe",
+    "i would",
+    "i will",
+    "i'd",
+    "i choose",
+    "i pick",
+    "i select",
+    "i go with",
+    "we choose",
+    "we pick",
+    "my",
+    "so",
+    "hence",
+    "thus",
+    "therefore",
+    "it",
+    "it's",
+    "this",
+    "that",
+    "must",
+    "should",
+    "would",
+    "be",
+    "pick",
+    "choose",
+    "select",
+    "go with",
+    "say",
+    "the",
+    "correct",
+    "final",
+    "best",
+    "right",
+    "answer",
+    "answers",
+    "option",
+    "options",
+    "choice",
+    "choices",
+    "letter",
+    "is",
+    "are",
+    "both",
+    "选项",
+    "选",
+    "選",
+    "选择",
+    "答案",
+    "보기",
+    "réponse",
+    "antwort",
+];
+/// What a text behind an option begins with when it denies the option.
+const DENIALS: [&str; 8] =
+    ["is wrong", "is incorrect", "is not", "is false", "isn't", "cannot", "can't", "is ruled out"];
+/// Words in front of an option that is chosen, or weighed.
+const CUES: [&str; 18] = [
+    "hence",
+    "so",
+    "thus",
+    "therefore",
+    "is",
+    "be",
+    "answer",
+    "answer:",
+    "option",
+    "choice",
+    "pick",
+    "choose",
+    "choose:",
+    "select",
+    "with",
+    "not",
+    "then",
+    "actually",
 ];
 /// Words that join options.
 const JOINING: [&str; 12] = ["and", "or", "&", "和", "与", "及", "와", "과", "et", "und", "y", "또는"];
@@ -30,20 +104,27 @@ impl Choice {
         if rest.is_empty() {
             return None;
         }
+        let rest = without_rejected(rest);
         several(rest).or_else(|| with_text(rest))
+    }
+
+    /// `ACD` names three options, in any order.
+    fn run(text: &str) -> Option<Self> {
+        let plain = simplify(text);
+        let options: BTreeSet<char> = plain.chars().collect();
+        let is_run = options.len() == plain.chars().count() && options.len() > 1;
+        (is_run && options.iter().all(|letter| ('A'..='J').contains(letter)))
+            .then_some(Self { options, text: None })
     }
 
     /// The gold's reading: options, or only the option's text.
     pub(crate) fn gold(text: &str) -> Self {
         Self::parse(text)
             .or_else(|| {
-                // `ACD` names three options
                 let plain = simplify(text);
-                let letters: BTreeSet<char> = plain.chars().collect();
                 let ascending =
                     plain.chars().zip(plain.chars().skip(1)).all(|(before, after)| before < after);
-                let all = plain.chars().all(|letter| ('A'..='J').contains(&letter));
-                (all && ascending && letters.len() > 1).then_some(Self { options: letters, text: None })
+                ascending.then(|| Self::run(text)).flatten()
             })
             .unwrap_or(Self { options: BTreeSet::new(), text: Some(text::words(text)) })
     }
@@ -54,11 +135,10 @@ impl Choice {
         if self.text.as_ref().is_some_and(|text| !text.is_empty() && *text == words) {
             return Some(true);
         }
-        if self.options.len() > 1 {
-            let other = Self::gold(answer);
-            if !other.options.is_empty() {
-                return Some(other.options == self.options);
-            }
+        if self.options.len() > 1
+            && let Some(other) = Self::run(answer)
+        {
+            return Some(other.options == self.options);
         }
         let other = Self::parse(answer)?;
         Some(!self.options.is_empty() && other.options == self.options)
@@ -121,12 +201,25 @@ fn strip_leading(text: &str) -> &str {
         }) else {
             break;
         };
-        rest = rest
-            .get(word.len()..)
-            .unwrap_or("")
-            .trim_start_matches(|character: char| character.is_whitespace() || character == ':');
+        rest = rest.get(word.len()..).unwrap_or("").trim_start_matches(|character: char| {
+            character.is_whitespace() || matches!(character, ':' | ',' | '】' | ']')
+        });
     }
     rest
+}
+
+/// An answer without the option that it sets aside: `B, not A`.
+fn without_rejected(text: &str) -> &str {
+    let end = text.trim_end_matches(['.', '!']);
+    let Some((before, rejected)) = end.rsplit_once(" not ") else { return text };
+    let rejected = strip_leading(rejected);
+    let before = before.trim_end_matches([' ', ',', ';', '-', '–', '—', '(']);
+    let before = before.strip_suffix(" and").or_else(|| before.strip_suffix(" but")).unwrap_or(before);
+    let before = before.trim_end_matches([' ', ',', ';']);
+    match (option(before), option(rejected)) {
+        (Some(one), Some(other)) if one != other => before,
+        _ => text,
+    }
 }
 
 /// The option a whole word names: `C`, `(C)`, `C.`, `3번`.
@@ -157,7 +250,10 @@ fn several(text: &str) -> Option<Choice> {
         }
         options.insert(option(word)?);
     }
-    (!options.is_empty()).then_some(Choice { options, text: None })
+    // letters and digits are not the options of one question: `C) 5 A`
+    let digits = options.iter().filter(|option| option.is_ascii_digit()).count();
+    (!options.is_empty() && (digits == 0 || digits == options.len()))
+        .then_some(Choice { options, text: None })
 }
 
 /// One option, a mark that ends its name, and its text.
@@ -167,26 +263,17 @@ fn with_text(text: &str) -> Option<Choice> {
     let letter = inner.chars().next()?;
     let option = option(&letter.to_string())?;
     let rest = inner.get(letter.len_utf8()..)?;
-    let rest = if bracketed {
-        rest.strip_prefix(')')?
-    } else {
-        let mark = rest.chars().next()?;
-        if !matches!(mark, ')' | '.' | ':') {
-            return None;
-        }
-        let rest = rest.get(1..)?;
-        // `3.2` is a number
-        if mark == '.' && !rest.starts_with(' ') {
-            return None;
-        }
-        rest
-    };
-    // another option behind it is hedging
+    let rest = if bracketed { rest.strip_prefix(')')? } else { behind_mark(rest)? };
+    if DENIALS.iter().any(|denial| rest.trim_start().starts_with(denial)) || lists(rest, option) {
+        return None;
+    }
+    // another option behind it is hedging; `5 and 7` is none behind a letter
     let words: Vec<&str> = rest.split_whitespace().collect();
     let hedged = words.windows(2).any(|pair| match pair {
         [joining, other] => {
             JOINING.contains(&joining.to_lowercase().as_str())
-                && self::option(other).is_some_and(|_| other.len() <= 4)
+                && self::option(other).is_some_and(|other| other.is_ascii_digit() == option.is_ascii_digit())
+                && other.len() <= 4
         }
         _ => false,
     });
@@ -194,6 +281,43 @@ fn with_text(text: &str) -> Option<Choice> {
         return None;
     }
     Some(Choice { options: BTreeSet::from([option]), text: Some(text::words(rest)) })
+}
+
+/// What stands behind the mark that ends an option's name: `)`, `.`, `:`, a dash, or a bracket around its text.
+fn behind_mark(text: &str) -> Option<&str> {
+    for dash in [" - ", " – ", " — ", " = ", " (", " because ", ", because ", " since ", ", since ", ", as "]
+    {
+        if let Some(rest) = text.strip_prefix(dash) {
+            return Some(rest);
+        }
+    }
+    let mark = text.chars().next()?;
+    let rest = text.get(mark.len_utf8()..)?;
+    // `3.2` is a number
+    (matches!(mark, ')' | '.' | ':') && (mark != '.' || rest.starts_with(' '))).then_some(rest)
+}
+
+/// Whether a text names further options: `(B) two`, `B) two`, `II. then`, `hence D`.
+fn lists(text: &str, own: char) -> bool {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.iter().enumerate().any(|(index, word)| {
+        let (before, is_last) =
+            (index.checked_sub(1).and_then(|before| words.get(before)), index + 1 == words.len());
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let is_roman = bare.len() > 1 && bare.chars().all(|c| matches!(c, 'I' | 'V' | 'X'));
+        let is_label = word.ends_with(')') || (word.ends_with(['.', ':']) && !is_last);
+        if is_roman && is_label {
+            return true;
+        }
+        let Some(other) = option(word).filter(|other| *other != own) else { return false };
+        let is_upper = bare.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        let is_cued = before.is_some_and(|before| CUES.contains(&before.to_lowercase().as_str()));
+        // `is a function`, `so 3 of them`
+        let is_article = !is_last && !is_label && matches!(other, 'A' | 'I');
+        is_upper
+            && ((is_label && !(other.is_ascii_digit() && word.ends_with('.')))
+                || (is_cued && !is_article && other.is_ascii_uppercase()))
+    })
 }
 
 #[cfg(test)]

@@ -33,9 +33,18 @@ pub(crate) enum Function {
     Arcsin,
     Arccos,
     Arctan,
+    Arccot,
+    Arcsec,
+    Arccsc,
     Sinh,
     Cosh,
     Tanh,
+    Coth,
+    Sech,
+    Csch,
+    Arsinh,
+    Arcosh,
+    Artanh,
     Exp,
     /// `cis x` is `e^{ix}`.
     Cis,
@@ -55,6 +64,7 @@ pub(crate) enum Function {
     Min,
     Real,
     ImaginaryPart,
+    Conjugate,
 }
 
 /// The shape of a bracket around several items.
@@ -78,6 +88,40 @@ pub(crate) enum Relation {
     Member,
     NotMember,
     Congruent,
+    Parallel,
+    Perpendicular,
+    Similar,
+    Divides,
+    Subset,
+    SubsetEqual,
+    Implies,
+    Equivalent,
+}
+
+impl Relation {
+    /// The relation read from its other side, if it has a name.
+    pub(crate) fn flipped(self) -> Option<Self> {
+        Some(match self {
+            Self::Less => Self::Greater,
+            Self::LessEqual => Self::GreaterEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterEqual => Self::LessEqual,
+            Self::Equal
+            | Self::NotEqual
+            | Self::Approximate
+            | Self::Parallel
+            | Self::Perpendicular
+            | Self::Similar
+            | Self::Congruent
+            | Self::Equivalent => self,
+            Self::Member
+            | Self::NotMember
+            | Self::Divides
+            | Self::Subset
+            | Self::SubsetEqual
+            | Self::Implies => return None,
+        })
+    }
 }
 
 /// What stands between the items of a bare list.
@@ -118,12 +162,17 @@ pub(crate) struct Iteration {
 }
 
 impl Iteration {
-    /// Whether the value needs more than finitely many terms.
+    /// Whether the value needs more than finitely many terms, or terms that only have names.
     pub(crate) fn is_infinite(&self) -> bool {
+        // the index of a name can run through numbers only where the names are known
+        let indexed = |node: &Expr| {
+            matches!(node, Expr::Symbol(name)
+                if name.split_once('_').is_some_and(|(_, index)| index.contains(&*self.variable)))
+        };
         !matches!(
             (self.operator, &self.from, &self.to),
             (Operator::Sum | Operator::Product, Bound::At(_), Some(Bound::At(_)))
-        )
+        ) || self.body.any(&indexed)
     }
 
     fn map(&self, change: &dyn Fn(&Expr) -> Option<Expr>) -> Self {
@@ -157,6 +206,18 @@ impl Iteration {
     pub(crate) fn at(&self, value: &Expr) -> Expr {
         self.body.map(&|node| match node {
             Expr::Symbol(name) if *name == self.variable => Some(value.clone()),
+            // `F_k`: the index stands in the name
+            Expr::Symbol(name) => {
+                let (head, index) = name.split_once('_')?;
+                if !index.contains(&*self.variable) {
+                    return None;
+                }
+                let written = match value {
+                    Expr::Symbol(other) => other.to_string(),
+                    other => format!("({other:?})"),
+                };
+                Some(Expr::Symbol(format!("{head}_{}", index.replace(&*self.variable, &written)).into()))
+            }
             _ => None,
         })
     }
@@ -194,6 +255,8 @@ pub(crate) enum Expr {
     /// Radicand and index.
     Root(Box<Expr>, Box<Expr>),
     Call(Function, Vec<Expr>),
+    /// A function or operator that is only known by name, applied: equal to itself alone, argument by argument.
+    Applied(Name, Vec<Expr>),
     Degrees(Box<Expr>),
     Percent(Box<Expr>),
     /// A value with a unit.
@@ -251,6 +314,7 @@ impl Expr {
             Self::Sum(items)
             | Self::Product(items)
             | Self::Call(_, items)
+            | Self::Applied(_, items)
             | Self::Group(_, _, items)
             | Self::Set(items)
             | Self::List(items, _)
@@ -281,7 +345,7 @@ impl Expr {
     fn has_symbols_besides<'a>(&'a self, bound: &mut Vec<&'a Name>) -> bool {
         match self {
             Self::Symbol(name) => !bound.contains(&name),
-            Self::Word(_) => true,
+            Self::Word(_) | Self::Applied(..) => true,
             Self::Iterated(iteration) => {
                 if iteration.bounds().any(|end| end.has_symbols_besides(bound)) {
                     return true;
@@ -314,6 +378,7 @@ impl Expr {
             Self::Sum(items) => Self::Sum(all(items)),
             Self::Product(items) => Self::Product(all(items)),
             Self::Call(function, items) => Self::Call(*function, all(items)),
+            Self::Applied(name, items) => Self::Applied(name.clone(), all(items)),
             Self::Group(open, close, items) => Self::Group(*open, *close, all(items)),
             Self::Quotient(left, right) => Self::Quotient(boxed(left), boxed(right)),
             Self::Power(left, right) => Self::Power(boxed(left), boxed(right)),
@@ -326,7 +391,12 @@ impl Expr {
     /// Whether the tree is a number-like expression: nothing structured below it.
     pub(crate) fn is_scalar(&self) -> bool {
         match self {
-            Self::Number(_) | Self::Symbol(_) | Self::Pi | Self::Euler | Self::Imaginary => true,
+            Self::Number(_)
+            | Self::Symbol(_)
+            | Self::Pi
+            | Self::Euler
+            | Self::Imaginary
+            | Self::Applied(..) => true,
             Self::Negate(_)
             | Self::Sum(_)
             | Self::Product(_)

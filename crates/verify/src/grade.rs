@@ -1,15 +1,21 @@
 //! Grading files: one JSON line in, one JSON line out, in order.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Number, Value};
 
 use crate::VERIFIER_VERSION;
+use crate::fault::GoldFault;
 use crate::judge::{Detail, Gold, Judgement, judge};
 use crate::outcome::{Kind, Outcome, Profile};
+
+/// Of a gold answer, a message shows so many characters.
+const SHOWN_CHARACTERS: usize = 80;
+/// No line is longer than this many bytes.
+const MAXIMUM_LINE_BYTES: u64 = 64 << 20;
 
 /// A line that cannot be graded.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +38,44 @@ pub enum LineError {
         /// What is wrong with it.
         reason: String,
     },
+    /// No answer can be judged against the gold answer.
+    #[error("line {line}: field `gold`: {reason}")]
+    Gold {
+        /// Counted from one.
+        line: u64,
+        /// What is wrong with it, and what helps.
+        reason: String,
+    },
+    /// It is longer than lines are read.
+    #[error("line {line}: longer than {MAXIMUM_LINE_BYTES} bytes: write one JSON object on every line")]
+    TooLong {
+        /// Counted from one.
+        line: u64,
+    },
+    /// The file is in another encoding; no line of it is graded.
+    #[error("line 1: the file is in UTF-16: save it as UTF-8")]
+    Encoding,
+}
+
+impl LineError {
+    /// The verdict of such a line.
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Gold { .. } => Outcome::BadGold,
+            Self::Json { .. } | Self::Field { .. } | Self::TooLong { .. } | Self::Encoding => Outcome::Error,
+        }
+    }
+}
+
+/// Why a file could not be graded to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The input failed.
+    #[error("the input cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// The output failed.
+    #[error("the output cannot be written: {0}")]
+    Write(#[source] io::Error),
 }
 
 /// One line of the result.
@@ -132,12 +176,17 @@ pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, Lin
             reason: "must be one of math, integer, multiple_choice, exact, regex".to_owned(),
         })?,
     };
-    let gold = Gold::parse(kind, &gold).map_err(|error| LineError::Field {
-        line,
-        field: "gold",
-        reason: error.to_string(),
-    })?;
+    let gold =
+        Gold::parse(kind, &gold).map_err(|error| LineError::Gold { line, reason: error.to_string() })?;
     let Judgement { outcome, extracted, rule, detail } = judge(&gold, &prediction, profile);
+    // a gold that its own text meets may still contradict itself; what cannot be read says nothing else
+    match gold.fault() {
+        Some(fault) if outcome != Outcome::Correct || fault == GoldFault::Contradictory => {
+            let shown: String = gold.text().chars().take(SHOWN_CHARACTERS).collect();
+            return Err(LineError::Gold { line, reason: format!("the gold answer `{shown}` {fault}") });
+        }
+        _ => {}
+    }
     Ok(Graded {
         verdict: outcome,
         extracted,
@@ -151,8 +200,8 @@ pub fn grade_line(line: u64, json: &str, profile: Profile) -> Result<Graded, Lin
 
 /// Grades every line of a reader and writes one line each, in order.
 ///
-/// A bad line is written with the verdict `error` and what is wrong with it, and handed to `report`; empty
-/// lines are skipped.
+/// A bad line is written with the verdict `error`, or `bad_gold` where its gold answer is at fault, with what
+/// is wrong with it, and handed to `report`; empty lines are skipped, and so is a byte order mark.
 ///
 /// # Errors
 ///
@@ -162,7 +211,7 @@ pub fn grade(
     writer: impl Write,
     profile: Profile,
     report: impl FnMut(&LineError),
-) -> io::Result<Summary> {
+) -> Result<Summary, FileError> {
     grade_each(reader, writer, |line, json| grade_line(line, json, profile), report)
 }
 
@@ -176,27 +225,37 @@ pub fn grade_each(
     mut writer: impl Write,
     mut judge: impl FnMut(u64, &str) -> Result<Graded, LineError>,
     mut report: impl FnMut(&LineError),
-) -> io::Result<Summary> {
+) -> Result<Summary, FileError> {
     let mut summary = Summary::default();
     let mut bytes = Vec::new();
     let mut line = 0;
     loop {
         bytes.clear();
-        if reader.read_until(b'\n', &mut bytes)? == 0 {
+        let read = (&mut reader).take(MAXIMUM_LINE_BYTES + 1).read_until(b'\n', &mut bytes);
+        if read.map_err(FileError::Read)? == 0 {
             break;
         }
         line += 1;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").filter(|_| line == 1).unwrap_or(&bytes);
+        if text.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let result = match std::str::from_utf8(&bytes) {
-            Ok(text) => judge(line, text),
-            Err(error) => Err(LineError::Json { line, reason: error.to_string() }),
+        let is_wide = line == 1 && (text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff"));
+        let is_long = text.len() as u64 > MAXIMUM_LINE_BYTES;
+        let result = if is_wide {
+            Err(LineError::Encoding)
+        } else if is_long {
+            Err(LineError::TooLong { line })
+        } else {
+            match std::str::from_utf8(text) {
+                Ok(text) => judge(line, text),
+                Err(error) => Err(LineError::Json { line, reason: error.to_string() }),
+            }
         };
         let graded = result.unwrap_or_else(|error| {
             report(&error);
             Graded {
-                verdict: Outcome::Error,
+                verdict: error.outcome(),
                 extracted: None,
                 rule: None,
                 verifier_version: VERIFIER_VERSION,
@@ -206,9 +265,15 @@ pub fn grade_each(
             }
         });
         summary.count(&graded);
-        serde_json::to_writer(&mut writer, &graded)?;
-        writer.write_all(b"\n")?;
+        serde_json::to_writer(&mut writer, &graded).map_err(|error| FileError::Write(error.into()))?;
+        writer.write_all(b"\n").map_err(FileError::Write)?;
+        if is_wide {
+            break;
+        }
+        if is_long && bytes.last() != Some(&b'\n') {
+            reader.skip_until(b'\n').map_err(FileError::Read)?;
+        }
     }
-    writer.flush()?;
+    writer.flush().map_err(FileError::Write)?;
     Ok(summary)
 }

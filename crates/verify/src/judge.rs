@@ -1,5 +1,6 @@
 //! Golds and judgements: extraction, comparison and the bounds around both.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regex::{Regex, RegexBuilder};
@@ -9,17 +10,27 @@ use crate::choice::Choice;
 use crate::compare;
 use crate::expression::Expr;
 use crate::extract::{self, Missing};
+use crate::fault::{self, GoldFault};
 use crate::fuel::Fuel;
+use crate::lettered::{self, Lettered};
 use crate::lexer::ReadError;
 use crate::moment::Moment;
 use crate::outcome::{Kind, Outcome, Profile, Rule};
 use crate::reader;
 use crate::scalar::{self, Sameness};
+use crate::spelling;
+use crate::wrapping;
 
 /// A bare answer is no longer than this many bytes.
 const MAXIMUM_BARE_LENGTH: usize = 400;
+/// One answer is not given more often than this.
+const MAXIMUM_REPEATED: usize = 4;
+/// A regular expression is no longer than this many bytes.
+const MAXIMUM_PATTERN_LENGTH: usize = 4_096;
 /// A compiled regular expression is no larger than this many bytes.
-const MAXIMUM_REGEX_SIZE: usize = 1 << 20;
+const MAXIMUM_REGEX_SIZE: usize = 1 << 16;
+/// A regular expression is tried on answers of at most this many bytes.
+const MAXIMUM_MATCHED_LENGTH: usize = 2_048;
 
 /// A gold answer, parsed once and shared by all its judgements.
 #[derive(Debug, Clone)]
@@ -46,8 +57,18 @@ pub enum GoldError {
     /// An integer was announced.
     #[error("the gold answer `{0}` is no integer: use the kind `math` for other numbers")]
     NotInteger(String),
+    /// Nothing that long is compared.
+    #[error(
+        "the gold answer has {length_bytes} bytes, more than the {limit_bytes} that are read: shorten it"
+    )]
+    TooLong {
+        /// Its length.
+        length_bytes: usize,
+        /// The longest that is read.
+        limit_bytes: usize,
+    },
     /// The pattern does not compile.
-    #[error("the gold answer is no valid regular expression: {0}")]
+    #[error("the gold answer is no valid regular expression: {}", last_line(.0))]
     Regex(#[from] Box<regex::Error>),
 }
 
@@ -72,6 +93,8 @@ pub enum Detail {
     UnfinishedThought,
     /// The last box was opened and never closed.
     UnfinishedBox,
+    /// What stands beside the box, as a factor or a factorial, makes the answer ambiguous.
+    BesideBox,
     /// The answer is empty.
     EmptyAnswer,
     /// The answer is no mathematics (or no option) that is understood.
@@ -96,10 +119,18 @@ impl Gold {
         if trimmed.is_empty() {
             return Err(GoldError::Empty);
         }
+        let limit_bytes = match kind {
+            Kind::Math | Kind::Integer | Kind::MultipleChoice => reader::MAXIMUM_LENGTH,
+            Kind::Regex => MAXIMUM_PATTERN_LENGTH,
+            Kind::Exact => usize::MAX,
+        };
+        if trimmed.len() > limit_bytes {
+            return Err(GoldError::TooLong { length_bytes: trimmed.len(), limit_bytes });
+        }
         let form = match kind {
-            Kind::Math => math_form(trimmed),
+            Kind::Math => math_form(&wrapping::unwrapped(trimmed)),
             Kind::Integer => {
-                let readings = reader::read(trimmed).unwrap_or_default();
+                let readings = reader::read(&wrapping::unwrapped(trimmed)).unwrap_or_default();
                 let mut fuel = Fuel::new();
                 let reading = readings
                     .into_iter()
@@ -129,6 +160,33 @@ impl Gold {
         &self.text
     }
 
+    /// Why no answer can be judged against this gold, if none can.
+    ///
+    /// ```
+    /// use still_verify::{Gold, GoldFault, Kind};
+    ///
+    /// assert_eq!(Gold::parse(Kind::Math, "1 = 2")?.fault(), Some(GoldFault::Contradictory));
+    /// assert_eq!(Gold::parse(Kind::Math, r"\frac{1}{")?.fault(), Some(GoldFault::Unreadable));
+    /// assert_eq!(Gold::parse(Kind::Math, r"\frac{1}{2}")?.fault(), None);
+    /// # Ok::<(), still_verify::GoldError>(())
+    /// ```
+    pub fn fault(&self) -> Option<GoldFault> {
+        let Form::Math { readings, moment: None } = &self.form else { return None };
+        if readings.is_empty() {
+            return fault::is_mathematical(&self.text).then_some(GoldFault::Unreadable);
+        }
+        if readings.iter().all(fault::contradicts) {
+            return Some(GoldFault::Contradictory);
+        }
+        let itself = contained(|| Judgement {
+            outcome: self.compare(&self.text, None).0,
+            extracted: None,
+            rule: None,
+            detail: None,
+        });
+        (itself.outcome != Outcome::Correct).then_some(GoldFault::Incomparable)
+    }
+
     /// Whether a whole solution may be taken for the answer; its readings are kept if that needed them.
     fn accepts_bare(&self, whole: &str, kept: &mut Option<Vec<Expr>>) -> bool {
         match &self.form {
@@ -137,6 +195,9 @@ impl Gold {
             Form::Math { readings, moment } => {
                 let textual =
                     readings.is_empty() || readings.iter().any(|reading| matches!(reading, Expr::Word(_)));
+                // a sentence with a formula in it is no text answer, unless the gold is such a one
+                let textual =
+                    textual && (!whole.contains('$') || self.text.contains('$') || whole.starts_with('$'));
                 whole.len() <= MAXIMUM_BARE_LENGTH
                     && ((textual && whole.len() <= 100 && !whole.contains('\n'))
                         || (moment.is_some() && Moment::parse(whole).is_some())
@@ -158,12 +219,91 @@ impl Gold {
         }
         match &self.form {
             Form::Exact => (wrong_unless(self.text == answer), None),
+            Form::Regex(_) if answer.len() > MAXIMUM_MATCHED_LENGTH => {
+                (Outcome::Malformed, Some(Detail::TooLarge))
+            }
             Form::Regex(regex) => (wrong_unless(regex.is_match(answer)), None),
             Form::Choice(choice) => match choice.is(answer) {
                 Some(same) => (wrong_unless(same), None),
                 None => (Outcome::Malformed, Some(Detail::NotUnderstood)),
             },
-            Form::Math { readings, moment } => self.compare_math(readings, *moment, answer, known),
+            Form::Math { readings, moment } => self.compare_wrapped(readings, *moment, answer, known),
+        }
+    }
+
+    /// Whether boxes that stand together give one answer several times, and it is the gold.
+    fn is_every(&self, parts: &[Cow<'_, str>]) -> bool {
+        let is_gold = |part: &Cow<'_, str>| self.compare(part, None).0 == Outcome::Correct;
+        // `5 cm` and `5 m` are both the gold `5`, and contradict each other
+        let agree = |pair: &[Cow<'_, str>]| match pair {
+            [one, other] => {
+                Self::parse(self.kind, one).is_ok_and(|one| one.compare(other, None).0 == Outcome::Correct)
+                    || Self::parse(self.kind, other)
+                        .is_ok_and(|other| other.compare(one, None).0 == Outcome::Correct)
+            }
+            _ => false,
+        };
+        (2..=MAXIMUM_REPEATED).contains(&parts.len())
+            && parts.iter().all(is_gold)
+            && parts.windows(2).all(agree)
+    }
+
+    /// Compares mathematics in whatever it is wrapped: styles, a letter before a value, text around symbols.
+    fn compare_wrapped(
+        &self,
+        readings: &[Expr],
+        moment: Option<Moment>,
+        answer: &str,
+        known: Option<Vec<Expr>>,
+    ) -> (Outcome, Option<Detail>) {
+        let plain = wrapping::unwrapped(answer);
+        let known = known.filter(|_| plain == answer);
+        let compared = self.compare_math(readings, moment, &plain, known);
+        let is_same = match compared.0 {
+            Outcome::Correct => !wrapping::is_denied(answer, &self.text),
+            // nothing that is only a number has other readings
+            _ if ![&*plain, &self.text]
+                .iter()
+                .any(|text| text.bytes().any(|byte| byte.is_ascii_alphabetic())) =>
+            {
+                return compared;
+            }
+            _ => {
+                self.is_same_option(&plain)
+                    || wrapping::is_same_typesetting(&self.text, answer)
+                    || (is_hyphenated(&self.text) && compare::text::same_words(&self.text, answer))
+            }
+        };
+        match (compared.0, is_same) {
+            (Outcome::Correct, false) => (Outcome::Malformed, Some(Detail::NotUnderstood)),
+            (_, true) => (Outcome::Correct, None),
+            (_, false) => compared,
+        }
+    }
+
+    /// Whether one of gold and answer gives an option's letter with its value, and the other agrees.
+    fn is_same_option(&self, answer: &str) -> bool {
+        let equal = |gold: &str, answer: &str| {
+            Self::parse(self.kind, gold).is_ok_and(|gold| match &gold.form {
+                Form::Math { readings, moment } => {
+                    gold.compare_math(readings, *moment, answer, None).0 == Outcome::Correct
+                }
+                _ => false,
+            })
+        };
+        match (Lettered::parse(&self.text), Lettered::parse(answer)) {
+            (Some(gold), Some(answer)) => gold.letter == answer.letter && equal(gold.value, answer.value),
+            (None, Some(answer)) => match lettered::option(&self.text) {
+                Some(letter) => letter == answer.letter,
+                None => equal(&self.text, answer.value),
+            },
+            (Some(gold), None) => match lettered::option(answer) {
+                Some(letter) => letter == gold.letter,
+                None => equal(gold.value, answer),
+            },
+            (None, None) => {
+                lettered::option(answer).is_some_and(|option| lettered::option(&self.text) == Some(option))
+            }
         }
     }
 
@@ -177,6 +317,8 @@ impl Gold {
         if let Some(moment) = moment {
             return match Moment::parse(answer) {
                 Some(other) => (wrong_unless(moment.is(other)), None),
+                // `7:32` may be a ratio: two times are compared as times, all else as what it is
+                None if moment.may_be_ratio() => self.compare_math(readings, None, answer, known),
                 None => (Outcome::Wrong, None),
             };
         }
@@ -223,10 +365,11 @@ impl Gold {
 
 impl Judgement {
     /// The judgement of a completion in which no answer was found.
-    pub(crate) fn missing(missing: Missing) -> Self {
+    fn missing(missing: Missing) -> Self {
         let (outcome, detail) = match missing {
             Missing::UnfinishedThought => (Outcome::NoAnswer, Some(Detail::UnfinishedThought)),
             Missing::UnfinishedBox => (Outcome::Malformed, Some(Detail::UnfinishedBox)),
+            Missing::BesideBox => (Outcome::Malformed, Some(Detail::BesideBox)),
             Missing::NoAnswer => (Outcome::NoAnswer, None),
         };
         Self { outcome, extracted: None, rule: None, detail }
@@ -252,7 +395,11 @@ pub fn judge(gold: &Gold, completion: &str, profile: Profile) -> Judgement {
         match found {
             Ok(found) => {
                 let readings = readings.filter(|_| found.rule == Rule::Bare);
-                let (outcome, detail) = gold.compare(&found.text, readings);
+                let (outcome, detail) = if gold.is_every(&found.parts) {
+                    (Outcome::Correct, None)
+                } else {
+                    gold.compare(&found.text, readings)
+                };
                 Judgement {
                     outcome,
                     extracted: Some(found.text.into_owned()),
@@ -301,7 +448,7 @@ fn is_answer(reading: &Expr) -> bool {
 }
 
 /// A panic anywhere below costs this judgement only.
-pub(crate) fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
+fn contained(body: impl FnOnce() -> Judgement) -> Judgement {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(Judgement {
         outcome: Outcome::Error,
         extracted: None,
@@ -315,8 +462,23 @@ fn math_form(text: &str) -> Form {
     Form::Math { readings: reader::read(text).unwrap_or_default(), moment }
 }
 
+/// What a pattern's error says, without the pattern itself.
+fn last_line(error: &regex::Error) -> String {
+    let whole = error.to_string();
+    let last = whole.lines().last().unwrap_or_default();
+    last.trim_start_matches("error: ").trim_end_matches('.').to_owned()
+}
+
 fn wrong_unless(correct: bool) -> Outcome {
     if correct { Outcome::Correct } else { Outcome::Wrong }
+}
+
+/// Whether a text is words with a hyphen between them, and no difference of two names.
+fn is_hyphenated(text: &str) -> bool {
+    text.contains('-')
+        && compare::text::words(text).split(['-', ' ']).all(|word| {
+            word.len() > 2 && word.chars().all(char::is_alphabetic) && spelling::keyword(word).is_none()
+        })
 }
 
 /// Words are compared without case; anything with signs in it, letter by letter.

@@ -99,36 +99,71 @@
 //! }
 //! ```
 //!
+//! # Identifiers
+//!
+//! One grammar says when letters are what, for golds and answers alike:
+//!
+//! * a power, a factorial, a prime or a subscript binds to the letter before it: `xy^2` is `x \cdot y^2`;
+//! * capitals side by side are one name (`AB`, `IV`), and so are letters with marks, primes and subscripts;
+//! * up to three other letters are a product, or a word where they stand alone and look like one: no anagrams;
+//!   longer runs, and letters in `\text{}`, are words; behind a number they are units if there is such a unit;
+//! * a letter before a bracket is a function if it usually is one (`f`, `P`, `\phi`) or if the bracket holds one name,
+//!   one number or several items; otherwise it is a factor;
+//! * a function, operator, bound or name that is not modelled (`f(x)`, `\frac{dy}{dx}`, `\nabla u`, `P(A \mid B)`,
+//!   `\vec a \times \vec b`, `1 + 2 + \cdots + n`) is opaque: equal to itself alone, argument by argument;
+//! * names of bounds and of values must agree, and lists of named values are compared name by name.
+//!
+//! ```
+//! use still_verify::{Outcome, equivalent};
+//!
+//! for (gold, answer, same) in [
+//!     ("xy^2", "y^2x", true),
+//!     ("xy^2", "(xy)^2", false),
+//!     ("x > 1, y > 2", "y > 2, x > 1", true),
+//!     ("x > 1, y > 2", "x > 2, y > 1", false),
+//!     ("AB = 3, BC = 4", "BC = 4, AB = 3", true),
+//!     ("AB = 3, BC = 4", "AB = 4, BC = 3", false),
+//!     (r"\frac{dy}{dx}", r"\frac{y}{x}", false),
+//!     ("f(x) = x^2 + 1", "f(t) = t^2 + 1", true),
+//!     ("f(2x)", "2f(x)", false),
+//!     ("IV", "VI", false),
+//! ] {
+//!     assert_eq!(equivalent(gold, answer) == Outcome::Correct, same, "{gold} and {answer}");
+//! }
+//! ```
+//!
 //! # Map
 //!
 //! [`judge`] and [`Gold`] for completions, [`equivalent`] for two answers, [`fingerprint`] for majority votes,
-//! [`PuzzleChecker`] for tasks whose answers are checked by property, [`grade`] for files.
+//! [`grade`] for files.
 
 mod choice;
 mod compare;
 mod expression;
 mod extract;
+mod fault;
 mod fingerprint;
 mod fuel;
 pub mod grade;
 mod judge;
+mod lettered;
 mod lexer;
 mod moment;
 mod normal;
 mod numeral;
 mod outcome;
-mod puzzle;
 mod reader;
 mod scalar;
 mod spelling;
 mod token;
 mod units;
+mod wrapping;
 
 pub use extract::solution;
+pub use fault::GoldFault;
 pub use fingerprint::fingerprint;
 pub use judge::{Detail, Gold, GoldError, Judgement, equivalent, judge};
 pub use outcome::{Kind, Outcome, Profile, Rule};
-pub use puzzle::{Countdown, PuzzleChecker, WholeNumber, judge_puzzle, puzzle_checker, puzzle_checkers};
 
 /// The version of the rules and their implementation; it changes whenever a verdict may.
-pub const VERIFIER_VERSION: &str = "math-4";
+pub const VERIFIER_VERSION: &str = "math-5";

@@ -47,14 +47,21 @@ impl Moment {
                 byte => letters += usize::from(byte.is_ascii_alphabetic()),
             }
         }
-        // without a colon it must be a date: a month's name, or digits with hyphens, but no formula
-        let named = letters >= 3;
+        // without a colon it must be an hour of a half of the day, or a date: a month's name, or digits with hyphens,
+        // but no formula
+        let named = letters >= 3 || (letters == 2 && text.len() <= 16) || text.contains('年');
         let hyphenated = hyphen && text.len() >= "2024-07-04".len();
         if !digit || (!colon && (!(named || hyphenated) || (sign && !text.contains("\\text")))) {
             return None;
         }
         let words = text::words(text);
-        time(&words).or_else(|| date(&words))
+        let words = words.strip_prefix("the ").unwrap_or(&words);
+        time(words).or_else(|| date(words))
+    }
+
+    /// Whether this may be a ratio as well: two numbers with a colon and nothing else.
+    pub(crate) fn may_be_ratio(self) -> bool {
+        matches!(self, Self::Time { meridiem: None, .. })
     }
 
     /// Whether an answer names this moment; what it leaves out is forgiven.
@@ -103,8 +110,14 @@ fn time(words: &str) -> Option<Moment> {
 fn time_parts(clock: &str, rest: &str) -> Option<Moment> {
     let mut parts = clock.split(':');
     let hour = parts.next()?;
-    let minute = parts.next()?;
+    let minute = parts.next();
     let second = parts.next();
+    // an hour alone has its half of the day with it
+    let minute = match minute {
+        Some(minute) => minute,
+        None if matches!(rest.replace(['.', ' '], "").as_str(), "am" | "pm") => "00",
+        None => return None,
+    };
     if parts.next().is_some() || hour.is_empty() || hour.len() > 2 || minute.len() != 2 {
         return None;
     }
@@ -126,9 +139,21 @@ fn time_parts(clock: &str, rest: &str) -> Option<Moment> {
 }
 
 fn date(words: &str) -> Option<Moment> {
+    // `2024年7月4日`
+    if let Some((year, rest)) = words.split_once('年')
+        && let Some((month, day)) = rest.split_once('月')
+    {
+        let day = day.trim().trim_end_matches(['日', '号']).parse().ok()?;
+        let (year, month) = (year.trim().parse().ok()?, month.trim().parse().ok()?);
+        return ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(Moment::Date {
+            year: Some(year),
+            month,
+            day,
+        });
+    }
     let parts: Vec<&str> = words
         .split(|character: char| character.is_whitespace() || matches!(character, ',' | '-'))
-        .filter(|part| !part.is_empty() && *part != "of")
+        .filter(|part| !part.is_empty() && !matches!(*part, "of" | "the"))
         .collect();
     let month = |part: &str| {
         let plain = part.trim_end_matches('.');

@@ -83,7 +83,12 @@ pub(crate) fn scan(text: &str, reading: CommaReading, grouping: bool) -> Result<
             text.get(start..start + length).unwrap_or("").clone_into(&mut fraction);
             position = start + length;
         }
-        if let Some((digits, end)) = repeating_digits(text, start + length) {
+        if length > 0
+            && let Some((digits, end)) = continued_digits(&fraction, text, start + length)
+        {
+            repeating = digits;
+            position = end;
+        } else if let Some((digits, end)) = repeating_digits(text, start + length) {
             has_point = true;
             repeating = digits;
             position = end;
@@ -109,7 +114,7 @@ fn plain(text: &str, length: usize, reading: CommaReading) -> Option<Scanned> {
     let goes_on = match rest.first() {
         Some(b'.' | b'{' | b'e' | b'E') => true,
         Some(b',') if reading == CommaReading::Decimal => true,
-        Some(b',' | b'\\' | b' ' | b'~') => {
+        Some(b',' | b'\\' | b' ' | b'~' | b'\'') => {
             separator(rest).is_some_and(|(_, separator)| digits_at(rest, separator) == 3)
         }
         _ => false,
@@ -129,11 +134,12 @@ enum Separator {
     LatexComma,
     Space,
     Point,
+    Apostrophe,
 }
 
 /// A thousands separator at the start of the bytes, and its length.
 fn separator(bytes: &[u8]) -> Option<(Separator, usize)> {
-    let spellings: [(&[u8], Separator); 13] = [
+    let spellings: [(&[u8], Separator); 14] = [
         (b"{,}", Separator::LatexComma),
         (b",\\!\\ ", Separator::LatexComma),
         (b",\\! ", Separator::LatexComma),
@@ -147,6 +153,7 @@ fn separator(bytes: &[u8]) -> Option<(Separator, usize)> {
         (b" ", Separator::Space),
         (b",", Separator::Comma),
         (b".", Separator::Point),
+        (b"'", Separator::Apostrophe),
     ];
     spellings
         .into_iter()
@@ -190,6 +197,20 @@ fn digits_at(bytes: &[u8], position: usize) -> usize {
 }
 
 /// `\overline{12}`, `\bar{3}`, `\dot{3}`, `(3)` after the fraction's digits.
+/// `0.1666\\ldots`: digits that repeat at the end and go on; nothing if they do not show how.
+fn continued_digits(fraction: &str, text: &str, position: usize) -> Option<(String, usize)> {
+    const LONGEST_BLOCK: usize = 6;
+    let rest = text.get(position..)?;
+    let spelling =
+        ["\\ldots", "\\dots", "\\cdots"].into_iter().find(|spelling| rest.starts_with(spelling))?;
+    let block = (1..=LONGEST_BLOCK).find(|length| {
+        let repeats = if *length == 1 { 3 } else { 2 };
+        let block = fraction.get(fraction.len().saturating_sub(*length)..).unwrap_or("");
+        block.len() == *length && fraction.ends_with(&block.repeat(repeats))
+    })?;
+    Some((fraction.get(fraction.len() - block..)?.to_owned(), position + spelling.len()))
+}
+
 fn repeating_digits(text: &str, position: usize) -> Option<(String, usize)> {
     let rest = text.get(position..)?;
     for (opening, closing) in

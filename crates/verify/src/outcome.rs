@@ -46,6 +46,8 @@ pub enum Outcome {
     Malformed,
     /// The comparison ran out of fuel.
     Timeout,
+    /// No answer can be judged against the gold; told of golds that are looked at, as files are graded.
+    BadGold,
     /// The verifier itself failed.
     Error,
 }
@@ -59,6 +61,7 @@ impl Outcome {
             Self::NoAnswer => "no_answer",
             Self::Malformed => "malformed",
             Self::Timeout => "timeout",
+            Self::BadGold => "bad_gold",
             Self::Error => "error",
         }
     }

@@ -6,15 +6,15 @@ use crate::token::Token;
 /// The token of a plain word, if it has one.
 pub(crate) fn keyword(run: &str) -> Option<Token> {
     Some(match run {
-        "and" => Token::And,
-        "or" => Token::Or,
+        "and" | "和" | "与" | "與" | "及" | "과" | "와" | "및" | "그리고" => Token::And,
+        "or" | "或" | "或者" | "또는" | "혹은" => Token::Or,
         "minus" | "negative" | "Negative" => Token::Minus,
         "pi" => Token::Pi,
         "inf" | "infinity" | "oo" => Token::Infinity,
         "sqrt" => Token::Sqrt,
         "mod" => Token::Mod,
         "degrees" | "degree" | "deg" => Token::Degree,
-        "percent" => Token::Percent,
+        "percent" | "pct" => Token::Percent,
         _ => return function(run).map(Token::Function),
     })
 }
@@ -30,7 +30,16 @@ pub(crate) fn function(name: &str) -> Option<Function> {
         "csc" | "cosec" => Function::Csc,
         "arcsin" | "asin" => Function::Arcsin,
         "arccos" | "acos" => Function::Arccos,
-        "arctan" | "atan" => Function::Arctan,
+        "arctan" | "atan" | "arctg" => Function::Arctan,
+        "arccot" | "arcctg" | "acot" => Function::Arccot,
+        "arcsec" | "asec" => Function::Arcsec,
+        "arccsc" | "acsc" => Function::Arccsc,
+        "arsinh" | "arcsinh" | "asinh" => Function::Arsinh,
+        "arcosh" | "arccosh" | "acosh" => Function::Arcosh,
+        "artanh" | "arctanh" | "atanh" => Function::Artanh,
+        "coth" => Function::Coth,
+        "sech" => Function::Sech,
+        "csch" => Function::Csch,
         "sinh" => Function::Sinh,
         "cosh" => Function::Cosh,
         "tanh" => Function::Tanh,

@@ -27,6 +27,8 @@ pub(crate) enum Token {
     PlusMinus,
     MinusPlus,
     Times,
+    /// `\times`: a product of vectors is another one.
+    Cross,
     Slash,
     Caret,
     Underscore,
@@ -56,7 +58,6 @@ pub(crate) enum Token {
     OpenCeiling,
     CloseCeiling,
     Bar,
-    /// A delimiter of `\left.` or `\right.`: nothing.
     Comma,
     Semicolon,
     Colon,
@@ -72,6 +73,10 @@ pub(crate) enum Token {
     /// `\sum`, `\prod`, `\int`, `\lim`.
     Iterated(Operator),
     Arrow,
+    /// `\nabla`, `\det` and the like, which stand before what they are applied to.
+    Prefix(&'static str),
+    /// `\ldots`, `...`.
+    Ellipsis,
     Begin,
     BeginCases,
     End,

@@ -83,6 +83,16 @@ impl Unit {
         self.dimensions == [0, 0, 0, 1, 0, 0, 0] && self.label.is_none()
     }
 
+    /// Whether powers of the unit are units that people use.
+    pub(crate) fn may_be_raised(&self) -> bool {
+        self.dimensions != [0, 0, 1, 0, 0, 0, 0] || self.symbol.len() < 2
+    }
+
+    /// Whether this is an angle measured along the circle.
+    pub(crate) fn is_radians(&self) -> bool {
+        self.dimensions == [0, 0, 0, 2, 0, 0, 0] && self.label.is_none()
+    }
+
     /// Whether this merely names the things counted.
     pub(crate) fn is_label(&self) -> bool {
         self.label.is_some() && self.dimensions == [0; 7]
@@ -101,6 +111,7 @@ fn lookup(word: &str) -> Option<(RBig, Dimensions)> {
     const MASS: Dimensions = [0, 1, 0, 0, 0, 0, 0];
     const TIME: Dimensions = [0, 0, 1, 0, 0, 0, 0];
     const ANGLE: Dimensions = [0, 0, 0, 1, 0, 0, 0];
+    const RADIANS: Dimensions = [0, 0, 0, 2, 0, 0, 0];
     const DOLLAR: Dimensions = [0, 0, 0, 0, 1, 0, 0];
     const EURO: Dimensions = [0, 0, 0, 0, 2, 0, 0];
     const POUND_STERLING: Dimensions = [0, 0, 0, 0, 3, 0, 0];
@@ -156,6 +167,7 @@ fn lookup(word: &str) -> Option<(RBig, Dimensions)> {
         "month" => (ratio(1, 1), [0, 0, 3, 0, 0, 0, 0]),
         "yr" | "year" => (ratio(12, 1), [0, 0, 3, 0, 0, 0, 0]),
         "degree" | "deg" | "°" => (ratio(1, 1), ANGLE),
+        "radian" | "rad" => (ratio(1, 1), RADIANS),
         "$" | "dollar" | "usd" | "buck" => (ratio(1, 1), DOLLAR),
         "cent" | "¢" | "penny" | "pennies" => (ratio(1, 100), DOLLAR),
         "€" | "euro" | "eur" => (ratio(1, 1), EURO),
@@ -179,6 +191,14 @@ fn lookup(word: &str) -> Option<(RBig, Dimensions)> {
         "A" | "amp" | "ampere" => (ratio(1, 1), CURRENT),
         "V" | "volt" => (ratio(1, 1), VOLTAGE),
         "Ω" | "ohm" => (ratio(1, 1), RESISTANCE),
+        "kΩ" => (ratio(1000, 1), RESISTANCE),
+        "μg" => (ratio(1, 1_000_000_000), MASS),
+        "μs" => (ratio(1, 1_000_000), TIME),
+        "μl" | "μL" => (ratio(1, 1_000_000_000), VOLUME),
+        "μF" => (ratio(1, 1_000_000), [-2, -1, 2, 0, 0, 0, 2]),
+        "μC" => (ratio(1, 1_000_000), CHARGE),
+        "μA" => (ratio(1, 1_000_000), CURRENT),
+        "μV" => (ratio(1, 1_000_000), VOLTAGE),
         "Pa" | "pascal" => (ratio(1, 1), PRESSURE),
         "mol" | "mole" => (ratio(1, 1), AMOUNT),
         _ => return None,

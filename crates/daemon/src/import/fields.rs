@@ -3,6 +3,19 @@
 use serde_json::{Map, Value};
 use still_control::LineProblem;
 
+/// Of a value, a message shows so many characters.
+const SHOWN_CHARACTERS: usize = 80;
+
+/// The start of a value, as messages show it.
+pub(super) fn shown(value: &str) -> String {
+    let mut characters = value.chars();
+    let mut shown: String = characters.by_ref().take(SHOWN_CHARACTERS).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// What is wrong with a field, before its line is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldProblem {

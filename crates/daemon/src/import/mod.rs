@@ -47,6 +47,12 @@ pub enum ImportError {
         /// What the system says.
         source: io::Error,
     },
+    /// It is a directory.
+    #[error("`{path}` is a directory: name a file in it")]
+    Directory {
+        /// The directory.
+        path: String,
+    },
     /// A line is broken.
     #[error("`{path}`: {count} broken lines; {first}")]
     Broken {
@@ -108,6 +114,9 @@ pub fn demonstrations_from_file(path: &Path) -> Result<Vec<Demonstration>, Impor
 }
 
 fn read(path: &Path) -> Result<(Vec<u8>, String), ImportError> {
+    if path.is_dir() {
+        return Err(ImportError::Directory { path: path.display().to_string() });
+    }
     let text =
         fs::read(path).map_err(|source| ImportError::Read { path: path.display().to_string(), source })?;
     let name = path.file_name().unwrap_or(path.as_os_str());
@@ -134,6 +143,12 @@ fn parse<T>(
     let mut parsed = Parsed { records: Vec::new(), repeated: 0, broken: Vec::new() };
     let mut lines_by_name: HashMap<String, (usize, u64)> = HashMap::new();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    // one word on the whole file instead of one on every line
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        let problem = FieldProblem::whole("the file is in UTF-16", "save it as UTF-8");
+        parsed.broken.push(problem.at(1));
+        return parsed;
+    }
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
         let number = index as u64 + 1;
         if line.trim_ascii().is_empty() {
@@ -155,7 +170,10 @@ fn parse<T>(
             Some((_, earlier)) => {
                 let problem = FieldProblem::new(
                     "id",
-                    format!("line {earlier} has the same name `{}` and another content", name(&record)),
+                    format!(
+                        "line {earlier} has the same name `{}` and another content",
+                        fields::shown(&name(&record))
+                    ),
                     "give every record a name of its own, or leave the field out",
                 );
                 parsed.broken.push(problem.at(number));

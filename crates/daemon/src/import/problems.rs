@@ -4,7 +4,7 @@ use serde_json::{Map, Number, Value};
 use still_domain::{AnswerKind, Problem, ProblemId, Split};
 use still_sandbox::Suite;
 
-use super::fields::{FieldProblem, first, hashed_name, kind, level, name, required_text};
+use super::fields::{FieldProblem, first, hashed_name, kind, level, name, required_text, shown};
 
 /// Names of the statement.
 const STATEMENT: [&str; 5] = ["problem", "question", "prompt", "input", "query"];
@@ -132,7 +132,7 @@ fn answer_kind(fields: &Map<String, Value>) -> Result<Option<AnswerKind>, FieldP
     let Some((field, value)) = first(fields, &["kind", "answer_kind"]) else { return Ok(None) };
     serde_json::from_value(value.clone()).map(Some).map_err(|_| {
         let remedy = "write math, integer, multiple_choice, exact, regex or code";
-        FieldProblem::new(field, format!("{value} is no kind of answer"), remedy)
+        FieldProblem::new(field, format!("{} is no kind of answer", shown(&value.to_string())), remedy)
     })
 }
 

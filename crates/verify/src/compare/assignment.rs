@@ -7,53 +7,107 @@ use crate::expression::{Bracket, Expr, Function, Joiner, Relation};
 use crate::fuel::Fuel;
 use crate::scalar::{self, Sameness};
 
-/// Takes wrappings off an answer that the gold does not have: `(x, y) = (1, 2)`, `x = 1, x = 2`, `x \in \{1\}`.
-pub(super) fn settle<'a>(answer: &'a Expr, gold: &Expr) -> Cow<'a, Expr> {
-    match answer {
-        Expr::List(items, joiner) if items.iter().any(|item| equation(item).is_some()) => {
-            match unwrapped_list(items, gold) {
-                Some(Unwrapped::Values(values)) => Cow::Owned(Expr::List(values, *joiner)),
-                Some(Unwrapped::Tuple(values)) if *joiner != Joiner::Or => {
+/// Takes wrappings off a side that the other one does not have: `(x, y) = (1, 2)`, `x = 1, x = 2`, `x \in \{1\}`.
+pub(super) fn settle<'a>(expr: &'a Expr, other: &Expr) -> Cow<'a, Expr> {
+    match expr {
+        Expr::List(items, joiner) => {
+            settled_list(items, *joiner, other).map_or(Cow::Borrowed(expr), Cow::Owned)
+        }
+        // `(y = 2, x = 1)`
+        Expr::Group(Bracket::Round, Bracket::Round, items)
+            if items.iter().any(|item| equation(item).is_some()) =>
+        {
+            match unwrapped_list(items, other) {
+                Some(Unwrapped::Tuple(values)) => {
                     Cow::Owned(Expr::Group(Bracket::Round, Bracket::Round, values))
                 }
-                _ => Cow::Borrowed(answer),
+                _ => Cow::Owned(Expr::List(items.clone(), Joiner::Comma)),
             }
         }
         Expr::Chain(left, rest) => match rest.as_slice() {
             // `x \in \{1, 2\}` is the set
             [(Relation::Member, set @ Expr::Set(_))]
-                if (is_name(left) || is_tuple_of_names(left)) && !matches!(gold, Expr::Chain(..)) =>
+                if (is_name(left) || is_tuple_of_names(left)) && !matches!(other, Expr::Chain(..)) =>
             {
                 Cow::Borrowed(set)
             }
             [(Relation::Equal, tuple @ Expr::Group(..))] if is_tuple_of_names(left) => Cow::Borrowed(tuple),
-            _ => Cow::Borrowed(answer),
-        },
-        Expr::Product(items) => match items.as_slice() {
-            // the point `P(8, -2)`
-            [Expr::Symbol(_), tuple @ Expr::Group(..)] if matches!(gold, Expr::Group(..)) => {
-                Cow::Borrowed(tuple)
+            // `2 = x`
+            [(Relation::Equal, name @ (Expr::Symbol(_) | Expr::Applied(..)))] if !left.has_symbols() => {
+                Cow::Owned(Expr::Chain(Box::new(name.clone()), vec![(Relation::Equal, (**left).clone())]))
             }
-            // the binomial `C(20, 10)`
-            [Expr::Symbol(name), Expr::Group(Bracket::Round, Bracket::Round, pair)]
-                if name == "C" && pair.len() == 2 && gold.is_scalar() =>
-            {
-                Cow::Owned(Expr::Call(Function::Binomial, pair.clone()))
+            // `f(x) \equiv x^2 + 1`
+            [(Relation::Congruent, value)] if is_head(left) => {
+                Cow::Owned(Expr::Chain(left.clone(), vec![(Relation::Equal, value.clone())]))
             }
-            _ => Cow::Borrowed(answer),
+            _ => Cow::Borrowed(expr),
         },
+        // the point `P(8, -2)`
+        Expr::Applied(name, items)
+            if items.len() > 1
+                && name.starts_with(char::is_uppercase)
+                && matches!(other, Expr::Group(..)) =>
+        {
+            Cow::Owned(Expr::Group(Bracket::Round, Bracket::Round, items.clone()))
+        }
         // `\{1\} \cup \{2, 3\}`
-        Expr::Union(sets) if !matches!(gold, Expr::Union(_)) => {
+        Expr::Union(sets) if !matches!(other, Expr::Union(_)) => {
             let members = |set: &Expr| match set {
                 Expr::Set(items) => Some(items.clone()),
                 _ => None,
             };
             match sets.iter().map(members).collect::<Option<Vec<_>>>() {
                 Some(sets) => Cow::Owned(Expr::Set(sets.concat())),
-                None => Cow::Borrowed(answer),
+                None => Cow::Borrowed(expr),
             }
         }
-        _ => Cow::Borrowed(answer),
+        _ => Cow::Borrowed(expr),
+    }
+}
+
+/// A list without the names before its values, where it has another form.
+fn settled_list(items: &[Expr], joiner: Joiner, other: &Expr) -> Option<Expr> {
+    // `x = 1, y = 2 \text{ or } x = 2, y = 1`
+    if items.iter().all(|item| matches!(item, Expr::List(..))) && is_tuples(other) {
+        let pair = Expr::Group(Bracket::Round, Bracket::Round, Vec::new());
+        let tuples = items.iter().map(|item| match item {
+            Expr::List(parts, Joiner::Comma | Joiner::And) => match unwrapped_list(parts, &pair)? {
+                Unwrapped::Tuple(values) => Some(Expr::Group(Bracket::Round, Bracket::Round, values)),
+                Unwrapped::Values(_) => None,
+            },
+            _ => None,
+        });
+        return Some(Expr::List(tuples.collect::<Option<Vec<_>>>()?, Joiner::Comma));
+    }
+    // `(x, y) = (1, 2), (2, 1)`
+    if let Some((first, rest)) = items.split_first()
+        && let Some((names, tuple @ Expr::Group(..))) = equation(first)
+        && is_tuple_of_names(names)
+    {
+        let tuple_of = |item: &Expr| match item {
+            Expr::Group(..) => Some(item.clone()),
+            item => equation(item).filter(|(left, _)| *left == names).map(|(_, value)| value.clone()),
+        };
+        let rest = rest.iter().map(tuple_of).collect::<Option<Vec<_>>>()?;
+        return Some(Expr::List(std::iter::once(tuple.clone()).chain(rest).collect(), joiner));
+    }
+    if !items.iter().any(|item| equation(item).is_some()) {
+        return None;
+    }
+    match unwrapped_list(items, other)? {
+        Unwrapped::Values(values) => Some(Expr::List(values, joiner)),
+        Unwrapped::Tuple(values) if joiner != Joiner::Or => {
+            Some(Expr::Group(Bracket::Round, Bracket::Round, values))
+        }
+        Unwrapped::Tuple(_) => None,
+    }
+}
+
+/// A list or set of tuples, or one.
+fn is_tuples(expr: &Expr) -> bool {
+    match expr {
+        Expr::List(items, _) | Expr::Set(items) => items.iter().all(|item| matches!(item, Expr::Group(..))),
+        _ => false,
     }
 }
 
@@ -76,24 +130,13 @@ enum Unwrapped {
     Tuple(Vec<Expr>),
 }
 
-/// The tuple that a gold such as `x = 1, y = 2` stands for beside an answer that is one.
-pub(super) fn tuple_beside(gold: &Expr, answer: &Expr) -> Option<Expr> {
-    match gold {
-        Expr::List(items, Joiner::Comma | Joiner::And) => match unwrapped_list(items, answer)? {
-            Unwrapped::Tuple(values) => Some(Expr::Group(Bracket::Round, Bracket::Round, values)),
-            Unwrapped::Values(_) => None,
-        },
-        _ => None,
-    }
-}
-
 /// `x = 1, x = 2` and `x = 1, 2` are lists of values; `x = 1, y = 2` is a tuple where the gold is one.
 fn unwrapped_list(items: &[Expr], gold: &Expr) -> Option<Unwrapped> {
     let mut names: Vec<&Expr> = Vec::new();
     let mut values = Vec::new();
     for item in items {
         match equation(item) {
-            Some((name @ Expr::Symbol(_), value)) => {
+            Some((name @ (Expr::Symbol(_) | Expr::Applied(..)), value)) => {
                 names.push(name);
                 values.push(value.clone());
             }
@@ -129,24 +172,23 @@ fn unwrapped_list(items: &[Expr], gold: &Expr) -> Option<Unwrapped> {
 /// Whether a left side only names a quantity: `x`, `f(x)`, `m + n`, `\text{Area}`, `|AB|`, `P(A \cap B)`.
 pub(super) fn is_name(expr: &Expr) -> bool {
     match expr {
-        Expr::Symbol(_) | Expr::Word(_) => true,
+        Expr::Symbol(_) | Expr::Word(_) | Expr::Applied(..) | Expr::Iterated(_) => true,
         // Euler's e and the imaginary unit are also names of points and events, but only inside a product
         Expr::Product(items) => {
-            let value_of_function = matches!(items.as_slice(), [Expr::Symbol(head), Expr::Number(_)]
-                if matches!(&**head, "f" | "g" | "h" | "F" | "G" | "P" | "Q"));
-            value_of_function
-                || items.iter().all(|item| {
-                    is_name(item) || matches!(item, Expr::Euler | Expr::Imaginary) || is_argument(item)
-                })
+            items.iter().all(|item| is_name(item) || matches!(item, Expr::Euler | Expr::Imaginary))
         }
         Expr::Sum(items) => items.iter().all(|item| match item {
             Expr::Negate(inner) => is_name(inner),
             item => is_name(item),
         }),
-        Expr::Call(Function::Abs, items) => items.iter().all(is_name),
+        Expr::Call(Function::Abs, items) => items.iter().all(|item| match item {
+            Expr::Union(sets) | Expr::Intersection(sets) => sets.iter().all(is_name),
+            item => is_name(item),
+        }),
         Expr::Quotient(above, below) => {
             matches!((&**above, &**below), (Expr::Symbol(_), Expr::Symbol(_)))
         }
+        Expr::Ratio(items) => items.iter().all(is_name),
         Expr::Power(base, exponent) => {
             // an inverse function's name
             matches!(**base, Expr::Symbol(_))
@@ -164,17 +206,6 @@ pub(super) fn is_name(expr: &Expr) -> bool {
                     | Function::Min
             ) && items.iter().all(is_name)
         }
-        _ => false,
-    }
-}
-
-/// An argument of a function: `f(3)` names a value.
-fn is_argument(expr: &Expr) -> bool {
-    let plain = |item: &Expr| is_name(item) || matches!(item, Expr::Number(_));
-    match expr {
-        Expr::Group(_, _, items) => items.iter().all(plain),
-        // `P(X = 3)`
-        Expr::Chain(first, rest) => plain(first) && rest.iter().all(|(_, side)| plain(side)),
         _ => false,
     }
 }
@@ -242,26 +273,16 @@ pub(super) fn value_of_assignment(chain: &Expr, gold: &Expr, fuel: &mut Fuel) ->
     Some(value.clone())
 }
 
-/// A name that may stand before an expression with symbols: `y`, `f(x)`, a word.
+/// A name that may stand before an expression with symbols: `y`, `f(x)`, `\frac{dy}{dx}`, a word.
 pub(super) fn is_head(expr: &Expr) -> bool {
-    match expr {
-        Expr::Symbol(_) | Expr::Word(_) => true,
-        Expr::Product(items) => match items.as_slice() {
-            [Expr::Symbol(_), argument] => matches!(argument, Expr::Symbol(_) | Expr::Group(..)),
-            [Expr::Power(..), Expr::Symbol(_)] => items.first().is_some_and(is_name),
-            _ => false,
-        },
-        _ => false,
-    }
+    matches!(expr, Expr::Symbol(_) | Expr::Word(_) | Expr::Applied(..))
 }
 
 /// Whether the value uses the symbol that is being defined.
 fn mentions(value: &Expr, name: &Expr) -> bool {
     match name {
         Expr::Symbol(_) => value.any(&|node| node == name),
-        Expr::Product(items) => items
-            .first()
-            .is_some_and(|head| matches!(head, Expr::Symbol(_)) && value.any(&|node| node == head)),
+        Expr::Applied(head, _) => value.any(&|node| matches!(node, Expr::Applied(other, _) if other == head)),
         _ => false,
     }
 }

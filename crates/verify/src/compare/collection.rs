@@ -89,8 +89,10 @@ pub(super) fn same_members(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samen
     let mut all = Sameness::Equal;
     for member in &gold {
         let mut undecided = false;
+        let is_set = |expr: &Expr| matches!(expr, Expr::Set(_));
         let found = left.iter().position(|candidate| match same(member, candidate, fuel) {
-            Sameness::Equal => true,
+            // a member is no set of itself
+            Sameness::Equal => is_set(member) == is_set(candidate),
             Sameness::Different => false,
             Sameness::Undecided => {
                 undecided = true;
@@ -106,6 +108,21 @@ pub(super) fn same_members(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samen
         }
     }
     all
+}
+
+/// The same relations, in any order.
+pub(super) fn same_relations(gold: &[Expr], answer: &[Expr], fuel: &mut Fuel) -> Sameness {
+    if gold.len() != answer.len() || gold.len() > MAXIMUM_DISTINCT {
+        return Sameness::Different;
+    }
+    let mut left: Vec<&Expr> = answer.iter().collect();
+    for relation in gold {
+        let Some(index) = left.iter().position(|other| same(relation, other, fuel) == Sameness::Equal) else {
+            return Sameness::Different;
+        };
+        left.remove(index);
+    }
+    Sameness::Equal
 }
 
 /// Members without those that surely equal an earlier one.
@@ -242,6 +259,9 @@ fn matrix(expr: &Expr) -> Option<Vec<Vec<Expr>>> {
         Expr::Power(base, exponent) => {
             let transposed = matches!(&**exponent, Expr::Symbol(name) if matches!(&**name, "T" | "\\top"))
                 || matches!(&**exponent, Expr::Word(name) if &**name == "T");
+            if matches!(&**exponent, Expr::Negate(inner) if **inner == Expr::integer(1)) {
+                return inverse(&matrix(base)?);
+            }
             if !transposed {
                 return None;
             }
@@ -267,6 +287,17 @@ fn matrix(expr: &Expr) -> Option<Vec<Vec<Expr>>> {
             .filter(|rows| rows.iter().all(|row| row.len() > 1)),
         _ => None,
     }
+}
+
+/// The inverse of a matrix of two rows.
+fn inverse(rows: &[Vec<Expr>]) -> Option<Vec<Vec<Expr>>> {
+    let [first, second] = rows else { return None };
+    let ([a, b], [c, d]) = (first.as_slice(), second.as_slice()) else { return None };
+    let product = |left: &Expr, right: &Expr| Expr::Product(vec![left.clone(), right.clone()]);
+    let negated = |expr: &Expr| Expr::Negate(Box::new(expr.clone()));
+    let determinant = Expr::Sum(vec![product(a, d), negated(&product(b, c))]);
+    let over = |expr: Expr| Expr::Quotient(Box::new(expr), Box::new(determinant.clone()));
+    Some(vec![vec![over(d.clone()), over(negated(b))], vec![over(negated(c)), over(a.clone())]])
 }
 
 fn scaled(factor: &Expr, rows: &[Vec<Expr>]) -> Vec<Vec<Expr>> {

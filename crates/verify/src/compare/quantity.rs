@@ -92,9 +92,17 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Mark::Degrees, Mark::None) if value.any(&|node| *node == Expr::Pi) && !value.has_symbols() => {
             scalar::equal(gold, &value, fuel)
         }
+        (Mark::Degrees, Mark::Unit(unit)) if unit.is_radians() => scalar::equal(gold, &value, fuel),
+        (Mark::Unit(unit), Mark::Degrees) if unit.is_radians() => scalar::equal(&gold_value, answer, fuel),
         (Mark::None, Mark::Degrees) => {
             let whole = plain(fuel);
             if whole == Sameness::Equal { whole } else { scalar::equal(&gold_value, answer, fuel) }
+        }
+        (Mark::None, Mark::None) if one_has_degrees(&gold_value, &value) => {
+            scalar::same(&without_degrees(&gold_value), &without_degrees(&value), fuel)
+        }
+        (Mark::None, Mark::Unit(unit)) if gold_value.has_symbols() && !value.has_symbols() => {
+            without_unit(&value, unit, &gold_value, fuel)
         }
         (Mark::None, Mark::None | Mark::Unit(_)) | (_, Mark::None) => match &gold_mark {
             Mark::Unit(unit) => without_unit(&gold_value, unit, &value, fuel),
@@ -103,6 +111,30 @@ pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         (Mark::Percent, Mark::Percent) | (Mark::Degrees, Mark::Degrees) => plain(fuel),
         (Mark::Unit(gold_unit), Mark::Unit(unit)) => converted(&gold_value, gold_unit, &value, unit, fuel),
         _ => Sameness::Different,
+    }
+}
+
+/// Whether terms of one side alone are marked as degrees, and no pi says that the other one's are not.
+pub(super) fn one_has_degrees(gold: &Expr, answer: &Expr) -> bool {
+    let marked =
+        |expr: &Expr| matches!(expr, Expr::Sum(items) if items.iter().any(is_quantity)) && expr.has_symbols();
+    let unmarked = |expr: &Expr| !expr.any(&|node| matches!(node, Expr::Degrees(_) | Expr::Pi));
+    (marked(gold) && unmarked(answer)) || (marked(answer) && unmarked(gold))
+}
+
+/// A sum without the degree signs on its terms.
+fn without_degrees(expr: &Expr) -> Expr {
+    let plain = |item: &Expr| match item {
+        Expr::Degrees(inner) => (**inner).clone(),
+        Expr::Negate(inner) => match &**inner {
+            Expr::Degrees(inner) => Expr::Negate(inner.clone()),
+            _ => item.clone(),
+        },
+        other => other.clone(),
+    };
+    match expr {
+        Expr::Sum(items) => Expr::Sum(items.iter().map(plain).collect()),
+        other => plain(other),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn is_set_like(expr: &Expr) -> bool {
         Expr::Group(open, close, items) => open != close && items.len() == 2,
         Expr::Chain(first, rest) => match rest.as_slice() {
             [(Relation::Member | Relation::NotMember, set)] => {
-                super::assignment::is_name(first) && (is_set_like(set) || is_plain_interval(set))
+                variable(first).is_some() && (is_set_like(set) || is_plain_interval(set))
             }
             [(relation, right)] => is_order(*relation) && one_variable(first, right),
             [(left_relation, middle), (right_relation, right)] => {
@@ -76,19 +76,211 @@ fn is_order(relation: Relation) -> bool {
 
 /// One side a lone symbol, the other without symbols.
 fn one_variable(left: &Expr, right: &Expr) -> bool {
-    let name = |side: &Expr| match side {
-        // `|x| < 2`, but no length `|AB|`
-        Expr::Call(Function::Abs, items) => matches!(items.as_slice(), [Expr::Symbol(_)]),
-        side => super::assignment::is_name(side),
+    (variable(left).is_some() && !right.has_symbols()) || (variable(right).is_some() && !left.has_symbols())
+}
+
+/// The name whose values a side of a relation bounds: `x` or `|x|`, but neither a product nor a length `|AB|`.
+fn variable(side: &Expr) -> Option<&Expr> {
+    match side {
+        Expr::Symbol(_) | Expr::Word(_) => Some(side),
+        Expr::Call(Function::Abs, items) => match items.as_slice() {
+            [only @ Expr::Symbol(_)] => Some(only),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The names that the relations of a set bound, each once; those of a set's own condition are nobody else's.
+pub(super) fn names(expr: &Expr) -> Vec<&Expr> {
+    let mut out = Vec::new();
+    collect_names(expr, &mut out);
+    out
+}
+
+fn collect_names<'a>(expr: &'a Expr, out: &mut Vec<&'a Expr>) {
+    match expr {
+        Expr::Chain(first, rest) => {
+            for name in
+                std::iter::once(&**first).chain(rest.iter().map(|(_, side)| side)).filter_map(variable)
+            {
+                if !out.contains(&name) {
+                    out.push(name);
+                }
+            }
+        }
+        Expr::List(items, _) | Expr::Union(items) | Expr::Intersection(items) => {
+            for item in items {
+                collect_names(item, out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Conditions on several names: each name's set, or the same relations in any order.
+fn same_by_name(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
+    let (Expr::List(items, joiner), Expr::List(others, other_joiner)) = (gold, answer) else {
+        return Sameness::Different;
     };
-    (name(left) && !right.has_symbols()) || (name(right) && !left.has_symbols())
+    let alternatives = *joiner == Joiner::Or;
+    if alternatives != (*other_joiner == Joiner::Or) {
+        return Sameness::Different;
+    }
+    let (gold_names, names) = (names(gold), names(answer));
+    let separable = |items: &[Expr]| {
+        items
+            .iter()
+            .all(|item| is_set_like(item) && matches!(item, Expr::Chain(..)) && self::names(item).len() == 1)
+    };
+    if alternatives || !separable(items) || !separable(others) {
+        return super::collection::same_relations(items, others, fuel);
+    }
+    if gold_names.len() != names.len() || !gold_names.iter().all(|name| names.contains(name)) {
+        return Sameness::Different;
+    }
+    gold_names.iter().fold(Sameness::Equal, |all, name| {
+        let of = |items: &[Expr]| {
+            let items = items.iter().filter(|item| self::names(item).contains(name)).cloned();
+            Expr::List(items.collect(), Joiner::And)
+        };
+        if all == Sameness::Different { all } else { all.and(same_sets(&of(items), &of(others), fuel)) }
+    })
+}
+
+/// The integers of a bounded set that is given by a condition over them.
+pub(super) fn integer_members(expr: &Expr, fuel: &mut Fuel) -> Option<Vec<Expr>> {
+    const MAXIMUM_INTEGERS: i64 = 256;
+    let Expr::Intersection(sets) = expr else { return None };
+    let [Expr::Symbol(integers), set @ Expr::SetBuilder(_)] = sets.as_slice() else { return None };
+    let pieces = united(pieces(set, fuel, 0)?, fuel)?;
+    let mut members = Vec::new();
+    for piece in &pieces {
+        let (End::At(low), End::At(high)) = (&piece.low, &piece.high) else { return None };
+        let (low, high) = (scalar::rational(low, fuel)?, scalar::rational(high, fuel)?);
+        let first = if piece.low_closed { low.ceil() } else { low.floor() + dashu_int::IBig::ONE };
+        let last = if piece.high_closed { high.floor() } else { high.ceil() - dashu_int::IBig::ONE };
+        let (first, last) = (i64::try_from(&first).ok()?, i64::try_from(&last).ok()?);
+        // whether zero is natural, nobody can tell
+        if (integers == "\\mathbb N" && first < 1) || last.saturating_sub(first) > MAXIMUM_INTEGERS {
+            return None;
+        }
+        members.extend((first..=last).map(Expr::integer));
+    }
+    Some(members)
+}
+
+/// The sets of conditions; one in words holds for what the others leave. And what none of them holds for.
+pub(super) struct Conditions {
+    sets: Vec<Vec<Piece>>,
+    rest: Vec<Piece>,
+}
+
+impl Conditions {
+    pub(super) fn of<'a>(conditions: impl Iterator<Item = &'a Expr>, fuel: &mut Fuel) -> Option<Self> {
+        let mut known = Vec::new();
+        let mut all = Vec::new();
+        for condition in conditions {
+            let set = match condition {
+                Expr::Word(name) if name == "otherwise" => None,
+                condition => Some(united(pieces(condition, fuel, 0)?, fuel)?),
+            };
+            all.extend(set.clone().into_iter().flatten());
+            known.push(set);
+        }
+        let mut rest = complement(&united(all, fuel)?);
+        let words = known.iter().filter(|set| set.is_none()).count();
+        if words > 1 {
+            return None;
+        }
+        let sets = known.into_iter().map(|set| set.unwrap_or_else(|| rest.clone())).collect();
+        if words > 0 {
+            rest.clear();
+        }
+        Some(Self { sets, rest })
+    }
+
+    /// Expressions in a free symbol that run through the numbers for which a condition holds.
+    pub(super) fn runs(&self, index: usize) -> Vec<Expr> {
+        self.sets.get(index).into_iter().flatten().flat_map(runs).collect()
+    }
+
+    /// Whether some condition holds for every number.
+    pub(super) fn cover_all(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The other's condition that holds for the same numbers.
+    pub(super) fn position_in(&self, index: usize, other: &Self, fuel: &mut Fuel) -> Option<usize> {
+        let set = self.sets.get(index)?;
+        other.sets.iter().position(|candidate| {
+            set.len() == candidate.len()
+                && set.iter().zip(candidate).all(|(first, second)| {
+                    first.low_closed == second.low_closed
+                        && first.high_closed == second.high_closed
+                        && same_end(&first.low, &second.low, fuel) == Sameness::Equal
+                        && same_end(&first.high, &second.high, fuel) == Sameness::Equal
+                })
+        })
+    }
+}
+
+/// Expressions in a free symbol that run through a piece, and its closed ends.
+fn runs(piece: &Piece) -> Vec<Expr> {
+    let free = || Expr::Symbol("\u{1}t".into());
+    let square = || Expr::Power(Box::new(free()), Box::new(Expr::integer(2)));
+    let inside = match (&piece.low, &piece.high) {
+        (End::At(low), End::At(high)) => {
+            let width = Expr::Sum(vec![high.clone(), Expr::Negate(Box::new(low.clone()))]);
+            let below = Expr::Sum(vec![Expr::integer(1), square()]);
+            Expr::Sum(vec![low.clone(), Expr::Quotient(Box::new(width), Box::new(below))])
+        }
+        (End::At(low), _) => Expr::Sum(vec![low.clone(), square()]),
+        (_, End::At(high)) => Expr::Sum(vec![high.clone(), Expr::Negate(Box::new(square()))]),
+        _ => free(),
+    };
+    let mut out = vec![inside];
+    for (end, closed) in [(&piece.low, piece.low_closed), (&piece.high, piece.high_closed)] {
+        if let (End::At(end), true) = (end, closed) {
+            out.push(end.clone());
+        }
+    }
+    out
 }
 
 pub(super) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
+    let (gold_names, names) = (names(gold), names(answer));
+    let mixed = |expr: &Expr| matches!(expr, Expr::List(items, _) if items.iter().any(|item| !is_set_like(item) && !is_plain_interval(item)));
+    if gold_names.len() > 1 || names.len() > 1 || mixed(gold) || mixed(answer) {
+        return same_by_name(gold, answer, fuel);
+    }
+    if let ([gold_name], [name]) = (gold_names.as_slice(), names.as_slice())
+        && gold_name != name
+    {
+        return Sameness::Different;
+    }
+    same_sets(gold, answer, fuel)
+}
+
+fn same_sets(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     // ends with symbols cannot be ordered: the same brackets around the same items
     if let (Expr::Group(open, close, items), Expr::Group(other_open, other_close, others)) = (gold, answer) {
         return Sameness::of((open, close) == (other_open, other_close))
             .and(super::collection::same_in_order(items, others, fuel));
+    }
+    // sets known by name: in any order
+    match (gold, answer) {
+        (Expr::Union(sets), Expr::Union(others)) | (Expr::Intersection(sets), Expr::Intersection(others))
+            if sets.iter().any(|set| matches!(set, Expr::Symbol(_) | Expr::Applied(..))) =>
+        {
+            return super::collection::same_relations(sets, others, fuel);
+        }
+        (Expr::Without(left, right), Expr::Without(other_left, other_right))
+            if matches!(**left, Expr::Symbol(_)) =>
+        {
+            return super::same(left, other_left, fuel).and(super::same(right, other_right, fuel));
+        }
+        _ => {}
     }
     let interval = |expr: &Expr| is_set_like(expr) || is_plain_interval(expr);
     // `(0, 9) \text{ or } (9, 36)`

@@ -1,8 +1,11 @@
 //! Equations, inequalities in several variables, congruences.
 
 use super::assignment::{is_head, is_name, value_of_assignment};
-use super::equation;
-use crate::expression::{Expr, Relation};
+use super::{equation, named};
+use dashu_base::Signed;
+use dashu_ratio::RBig;
+
+use crate::expression::{Expr, Number, Relation};
 use crate::fuel::Fuel;
 use crate::scalar::{self, Sameness};
 
@@ -23,24 +26,80 @@ fn same_relation(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
                 _ => Sameness::Different,
             };
         }
+        if !gold_left.has_symbols() && !gold_right.has_symbols() {
+            // `7/3 = 2 1/3`
+            return match value_of_assignment(gold, answer, fuel) {
+                Some(value) => super::same(&value, answer, fuel),
+                None => Sameness::Different,
+            };
+        }
         if is_name(gold_left) && !gold_right.any(&|node| node == gold_left) {
             return super::same(gold_right, answer, fuel);
         }
         return Sameness::Different;
     };
+    if let (Expr::Ratio(gold_names), Expr::Ratio(names)) = (gold_left, left) {
+        return match right {
+            Expr::Ratio(values) => match named::reordered(gold_names, names, values) {
+                Some(values) => super::same(gold_right, &Expr::Ratio(values), fuel),
+                None => Sameness::Different,
+            },
+            _ => Sameness::of(gold_names == names).and(super::same(gold_right, right, fuel)),
+        };
+    }
     if is_head(gold_left) && is_head(left) {
-        let functions = !matches!(gold_left, Expr::Symbol(_)) || !matches!(left, Expr::Symbol(_));
-        if gold_left == left || (functions && !matches!(gold_left, Expr::Word(_))) {
-            let sameness = super::same(gold_right, right, fuel);
-            if sameness == Sameness::Equal {
-                return sameness;
-            }
+        let sameness = same_definition(gold_left, gold_right, left, right, fuel);
+        if sameness == Sameness::Equal {
+            return sameness;
         }
     }
     if !gold_right.is_scalar() || !right.is_scalar() || !gold_left.is_scalar() || !left.is_scalar() {
         return Sameness::Different;
     }
     proportional(gold_left, gold_right, left, right, fuel)
+}
+
+/// Two definitions: of one name, of a function whatever its argument is called, or `y` for a function.
+fn same_definition(
+    gold_left: &Expr,
+    gold_right: &Expr,
+    left: &Expr,
+    right: &Expr,
+    fuel: &mut Fuel,
+) -> Sameness {
+    if gold_left == left {
+        return super::same(gold_right, right, fuel);
+    }
+    let letters = |items: &[Expr]| items.iter().all(|item| matches!(item, Expr::Symbol(_)));
+    match (gold_left, left) {
+        (Expr::Applied(name, arguments), Expr::Applied(other, others)) => {
+            if name != other || arguments.len() != others.len() {
+                return Sameness::Different;
+            }
+            let defines = letters(arguments)
+                && letters(others)
+                && arguments.iter().all(|argument| gold_right.any(&|node| node == argument));
+            if !defines {
+                return super::same(gold_left, left, fuel).and(super::same(gold_right, right, fuel));
+            }
+            // a letter of the gold's in the answer is another one
+            let renamed = right.map(&|node| {
+                if let Some(index) = others.iter().position(|other| other == node) {
+                    return arguments.get(index).cloned();
+                }
+                arguments.contains(node).then(|| Expr::Symbol(format!("{node:?}\u{1}").into()))
+            });
+            super::same(gold_right, &renamed, fuel)
+        }
+        // `y = 2x + 3` and `f(x) = 2x + 3`
+        (Expr::Applied(_, arguments), Expr::Symbol(name))
+        | (Expr::Symbol(name), Expr::Applied(_, arguments))
+            if name == "y" && letters(arguments) && gold_right.has_symbols() =>
+        {
+            super::same(gold_right, right, fuel)
+        }
+        _ => Sameness::Different,
+    }
 }
 
 /// `l1 - r1` and `l2 - r2` differ by a constant factor, or the equations are the same one.
@@ -70,6 +129,13 @@ fn proportional(gold_left: &Expr, gold_right: &Expr, left: &Expr, right: &Expr, 
 fn shifted(expr: &Expr) -> Expr {
     expr.map(&|node| match node {
         Expr::Symbol(name) => Some(Expr::Symbol(format!("{name}*").into())),
+        // whatever it is, it is another value at another point
+        Expr::Applied(name, items) => {
+            Some(Expr::Applied(format!("{name}*").into(), items.iter().map(shifted).collect()))
+        }
+        Expr::Iterated(iteration) if iteration.is_infinite() => {
+            Some(Expr::Applied("*".into(), vec![node.clone()]))
+        }
         _ => None,
     })
 }
@@ -78,6 +144,21 @@ fn shifted(expr: &Expr) -> Expr {
 fn same_chain(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     let Expr::Chain(gold_first, gold_rest) = gold else { return Sameness::Different };
     if gold_rest.iter().all(|(relation, _)| matches!(relation, Relation::Equal | Relation::Approximate)) {
+        if let Expr::Chain(first, rest) = answer
+            && gold_rest.len() == rest.len()
+            && [gold_rest, rest]
+                .iter()
+                .all(|rest| rest.iter().all(|(relation, _)| *relation == Relation::Equal))
+        {
+            // `a = b = c` in any order
+            let sides = |first: &Expr, rest: &[(Relation, Expr)]| {
+                std::iter::once(first).chain(rest.iter().map(|(_, side)| side)).cloned().collect::<Vec<_>>()
+            };
+            let (gold, answer) = (sides(gold_first, gold_rest), sides(first, rest));
+            if super::collection::same_relations(&gold, &answer, fuel) == Sameness::Equal {
+                return Sameness::Equal;
+            }
+        }
         // `x = 6/4 = 3/2`
         return match value_of_assignment(gold, answer, fuel) {
             Some(value) => super::same(&value, answer, fuel),
@@ -97,11 +178,36 @@ fn same_chain(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     if gold_rest.len() != rest.len() {
         return Sameness::Different;
     }
+    let straight = same_sides(gold_first, gold_rest, first, rest, fuel);
+    if straight == Sameness::Equal {
+        return straight;
+    }
+    match turned(first, rest) {
+        Some((first, rest)) => same_sides(gold_first, gold_rest, &first, &rest, fuel),
+        None => straight,
+    }
+}
+
+fn same_sides(
+    gold_first: &Expr,
+    gold_rest: &[(Relation, Expr)],
+    first: &Expr,
+    rest: &[(Relation, Expr)],
+    fuel: &mut Fuel,
+) -> Sameness {
     let mut all = super::same(gold_first, first, fuel);
     for ((gold_relation, gold_side), (relation, side)) in gold_rest.iter().zip(rest) {
         all = all.and(Sameness::of(gold_relation == relation)).and(super::same(gold_side, side, fuel));
     }
     all
+}
+
+/// A chain read from its other end.
+fn turned(first: &Expr, rest: &[(Relation, Expr)]) -> Option<(Expr, Vec<(Relation, Expr)>)> {
+    let relations = rest.iter().rev().map(|(relation, _)| relation.flipped()).collect::<Option<Vec<_>>>()?;
+    let mut sides = std::iter::once(first).chain(rest.iter().map(|(_, side)| side)).rev().cloned();
+    let last = sides.next()?;
+    Some((last, relations.into_iter().zip(sides).collect()))
 }
 
 fn one_relation(
@@ -119,17 +225,37 @@ fn one_relation(
     if straight == Sameness::Equal {
         return straight;
     }
-    let flipped = match relation {
-        Relation::Less => Relation::Greater,
-        Relation::LessEqual => Relation::GreaterEqual,
-        Relation::Greater => Relation::Less,
-        Relation::GreaterEqual => Relation::LessEqual,
-        Relation::NotEqual => Relation::NotEqual,
-        _ => return straight,
-    };
-    Sameness::of(gold_relation == flipped)
+    let Some(flipped) = relation.flipped() else { return straight };
+    let crossed = Sameness::of(gold_relation == flipped)
         .and(super::same(gold_left, right, fuel))
-        .and(super::same(gold_right, left, fuel))
+        .and(super::same(gold_right, left, fuel));
+    if crossed == Sameness::Equal {
+        return crossed;
+    }
+    let order = matches!(
+        relation,
+        Relation::Less
+            | Relation::LessEqual
+            | Relation::Greater
+            | Relation::GreaterEqual
+            | Relation::NotEqual
+    );
+    if !order || ![gold_left, gold_right, left, right].iter().all(|side| side.is_scalar()) {
+        return straight;
+    }
+    // `x + y < 5` and `y < 5 - x`: the same difference of the sides, or its negative
+    let difference =
+        |left: &Expr, right: &Expr| Expr::Sum(vec![left.clone(), Expr::Negate(Box::new(right.clone()))]);
+    let gold = difference(gold_left, gold_right);
+    let answer = difference(left, right);
+    // a constant factor, which turns the relation where it is negative
+    let factor = scalar::constant_ratio(&gold, &answer, fuel).unwrap_or(RBig::ONE);
+    let wanted = if factor.is_negative() { flipped } else { relation };
+    if gold_relation != wanted || factor.is_zero() {
+        return Sameness::Different;
+    }
+    let factor = Expr::Number(Number { value: factor, decimal: None });
+    scalar::equal(&gold, &Expr::Product(vec![factor, answer]), fuel)
 }
 
 /// Whether two values, or the last sides of two congruences, agree modulo a number.

@@ -1,5 +1,7 @@
 //! Text answers: the same words, whatever their case, wrapping and final punctuation.
 
+use dashu_ratio::RBig;
+
 /// Names that mean there is nothing.
 const NOTHING: [&str; 11] = [
     "no solution",
@@ -37,6 +39,21 @@ const NUMBERS: [&str; 21] = [
     "eighteen",
     "nineteen",
     "twenty",
+];
+
+/// Tens as words, from twenty on.
+const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+/// Parts as words, one and several of them.
+const FRACTIONS: [(&str, &str, u8); 9] = [
+    ("half", "halves", 2),
+    ("third", "thirds", 3),
+    ("quarter", "quarters", 4),
+    ("fourth", "fourths", 4),
+    ("fifth", "fifths", 5),
+    ("sixth", "sixths", 6),
+    ("seventh", "sevenths", 7),
+    ("eighth", "eighths", 8),
+    ("tenth", "tenths", 10),
 ];
 
 /// The words of an answer: lower case, LaTeX wrappings, quotes and outer punctuation gone.
@@ -114,20 +131,107 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
     !gold.is_empty()
         && (gold == answer
             || without_article(&gold) == without_article(&answer)
-            || (NOTHING.contains(&gold.as_str()) && NOTHING.contains(&answer.as_str())))
+            || gold.replace('-', " ") == answer.replace('-', " ")
+            || (is_nothing(&gold) && is_nothing(&answer))
+            || (is_undefined(&gold) && is_undefined(&answer)))
 }
 
-/// The number a word stands for.
-pub(crate) fn number(word: &str) -> Option<i64> {
-    NUMBERS
-        .iter()
-        .position(|known| word.eq_ignore_ascii_case(known))
-        .and_then(|index| i64::try_from(index).ok())
+/// The number that words stand for: `twenty-one`, `one hundred and five`, `two thirds`, `a half`.
+pub(crate) fn number(words: &str) -> Option<RBig> {
+    if words.len() > 120 {
+        return None;
+    }
+    let lower = words.to_lowercase();
+    let mut parts: Vec<&str> =
+        lower.split([' ', '-']).filter(|part| !part.is_empty() && *part != "and").collect();
+    let last = parts.last()?;
+    let denominator = FRACTIONS.iter().find(|(name, plural, _)| last == name || last == plural);
+    if let Some((_, _, denominator)) = denominator
+        && parts.len() > 1
+    {
+        parts.pop();
+        let numerator = if matches!(parts.as_slice(), ["a" | "an"]) { 1 } else { whole(&parts)? };
+        return Some(RBig::from_parts(numerator.into(), (*denominator).into()));
+    }
+    whole(&parts).map(RBig::from)
+}
+
+/// A whole number in words.
+fn whole(parts: &[&str]) -> Option<i64> {
+    let (mut total, mut current, mut last) = (0_i64, 0_i64, i64::MAX);
+    for part in parts {
+        let position = |words: &[&str]| words.iter().position(|known| known == part);
+        if let Some(unit) = position(&NUMBERS) {
+            let unit = i64::try_from(unit).ok()?;
+            // after tens come units, after hundreds both
+            if last < 100 && !(last >= 20 && (1..10).contains(&unit)) {
+                return None;
+            }
+            current += unit;
+            last = unit;
+        } else if let Some(tens) = position(&TENS) {
+            if last < 100 {
+                return None;
+            }
+            let tens = 10 * (i64::try_from(tens).ok()? + 2);
+            current += tens;
+            last = tens;
+        } else {
+            let scale = match *part {
+                "hundred" => 100,
+                "thousand" => 1_000,
+                "million" => 1_000_000,
+                "billion" => 1_000_000_000,
+                "a" if last == i64::MAX => {
+                    current = 1;
+                    continue;
+                }
+                _ => return None,
+            };
+            if current == 0 {
+                return None;
+            }
+            if scale == 100 {
+                current *= 100;
+            } else {
+                total += current * scale;
+                current = 0;
+            }
+            last = i64::MAX - 1;
+        }
+    }
+    (last != i64::MAX).then_some(total + current)
 }
 
 /// Whether the words say that there is nothing.
 pub(crate) fn means_nothing(text: &str) -> bool {
-    NOTHING.contains(&words(text).as_str())
+    is_nothing(&words(text))
+}
+
+/// `no solution`, `there are no real solutions`, `no integer solutions exist`.
+fn is_nothing(words: &str) -> bool {
+    if NOTHING.contains(&words) {
+        return true;
+    }
+    let words = ["there is ", "there are ", "there exist ", "there exists "]
+        .iter()
+        .find_map(|start| words.strip_prefix(start))
+        .unwrap_or(words);
+    let words = words.strip_suffix(" exist").or_else(|| words.strip_suffix(" exists")).unwrap_or(words);
+    let Some(things) = words.strip_prefix("no ") else { return false };
+    let things = ["real ", "such ", "valid ", "possible "]
+        .iter()
+        .find_map(|adjective| things.strip_prefix(adjective))
+        .unwrap_or(things);
+    matches!(things, "solution" | "solutions" | "answer" | "answers" | "value" | "values")
+}
+
+/// Whether the words say that a value does not exist.
+fn is_undefined(words: &str) -> bool {
+    matches!(
+        words,
+        "dne" | "does not exist" | "doesn't exist" | "it does not exist" | "the limit does not exist"
+    )
 }
 
 fn without_article(words: &str) -> &str {

@@ -9,6 +9,13 @@ pub(crate) struct Span {
     pub(crate) content_end: usize,
 }
 
+impl Span {
+    /// What stands in the box.
+    pub(crate) fn content<'a>(&self, text: &'a str) -> &'a str {
+        text.get(self.content_start..self.content_end).unwrap_or("").trim()
+    }
+}
+
 /// All outermost boxes that are closed, and whether one was opened after the last of them and never closed.
 pub(crate) struct Boxes {
     pub(crate) closed: Vec<Span>,
@@ -41,7 +48,16 @@ pub(crate) fn find(text: &str) -> Boxes {
                 while bytes.get(next).is_some_and(u8::is_ascii_whitespace) {
                     next += 1;
                 }
+                let is_apart = next > position + length;
                 match bytes.get(next) {
+                    // `in \boxed form`: the word behind it is no answer
+                    Some(byte)
+                        if is_apart
+                            && byte.is_ascii_alphabetic()
+                            && bytes.get(next + 1).is_some_and(u8::is_ascii_alphabetic) =>
+                    {
+                        position = next;
+                    }
                     Some(b'{') => {
                         open.push((Some(position), next + 1));
                         position = next + 1;
@@ -61,6 +77,7 @@ pub(crate) fn find(text: &str) -> Boxes {
                         );
                         position = end;
                     }
+                    _ if is_mention(bytes.get(next..).unwrap_or(&[])) => position = next,
                     _ => {
                         open.push((Some(position), next));
                         position = next;
@@ -90,6 +107,45 @@ fn close(closed: &mut Vec<Span>, span: Span) {
         closed.pop();
     }
     closed.push(span);
+}
+
+/// Whether a command for boxes is only spoken of: what follows it ends a sentence or a quotation.
+fn is_mention(rest: &[u8]) -> bool {
+    rest.first().is_some_and(|next| {
+        matches!(next, b'.' | b',' | b';' | b':' | b'`' | b'"' | b'\'' | b')' | b'?' | b'!' | b'*')
+    })
+}
+
+/// Whether the content of a box only shows where an answer would stand: nothing, dots, `your answer`.
+pub(super) fn is_placeholder(content: &str) -> bool {
+    if content.len() > 60 || content.bytes().any(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    let mut plain = content.to_lowercase();
+    for command in [
+        "\\text", "\\textbf", "\\textit", "\\mathrm", "\\ldots", "\\cdots", "\\dots", "\\quad", "\\,", "\\;",
+        "\\ ",
+    ] {
+        if plain.contains('\\') {
+            plain = plain.replace(command, " ");
+        }
+    }
+    let words = plain.trim_matches(|c: char| c.is_whitespace() || ".…<>[]{}()_*`".contains(c));
+    matches!(
+        words,
+        "" | "answer"
+            | "your answer"
+            | "the answer"
+            | "final answer"
+            | "your final answer"
+            | "the final answer"
+            | "answer here"
+            | "your answer here"
+            | "your_answer"
+            | "final_answer"
+            | "\\cdot"
+            | "\\square"
+    )
 }
 
 /// The length of a box command at a backslash.

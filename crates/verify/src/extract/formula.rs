@@ -29,12 +29,35 @@ const OR_WORDS: [&str; 16] = [
     "и",
 ];
 
+/// Words that may stand around one that hedges: `but it could be`.
+const SOFT_WORDS: [&str; 16] = [
+    "but",
+    "it",
+    "be",
+    "is",
+    "the",
+    "answer",
+    "answers",
+    "another",
+    "possible",
+    "possibility",
+    "value",
+    "even",
+    "could",
+    "might",
+    "may",
+    "other",
+];
+/// The soft words that hedge by themselves.
+const HEDGES: [&str; 3] = ["could", "might", "may"];
+
 /// Whether a gap between two formulas joins them into one answer.
 pub(crate) fn joint(gap: &str) -> Option<Joint> {
     if gap.len() > 80 {
         return None;
     }
     let mut joint = Joint::And;
+    let mut is_soft = false;
     for word in gap.split(|character: char| {
         character.is_whitespace()
             || matches!(
@@ -46,11 +69,12 @@ pub(crate) fn joint(gap: &str) -> Option<Joint> {
         match word.as_str() {
             "" | "text" | "quad" | "qquad" | "textbf" | "mathrm" | "left" | "right" | "." => {}
             word if AND_WORDS.contains(&word) => {}
-            word if OR_WORDS.contains(&word) => joint = Joint::Or,
+            word if OR_WORDS.contains(&word) || HEDGES.contains(&word) => joint = Joint::Or,
+            word if SOFT_WORDS.contains(&word) => is_soft = true,
             _ => return None,
         }
     }
-    Some(joint)
+    (!is_soft || joint == Joint::Or).then_some(joint)
 }
 
 /// A formula or number that "or" adds right after an answer.

@@ -4,10 +4,16 @@
 //! bold text and the last formula. A box that was opened and never closed ends the search: what stands
 //! elsewhere is not the answer.
 
+mod before;
+mod behind;
+mod beside;
 mod boxes;
+mod edge;
 mod formula;
 mod phrase;
+mod phrasebook;
 mod region;
+mod surroundings;
 mod table;
 
 use std::borrow::Cow;
@@ -26,6 +32,14 @@ const MAXIMUM_JOINED: usize = 64;
 pub(crate) struct Found<'a> {
     pub(crate) text: Cow<'a, str>,
     pub(crate) rule: Rule,
+    /// The contents of boxes that stand together, which may be one answer given several times.
+    pub(crate) parts: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Found<'a> {
+    fn new(text: Cow<'a, str>, rule: Rule) -> Self {
+        Self { text, rule, parts: Vec::new() }
+    }
 }
 
 /// Why nothing was found.
@@ -35,6 +49,8 @@ pub(crate) enum Missing {
     UnfinishedThought,
     /// The last box never ended.
     UnfinishedBox,
+    /// Nobody knows whether what stands beside the last box belongs to it.
+    BesideBox,
     /// Nothing that the profile accepts.
     NoAnswer,
 }
@@ -55,19 +71,19 @@ pub(crate) fn extract<'a>(
     let whole = strip_marks(solution);
     let solution = tail(solution);
     if let Some(text) = answer_element(solution) {
-        return Ok(Found { text: Cow::Borrowed(text), rule: Rule::AnswerElement });
+        return Ok(Found::new(Cow::Borrowed(text), Rule::AnswerElement));
     }
     if let Some(text) = phrase::find(solution) {
-        return Ok(Found { text, rule: Rule::Phrase });
+        return Ok(Found::new(text, Rule::Phrase));
     }
     if !whole.is_empty() && bare(whole) {
-        return Ok(Found { text: Cow::Borrowed(whole), rule: Rule::Bare });
+        return Ok(Found::new(Cow::Borrowed(whole), Rule::Bare));
     }
     if let Some(text) = bold(solution) {
-        return Ok(Found { text: Cow::Borrowed(text), rule: Rule::Bold });
+        return Ok(Found::new(Cow::Borrowed(text), Rule::Bold));
     }
     if let Some(text) = formula::last(solution) {
-        return Ok(Found { text: Cow::Owned(text), rule: Rule::LastFormula });
+        return Ok(Found::new(Cow::Owned(text), Rule::LastFormula));
     }
     Err(Missing::NoAnswer)
 }
@@ -87,13 +103,13 @@ pub(crate) fn strip_marks(text: &str) -> &str {
 }
 
 fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
-    let boxes = boxes::find(solution);
+    let mut boxes = boxes::find(solution);
     if boxes.unfinished {
         return Err(Missing::UnfinishedBox);
     }
+    // boxes that are only mentioned are none
+    boxes.closed.retain(|span| !boxes::is_placeholder(span.content(solution)));
     let Some(last) = boxes.closed.last().copied() else { return Ok(None) };
-    let content =
-        |span: &boxes::Span| solution.get(span.content_start..span.content_end).unwrap_or("").trim();
     // boxes with nothing but a conjunction between them are one answer
     let mut first = boxes.closed.len() - 1;
     let mut alternative = false;
@@ -106,25 +122,29 @@ fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
         alternative |= joint == formula::Joint::Or;
         first -= 1;
     }
-    let mut texts: Vec<&str> = Vec::new();
-    for span in boxes.closed.get(first..).unwrap_or(&[]) {
-        let text = content(span);
-        if !texts.contains(&text) {
-            texts.push(text);
+    let spans = boxes.closed.get(first..).unwrap_or(&[]);
+    let mut texts = beside::with_surroundings(solution, spans).map_err(|_| Missing::BesideBox)?;
+    if texts.len() > 1 {
+        let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            if !seen.contains(&text) {
+                seen.push(text);
+            }
         }
+        texts = seen;
     }
     let rest = solution.get(last.end..).unwrap_or("");
-    let before = solution.get(..boxes.closed.get(first).map_or(0, |span| span.start)).unwrap_or("");
+    let before = solution.get(..spans.first().map_or(0, |span| span.start)).unwrap_or("");
     let hedge = formula::alternative_after(rest).or_else(|| formula::alternative_before(before));
-    if let Some(other) = hedge.filter(|other| !texts.contains(&other.as_str())) {
+    if let Some(other) = hedge.filter(|other| !texts.iter().any(|text| text == other)) {
         let text = format!("{} or {other}", texts.join(" or "));
-        return Ok(Some(Found { text: Cow::Owned(text), rule: Rule::Boxes }));
+        return Ok(Some(Found::new(Cow::Owned(text), Rule::Boxes)));
     }
-    Ok(Some(if let [only] = texts.as_slice() {
-        Found { text: Cow::Borrowed(*only), rule: Rule::Box }
-    } else {
-        Found { text: Cow::Owned(texts.join(if alternative { " or " } else { ", " })), rule: Rule::Boxes }
-    }))
+    if texts.len() == 1 {
+        return Ok(texts.pop().map(|only| Found::new(only, Rule::Box)));
+    }
+    let text = Cow::Owned(texts.join(if alternative { " or " } else { ", " }));
+    Ok(Some(Found { text, rule: Rule::Boxes, parts: texts }))
 }
 
 fn answer_element(solution: &str) -> Option<&str> {

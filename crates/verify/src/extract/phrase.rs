@@ -3,157 +3,64 @@
 use std::borrow::Cow;
 
 use super::formula;
+use super::phrasebook::{ANNOUNCEMENTS, COMMENTS, CONTINUATIONS, ENDINGS, FILLERS, OTHER_MENTIONS, REMARKS};
 use super::strip_marks;
-use super::table::{self, Table};
+use super::table;
 
-/// Announcements in lower case; the last one in the text counts.
-static ANNOUNCEMENTS: Table = Table::by_last_byte(&[
-    "answer is",
-    "answer**:",
-    "antwort**:",
-    "respuesta**:",
-    "答案**：",
-    "정답**:",
-    "answers are",
-    "answer:",
-    "answer :",
-    "answer=",
-    "answer =",
-    "answers:",
-    "final answer",
-    "correct option is",
-    "correct choice is",
-    "####",
-    "答案是",
-    "答案为",
-    "答案為",
-    "答案:",
-    "答案：",
-    "答案选",
-    "答案選",
-    "答案应为",
-    "故选",
-    "应选",
-    "정답은",
-    "정답:",
-    "정답 :",
-    "정답：",
-    "답은",
-    "답:",
-    "답 :",
-    "답：",
-    "réponse est",
-    "réponse :",
-    "réponse:",
-    "réponse finale",
-    "réponse correcte est",
-    "antwort ist",
-    "antwort lautet",
-    "antwort:",
-    "lösung ist",
-    "ergebnis ist",
-    "respuesta es",
-    "respuesta final",
-    "respuesta:",
-    "respuesta correcta es",
-    "risposta è",
-    "risposta:",
-    "resposta é",
-    "resposta:",
-    "ответ:",
-    "答えは",
-    "答え:",
-    "答え：",
-    "答案 :",
-]);
-/// What may stand between an announcement and the answer.
-static FILLERS: Table = Table::by_first_byte(&[
-    "the final answer is",
-    "the answer is",
-    "is:",
-    "is",
-    "are",
-    "est",
-    "ist",
-    "lautet",
-    "es",
-    "therefore",
-    "thus",
-    "also",
-    "donc",
-    "por lo tanto",
-    "option",
-    "indeed",
-    "clearly",
-    "just",
-    "simply",
-    "given by",
-    "equal to",
-    "exactly",
-    "the value",
-    ":",
-    "：",
-    "=",
-    "**",
-    "*",
-    "은",
-    "는",
-    "은:",
-    "も",
-]);
-/// Where a sentence goes on after its answer.
-static CONTINUATIONS: Table = Table::by_first_byte(&[
-    ", since ",
-    ", because ",
-    " since ",
-    " because ",
-    ", as ",
-    ", which ",
-    ", where ",
-    " where ",
-    ", so ",
-    " which ",
-    ". ",
-    ".\n",
-    "\n",
-    "。",
-    "，因为",
-    ", car ",
-    ", da ",
-    ", weil ",
-    ", porque ",
-    ", 因为",
-]);
-/// Polite endings.
-static ENDINGS: Table = Table::by_last_byte(&[
-    "번입니다",
-    "번이다",
-    "번",
-    "입니다",
-    "이다",
-    "이에요",
-    "예요",
-    "です",
-    "である",
-    "だ",
-    "。",
-    ".",
-    "!",
-    "i hope it is correct",
-]);
+/// No more announcements than this are passed over.
+const MAXIMUM_PASSED: usize = 4;
 
 /// The text after the last announcement, up to the end of its formula or sentence.
+///
+/// What comments an answer, as `This answer is correct.` does, is passed over where one was announced before.
 pub(crate) fn find(solution: &str) -> Option<Cow<'_, str>> {
-    let mut rest = solution.get(last_announcement(solution)?..)?;
+    let mut end = solution.len();
+    for _ in 0..MAXIMUM_PASSED {
+        let Some(announced) = last_announcement(solution.get(..end)?) else { break };
+        if let Some(answer) =
+            announced_at(solution, announced).filter(|answer| !is_comment(solution, announced, answer))
+        {
+            return Some(answer);
+        }
+        end = announced - 1;
+        while !solution.is_char_boundary(end) {
+            end -= 1;
+        }
+    }
+    announced_at(solution, last_announcement(solution)?)
+}
+
+/// Whether what was announced says something about an answer that was given before.
+fn is_comment(solution: &str, announced: usize, answer: &str) -> bool {
+    let first = answer.bytes().next().unwrap_or_default();
+    if COMMENTS.having(first).any(|comment| after_filler(answer, comment).is_some()) {
+        return true;
+    }
+    let line = solution.get(..announced).unwrap_or("");
+    let line = line.get(line.rfind('\n').map_or(0, |start| start + 1)..).unwrap_or("");
+    let announcement = line.len().min(40);
+    let start = (line.len() - announcement..line.len()).find(|start| line.is_char_boundary(*start));
+    let near = line.get(start.unwrap_or(0)..).unwrap_or("").to_lowercase();
+    OTHER_MENTIONS.iter().any(|mention| near.contains(mention))
+}
+
+/// The answer behind the end of an announcement.
+fn announced_at(solution: &str, announced: usize) -> Option<Cow<'_, str>> {
+    let mut rest = solution.get(announced..)?;
+    let mut is_labelled = solution.get(..announced)?.ends_with([':', '：', '=']);
     loop {
         rest = rest.trim_start();
         let Some(first) = rest.bytes().next() else { break };
         match FILLERS.having(first).find_map(|filler| after_filler(rest, filler)) {
-            Some(after) => rest = after,
+            Some(after) => {
+                is_labelled = rest.starts_with([':', '：', '='])
+                    || (is_labelled && !rest.starts_with(char::is_alphabetic));
+                rest = after;
+            }
             None => break,
         }
     }
-    let answer = match answer_at(rest)? {
+    let answer = match answer_at(rest, is_labelled)? {
         Cow::Borrowed(answer) => Cow::Borrowed(strip_marks(answer)),
         Cow::Owned(answer) => Cow::Owned(strip_marks(&answer).to_owned()),
     };
@@ -182,8 +89,8 @@ fn last_announcement(solution: &str) -> Option<usize> {
     })
 }
 
-/// The answer at the start of a text.
-fn answer_at(text: &str) -> Option<Cow<'_, str>> {
+/// The answer at the start of a text; behind a label, a final `!` is a factorial.
+fn answer_at(text: &str, is_labelled: bool) -> Option<Cow<'_, str>> {
     let spans = formula::spans(text);
     if let Some(first) = spans.first()
         && first.0 == 0
@@ -193,13 +100,32 @@ fn answer_at(text: &str) -> Option<Cow<'_, str>> {
     if let Some(rest) = text.strip_prefix("**") {
         return rest.split("**").next().map(Cow::Borrowed);
     }
-    let mut answer = text.get(..sentence_end(text, &spans))?.trim();
+    let whole = text.get(..sentence_end(text, &spans))?.trim();
+    let mut answer = whole;
     while let Some(last) = answer.bytes().last()
         && let Some(ending) = ENDINGS.having(last).find(|ending| table::ends_with(answer.as_bytes(), ending))
     {
+        // `5!.` ends in a factorial and a period
+        let is_factorial = ending == "!" && (is_labelled || answer.len() < whole.len());
+        if is_factorial
+            && answer.get(..answer.len() - 1)?.ends_with(|c: char| c.is_ascii_alphanumeric() || c == ')')
+        {
+            break;
+        }
         answer = answer.get(..answer.len() - ending.len())?.trim_end();
     }
-    Some(Cow::Borrowed(answer))
+    Some(Cow::Borrowed(without_remark(answer)))
+}
+
+/// `42 (see above)` without the remark.
+fn without_remark(answer: &str) -> &str {
+    let Some((before, remark)) = answer.strip_suffix(')').and_then(|inner| inner.rsplit_once('(')) else {
+        return answer;
+    };
+    let first = remark.bytes().next().unwrap_or_default();
+    let is_remark = REMARKS.having(first).any(|start| after_filler(remark, start).is_some());
+    let before = before.trim_end();
+    if is_remark && !before.is_empty() { before } else { answer }
 }
 
 /// Where a sentence ends or goes on; formulas are not cut.

@@ -4,7 +4,7 @@
 pub(super) struct Table {
     spellings: &'static [&'static str],
     /// For each byte the spellings that have it there, one bit each.
-    having: [u64; 256],
+    having: [u128; 256],
 }
 
 impl Table {
@@ -17,7 +17,7 @@ impl Table {
     }
 
     const fn new(spellings: &'static [&'static str], last: bool) -> Self {
-        assert!(spellings.len() <= u64::BITS as usize);
+        assert!(spellings.len() <= u128::BITS as usize);
         let mut having = [0; 256];
         let mut index = 0;
         while index < spellings.len() {

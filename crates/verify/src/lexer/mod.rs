@@ -39,8 +39,12 @@ pub(crate) fn lex(text: &str, reading: CommaReading) -> Result<Lexed, ReadError>
         brackets: 0,
         reading,
         ambiguous: false,
+        aligned: 0,
+        bold: 0,
+        upright_at: None,
     };
     lexer.run()?;
+    lexer.settle_bold();
     Ok(Lexed { tokens: lexer.tokens, ambiguous: lexer.ambiguous })
 }
 
@@ -62,6 +66,12 @@ struct Lexer<'a> {
     brackets: usize,
     reading: CommaReading,
     ambiguous: bool,
+    /// Open environments whose rows are one answer.
+    aligned: usize,
+    /// Bold letters so far.
+    bold: usize,
+    /// Where a brace opens that holds a unit.
+    upright_at: Option<usize>,
 }
 
 impl Lexer<'_> {
@@ -74,6 +84,37 @@ impl Lexer<'_> {
             self.one(rest, character)?;
         }
         if self.braces.is_empty() { Ok(()) } else { Err(ReadError::NotUnderstood) }
+    }
+
+    /// Bold letters are vectors where they are multiplied with a sign, and only bold elsewhere.
+    fn settle_bold(&mut self) {
+        if self.bold == 0 {
+            return;
+        }
+        let products = self.tokens.iter().any(|token| matches!(token, Token::Times | Token::Cross));
+        let vectors = self.bold > 1 && products;
+        for token in &mut self.tokens {
+            if let Token::Symbol(name) = token
+                && let Some(letter) = name.strip_prefix("\\mathbf ")
+            {
+                *name = if vectors { format!("\\vec {letter}").into() } else { letter.into() };
+            }
+        }
+    }
+
+    /// Whether a value stands right before.
+    fn after_value(&self) -> bool {
+        matches!(
+            self.tokens.last(),
+            Some(
+                Token::Number { .. }
+                    | Token::Symbol(_)
+                    | Token::Pi
+                    | Token::CloseBrace
+                    | Token::CloseRound
+                    | Token::Caret
+            )
+        )
     }
 
     fn one(&mut self, rest: &str, character: char) -> Result<(), ReadError> {
@@ -90,7 +131,8 @@ impl Lexer<'_> {
         self.position += character.len_utf8();
         let next = rest.as_bytes().get(1).copied();
         let token = match character {
-            ' ' | '\t' | '\n' | '\r' | '~' | '$' => return Ok(()),
+            ' ' | '\t' | '\n' | '\r' | '~' | '$' | '"' | '`' => return Ok(()),
+            '-' if self.hyphenates(rest) => return Ok(()),
             '+' if next == Some(b'-') || rest.starts_with("+/-") => {
                 self.position += if next == Some(b'-') { 1 } else { 2 };
                 Token::PlusMinus
@@ -131,6 +173,15 @@ impl Lexer<'_> {
                         _ => Token::Colon,
                     });
                 }
+                if self.upright_at.take_if(|at| *at + 1 == self.position).is_some() {
+                    self.braces.push(Brace::Upright);
+                    return Ok(());
+                }
+                // `{\cdot}`: braces that only set the spacing
+                if lone_operator(rest) {
+                    self.braces.push(Brace::Invisible);
+                    return Ok(());
+                }
                 self.braces.push(Brace::Group);
                 Token::OpenBrace
             }
@@ -143,7 +194,12 @@ impl Lexer<'_> {
             ',' => Token::Comma,
             ';' => Token::Semicolon,
             ':' => Token::Colon,
+            '.' if rest.starts_with("...") => {
+                self.position += rest.bytes().take_while(|byte| *byte == b'.').count() - 1;
+                Token::Ellipsis
+            }
             '.' => Token::Period,
+            '&' if self.aligned > 0 => return Ok(()),
             '&' => Token::Ampersand,
             '=' => {
                 if next == Some(b'=') {
@@ -198,6 +254,15 @@ impl Lexer<'_> {
             self.position += 1;
             return self.push(Token::Number { number: scanned.number, digits: scanned.digits });
         }
+        // `\log_2 128`: an index takes no more than its digits
+        if self.tokens.last() == Some(&Token::Underscore) {
+            let length = rest.bytes().take_while(u8::is_ascii_digit).count().clamp(1, 18);
+            let digits = rest.get(..length).unwrap_or("0");
+            let scanned =
+                numeral::scan(digits, CommaReading::List, false).map_err(|_| ReadError::TooLarge)?;
+            self.position += length;
+            return self.push(Token::Number { number: scanned.number, digits: scanned.digits });
+        }
         let grouping = self.brackets == 0;
         let scanned = numeral::scan(rest, self.reading, grouping).map_err(|_| ReadError::TooLarge)?;
         self.ambiguous |= scanned.ambiguous;
@@ -240,9 +305,12 @@ impl Lexer<'_> {
     }
 
     fn letters(&mut self, rest: &str) -> Result<(), ReadError> {
+        let first = rest.chars().next().unwrap_or(' ');
         let length = rest
             .char_indices()
-            .find(|(_, character)| !character.is_alphabetic())
+            .find(|(_, character)| {
+                !character.is_alphabetic() || is_ideographic(*character) != is_ideographic(first)
+            })
             .map_or(rest.len(), |(index, _)| index);
         let run = rest.get(..length).unwrap_or("");
         if run.len() > 256 {
@@ -250,6 +318,11 @@ impl Lexer<'_> {
         }
         self.position += length;
         let upright = self.braces.contains(&Brace::Upright);
+        let after_number = matches!(self.tokens.last(), Some(Token::Number { .. }));
+        if let Some(length) = self.spelled_sign(run, rest, after_number) {
+            self.position += length - run.len();
+            return Ok(());
+        }
         if run.len() > 1
             && let Some(token) = keyword(run)
         {
@@ -262,9 +335,105 @@ impl Lexer<'_> {
                 && rest.get(1..).is_some_and(|after| after.trim_start().starts_with(['(', '[']));
             return self.push(if joins_sets { Token::Cup } else { Token::Symbol(run.into()) });
         }
-        if !upright && run.chars().count() == 1 {
+        // a power or an index without braces takes one letter
+        if !upright
+            && run.is_ascii()
+            && matches!(self.tokens.last(), Some(Token::Caret | Token::Underscore))
+            && run.len() <= 4
+        {
+            self.position -= run.len() - 1;
+            return self.push(Token::Symbol(run.get(..1).unwrap_or(run).into()));
+        }
+        // an ordinal's ending, a counter
+        let ending = after_number && matches!(run, "st" | "nd" | "rd" | "th");
+        if !upright && run.chars().count() == 1 && !is_ideograph(run) {
             return self.push(Token::Symbol(run.into()));
         }
-        self.push(Token::Word { name: run.into(), upright })
+        if !upright && self.takes_single_digit() {
+            // `\frac ab`: each letter is an argument of its own
+            let first = run.chars().next().map_or(1, char::len_utf8);
+            self.position -= run.len() - first;
+            return self.push(Token::Symbol(run.get(..first).unwrap_or(run).into()));
+        }
+        let word = ending
+            || is_ideograph(run)
+            || matches!(run, "odd" | "all" | "any" | "the" | "are" | "not" | "yes");
+        self.push(Token::Word { name: run.into(), upright: upright || word })
     }
+
+    /// `3 x 10^8`, `US$5`, `5orW`: letters that stand for a sign; how much of the text they take.
+    fn spelled_sign(&mut self, run: &str, rest: &str, after_number: bool) -> Option<usize> {
+        let after = rest.get(run.len()..).unwrap_or("");
+        let (token, length) = match run {
+            "x" | "X" if after_number => {
+                let power = after.trim_start().strip_prefix("10")?.trim_start();
+                if !power.starts_with('^') {
+                    return None;
+                }
+                (Token::Times, run.len())
+            }
+            "US" if after.starts_with('$') => (Token::Currency("$"), run.len() + 1),
+            "US" if after.starts_with("\\$") => (Token::Currency("$"), run.len() + 2),
+            "USD" => (Token::Currency("$"), run.len()),
+            "EUR" => (Token::Currency("€"), run.len()),
+            "GBP" => (Token::Currency("£"), run.len()),
+            // `x=1ory=2`
+            _ if after_number && run.starts_with("or") && (3..=4).contains(&run.len()) => {
+                self.position -= run.len() - 2;
+                self.tokens.push(Token::Or);
+                return Some(run.len());
+            }
+            _ => return None,
+        };
+        self.tokens.push(token);
+        Some(length)
+    }
+
+    /// A hyphen between two words.
+    fn hyphenates(&self, rest: &str) -> bool {
+        let letters =
+            rest.get(1..).is_some_and(|after| after.bytes().take_while(u8::is_ascii_alphabetic).count() > 1);
+        letters
+            && self.position > 1
+            && self.text.as_bytes().get(self.position - 2).is_some_and(u8::is_ascii_alphabetic)
+            && matches!(self.tokens.last(), Some(Token::Word { name, upright }) if *upright || name.len() > 3)
+    }
+}
+
+/// Whether letters are of a script that writes no products: one ideograph or syllable is a word.
+fn is_ideograph(run: &str) -> bool {
+    run.chars().all(is_ideographic)
+}
+
+fn is_ideographic(letter: char) -> bool {
+    matches!(letter, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}')
+}
+
+/// `{\cdot}` and the like.
+fn lone_operator(rest: &str) -> bool {
+    let Some(name) = rest.strip_prefix("{\\").and_then(|inner| inner.split('}').next()) else { return false };
+    matches!(
+        name.trim_end(),
+        "cdot"
+            | "times"
+            | "div"
+            | "pm"
+            | "mp"
+            | "le"
+            | "leq"
+            | "ge"
+            | "geq"
+            | "ne"
+            | "neq"
+            | "in"
+            | "approx"
+            | "colon"
+            | "cup"
+            | "cap"
+            | "equiv"
+            | "to"
+            | "mid"
+            | "lt"
+            | "gt"
+    )
 }

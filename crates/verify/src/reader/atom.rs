@@ -1,9 +1,8 @@
 //! Atoms: numbers, symbols, fractions, roots, functions, words.
 
 use super::{MAXIMUM_DEPTH, Reader};
-use crate::expression::{Bracket, Expr, Function, Name};
+use crate::expression::{Bracket, Expr, Function, Relation};
 use crate::lexer::ReadError;
-use crate::spelling::symbol_name;
 use crate::token::Token;
 use crate::units::Unit;
 
@@ -15,7 +14,10 @@ impl Reader {
     fn atom_here(&mut self) -> Result<Expr, ReadError> {
         // a number that can have no base behind it
         if let Some(Token::Number { number, .. }) = self.peek()
-            && !matches!(self.peek_at(1), Some(Token::Underscore | Token::OpenRound | Token::Word { .. }))
+            && !matches!(
+                self.peek_at(1),
+                Some(Token::Underscore | Token::OpenRound | Token::Word { .. } | Token::Symbol(_))
+            )
         {
             let number = number.clone();
             self.position += 1;
@@ -35,7 +37,7 @@ impl Reader {
         match token {
             Token::Number { number, digits } => {
                 if let Some(digits) = digits
-                    && let Some(based) = self.base_suffix(&digits)?
+                    && let Some(based) = self.based(&digits)?
                 {
                     return Ok(based);
                 }
@@ -50,8 +52,11 @@ impl Reader {
             Token::Frac => {
                 let numerator = self.argument()?;
                 let denominator = self.argument()?;
-                Ok(Expr::Quotient(Box::new(numerator), Box::new(denominator)))
+                Ok(super::operator::quotient(numerator, denominator))
             }
+            Token::Prefix(name) => self.prefixed(name),
+            Token::Ellipsis => Ok(Expr::Symbol("\\ldots".into())),
+            Token::Underscore => self.chosen(),
             Token::Binomial => {
                 let upper = self.argument()?;
                 let lower = self.argument()?;
@@ -86,28 +91,46 @@ impl Reader {
         }
     }
 
-    /// The reals, or only the positive or negative ones.
+    /// The reals, or only the positive or negative ones: `\mathbb{R}^+`, `\mathbb{R}_{\ge 0}`.
     fn reals(&mut self) -> Result<Expr, ReadError> {
-        if self.peek() != Some(&Token::Caret) {
+        let subscript = self.peek() == Some(&Token::Underscore);
+        if self.peek() != Some(&Token::Caret) && !subscript {
             return Ok(Expr::Reals);
         }
         self.position += 1;
         let braced = self.accept(&Token::OpenBrace);
-        let (low, high) = match self.peek() {
-            Some(Token::Plus) => (Expr::integer(0), Expr::Infinity),
-            Some(Token::Minus) => (Expr::Negate(Box::new(Expr::Infinity)), Expr::integer(0)),
-            _ => return Err(ReadError::NotUnderstood),
-        };
+        let sign = self.peek().cloned();
         self.position += 1;
+        let zero = matches!(self.peek(), Some(Token::Number { number, .. }) if number.value.is_zero());
+        self.position += usize::from(zero);
         if braced {
             self.expect(&Token::CloseBrace)?;
         }
-        Ok(Expr::Group(Bracket::Round, Bracket::Round, vec![low, high]))
+        let positive = |bracket| Expr::Group(bracket, Bracket::Round, vec![Expr::integer(0), Expr::Infinity]);
+        let negative = |bracket| {
+            let items = vec![Expr::Negate(Box::new(Expr::Infinity)), Expr::integer(0)];
+            Expr::Group(Bracket::Round, bracket, items)
+        };
+        Ok(match sign {
+            Some(Token::Plus) if !zero => positive(Bracket::Round),
+            Some(Token::Minus) if !zero => negative(Bracket::Round),
+            Some(Token::Relation(Relation::Greater)) if zero && subscript => positive(Bracket::Round),
+            Some(Token::Relation(Relation::GreaterEqual)) if zero && subscript => positive(Bracket::Square),
+            Some(Token::Relation(Relation::Less)) if zero && subscript => negative(Bracket::Round),
+            Some(Token::Relation(Relation::LessEqual)) if zero && subscript => negative(Bracket::Square),
+            Some(Token::Relation(Relation::NotEqual)) if zero && subscript => {
+                Expr::Without(Box::new(Expr::Reals), Box::new(Expr::Set(vec![Expr::integer(0)])))
+            }
+            _ => return Err(ReadError::NotUnderstood),
+        })
     }
 
-    /// `^3/_{17}` and `³⁄₁₇`.
+    /// `^3/_{17}` and `³⁄₁₇`; `^{10}C_3`.
     fn raised_fraction(&mut self) -> Result<Expr, ReadError> {
         let numerator = self.atom()?;
+        if self.at_choice() {
+            return self.choice_of(numerator);
+        }
         self.expect(&Token::Slash)?;
         self.expect(&Token::Underscore)?;
         let denominator = self.atom()?;
@@ -115,7 +138,11 @@ impl Reader {
     }
 
     fn root(&mut self) -> Result<Expr, ReadError> {
-        let index = if self.accept(&Token::OpenSquare) {
+        let empty = self.peek_at(1) == Some(&Token::CloseSquare);
+        let index = if empty && self.accept(&Token::OpenSquare) {
+            self.position += 1;
+            Expr::integer(2)
+        } else if self.accept(&Token::OpenSquare) {
             let index = self.deeper(Self::sum)?;
             self.expect(&Token::CloseSquare)?;
             index
@@ -141,83 +168,11 @@ impl Reader {
         Ok(Expr::Root(Box::new(radicand), Box::new(index)))
     }
 
-    fn symbol(&mut self, name: &Name) -> Result<Expr, ReadError> {
-        if self.peek() == Some(&Token::Underscore) {
-            let name = self.subscripted(name)?;
-            return Ok(Expr::Symbol(name));
-        }
-        Ok(match &**name {
-            "e" => Expr::Euler,
-            "i" => Expr::Imaginary,
-            _ => Expr::Symbol(symbol_name(name)),
-        })
-    }
-
-    /// `a_{12}`, `x_n`: the subscript is part of the name.
-    fn subscripted(&mut self, name: &Name) -> Result<Name, ReadError> {
-        self.expect(&Token::Underscore)?;
-        let mut subscript = String::new();
-        let braced = self.accept(&Token::OpenBrace);
-        loop {
-            match self.peek().cloned() {
-                Some(Token::Number { digits: Some(digits), .. }) => subscript.push_str(&digits),
-                Some(Token::Symbol(letter)) => subscript.push_str(&letter),
-                Some(Token::Word { name, .. }) => subscript.push_str(&name),
-                Some(Token::Plus) if braced => subscript.push('+'),
-                Some(Token::Minus) if braced => subscript.push('-'),
-                Some(Token::Comma) if braced => subscript.push(','),
-                Some(Token::CloseBrace) if braced && !subscript.is_empty() => break,
-                _ => return Err(ReadError::NotUnderstood),
-            }
-            self.position += 1;
-            if !braced {
-                return Ok(format!("{name}_{subscript}").into());
-            }
-        }
-        self.position += 1;
-        Ok(format!("{name}_{subscript}").into())
-    }
-
-    /// Words where a value is expected: a name, or letters written side by side.
-    fn words(&mut self, first: &Name, upright: bool) -> Result<Expr, ReadError> {
-        let length = first.chars().count();
-        if length == 1 {
-            return self.symbol(first);
-        }
-        let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
-        if !upright && length <= 3 && !next_is_word && first.is_ascii() {
-            return Ok(Expr::Product(
-                first
-                    .chars()
-                    .map(|letter| match letter {
-                        'e' => Expr::Euler,
-                        'i' => Expr::Imaginary,
-                        letter => Expr::Symbol(Name::from(letter.to_string())),
-                    })
-                    .collect(),
-            ));
-        }
-        let mut name = first.to_lowercase();
-        let mut count = 1;
-        while let Some(Token::Word { name: next, .. }) = self.peek() {
-            if next == "except" {
-                break;
-            }
-            count += 1;
-            if count > 8 {
-                return Err(ReadError::NotUnderstood);
-            }
-            name.push(' ');
-            name.push_str(&next.to_lowercase());
-            self.position += 1;
-        }
-        if matches!(name.as_str(), "all real numbers" | "all reals" | "real numbers" | "the real numbers") {
-            return Ok(Expr::Reals);
-        }
-        Ok(Expr::Word(name))
-    }
-
     fn call(&mut self, function: Function) -> Result<Expr, ReadError> {
+        let several = matches!(function, Function::Gcd | Function::Lcm | Function::Max | Function::Min);
+        if several && let Some(named) = self.named_extremum(function)? {
+            return Ok(named);
+        }
         let mut function = function;
         let mut base = None;
         let mut exponent = None;
@@ -245,11 +200,16 @@ impl Reader {
                 Function::Sin => Function::Arcsin,
                 Function::Cos => Function::Arccos,
                 Function::Tan => Function::Arctan,
+                Function::Cot => Function::Arccot,
+                Function::Sec => Function::Arcsec,
+                Function::Csc => Function::Arccsc,
+                Function::Sinh => Function::Arsinh,
+                Function::Cosh => Function::Arcosh,
+                Function::Tanh => Function::Artanh,
                 _ => return Err(ReadError::NotUnderstood),
             };
         }
         let mut arguments = self.arguments()?;
-        let several = matches!(function, Function::Gcd | Function::Lcm | Function::Max | Function::Min);
         if !several && arguments.len() != 1 {
             return Err(ReadError::NotUnderstood);
         }
@@ -257,7 +217,7 @@ impl Reader {
             function = Function::LogBase;
             arguments.insert(0, base);
         }
-        let call = Expr::Call(function, arguments);
+        let call = super::operator::rewritten(function, arguments);
         Ok(match exponent {
             Some(exponent) => Expr::Power(Box::new(call), Box::new(exponent)),
             None => call,

@@ -1,7 +1,7 @@
 //! Brackets: groups, tuples, intervals, sets, absolute values, matrices.
 
 use super::{MAXIMUM_ITEMS, Reader};
-use crate::expression::{Bracket, Expr, Function, Joiner};
+use crate::expression::{Bracket, Expr, Function, Joiner, Relation};
 use crate::lexer::ReadError;
 use crate::token::Token;
 
@@ -17,7 +17,7 @@ impl Reader {
             Token::OpenSet => self.set(),
             Token::Bar => {
                 self.bars += 1;
-                let inner = self.deeper(Self::sum);
+                let inner = self.deeper(Self::side);
                 self.bars -= 1;
                 let inner = inner?;
                 self.expect(&Token::Bar)?;
@@ -52,7 +52,10 @@ impl Reader {
     }
 
     fn group(&mut self, open: Bracket) -> Result<Expr, ReadError> {
-        let (items, _) = self.inside(Self::items)?;
+        if let Some(composed) = self.composition()? {
+            return Ok(composed);
+        }
+        let (items, joiner) = self.inside(Self::items)?;
         while self.accept(&Token::Period) {}
         let close = match self.peek() {
             Some(Token::CloseRound) => Bracket::Round,
@@ -87,18 +90,37 @@ impl Reader {
         if items.len() > 2 && open != close {
             return Err(ReadError::NotUnderstood);
         }
+        // `(q \lor r) \land p`: brackets around statements are no tuple
+        if joiner != Joiner::Comma {
+            return match (open, close) {
+                (Bracket::Round, Bracket::Round) | (Bracket::Square, Bracket::Square) => {
+                    Ok(Expr::List(items, joiner))
+                }
+                _ => Err(ReadError::NotUnderstood),
+            };
+        }
         Ok(Expr::Group(open, close, items))
     }
 
     fn invisible_group(&mut self) -> Result<Expr, ReadError> {
         if self.accept(&Token::CloseBrace) {
-            // an empty group before something: `{}^3` and the like are not understood
-            return Err(ReadError::NotUnderstood);
+            // `{}_{10}C_3`; an empty group before anything else is not understood
+            return match self.peek() {
+                Some(Token::Underscore | Token::Caret) => self.deeper(Self::atom),
+                _ => Err(ReadError::NotUnderstood),
+            };
         }
         let mut expr = self.deeper(Self::item)?;
         if self.at_separator() {
             let (items, joiner) = self.deeper(|reader| reader.items_from(expr))?;
-            expr = if joiner == Joiner::Comma { Expr::Set(items) } else { Expr::List(items, joiner) };
+            let relations = items.iter().any(|item| matches!(item, Expr::Chain(..) | Expr::List(..)));
+            let set = joiner == Joiner::Comma && !relations;
+            expr = if set { Expr::Set(items) } else { Expr::List(items, joiner) };
+        } else if matches!(self.peek(), Some(Token::Bar | Token::Mid | Token::Colon)) && is_head_of_set(&expr)
+        {
+            // `{x | 3 < x}`
+            self.position += 1;
+            expr = Self::built_set(&expr, self.inside(Self::list)?)?;
         } else if self.accept(&Token::Over) {
             let denominator = self.deeper(Self::sum)?;
             expr = Expr::Quotient(Box::new(expr), Box::new(denominator));
@@ -125,24 +147,27 @@ impl Reader {
             self.position += 1;
             // `\{x \in \mathbb{R} : ...\}` or `\{x : ...\}`
             let [head] = items.as_slice() else { return Err(ReadError::NotUnderstood) };
-            let over_reals = match head {
-                Expr::Symbol(_) => true,
-                Expr::Chain(first, rest) => {
-                    matches!(**first, Expr::Symbol(_))
-                        && rest.len() == 1
-                        && rest.iter().all(|(_, side)| *side == Expr::Reals)
-                }
-                _ => false,
-            };
-            if !over_reals {
-                return Err(ReadError::NotUnderstood);
-            }
             let condition = self.inside(Self::list)?;
             self.expect(&Token::CloseSet)?;
-            return Ok(Expr::SetBuilder(Box::new(condition)));
+            return Self::built_set(head, condition);
         }
         self.expect(&Token::CloseSet)?;
         Ok(Expr::Set(items))
+    }
+
+    /// The set of what fulfils a condition, over the reals or the integers.
+    pub(super) fn built_set(head: &Expr, condition: Expr) -> Result<Expr, ReadError> {
+        if !is_head_of_set(head) {
+            return Err(ReadError::NotUnderstood);
+        }
+        let built = Expr::SetBuilder(Box::new(condition));
+        Ok(match head {
+            Expr::Chain(_, rest) => match rest.as_slice() {
+                [(_, set @ Expr::Symbol(_))] => Expr::Intersection(vec![set.clone(), built]),
+                _ => built,
+            },
+            _ => built,
+        })
     }
 
     fn matrix(&mut self) -> Result<Expr, ReadError> {
@@ -179,5 +204,23 @@ impl Reader {
             return Err(ReadError::NotUnderstood);
         }
         Ok(Expr::Matrix(rows))
+    }
+}
+
+/// `x`, `x \in \mathbb{R}`, `x \in \mathbb{Z}` before the condition of a set.
+pub(super) fn is_head_of_set(head: &Expr) -> bool {
+    match head {
+        Expr::Symbol(_) => true,
+        Expr::Chain(first, rest) => {
+            matches!(**first, Expr::Symbol(_))
+                && match rest.as_slice() {
+                    [(Relation::Member, Expr::Reals)] => true,
+                    [(Relation::Member, Expr::Symbol(name))] => {
+                        matches!(name.as_str(), "\\mathbb Z" | "\\mathbb N")
+                    }
+                    _ => false,
+                }
+        }
+        _ => false,
     }
 }

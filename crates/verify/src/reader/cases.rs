@@ -1,7 +1,7 @@
 //! Answers by cases: values with the conditions under which they hold.
 
 use super::{MAXIMUM_ITEMS, Reader};
-use crate::expression::{Expr, Name};
+use crate::expression::{Expr, Joiner, Name};
 use crate::lexer::ReadError;
 use crate::token::Token;
 
@@ -18,6 +18,9 @@ impl Reader {
             if rows.len() >= MAXIMUM_ITEMS {
                 return Err(ReadError::TooLarge);
             }
+            if rows.is_empty() && self.at_system() {
+                return self.system().ok_or(ReadError::NotUnderstood);
+            }
             let value = self.inside(Self::side)?;
             self.accept(&Token::Comma);
             self.expect(&Token::Ampersand)?;
@@ -32,6 +35,38 @@ impl Reader {
         }
         self.expect(&Token::End)?;
         if rows.is_empty() { Err(ReadError::NotUnderstood) } else { Ok(Expr::Cases(rows)) }
+    }
+
+    /// Whether the first row has a relation and no condition behind an ampersand.
+    fn at_system(&self) -> bool {
+        let row = self.tokens.get(self.position..).unwrap_or(&[]);
+        let length = row.iter().position(|token| {
+            matches!(token, Token::RowBreak | Token::End | Token::Begin | Token::BeginCases)
+        });
+        let Some(row) = length.and_then(|length| row.get(..length)) else { return false };
+        let relation = row.iter().position(|token| matches!(token, Token::Relation(_)));
+        let conditions = row
+            .windows(2)
+            .any(|pair| matches!(pair, [Token::Ampersand, next] if !matches!(next, Token::Relation(_))));
+        relation.is_some() && !conditions
+    }
+
+    /// Rows that are equations and have no conditions: all of them hold.
+    fn system(&mut self) -> Option<Expr> {
+        let mut items = Vec::new();
+        while self.peek() != Some(&Token::End) {
+            items.push(self.inside(Self::item).ok().filter(|item| matches!(item, Expr::Chain(..)))?);
+            while self.accept(&Token::Comma) || self.accept(&Token::Period) || self.accept(&Token::Semicolon)
+            {
+            }
+            if items.len() > MAXIMUM_ITEMS
+                || (!self.accept(&Token::RowBreak) && self.peek() != Some(&Token::End))
+            {
+                return None;
+            }
+        }
+        self.position += 1;
+        (items.len() > 1).then_some(Expr::List(items, Joiner::And))
     }
 
     /// A condition in signs is read like an answer; one in words is kept as words.

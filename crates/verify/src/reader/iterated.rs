@@ -11,6 +11,20 @@ const MAXIMUM_INTEGRANDS: usize = 64;
 impl Reader {
     /// What follows `\sum`, `\prod`, `\int` or `\lim`.
     pub(super) fn iterated(&mut self, operator: Operator) -> Result<Expr, ReadError> {
+        if matches!(operator, Operator::Sum | Operator::Product) {
+            // `\sum_{i} a_i`
+            let braced = self.peek_at(1) == Some(&Token::OpenBrace);
+            let end = 2 + 2 * usize::from(braced);
+            if self.peek() == Some(&Token::Underscore)
+                && matches!(self.peek_at(end - 1 - usize::from(braced)), Some(Token::Symbol(_)))
+                && (!braced || self.peek_at(end - 1) == Some(&Token::CloseBrace))
+                && self.peek_at(end) != Some(&Token::Caret)
+            {
+                self.position += 1;
+                let range = self.atom()?;
+                return self.over_some_range(operator, range);
+            }
+        }
         let iteration = self.deeper(|reader| match operator {
             Operator::Sum | Operator::Product => reader.over_range(operator),
             Operator::Integral => reader.integral(),
@@ -32,12 +46,28 @@ impl Reader {
                 self.expect(&Token::CloseBrace)?;
                 start = Some((variable, bound(from)?));
             } else if to.is_none() && self.accept(&Token::Caret) {
-                to = Some(bound(self.exponent()?)?);
+                to = Some(bound(self.upper_end()?)?);
             }
         }
         let (Some((variable, from)), Some(to)) = (start, to) else { return Err(ReadError::NotUnderstood) };
         let body = as_symbol(self.term()?, &variable);
         Ok(Iteration { operator, variable, from, to: Some(to), body })
+    }
+
+    /// The upper end of a range; an underscore behind its letter starts the lower one.
+    fn upper_end(&mut self) -> Result<Expr, ReadError> {
+        if let (Some(Token::Symbol(name)), Some(Token::Underscore)) = (self.peek(), self.peek_at(1)) {
+            let name = name.clone();
+            self.position += 1;
+            return Ok(Expr::Symbol(name));
+        }
+        if let (Some(Token::Number { number, .. }), Some(Token::Underscore)) = (self.peek(), self.peek_at(1))
+        {
+            let number = number.clone();
+            self.position += 1;
+            return Ok(Expr::Number(number));
+        }
+        self.exponent()
     }
 
     /// `_a^b f(x) dx`: terms up to the one with the differential.
@@ -48,7 +78,7 @@ impl Reader {
                 // an atom: in `_0^1` the caret belongs to the other end
                 from = Some(bound(self.atom()?)?);
             } else if to.is_none() && self.accept(&Token::Caret) {
-                to = Some(bound(self.exponent()?)?);
+                to = Some(bound(self.upper_end()?)?);
             }
         }
         let (Some(from), Some(to)) = (from, to) else { return Err(ReadError::NotUnderstood) };

@@ -6,13 +6,16 @@
 mod atom;
 mod bracket;
 mod cases;
+pub(crate) mod identifier;
 mod iterated;
+mod list;
+mod operator;
 mod suffix;
 mod term;
 
 use std::mem::discriminant;
 
-use crate::expression::{Expr, Joiner, Relation};
+use crate::expression::{Expr, Relation};
 use crate::lexer::{self, ReadError};
 use crate::normal;
 use crate::numeral::CommaReading;
@@ -84,6 +87,8 @@ struct Reader {
     bars: usize,
     /// Open `\{` around the position, in which a bar may start a condition.
     sets: usize,
+    /// Where the last bar stands: it cannot open anything.
+    last_bar: usize,
 }
 
 impl Reader {
@@ -94,14 +99,22 @@ impl Reader {
         }) {
             tokens.pop();
         }
-        Self { tokens, position: 0, depth: 0, bars: 0, sets: 0 }
+        let last_bar = tokens.iter().rposition(|token| *token == Token::Bar).unwrap_or(0);
+        Self { tokens, position: 0, depth: 0, bars: 0, sets: 0, last_bar }
     }
 
     fn answer(mut self) -> Result<Expr, ReadError> {
         if self.tokens.is_empty() {
             return Err(ReadError::NotUnderstood);
         }
-        let expr = self.list()?;
+        if matches!(self.peek(), Some(Token::Relation(Relation::Equal | Relation::Approximate))) {
+            // `\approx 1.414`, `= 5`: what is named stands elsewhere
+            self.position += 1;
+        }
+        let mut expr = self.list()?;
+        if self.accept(&Token::Over) {
+            expr = Expr::Quotient(Box::new(expr), Box::new(self.deeper(Self::sum)?));
+        }
         // `{45.}`: periods before the closing braces of the answer were skipped on the way
         if self.position == self.tokens.len() { Ok(expr) } else { Err(ReadError::NotUnderstood) }
     }
@@ -138,81 +151,69 @@ impl Reader {
         result
     }
 
-    /// Items with commas, semicolons, "and" or "or" between them.
-    fn list(&mut self) -> Result<Expr, ReadError> {
-        let first = self.item()?;
-        if !self.at_separator() {
-            return Ok(first);
-        }
-        let (items, joiner) = self.items_from(first)?;
-        Ok(Expr::List(items, joiner))
-    }
-
-    fn items(&mut self) -> Result<(Vec<Expr>, Joiner), ReadError> {
-        let first = self.item()?;
-        self.items_from(first)
-    }
-
-    /// Whether another item follows.
-    fn at_separator(&self) -> bool {
-        matches!(self.peek(), Some(Token::Comma | Token::Semicolon | Token::And | Token::Or))
-    }
-
-    /// The items whose first one was read.
-    fn items_from(&mut self, first: Expr) -> Result<(Vec<Expr>, Joiner), ReadError> {
-        let mut items = vec![first];
-        let mut joiner = Joiner::Comma;
-        loop {
-            let mut separated = false;
-            loop {
-                match self.peek() {
-                    Some(Token::Comma | Token::Semicolon) if !separated => {}
-                    Some(Token::And) => {
-                        if joiner == Joiner::Comma {
-                            joiner = Joiner::And;
-                        }
-                    }
-                    Some(Token::Or) => joiner = Joiner::Or,
-                    _ => break,
-                }
-                separated = true;
-                self.position += 1;
-            }
-            if !separated {
-                return Ok((items, joiner));
-            }
-            if items.len() >= MAXIMUM_ITEMS {
-                return Err(ReadError::TooLarge);
-            }
-            items.push(self.item()?);
-        }
-    }
-
     /// One item: a chain of relations, a congruence, a ratio, or a plain side.
     fn item(&mut self) -> Result<Expr, ReadError> {
-        let first = self.side()?;
+        let first = self.ratio()?;
         if self.at_end_of_item() {
             return Ok(first);
         }
         let mut rest = Vec::new();
-        while let Some(Token::Relation(relation)) = self.peek() {
-            let relation = *relation;
-            self.position += 1;
-            // `2 <= x`, and `= \pm 3`
-            rest.push((relation, self.side()?));
+        loop {
+            match self.peek() {
+                Some(Token::Relation(relation)) => {
+                    let relation = *relation;
+                    self.position += 1;
+                    // `2 <= x`, and `= \pm 3`
+                    rest.push((relation, self.ratio()?));
+                }
+                // `x &= 1`
+                Some(Token::Ampersand) if matches!(self.peek_at(1), Some(Token::Relation(_))) => {
+                    self.position += 1;
+                }
+                // `\sqrt2\ (\approx 1.414)`
+                Some(Token::OpenRound) if matches!(self.peek_at(1), Some(Token::Relation(_))) => {
+                    let Some(Token::Relation(relation)) = self.peek_at(1) else { break };
+                    let relation = *relation;
+                    self.position += 2;
+                    rest.push((relation, self.ratio()?));
+                    self.expect(&Token::CloseRound)?;
+                }
+                // `3 \mid n`
+                Some(Token::Mid | Token::Bar) if self.sets == 0 && self.bars == 0 && rest.is_empty() => {
+                    let start = self.position;
+                    self.position += 1;
+                    let side = self.side();
+                    if let Ok(side) = side
+                        && !matches!(self.peek(), Some(Token::Relation(_)))
+                    {
+                        rest.push((Relation::Divides, side));
+                    } else if bracket::is_head_of_set(&first) {
+                        // `x | 3 < x`, the braces gone
+                        self.position = start + 1;
+                        return Self::built_set(&first, self.inside(Self::item)?);
+                    } else {
+                        self.position = start;
+                        break;
+                    }
+                }
+                _ => break,
+            }
         }
         let mut expr = if rest.is_empty() { first } else { chain(first, rest) };
-        if matches!(expr, Expr::Word(_)) && self.peek() == Some(&Token::Colon) {
-            // `\text{Answer: } 5`
-            self.position += 1;
-            expr = chain(expr, vec![(Relation::Equal, self.side()?)]);
-        } else if self.at_ratio() {
-            let mut parts = vec![expr];
-            while self.at_ratio() {
-                self.position += 1;
-                parts.push(self.side()?);
+        if let Expr::Word(name) = &expr {
+            if self.accept(&Token::Colon) {
+                // `\text{Answer: } 5`
+                let value = self.item()?;
+                return Ok(if matches!(value, Expr::Chain(..)) {
+                    value
+                } else {
+                    chain(expr, vec![(Relation::Equal, value)])
+                });
             }
-            expr = Expr::Ratio(parts);
+            if self.starts_named_value(name) {
+                let name = name.clone();
+                return self.named_value(&name);
+            }
         }
         let bracketed = self.peek() == Some(&Token::OpenRound) && self.peek_at(1) == Some(&Token::Mod);
         if bracketed || self.peek() == Some(&Token::Mod) {
@@ -224,6 +225,20 @@ impl Reader {
             expr = Expr::Modular(Box::new(expr), Box::new(modulus));
         }
         Ok(expr)
+    }
+
+    /// Sides with colons or "to" between them, or one side.
+    fn ratio(&mut self) -> Result<Expr, ReadError> {
+        let first = self.side()?;
+        if matches!(first, Expr::Word(_)) || !self.at_ratio() {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.at_ratio() {
+            self.position += 1;
+            parts.push(self.side()?);
+        }
+        Ok(Expr::Ratio(parts))
     }
 
     /// Whether the item surely ends here: what most items end with.

@@ -8,7 +8,7 @@ use crate::token::Token;
 use crate::units::Unit;
 
 /// Words after a number that change what is said; they are no names of things counted.
-const NOT_THINGS: [&str; 31] = [
+const NOT_THINGS: [&str; 56] = [
     "and",
     "or",
     "not",
@@ -40,6 +40,31 @@ const NOT_THINGS: [&str; 31] = [
     "squared",
     "cubed",
     "wrong",
+    "no",
+    "none",
+    "never",
+    "incorrect",
+    "false",
+    "invalid",
+    "excluded",
+    "rejected",
+    "discarded",
+    "extraneous",
+    "impossible",
+    "omitted",
+    "removed",
+    "missing",
+    "cannot",
+    "except",
+    "without",
+    "nor",
+    "neither",
+    "too",
+    "mod",
+    "modulo",
+    "half",
+    "twice",
+    "double",
 ];
 
 impl Reader {
@@ -49,11 +74,11 @@ impl Reader {
             expr = match self.peek() {
                 Some(Token::Bang) => {
                     self.position += 1;
-                    if self.peek() == Some(&Token::Bang) {
-                        // a double factorial is another function
-                        return Err(ReadError::NotUnderstood);
+                    if self.accept(&Token::Bang) {
+                        Self::double_factorial(expr)?
+                    } else {
+                        Expr::Call(Function::Factorial, vec![expr])
                     }
-                    Expr::Call(Function::Factorial, vec![expr])
                 }
                 Some(Token::Prime) => {
                     self.position += 1;
@@ -81,7 +106,7 @@ impl Reader {
         }
     }
 
-    /// Degrees of an angle, or of a temperature where its scale follows.
+    /// Degrees of an angle, with minutes and seconds, or of a temperature where its scale follows.
     pub(super) fn degrees(&mut self, value: Expr) -> Expr {
         let scale = match self.peek() {
             Some(Token::Symbol(name) | Token::Word { name, .. }) => match name.as_str() {
@@ -91,12 +116,61 @@ impl Reader {
             },
             _ => None,
         };
-        match scale {
-            Some(unit) => {
-                self.position += 1;
-                Expr::Quantity(Box::new(value), Box::new(unit))
+        if let Some(unit) = scale {
+            self.position += 1;
+            return Expr::Quantity(Box::new(value), Box::new(unit));
+        }
+        let mut parts = vec![value];
+        for (primes, divisor) in [(1, 60), (2, 3_600)] {
+            if let Some((number, length)) = self.primed_number(primes) {
+                self.position += length;
+                let number = Expr::Number(number);
+                parts.push(Expr::Quotient(Box::new(number), Box::new(Expr::integer(divisor))));
             }
-            None => Expr::Degrees(Box::new(value)),
+        }
+        Expr::Degrees(Box::new(if parts.len() == 1 { parts.swap_remove(0) } else { Expr::Sum(parts) }))
+    }
+
+    /// `30'` and `30^{\prime}` ahead: the number, and how many tokens it takes.
+    fn primed_number(&self, primes: usize) -> Option<(Number, usize)> {
+        let Some(Token::Number { number, .. }) = self.peek() else { return None };
+        let mut length = 1;
+        let raised = self.peek_at(length) == Some(&Token::Caret);
+        length += usize::from(raised);
+        let braced = raised && self.peek_at(length) == Some(&Token::OpenBrace);
+        length += usize::from(braced);
+        let found = (0..3).take_while(|index| self.peek_at(length + index) == Some(&Token::Prime)).count();
+        length += found;
+        if braced && self.peek_at(length) != Some(&Token::CloseBrace) {
+            return None;
+        }
+        (found == primes).then(|| (number.clone(), length + usize::from(braced)))
+    }
+
+    /// A letter ahead that is a unit where it stands behind a number, as a word, and how many tokens it takes.
+    pub(super) fn unit_symbol(&self) -> Option<(Name, usize)> {
+        let Some(Token::Symbol(name)) = self.peek() else { return None };
+        let next = self.peek_at(1);
+        match name.as_str() {
+            "h" if matches!(next, Some(Token::Number { .. })) => {
+                let minutes = match self.peek_at(2) {
+                    Some(Token::Function(Function::Min)) => true,
+                    Some(Token::Word { name, .. }) => Unit::named(name).is_some(),
+                    _ => false,
+                };
+                minutes.then(|| ("h".into(), 1))
+            }
+            "\\Omega" if next.is_none_or(|next| matches!(next, Token::CloseRound | Token::Comma)) => {
+                Some(("Ω".into(), 1))
+            }
+            "\\mu" => match next {
+                Some(Token::Word { name, upright: true }) => {
+                    let name: Name = format!("μ{name}").into();
+                    Unit::named(&name).map(|_| (name, 2))
+                }
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -106,10 +180,41 @@ impl Reader {
             && matches!(self.peek_at(1), Some(Token::Word { name, .. }) if &**name == "base")
     }
 
+    /// A numeral in a base: `204_5`, `1A_{16}`.
+    pub(super) fn based(&mut self, digits: &str) -> Result<Option<Expr>, ReadError> {
+        let mut all = digits.to_owned();
+        let mut length = 0;
+        while length < 32 {
+            match self.peek_at(length) {
+                Some(Token::Symbol(name) | Token::Word { name, .. })
+                    if name.bytes().all(|byte| byte.is_ascii_alphabetic()) =>
+                {
+                    all.push_str(name);
+                }
+                Some(Token::Number { digits: Some(more), .. }) if length > 0 => all.push_str(more),
+                _ => break,
+            }
+            length += 1;
+        }
+        if length > 0 && self.peek_at(length) == Some(&Token::Underscore) {
+            let start = self.position;
+            self.position += length;
+            if let Ok(Some(based)) = self.base_suffix(&all.to_lowercase()) {
+                return Ok(Some(based));
+            }
+            self.position = start;
+            return Ok(None);
+        }
+        self.base_suffix(digits)
+    }
+
     /// A base after digits: `_5`, `_{5}`, `_{\text{five}}`, `base 5`, `(base 5)`.
     pub(super) fn base_suffix(&mut self, digits: &str) -> Result<Option<Expr>, ReadError> {
         let closers: &[Token] = if self.accept(&Token::Underscore) {
             if self.accept(&Token::OpenBrace) {
+                if self.accept(&Token::CloseBrace) {
+                    return Ok(None);
+                }
                 if self.accept(&Token::OpenRound) {
                     &[Token::CloseRound, Token::CloseBrace]
                 } else {
@@ -134,7 +239,9 @@ impl Reader {
         }
         let base = match self.peek() {
             Some(Token::Number { digits: Some(base), .. }) => base.parse().ok(),
-            Some(Token::Word { name, .. }) => text::number(name).and_then(|base| base.try_into().ok()),
+            Some(Token::Word { name, .. }) => {
+                text::number(name).and_then(|base| base.to_string().parse().ok())
+            }
             _ => None,
         };
         let base: u32 = base.ok_or(ReadError::NotUnderstood)?;
@@ -158,9 +265,9 @@ impl Reader {
             self.position += 1;
             value = match value {
                 Expr::Quantity(inner, unit) => {
-                    Expr::Quantity(Box::new(Expr::Product(vec![*inner, Expr::integer(factor)])), unit)
+                    Expr::Quantity(Box::new(Expr::Product(vec![*inner, factor])), unit)
                 }
-                value => Expr::Product(vec![value, Expr::integer(factor)]),
+                value => Expr::Product(vec![value, factor]),
             };
         }
         value
@@ -223,10 +330,13 @@ impl Reader {
     /// Units and words of things counted at the end of a side.
     pub(super) fn with_unit(&mut self, value: Expr) -> Result<Expr, ReadError> {
         let starts = match self.peek() {
-            Some(Token::Word { name, .. }) => !matches!(name.as_str(), "to" | "except"),
+            Some(Token::Word { name, .. }) => {
+                !matches!(name.as_str(), "to" | "except" | "where" | "with" | "when") && !self.at_remark()
+            }
             Some(Token::Currency(_)) => true,
             Some(Token::Function(Function::Min)) => !value.has_symbols(),
             Some(Token::Frac) => self.unit_fraction().is_some(),
+            Some(Token::Symbol(_)) => !value.has_symbols() && self.unit_symbol().is_some(),
             _ => false,
         };
         if !starts || !value.is_scalar() && !matches!(value, Expr::Quantity(..) | Expr::Degrees(_)) {
@@ -239,8 +349,19 @@ impl Reader {
             self.position += length;
             return Ok(Expr::Quantity(Box::new(value), Box::new(unit)));
         }
+        if let (Some(Token::Word { name: basis, .. }), Some(Token::Word { name: points, .. })) =
+            (self.peek(), self.peek_at(1))
+            && basis == "basis"
+            && points.starts_with("point")
+        {
+            self.position += 2;
+            return Ok(Expr::Quotient(Box::new(value), Box::new(Expr::integer(10_000))));
+        }
         let value = self.scaled(value);
-        if !matches!(self.peek(), Some(Token::Word { .. } | Token::Currency(_) | Token::Function(_))) {
+        if !matches!(
+            self.peek(),
+            Some(Token::Word { .. } | Token::Currency(_) | Token::Function(_) | Token::Symbol(_))
+        ) {
             return Ok(value);
         }
         let mut unit = Unit::none();
@@ -254,6 +375,13 @@ impl Reader {
                 Some(Token::Currency(name)) => Name::from(*name),
                 Some(Token::Function(Function::Min)) => "min".into(),
                 Some(Token::Symbol(name)) if read > 0 && power_sign < 0 => name.clone(),
+                Some(Token::Symbol(_)) => match self.unit_symbol() {
+                    Some((name, length)) => {
+                        self.position += length - 1;
+                        name
+                    }
+                    None => break,
+                },
                 _ => break,
             };
             let lower = name.to_lowercase();
@@ -279,7 +407,11 @@ impl Reader {
             if self.peek() == Some(&Token::Period) && self.peek_at(1) == Some(&Token::Caret) {
                 self.position += 1;
             }
-            if NOT_THINGS.contains(&lower.as_str()) {
+            // `5 ten-thousandths` counts no things
+            if NOT_THINGS.contains(&lower.as_str())
+                || text::number(&lower).is_some()
+                || multiplier(&lower).is_some()
+            {
                 return Err(ReadError::NotUnderstood);
             }
             let this = if let Some(this) = Unit::named(&name) {
@@ -346,14 +478,41 @@ fn small_power(exponent: &Expr) -> Option<i8> {
 }
 
 /// The number a word multiplies by.
-fn multiplier(word: &str) -> Option<i64> {
-    Some(match word {
+fn multiplier(word: &str) -> Option<Expr> {
+    let lower = word.to_lowercase();
+    let singular = lower.strip_suffix('s').unwrap_or(&lower);
+    let whole = match singular {
         "dozen" => 12,
-        "hundred" => 100,
-        "thousand" => 1_000,
+        "hundred" | "百" | "백" => 100,
+        "thousand" | "千" | "천" => 1_000,
+        "myriad" | "万" | "萬" | "만" => 10_000,
+        "lakh" => 100_000,
         "million" => 1_000_000,
+        "crore" => 10_000_000,
+        "亿" | "億" | "억" => 100_000_000,
         "billion" => 1_000_000_000,
         "trillion" => 1_000_000_000_000,
+        _ => 0,
+    };
+    if whole > 0 {
+        return Some(Expr::integer(whole));
+    }
+    let part = match singular {
+        "half" | "halve" => 2,
+        "third" => 3,
+        "quarter" | "fourth" => 4,
+        "fifth" => 5,
+        "sixth" => 6,
+        "seventh" => 7,
+        "eighth" => 8,
+        "ninth" => 9,
+        "tenth" => 10,
+        "hundredth" => 100,
+        "thousandth" | "permille" | "permil" | "promille" => 1_000,
+        "millionth" => 1_000_000,
+        "billionth" => 1_000_000_000,
+        "bp" => 10_000,
         _ => return None,
-    })
+    };
+    Some(Expr::Quotient(Box::new(Expr::integer(1)), Box::new(Expr::integer(part))))
 }

@@ -1,6 +1,6 @@
 //! Sums, products and powers.
 
-use super::Reader;
+use super::{Reader, operator};
 use crate::expression::{Expr, Function};
 use crate::lexer::ReadError;
 use crate::token::Token;
@@ -32,6 +32,9 @@ impl Reader {
         {
             return Ok(only);
         }
+        if with_ellipsis(&terms) {
+            return Ok(Expr::Applied("+\\cdots+".into(), terms));
+        }
         Ok(Expr::Sum(terms))
     }
 
@@ -48,7 +51,7 @@ impl Reader {
     /// Factors with `\cdot`, `/` or nothing between them, read from left to right.
     pub(super) fn term(&mut self) -> Result<Expr, ReadError> {
         let first = self.factor()?;
-        if self.ends_term() {
+        if self.ends_term() || matches!(first, Expr::Word(_)) {
             return Ok(first);
         }
         let mut factors = Vec::with_capacity(4);
@@ -56,12 +59,36 @@ impl Reader {
         let mut divisors: Vec<Expr> = Vec::new();
         let mut previous = Previous::of(factors.first());
         loop {
+            // an argument that ends with its bracket ends there
+            let last = self.position.checked_sub(1).and_then(|index| self.tokens.get(index));
+            previous.bare_call &=
+                !matches!(last, Some(Token::CloseRound | Token::CloseBrace | Token::CloseSquare));
             match self.peek() {
-                Some(Token::Times) => {
+                Some(token @ (Token::Times | Token::Cross)) => {
+                    let cross = *token == Token::Cross;
                     self.position += 1;
                     let factor = self.factor()?;
                     previous = Previous::of(Some(&factor));
-                    factors.push(factor);
+                    match factors.last_mut() {
+                        Some(last) if multiplies_vectors(last, &factor, cross) => {
+                            let left = std::mem::replace(last, Expr::Pi);
+                            *last = operator::vector_product(left, factor, cross);
+                        }
+                        _ => factors.push(factor),
+                    }
+                }
+                // `10C3`
+                Some(Token::Symbol(name))
+                    if name == "C"
+                        && previous.integer
+                        && matches!(self.peek_at(1), Some(Token::Number { digits: Some(_), .. })) =>
+                {
+                    self.position += 1;
+                    let lower = self.atom()?;
+                    let upper = factors.pop().ok_or(ReadError::NotUnderstood)?;
+                    let choice = Expr::Call(Function::Binomial, vec![upper, lower]);
+                    previous = Previous::of(Some(&choice));
+                    factors.push(choice);
                 }
                 // `\sin x / 2` means two things, `\ln 3 / \ln 2` one
                 Some(Token::Slash)
@@ -86,7 +113,9 @@ impl Reader {
                         factors.push(mixed);
                         continue;
                     }
-                    if matches!(self.peek(), Some(Token::Number { .. })) && !previous.factorial {
+                    // `n2^{n-1}`
+                    let raised = previous.letter && self.peek_at(1) == Some(&Token::Caret);
+                    if matches!(self.peek(), Some(Token::Number { .. })) && !previous.factorial && !raised {
                         return Err(ReadError::NotUnderstood);
                     }
                     let factor = self.factor()?;
@@ -100,7 +129,7 @@ impl Reader {
         if divisors.is_empty() {
             return Ok(numerator);
         }
-        Ok(Expr::Quotient(Box::new(numerator), Box::new(product(divisors)?)))
+        Ok(operator::quotient(numerator, product(divisors)?))
     }
 
     /// Whether the next token surely is no part of a term.
@@ -182,6 +211,11 @@ impl Reader {
             return self.deeper(Self::factor);
         }
         let base = self.atom()?;
+        self.raised(base)
+    }
+
+    /// A base with its exponents and what else stands behind it.
+    pub(super) fn raised(&mut self, base: Expr) -> Result<Expr, ReadError> {
         if !matches!(
             self.peek(),
             Some(Token::Bang | Token::Prime | Token::Percent | Token::Degree | Token::Caret)
@@ -216,9 +250,22 @@ impl Reader {
         if self.accept(&Token::Prime) {
             return self.postfix_prime(&base);
         }
+        if let Some(length) = self.raised_circle(&base) {
+            self.position += length;
+            return Ok(self.degrees(base));
+        }
         let exponent = self.exponent()?;
         let power = Expr::Power(Box::new(base), Box::new(exponent));
         self.postfix(power)
+    }
+
+    /// `60^o`: the letter in place of the sign, and how many tokens it takes.
+    fn raised_circle(&self, base: &Expr) -> Option<usize> {
+        let braced = self.peek() == Some(&Token::OpenBrace);
+        let circle = matches!(self.peek_at(usize::from(braced)),
+            Some(Token::Symbol(name) | Token::Word { name, .. }) if name == "o");
+        let closed = !braced || self.peek_at(2) == Some(&Token::CloseBrace);
+        (circle && closed && !base.has_symbols()).then_some(1 + 2 * usize::from(braced))
     }
 
     pub(super) fn exponent(&mut self) -> Result<Expr, ReadError> {
@@ -238,7 +285,9 @@ impl Reader {
     fn starts_factor(&self, previous: Previous) -> bool {
         match self.peek() {
             Some(Token::OpenRound) => {
-                !matches!(self.peek_at(1), Some(Token::Mod)) && !self.base_in_brackets()
+                !matches!(self.peek_at(1), Some(Token::Mod | Token::Relation(_)))
+                    && !self.base_in_brackets()
+                    && !self.qualifier_in_brackets()
             }
             Some(Token::OpenSquare) => {
                 // `]2, 3[` closes here
@@ -247,14 +296,22 @@ impl Reader {
                     None | Some(Token::Cup | Token::Cap | Token::Comma | Token::CloseBrace | Token::SetMinus)
                 )
             }
-            Some(Token::Bar) => self.bars == 0 && self.sets == 0,
+            Some(Token::Bar) => {
+                // the last bar of all closes nothing
+                self.bars == 0 && self.sets == 0 && self.position < self.last_bar
+            }
+            // `2 h 30 min`, `5 \Omega`, `5 \mu\text{m}`
+            Some(Token::Symbol(_)) if previous.numeric && self.unit_symbol().is_some() => false,
             Some(Token::Word { name, upright }) => {
                 let prose = matches!(
                     &**name,
                     "is" | "not" | "per" | "for" | "the" | "but" | "in" | "if" | "to" | "no"
                 );
-                let unit = previous.numeric && crate::units::Unit::named(name).is_some();
-                !upright && !prose && !unit && name.chars().count() <= 3
+                let raised = self.peek_at(1) == Some(&Token::Caret);
+                let unit = previous.numeric
+                    && crate::units::Unit::named(name).is_some_and(|unit| !raised || unit.may_be_raised());
+                let letters = super::identifier::is_letters(name) || super::identifier::is_name(name);
+                !prose && !unit && (if *upright { name.len() == 1 && !previous.numeric } else { letters })
             }
             Some(Token::Frac) if previous.numeric && self.unit_fraction().is_some() => false,
             Some(Token::Function(Function::Min)) if previous.numeric => {
@@ -272,6 +329,8 @@ impl Reader {
                 | Token::OpenFloor
                 | Token::OpenCeiling
                 | Token::Iterated(_)
+                | Token::Prefix(_)
+                | Token::Ellipsis
                 | Token::Begin,
             ) => true,
             _ => false,
@@ -295,6 +354,8 @@ struct Previous {
     bare_call: bool,
     /// It ends in `!`.
     factorial: bool,
+    /// One letter.
+    letter: bool,
 }
 
 impl Previous {
@@ -307,7 +368,8 @@ impl Previous {
             if !matches!(function, Function::Abs | Function::Floor | Function::Ceiling | Function::Factorial | Function::Binomial)
                 && items.last().is_some_and(|item| matches!(item, Expr::Product(_) | Expr::Pi | Expr::Symbol(_) | Expr::Number(_))));
         let factorial = matches!(factor, Some(Expr::Call(Function::Factorial, _)));
-        Self { number, integer, numeric, divisor: false, bare_call, factorial }
+        let letter = matches!(factor, Some(Expr::Symbol(_)));
+        Self { number, integer, numeric, divisor: false, bare_call, factorial, letter }
     }
 }
 
@@ -325,7 +387,22 @@ fn is_integer_fraction(expr: &Expr) -> bool {
     matches!(expr, Expr::Quotient(numerator, denominator) if whole(numerator) && whole(denominator))
 }
 
+/// Whether a sign between two factors is a product of vectors.
+fn multiplies_vectors(left: &Expr, right: &Expr, cross: bool) -> bool {
+    let scalar_product = |expr: &Expr| matches!(expr, Expr::Applied(name, _) if name == "\\cdot");
+    let (first, second) = (operator::is_vector(left), operator::is_vector(right));
+    (first && second) || (cross && ((first && scalar_product(right)) || (second && scalar_product(left))))
+}
+
+/// Terms or factors with an ellipsis among them are known as they stand.
+fn with_ellipsis(items: &[Expr]) -> bool {
+    items.iter().any(|item| matches!(item, Expr::Symbol(name) if name == "\\ldots"))
+}
+
 fn product(mut factors: Vec<Expr>) -> Result<Expr, ReadError> {
+    if factors.len() > 1 && with_ellipsis(&factors) {
+        return Ok(Expr::Applied("\\cdots".into(), factors));
+    }
     if factors.len() == 1 {
         return factors.pop().ok_or(ReadError::NotUnderstood);
     }

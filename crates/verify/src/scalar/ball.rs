@@ -176,6 +176,10 @@ impl<'a> Arithmetic<'a> {
         Ball { re: -value.re, im: -value.im, error: value.error }
     }
 
+    pub(crate) fn conjugate(value: &Ball) -> Ball {
+        Ball { re: value.re.clone(), im: -value.im.clone(), error: value.error }
+    }
+
     pub(crate) fn parts(value: &Ball) -> (Ball, Ball) {
         (
             Ball { re: value.re.clone(), im: zero(), error: value.error },

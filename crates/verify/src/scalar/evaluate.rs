@@ -211,6 +211,13 @@ fn call(
         let value = exact::evaluate(&Expr::Call(function, exact_items), arithmetic.fuel)?;
         return arithmetic.rational(&value);
     }
+    // where a rounding jumps, only the exact argument tells
+    if matches!(function, Function::Floor | Function::Ceiling)
+        && let Some(Ok(value)) = items.first().map(|item| exact::evaluate(item, arithmetic.fuel))
+    {
+        let value = if function == Function::Floor { value.floor() } else { value.ceil() };
+        return arithmetic.rational(&RBig::from(value));
+    }
     let mut values = Vec::with_capacity(items.len());
     for item in items {
         values.push(evaluate(item, point, arithmetic)?);
@@ -303,8 +310,20 @@ fn call(
             }
             Ok(best)
         }
-        Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm => {
-            Err(Stop::Stuck(Stuck::Undefined))
-        }
+        Function::Conjugate => Ok(Arithmetic::conjugate(first)),
+        // the reader writes these by the others
+        Function::Arccot
+        | Function::Arcsec
+        | Function::Arccsc
+        | Function::Arsinh
+        | Function::Arcosh
+        | Function::Artanh
+        | Function::Coth
+        | Function::Sech
+        | Function::Csch
+        | Function::Factorial
+        | Function::Binomial
+        | Function::Gcd
+        | Function::Lcm => Err(Stop::Stuck(Stuck::Undefined)),
     }
 }

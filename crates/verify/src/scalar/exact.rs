@@ -182,7 +182,7 @@ fn call(function: Function, items: &[Expr], fuel: &mut Fuel) -> Result<RBig, Sto
         Function::Abs => Ok(first.clone().abs()),
         Function::Floor => Ok(RBig::from(first.floor())),
         Function::Ceiling => Ok(RBig::from(first.ceil())),
-        Function::Real => Ok(first.clone()),
+        Function::Real | Function::Conjugate => Ok(first.clone()),
         Function::ImaginaryPart => Ok(RBig::ZERO),
         Function::Max => values.into_iter().max().ok_or(stuck),
         Function::Min => values.into_iter().min().ok_or(stuck),

@@ -135,6 +135,9 @@ impl Arithmetic<'_> {
             return Err(Stop::Stuck(Stuck::Undefined));
         }
         let floor = value.re.floor();
+        if value.error <= EXACT {
+            return self.rational(&RBig::from(floor.to_int().value()));
+        }
         let fraction = &value.re - &floor;
         let near_below = magnitude(&fraction) <= value.error + 1;
         let near_above = magnitude(&(Real::ONE - fraction)) <= value.error + 1;

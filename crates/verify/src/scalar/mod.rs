@@ -1,24 +1,29 @@
 //! Equality of scalars, cheapest proof first.
 //!
-//! 1. exact rationals; 2. modulo two 61-bit primes, for rational functions and numbers too large to write;
-//! 3. ball arithmetic at 192, 448 and 1,024 bits, at several points when there are symbols. Equality is
-//!    relative: `10^{-20}` and `10^{-21}` differ.
+//! 1. exact rationals; 2. modulo two 61-bit primes, for rational functions of symbols and of kernels (exponentials,
+//!    logarithms, roots, factorials after rewriting), and for numbers too large to write;
+//! 3. exact values or ball arithmetic at 192, 448 and 1,024 bits, at points that reach every branch when there are
+//!    symbols (see [`sample`]). Equality is relative: `10^{-20}` and `10^{-21}` differ; and the more bits the numbers
+//!    have that go in, the more must agree.
 
+mod approximate;
 mod ball;
 mod decimal;
 mod digest;
 mod evaluate;
 mod exact;
 mod functions;
+mod height;
+mod kernel;
 mod modular;
 mod opaque;
+mod sample;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
 
 use dashu_base::Signed;
 use dashu_float::ConstCache;
-use dashu_int::IBig;
 use dashu_ratio::RBig;
 
 pub(crate) use decimal::same;
@@ -26,7 +31,7 @@ pub(crate) use digest::digest;
 
 use self::ball::{Arithmetic, Ball};
 use self::evaluate::Point;
-use crate::expression::{Bound, Expr, Function, Name};
+use crate::expression::{Expr, Function, Name};
 use crate::fuel::{Fuel, OutOfFuel};
 
 /// Precisions in bits, tried in turn while balls overlap.
@@ -37,6 +42,8 @@ const AGREEMENT_BITS: i64 = 128;
 const ZERO_BITS: i64 = -330;
 /// Words of constants that are kept for the next evaluation; those of 1,024 bits take some hundred.
 const MAXIMUM_KEPT_WORDS: usize = 1_024;
+/// Expressions with fewer bits of numerals cannot have been made to agree modulo two primes of 61 bits.
+const MAXIMUM_TRUSTED_BITS: u64 = 100;
 /// More symbols than this are not sampled.
 const MAXIMUM_SYMBOLS: usize = 24;
 
@@ -135,20 +142,97 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
         }
         _ => {}
     }
-    match modular_equal(left, right, fuel) {
-        Ok(equal) => Sameness::of(equal),
+    let symbolic = left.has_symbols() || right.has_symbols();
+    match modular_equal(left, right, symbolic, fuel) {
+        // what was written may have been made to vanish modulo both primes, if it has room enough
+        Ok(true) if height::written(left) + height::written(right) > MAXIMUM_TRUSTED_BITS => {
+            if symbolic {
+                confirmed(left, right, fuel)
+            } else {
+                drawn_equal(left, right, fuel)
+            }
+        }
+        Ok(true) => Sameness::Equal,
+        // kernels that differ may still have the same values
+        Ok(false) if !has_kernels(left) && !has_kernels(right) => Sameness::Different,
         Err(Stop::Fuel) => Sameness::Undecided,
-        Err(Stop::Stuck(_)) => numeric_equal(left, right, fuel),
+        Ok(false) | Err(Stop::Stuck(_)) => {
+            if let (Expr::Iterated(first), Expr::Iterated(second)) = (left, right)
+                && opaque::same_iteration(first, second, fuel) == Sameness::Equal
+            {
+                return Sameness::Equal;
+            }
+            // one function of equal arguments
+            if symbolic
+                && let (Expr::Call(function, items), Expr::Call(other, others)) = (left, right)
+                && function == other
+                && let ([item], [other]) = (items.as_slice(), others.as_slice())
+                && equal(item, other, fuel) == Sameness::Equal
+            {
+                return Sameness::Equal;
+            }
+            numeric_equal(left, right, fuel)
+        }
     }
 }
 
-fn modular_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Result<bool, Stop> {
+/// Whether something stands in an expression that has no residue of its own.
+fn has_kernels(expr: &Expr) -> bool {
+    expr.any(&|node| match node {
+        Expr::Pi | Expr::Euler | Expr::Imaginary | Expr::Root(..) | Expr::Degrees(_) | Expr::Call(..) => true,
+        Expr::Power(_, exponent) => match &**exponent {
+            Expr::Number(number) => !number.value.is_int(),
+            Expr::Negate(inner) => !matches!(&**inner, Expr::Number(number) if number.value.is_int()),
+            _ => true,
+        },
+        _ => false,
+    })
+}
+
+fn modular_equal(left: &Expr, right: &Expr, symbolic: bool, fuel: &mut Fuel) -> Result<bool, Stop> {
     for prime in modular::PRIMES {
-        if modular::evaluate(left, prime, fuel)? != modular::evaluate(right, prime, fuel)? {
+        let residues =
+            modular::Residues { prime, with_kernels: symbolic || has_kernels(left) || has_kernels(right) };
+        if residues.of(left, fuel)? != residues.of(right, fuel)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Equality of constants that agree modulo both primes: by their values, or modulo primes drawn for them where they are
+/// too large.
+fn drawn_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
+    let by_value = numeric_equal(left, right, fuel);
+    if by_value != Sameness::Undecided {
+        return by_value;
+    }
+    let text = format!("{left:?} and {right:?}");
+    if fuel.spend(600).is_err() {
+        return Sameness::Undecided;
+    }
+    for seed in [text.as_bytes(), text.as_bytes().get(1..).unwrap_or(&[])] {
+        let prime = modular::drawn_prime(seed);
+        let residues = modular::Residues { prime, with_kernels: false };
+        match (residues.of(left, fuel), residues.of(right, fuel)) {
+            (Ok(left), Ok(right)) if left == right => {}
+            (Ok(_), Ok(_)) => return Sameness::Different,
+            _ => return Sameness::Undecided,
+        }
+    }
+    Sameness::Equal
+}
+
+/// Equality of expressions that agree modulo both primes, by one point.
+fn confirmed(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
+    let names = symbols(left, right);
+    let whole = [left, right].iter().any(|side| side.any(&sample::needs_whole_numbers));
+    for values in sample::confirming(&names, whole) {
+        if let AtPoint::Compared(sameness) = compare_exactly(left, right, &values, 0, fuel) {
+            return sameness;
+        }
+    }
+    Sameness::Undecided
 }
 
 /// The free symbols of both expressions, in order of appearance.
@@ -185,8 +269,10 @@ fn symbols(left: &Expr, right: &Expr) -> Vec<Name> {
 
 fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     let names = symbols(left, right);
+    let height = height::of(left).max(height::of(right));
     if names.is_empty() {
-        return match compare_at(left, right, &Point { values: &[], complex: true }, fuel) {
+        let point = Point { values: &[], complex: true };
+        return match compare_at(left, right, &point, height, fuel) {
             AtPoint::Compared(sameness) => sameness,
             AtPoint::BothUndefined | AtPoint::Unclear => Sameness::Undecided,
             AtPoint::OneUndefined => Sameness::Different,
@@ -198,17 +284,14 @@ fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     let complex = [left, right]
         .iter()
         .any(|side| side.any(&|node| matches!(node, Expr::Imaginary | Expr::Call(Function::Cis, _))));
-    let whole = [left, right].iter().any(|side| side.any(&needs_whole_numbers));
+    let whole = [left, right].iter().any(|side| side.any(&sample::needs_whole_numbers));
+    if whole {
+        return equal_at_whole_numbers(left, right, &names, height, fuel);
+    }
     let mut valid = 0;
-    for round in 0..6 {
-        let values: Vec<(Name, RBig)> = names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                (name.clone(), if whole { whole_point(round, index) } else { point(round, index) })
-            })
-            .collect();
-        match compare_at(left, right, &Point { values: &values, complex }, fuel) {
+    for round in 0..sample::ROUNDS {
+        let values = sample::generic(&names, round);
+        match compare_at(left, right, &Point { values: &values, complex }, height, fuel) {
             AtPoint::Compared(Sameness::Equal) => valid += 1,
             AtPoint::Compared(Sameness::Undecided) => return Sameness::Undecided,
             AtPoint::Compared(Sameness::Different) | AtPoint::OneUndefined => return Sameness::Different,
@@ -218,38 +301,80 @@ fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
             break;
         }
     }
-    if valid >= 2 { Sameness::Equal } else { Sameness::Undecided }
-}
-
-/// Whether a node has a meaning only at whole numbers.
-fn needs_whole_numbers(expr: &Expr) -> bool {
-    match expr {
-        Expr::Call(Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm, items) => {
-            items.iter().any(Expr::has_symbols)
-        }
-        Expr::Power(base, exponent) => exponent.has_symbols() && matches!(**base, Expr::Negate(_)),
-        Expr::Iterated(iteration) => {
-            [Some(&iteration.from), iteration.to.as_ref()].into_iter().flatten().any(|bound| match bound {
-                Bound::At(end) => end.has_symbols(),
-                _ => false,
-            })
-        }
-        _ => false,
+    if valid < 2 {
+        return Sameness::Undecided;
     }
+    for values in sample::at_branches(left, right, &names) {
+        match compare_exactly(left, right, &values, height, fuel) {
+            // one point may be missing on a side: a denominator's zero that cancels
+            AtPoint::Compared(Sameness::Equal)
+            | AtPoint::BothUndefined
+            | AtPoint::Unclear
+            | AtPoint::OneUndefined => {}
+            AtPoint::Compared(other) => return other,
+        }
+    }
+    Sameness::Equal
 }
 
-/// Sample values: both signs, small and larger, with unrelated denominators.
-fn point(round: usize, index: usize) -> RBig {
-    const NUMERATORS: [i64; 6] = [1_709, -1_213, 331, 2_917, -577, 887];
-    const STEPS: [i64; 6] = [613, -389, 97, -1_471, 811, 241];
-    let numerator = NUMERATORS.get(round).copied().unwrap_or(1_009)
-        + STEPS.get(round).copied().unwrap_or(7) * index as i64;
-    let denominator = 997 + 12 * index as u64;
-    RBig::from_parts(IBig::from(numerator), denominator.into())
+/// Equality of expressions that mean something at whole numbers only.
+fn equal_at_whole_numbers(
+    left: &Expr,
+    right: &Expr,
+    names: &[Name],
+    height: i64,
+    fuel: &mut Fuel,
+) -> Sameness {
+    const ENOUGH: usize = 24;
+    const NEEDED: usize = 4;
+    const VALUES_NEEDED: usize = 3;
+    let mut valid = 0;
+    let mut seen: Vec<Vec<RBig>> = vec![Vec::new(); names.len()];
+    for values in sample::whole(left, right, names) {
+        if !sample::is_natural(left, &values, fuel) || !sample::is_natural(right, &values, fuel) {
+            continue;
+        }
+        match compare_exactly(left, right, &values, height, fuel) {
+            AtPoint::Compared(Sameness::Equal) => {
+                valid += 1;
+                for (seen, (_, value)) in seen.iter_mut().zip(values) {
+                    if !seen.contains(&value) {
+                        seen.push(value);
+                    }
+                }
+            }
+            AtPoint::Compared(other) => return other,
+            AtPoint::OneUndefined | AtPoint::BothUndefined | AtPoint::Unclear => {}
+        }
+        if valid >= ENOUGH {
+            break;
+        }
+    }
+    // where a symbol can have hardly any value on both sides, agreement says nothing
+    let varied = seen.iter().all(|seen| seen.len() >= VALUES_NEEDED);
+    if valid >= NEEDED && varied { Sameness::Equal } else { Sameness::Undecided }
 }
 
-fn whole_point(round: usize, index: usize) -> RBig {
-    RBig::from((5 + 2 * round as i64 - (round as i64 % 2)) + (index as i64 * (3 + round as i64)) % 11)
+/// Compares with the values put in: exactly where both sides are rational.
+fn compare_exactly(
+    left: &Expr,
+    right: &Expr,
+    values: &[(Name, RBig)],
+    height: i64,
+    fuel: &mut Fuel,
+) -> AtPoint {
+    let (left, right) = (sample::substituted(left, values), sample::substituted(right, values));
+    if fuel.spend(4).is_err() {
+        return AtPoint::Compared(Sameness::Undecided);
+    }
+    match (exact::evaluate(&left, fuel), exact::evaluate(&right, fuel)) {
+        (Ok(left), Ok(right)) => AtPoint::Compared(Sameness::of(left == right)),
+        (Err(Stop::Fuel), _) | (_, Err(Stop::Fuel)) => AtPoint::Compared(Sameness::Undecided),
+        _ => {
+            let complex = [&left, &right].iter().any(|side| side.any(&|node| *node == Expr::Imaginary));
+            compare_at(&left, &right, &Point { values: &[], complex }, height, fuel)
+        }
+    }
 }
 
 enum AtPoint {
@@ -259,7 +384,7 @@ enum AtPoint {
     Unclear,
 }
 
-fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, fuel: &mut Fuel) -> AtPoint {
+fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, height: i64, fuel: &mut Fuel) -> AtPoint {
     with_constants(|cache| {
         for precision in PRECISIONS {
             let mut arithmetic = Arithmetic::new(precision, cache, fuel);
@@ -267,7 +392,7 @@ fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, fuel: &mut Fuel) -> 
             let right = evaluate::evaluate(right, point, &mut arithmetic);
             match (left, right) {
                 (Ok(left), Ok(right)) => {
-                    if let Some(sameness) = same_balls(&left, &right, precision, &mut arithmetic) {
+                    if let Some(sameness) = same_balls(&left, &right, precision, height, &mut arithmetic) {
                         return AtPoint::Compared(sameness);
                     }
                 }
@@ -289,6 +414,7 @@ fn same_balls(
     left: &Ball,
     right: &Ball,
     precision: usize,
+    height: i64,
     arithmetic: &mut Arithmetic<'_>,
 ) -> Option<Sameness> {
     let absorbed = arithmetic.absorbed;
@@ -304,10 +430,22 @@ fn same_balls(
     }
     let size = left.magnitude().max(right.magnitude());
     if left.contains_zero() && right.contains_zero() {
-        let settled = precision > 192 && difference.error() < ZERO_BITS;
+        let settled =
+            precision > 192 && difference.error() < ZERO_BITS.saturating_sub(height.saturating_mul(2));
         return settled.then_some(Sameness::Equal);
     }
-    (size - difference.error() >= AGREEMENT_BITS).then_some(Sameness::Equal)
+    (size.saturating_sub(difference.error()) >= height.saturating_mul(2).saturating_add(AGREEMENT_BITS))
+        .then_some(Sameness::Equal)
+}
+
+/// What the first expression is of the second one at some point, if both are rational there.
+pub(crate) fn constant_ratio(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Option<RBig> {
+    let names = symbols(left, right);
+    sample::confirming(&names, false).iter().find_map(|values| {
+        let mut at = |expr: &Expr| exact::evaluate(&sample::substituted(expr, values), fuel).ok();
+        let (left, right) = (at(left)?, at(right)?);
+        (!right.is_zero() && !left.is_zero()).then(|| left / right)
+    })
 }
 
 /// The order of two real constants, if it can be told.

@@ -9,82 +9,119 @@ use super::{Stop, Stuck, exact, is_above_zero};
 use crate::expression::{Expr, Function, Operator};
 use crate::fuel::Fuel;
 
-/// The largest primes below 2^61 (a Mersenne prime) and the two before it.
-pub(crate) const PRIMES: [u64; 2] = [(1 << 61) - 1, (1 << 61) - 31];
+/// Two primes just below 2^61, drawn by chance: no short expression vanishes modulo both. Both leave the remainder one
+/// when divided by four, so that minus one has a square root.
+pub(crate) const PRIMES: [u64; 2] = [2_299_212_397_845_971_417, 2_295_339_076_245_783_677];
+/// A square root of minus one modulo each of [`PRIMES`].
+pub(super) const IMAGINARY: [u64; 2] = [246_985_089_355_892_208, 131_308_235_748_628_348];
 /// Factorials of more than this are not multiplied out.
 const MAXIMUM_FACTORIAL: u64 = 100_000;
 
-/// The value modulo a prime, symbols standing for residues that depend on their names.
+/// The value of an expression without symbols modulo a prime, where it is rational.
 pub(crate) fn evaluate(expr: &Expr, prime: u64, fuel: &mut Fuel) -> Result<u64, Stop> {
-    fuel.spend(1)?;
-    match expr {
-        Expr::Number(number) => rational(&number.value, prime),
-        Expr::Symbol(name) => Ok(residue_of_name(name, prime)),
-        Expr::Negate(inner) => Ok(negate(evaluate(inner, prime, fuel)?, prime)),
-        Expr::Percent(inner) => divide(evaluate(inner, prime, fuel)?, 100, prime),
-        Expr::Sum(items) => {
-            items.iter().try_fold(0, |total, item| Ok(add(total, evaluate(item, prime, fuel)?, prime)))
-        }
-        Expr::Product(items) => {
-            items.iter().try_fold(1, |total, item| Ok(multiply(total, evaluate(item, prime, fuel)?, prime)))
-        }
-        Expr::Quotient(numerator, denominator) => {
-            let numerator = evaluate(numerator, prime, fuel)?;
-            divide(numerator, evaluate(denominator, prime, fuel)?, prime)
-        }
-        Expr::Power(base, exponent) => {
-            let exponent = exact::evaluate(exponent, fuel)?;
-            if !exponent.is_int() {
-                return Err(Stop::Stuck(Stuck::NotRational));
+    Residues { prime, with_kernels: false }.of(expr, fuel)
+}
+
+/// Evaluation modulo one prime. Symbols stand for residues that depend on their names; with kernels, so do functions of
+/// whatever has no residue: what is equal whatever values they have is equal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Residues {
+    pub(super) prime: u64,
+    pub(super) with_kernels: bool,
+}
+
+impl Residues {
+    pub(super) fn of(self, expr: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let prime = self.prime;
+        fuel.spend(1)?;
+        match expr {
+            Expr::Number(number) => rational(&number.value, prime),
+            Expr::Symbol(name) => Ok(residue_of_name(name.as_bytes(), prime)),
+            Expr::Negate(inner) => Ok(negate(self.of(inner, fuel)?, prime)),
+            Expr::Percent(inner) => divide(self.of(inner, fuel)?, 100, prime),
+            Expr::Sum(items) => {
+                items.iter().try_fold(0, |total, item| Ok(add(total, self.of(item, fuel)?, prime)))
             }
-            let base = evaluate(base, prime, fuel)?;
-            if base == 0 {
-                return if is_above_zero(&exponent) { Ok(0) } else { Err(Stop::Stuck(Stuck::Undefined)) };
+            Expr::Product(items) => {
+                items.iter().try_fold(1, |total, item| Ok(multiply(total, self.of(item, fuel)?, prime)))
             }
-            // Fermat: exponents count modulo prime - 1
-            let reduced = remainder(exponent.numerator(), prime - 1);
-            Ok(raise(base, reduced, prime))
-        }
-        Expr::Call(Function::Factorial, items) => {
-            let argument = small_argument(items.first(), fuel)?;
-            product_of_range(1, argument, prime, fuel)
-        }
-        Expr::Call(Function::Binomial, items) => {
-            let upper = small_argument(items.first(), fuel)?;
-            let lower = small_argument(items.get(1), fuel)?;
-            if lower > upper {
-                return Ok(0);
+            Expr::Quotient(numerator, denominator) => {
+                let numerator = self.of(numerator, fuel)?;
+                divide(numerator, self.of(denominator, fuel)?, prime)
             }
-            let steps = lower.min(upper - lower);
-            let numerator = product_of_range(upper - steps + 1, upper, prime, fuel)?;
-            divide(numerator, product_of_range(1, steps, prime, fuel)?, prime)
-        }
-        Expr::Iterated(iteration) => {
-            let (from, to) = exact::range(iteration, &mut |end| exact::evaluate(end, fuel))?;
-            let size = iteration.body_size();
-            let sum = iteration.operator == Operator::Sum;
-            let mut total = u64::from(!sum);
-            for index in from..=to {
-                fuel.spend(1 + size / 4)?;
-                let value = evaluate(&iteration.at(&Expr::integer(index)), prime, fuel)?;
-                total = if sum { add(total, value, prime) } else { multiply(total, value, prime) };
+            Expr::Power(base, exponent) => match exact::evaluate(exponent, fuel) {
+                Ok(exponent) if exponent.is_int() => {
+                    if self.with_kernels
+                        && let Expr::Root(radicand, index) = &**base
+                        && let Ok(index) = exact::evaluate(index, fuel)
+                        && is_above_zero(&index)
+                    {
+                        return self.rational_power(radicand, &(exponent / index), fuel);
+                    }
+                    self.integer_power(self.of(base, fuel)?, &exponent)
+                }
+                Ok(exponent) if self.with_kernels => self.rational_power(base, &exponent, fuel),
+                Err(Stop::Stuck(_)) if self.with_kernels => self.symbolic_power(base, exponent, fuel),
+                Err(stop @ Stop::Fuel) => Err(stop),
+                _ => Err(Stop::Stuck(Stuck::NotRational)),
+            },
+            Expr::Call(Function::Factorial, items) => match small_argument(items.first(), fuel) {
+                Ok(argument) => product_of_range(1, argument, prime, fuel),
+                Err(Stop::Stuck(_)) if self.with_kernels => self.kernel(expr, fuel),
+                Err(stop) => Err(stop),
+            },
+            Expr::Call(Function::Binomial, items) => {
+                match (small_argument(items.first(), fuel), small_argument(items.get(1), fuel)) {
+                    (Ok(upper), Ok(lower)) => {
+                        if lower > upper {
+                            return Ok(0);
+                        }
+                        let steps = lower.min(upper - lower);
+                        let numerator = product_of_range(upper - steps + 1, upper, prime, fuel)?;
+                        divide(numerator, product_of_range(1, steps, prime, fuel)?, prime)
+                    }
+                    (Err(Stop::Fuel), _) | (_, Err(Stop::Fuel)) => Err(Stop::Fuel),
+                    _ if self.with_kernels => self.kernel(expr, fuel),
+                    _ => Err(Stop::Stuck(Stuck::NotRational)),
+                }
             }
-            Ok(total)
+            Expr::Iterated(iteration) => {
+                let (from, to) = exact::range(iteration, &mut |end| exact::evaluate(end, fuel))?;
+                let size = iteration.body_size();
+                let sum = iteration.operator == Operator::Sum;
+                let mut total = u64::from(!sum);
+                for index in from..=to {
+                    fuel.spend(1 + size / 4)?;
+                    let value = self.of(&iteration.at(&Expr::integer(index)), fuel)?;
+                    total = if sum { add(total, value, prime) } else { multiply(total, value, prime) };
+                }
+                Ok(total)
+            }
+            _ => match exact::evaluate(expr, fuel) {
+                Ok(value) => rational(&value, prime),
+                Err(Stop::Stuck(Stuck::NotRational)) if self.with_kernels => self.kernel(expr, fuel),
+                Err(stop) => Err(stop),
+            },
         }
-        _ => {
-            let value = exact::evaluate(expr, fuel)?;
-            rational(&value, prime)
+    }
+
+    pub(super) fn integer_power(self, base: u64, exponent: &RBig) -> Result<u64, Stop> {
+        if base == 0 {
+            return if is_above_zero(exponent) { Ok(0) } else { Err(Stop::Stuck(Stuck::Undefined)) };
         }
+        // Fermat: exponents count modulo prime - 1
+        let reduced = remainder(exponent.numerator(), self.prime - 1);
+        Ok(raise(base, reduced, self.prime))
     }
 }
 
-fn small_argument(item: Option<&Expr>, fuel: &mut Fuel) -> Result<u64, Stop> {
+pub(super) fn small_argument(item: Option<&Expr>, fuel: &mut Fuel) -> Result<u64, Stop> {
     let value = exact::evaluate(item.ok_or(Stuck::NotRational)?, fuel)?;
     let value = exact::small(&value).ok_or(Stuck::NotRational)?;
     u64::try_from(value).map_err(|_| Stop::Stuck(Stuck::NotRational))
 }
 
-fn product_of_range(from: u64, to: u64, prime: u64, fuel: &mut Fuel) -> Result<u64, Stop> {
+pub(super) fn product_of_range(from: u64, to: u64, prime: u64, fuel: &mut Fuel) -> Result<u64, Stop> {
     if to.saturating_sub(from) > MAXIMUM_FACTORIAL || to >= prime {
         return Err(Stop::Stuck(Stuck::TooLarge));
     }
@@ -92,7 +129,7 @@ fn product_of_range(from: u64, to: u64, prime: u64, fuel: &mut Fuel) -> Result<u
     Ok((from..=to).fold(1, |product, factor| multiply(product, factor, prime)))
 }
 
-fn rational(value: &RBig, prime: u64) -> Result<u64, Stop> {
+pub(super) fn rational(value: &RBig, prime: u64) -> Result<u64, Stop> {
     let numerator = remainder(value.numerator(), prime);
     let denominator = remainder(&IBig::from(value.denominator().clone()), prime);
     divide(numerator, denominator, prime)
@@ -105,11 +142,11 @@ fn remainder(value: &IBig, modulus: u64) -> u64 {
     if value.is_negative() && rest != 0 { modulus - rest } else { rest }
 }
 
-fn residue_of_name(name: &str, prime: u64) -> u64 {
+pub(super) fn residue_of_name(name: &[u8], prime: u64) -> u64 {
     // FNV-1a, then a finaliser: any fixed function of the name serves
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in name.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    for byte in name {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 31;
     hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -117,20 +154,49 @@ fn residue_of_name(name: &str, prime: u64) -> u64 {
     2 + hash % (prime - 3)
 }
 
-fn add(left: u64, right: u64, prime: u64) -> u64 {
+/// A prime that depends on a text, so that the text cannot have been made to suit it.
+pub(super) fn drawn_prime(text: &[u8]) -> u64 {
+    let start = residue_of_name(text, 1 << 60);
+    let mut candidate = (1 << 60) + (start | 1);
+    while !is_prime(candidate) {
+        candidate += 2;
+    }
+    candidate
+}
+
+/// Deterministic Miller-Rabin for 64-bit numbers.
+fn is_prime(number: u64) -> bool {
+    let (mut odd, mut twos) = (number - 1, 0);
+    while odd.is_multiple_of(2) {
+        odd /= 2;
+        twos += 1;
+    }
+    [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].into_iter().all(|witness| {
+        let mut power = raise(witness, odd, number);
+        if power == 1 || power == number - 1 {
+            return true;
+        }
+        (1..twos).any(|_| {
+            power = multiply(power, power, number);
+            power == number - 1
+        })
+    })
+}
+
+pub(super) fn add(left: u64, right: u64, prime: u64) -> u64 {
     let sum = left + right;
     if sum >= prime { sum - prime } else { sum }
 }
 
-fn negate(value: u64, prime: u64) -> u64 {
+pub(super) fn negate(value: u64, prime: u64) -> u64 {
     if value == 0 { 0 } else { prime - value }
 }
 
-fn multiply(left: u64, right: u64, prime: u64) -> u64 {
+pub(super) fn multiply(left: u64, right: u64, prime: u64) -> u64 {
     (u128::from(left) * u128::from(right) % u128::from(prime)) as u64
 }
 
-fn raise(base: u64, exponent: u64, prime: u64) -> u64 {
+pub(super) fn raise(base: u64, exponent: u64, prime: u64) -> u64 {
     let (mut result, mut square, mut rest) = (1, base, exponent);
     while rest > 0 {
         if rest & 1 == 1 {
@@ -142,7 +208,7 @@ fn raise(base: u64, exponent: u64, prime: u64) -> u64 {
     result
 }
 
-fn divide(numerator: u64, denominator: u64, prime: u64) -> Result<u64, Stop> {
+pub(super) fn divide(numerator: u64, denominator: u64, prime: u64) -> Result<u64, Stop> {
     if denominator == 0 {
         return Err(Stop::Stuck(Stuck::Undefined));
     }
@@ -189,25 +255,19 @@ mod tests {
     }
 
     #[test]
-    fn the_moduli_are_prime() {
-        // deterministic Miller-Rabin for 64-bit numbers
-        for prime in PRIMES {
-            let (mut odd, mut twos) = (prime - 1, 0);
-            while odd % 2 == 0 {
-                odd /= 2;
-                twos += 1;
-            }
-            for witness in [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37] {
-                let mut power = raise(witness, odd, prime);
-                if power == 1 || power == prime - 1 {
-                    continue;
-                }
-                let composite = (1..twos).all(|_| {
-                    power = multiply(power, power, prime);
-                    power != prime - 1
-                });
-                assert!(!composite, "{prime} is prime");
-            }
+    fn the_moduli_are_prime_and_have_a_root_of_minus_one() {
+        for (prime, imaginary) in PRIMES.into_iter().zip(IMAGINARY) {
+            assert!(is_prime(prime), "{prime}");
+            assert_eq!(multiply(imaginary, imaginary, prime), prime - 1);
         }
+        assert!(!is_prime(PRIMES[0] - 2) || !is_prime(PRIMES[0] - 4));
+        assert!(!is_prime(2_147_483_647 * 536_870_909));
+    }
+
+    #[test]
+    fn drawn_primes_depend_on_what_they_are_drawn_for() {
+        let drawn: Vec<u64> = ["x", "y", "x+1"].map(|text| drawn_prime(text.as_bytes())).to_vec();
+        assert!(drawn.iter().all(|prime| is_prime(*prime) && *prime > 1 << 60));
+        assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2]);
     }
 }

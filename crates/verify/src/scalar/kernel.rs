@@ -1,0 +1,436 @@
+//! Kernels: functions without a residue of their own, as residues that depend on their arguments' residues.
+//!
+//! Identities of exponents, logarithms, roots, factorials and binomials are rewritten first (`a^{u+v} = a^u a^v`,
+//! `\log_b u = \ln u / \ln b`, `\ln 12 = 2\ln 2 + \ln 3`, `(n+1)! = (n+1) n!`): what agrees then agrees for whatever values
+//! the kernels have, so it is equal wherever both sides are defined. What does not agree may still be equal.
+
+use dashu_base::Signed;
+use dashu_int::{IBig, UBig};
+use dashu_ratio::RBig;
+
+use super::modular::{
+    IMAGINARY, PRIMES, Residues, add, divide, multiply, negate, product_of_range, raise, rational,
+    residue_of_name,
+};
+use super::{Stop, Stuck, exact};
+use crate::expression::{Expr, Function};
+use crate::fuel::Fuel;
+
+/// Prime factors beyond this are not looked for.
+const MAXIMUM_FACTOR: u64 = 1_000;
+/// Numbers of more bits than this are not factored.
+const MAXIMUM_FACTORED_BITS: usize = 512;
+/// Whole numbers added to a factorial's argument are multiplied out up to this.
+const MAXIMUM_SHIFT: i64 = 64;
+/// Binomials with a lower number up to this are polynomials of the upper one.
+const MAXIMUM_LOWER: i64 = 256;
+/// Indices of roots beyond this are left to numbers.
+const MAXIMUM_ROOT: u64 = 64;
+
+/// A sum as its constant and its other terms, each with a coefficient.
+struct Linear {
+    constant: RBig,
+    terms: Vec<(RBig, Expr)>,
+}
+
+impl Residues {
+    /// The residue that stands for a node without one of its own.
+    pub(super) fn kernel(self, expr: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let prime = self.prime;
+        match expr {
+            Expr::Pi => Ok(self.named(b"pi", &[])),
+            Expr::Euler => Ok(self.named(b"e", &[])),
+            Expr::Imaginary => {
+                let index = PRIMES.iter().position(|known| *known == prime);
+                index.and_then(|index| IMAGINARY.get(index).copied()).ok_or(Stop::Stuck(Stuck::NotRational))
+            }
+            Expr::Degrees(inner) => {
+                let turn = multiply(self.of(inner, fuel)?, self.named(b"pi", &[]), prime);
+                divide(turn, 180, prime)
+            }
+            Expr::Root(radicand, index) => {
+                let index = exact::evaluate(index, fuel)?;
+                if !index.is_int() || index.is_zero() || index.is_negative() {
+                    return Err(Stop::Stuck(Stuck::NotRational));
+                }
+                self.rational_power(radicand, &(RBig::ONE / index), fuel)
+            }
+            Expr::Call(function, items) => self.call(*function, items, fuel),
+            _ => Err(Stop::Stuck(Stuck::NotRational)),
+        }
+    }
+
+    /// The residue of a kernel with these arguments.
+    fn named(self, name: &[u8], arguments: &[u64]) -> u64 {
+        let mut bytes = name.to_vec();
+        for argument in arguments {
+            bytes.push(b'(');
+            bytes.extend(argument.to_le_bytes());
+        }
+        residue_of_name(&bytes, self.prime)
+    }
+
+    fn call(self, function: Function, items: &[Expr], fuel: &mut Fuel) -> Result<u64, Stop> {
+        let prime = self.prime;
+        let first = items.first().ok_or(Stuck::NotRational)?;
+        match function {
+            Function::Ln => self.logarithm(first, fuel),
+            Function::Log => {
+                divide(self.logarithm(first, fuel)?, self.logarithm(&Expr::integer(10), fuel)?, prime)
+            }
+            Function::LogBase => {
+                let argument = items.get(1).ok_or(Stuck::NotRational)?;
+                divide(self.logarithm(argument, fuel)?, self.logarithm(first, fuel)?, prime)
+            }
+            Function::Exp => self.symbolic_power(&Expr::Euler, first, fuel),
+            Function::Sin | Function::Cos | Function::Tan | Function::Cot | Function::Sec | Function::Csc => {
+                let argument = self.of(first, fuel)?;
+                let sine = self.odd(b"sin", argument);
+                let cosine = self.even(b"cos", argument);
+                match function {
+                    Function::Sin => Ok(sine),
+                    Function::Cos => Ok(cosine),
+                    Function::Tan => divide(sine, cosine, prime),
+                    Function::Cot => divide(cosine, sine, prime),
+                    Function::Sec => divide(1, cosine, prime),
+                    _ => divide(1, sine, prime),
+                }
+            }
+            Function::Sinh | Function::Cosh | Function::Tanh => {
+                let forward = self.symbolic_power(&Expr::Euler, first, fuel)?;
+                let backward = divide(1, forward, prime)?;
+                let sum = add(forward, backward, prime);
+                let difference = add(forward, negate(backward, prime), prime);
+                match function {
+                    Function::Sinh => divide(difference, 2, prime),
+                    Function::Cosh => divide(sum, 2, prime),
+                    _ => divide(difference, sum, prime),
+                }
+            }
+            Function::Arcsin => Ok(self.odd(b"arcsin", self.of(first, fuel)?)),
+            Function::Arctan => Ok(self.odd(b"arctan", self.of(first, fuel)?)),
+            Function::Arccos => Ok(self.named(b"arccos", &[self.of(first, fuel)?])),
+            Function::Abs => Ok(self.even(b"abs", self.of(first, fuel)?)),
+            Function::Floor => Ok(self.named(b"floor", &[self.of(first, fuel)?])),
+            Function::Ceiling => {
+                let opposite = negate(self.of(first, fuel)?, prime);
+                Ok(negate(self.named(b"floor", &[opposite]), prime))
+            }
+            Function::Max | Function::Min | Function::Gcd | Function::Lcm => {
+                let mut arguments =
+                    items.iter().map(|item| self.of(item, fuel)).collect::<Result<Vec<u64>, Stop>>()?;
+                arguments.sort_unstable();
+                Ok(self.named(format!("{function:?}").as_bytes(), &arguments))
+            }
+            Function::Factorial => self.factorial(first, fuel),
+            Function::Binomial => self.binomial(first, items.get(1).ok_or(Stuck::NotRational)?, fuel),
+            _ => Err(Stop::Stuck(Stuck::NotRational)),
+        }
+    }
+
+    /// A function with `f(-u) = -f(u)`.
+    fn odd(self, name: &[u8], argument: u64) -> u64 {
+        let opposite = negate(argument, self.prime);
+        if argument == 0 {
+            0
+        } else if argument <= opposite {
+            self.named(name, &[argument])
+        } else {
+            negate(self.named(name, &[opposite]), self.prime)
+        }
+    }
+
+    /// A function with `f(-u) = f(u)`.
+    fn even(self, name: &[u8], argument: u64) -> u64 {
+        self.named(name, &[argument.min(negate(argument, self.prime))])
+    }
+
+    fn logarithm(self, argument: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let prime = self.prime;
+        match argument {
+            Expr::Euler => return Ok(1),
+            Expr::Power(base, exponent) if **base == Expr::Euler => {
+                if let Ok(exponent) = exact::evaluate(exponent, fuel) {
+                    return rational(&exponent, prime);
+                }
+            }
+            _ => {}
+        }
+        if let Some(parts) = positive_parts(argument) {
+            return parts.into_iter().try_fold(0, |total, (part, above)| {
+                let logarithm = self.logarithm(part, fuel)?;
+                Ok(add(total, if above { logarithm } else { negate(logarithm, prime) }, prime))
+            });
+        }
+        match exact::evaluate(argument, fuel) {
+            Ok(value) if value.is_positive() && !value.is_zero() => {
+                let mut total = 0;
+                for (factor, power) in factors(&value, fuel)? {
+                    let factor = rational(&RBig::from(factor), prime)?;
+                    let logarithm = self.named(b"ln", &[factor]);
+                    let power = rational(&RBig::from(power), prime)?;
+                    total = add(total, multiply(logarithm, power, prime), prime);
+                }
+                Ok(total)
+            }
+            Err(Stop::Fuel) => Err(Stop::Fuel),
+            _ => Ok(self.named(b"ln", &[self.of(argument, fuel)?])),
+        }
+    }
+
+    /// `u^{p/q}` as a whole power times a root to a power below its index.
+    pub(super) fn rational_power(self, base: &Expr, exponent: &RBig, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let index = u64::try_from(exponent.denominator()).map_err(|_| Stuck::NotRational)?;
+        if index > MAXIMUM_ROOT {
+            return Err(Stop::Stuck(Stuck::NotRational));
+        }
+        if index == 1 {
+            return self.integer_power(self.of(base, fuel)?, exponent);
+        }
+        if let Some(parts) = positive_parts(base) {
+            return parts.into_iter().try_fold(1, |product, (part, above)| {
+                let power = self.rational_power(
+                    part,
+                    &if above { exponent.clone() } else { -exponent.clone() },
+                    fuel,
+                )?;
+                Ok(multiply(product, power, self.prime))
+            });
+        }
+        // `(u^a)^{1/q}` is not `u^{a/q}` for negative `u`: the base is taken as it is
+        match exact::evaluate(base, fuel) {
+            Ok(value) if value.is_positive() && !value.is_zero() => {
+                let mut product = 1;
+                for (factor, power) in factors(&value, fuel)? {
+                    let factor = rational(&RBig::from(factor), self.prime)?;
+                    let part = self.root_power(factor, &(exponent * RBig::from(power)))?;
+                    product = multiply(product, part, self.prime);
+                }
+                Ok(product)
+            }
+            Err(Stop::Fuel) => Err(Stop::Fuel),
+            Ok(_) => Err(Stop::Stuck(Stuck::NotRational)),
+            Err(_) => self.root_power(self.of(base, fuel)?, exponent),
+        }
+    }
+
+    fn root_power(self, base: u64, exponent: &RBig) -> Result<u64, Stop> {
+        if exponent.is_negative() {
+            return divide(1, self.root_power(base, &-exponent.clone())?, self.prime);
+        }
+        let index = u64::try_from(exponent.denominator()).map_err(|_| Stuck::NotRational)?;
+        let whole = exponent.floor();
+        let rest = exponent - RBig::from(whole.clone());
+        let power = self.integer_power(base, &RBig::from(whole))?;
+        if index == 1 {
+            return Ok(power);
+        }
+        let above = u64::try_from(rest.numerator()).map_err(|_| Stuck::NotRational)?;
+        let root = self.named(b"root", &[index, base]);
+        Ok(multiply(power, raise(root, above, self.prime), self.prime))
+    }
+
+    /// `b^{u+v} = b^u b^v`, `b^{2u} = (b^u)^2`, `12^u = 2^{2u} 3^u`.
+    pub(super) fn symbolic_power(self, base: &Expr, exponent: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let linear = Linear::of(exponent, fuel)?;
+        let bases = match exact::evaluate(base, fuel) {
+            Ok(value) if !value.is_zero() => {
+                let mut bases = Vec::new();
+                if value.is_negative() {
+                    bases.push((Expr::integer(-1), RBig::ONE));
+                }
+                let magnitude = if value.is_negative() { -value } else { value };
+                for (factor, power) in factors(&magnitude, fuel)? {
+                    let number = crate::expression::Number { value: RBig::from(factor), decimal: None };
+                    bases.push((Expr::Number(number), RBig::from(power)));
+                }
+                bases
+            }
+            Err(Stop::Fuel) => return Err(Stop::Fuel),
+            _ => vec![(base.clone(), RBig::ONE)],
+        };
+        let mut product = 1;
+        for (base, power) in bases {
+            let constant = &linear.constant * &power;
+            if !constant.is_zero() {
+                let part = self.rational_power(&base, &constant, fuel)?;
+                product = multiply(product, part, self.prime);
+            }
+            let base = self.of(&base, fuel)?;
+            for (coefficient, term) in &linear.terms {
+                let coefficient = coefficient * &power;
+                let term = self.of(term, fuel)?;
+                let index = rational(&RBig::from(coefficient.denominator().clone()), self.prime)?;
+                let kernel = self.named(b"power", &[base, term, index]);
+                let whole = RBig::from(coefficient.numerator().clone());
+                product = multiply(product, self.integer_power(kernel, &whole)?, self.prime);
+            }
+        }
+        Ok(product)
+    }
+
+    /// `(n + k)!` by `n!`.
+    fn factorial(self, argument: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let shift = whole_shift(&Linear::of(argument, fuel)?.constant);
+        let argument = self.of(argument, fuel)?;
+        self.shifted_factorial(argument, shift)
+    }
+
+    /// The factorial of a residue that has this whole number in it.
+    fn shifted_factorial(self, argument: u64, shift: i64) -> Result<u64, Stop> {
+        let prime = self.prime;
+        let step = |by: i64| Ok::<u64, Stop>(add(argument, rational(&RBig::from(by), prime)?, prime));
+        let base = step(-shift)?;
+        let mut value = self.named(b"factorial", &[base]);
+        for index in 0..shift {
+            value = multiply(value, step(-index)?, prime);
+        }
+        for index in shift..0 {
+            value = divide(value, step(-index)?, prime)?;
+        }
+        Ok(value)
+    }
+
+    fn binomial(self, upper: &Expr, lower: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let prime = self.prime;
+        let (upper_linear, lower_linear) = (Linear::of(upper, fuel)?, Linear::of(lower, fuel)?);
+        let upper = self.of(upper, fuel)?;
+        if let Some(steps) = exact::evaluate(lower, fuel).ok().and_then(|lower| exact::small(&lower))
+            && (0..=MAXIMUM_LOWER).contains(&steps)
+        {
+            let mut product = 1;
+            for step in 0..steps {
+                let step = rational(&RBig::from(step), prime)?;
+                product = multiply(product, add(upper, negate(step, prime), prime), prime);
+            }
+            return divide(product, product_of_range(1, steps as u64, prime, fuel)?, prime);
+        }
+        let lower = self.of(lower, fuel)?;
+        let rest = add(upper, negate(lower, prime), prime);
+        let rest_shift = whole_shift(&(&upper_linear.constant - &lower_linear.constant));
+        let above = self.shifted_factorial(upper, whole_shift(&upper_linear.constant))?;
+        let below = self.shifted_factorial(lower, whole_shift(&lower_linear.constant))?;
+        let beside = self.shifted_factorial(rest, rest_shift)?;
+        divide(above, multiply(below, beside, prime), prime)
+    }
+}
+
+impl Linear {
+    fn of(expr: &Expr, fuel: &mut Fuel) -> Result<Self, Stop> {
+        let mut linear = Self { constant: RBig::ZERO, terms: Vec::new() };
+        linear.collect(expr, RBig::ONE, fuel)?;
+        Ok(linear)
+    }
+
+    fn collect(&mut self, expr: &Expr, factor: RBig, fuel: &mut Fuel) -> Result<(), Stop> {
+        fuel.spend(1)?;
+        match exact::evaluate(expr, fuel) {
+            Ok(value) => {
+                self.constant += value * factor;
+                return Ok(());
+            }
+            Err(stop @ Stop::Fuel) => return Err(stop),
+            Err(_) => {}
+        }
+        match expr {
+            Expr::Negate(inner) => self.collect(inner, -factor, fuel),
+            Expr::Sum(items) => items.iter().try_for_each(|item| self.collect(item, factor.clone(), fuel)),
+            Expr::Quotient(numerator, denominator) => match exact::evaluate(denominator, fuel) {
+                Ok(value) if !value.is_zero() => self.collect(numerator, factor / value, fuel),
+                _ => {
+                    self.terms.push((factor, expr.clone()));
+                    Ok(())
+                }
+            },
+            Expr::Product(items) => {
+                let mut coefficient = factor;
+                let mut rest = Vec::new();
+                for item in items {
+                    match exact::evaluate(item, fuel) {
+                        Ok(value) => coefficient *= value,
+                        Err(stop @ Stop::Fuel) => return Err(stop),
+                        Err(_) => rest.push(item),
+                    }
+                }
+                if let [only] = rest.as_slice() {
+                    return self.collect(only, coefficient, fuel);
+                }
+                let rest = rest.into_iter().cloned().collect();
+                self.terms.push((coefficient, Expr::Product(rest)));
+                Ok(())
+            }
+            other => {
+                self.terms.push((factor, other.clone()));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The factors of a product or a quotient of different letters and positive numbers, and whether they stand above the
+/// line: letters under a logarithm or a root are taken for positive where they stand together as alone.
+fn positive_parts(expr: &Expr) -> Option<Vec<(&Expr, bool)>> {
+    fn collect<'a>(expr: &'a Expr, above: bool, parts: &mut Vec<(&'a Expr, bool)>) -> Option<()> {
+        match expr {
+            Expr::Product(items) => items.iter().try_for_each(|item| collect(item, above, parts)),
+            Expr::Quotient(numerator, denominator) => {
+                collect(numerator, above, parts)?;
+                collect(denominator, !above, parts)
+            }
+            Expr::Symbol(_) if parts.iter().all(|(part, _)| *part != expr) => {
+                parts.push((expr, above));
+                Some(())
+            }
+            Expr::Number(number) if number.value.is_positive() && !number.value.is_zero() => {
+                parts.push((expr, above));
+                Some(())
+            }
+            _ => None,
+        }
+    }
+    if !matches!(expr, Expr::Product(_) | Expr::Quotient(..)) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    collect(expr, true, &mut parts)?;
+    Some(parts)
+}
+
+/// The whole number to take out of a factorial's argument.
+fn whole_shift(constant: &RBig) -> i64 {
+    exact::small(constant).filter(|shift| shift.abs() <= MAXIMUM_SHIFT).unwrap_or(0)
+}
+
+/// Prime factors of a positive fraction with their powers; a large rest counts as prime.
+fn factors(value: &RBig, fuel: &mut Fuel) -> Result<Vec<(UBig, i64)>, Stop> {
+    let mut out = Vec::new();
+    for (part, sign) in [(IBig::from(value.denominator().clone()), -1), (value.numerator().clone(), 1)] {
+        let mut rest = part.into_parts().1;
+        fuel.spend_bits(2 * dashu_base::BitTest::bit_len(&rest))?;
+        let mut factor =
+            if dashu_base::BitTest::bit_len(&rest) > MAXIMUM_FACTORED_BITS { u64::MAX } else { 2 };
+        while factor <= MAXIMUM_FACTOR && rest != UBig::ONE {
+            if let Ok(small) = u64::try_from(&rest)
+                && factor * factor > small
+            {
+                break;
+            }
+            let divisor = UBig::from(factor);
+            let mut power = 0;
+            while (&rest % &divisor) == UBig::ZERO {
+                fuel.spend(1)?;
+                rest /= &divisor;
+                power += sign;
+            }
+            if power != 0 {
+                out.push((divisor, power));
+            }
+            factor += if factor == 2 { 1 } else { 2 };
+        }
+        fuel.spend(factor.min(MAXIMUM_FACTOR) / 16)?;
+        if rest != UBig::ONE {
+            out.push((rest, sign));
+        }
+    }
+    Ok(out)
+}
