@@ -11,8 +11,8 @@
 //! |---|---|
 //! | role | work that actors oversee and know nothing of: generators, the learner, the verifier |
 //! | place | the device of a generator, and how many rollouts at once its memory allows ([`still_machine::placement`]) |
-//! | [`Seats`] | a place with all else that a generator is made of: a seat for every rollout at once |
-//! | [`Plane`] | the control plane: the running system as clients see and steer it |
+//! | [`GeneratorShape`] | a place with all else that a generator is made of: a seat for every rollout at once |
+//! | [`LiveControlPlane`] | the control plane: the running system as clients see and steer it |
 //! | [`Admission`] | what may enter the store, at a start and whenever a client imports |
 //!
 //! Everything that can refuse does so before the first actor starts: a bad configuration, a directory or a
@@ -29,7 +29,15 @@ use std::{
 
 use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{Exit, Failure, OrExit, SOCKET_NAME};
-use still_daemon::{
+use still_embedded::{EmbeddedGenerator, EmbeddedTraining, Learner};
+use still_judge::StandardVerifier;
+use still_learning::PolicyLearner;
+use still_library::PolicyLibrary;
+use still_machine::{
+    GeneratorPlace, GeneratorShape, Model, judge_check, open_learners, plan, settings as machine_settings,
+    verifier,
+};
+use still_operator::{
     admission::Admission,
     cli::RunArguments,
     config::{Config, LoadedConfig},
@@ -39,13 +47,6 @@ use still_daemon::{
     records::StoreRecords,
     signals::{EndSignals, exit_at_once},
 };
-use still_embedded::{EmbeddedGenerator, EmbeddedTraining, Learner};
-use still_judge::HouseVerifier;
-use still_learning::PolicyLearner;
-use still_library::PolicyLibrary;
-use still_machine::{
-    GeneratorPlace, Model, Seats, judge_check, open_learners, plan, settings as machine_settings, verifier,
-};
 use still_roles::{GeneratorFactory, TrainingFactory};
 use still_store::{CheckpointFolders, Store};
 use still_telemetry::Exporter;
@@ -54,7 +55,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{logging, plane::Plane, settings, task};
+use crate::{logging, plane::LiveControlPlane, settings, task};
 
 /// The folder of checkpoints inside the data directory.
 const CHECKPOINTS: &str = "checkpoints";
@@ -90,7 +91,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
 
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
     let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
-    let plane = Arc::new(Plane {
+    let plane = Arc::new(LiveControlPlane {
         system: system.clone(),
         records: StoreRecords::new(store, admission),
         data_dir: config.run.data_dir.clone(),
@@ -162,7 +163,7 @@ struct Watchers {
 impl Watchers {
     fn start(
         config: &Config,
-        plane: &Arc<Plane>,
+        plane: &Arc<LiveControlPlane>,
         socket: ControlServer,
         page: Option<PageServer>,
         exporter: Exporter,
@@ -220,10 +221,10 @@ fn build_roles(
     config: &Config,
     model: &Model,
     checkpoints: &CheckpointFolders,
-    verifier: Arc<HouseVerifier>,
+    verifier: Arc<StandardVerifier>,
 ) -> Result<Roles, Failure> {
     let placement = plan::place(config, &model.config)?;
-    let seats = |place: &GeneratorPlace, threads| Seats {
+    let seats = |place: &GeneratorPlace, threads| GeneratorShape {
         device: place.device,
         precision: place.precision,
         threads: machine_settings::threads(threads),
@@ -258,7 +259,7 @@ fn generator(
     name: String,
     model: &Model,
     library: &Arc<PolicyLibrary>,
-    seats: Seats,
+    seats: GeneratorShape,
 ) -> Result<GeneratorFactory, Failure> {
     // a device that cannot generate is told now, not by an actor that fails again and again
     model.generator(library, &seats).or_exit(Exit::Device)?;
@@ -287,7 +288,7 @@ fn training(
 }
 
 /// Where the daemon can be reached.
-fn greeting(plane: &Plane, socket: &Path) -> Vec<String> {
+fn greeting(plane: &LiveControlPlane, socket: &Path) -> Vec<String> {
     let mut lines = vec![
         format!("data directory  {}", plane.data_dir.display()),
         format!(

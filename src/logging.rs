@@ -3,7 +3,7 @@
 use std::io;
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::config::{LogFormat, LogSection};
+use still_operator::config::{LogFormat, LogSection};
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log.

@@ -10,7 +10,7 @@ use std::{io::stdout, process::ExitCode};
 
 use clap::Parser;
 use still_control::{Exit, Failure};
-use still_daemon::cli::{Cli, Command, TrainCommand};
+use still_operator::cli::{Cli, Command, TrainCommand};
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();

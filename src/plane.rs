@@ -6,17 +6,17 @@ use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
     Activity, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport, Status,
 };
-use still_daemon::{
-    control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
-    records::StoreRecords,
-};
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem,
     RoundNumber, RoundPhase,
 };
+use still_operator::{
+    control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
+    records::StoreRecords,
+};
 
 /// The running system with what is known around it.
-pub(crate) struct Plane {
+pub(crate) struct LiveControlPlane {
     pub(crate) system: System,
     pub(crate) records: StoreRecords,
     pub(crate) data_dir: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Plane {
     pub(crate) started: Instant,
 }
 
-impl ControlPlane for Plane {
+impl ControlPlane for LiveControlPlane {
     async fn status(&self) -> Result<Status, ErrorReply> {
         let status = self.system.status();
         Ok(Status {

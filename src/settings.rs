@@ -1,7 +1,7 @@
 //! The configuration's sections as the actors want them.
 
 use still_actors::SystemConfig;
-use still_daemon::config::Config;
+use still_operator::config::Config;
 
 /// What the actors need to know.
 pub(crate) fn system(config: &Config) -> SystemConfig {

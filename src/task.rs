@@ -1,23 +1,23 @@
 //! The configured task on its way into the store.
 //!
 //! What is there already is no change, so every start does it, by the rules of every import
-//! ([`still_daemon::admission`]).
+//! ([`still_operator::admission`]).
 
 use std::path::PathBuf;
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{
+use still_domain::{Split, Task};
+use still_judge::StandardVerifier;
+use still_machine::{refuse_unjudgeable, refuse_unjudgeable_store};
+use still_operator::{
     admission::{Admission, AdmissionError, Admitted},
     config::{Config, TaskSource},
     import,
 };
-use still_domain::{Split, Task};
-use still_judge::HouseVerifier;
-use still_machine::{refuse_unjudgeable, refuse_unjudgeable_store};
 use still_store::{RunIdentity, Store};
 
 /// Demonstrations, problems to explore and problems held out, all of which the verifier can judge.
-pub(crate) fn read(config: &Config, verifier: &HouseVerifier) -> Result<Task, Failure> {
+pub(crate) fn read(config: &Config, verifier: &StandardVerifier) -> Result<Task, Failure> {
     let task = read_all(config)?;
     refuse_unjudgeable(verifier, task.problems.iter().chain(&task.held_out))?;
     Ok(task)
@@ -29,7 +29,7 @@ pub(crate) fn make_durable(
     task: Task,
     config: &Config,
     store: &Store,
-    verifier: &HouseVerifier,
+    verifier: &StandardVerifier,
     admission: &Admission,
 ) -> Result<(), Failure> {
     let facts = [

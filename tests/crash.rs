@@ -15,7 +15,7 @@ use serde_json::Value;
 /// Rounds after the imitation.
 const ROUNDS: u32 = 2;
 /// After this many kills a run may finish.
-const MOST_KILLS: u32 = 20;
+const MAX_KILLS: u32 = 20;
 /// A fifth of the whole time at most between two kills leaves room for at least these.
 const FEWEST_KILLS: u32 = 3;
 
@@ -51,7 +51,7 @@ fn run_with_kills(data_dir: &Path, rounds: u32, settings: &[&str], longest: Dura
     loop {
         let mut daemon = Daemon::start(data_dir, rounds, settings);
         let moment = longest * (1 + kills * 7919 % 23) / 23;
-        if kills < MOST_KILLS && !daemon.ends_within(moment) {
+        if kills < MAX_KILLS && !daemon.ends_within(moment) {
             daemon.kill();
             kills += 1;
             if data_dir.join("store").exists() {
@@ -106,6 +106,6 @@ fn the_whole_quick_start_survives_twenty_kills_and_learns_as_well() {
     };
     let (without, with) = (hard(calm.path()), hard(stormy.path()));
     eprintln!("hard accuracy {without:.3} in {duration:.0?} without a kill, {with:.3} with {kills}");
-    assert_eq!(kills, MOST_KILLS);
+    assert_eq!(kills, MAX_KILLS);
     assert!((with - without).abs() < 0.12, "{with} after {kills} kills, {without} without");
 }

@@ -32,12 +32,12 @@ pub use config::{
     TrainingStart, VerifierPoolConfig,
 };
 pub use ground::{
-    board::{EvaluationProgress, RoundProgress, TrainingProgress},
     clock::Clock,
     error::{Refusal, StartError},
     finish::FinishReason,
     name::{ActorName, UnknownActor},
     restart::RestartPolicy,
+    status_board::{EvaluationProgress, RoundProgress, TrainingProgress},
 };
 pub use still_control::{Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Event, Wait};
 pub use supervision::Roles;

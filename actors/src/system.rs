@@ -12,16 +12,16 @@ use tokio::sync::{broadcast, oneshot, watch};
 use crate::{
     config::SystemConfig,
     ground::{
-        board::{EvaluationProgress, RoundProgress, TrainingProgress, shown},
         error::{Refusal, StartError},
         finish::FinishReason,
-        ledger::Ledger,
         name::{ActorName, UnknownActor},
         observe::Observer,
         protocol::{
             Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
         },
         routes::{Route, Routes},
+        status_board::{EvaluationProgress, RoundProgress, TrainingProgress, shown},
+        store_access::StoreAccess,
         switches::Switches,
         waits::{Standing, waits},
     },
@@ -101,7 +101,7 @@ impl System {
         let (finish_sender, finish) = watch::channel(None);
         let wiring = Wiring {
             config,
-            ledger: Ledger { store, checkpoints },
+            access: StoreAccess { store, checkpoints },
             roles,
             routes: routes.clone(),
             switches: Arc::clone(&switches),

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights};
-use still_policy::{CacheSize, DecoderMemory, Device, DeviceDecoder, DeviceName, TensorPrecision};
 use still_rollout::{Span, StepError, StepModel};
+use still_tensor_decoder::{CacheSize, DecoderMemory, Device, DeviceDecoder, DeviceName, TensorPrecision};
 
 use crate::{
     Outcome,

@@ -17,7 +17,7 @@ mod training;
 
 use std::{error::Error, process::ExitCode};
 
-use still_policy::DeviceName;
+use still_tensor_decoder::DeviceName;
 
 /// What a check ends with: whether all was as it should be.
 type Outcome = Result<bool, Box<dyn Error>>;

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde_json::json;
 use still_decoder::DecoderConfig;
-use still_policy::{CacheSize, DecoderMemory, Device, DeviceDecoder, TensorPrecision};
 use still_rollout::{Span, StepModel};
+use still_tensor_decoder::{CacheSize, DecoderMemory, Device, DeviceDecoder, TensorPrecision};
 
 use crate::{
     Outcome,

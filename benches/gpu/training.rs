@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use serde_json::json;
 use still_decoder::Threads;
-use still_policy::{
+use still_tensor_decoder::{
     Adapters, Decoder, Device, DeviceName, ForwardSettings, LoraConfig, Projection, TensorPrecision,
     TokenBatch, composed_pass_bytes,
 };

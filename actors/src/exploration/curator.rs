@@ -15,11 +15,11 @@ use tokio::sync::watch;
 
 use crate::ground::{
     credit::Credit,
-    ledger::{Committed, Ledger},
     name::ActorName,
     observe::Observer,
     protocol::{CommittedGroup, ConductorMessage, CuratorMessage, Judged, ProblemSupplyMessage},
     routes::Route,
+    store_access::{Committed, StoreAccess},
 };
 
 /// The most trajectories of one commit: bounds what a flush must write.
@@ -32,7 +32,7 @@ pub(crate) struct Curator;
 
 /// What it is given.
 pub(crate) struct CuratorArguments {
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) hygiene: HygieneConfig,
     /// The policy in force.
     pub(crate) policy: watch::Receiver<Option<PolicyRef>>,
@@ -93,15 +93,15 @@ impl Actor for Curator {
         if state.flushing == 0 && !state.waiting.is_empty() {
             let group: Vec<_> = state.waiting.drain(..state.waiting.len().min(MAX_GROUP)).collect();
             state.flushing = group.len();
-            let ledger = state.given.ledger.clone();
+            let access = state.given.access.clone();
             let hygiene = state.given.hygiene.clone();
             let is_measured = state.is_measurement_due();
             let commit = tokio::task::spawn_blocking(move || {
                 let (credits, group): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
-                let committed = ledger.commit(&group)?;
+                let committed = access.commit(&group)?;
                 if is_measured {
-                    Observer::store_measured(ledger.store.size()?);
+                    Observer::store_measured(access.store.size()?);
                 }
                 Ok((committed, credits))
             });

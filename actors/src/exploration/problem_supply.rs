@@ -1,6 +1,6 @@
 //! The problem supply: gives out attempts, as fast as credits come back and the conductor's order allows.
 //!
-//! What is given out and when is decided by the pure `HandOut`; the actor reads problems and attempts from the
+//! What is given out and when is decided by the pure `Dispatch`; the actor reads problems and attempts from the
 //! store when it comes up, takes credits, and sends attempts down.
 
 use std::{collections::HashMap, sync::Arc};
@@ -11,10 +11,9 @@ use still_domain::{AttemptId, Problem, ProblemId, RoundNumber, Split, seed};
 
 use crate::{
     config::ExplorationSection,
-    exploration::hand_out::{HandOut, Loss},
+    exploration::dispatch::{Dispatch, Loss},
     ground::{
         credit::Credits,
-        ledger::Ledger,
         name::ActorName,
         observe::Observer,
         protocol::{
@@ -22,6 +21,7 @@ use crate::{
             VerifierPoolMessage,
         },
         routes::Route,
+        store_access::StoreAccess,
         switches::Switches,
     },
 };
@@ -34,7 +34,7 @@ pub(crate) struct ProblemSupplyArguments {
     pub(crate) config: ExplorationSection,
     pub(crate) run_seed: u64,
     pub(crate) lockstep: bool,
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) switches: Arc<Switches>,
     pub(crate) observer: Observer,
     pub(crate) ports: ProblemSupplyPorts,
@@ -52,7 +52,7 @@ pub(crate) struct ProblemSupplyPorts {
 pub(crate) struct ProblemSupplyState {
     given: ProblemSupplyArguments,
     credits: Credits,
-    hand_out: HandOut,
+    dispatch: Dispatch,
     problems: HashMap<ProblemId, Arc<Problem>>,
     /// The round whose dryness has been told.
     told_dry: Option<RoundNumber>,
@@ -70,12 +70,12 @@ impl Actor for ProblemSupply {
         given: ProblemSupplyArguments,
     ) -> Result<ProblemSupplyState, ActorProcessingErr> {
         myself.cast(ProblemSupplyMessage::Load)?;
-        let hand_out = HandOut::new(given.config.clone(), given.lockstep);
+        let dispatch = Dispatch::new(given.config.clone(), given.lockstep);
         Ok(ProblemSupplyState {
             credits: Credits::new(given.config.in_flight_attempts),
             draining: given.switches.draining(),
             given,
-            hand_out,
+            dispatch,
             problems: HashMap::new(),
             told_dry: None,
         })
@@ -94,22 +94,22 @@ impl Actor for ProblemSupply {
             }
             ProblemSupplyMessage::OpenRound(order) => {
                 state.told_dry = None;
-                if order.problems > Some(state.hand_out.problems()) {
+                if order.problems > Some(state.dispatch.problems()) {
                     // the conductor learned of an import first
                     state.read_problems().await?;
                 }
-                state.hand_out.open(order);
+                state.dispatch.open(order);
                 state.tell_plan();
             }
             ProblemSupplyMessage::CutPlan => {
-                state.hand_out.cut_plan();
+                state.dispatch.cut_plan();
                 state.tell_plan();
             }
-            ProblemSupplyMessage::CloseRound { round, ahead } => state.hand_out.close(round, ahead),
+            ProblemSupplyMessage::CloseRound { round, ahead } => state.dispatch.close(round, ahead),
             ProblemSupplyMessage::AttemptsJudged(facts) => {
                 let mut is_older = false;
                 for fact in facts.iter() {
-                    is_older |= state.hand_out.record(&fact.candidate.id, fact.candidate.result());
+                    is_older |= state.dispatch.record(&fact.candidate.id, fact.candidate.result());
                 }
                 if is_older {
                     state.tell_plan();
@@ -117,7 +117,7 @@ impl Actor for ProblemSupply {
             }
             ProblemSupplyMessage::AttemptLost { id, reason } => state.lost(&id, &reason),
             ProblemSupplyMessage::PolicyPublished(version) => {
-                state.hand_out.policy_published(version);
+                state.dispatch.policy_published(version);
                 state.told_dry = None;
             }
             ProblemSupplyMessage::ProblemsImported => {
@@ -134,9 +134,9 @@ impl Actor for ProblemSupply {
 
 impl ProblemSupplyState {
     async fn read_problems(&mut self) -> Result<(), ActorProcessingErr> {
-        let problems = self.given.ledger.run(|ledger| ledger.problems(Split::Explore)).await?;
+        let problems = self.given.access.run(|access| access.problems(Split::Explore)).await?;
         for problem in problems {
-            if self.hand_out.add_problem(&problem) {
+            if self.dispatch.add_problem(&problem) {
                 self.problems.insert(problem.id.clone(), Arc::new(problem));
             }
         }
@@ -144,13 +144,13 @@ impl ProblemSupplyState {
     }
 
     async fn read_attempts(&mut self) -> Result<(), ActorProcessingErr> {
-        let facts = self.given.ledger.run(Ledger::facts).await?;
+        let facts = self.given.access.run(StoreAccess::facts).await?;
         for fact in facts {
-            self.hand_out.record(&fact.candidate.id, fact.candidate.result());
+            self.dispatch.record(&fact.candidate.id, fact.candidate.result());
         }
-        let policies = self.given.ledger.run(|ledger| ledger.store.policies()).await?;
+        let policies = self.given.access.run(|access| access.store.policies()).await?;
         if let Some(newest) = policies.last() {
-            self.hand_out.policy_published(newest.version);
+            self.dispatch.policy_published(newest.version);
         }
         Ok(())
     }
@@ -159,35 +159,35 @@ impl ProblemSupplyState {
         let switches = &self.given.switches;
         let may = self.given.config.enabled && !switches.exploration_paused() && !self.draining;
         while let Some(credit) = self.credits.take().filter(|_| may) {
-            if switches.verifier_failing() && self.hand_out.in_flight() > 0 {
+            if switches.verifier_failing() && self.dispatch.in_flight() > 0 {
                 // one attempt at a time finds out whether judgements succeed again
                 break;
             }
-            let Some(id) = self.hand_out.next() else { break };
+            let Some(id) = self.dispatch.next() else { break };
             let Some(problem) = self.problems.get(&id.problem) else { continue };
             let seed = seed::of_attempt(self.given.run_seed, &id);
             let attempt = Attempt { id, problem: Arc::clone(problem), seed, credit };
             self.given.ports.sampler.send(SamplerMessage::Generate(attempt));
         }
-        if may && let Some(dryness) = self.hand_out.dryness().filter(|dry| self.told_dry != Some(dry.round)) {
+        if may && let Some(dryness) = self.dispatch.dryness().filter(|dry| self.told_dry != Some(dry.round)) {
             self.told_dry = Some(dryness.round);
             self.given.ports.conductor.send(ConductorMessage::SupplyRanDry(dryness));
         }
-        if self.draining && self.hand_out.in_flight() == 0 {
+        if self.draining && self.dispatch.in_flight() == 0 {
             self.given.ports.root.send(RootMessage::Drained(ActorName::ProblemSupply));
         }
         let observer = &self.given.observer;
         let state = if may { ActorState::Running } else { ActorState::Paused };
         observer.state(ActorName::ProblemSupply, state);
-        observer.progressed(ActorName::ProblemSupply, self.hand_out.ready(), self.hand_out.in_flight());
+        observer.progressed(ActorName::ProblemSupply, self.dispatch.ready(), self.dispatch.in_flight());
     }
 
     /// A lost attempt is asked for again, but not for ever: one that is lost each time is an error of nobody's answer.
     fn lost(&mut self, id: &AttemptId, reason: &str) {
-        let Loss::GivenUp { losses } = self.hand_out.lost(id) else { return };
+        let Loss::GivenUp { losses } = self.dispatch.lost(id) else { return };
         let (Some(problem), Some(credit)) = (self.problems.get(&id.problem), self.credits.take()) else {
             // without a credit it waits for its turn like any other
-            self.hand_out.try_again(id);
+            self.dispatch.try_again(id);
             return;
         };
         self.given.observer.warn(format!("attempt {id} is given up after {losses} losses: {reason}"));
@@ -196,7 +196,7 @@ impl ProblemSupplyState {
             problem: Arc::clone(problem),
             sampling: self.given.config.sampling.settings(),
             seed: seed::of_attempt(self.given.run_seed, id),
-            policy: self.hand_out.newest().unwrap_or_default().into(),
+            policy: self.dispatch.newest().unwrap_or_default().into(),
             reason: format!("lost {losses} times: {reason}"),
             credit,
         };
@@ -204,7 +204,7 @@ impl ProblemSupplyState {
     }
 
     fn tell_plan(&self) {
-        if let Some((round, attempts)) = self.hand_out.plan() {
+        if let Some((round, attempts)) = self.dispatch.plan() {
             self.given.ports.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
         }
     }

@@ -16,7 +16,7 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
     config::SupervisionSection,
-    exploration::dispatch::Dispatch,
+    exploration::assignments::Assignments,
     ground::{
         error::AllDevicesFailed,
         name::ActorName,
@@ -57,7 +57,7 @@ pub(crate) struct SamplerState {
     newest: watch::Receiver<Option<PolicyRef>>,
     devices: Vec<Supervised<dyn Generator, GeneratorEvent>>,
     /// Which attempt is where.
-    dispatch: Dispatch<Attempt>,
+    assignments: Assignments<Attempt>,
     observer: Observer,
     ports: SamplerPorts,
     watcher: AbortHandle,
@@ -92,7 +92,7 @@ impl Actor for Sampler {
             sampling,
             policy: None,
             newest: policy,
-            dispatch: Dispatch::new(devices.len()),
+            assignments: Assignments::new(devices.len()),
             devices,
             observer,
             ports,
@@ -112,7 +112,7 @@ impl Actor for Sampler {
         state: &mut SamplerState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            SamplerMessage::Generate(attempt) => state.dispatch.take_in(attempt),
+            SamplerMessage::Generate(attempt) => state.assignments.take_in(attempt),
             SamplerMessage::PolicyPublished => {}
             SamplerMessage::Told { device, incarnation, event } => {
                 if state.devices.get(device).is_some_and(|one| one.is_present(incarnation)) {
@@ -169,7 +169,7 @@ impl SamplerState {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             GeneratorEvent::Capacity(capacity) => {
-                self.dispatch.set_capacity(device, capacity);
+                self.assignments.set_capacity(device, capacity);
                 if let Some(device) = self.devices.get_mut(device) {
                     device.is_up();
                 }
@@ -209,7 +209,7 @@ impl SamplerState {
         prospect: Prospect,
         myself: &ActorRef<SamplerMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        let returned = self.dispatch.give_back(index);
+        let returned = self.assignments.give_back(index);
         Observer::attempts_lost(LossReason::DeviceFailed, returned);
         if let Some(device) = self.devices.get(index) {
             self.observer.device_failed(device.name(), device.restarts(), &reason, prospect);
@@ -255,7 +255,7 @@ impl SamplerState {
         if self.policy.is_none() {
             return;
         }
-        while let Some((index, attempt)) = self.dispatch.next() {
+        while let Some((index, attempt)) = self.assignments.next() {
             let rollout = Rollout {
                 id: attempt.id.clone(),
                 problem: attempt.problem.text.clone(),
@@ -273,7 +273,7 @@ impl SamplerState {
     fn finished(&mut self, finished: Vec<FinishedRollout>) {
         self.observer.rollouts_finished(finished.len());
         for rollout in finished {
-            let Some(attempt) = self.dispatch.remove(&rollout.trajectory.id) else { continue };
+            let Some(attempt) = self.assignments.remove(&rollout.trajectory.id) else { continue };
             self.ports.verifier_pool.send(VerifierPoolMessage::Judge(Box::new(Unjudged {
                 rollout,
                 problem: attempt.problem,
@@ -285,7 +285,7 @@ impl SamplerState {
 
     /// It is asked for again, by whoever decides what is attempted.
     fn lost(&mut self, id: AttemptId, reason: String) {
-        let Some(attempt) = self.dispatch.remove(&id) else { return };
+        let Some(attempt) = self.assignments.remove(&id) else { return };
         Observer::attempts_lost(LossReason::RolloutLost, 1);
         // the supply looks for credits when it is told, and at no other time
         drop(attempt.credit);
@@ -294,7 +294,7 @@ impl SamplerState {
 
     /// What can never be served is recorded as an error, or it would be asked for again for ever.
     fn refused(&mut self, id: &AttemptId, reason: &str) {
-        let Some(attempt) = self.dispatch.remove(id) else { return };
+        let Some(attempt) = self.assignments.remove(id) else { return };
         self.observer.warn(format!("attempt {id} is refused: {reason}"));
         let policy = self.policy.as_ref().map(|policy| policy.name);
         let unanswered = Unanswered {
@@ -311,18 +311,18 @@ impl SamplerState {
 
     fn show(&self) {
         for (index, device) in self.devices.iter().enumerate() {
-            let (held, capacity) = (self.dispatch.held(index), self.dispatch.capacity(index));
+            let (held, capacity) = (self.assignments.held(index), self.assignments.capacity(index));
             device.works(held > 0);
             self.observer.device(device.meter(ActorName::Sampler, held, capacity));
         }
-        self.observer.progressed(ActorName::Sampler, self.dispatch.waiting(), self.dispatch.all_held());
+        self.observer.progressed(ActorName::Sampler, self.assignments.waiting(), self.assignments.all_held());
     }
 }
 
 impl Drop for SamplerState {
     fn drop(&mut self) {
         self.watcher.abort();
-        let held = self.dispatch.all_held() + self.dispatch.waiting();
+        let held = self.assignments.all_held() + self.assignments.waiting();
         Observer::attempts_lost(LossReason::ActorEnded, held);
     }
 }

@@ -7,23 +7,23 @@
 //! | `routes` | where each actor is at the moment |
 //! | [`credit`] | permits that travel inside messages |
 //! | `supervised`, `restart`, `pulse` | a role with its device: replaced when it fails, given up when it hangs |
-//! | `ledger` | the store, never on a runtime worker |
+//! | `store_access` | the store, never on a runtime worker |
 //! | `board`, `observe` | what is shown, told and measured |
 //! | `waits` | who waits for whom |
 //! | `name`, `error`, `finish`, `switches`, `clock` | small words that everyone uses |
 
-pub(crate) mod board;
 pub(crate) mod clock;
 pub mod credit;
 pub(crate) mod error;
 pub(crate) mod finish;
-pub(crate) mod ledger;
 pub(crate) mod name;
 pub(crate) mod observe;
 pub mod protocol;
 pub(crate) mod pulse;
 pub(crate) mod restart;
 pub(crate) mod routes;
+pub(crate) mod status_board;
+pub(crate) mod store_access;
 pub(crate) mod supervised;
 pub(crate) mod switches;
 pub(crate) mod waits;

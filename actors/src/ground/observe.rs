@@ -22,10 +22,10 @@ use still_telemetry::event::{
 use tokio::sync::broadcast;
 
 use crate::{
-    ground::board::{Board, DeviceMeter, shown},
     ground::clock::Clock,
     ground::name::ActorName,
     ground::protocol::JudgedFact,
+    ground::status_board::{DeviceMeter, StatusBoard, shown},
     ground::supervised::Prospect,
 };
 
@@ -35,7 +35,7 @@ const EVENT_CAPACITY: usize = 4096;
 /// Tells the world; shared by clones.
 #[derive(Debug, Clone)]
 pub(crate) struct Observer {
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<StatusBoard>,
     events: broadcast::Sender<Event>,
     pub(crate) clock: Clock,
 }

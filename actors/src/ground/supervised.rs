@@ -7,10 +7,10 @@ use still_control::{DeviceState, DeviceStatus};
 use still_roles::{EventSink, Role, RoleFactory};
 
 use crate::ground::{
-    board::DeviceMeter,
     name::ActorName,
     pulse::{Overdue, Pulse},
     restart::{Failures, RestartPolicy},
+    status_board::DeviceMeter,
 };
 
 /// A role with its device.

@@ -4,8 +4,8 @@ use still_control::{ActorStatus, DeviceState, DeviceStatus, Wait};
 use still_domain::RoundPhase;
 
 use crate::ground::{
-    board::{EvaluationProgress, RoundProgress, TrainingProgress},
     name::ActorName,
+    status_board::{EvaluationProgress, RoundProgress, TrainingProgress},
 };
 
 /// What waits are read off.

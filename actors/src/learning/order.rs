@@ -9,9 +9,9 @@ use still_store::CheckpointsSection;
 
 use crate::{
     ground::{
-        ledger::Ledger,
         observe::Observer,
         protocol::{TrainedPolicy, TrainingOrder},
+        store_access::StoreAccess,
     },
     learning::{round_checkpoints::RoundCheckpoints, sealed_examples::SealedExamples},
 };
@@ -26,7 +26,7 @@ pub(super) enum Prepared {
 
 /// Gathers a job from the store, and tells of damaged checkpoints, which are passed over. Blocks.
 pub(super) fn prepare(
-    ledger: &Ledger,
+    access: &StoreAccess,
     observer: &Observer,
     order: &TrainingOrder,
     settings: CheckpointsSection,
@@ -34,7 +34,7 @@ pub(super) fn prepare(
 ) -> Result<Prepared, ActorProcessingErr> {
     let checkpoint_every_steps = settings.every_steps;
     let checkpoints = RoundCheckpoints {
-        ledger: ledger.clone(),
+        access: access.clone(),
         observer: observer.clone(),
         retention: settings,
         round: order.round,
@@ -44,14 +44,14 @@ pub(super) fn prepare(
         let checkpoint = done.id.clone();
         return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, loss: None }));
     }
-    let set = ledger
+    let set = access
         .store
         .training_set(&order.training_set)?
         .ok_or_else(|| format!("training set {} is not in the store", order.training_set))?;
     let start = match order.start_from {
         None => None,
         Some(version) => {
-            let record = ledger.store.policy(version)?;
+            let record = access.store.policy(version)?;
             Some(PolicyRef::from(&record.ok_or_else(|| format!("policy {version} is not in the store"))?))
         }
     };
@@ -61,7 +61,7 @@ pub(super) fn prepare(
         legacy_training_set: None,
         recipe: order.recipe,
         objective: order.objective,
-        examples: Arc::new(SealedExamples::new(ledger.clone(), set)),
+        examples: Arc::new(SealedExamples::new(access.clone(), set)),
         start,
         seed: seed::derive(run_seed, &["training", &order.round.to_string()]),
         checkpoint_every_steps,

@@ -6,11 +6,11 @@ use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId}
 use still_roles::{CheckpointPlace, SavedCheckpoint, TrainingFailure};
 use still_store::{CheckpointsSection, StoreError};
 
-use crate::ground::{ledger::Ledger, observe::Observer};
+use crate::ground::{observe::Observer, store_access::StoreAccess};
 
 /// The checkpoints of one round and its sealed set.
 pub(crate) struct RoundCheckpoints {
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) observer: Observer,
     pub(crate) retention: CheckpointsSection,
     pub(crate) round: RoundNumber,
@@ -20,7 +20,7 @@ pub(crate) struct RoundCheckpoints {
 impl RoundCheckpoints {
     /// Newest first, without damaged ones, which are told of. Blocks.
     pub(crate) fn intact(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
-        let (checkpoints, damages) = self.ledger.checkpoints.intact(self.round, &self.training_set)?;
+        let (checkpoints, damages) = self.access.checkpoints.intact(self.round, &self.training_set)?;
         for damage in damages {
             let (checkpoint, reason) = (damage.checkpoint, damage.reason);
             self.observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
@@ -32,17 +32,17 @@ impl RoundCheckpoints {
 impl CheckpointPlace for RoundCheckpoints {
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
         let intact = self.intact().map_err(|error| failed(&error))?;
-        Ok(intact.iter().map(|one| self.ledger.checkpoints.folder(&one.id)).collect())
+        Ok(intact.iter().map(|one| self.access.checkpoints.folder(&one.id)).collect())
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
-        let pending = self.ledger.checkpoints.begin(self.round, step).map_err(|error| failed(&error))?;
+        let pending = self.access.checkpoints.begin(self.round, step).map_err(|error| failed(&error))?;
         Ok(pending.folder().to_owned())
     }
 
     fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
         let SavedCheckpoint { folder: _, step, is_final, went_back_to, began, stall } = saved;
-        let checkpoints = &self.ledger.checkpoints;
+        let checkpoints = &self.access.checkpoints;
         let mut pending = checkpoints.written(self.round, step);
         if let Some(step) = went_back_to {
             pending = pending.going_back_to(step);
@@ -56,7 +56,7 @@ impl CheckpointPlace for RoundCheckpoints {
     }
 
     fn folder(&self, id: &CheckpointId) -> PathBuf {
-        self.ledger.checkpoints.folder(id)
+        self.access.checkpoints.folder(id)
     }
 }
 

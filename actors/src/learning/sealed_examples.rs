@@ -9,23 +9,23 @@ use still_domain::{AttemptId, ProblemId, TrainingSet};
 use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample, SourceError};
 use still_store::StoreError;
 
-use crate::ground::ledger::Ledger;
+use crate::ground::store_access::StoreAccess;
 
 /// The examples of a sealed set: demonstrations first, then trajectories, or pairs; in the manifest's order.
 pub(crate) struct SealedExamples {
-    ledger: Ledger,
+    access: StoreAccess,
     set: TrainingSet,
     /// Statements of problems, each read once and shared by all examples of it.
     statements: Mutex<HashMap<ProblemId, Arc<str>>>,
 }
 
 impl SealedExamples {
-    pub(crate) fn new(ledger: Ledger, set: TrainingSet) -> Self {
-        Self { ledger, set, statements: Mutex::default() }
+    pub(crate) fn new(access: StoreAccess, set: TrainingSet) -> Self {
+        Self { access, set, statements: Mutex::default() }
     }
 
     fn response(&self, id: &AttemptId) -> Result<Response, SourceError> {
-        let judged = self.ledger.store.trajectory(id).map_err(|error| failed(&error))?;
+        let judged = self.access.store.trajectory(id).map_err(|error| failed(&error))?;
         let judged = judged.ok_or_else(|| missing("trajectory", id))?;
         Ok(Response::Tokens(judged.trajectory.tokens))
     }
@@ -35,7 +35,7 @@ impl SealedExamples {
         if let Some(text) = statements.get(id) {
             return Ok(Arc::clone(text));
         }
-        let problem = self.ledger.store.problem(id).map_err(|error| failed(&error))?;
+        let problem = self.access.store.problem(id).map_err(|error| failed(&error))?;
         let text: Arc<str> = problem.ok_or_else(|| missing("problem", id))?.text.into();
         statements.insert(id.clone(), Arc::clone(&text));
         Ok(text)
@@ -50,7 +50,7 @@ impl ExampleSource for SealedExamples {
     fn read(&self, place: usize) -> Result<Example, SourceError> {
         let content = &self.set.content;
         if let Some(id) = content.demonstrations.get(place) {
-            let demonstration = self.ledger.store.demonstration(id).map_err(|error| failed(&error))?;
+            let demonstration = self.access.store.demonstration(id).map_err(|error| failed(&error))?;
             let demonstration = demonstration.ok_or_else(|| missing("demonstration", id))?;
             let response = Response::Text(demonstration.response);
             return Ok(Example::Sft(SftExample { problem: demonstration.problem.into(), response }));

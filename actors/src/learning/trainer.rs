@@ -15,14 +15,14 @@ use still_store::{CheckpointsSection, StoreError};
 use crate::{
     config::SupervisionSection,
     ground::{
-        board::shown,
         error::{AllDevicesFailed, Refusal},
-        ledger::Ledger,
         name::ActorName,
         observe::Observer,
         protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
         pulse::pulse_interval,
         routes::Route,
+        status_board::shown,
+        store_access::StoreAccess,
         supervised::{Prospect, Supervised, end_all},
         switches::Switches,
     },
@@ -41,7 +41,7 @@ pub(crate) struct TrainerArguments {
     pub(crate) config: CheckpointsSection,
     pub(crate) supervision: SupervisionSection,
     pub(crate) run_seed: u64,
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) switches: Arc<Switches>,
     pub(crate) observer: Observer,
     pub(crate) ports: TrainerPorts,
@@ -57,7 +57,7 @@ pub(crate) struct TrainerPorts {
 pub(crate) struct TrainerState {
     config: CheckpointsSection,
     run_seed: u64,
-    ledger: Ledger,
+    access: StoreAccess,
     switches: Arc<Switches>,
     observer: Observer,
     ports: TrainerPorts,
@@ -89,7 +89,7 @@ impl Actor for Trainer {
         myself: ActorRef<TrainerMessage>,
         arguments: TrainerArguments,
     ) -> Result<TrainerState, ActorProcessingErr> {
-        let TrainerArguments { training, config, supervision, run_seed, ledger, switches, observer, ports } =
+        let TrainerArguments { training, config, supervision, run_seed, access, switches, observer, ports } =
             arguments;
         let patience = supervision.max_silence();
         if let Some(patience) = patience {
@@ -100,7 +100,7 @@ impl Actor for Trainer {
             draining: switches.draining(),
             config,
             run_seed,
-            ledger,
+            access,
             switches,
             observer,
             ports,
@@ -176,7 +176,7 @@ impl TrainerState {
                 JobResult::Refused { .. } => true,
                 JobResult::Trained(trained) => {
                     let checkpoint = trained.checkpoint.clone();
-                    self.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await?
+                    self.access.run(move |access| access.checkpoints.is_intact(&checkpoint)).await?
                 }
             };
             if is_good {
@@ -188,8 +188,8 @@ impl TrainerState {
         (self.order, self.job, self.result) = (None, None, None);
         let (wanted, settings, observer) = (order.clone(), self.config, self.observer.clone());
         let run_seed = self.run_seed;
-        let prepare = move |ledger: &Ledger| prepare(ledger, &observer, &wanted, settings, run_seed);
-        let prepared = self.ledger.run(prepare).await?;
+        let prepare = move |access: &StoreAccess| prepare(access, &observer, &wanted, settings, run_seed);
+        let prepared = self.access.run(prepare).await?;
         self.order = Some(order);
         match prepared {
             Prepared::Done(trained) => self.ended(JobResult::Trained(trained)),

@@ -13,10 +13,8 @@ use tokio::task::AbortHandle;
 
 use crate::{
     ground::{
-        board::shown,
         error::Refusal,
         finish::FinishReason,
-        ledger::Ledger,
         name::ActorName,
         observe::Observer,
         protocol::{
@@ -24,6 +22,8 @@ use crate::{
             PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
         },
         routes::Route,
+        status_board::shown,
+        store_access::StoreAccess,
     },
     rounds::{
         round_config::MachineConfig,
@@ -39,7 +39,7 @@ pub(crate) struct Conductor;
 pub(crate) struct ConductorArguments {
     pub(crate) machine: MachineConfig,
     pub(crate) sealing: SealingConfig,
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) observer: Observer,
     pub(crate) ports: ConductorPorts,
 }
@@ -137,7 +137,7 @@ impl Actor for Conductor {
                 let _nobody_waits = answer.send(state.machine.seal_wanted().ok_or_else(refusal));
             }
             ConductorMessage::RecordsImported => {
-                let imports = state.given.ledger.run(imports).await?;
+                let imports = state.given.access.run(imports).await?;
                 state.machine.imported(imports);
             }
             ConductorMessage::RoundOver => {}
@@ -151,12 +151,12 @@ impl Actor for Conductor {
 
 impl ConductorState {
     async fn load(&mut self) -> Result<(), ActorProcessingErr> {
-        let read = |ledger: &Ledger| {
-            let (rounds, policies) = (ledger.store.rounds()?, ledger.store.policies()?);
-            let held_out = ledger.store.problem_count(Split::Evaluate)?;
-            Ok::<_, ActorProcessingErr>((rounds, policies, ledger.facts()?, imports(ledger)?, held_out))
+        let read = |access: &StoreAccess| {
+            let (rounds, policies) = (access.store.rounds()?, access.store.policies()?);
+            let held_out = access.store.problem_count(Split::Evaluate)?;
+            Ok::<_, ActorProcessingErr>((rounds, policies, access.facts()?, imports(access)?, held_out))
         };
-        let (rounds, policies, facts, imports, held_out) = self.given.ledger.run(read).await?;
+        let (rounds, policies, facts, imports, held_out) = self.given.access.run(read).await?;
         self.machine = RoundMachine::new(self.given.machine.clone(), rounds, policies, &facts, imports);
         let observer = &self.given.observer;
         observer.read(&self.machine.pool().outcomes(), self.machine.rounds());
@@ -228,7 +228,7 @@ impl ConductorState {
     /// Makes a round's state durable.
     async fn save(&mut self, round: Round) -> Result<(), ActorProcessingErr> {
         let saved = round.clone();
-        self.given.ledger.run(move |ledger| ledger.store.put_round(&saved)).await?;
+        self.given.access.run(move |access| access.store.put_round(&saved)).await?;
         self.entered(round);
         Ok(())
     }
@@ -239,8 +239,8 @@ impl ConductorState {
         let previous = self.machine.previous_set().cloned();
         let config = self.given.sealing.clone();
         let now_ms = self.given.observer.now_ms();
-        let work = move |ledger: &Ledger| config.seal(ledger, round, previous, &facts, now_ms);
-        let Sealed { round, examples, warning } = self.given.ledger.run(work).await?;
+        let work = move |access: &StoreAccess| config.seal(access, round, previous, &facts, now_ms);
+        let Sealed { round, examples, warning } = self.given.access.run(work).await?;
         self.given.observer.warn_of(warning);
         if let Some(alarm) = self.alarm.take() {
             alarm.abort();
@@ -272,9 +272,10 @@ impl ConductorState {
     }
 
     async fn published(&mut self) -> Result<(), ActorProcessingErr> {
-        let read =
-            |ledger: &Ledger| Ok::<_, ActorProcessingErr>((ledger.store.policies()?, ledger.store.rounds()?));
-        let (policies, rounds) = self.given.ledger.run(read).await?;
+        let read = |access: &StoreAccess| {
+            Ok::<_, ActorProcessingErr>((access.store.policies()?, access.store.rounds()?))
+        };
+        let (policies, rounds) = self.given.access.run(read).await?;
         let was_over = self.machine.last_over().map(|round| round.round);
         self.machine.published(policies, rounds);
         if let Some(ended) = self.machine.last_over().filter(|round| Some(round.round) != was_over).cloned() {
@@ -292,11 +293,11 @@ impl ConductorState {
         let checkpoint = if let Some(trained) = told {
             let (wanted, checkpoint) = (trained.checkpoint.clone(), trained.checkpoint.clone());
             let is_intact =
-                self.given.ledger.run(move |ledger| ledger.checkpoints.is_intact(&wanted)).await?;
+                self.given.access.run(move |access| access.checkpoints.is_intact(&wanted)).await?;
             is_intact.then_some(checkpoint)
         } else {
             let set = self.machine.round().and_then(|round| round.training_set.clone());
-            self.given.ledger.run(move |ledger| ledger.final_checkpoint(round, set.as_ref())).await?
+            self.given.access.run(move |access| access.final_checkpoint(round, set.as_ref())).await?
         };
         let order = |checkpoint| EvaluationOrder { round, policy: PolicyRef::candidate(round, checkpoint) };
         Ok(checkpoint.map(order))
@@ -393,7 +394,7 @@ impl Mark {
     }
 }
 
-fn imports(ledger: &Ledger) -> Result<Imports, ActorProcessingErr> {
-    let has_demonstrations = !ledger.store.demonstrations()?.is_empty();
-    Ok(Imports { has_demonstrations, problems: ledger.store.problem_count(Split::Explore)? })
+fn imports(access: &StoreAccess) -> Result<Imports, ActorProcessingErr> {
+    let has_demonstrations = !access.store.demonstrations()?.is_empty();
+    Ok(Imports { has_demonstrations, problems: access.store.problem_count(Split::Explore)? })
 }

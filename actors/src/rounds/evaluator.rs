@@ -17,10 +17,8 @@ use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, 
 use crate::{
     config::{EvaluationSection, SupervisionSection},
     ground::{
-        board::{EvaluationProgress, shown},
         credit::{Credit, Credits},
         error::AllDevicesFailed,
-        ledger::Ledger,
         name::ActorName,
         observe::Observer,
         protocol::{
@@ -29,6 +27,8 @@ use crate::{
         },
         pulse::pulse_interval,
         routes::Route,
+        status_board::{EvaluationProgress, shown},
+        store_access::StoreAccess,
         supervised::{Prospect, Supervised, end_all},
     },
 };
@@ -45,7 +45,7 @@ pub(crate) struct EvaluatorArguments {
     pub(crate) config: EvaluationSection,
     pub(crate) supervision: SupervisionSection,
     pub(crate) run_seed: u64,
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) observer: Observer,
     pub(crate) ports: EvaluatorPorts,
 }
@@ -60,7 +60,7 @@ pub(crate) struct EvaluatorPorts {
 pub(crate) struct EvaluatorState {
     config: EvaluationSection,
     run_seed: u64,
-    ledger: Ledger,
+    access: StoreAccess,
     observer: Observer,
     ports: EvaluatorPorts,
     device: Supervised<dyn Generator, GeneratorEvent>,
@@ -87,7 +87,7 @@ impl Actor for Evaluator {
         myself: ActorRef<EvaluatorMessage>,
         arguments: EvaluatorArguments,
     ) -> Result<EvaluatorState, ActorProcessingErr> {
-        let EvaluatorArguments { generator, config, supervision, run_seed, ledger, observer, ports } =
+        let EvaluatorArguments { generator, config, supervision, run_seed, access, observer, ports } =
             arguments;
         let patience = supervision.max_silence();
         if let Some(patience) = patience {
@@ -98,7 +98,7 @@ impl Actor for Evaluator {
             device: Supervised::new(generator, supervision.policy(ActorName::Evaluator), patience),
             config,
             run_seed,
-            ledger,
+            access,
             observer,
             ports,
             held: HashMap::new(),
@@ -173,7 +173,7 @@ impl EvaluatorState {
         if self.scoring.as_ref().is_some_and(|(_, scoring)| scoring.round() == round) {
             return Ok(());
         }
-        let problems = self.ledger.run(|ledger| ledger.problems(Split::Evaluate)).await?;
+        let problems = self.access.run(|access| access.problems(Split::Evaluate)).await?;
         if problems.is_empty() {
             self.observer.warn("there are no held-out problems: candidates cannot be compared");
         }

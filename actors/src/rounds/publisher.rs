@@ -14,11 +14,11 @@ use tokio::sync::watch;
 
 use crate::ground::{
     error::Refusal,
-    ledger::{Ledger, effective_version},
     name::ActorName,
     observe::Observer,
     protocol::{ConductorMessage, ProblemSupplyMessage, Promotion, PublisherMessage},
     routes::Route,
+    store_access::{StoreAccess, effective_version},
 };
 
 /// The publisher.
@@ -27,7 +27,7 @@ pub(crate) struct Publisher;
 /// What it is given, and all that it knows.
 pub(crate) struct PublisherArguments {
     pub(crate) policy: Arc<watch::Sender<Option<PolicyRef>>>,
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) observer: Observer,
     pub(crate) ports: PublisherPorts,
 }
@@ -78,7 +78,7 @@ impl Actor for Publisher {
 impl PublisherArguments {
     /// Puts the newest durable policy in force, unless it still is.
     async fn load(&self) -> Result<(), ActorProcessingErr> {
-        let newest = self.ledger.run(|ledger| ledger.store.current_policy()).await?;
+        let newest = self.access.run(|access| access.store.current_policy()).await?;
         if let Some(record) = newest.filter(|record| *self.policy.borrow() != Some(PolicyRef::from(record))) {
             self.announce(&record);
         }
@@ -90,11 +90,11 @@ impl PublisherArguments {
         let Promotion { round, checkpoint } = promotion;
         let now_ms = self.observer.now_ms();
         let record = self
-            .ledger
-            .run(move |ledger| {
+            .access
+            .run(move |access| {
                 let origin =
                     round.as_ref().map_or(PolicyOrigin::Base, |round| PolicyOrigin::Round(round.round));
-                let policies = ledger.store.policies()?;
+                let policies = access.store.policies()?;
                 if let Some(known) = policies.iter().find(|known| known.origin == origin) {
                     return Ok::<_, StoreError>(known.clone());
                 }
@@ -114,9 +114,9 @@ impl PublisherArguments {
                 match round {
                     Some(mut round) => {
                         round.promoted_version = Some(version);
-                        ledger.store.finish_round(&round, Some(&record))?;
+                        access.store.finish_round(&round, Some(&record))?;
                     }
-                    None => ledger.store.publish(&record)?,
+                    None => access.store.publish(&record)?,
                 }
                 Ok(record)
             })
@@ -129,7 +129,7 @@ impl PublisherArguments {
         &self,
         version: PolicyVersion,
     ) -> Result<Result<PolicyVersion, Refusal>, ActorProcessingErr> {
-        let policies = self.ledger.run(|ledger| ledger.store.policies()).await?;
+        let policies = self.access.run(|access| access.store.policies()).await?;
         let Some(wanted) = policies.iter().find(|record| record.version == version) else {
             return Ok(Err(Refusal::Unknown(format!(
                 "no policy has version {version}: the newest is {}",
@@ -137,13 +137,13 @@ impl PublisherArguments {
             ))));
         };
         let sought = wanted.clone();
-        let check = move |ledger: &Ledger| conflict_refused(ledger.store.check_checkpoint(&sought));
-        if let Err(refusal) = self.ledger.run(check).await? {
+        let check = move |access: &StoreAccess| conflict_refused(access.store.check_checkpoint(&sought));
+        if let Err(refusal) = self.access.run(check).await? {
             return Ok(Err(refusal));
         }
         if let Some(checkpoint) = wanted.checkpoint.clone() {
             let named = checkpoint.clone();
-            if !self.ledger.run(move |ledger| ledger.checkpoints.is_intact(&checkpoint)).await? {
+            if !self.access.run(move |access| access.checkpoints.is_intact(&checkpoint)).await? {
                 let reason = format!("checkpoint {named} of policy {version} is missing or damaged");
                 return Ok(Err(Refusal::Failed(reason)));
             }
@@ -155,8 +155,8 @@ impl PublisherArguments {
             ..wanted.clone()
         };
         let (next, published) = (record.version, record.clone());
-        let publish = move |ledger: &Ledger| conflict_refused(ledger.store.publish(&published));
-        if let Err(refusal) = self.ledger.run(publish).await? {
+        let publish = move |access: &StoreAccess| conflict_refused(access.store.publish(&published));
+        if let Err(refusal) = self.access.run(publish).await? {
             return Ok(Err(refusal));
         }
         self.announce(&record);
@@ -164,7 +164,7 @@ impl PublisherArguments {
     }
 
     async fn roll_back(&self) -> Result<Result<PolicyVersion, Refusal>, ActorProcessingErr> {
-        let policies = self.ledger.run(|ledger| ledger.store.policies()).await?;
+        let policies = self.access.run(|access| access.store.policies()).await?;
         let Some(present) = policies.last() else {
             return Ok(Err(Refusal::NotNow("no policy has been published yet".to_owned())));
         };

@@ -8,7 +8,7 @@ use still_domain::{
     Algorithm, Problem, ProblemId, Recipe, Round, RoundPhase, TrainingSet, TrainingSetContent, TrainingSetId,
 };
 
-use crate::ground::ledger::Ledger;
+use crate::ground::store_access::StoreAccess;
 
 /// How a set is made.
 #[derive(Debug, Clone)]
@@ -36,29 +36,29 @@ impl SealingConfig {
     /// nothing to train on. Blocks.
     pub(crate) fn seal(
         &self,
-        ledger: &Ledger,
+        access: &StoreAccess,
         round: Round,
         previous: Option<TrainingSetId>,
         pool: &[Candidate],
         now_ms: u64,
     ) -> Result<Sealed, ActorProcessingErr> {
-        let (set, mut round) = sealed(ledger, self, round, previous, pool)?;
+        let (set, mut round) = sealed(access, self, round, previous, pool)?;
         let examples = set.example_count();
         if examples == 0 {
             round.phase = RoundPhase::Rejected;
             round.decision = Some("rejected: there is nothing to train on".to_owned());
             round.ended_at_ms = Some(now_ms);
-            ledger.store.put_round(&round)?;
+            access.store.put_round(&round)?;
             return Ok(Sealed { round, examples, warning: None });
         }
         round.phase = RoundPhase::Training;
         round.training_set = Some(set.id.clone());
-        let standing = ledger.store.seal_round(&set, &round)?;
+        let standing = access.store.seal_round(&set, &round)?;
         if standing.training_set.as_ref() == Some(&set.id) {
             return Ok(Sealed { round: standing, examples, warning: self.demonstration_warning(&set) });
         }
         // a conductor that is gone sealed it while this one came up: its set stands
-        let set = ledger.store.training_set_of(standing.round)?;
+        let set = access.store.training_set_of(standing.round)?;
         Ok(Sealed { round: standing, examples: set.map_or(0, |set| set.example_count()), warning: None })
     }
 
@@ -72,7 +72,7 @@ impl SealingConfig {
 /// `D_t` of a round under the hash of its content, grown from the `previous` set, and the round with the count
 /// of what is new in it. Nothing is durable yet.
 fn sealed(
-    ledger: &Ledger,
+    access: &StoreAccess,
     config: &SealingConfig,
     mut round: Round,
     previous: Option<TrainingSetId>,
@@ -94,18 +94,18 @@ fn sealed(
     };
     let selected = match algorithm {
         Algorithm::Sft => {
-            let demonstrations = ledger.store.demonstrations()?;
+            let demonstrations = access.store.demonstrations()?;
             content.demonstrations = demonstrations.into_iter().map(|one| one.id).collect();
             if recipe == Recipe::Imitation {
                 0
             } else {
                 let members = match previous {
-                    Some(id) => ledger.store.training_set(&id)?.map(|set| set.content.trajectories),
+                    Some(id) => access.store.training_set(&id)?.map(|set| set.content.trajectories),
                     None => None,
                 };
                 let context = SelectionContext {
                     previous: members.unwrap_or_default().into_iter().collect(),
-                    problems: ledger.store.problems()?.into_iter().map(traits).collect(),
+                    problems: access.store.problems()?.into_iter().map(traits).collect(),
                     max_sequence_tokens: config.max_sequence_tokens,
                     demonstrations: content.demonstrations.len() as u64,
                 };

@@ -14,7 +14,7 @@ use crate::{
         sampler::{SamplerArguments, SamplerPorts},
         verifier_pool::{VerifierPoolArguments, VerifierPoolPorts},
     },
-    ground::{ledger::Ledger, observe::Observer, routes::Routes, switches::Switches},
+    ground::{observe::Observer, routes::Routes, store_access::StoreAccess, switches::Switches},
     learning::trainer::{TrainerArguments, TrainerPorts},
     rounds::{
         conductor::{ConductorArguments, ConductorPorts},
@@ -29,7 +29,7 @@ use crate::{
 /// All that there is. Only the supervisor has it.
 pub(crate) struct Wiring {
     pub(crate) config: SystemConfig,
-    pub(crate) ledger: Ledger,
+    pub(crate) access: StoreAccess,
     pub(crate) roles: Roles,
     pub(crate) routes: Routes,
     pub(crate) switches: Arc<Switches>,
@@ -42,7 +42,7 @@ impl Wiring {
     pub(super) fn publisher(&self) -> PublisherArguments {
         PublisherArguments {
             policy: Arc::clone(&self.policy),
-            ledger: self.ledger.clone(),
+            access: self.access.clone(),
             observer: self.observer.clone(),
             ports: PublisherPorts {
                 conductor: self.routes.conductor.clone(),
@@ -57,7 +57,7 @@ impl Wiring {
             config: self.config.checkpoints,
             supervision: self.config.supervision.clone(),
             run_seed: self.config.seed,
-            ledger: self.ledger.clone(),
+            access: self.access.clone(),
             switches: Arc::clone(&self.switches),
             observer: self.observer.clone(),
             ports: TrainerPorts { conductor: self.routes.conductor.clone(), root: self.routes.root.clone() },
@@ -93,7 +93,7 @@ impl Wiring {
 
     pub(super) fn curator(&self) -> CuratorArguments {
         CuratorArguments {
-            ledger: self.ledger.clone(),
+            access: self.access.clone(),
             hygiene: self.config.hygiene.clone(),
             policy: self.policy.subscribe(),
             observer: self.observer.clone(),
@@ -109,7 +109,7 @@ impl Wiring {
             config: self.config.exploration.clone(),
             run_seed: self.config.seed,
             lockstep: self.config.lockstep,
-            ledger: self.ledger.clone(),
+            access: self.access.clone(),
             switches: Arc::clone(&self.switches),
             observer: self.observer.clone(),
             ports: ProblemSupplyPorts {
@@ -139,7 +139,7 @@ impl Wiring {
                 pairs: config.pairs.clone(),
                 max_sequence_tokens: Some(config.max_sequence_tokens).filter(|limit| *limit > 0),
             },
-            ledger: self.ledger.clone(),
+            access: self.access.clone(),
             observer: self.observer.clone(),
             ports: ConductorPorts {
                 publisher: self.routes.publisher.clone(),
@@ -157,7 +157,7 @@ impl Wiring {
             config: self.config.evaluation.clone(),
             supervision: self.config.supervision.clone(),
             run_seed: self.config.seed,
-            ledger: self.ledger.clone(),
+            access: self.access.clone(),
             observer: self.observer.clone(),
             ports: EvaluatorPorts {
                 verifier_pool: self.routes.verifier_pool.clone(),

@@ -1,7 +1,7 @@
 //! The client program against the daemon's real server, with a fake daemon behind it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../../daemon/tests/fake/mod.rs"]
+#[path = "../../operator/tests/fake/mod.rs"]
 mod fake;
 
 use std::{

@@ -1,4 +1,4 @@
-//! Writes a Hugging Face folder again: `export FROM TO f32|bf16|f16 MOST_BYTES_OF_A_SHARD`.
+//! Writes a Hugging Face folder again: `export FROM TO f32|bf16|f16 MAX_BYTES_OF_A_SHARD`.
 //!
 //! `benches/peers/check_export.py` loads what it wrote in transformers.
 
@@ -9,7 +9,7 @@ use still_decoder::hugging_face::{Precision, load_folder, save_folder};
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [from, to, precision, most_bytes] = words.as_slice() else {
-        return Err("export FROM TO f32|bf16|f16 MOST_BYTES_OF_A_SHARD".into());
+        return Err("export FROM TO f32|bf16|f16 MAX_BYTES_OF_A_SHARD".into());
     };
     let precision = match precision.as_str() {
         "f32" => Precision::F32,

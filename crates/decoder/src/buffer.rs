@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 /// Numbers that buffers of training keep at most while nobody uses them: 256 MiB.
-pub const MOST_IDLE_NUMBERS: usize = 64 << 20;
+pub const MAX_IDLE_NUMBERS: usize = 64 << 20;
 /// A buffer may have this many times the capacity that is asked for,
 const TOLERATED_EXCESS: usize = 2;
 /// but one that lasts only this share more: it would hold the rest from all others for the whole of a step.
@@ -87,7 +87,7 @@ impl Kept {
     fn put(&mut self, values: Vec<f32>) {
         self.numbers += values.capacity();
         self.buffers.push_back(values);
-        while self.numbers > MOST_IDLE_NUMBERS
+        while self.numbers > MAX_IDLE_NUMBERS
             && let Some(oldest) = self.buffers.pop_front()
         {
             self.numbers -= oldest.capacity();
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn the_longest_unused_make_room() {
         let mut kept = Kept { buffers: VecDeque::new(), numbers: 0 };
-        let size = MOST_IDLE_NUMBERS / 4;
+        let size = MAX_IDLE_NUMBERS / 4;
         for more in 0..6 {
             kept.put(Vec::with_capacity(size + more));
         }

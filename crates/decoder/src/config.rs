@@ -125,7 +125,7 @@ pub struct DecoderConfig {
 }
 
 /// More parameters than any memory holds; sums of a few products below it do not overflow.
-const MOST_PARAMETERS: usize = usize::MAX >> 8;
+const MAX_PARAMETERS: usize = usize::MAX >> 8;
 
 impl DecoderConfig {
     /// Checks that the sizes fit each other.
@@ -163,7 +163,7 @@ impl DecoderConfig {
         ];
         let is_countable = |factors: &[usize; 4]| {
             let product = factors.iter().try_fold(1_usize, |product, factor| product.checked_mul(*factor));
-            product.is_some_and(|product| product <= MOST_PARAMETERS)
+            product.is_some_and(|product| product <= MAX_PARAMETERS)
         };
         if let Some((field, _)) = products.iter().find(|(_, factors)| !is_countable(factors)) {
             return Err(DecoderError::configuration(

@@ -28,7 +28,7 @@ mod threads;
 mod training;
 mod weights;
 
-pub use buffer::MOST_IDLE_NUMBERS;
+pub use buffer::MAX_IDLE_NUMBERS;
 pub use config::{Architecture, DecoderConfig, Llama3Scaling, RopeConfig, SpecialTokens};
 pub use error::DecoderError;
 pub use inference::{CpuDecoder, KeyValueCache, Span, WeightPrecision};

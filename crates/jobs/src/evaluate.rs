@@ -11,11 +11,11 @@ use std::{
 use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
 use still_curation::Scoring;
-use still_daemon::{cli::EvalArguments, import};
 use still_domain::{AnswerKind, Estimate, Evaluation, FinishReason, Outcome, Problem, RoundNumber, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
-use still_judge::HouseVerifier;
-use still_machine::{Model, Seats, refuse_unjudgeable};
+use still_judge::StandardVerifier;
+use still_machine::{GeneratorShape, Model, refuse_unjudgeable};
+use still_operator::{cli::EvalArguments, import};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
 use still_text::PromptStyle;
 
@@ -55,7 +55,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
 }
 
 /// Room for the longest prompt and the longest answer, as far as the model reaches.
-fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<Seats, Failure> {
+fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<GeneratorShape, Failure> {
     // a model without a template has learnt from plain problems
     let usual =
         if model.tokenizer.chat_template().is_some() { PromptStyle::default() } else { PromptStyle::Raw };
@@ -68,7 +68,7 @@ fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
         longest = longest.max(tokens.len());
     }
     let wanted = longest + arguments.sampling.max_new_tokens as usize;
-    Ok(Seats {
+    Ok(GeneratorShape {
         device: arguments.device,
         precision: precision(arguments.device),
         threads: std::thread::available_parallelism().map_or(1, Into::into),
@@ -120,7 +120,7 @@ fn answer(
 /// What has been answered so far, and who judges it.
 struct Answers {
     scoring: Scoring,
-    verifier: HouseVerifier,
+    verifier: StandardVerifier,
 }
 
 impl Answers {

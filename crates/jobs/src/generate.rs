@@ -7,12 +7,12 @@ use std::{
 
 use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::cli::{GenerateArguments, SamplingArguments};
 use still_decoder::CpuDecoder;
 use still_domain::{PolicyVersion, SamplingSettings};
 use still_machine::{Model, device_name};
-use still_policy::{CacheSize, DeviceDecoder, DeviceName};
+use still_operator::cli::{GenerateArguments, SamplingArguments};
 use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
+use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName};
 use still_text::{PromptStyle, Tokenizer};
 
 use super::{output_failed, precision};

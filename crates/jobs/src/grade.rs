@@ -3,8 +3,8 @@
 use std::io::{BufWriter, stdout};
 
 use still_control::{Exit, Failure};
-use still_daemon::cli::GradeArguments;
 use still_judge::grade::FileError;
+use still_operator::cli::GradeArguments;
 
 use super::{open_input, output_failed, verifier_of_job};
 

@@ -3,7 +3,7 @@
 use std::io::stdout;
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{cli::InspectArguments, inspect};
+use still_operator::{cli::InspectArguments, inspect};
 use still_store::Store;
 
 /// Prints what was asked for.

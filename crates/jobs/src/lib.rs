@@ -19,17 +19,17 @@ use std::{fs::File, path::Path};
 
 use serde_json::{Map, Value};
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{
+use still_judge::StandardVerifier;
+use still_operator::{
     cli::{GradeProfile, environment},
     config::{ConfigLayers, Device, VerifierProfile, VerifierSection},
 };
-use still_judge::HouseVerifier;
-use still_policy::TensorPrecision;
+use still_tensor_decoder::TensorPrecision;
 use still_text::ChatContext;
 
 /// The verifier of a one-shot job: programs are run as the defaults and the environment say
 /// (`STILL__VERIFIER__CODE__WALL_SECONDS=2`).
-fn verifier_of_job(profile: GradeProfile) -> Result<HouseVerifier, Failure> {
+fn verifier_of_job(profile: GradeProfile) -> Result<StandardVerifier, Failure> {
     let loaded = ConfigLayers::new().environment(environment()).load();
     let section = loaded.map_err(|error| Failure::new(error.exit(), error))?.config.verifier;
     let profile = match profile {

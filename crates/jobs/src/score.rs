@@ -9,8 +9,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::cli::ScoreArguments;
 use still_machine::{Model, PolicyScorer, device_name};
+use still_operator::cli::ScoreArguments;
 use still_roles::{ScoreError, ScoreRequest, Scorer};
 use still_text::{ChatContext, Tokenizer, thought};
 
@@ -183,8 +183,8 @@ fn summary(score: &Score) -> String {
 
 #[cfg(test)]
 mod tests {
-    use still_daemon::config::ModelSource;
-    use still_policy::{DeviceName, TensorPrecision};
+    use still_operator::config::ModelSource;
+    use still_tensor_decoder::{DeviceName, TensorPrecision};
 
     use super::*;
 

@@ -11,7 +11,7 @@ use still_sandbox::Suite;
 pub use still_verify::grade::FileError;
 use still_verify::grade::{self, Graded, LineError, Summary};
 
-use crate::{code::CODE_VERSION, verifier::HouseVerifier, verifier::graded};
+use crate::{code::CODE_VERSION, verifier::StandardVerifier, verifier::graded};
 
 /// The kind of a line that holds a program.
 const CODE: &str = "code";
@@ -27,13 +27,13 @@ const CODE: &str = "code";
 pub fn grade(
     reader: impl BufRead,
     writer: impl Write,
-    verifier: &HouseVerifier,
+    verifier: &StandardVerifier,
     report: impl FnMut(&LineError),
 ) -> Result<Summary, FileError> {
     grade::grade_each(reader, writer, |line, json| grade_line(line, json, verifier), report)
 }
 
-fn grade_line(line: u64, json: &str, verifier: &HouseVerifier) -> Result<Graded, LineError> {
+fn grade_line(line: u64, json: &str, verifier: &StandardVerifier) -> Result<Graded, LineError> {
     match serde_json::from_str::<Map<String, Value>>(json) {
         Ok(fields) if fields.get("kind").is_some_and(|kind| kind == CODE) => {
             grade_program(line, &fields, verifier)
@@ -51,7 +51,7 @@ fn grade_line(line: u64, json: &str, verifier: &HouseVerifier) -> Result<Graded,
 fn grade_program(
     line: u64,
     fields: &Map<String, Value>,
-    verifier: &HouseVerifier,
+    verifier: &StandardVerifier,
 ) -> Result<Graded, LineError> {
     let started = Instant::now();
     let wrong = |field, reason: &str| LineError::Field { line, field, reason: reason.to_owned() };
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn broken_lines_are_told_with_their_field() {
-        let verifier = HouseVerifier::new(Profile::Lenient, CodeSection::default());
+        let verifier = StandardVerifier::new(Profile::Lenient, CodeSection::default());
         for (json, part) in [
             (r#"{"kind": "code", "prediction": "x"}"#, "`gold`: is missing"),
             (r#"{"kind": "code", "gold": 4, "prediction": "x"}"#, "as an object"),

@@ -13,11 +13,11 @@
 //!
 //! ```
 //! use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Split};
-//! use still_judge::{CodeSection, HouseVerifier};
+//! use still_judge::{CodeSection, StandardVerifier};
 //! use still_roles::Verifier;
 //! use still_verify::Profile;
 //!
-//! let verifier = HouseVerifier::new(Profile::Strict, CodeSection::default());
+//! let verifier = StandardVerifier::new(Profile::Strict, CodeSection::default());
 //! let mut problem = Problem {
 //!     id: ProblemId::new("square"),
 //!     text: "Read a number and print its square.".into(),
@@ -42,4 +42,4 @@ pub mod verifier;
 
 pub use code::{CODE_VERSION, CodeJudge, CodeVerdict, Unready};
 pub use section::CodeSection;
-pub use verifier::{HouseVerifier, Unjudgeable};
+pub use verifier::{StandardVerifier, Unjudgeable};

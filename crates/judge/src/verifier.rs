@@ -15,7 +15,7 @@ const SHOWN_CHARACTERS: usize = 80;
 
 /// Judges answers by extraction and sound equivalence, programs by their tests.
 #[derive(Debug)]
-pub struct HouseVerifier {
+pub struct StandardVerifier {
     profile: Profile,
     code: CodeJudge,
     version: String,
@@ -50,7 +50,7 @@ pub enum Unjudgeable {
     },
 }
 
-impl HouseVerifier {
+impl StandardVerifier {
     /// A verifier; `profile` says where answers are read from, `code` how programs are run.
     pub fn new(profile: Profile, code: CodeSection) -> Self {
         let version = format!("{VERIFIER_VERSION} {CODE_VERSION}");
@@ -117,7 +117,7 @@ impl HouseVerifier {
     }
 }
 
-impl Verifier for HouseVerifier {
+impl Verifier for StandardVerifier {
     fn judge(&self, problem: &Problem, response: &str) -> Verdict {
         match kind(problem.kind) {
             Some(kind) => self.judge_answer(kind, problem, response),
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_gold_that_no_answer_can_be_compared_with_is_refused_by_the_problems_name() {
-        let verifier = HouseVerifier::new(Profile::Strict, CodeSection::default());
+        let verifier = StandardVerifier::new(Profile::Strict, CodeSection::default());
         for (kind, gold, part) in [
             (AnswerKind::Math, " ", "is empty"),
             (AnswerKind::Math, "\\frac{1}{", "cannot be read"),
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn golds_of_every_kind_are_let_pass() {
-        let verifier = HouseVerifier::new(Profile::Strict, CodeSection::default());
+        let verifier = StandardVerifier::new(Profile::Strict, CodeSection::default());
         for (kind, gold) in [
             (AnswerKind::Math, "\\frac{1}{2}"),
             (AnswerKind::Math, "no formula at all, but a text"),

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread};
 
 use serde_json::{Value, json};
 use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Split, Verdict};
-use still_judge::{CodeSection, HouseVerifier, Unjudgeable};
+use still_judge::{CodeSection, StandardVerifier, Unjudgeable};
 use still_roles::Verifier;
 use still_sandbox::Sandbox;
 use still_verify::Profile;
@@ -23,8 +23,8 @@ fn settings() -> CodeSection {
 }
 
 /// A verifier; where nothing can be confined, the proof that it says what is missing, and `None`.
-fn verifier(settings: CodeSection) -> Option<HouseVerifier> {
-    let verifier = HouseVerifier::new(Profile::Strict, settings);
+fn verifier(settings: CodeSection) -> Option<StandardVerifier> {
+    let verifier = StandardVerifier::new(Profile::Strict, settings);
     let Err(missing) = Sandbox::detect() else { return Some(verifier) };
     let verdict = verifier.judge(&squares(), &response("print(int(input()) ** 2)"));
     assert_eq!(verdict.outcome, Outcome::Error, "nothing runs unconfined");
@@ -62,7 +62,7 @@ fn response(program: &str) -> String {
     )
 }
 
-fn judged(verifier: &HouseVerifier, problem: &Problem, program: &str) -> (Outcome, String) {
+fn judged(verifier: &StandardVerifier, problem: &Problem, program: &str) -> (Outcome, String) {
     let Verdict { outcome, extracted, rule, verifier } = verifier.judge(problem, &response(program));
     assert_eq!((extracted, verifier.as_str()), (Some(format!("{program}\n")), "code-1"));
     (outcome, rule.unwrap())

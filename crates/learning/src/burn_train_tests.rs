@@ -17,8 +17,8 @@ use burn::{
     train::{InferenceStep, Learner, TrainOutput, TrainStep},
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
-use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
 use still_recipe::{LearnerSettings, Schedule};
+use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
 
 use crate::optimizer::{Optimizer, Update};
 

@@ -19,7 +19,7 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::LearnerError;
-use still_policy::Parameters;
+use still_tensor_decoder::Parameters;
 
 use crate::{loss::PairSums, optimizer::Optimizer};
 

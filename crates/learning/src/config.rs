@@ -1,7 +1,7 @@
 //! The settings of `still-recipe` in the terms of the learner's parts.
 
-use still_policy::{LoraConfig, Projection, TensorPrecision};
 use still_recipe::{Precision, TrainingSection};
+use still_tensor_decoder::{LoraConfig, Projection, TensorPrecision};
 
 /// How the learner works.
 #[derive(Debug, Clone, PartialEq)]

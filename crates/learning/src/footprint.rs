@@ -15,9 +15,9 @@
 //! and a block of logits when the head is at work, from the second step on: the decoder keeps buffers for the next
 //! step. When the backward pass ends there are all gradients beside such buffers instead; the larger of the two counts.
 
-use still_decoder::{DecoderConfig, MOST_IDLE_NUMBERS};
-use still_policy::composed_pass_bytes;
+use still_decoder::{DecoderConfig, MAX_IDLE_NUMBERS};
 use still_recipe::LearnerSettings;
+use still_tensor_decoder::composed_pass_bytes;
 
 use crate::config::LearnerConfig;
 
@@ -149,7 +149,7 @@ impl FusedPass<'_> {
         let begin = self.table() + head.max(last_block);
         // buffers of the other blocks are idle now, and kept up to a limit
         let first_block = tokens * (self.block() + self.block_backward());
-        let idle = MOST_IDLE_NUMBERS.min(tokens * (kept + self.block_backward()));
+        let idle = MAX_IDLE_NUMBERS.min(tokens * (kept + self.block_backward()));
         let end = trained + tokens * 3 * hidden + first_block.max(idle);
         begin.max(end)
     }

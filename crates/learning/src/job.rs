@@ -5,9 +5,9 @@ use std::sync::Arc;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::LearnerError;
 use still_library::Weights;
-use still_policy::{BatchError, Decoder, Parameters};
 use still_recipe::{DpoSettings, LearnerSettings};
 use still_roles::PreferenceMetrics;
+use still_tensor_decoder::{BatchError, Decoder, Parameters};
 
 #[cfg(test)]
 use crate::memory::simulated::allocate;

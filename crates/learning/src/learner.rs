@@ -7,9 +7,9 @@ use still_decoder::{DecoderConfig, Threads};
 use still_domain::{Recipe, seed};
 use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 use still_library::{PolicyLibrary, Weights};
-use still_policy::{Adapters, ForwardSettings, Parameters, Role, peft};
 use still_recipe::{LearnerSettings, Precision};
 use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
+use still_tensor_decoder::{Adapters, ForwardSettings, Parameters, Role, peft};
 
 use crate::{
     checkpoint::{self, Position, TrainingState},
@@ -26,7 +26,7 @@ use crate::{
 /// What the learning rate is multiplied by each time that training goes back.
 const RATE_AFTER_ROLLBACK: f64 = 0.5;
 /// Times that training goes back before it gives up.
-const MOST_ROLLBACKS: u32 = 3;
+const MAX_ROLLBACKS: u32 = 3;
 
 /// What others load a model by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -336,7 +336,7 @@ impl Learner for PolicyLearner {
 /// Goes back to the last good state with a lower rate, asks for a checkpoint to go back to, or gives up.
 fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, LearnerError> {
     let rollbacks = job.state.position.rollbacks + 1;
-    if rollbacks > MOST_ROLLBACKS {
+    if rollbacks > MAX_ROLLBACKS {
         let reason = format!(
             "loss {} and gradient norm {} for several steps in a row, {} times gone back before: lower \
              `peak_learning_rate`",

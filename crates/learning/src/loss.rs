@@ -1,9 +1,9 @@
 //! The losses, as functions of the log-probabilities of a batch's targets.
 
 use burn::tensor::{Tensor, TensorData, activation};
-use still_policy::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
 use still_recipe::DpoSettings;
 use still_roles::PreferenceMetrics;
+use still_tensor_decoder::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
 
 use crate::examples::Sequence;
 

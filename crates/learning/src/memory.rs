@@ -60,23 +60,23 @@ pub(crate) mod simulated {
     use std::cell::Cell;
 
     thread_local! {
-        static MOST_TOKENS: Cell<usize> = const { Cell::new(usize::MAX) };
+        static MAX_TOKENS: Cell<usize> = const { Cell::new(usize::MAX) };
     }
 
     /// From now on, parts of more tokens than this fail on this thread as they do on a full GPU.
     pub(crate) fn limit(most_tokens: usize) {
-        MOST_TOKENS.set(most_tokens);
+        MAX_TOKENS.set(most_tokens);
     }
 
     /// What fits on this thread: replicas' threads take it over with their work.
     pub(crate) fn most_tokens() -> usize {
-        MOST_TOKENS.get()
+        MAX_TOKENS.get()
     }
 
     /// Fails when the part is too large.
     pub(crate) fn allocate(tokens: usize) {
         assert!(
-            tokens <= MOST_TOKENS.get(),
+            tokens <= MAX_TOKENS.get(),
             "Error while reading data: An error happened during execution\nCaused by:\n  \
              out of device memory allocating {tokens} bytes"
         );

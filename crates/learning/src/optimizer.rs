@@ -5,7 +5,7 @@
 
 use std::panic::resume_unwind;
 
-use still_policy::{Parameters, Role};
+use still_tensor_decoder::{Parameters, Role};
 
 /// Numbers of a tensor from which on threads share it.
 const SHARED_LENGTH: usize = 1 << 18;
@@ -151,7 +151,7 @@ pub(crate) fn clip_scale(norm: f64, clip_norm: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use still_policy::Parameters;
+    use still_tensor_decoder::Parameters;
 
     use super::*;
 

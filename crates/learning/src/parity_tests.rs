@@ -6,8 +6,8 @@ use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Threads, hugging_face};
-use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision};
 use still_recipe::DpoSettings;
+use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision};
 
 use crate::{
     examples::Sequence,

@@ -16,7 +16,7 @@ use burn::tensor::Device;
 use still_decoder::DecoderWeights;
 use still_embedded::LearnerError;
 use still_library::Weights;
-use still_policy::{Decoder, ForwardSettings, Parameters, TensorPrecision};
+use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision};
 
 /// Where gradients are made, and how.
 #[derive(Debug, Clone)]

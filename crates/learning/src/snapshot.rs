@@ -8,7 +8,7 @@ use still_decoder::{
 };
 use still_embedded::{LearnerError, LearnerSnapshot};
 use still_library::Weights;
-use still_policy::{Parameters, peft};
+use still_tensor_decoder::{Parameters, peft};
 
 use crate::{
     checkpoint::{self, TrainingState},

@@ -10,8 +10,8 @@ use still_decoder::DecoderWeights;
 use still_domain::{CheckpointId, PolicyRef, RoundNumber};
 use still_embedded::{Learner, LearnerError, LearnerJob};
 use still_learning::{LearnerConfig, PolicyLearner};
-use still_policy::peft;
 use still_roles::TrainingJob;
+use still_tensor_decoder::peft;
 
 const STEPS: u64 = 12;
 

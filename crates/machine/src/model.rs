@@ -8,10 +8,6 @@ use std::{
 };
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{
-    cli::ModelArguments,
-    config::{Config, Device, EmbeddedModel, ModelSource},
-};
 use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderError, DecoderWeights, RopeConfig, SpecialTokens,
     WeightPrecision,
@@ -23,9 +19,13 @@ use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};
 use still_learning::{BasePolicy, ExampleEncoder, ModelName, load_policy};
 use still_library::{BaseModel, PolicyLibrary, Weights};
-use still_policy::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
+use still_operator::{
+    cli::ModelArguments,
+    config::{Config, Device, EmbeddedModel, ModelSource},
+};
 use still_roles::Response;
 use still_rollout::EngineConfig;
+use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
 use still_text::{PromptStyle, Tokenizer, thought};
 
 use crate::placement::{GPU_PREFILL_TOKENS, device_name};
@@ -190,7 +190,7 @@ impl Model {
     pub fn generator(
         &self,
         library: &Arc<PolicyLibrary>,
-        seats: &Seats,
+        seats: &GeneratorShape,
     ) -> Result<Box<dyn StepGenerator>, String> {
         let mut generator = GeneratorConfig {
             prompt_style: seats.prompt,
@@ -239,7 +239,7 @@ impl fmt::Debug for Model {
 
 /// How many rollouts a generator holds, where, and how long they may get.
 #[derive(Debug, Clone)]
-pub struct Seats {
+pub struct GeneratorShape {
     /// Where it runs.
     pub device: Device,
     /// What matrices are stored in; on a GPU, keys and values as well.
@@ -256,7 +256,7 @@ pub struct Seats {
     pub stop_strings: Vec<String>,
 }
 
-impl Seats {
+impl GeneratorShape {
     /// How the processor stores matrices; it calculates in f32 either way.
     const fn weight_precision(&self) -> WeightPrecision {
         match self.precision {

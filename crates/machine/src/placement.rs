@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 
 use still_control::{Exit, Failure};
-use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::{CpuDecoder, DecoderConfig};
 use still_learning::tensor_precision;
-use still_policy::{
+use still_operator::config::{Config, Device, DeviceSection};
+use still_tensor_decoder::{
     CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
 };
 
@@ -208,7 +208,7 @@ const fn gpu(device: Device) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use still_daemon::config::ConfigLayers;
+    use still_operator::config::ConfigLayers;
 
     use super::*;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::config::{Config, Device, DeviceSection};
 use still_decoder::DecoderConfig;
 use still_domain::Algorithm;
 use still_learning::{Footprint, StepParts};
+use still_operator::config::{Config, Device, DeviceSection};
 
 use crate::{
     model::Model,

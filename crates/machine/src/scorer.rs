@@ -6,8 +6,8 @@ use still_control::{Exit, Failure, OrExit};
 use still_decoder::{DecoderConfig, Segments, Threads, model_hidden_states, token_log_probabilities};
 use still_domain::PolicyRef;
 use still_library::{PolicyLibrary, Weights};
-use still_policy::{Device, DeviceName, TensorPrecision};
 use still_roles::{ScoreError, ScoreRequest, Scorer};
+use still_tensor_decoder::{Device, DeviceName, TensorPrecision};
 
 /// Scores texts under the policies of a library. The policy asked for last stays at hand.
 pub struct PolicyScorer {
@@ -28,7 +28,7 @@ enum Place {
 enum AtHand {
     Processor(Weights),
     /// A device that holds the weights.
-    Device(Box<still_policy::Scorer>),
+    Device(Box<still_tensor_decoder::Scorer>),
 }
 
 impl PolicyScorer {
@@ -62,7 +62,8 @@ impl PolicyScorer {
         let ready = match &self.place {
             Place::Processor(_) => AtHand::Processor(weights),
             Place::Device(device, precision) => {
-                let scorer = still_policy::Scorer::new(self.config.clone(), &weights, device, *precision);
+                let scorer =
+                    still_tensor_decoder::Scorer::new(self.config.clone(), &weights, device, *precision);
                 AtHand::Device(Box::new(scorer.map_err(failed)?))
             }
         };
@@ -127,7 +128,7 @@ fn failed(error: impl std::fmt::Display) -> ScoreError {
 
 #[cfg(test)]
 mod tests {
-    use still_daemon::config::ModelSource;
+    use still_operator::config::ModelSource;
 
     use super::*;
     use crate::Model;

@@ -1,7 +1,7 @@
 //! The configuration's sections as the learner wants them.
 
-use still_daemon::config::Config;
 use still_learning::LearnerConfig;
+use still_operator::config::Config;
 
 /// What the learner needs to know.
 pub fn learner(config: &Config) -> LearnerConfig {

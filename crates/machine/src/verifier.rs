@@ -3,27 +3,27 @@
 use std::sync::Arc;
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{
+use still_domain::Problem;
+use still_judge::{StandardVerifier, Unjudgeable};
+use still_operator::{
     admission::JudgeCheck,
     config::{VerifierProfile, VerifierSection},
 };
-use still_domain::Problem;
-use still_judge::{HouseVerifier, Unjudgeable};
 use still_verify::Profile;
 
 /// The verifier that a configuration describes.
-pub fn verifier(section: &VerifierSection) -> HouseVerifier {
+pub fn verifier(section: &VerifierSection) -> StandardVerifier {
     let profile = match section.profile {
         VerifierProfile::Strict => Profile::Strict,
         VerifierProfile::Lenient => Profile::Lenient,
     };
-    HouseVerifier::new(profile, section.code.clone())
+    StandardVerifier::new(profile, section.code.clone())
 }
 
 /// Refuses problems that ask for a program where none can be confined, or whose tests or gold answer cannot
 /// be used.
 pub fn refuse_unjudgeable<'problem>(
-    verifier: &HouseVerifier,
+    verifier: &StandardVerifier,
     problems: impl IntoIterator<Item = &'problem Problem>,
 ) -> Result<(), Failure> {
     verifier.check(problems).map_err(|error| {
@@ -38,7 +38,7 @@ pub fn refuse_unjudgeable<'problem>(
 /// Refuses a store with problems that ask for a program where none can be confined, or whose tests cannot be
 /// run. One whose gold answer cannot be used is told: it was stored by a program that did not look, its
 /// attempts end as errors, and the others are no worse for it.
-pub fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Problem]) -> Result<(), Failure> {
+pub fn refuse_unjudgeable_store(verifier: &StandardVerifier, stored: &[Problem]) -> Result<(), Failure> {
     stored.iter().try_for_each(|problem| match verifier.check([problem]) {
         Err(error @ Unjudgeable::Gold { .. }) => {
             tracing::warn!(%error, "a stored problem cannot be judged");
@@ -49,6 +49,6 @@ pub fn refuse_unjudgeable_store(verifier: &HouseVerifier, stored: &[Problem]) ->
 }
 
 /// The verifier's word on a problem, for the rules of imports.
-pub fn judge_check(verifier: Arc<HouseVerifier>) -> JudgeCheck {
+pub fn judge_check(verifier: Arc<StandardVerifier>) -> JudgeCheck {
     Arc::new(move |problem: &Problem| verifier.check([problem]).map_err(|error| error.to_string()))
 }

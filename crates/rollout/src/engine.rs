@@ -29,7 +29,7 @@ pub use config::{CachePolicy, EngineConfig};
 pub use report::{EngineError, StepReport};
 
 /// Steps without room for a row alone after which it is abandoned.
-const MOST_STALLS: u32 = 60;
+const MAX_STALLS: u32 = 60;
 
 /// Many rollouts at once on one model. `K` names requests.
 pub struct Engine<M: StepModel, K> {
@@ -217,7 +217,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         Ok(())
     }
 
-    /// Seats waiting rollouts, first come first served, as far as rows, slots and cache positions go.
+    /// Gives waiting rollouts their slots, first come first served, as far as rows, slots and cache positions go.
     fn admit(&mut self) {
         let mut needed: usize = self.slots.sequences().map(|(_, sequence)| sequence.most_tokens()).sum();
         while self.slots.held().len() < self.budget.rows() {
@@ -376,7 +376,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
             && let Some(slot) = self.plan.first().map(|planned| planned.slot)
         {
             report.is_stalled = true;
-            if self.slots.sequence_mut(slot).is_some_and(|sequence| sequence.stall() >= MOST_STALLS) {
+            if self.slots.sequence_mut(slot).is_some_and(|sequence| sequence.stall() >= MAX_STALLS) {
                 self.abandon(slot, format!("it does not fit the device's memory even alone: {reason}"));
             }
         }

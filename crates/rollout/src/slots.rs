@@ -85,7 +85,7 @@ impl<K> Slots<K> {
         seats.max_by_key(|seat| (seat.shared, Reverse(seat.place)))
     }
 
-    /// Seats a rollout.
+    /// Gives a rollout a slot.
     pub(crate) fn admit(&mut self, seat: Seat, mut sequence: Sequence<K>) {
         let Some(slot) = self.seats.get_mut(seat.slot) else { return };
         self.free.remove(seat.place);

@@ -4,7 +4,7 @@ use still_curation::Rivals;
 use still_domain::{Evaluation, PolicyOrigin, Recipe, Round, RoundNumber, RoundPhase};
 
 use super::RoundMachine;
-use crate::ground::ledger::effective_version;
+use crate::ground::store_access::effective_version;
 
 impl RoundMachine {
     /// The imitated policy is always promoted: nothing explores without one.

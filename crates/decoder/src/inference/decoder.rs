@@ -7,7 +7,7 @@ use pulp::Arch;
 use super::attention::{Attention, AttentionScratch, Run};
 use super::cache::KeyValueCache;
 use super::kernel::PackedRows;
-use super::packed::{LEAST_SHARED_WORK, PackedWeights, over_rows};
+use super::packed::{MIN_SHARED_WORK, PackedWeights, over_rows};
 use super::panels::{PanelMatrix, WeightPrecision};
 use super::shared::SharedSlice;
 use super::team::{ALONE, Team};
@@ -16,7 +16,7 @@ use crate::training::{inverse_root, scale_row};
 use crate::{DecoderConfig, DecoderWeights, RopeTable};
 
 /// Multiply-adds below which a step stays on the calling thread: waking others takes longer.
-const LEAST_SHARED_STEP: usize = 2 << 20;
+const MIN_SHARED_STEP: usize = 2 << 20;
 /// Multiply-adds that gating a number is about worth: it takes an exponential.
 const GATE_COST: usize = 8;
 /// Multiply-adds that normalising a number is about worth.
@@ -157,7 +157,7 @@ impl CpuDecoder {
         logits.resize(wanted * self.config.vocabulary_size, 0.0);
         let tokens: usize = spans.iter().map(|span| span.tokens.len()).sum();
         let work = tokens * self.config.parameter_count();
-        self.compute(spans, logits, work >= LEAST_SHARED_STEP);
+        self.compute(spans, logits, work >= MIN_SHARED_STEP);
     }
 
     /// Places the spans' tokens in rows and checks them against the slots.
@@ -261,7 +261,7 @@ impl Scratch {
                 scratch: &mut scratch,
             });
         };
-        if work * config.query_size() < LEAST_SHARED_WORK {
+        if work * config.query_size() < MIN_SHARED_WORK {
             ALONE.for_each(runs.len() * heads, task);
         } else {
             team.for_each(runs.len() * heads, task);

@@ -22,15 +22,15 @@ use super::team::{ALONE, Team};
 /// Bytes of input rows that stay near while panels stream by.
 const ROW_BLOCK_BYTES: usize = 512 << 10;
 /// Numbers below which interleaving is not worth sharing among threads.
-const LEAST_SHARED_NUMBERS: usize = 1 << 17;
+const MIN_SHARED_NUMBERS: usize = 1 << 17;
 /// Rows of a tile at most: 24 of the 32 AVX-512 registers then hold sums.
-const MOST_ROWS: usize = 12;
+const MAX_ROWS: usize = 12;
 /// Panels beyond this many numbers come from memory, and are asked for ahead of their use.
 const CACHED_NUMBERS: usize = 128 << 10;
 /// Numbers that lie between what is read and what is asked for, where one tile reads a panel.
 const AHEAD_NUMBERS: usize = 64 * PANEL;
 /// Rows of a tile where there are 16 registers.
-const MOST_ROWS_OF_SIXTEEN: usize = 3;
+const MAX_ROWS_OF_SIXTEEN: usize = 3;
 
 /// Input rows as the kernel reads them: tiles of rows, `[rows of the tile]` for every inner index.
 ///
@@ -77,7 +77,7 @@ impl PackedRows {
             return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
         }
         self.values.resize(count * inner, 0.0);
-        let team = if count * inner < LEAST_SHARED_NUMBERS { &ALONE } else { team };
+        let team = if count * inner < MIN_SHARED_NUMBERS { &ALONE } else { team };
         team.for_each_chunk(&mut self.values, tile_rows * inner, |tile, target| {
             let rows = target.len() / inner;
             for row in 0..rows {
@@ -107,8 +107,8 @@ fn most_rows() -> usize {
 #[inline(always)]
 fn most_rows_of<S: Simd>() -> usize {
     match S::F32_LANES {
-        16 => MOST_ROWS,
-        4 | 8 => MOST_ROWS_OF_SIXTEEN,
+        16 => MAX_ROWS,
+        4 | 8 => MAX_ROWS_OF_SIXTEEN,
         _ => 1,
     }
 }
@@ -186,7 +186,7 @@ impl Product<'_> {
                         9 => self.tile::<S, VECTORS, 9>(simd, panel, first),
                         10 => self.tile::<S, VECTORS, 10>(simd, panel, first),
                         11 => self.tile::<S, VECTORS, 11>(simd, panel, first),
-                        _ => self.tile::<S, VECTORS, MOST_ROWS>(simd, panel, first),
+                        _ => self.tile::<S, VECTORS, MAX_ROWS>(simd, panel, first),
                     }
                 }
             }

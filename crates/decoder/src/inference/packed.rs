@@ -14,7 +14,7 @@ use crate::training::inverse_root;
 use crate::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, RopeTable};
 
 /// Multiply-adds below which work is not worth sharing among threads.
-pub(super) const LEAST_SHARED_WORK: usize = 1 << 17;
+pub(super) const MIN_SHARED_WORK: usize = 1 << 17;
 /// Multiply-adds that rotating a number is about worth.
 const ROTATION_COST: usize = 3;
 /// Pieces that a shared product is cut into for each thread, so that a thread that is held up is helped.
@@ -170,7 +170,7 @@ impl PanelMatrix {
         let rows = x.len() / self.inner();
         let panels = self.rows().div_ceil(PANEL);
         let work = rows * self.inner() * self.rows();
-        let pieces = if team.count() == 1 || work < LEAST_SHARED_WORK {
+        let pieces = if team.count() == 1 || work < MIN_SHARED_WORK {
             1
         } else {
             panels.min(team.count() * PIECES_PER_THREAD)
@@ -214,7 +214,7 @@ pub(super) fn over_rows(
     team: &Team,
     work: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    if rows.len() * cost < LEAST_SHARED_WORK || team.count() == 1 {
+    if rows.len() * cost < MIN_SHARED_WORK || team.count() == 1 {
         work(0, rows);
     } else {
         let per_part = (rows.len() / width).div_ceil(team.count()).max(1);

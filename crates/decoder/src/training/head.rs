@@ -11,7 +11,7 @@ use crate::product::{Target, View, multiply};
 /// Logits held at once.
 const BLOCK_LOGITS: usize = 8 << 20;
 /// A block has at least this many tokens, so that products stay worth their while.
-const LEAST_BLOCK_TOKENS: usize = 32;
+const MIN_BLOCK_TOKENS: usize = 32;
 
 /// Log-probabilities of the targets, with what the backward pass wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +170,7 @@ impl<'a> Head<'a> {
     }
 
     fn blocks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let block = (BLOCK_LOGITS / self.vocabulary).max(LEAST_BLOCK_TOKENS);
+        let block = (BLOCK_LOGITS / self.vocabulary).max(MIN_BLOCK_TOKENS);
         (0..rows).step_by(block).map(move |first| first..rows.min(first + block))
     }
 

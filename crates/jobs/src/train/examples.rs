@@ -13,13 +13,13 @@ use std::{collections::HashSet, io::BufRead, ops::Range, path::Path};
 
 use serde_json::{Map, Value};
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{
-    cli::{OnError, TrainArguments},
-    import,
-};
 use still_domain::Algorithm;
 use still_learning::ExampleEncoder;
 use still_machine::{Encoder, Model};
+use still_operator::{
+    cli::{OnError, TrainArguments},
+    import,
+};
 use still_roles::{Example, PreferenceExample, Response, SftExample};
 use still_text::{ChatContext, PromptStyle, Tokenizer};
 
@@ -216,7 +216,7 @@ mod tests {
     use std::fs;
 
     use serde_json::json;
-    use still_daemon::config::ModelSource;
+    use still_operator::config::ModelSource;
 
     use super::*;
 

@@ -24,17 +24,17 @@ use std::{
 };
 
 use still_control::{Exit, Failure, OrExit};
-use still_daemon::{
-    cli::{ModelArguments, TrainArguments, TrainCommand},
-    config::Config,
-    signals::{EndSignals, exit_at_once},
-};
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, PolicyRef, Recipe, RoundNumber};
 use still_embedded::{EmbeddedTraining, Learner};
 use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
 use still_machine::{Model, open_learners, settings};
+use still_operator::{
+    cli::{ModelArguments, TrainArguments, TrainCommand},
+    config::Config,
+    signals::{EndSignals, exit_at_once},
+};
 use still_roles::{
     EventSink, ExamplesInMemory, TrainingEvent, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };

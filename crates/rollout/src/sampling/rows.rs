@@ -11,7 +11,7 @@ use super::{Draw, Sampler, SamplingError};
 use crate::penalty::SeenTokens;
 
 /// Logits in a batch below which threads cost more than they bring.
-const LEAST_LOGITS_FOR_THREADS: usize = 1 << 18;
+const MIN_LOGITS_FOR_THREADS: usize = 1 << 18;
 
 /// One row to draw a token for.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) fn draw_rows(
     draws.clear();
     draws.resize(rows.len(), Err(SamplingError::NotFinite));
     let logits: usize = rows.iter().map(|row| row.logits.len()).sum();
-    let threads = if logits < LEAST_LOGITS_FOR_THREADS { 1 } else { samplers.len().min(rows.len()) };
+    let threads = if logits < MIN_LOGITS_FOR_THREADS { 1 } else { samplers.len().min(rows.len()) };
     if threads < 2 {
         if let Some(sampler) = samplers.first_mut() {
             draw_share(sampler, &mut rows, draws);

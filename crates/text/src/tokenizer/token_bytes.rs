@@ -5,7 +5,7 @@ use tokenizers::decoders::DecoderWrapper;
 use super::is_byte_level;
 
 /// Ids without a token that a vocabulary may leave out.
-const MOST_UNUSED_IDS: usize = 1 << 20;
+const MAX_UNUSED_IDS: usize = 1 << 20;
 
 /// The bytes of every token.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl TokenBytes {
         let largest = vocabulary.values().max().copied();
         let length = largest.map_or(0, |id| id as usize + 1);
         if let Some(largest) = largest
-            && length > vocabulary.len() + MOST_UNUSED_IDS
+            && length > vocabulary.len() + MAX_UNUSED_IDS
         {
             return Err(largest);
         }

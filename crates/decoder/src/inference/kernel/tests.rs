@@ -53,14 +53,14 @@ fn every_output_is_one_chain_of_multiply_adds_whatever_the_tile_and_the_instruct
     #[cfg(target_arch = "x86_64")]
     {
         if let Some(simd) = pulp::x86::V3::try_new() {
-            check(simd, MOST_ROWS_OF_SIXTEEN);
+            check(simd, MAX_ROWS_OF_SIXTEEN);
         }
         if let Some(simd) = pulp::x86::V4::try_new() {
-            check(simd, MOST_ROWS);
+            check(simd, MAX_ROWS);
         }
     }
     #[cfg(target_arch = "aarch64")]
     if let Some(simd) = pulp::aarch64::Neon::try_new() {
-        check(simd, MOST_ROWS_OF_SIXTEEN);
+        check(simd, MAX_ROWS_OF_SIXTEEN);
     }
 }

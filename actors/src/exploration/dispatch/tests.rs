@@ -1,0 +1,233 @@
+//! What is given out when, and what a lockstep plan is made of.
+
+use still_domain::{AnswerKind, Outcome, Split};
+
+use super::*;
+use crate::ground::protocol::ExploredRound;
+
+const V1: PolicyVersion = PolicyVersion(1);
+
+fn problem(id: &str, level: Option<u8>) -> Problem {
+    Problem {
+        id: ProblemId::new(id),
+        text: id.to_owned(),
+        gold: String::new(),
+        kind: AnswerKind::Exact,
+        level,
+        source: String::new(),
+        split: Split::Explore,
+    }
+}
+
+fn result(outcome: Outcome, version: PolicyVersion) -> AttemptResult {
+    AttemptResult { outcome, version, is_truncated: false }
+}
+
+fn supply(lockstep: bool) -> Dispatch {
+    let settings = ExplorationSection {
+        attempts_per_visit: 2,
+        stop_after_correct: 1,
+        park_after: 8,
+        max_policy_lag: 1,
+        max_ahead_attempts: 3,
+        ..ExplorationSection::default()
+    };
+    let mut supply = Dispatch::new(settings, lockstep);
+    for level in 1..=4 {
+        assert!(supply.add_problem(&problem(&format!("p{level}"), Some(level))));
+    }
+    supply.policy_published(V1);
+    supply
+}
+
+fn order(round: u32, explored: &[u64], quota: u64) -> ExplorationOrder {
+    let explored: Vec<_> =
+        explored.iter().map(|&judged| ExploredRound { policy_version: V1, problems: None, judged }).collect();
+    let counted = explored.iter().map(|round| round.judged).sum();
+    let round = RoundNumber(round);
+    ExplorationOrder { round, policy_version: V1, problems: None, explored, counted, quota }
+}
+
+fn take_all(supply: &mut Dispatch) -> Vec<String> {
+    std::iter::from_fn(|| supply.next()).map(|id| id.to_string()).collect()
+}
+
+fn planned(supply: &Dispatch) -> u64 {
+    supply.plan().unwrap().1
+}
+
+fn judge(supply: &mut Dispatch, id: &str, outcome: Outcome) {
+    supply.record(&id.parse().unwrap(), result(outcome, V1));
+}
+
+#[test]
+fn nothing_is_given_out_before_a_round_is_opened_or_a_policy_published() {
+    let mut idle = supply(false);
+    assert_eq!(idle.next(), None);
+    let mut unpublished = Dispatch::new(idle.settings.clone(), idle.lockstep);
+    unpublished.add_problem(&problem("p", None));
+    unpublished.open(order(1, &[], 4));
+    assert_eq!(unpublished.next(), None);
+    assert_eq!(unpublished.dryness(), None, "a supply that waits for a policy is not dry");
+}
+
+#[test]
+fn a_lockstep_plan_depends_on_the_store_at_the_rounds_beginning_alone() {
+    let mut whole = supply(true);
+    whole.open(order(1, &[], 4));
+    assert_eq!(planned(&whole), 4);
+    let plan = take_all(&mut whole);
+    assert_eq!(plan, ["p4#0", "p4#1", "p3#0", "p3#1"]);
+
+    // A process that died with one attempt durable, out of order, makes the same plan.
+    let mut resumed = supply(true);
+    judge(&mut resumed, "p3#0", Outcome::Correct);
+    resumed.open(order(1, &[], 4));
+    assert_eq!(planned(&resumed), 4);
+    assert_eq!(take_all(&mut resumed), ["p4#0", "p4#1", "p3#1"]);
+
+    // The next round replays the first: p3 is solved and retired.
+    for id in ["p4#0", "p4#1", "p3#1"] {
+        judge(&mut resumed, id, Outcome::Wrong);
+    }
+    resumed.close(RoundNumber(1), 0);
+    assert_eq!(resumed.next(), None, "nothing is made ahead in lockstep");
+    resumed.open(order(2, &[4], 6));
+    assert_eq!(planned(&resumed), 6);
+    assert_eq!(take_all(&mut resumed), ["p4#2", "p4#3", "p2#0", "p2#1", "p1#0", "p1#1"]);
+}
+
+#[test]
+fn a_plan_counts_no_attempt_of_an_older_policy_and_asks_for_none_of_them_again() {
+    const V2: PolicyVersion = PolicyVersion(2);
+    let mut supply = supply(true);
+    // round 1 counted two attempts of four: the program ran free, two were made ahead
+    for id in ["p4#0", "p4#1", "p3#0", "p3#1"] {
+        judge(&mut supply, id, Outcome::Wrong);
+    }
+    supply.policy_published(V2);
+    let order = ExplorationOrder { policy_version: V2, counted: 0, ..order(2, &[2], 4) };
+    supply.open(order);
+    assert_eq!(planned(&supply), 4);
+    assert_eq!(take_all(&mut supply), ["p4#2", "p4#3", "p3#2", "p3#3"]);
+
+    for id in ["p4#2", "p4#3", "p3#2"] {
+        assert!(!supply.record(&id.parse().unwrap(), result(Outcome::Wrong, V2)));
+    }
+    assert!(
+        supply.record(&"p3#3".parse().unwrap(), result(Outcome::Wrong, V1)),
+        "the round does not count it"
+    );
+    assert_eq!(planned(&supply), 3);
+}
+
+#[test]
+fn a_plan_made_of_nothing_is_made_anew_and_any_other_is_kept() {
+    let mut supply = supply(true);
+    supply.open(order(1, &[], 100));
+    assert_eq!(planned(&supply), 8);
+    for id in take_all(&mut supply) {
+        judge(&mut supply, &id, Outcome::Correct);
+    }
+    supply.close(RoundNumber(1), 0);
+    let second = |problems| {
+        let mut order = ExplorationOrder { problems: Some(problems), ..order(2, &[8], 100) };
+        order.explored[0].problems = Some(4);
+        order
+    };
+    supply.open(second(4));
+    assert_eq!(supply.plan(), Some((RoundNumber(2), 0)));
+    assert!(supply.add_problem(&problem("late", Some(9))));
+    supply.open(second(5));
+    assert_eq!(supply.plan(), Some((RoundNumber(2), 2)));
+    supply.next().unwrap();
+    supply.open(second(5));
+    assert_eq!((planned(&supply), supply.ready()), (2, 1), "the same plan");
+}
+
+#[test]
+fn a_plan_and_its_replay_hold_the_problems_of_their_rounds_and_no_later_ones() {
+    let first = || ExplorationOrder { problems: Some(4), ..order(1, &[], 2) };
+    let mut whole = supply(true);
+    whole.open(first());
+    let of_first = take_all(&mut whole);
+
+    // the harder problem comes in the middle of the round, and the process dies
+    let mut resumed = supply(true);
+    assert!(resumed.add_problem(&problem("late", Some(9))));
+    resumed.open(first());
+    assert_eq!(take_all(&mut resumed), of_first);
+    for id in &of_first {
+        judge(&mut resumed, id, Outcome::Wrong);
+    }
+    let mut second = order(2, &[2], 4);
+    second.problems = Some(5);
+    second.explored[0].problems = Some(4);
+    resumed.open(second);
+    assert_eq!(take_all(&mut resumed), ["late#0", "late#1", "p4#2", "p4#3"]);
+}
+
+#[test]
+fn cutting_a_plan_leaves_what_was_given_out() {
+    let mut supply = supply(true);
+    supply.open(order(1, &[], 6));
+    supply.next().unwrap();
+    supply.next().unwrap();
+    supply.cut_plan();
+    assert_eq!(supply.plan(), Some((RoundNumber(1), 2)));
+    assert_eq!(supply.next(), None);
+}
+
+#[test]
+fn attempts_made_ahead_are_bounded_and_those_under_way_count() {
+    let mut supply = supply(false);
+    supply.open(order(1, &[], 4));
+    let first = supply.next().unwrap();
+    supply.close(RoundNumber(1), 1);
+    assert!(supply.next().is_some(), "one is durable, one under way");
+    assert_eq!(supply.next(), None);
+    supply.record(&first, result(Outcome::Wrong, V1));
+    assert_eq!(supply.next(), None, "it counts as made ahead");
+    supply.open(order(2, &[4], 4));
+    assert!(supply.next().is_some());
+}
+
+#[test]
+fn a_round_is_dry_when_nothing_is_left_and_nothing_under_way() {
+    let mut supply = supply(false);
+    supply.open(order(3, &[], 100));
+    assert_eq!(supply.dryness(), None);
+    let all = take_all(&mut supply);
+    assert_eq!(all.len(), 8);
+    for id in &all {
+        assert_eq!(supply.dryness(), None);
+        judge(&mut supply, id, Outcome::Correct);
+    }
+    let dryness = Dryness { round: RoundNumber(3), newest: V1, problems: 4 };
+    assert_eq!(supply.dryness(), Some(dryness));
+    assert!(supply.add_problem(&problem("new", None)));
+    assert_eq!(supply.dryness(), None);
+}
+
+#[test]
+fn a_lost_attempt_is_given_out_again_before_all_others_and_given_up_in_the_end() {
+    for lockstep in [false, true] {
+        let mut supply = supply(lockstep);
+        supply.open(order(1, &[], 4));
+        let planned_before = lockstep.then(|| planned(&supply));
+        let first = supply.next().unwrap();
+        let _second = supply.next().unwrap();
+        assert_eq!(supply.lost(&"p9#0".parse().unwrap()), Loss::Unknown);
+        assert_eq!(supply.lost(&first), Loss::Again);
+        assert_eq!(supply.in_flight(), 1, "nobody is at it");
+        assert!(supply.dryness().is_none(), "and yet it is under way");
+        assert_eq!(supply.next(), Some(first.clone()));
+        assert_eq!(supply.lost(&first), Loss::Again);
+        assert_eq!(supply.next(), Some(first.clone()));
+        assert_eq!(supply.lost(&first), Loss::GivenUp { losses: 3 });
+        assert_ne!(supply.next(), Some(first.clone()));
+        assert_eq!(lockstep.then(|| planned(&supply)), planned_before, "it still counts for the plan");
+        judge(&mut supply, &first.to_string(), Outcome::Error);
+        assert_eq!(supply.lost(&first), Loss::Unknown, "what is recorded is lost no more");
+    }
+}

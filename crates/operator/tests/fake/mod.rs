@@ -1,0 +1,306 @@
+//! A daemon that only remembers what it was asked: the other end of the socket in tests.
+#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures_util::{StreamExt, stream};
+use still_control::{
+    Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event,
+    PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport, Status, Wait,
+};
+use still_domain::{
+    AttemptId, Demonstration, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome, PolicyOrigin,
+    PolicyRecord, PolicyVersion, Problem, RoundNumber, RoundPhase, SamplingSettings, Trajectory, Verdict,
+    VersionSpan,
+};
+use still_operator::control::{
+    ControlPlane, ControlServer, EventStream, Imported, SocketError, TrajectoryStream,
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// A daemon that only remembers.
+#[derive(Default)]
+pub struct FakePlane {
+    pub asked: Mutex<Vec<String>>,
+    pub problems: Mutex<Vec<Problem>>,
+    pub demonstrations: Mutex<Vec<Demonstration>>,
+    pub is_ready: AtomicBool,
+    pub is_dead: AtomicBool,
+    pub is_draining: AtomicBool,
+}
+
+/// A server with its fake behind it.
+pub struct Served {
+    pub plane: Arc<FakePlane>,
+    close: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Served {
+    pub async fn start(socket: &Path) -> Result<Self, SocketError> {
+        let plane = Arc::new(FakePlane::default());
+        plane.is_ready.store(true, Ordering::Relaxed);
+        let (close, closed) = oneshot::channel();
+        let bound = ControlServer::bind(socket).await?;
+        let served = bound.serve(Arc::clone(&plane), async move {
+            let _ = closed.await;
+        });
+        Ok(Self { plane, close, server: tokio::spawn(served) })
+    }
+
+    pub async fn end(self) {
+        self.close.send(()).unwrap();
+        self.server.await.unwrap().unwrap();
+    }
+}
+
+impl FakePlane {
+    fn done(&self, what: String) -> Result<Done, ErrorReply> {
+        self.asked.lock().unwrap().push(what.clone());
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Err(ErrorReply::new(ErrorKind::Draining, "the daemon is going down"));
+        }
+        Ok(Done::new(what))
+    }
+}
+
+pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory {
+    JudgedTrajectory {
+        trajectory: Trajectory {
+            id: format!("{problem}#{number}").parse().unwrap(),
+            prompt_token_count: 5,
+            tokens: vec![1, 2, 3],
+            log_probabilities: vec![-0.1, -0.2, -0.3],
+            text: "a thought".to_owned(),
+            sampling: SamplingSettings::default(),
+            seed: 9,
+            finish: FinishReason::Stop,
+            versions: vec![VersionSpan { policy: PolicyVersion(2).into(), start: 0, end: 3 }],
+        },
+        verdict: Verdict {
+            outcome,
+            extracted: Some("7".to_owned()),
+            rule: None,
+            verifier: "fake 1".to_owned(),
+        },
+        measures: Measures::default(),
+        rejection: None,
+    }
+}
+
+pub fn report() -> RoundReport {
+    let estimate = |value| Estimate { value, low: value - 0.05, high: value + 0.05, correct: 1, total: 2 };
+    RoundReport {
+        round: RoundNumber(1),
+        phase: RoundPhase::Promoted,
+        decision: Some("better".to_owned()),
+        accuracy: Some(estimate(0.5)),
+        hard_accuracy: Some(estimate(0.25)),
+        by_level: BTreeMap::from([(5, estimate(0.3)), (6, estimate(0.2))]),
+        pool: 100,
+        selected: 40,
+        judged: 90,
+        loss: Some(0.25),
+        rollout_tokens_per_second: 30_000.0,
+        training_tokens_per_second: 25_000.0,
+        seconds: 31.5,
+    }
+}
+
+impl ControlPlane for FakePlane {
+    async fn status(&self) -> Result<Status, ErrorReply> {
+        let is_ready = self.is_ready.load(Ordering::Relaxed);
+        let state = if is_ready { ActorState::Running } else { ActorState::Starting };
+        Ok(Status {
+            version: "0.1.0".to_owned(),
+            pid: std::process::id(),
+            data_dir: "data".to_owned(),
+            metrics: Some("http://127.0.0.1:9464/metrics".to_owned()),
+            uptime_seconds: 61.0,
+            round: RoundNumber(2),
+            phase: RoundPhase::Exploring,
+            rounds_wanted: 5,
+            policy: is_ready.then_some(PolicyVersion(2)),
+            exploration_paused: false,
+            training_paused: false,
+            draining: false,
+            judged: 12,
+            quota: 900,
+            selected: 3,
+            pool: 112,
+            step: 0,
+            total_steps: 0,
+            skipped_steps: 0,
+            training_rollbacks: 0,
+            memory_shortages: 0,
+            rollout_tokens_per_second: 30_000.0,
+            training_tokens_per_second: 0.0,
+            actors: vec![ActorStatus {
+                name: "sampler".to_owned(),
+                state,
+                queued: 4,
+                in_flight: 128,
+                idle_seconds: 0.1,
+                restarts: 0,
+            }],
+            devices: vec![DeviceStatus {
+                name: "sampler-0".to_owned(),
+                actor: "sampler".to_owned(),
+                state: DeviceState::LeftOut,
+                in_flight: 0,
+                capacity: 0,
+                silent_seconds: 61.0,
+                restarts: 8,
+                last_failure: Some("unplugged".to_owned()),
+            }],
+            waits: vec![Wait {
+                who: "sampler".to_owned(),
+                waits_for: "sampler-0".to_owned(),
+                reason: "it failed too often and is left out: unplugged".to_owned(),
+                silent_seconds: Some(61.0),
+            }],
+            last_round: Some(report()),
+        })
+    }
+
+    fn is_alive(&self) -> bool {
+        !self.is_dead.load(Ordering::Relaxed)
+    }
+
+    fn events(&self) -> EventStream {
+        let events = [
+            Event::Phase { round: RoundNumber(2), phase: RoundPhase::Training },
+            Event::RoundEnded(report()),
+        ];
+        stream::iter(events).chain(stream::pending()).boxed()
+    }
+
+    async fn rounds(&self) -> Result<Vec<RoundReport>, ErrorReply> {
+        Ok(vec![
+            report(),
+            RoundReport { round: RoundNumber(2), decision: Some("<worse>".to_owned()), ..report() },
+        ])
+    }
+
+    async fn pause(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
+        self.done(format!("pause {activity:?}"))
+    }
+
+    async fn resume(&self, activity: Option<Activity>) -> Result<Done, ErrorReply> {
+        self.done(format!("resume {activity:?}"))
+    }
+
+    async fn drain(&self) -> Result<Done, ErrorReply> {
+        self.done("drain".to_owned())
+    }
+
+    async fn stop(&self) -> Result<Done, ErrorReply> {
+        self.done("stop".to_owned())
+    }
+
+    async fn checkpoint(&self) -> Result<Done, ErrorReply> {
+        self.done("checkpoint".to_owned())
+    }
+
+    async fn seal(&self) -> Result<Done, ErrorReply> {
+        self.done("seal".to_owned())
+    }
+
+    async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
+        let mut known = self.problems.lock().unwrap();
+        let before = known.len();
+        for problem in &problems {
+            if !known.contains(problem) {
+                known.push(problem.clone());
+            }
+        }
+        let imported = (known.len() - before) as u64;
+        Ok(Imported { imported, known: problems.len() as u64 - imported, contaminated: 0 })
+    }
+
+    async fn import_demonstrations(
+        &self,
+        demonstrations: Vec<Demonstration>,
+    ) -> Result<Imported, ErrorReply> {
+        let imported = demonstrations.len() as u64;
+        self.demonstrations.lock().unwrap().extend(demonstrations);
+        Ok(Imported { imported, known: 0, contaminated: 0 })
+    }
+
+    async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
+        let known = self.problems.lock().unwrap();
+        let lines: Vec<_> = known
+            .iter()
+            .filter(|problem| query.level.is_none() || problem.level == query.level)
+            .filter(|problem| query.split.is_none_or(|split| problem.split == split))
+            .map(|problem| ProblemLine {
+                id: problem.id.clone(),
+                level: problem.level,
+                split: problem.split,
+                text: problem.text.clone(),
+                gold: problem.gold.clone(),
+                attempts: 4,
+                correct: 1,
+            })
+            .collect();
+        let limit = query.limit.unwrap_or(u64::MAX) as usize;
+        Ok(ProblemList { total: lines.len() as u64, problems: lines.into_iter().take(limit).collect() })
+    }
+
+    async fn pool(&self, query: PoolQuery) -> Result<TrajectoryStream, ErrorReply> {
+        self.asked.lock().unwrap().push(format!("{query:?}"));
+        if query.policy_version == Some(PolicyVersion(99)) {
+            let failure = ErrorReply::new(ErrorKind::Store, "the store is damaged");
+            return Ok(stream::iter([Ok(judged("a", 0, Outcome::Wrong)), Err(failure)]).boxed());
+        }
+        let all = [
+            judged("a", 0, Outcome::Wrong),
+            judged("a", 1, Outcome::Correct),
+            judged("b#2", 0, Outcome::Correct),
+        ];
+        let chosen: Vec<_> = all
+            .into_iter()
+            .filter(|judged| query.verdict.is_none_or(|verdict| judged.verdict.outcome == verdict))
+            .filter(|judged| query.problem.as_ref().is_none_or(|problem| judged.problem() == problem))
+            .map(Ok)
+            .collect();
+        Ok(stream::iter(chosen).boxed())
+    }
+
+    async fn trajectory(&self, id: AttemptId) -> Result<Option<JudgedTrajectory>, ErrorReply> {
+        Ok((id.problem.as_str() == "b#2").then(|| judged("b#2", id.number.0, Outcome::Correct)))
+    }
+
+    async fn policies(&self) -> Result<Vec<PolicyRecord>, ErrorReply> {
+        let record = |version, origin| PolicyRecord {
+            version: PolicyVersion(version),
+            origin,
+            checkpoint: None,
+            accuracy: None,
+            published_at_ms: 0,
+        };
+        Ok(vec![record(0, PolicyOrigin::Base), record(1, PolicyOrigin::Round(RoundNumber(0)))])
+    }
+
+    async fn promote(&self, version: PolicyVersion) -> Result<Done, ErrorReply> {
+        if version.0 > 2 {
+            return Err(ErrorReply::new(ErrorKind::NotFound, format!("no policy has version {version}")));
+        }
+        self.done(format!("promote {version}"))
+    }
+
+    async fn rollback(&self) -> Result<Done, ErrorReply> {
+        self.done("rollback".to_owned())
+    }
+
+    async fn kill(&self, actor: String) -> Result<Done, ErrorReply> {
+        self.done(format!("kill {actor}"))
+    }
+}

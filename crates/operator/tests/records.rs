@@ -1,0 +1,168 @@
+//! The store's records as clients get them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod fake;
+
+use fake::judged;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use still_control::{ErrorKind, PoolQuery, ProblemQuery};
+use still_curation::DecontaminationConfig;
+use still_domain::{AnswerKind, Demonstration, DemonstrationId, Outcome, Problem, ProblemId, Split};
+use still_operator::{admission::Admission, cli::InspectSubject, inspect::inspect, records::StoreRecords};
+use still_store::Store;
+
+fn problem(name: &str, level: u8) -> Problem {
+    Problem {
+        id: ProblemId::new(name),
+        text: format!("{name}?"),
+        gold: "7".to_owned(),
+        kind: AnswerKind::Integer,
+        level: Some(level),
+        source: "test".to_owned(),
+        split: Split::Explore,
+    }
+}
+
+fn held_out(name: &str) -> Problem {
+    Problem { split: Split::Evaluate, ..problem(name, 1) }
+}
+
+fn demonstration(name: &str, problem: &str) -> Demonstration {
+    Demonstration {
+        id: DemonstrationId::new(name),
+        problem: problem.to_owned(),
+        response: "because".to_owned(),
+        level: None,
+        source: "test".to_owned(),
+    }
+}
+
+/// Records to which golds that are numbers are added, and no others.
+fn records(store: Store) -> StoreRecords {
+    let check = |problem: &Problem| match problem.gold.parse::<i64>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("problem `{}` has no number", problem.id)),
+    };
+    StoreRecords::new(store, Admission::new(DecontaminationConfig::default(), Arc::new(check)))
+}
+
+fn store() -> Store {
+    let store = Store::in_memory().unwrap();
+    store.import_problems(&[problem("b", 2), problem("a", 1), problem("c", 2)]).unwrap();
+    let pool =
+        [judged("a", 0, Outcome::Wrong), judged("a", 1, Outcome::Correct), judged("b", 0, Outcome::Correct)];
+    store.commit_trajectories(&pool).unwrap();
+    store
+}
+
+async fn ids(query: PoolQuery) -> Vec<String> {
+    let pool = records(store()).pool(query).await.unwrap();
+    pool.map(|judged| judged.unwrap().id().to_string()).collect().await
+}
+
+#[tokio::test]
+async fn the_pool_is_streamed_by_verdict_problem_and_limit() {
+    assert_eq!(ids(PoolQuery::default()).await, ["a#0", "a#1", "b#0"]);
+    assert_eq!(
+        ids(PoolQuery { verdict: Some(Outcome::Correct), ..PoolQuery::default() }).await,
+        ["a#1", "b#0"]
+    );
+    assert_eq!(
+        ids(PoolQuery { problem: Some(ProblemId::new("a")), ..PoolQuery::default() }).await,
+        ["a#0", "a#1"]
+    );
+    assert_eq!(ids(PoolQuery { limit: Some(1), ..PoolQuery::default() }).await, ["a#0"]);
+}
+
+#[tokio::test]
+async fn problems_come_in_the_order_of_import_with_what_has_come_of_them() {
+    let records = records(store());
+    let list = records.problems(ProblemQuery::default()).await.unwrap();
+    let lines: Vec<_> =
+        list.problems.iter().map(|line| (line.id.as_str(), line.attempts, line.correct)).collect();
+    assert_eq!(lines, [("b", 1, 1), ("a", 2, 1), ("c", 0, 0)]);
+    let hard = records.problems(ProblemQuery { level: Some(2), limit: Some(1), split: None }).await.unwrap();
+    assert_eq!((hard.total, hard.problems.len()), (2, 1));
+}
+
+#[tokio::test]
+async fn an_import_tells_new_from_known_and_refuses_a_name_with_another_content() {
+    let records = records(store());
+    let report = records.import_problems(vec![problem("a", 1), problem("d", 3)]).await.unwrap();
+    assert_eq!((report.imported, report.known), (1, 1));
+    let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
+    assert_eq!(records.import_problems(vec![other]).await.unwrap_err().kind, ErrorKind::BadInput);
+}
+
+#[tokio::test]
+async fn a_problem_that_cannot_be_judged_refuses_the_import_by_its_name() {
+    let store = Store::in_memory().unwrap();
+    let none = Problem { gold: "none".to_owned(), ..problem("odd", 1) };
+    let error = records(store.clone()).import_problems(vec![problem("sound", 1), none]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadInput);
+    assert!(error.message.contains("1 of 2") && error.message.contains("`odd`"), "{error}");
+    assert!(store.problems().unwrap().is_empty(), "nothing was written");
+}
+
+#[test]
+fn a_store_is_inspected_as_it_is() {
+    let mut out = Vec::new();
+    inspect(&store(), InspectSubject::Pool, true, &mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap().lines().count(), 3);
+}
+
+#[tokio::test]
+async fn what_repeats_a_held_out_problem_is_not_explored() {
+    let store = Store::in_memory().unwrap();
+    let records = records(store.clone());
+    let import = |problems| records.import_problems(problems);
+    let repeated = |name| Problem { text: " held  out? ".to_owned(), ..problem(name, 1) };
+    let first = import(vec![repeated("in the same file"), held_out("held out"), problem("fresh", 1)]).await;
+    let first = first.unwrap();
+    assert_eq!((first.imported, first.contaminated), (2, 1));
+    let second = import(vec![repeated("later"), problem("fresh", 1)]).await.unwrap();
+    assert_eq!((second.imported, second.known, second.contaminated), (0, 1, 1));
+    assert_eq!(store.problems().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_demonstration_of_a_held_out_problem_is_not_imitated() {
+    let store = Store::in_memory().unwrap();
+    let records = records(store.clone());
+    records.import_problems(vec![held_out("held out")]).await.unwrap();
+    let shown = vec![demonstration("leak", "Held out ?"), demonstration("sound", "another?")];
+    let report = records.import_demonstrations(shown).await.unwrap();
+    assert_eq!((report.imported, report.contaminated), (1, 1));
+    assert_eq!(store.demonstrations().unwrap()[0].id.as_str(), "sound");
+}
+
+#[tokio::test]
+async fn a_problem_is_not_held_out_once_the_run_trains_on_it() {
+    let store = Store::in_memory().unwrap();
+    let records = records(store.clone());
+    let import = |problems| records.import_problems(problems);
+    records.import_demonstrations(vec![demonstration("shown", "seen?")]).await.unwrap();
+    import(vec![problem("explored", 1), held_out("apart")]).await.unwrap();
+    for (late, twin) in [("explored", "problem `explored`"), ("seen", "demonstration `shown`")] {
+        let late = Problem { id: ProblemId::new("late"), ..held_out(late) };
+        let error = import(vec![late, held_out("unrelated")]).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::BadInput);
+        assert!(error.message.contains("`late`") && error.message.contains(twin), "{error}");
+    }
+    assert_eq!(store.problems().unwrap().len(), 2, "nothing was written");
+    assert_eq!(import(vec![held_out("apart")]).await.unwrap().known, 1);
+}
+
+#[test]
+fn a_task_that_conflicts_leaves_nothing_behind() {
+    let store = Store::in_memory().unwrap();
+    let admission = Admission::new(DecontaminationConfig::default(), Arc::new(|_| Ok(())));
+    admission.import(&store, Vec::new(), vec![problem("a", 1)]).unwrap();
+    let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
+    let task = vec![held_out("new"), other];
+    admission.import(&store, vec![demonstration("shown", "seen?")], task).unwrap_err();
+    assert!(store.demonstrations().unwrap().is_empty());
+    assert_eq!(store.problems().unwrap().len(), 1);
+}
