@@ -67,8 +67,9 @@ pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Re
                 // numbers are in base ten anyway
                 return Ok(if base == "{10}" { String::new() } else { format!("_{base}") });
             }
-            '!' | '<' | '>' | '≠' if !is_closed => return Err(Ambiguous),
-            '+' | '-' | '*' | '/' | '|' | '\'' if !is_closed => return Err(Ambiguous),
+            '!' | '<' | '>' | '≠' | '+' | '-' | '*' | '/' | '|' | '\'' if !is_closed => {
+                return Err(Ambiguous);
+            }
             '+' | '-' | '/'
                 if touches && longer.starts_with(|next: char| next.is_ascii_digit() || next == '\\') =>
             {
@@ -193,10 +194,9 @@ fn is_denied(text: &str) -> bool {
     let denied = |word: &str| word != "not" && denies(word);
     match next.as_slice() {
         ["be", word, ..] | [word, ..] if first != "not" && denied(word) => true,
-        ["not", "be", ..]
+        ["not", "be" | "correct" | "right" | "valid" | "possible", ..]
         | ["not", "the", "answer" | "correct" | "right" | "solution"]
-        | ["not", "correct" | "right" | "valid" | "possible", ..] => true,
-        ["the", "wrong", ..] => true,
+        | ["the", "wrong", ..] => true,
         ["the", "answer" | "correct" | "right", ..] => matches!(first, "isn't" | "not"),
         _ => false,
     }

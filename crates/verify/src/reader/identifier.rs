@@ -25,7 +25,7 @@ const MAXIMUM_LETTERS: usize = 6;
 
 impl Reader {
     pub(super) fn symbol(&mut self, name: &Name) -> Result<Expr, ReadError> {
-        if let Some(choice) = self.choice_with_scripts(name)? {
+        if let Some(choice) = self.choice_with_scripts(name) {
             return Ok(choice);
         }
         let base = name.clone();

@@ -76,9 +76,9 @@ impl Reader {
     }
 
     /// `C_{10}^{3}` and `A_{10}^{3}` as other schools write them.
-    pub(super) fn choice_with_scripts(&mut self, name: &Name) -> Result<Option<Expr>, ReadError> {
+    pub(super) fn choice_with_scripts(&mut self, name: &Name) -> Option<Expr> {
         if !matches!(name.as_str(), "C" | "A") || self.peek() != Some(&Token::Underscore) {
-            return Ok(None);
+            return None;
         }
         let start = self.position;
         self.position += 1;
@@ -88,10 +88,10 @@ impl Reader {
             && let Ok(lower) = self.atom()
             && is_choice(&upper, &lower)
         {
-            return Ok(Some(choice(upper, lower, name == "A")));
+            return Some(choice(upper, lower, name == "A"));
         }
         self.position = start;
-        Ok(None)
+        None
     }
 
     /// `n!!`.
