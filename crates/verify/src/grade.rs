@@ -9,7 +9,8 @@ use serde_json::{Number, Value};
 
 use crate::VERIFIER_VERSION;
 use crate::fault::GoldFault;
-use crate::judge::{Detail, Gold, Judgement, judge};
+use crate::gold::Gold;
+use crate::judge::{Detail, Judgement, judge};
 use crate::outcome::{Kind, Outcome, Profile};
 
 /// Of a gold answer, a message shows so many characters.

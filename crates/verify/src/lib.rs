@@ -144,6 +144,7 @@ mod extract;
 mod fault;
 mod fingerprint;
 mod fuel;
+mod gold;
 pub mod grade;
 mod judge;
 mod lettered;
@@ -162,7 +163,8 @@ mod wrapping;
 pub use extract::solution;
 pub use fault::GoldFault;
 pub use fingerprint::fingerprint;
-pub use judge::{Detail, Gold, GoldError, Judgement, equivalent, judge};
+pub use gold::{Gold, GoldError};
+pub use judge::{Detail, Judgement, equivalent, judge};
 pub use outcome::{Kind, Outcome, Profile, Rule};
 
 /// The version of the rules and their implementation; it changes whenever a verdict may.

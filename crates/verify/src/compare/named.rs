@@ -32,8 +32,18 @@ pub(super) fn same_entries(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Optio
 pub(super) fn names_differ(gold: &Expr, answer: &Expr) -> bool {
     match (sole_name(gold), sole_name(answer)) {
         (Some(gold), Some(answer)) => gold != answer,
-        _ => false,
+        _ => is_named_otherwise(gold, answer) || is_named_otherwise(answer, gold),
     }
+}
+
+/// Whether `(x, y) = (1, 2)` stands beside values of other names: `a = 1, b = 2`.
+fn is_named_otherwise(tuple: &Expr, values: &Expr) -> bool {
+    let (Some((Expr::Group(_, _, names), Expr::Group(..))), Some(entries)) =
+        (equation(tuple), entries(values))
+    else {
+        return false;
+    };
+    names.iter().all(is_name) && entries.iter().any(|(name, _)| !names.contains(name))
 }
 
 fn sole_name(expr: &Expr) -> Option<&Expr> {

@@ -16,14 +16,19 @@ const NEVER_FACTORS: [&str; 7] = ["f", "g", "F", "G", "\\phi", "\\psi", "\\Phi"]
 
 /// Whether a value that is not computed stands in the expression.
 pub(super) fn is_in(expr: &Expr) -> bool {
-    expr.any(&is_opaque)
+    expr.any(&is_opaque_itself)
 }
 
+/// Whether a node is not computed, or has a body that is not: that may depend on the sum's own variable.
 fn is_opaque(expr: &Expr) -> bool {
+    is_opaque_itself(expr) || matches!(expr, Expr::Iterated(iteration) if is_in(&iteration.body))
+}
+
+/// Whether a node is not computed, whatever stands below it.
+fn is_opaque_itself(expr: &Expr) -> bool {
     match expr {
         Expr::Applied(..) => true,
-        // what has no value may depend on the sum's own variable
-        Expr::Iterated(iteration) => iteration.is_infinite() || iteration.body.any(&is_opaque),
+        Expr::Iterated(iteration) => iteration.is_infinite(),
         Expr::Call(Function::Real | Function::ImaginaryPart | Function::Conjugate, items) => {
             items.iter().any(Expr::has_symbols)
         }
