@@ -52,13 +52,13 @@ pub(crate) fn step(name: DeviceName, device: &Device, shape: Shape) -> Outcome {
         // three passes, forward, forward again and backward twice as dear, of two operations a parameter
         let operations = 8.0 * config.parameter_count() as f64 * length as f64;
         let taken = at_first.zip(free()).map(|(before, now)| before.saturating_sub(now));
-        let foretold = parameters + composed_pass_bytes(&config, PRECISION, Some(&lora), length);
+        let estimated = parameters + composed_pass_bytes(&config, PRECISION, Some(&lora), length);
         let finite = losses.iter().all(|loss| loss.is_finite());
         println!(
             "{}",
             json!({"check": "train", "model": format!("{shape:?}"), "sequence_tokens": length,
                 "first_s": times.first(), "last_s": last, "tokens_per_second": length as f64 / last,
-                "teraflops": operations / last / 1e12, "taken_bytes": taken, "foretold_bytes": foretold,
+                "teraflops": operations / last / 1e12, "taken_bytes": taken, "estimated_bytes": estimated,
                 "loss": losses.last(), "holds": finite})
         );
         if !finite {

@@ -80,7 +80,7 @@ impl Store {
     /// A store that lives as long as its clones.
     ///
     /// # Errors
-    /// Never, in truth: memory does not fail.
+    /// Never: memory does not fail.
     pub fn in_memory() -> Result<Self, StoreError> {
         Self::on(Memory::default(), None, false)
     }

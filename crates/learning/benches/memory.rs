@@ -13,7 +13,7 @@ mod harness;
 
 use std::{fs, process::Command};
 
-use harness::{MEMORY_MODES, foretold_bytes, is_fused, steps_of_one_sequence};
+use harness::{MEMORY_MODES, estimated_bytes, is_fused, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
 use still_learning::keep_freed_memory;
 
@@ -32,7 +32,7 @@ fn main() {
         return println!("{} {}", peak_resident_bytes(), allocations::peak_bytes());
     }
     println!("{} parameters; MiB after 3 steps, {THREADS} threads", config.parameter_count());
-    println!("activations    tokens   resident  allocated   foretold   resident / foretold");
+    println!("activations    tokens   resident  allocated  estimated   resident / estimated");
     for mode in MEMORY_MODES {
         // composed operators take minutes on the CPU
         let lengths = if is_fused(mode) { &LENGTHS[..] } else { &LENGTHS[..2] };
@@ -41,12 +41,12 @@ fn main() {
             let output = Command::new(program).env(CHILD, format!("{mode} {tokens}")).output().unwrap();
             let output = String::from_utf8(output.stdout).unwrap();
             let (resident, allocated) = output.trim().split_once(' ').unwrap();
-            let foretold = foretold_bytes(&config, mode, THREADS, tokens);
-            let [resident, allocated, foretold] =
-                [resident.parse().unwrap(), allocated.parse().unwrap(), foretold].map(mebibytes);
-            let ratio = resident / foretold;
+            let estimated = estimated_bytes(&config, mode, THREADS, tokens);
+            let [resident, allocated, estimated] =
+                [resident.parse().unwrap(), allocated.parse().unwrap(), estimated].map(mebibytes);
+            let ratio = resident / estimated;
             println!(
-                "{mode:<12} {tokens:>8} {resident:>10.0} {allocated:>10.0} {foretold:>10.0} {ratio:>7.2}"
+                "{mode:<12} {tokens:>8} {resident:>10.0} {allocated:>10.0} {estimated:>10.0} {ratio:>7.2}"
             );
         }
     }

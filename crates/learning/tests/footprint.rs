@@ -8,7 +8,7 @@ mod harness;
 
 use std::process::Command;
 
-use harness::{MEMORY_MODES, foretold_bytes, is_fused, steps_of_one_sequence};
+use harness::{MEMORY_MODES, estimated_bytes, is_fused, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
 
 /// Marks the process of one case.
@@ -51,10 +51,10 @@ fn training_allocates_what_was_foretold_within_a_tenth() {
             let output = String::from_utf8(output.stdout).unwrap();
             let peak = output.lines().find_map(|line| line.split_once(PEAK)).unwrap().1;
             let peak: usize = peak.trim().parse().unwrap();
-            let foretold = foretold_bytes(&decoder_config(), mode, threads, tokens);
-            let ratio = peak as f64 / foretold as f64;
+            let estimated = estimated_bytes(&decoder_config(), mode, threads, tokens);
+            let ratio = peak as f64 / estimated as f64;
             let case = format!("{mode}, {threads} threads, {tokens} tokens");
-            assert!((0.9..=1.1).contains(&ratio), "{case}: {peak} allocated, {foretold} foretold");
+            assert!((0.9..=1.1).contains(&ratio), "{case}: {peak} allocated, {estimated} estimated");
         }
     }
 }

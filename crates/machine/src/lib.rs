@@ -7,7 +7,7 @@
 //! | [`placement`] | which generator runs where, with how many rollouts at once |
 //! | [`plan`] | what all of it takes of every device, before it takes it |
 //! | [`scorer`] | how likely a text is under a policy |
-//! | [`verifier`] | who judges, and whether it can judge a problem here |
+//! | [`mod@verifier`] | who judges, and whether it can judge a problem here |
 //! | [`settings`] | what the learner and the decoders read of the configuration |
 //!
 //! Nothing here knows actors or the store. What fails says with which code the program is to end

@@ -1,4 +1,4 @@
-//! The decoder on the CPU as an engine's model. Weights and cache are taken beforehand; a step's buffers, foretold
+//! The decoder on the CPU as an engine's model. Weights and cache are taken beforehand; a step's buffers, estimated
 //! with them, grow to those of the largest step and stay.
 
 use std::sync::Arc;

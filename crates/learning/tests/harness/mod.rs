@@ -183,8 +183,8 @@ fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
     LearnerConfig { threads, ..settings }
 }
 
-/// Bytes foretold of a process that takes [`steps_of_one_sequence`].
-pub fn foretold_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens: usize) -> usize {
+/// Bytes estimated of a process that takes [`steps_of_one_sequence`].
+pub fn estimated_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens: usize) -> usize {
     let (settings, fused) = (memory_settings(mode, threads), is_fused(mode));
     // beside the learner: the base policy, which adapters share
     let base = if settings.lora().is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };

@@ -80,10 +80,10 @@ mod tests {
             for precision in [TensorPrecision::F32, TensorPrecision::Bf16] {
                 let weights = DecoderWeights::random(&config, 3);
                 let size = CacheSize { slots: 3, slot_capacity_tokens: 300 };
-                let foretold = DecoderMemory::of(&config, precision, size, 64);
+                let estimated = DecoderMemory::of(&config, precision, size, 64);
                 let decoder =
                     DeviceDecoder::new(config.clone(), &weights, &Device::flex(), precision, size).unwrap();
-                let expected = [foretold.weights_bytes, foretold.cache_bytes];
+                let expected = [estimated.weights_bytes, estimated.cache_bytes];
                 assert_eq!(decoder.allocated_bytes(), expected, "{:?} {precision:?}", config.architecture);
             }
         }
