@@ -99,6 +99,11 @@ pub(crate) enum Relation {
 }
 
 impl Relation {
+    /// Whether it orders two values, or tells them apart.
+    pub(crate) const fn is_order(self) -> bool {
+        matches!(self, Self::Less | Self::LessEqual | Self::Greater | Self::GreaterEqual | Self::NotEqual)
+    }
+
     /// The relation read from its other side, if it has a name.
     pub(crate) fn flipped(self) -> Option<Self> {
         Some(match self {

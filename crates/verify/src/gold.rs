@@ -250,6 +250,9 @@ impl Gold {
 
     /// Whether one of gold and answer gives an option's letter with its value, and the other agrees.
     fn is_same_option(&self, answer: &str) -> bool {
+        if ![answer, &self.text].iter().any(|text| text.contains(lettered::is_letter)) {
+            return false;
+        }
         let equal = |gold: &str, answer: &str| {
             Self::parse(self.kind, gold).is_ok_and(|gold| match &gold.form {
                 Form::Math { readings, moment } => {

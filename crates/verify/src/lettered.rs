@@ -3,6 +3,11 @@
 /// Alphabets that options are set in.
 const STYLES: [&str; 8] = ["textbf", "text", "textrm", "mathrm", "mathbf", "textit", "mbox", "textsf"];
 
+/// Whether an option may be called so.
+pub(crate) const fn is_letter(character: char) -> bool {
+    matches!(character, 'A'..='J')
+}
+
 /// An answer that gives an option's letter and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lettered<'a> {
@@ -60,7 +65,7 @@ pub(crate) fn option(text: &str) -> Option<char> {
         .unwrap_or(text);
     let bare = text.strip_prefix('(').map_or(text, |inner| inner.strip_suffix(')').unwrap_or(text));
     let mut characters = bare.chars();
-    characters.next().filter(|letter| characters.next().is_none() && ('A'..='J').contains(letter))
+    characters.next().filter(|letter| characters.next().is_none() && is_letter(*letter))
 }
 
 /// What stands in the style at the start of a text, and what stands behind it.
@@ -81,12 +86,12 @@ fn label(text: &str) -> Option<(char, &str)> {
     // `(\text{C})`
     let inner = match styled(inner).filter(|_| bracketed.is_some()) {
         Some((letter, behind)) if letter.len() == 1 => {
-            let letter = letter.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
+            let letter = letter.chars().next().filter(|letter| is_letter(*letter))?;
             return behind.strip_prefix(')').map(|rest| (letter, rest));
         }
         _ => inner,
     };
-    let letter = inner.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
+    let letter = inner.chars().next().filter(|letter| is_letter(*letter))?;
     let rest = inner.get(1..)?;
     if bracketed.is_some() {
         return rest.strip_prefix(')').map(|rest| (letter, rest));

@@ -196,7 +196,6 @@ fn digits_at(bytes: &[u8], position: usize) -> usize {
     bytes.get(position..).unwrap_or(&[]).iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// `\overline{12}`, `\bar{3}`, `\dot{3}`, `(3)` after the fraction's digits.
 /// `0.1666\\ldots`: digits that repeat at the end and go on; nothing if they do not show how.
 fn continued_digits(fraction: &str, text: &str, position: usize) -> Option<(String, usize)> {
     const LONGEST_BLOCK: usize = 6;
@@ -211,6 +210,7 @@ fn continued_digits(fraction: &str, text: &str, position: usize) -> Option<(Stri
     Some((fraction.get(fraction.len() - block..)?.to_owned(), position + spelling.len()))
 }
 
+/// `\overline{12}`, `\bar{3}`, `\dot{3}`, `(3)` after the fraction's digits.
 fn repeating_digits(text: &str, position: usize) -> Option<(String, usize)> {
     let rest = text.get(position..)?;
     for (opening, closing) in

@@ -34,13 +34,10 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     let (plain_gold, plain_answer) = (named::unqualified(gold), named::unqualified(answer));
     if plain_gold.is_some() || plain_answer.is_some() {
-        if let (Some((_, qualifiers)), Some((_, others))) = (&plain_gold, &plain_answer)
+        if let (Some((gold, qualifiers)), Some((answer, others))) = (&plain_gold, &plain_answer)
             && qualifiers != others
         {
             // `2k\pi, k \in \mathbb{Z}` and `2n\pi, n \in \mathbb{Z}`
-            let (Some((gold, _)), Some((answer, _))) = (&plain_gold, &plain_answer) else {
-                return Sameness::Different;
-            };
             return match named::renamed(answer, qualifiers, others) {
                 Some(answer) => same(gold, &answer, fuel),
                 None => Sameness::Different,

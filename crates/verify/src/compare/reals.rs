@@ -38,10 +38,10 @@ pub(super) fn is_set_like(expr: &Expr) -> bool {
             [(Relation::Member | Relation::NotMember, set)] => {
                 variable(first).is_some() && (is_set_like(set) || is_plain_interval(set))
             }
-            [(relation, right)] => is_order(*relation) && one_variable(first, right),
+            [(relation, right)] => relation.is_order() && one_variable(first, right),
             [(left_relation, middle), (right_relation, right)] => {
-                is_order(*left_relation)
-                    && is_order(*right_relation)
+                left_relation.is_order()
+                    && right_relation.is_order()
                     && one_variable(first, middle)
                     && !right.has_symbols()
             }
@@ -53,7 +53,7 @@ pub(super) fn is_set_like(expr: &Expr) -> bool {
 }
 
 fn is_inequality(expr: &Expr) -> bool {
-    matches!(expr, Expr::Chain(_, rest) if rest.iter().any(|(relation, _)| is_order(*relation)))
+    matches!(expr, Expr::Chain(_, rest) if rest.iter().any(|(relation, _)| relation.is_order()))
         && is_set_like(expr)
 }
 
@@ -61,17 +61,6 @@ fn is_inequality(expr: &Expr) -> bool {
 pub(super) fn is_plain_interval(expr: &Expr) -> bool {
     matches!(expr, Expr::Group(open, close, items)
         if items.len() == 2 && *open == *close && *open != Bracket::Angle)
-}
-
-fn is_order(relation: Relation) -> bool {
-    matches!(
-        relation,
-        Relation::Less
-            | Relation::LessEqual
-            | Relation::Greater
-            | Relation::GreaterEqual
-            | Relation::NotEqual
-    )
 }
 
 /// One side a lone symbol, the other without symbols.
@@ -415,14 +404,7 @@ fn half_line(left: &Expr, relation: Relation, right: &Expr, fuel: &mut Fuel) -> 
     let (name, value, relation) = if left.has_symbols() {
         (left, right, relation)
     } else {
-        let flipped = match relation {
-            Relation::Less => Relation::Greater,
-            Relation::LessEqual => Relation::GreaterEqual,
-            Relation::Greater => Relation::Less,
-            Relation::GreaterEqual => Relation::LessEqual,
-            other => other,
-        };
-        (right, left, flipped)
+        (right, left, relation.flipped().unwrap_or(relation))
     };
     if matches!(name, Expr::Call(Function::Abs, _)) {
         return around_zero(relation, value, fuel);

@@ -232,15 +232,7 @@ fn one_relation(
     if crossed == Sameness::Equal {
         return crossed;
     }
-    let order = matches!(
-        relation,
-        Relation::Less
-            | Relation::LessEqual
-            | Relation::Greater
-            | Relation::GreaterEqual
-            | Relation::NotEqual
-    );
-    if !order || ![gold_left, gold_right, left, right].iter().all(|side| side.is_scalar()) {
+    if !relation.is_order() || ![gold_left, gold_right, left, right].iter().all(|side| side.is_scalar()) {
         return straight;
     }
     // `x + y < 5` and `y < 5 - x`: the same difference of the sides, or its negative

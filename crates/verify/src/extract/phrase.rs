@@ -15,8 +15,10 @@ const MAXIMUM_PASSED: usize = 4;
 /// What comments an answer, as `This answer is correct.` does, is passed over where one was announced before.
 pub(crate) fn find(solution: &str) -> Option<Cow<'_, str>> {
     let mut end = solution.len();
+    let mut last = None;
     for _ in 0..MAXIMUM_PASSED {
         let Some(announced) = last_announcement(solution.get(..end)?) else { break };
+        last.get_or_insert(announced);
         if let Some(answer) =
             announced_at(solution, announced).filter(|answer| !is_comment(solution, announced, answer))
         {
@@ -27,7 +29,7 @@ pub(crate) fn find(solution: &str) -> Option<Cow<'_, str>> {
             end -= 1;
         }
     }
-    announced_at(solution, last_announcement(solution)?)
+    announced_at(solution, last?)
 }
 
 /// Whether what was announced says something about an answer that was given before.

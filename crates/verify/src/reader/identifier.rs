@@ -45,7 +45,14 @@ impl Reader {
 
     /// `f(x)`, `f'(2)`, `f^{-1}(3)`, `P(A \mid B)`, `A(1, 2)`.
     fn application(&mut self, base: &Name, name: &Name) -> Result<Option<Expr>, ReadError> {
+        // most letters stand alone
+        if !matches!(self.peek(), Some(Token::OpenRound | Token::Prime | Token::Caret)) {
+            return Ok(None);
+        }
         let is_function = FUNCTIONS.contains(&&**base);
+        if !is_function && self.peek() == Some(&Token::Caret) {
+            return Ok(None);
+        }
         let start = self.position;
         let mut head = symbol_name(name).to_string();
         while self.accept(&Token::Prime) {

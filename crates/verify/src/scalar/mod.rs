@@ -143,7 +143,8 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
         _ => {}
     }
     let symbolic = left.has_symbols() || right.has_symbols();
-    match modular_equal(left, right, symbolic, fuel) {
+    let kernels = has_kernels(left) || has_kernels(right);
+    match modular_equal(left, right, symbolic || kernels, fuel) {
         // what was written may have been made to vanish modulo both primes, if it has room enough
         Ok(true) if height::written(left) + height::written(right) > MAXIMUM_TRUSTED_BITS => {
             if symbolic {
@@ -154,7 +155,7 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
         }
         Ok(true) => Sameness::Equal,
         // kernels that differ may still have the same values
-        Ok(false) if !has_kernels(left) && !has_kernels(right) => Sameness::Different,
+        Ok(false) if !kernels => Sameness::Different,
         Err(Stop::Fuel) => Sameness::Undecided,
         Ok(false) | Err(Stop::Stuck(_)) => {
             if let (Expr::Iterated(first), Expr::Iterated(second)) = (left, right)
@@ -189,10 +190,9 @@ fn has_kernels(expr: &Expr) -> bool {
     })
 }
 
-fn modular_equal(left: &Expr, right: &Expr, symbolic: bool, fuel: &mut Fuel) -> Result<bool, Stop> {
+fn modular_equal(left: &Expr, right: &Expr, with_kernels: bool, fuel: &mut Fuel) -> Result<bool, Stop> {
     for prime in modular::PRIMES {
-        let residues =
-            modular::Residues { prime, with_kernels: symbolic || has_kernels(left) || has_kernels(right) };
+        let residues = modular::Residues { prime, with_kernels };
         if residues.of(left, fuel)? != residues.of(right, fuel)? {
             return Ok(false);
         }

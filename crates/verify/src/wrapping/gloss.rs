@@ -1,7 +1,13 @@
 //! Another form of an answer, or a remark, in brackets behind it.
 
-/// What another form of an answer, in brackets behind it, starts with.
+/// What another form of an answer, in brackets behind it, starts with. Each holds one of `a`, `o`, `i`, `=`, or a sign
+/// beyond ASCII: [`may_hold_gloss`].
 pub(super) const GLOSSES: [&str; 8] = ["approx", "≈", "(=", "(or", "(i.e", "answer)", "final)", "(exact"];
+
+/// Whether a text has a byte that every gloss has one of: one look instead of a search for each.
+pub(super) fn may_hold_gloss(text: &str) -> bool {
+    text.bytes().any(|byte| matches!(byte, b'a' | b'o' | b'i' | b'=') || !byte.is_ascii())
+}
 
 /// Words that join another form of an answer to it, and the signs that say the same.
 const JOINTS: [(&str, &str); 9] = [

@@ -113,17 +113,16 @@ pub(crate) fn leads_in(text: &str) -> bool {
 
 /// Whether words of an answer deny it, where the gold has no such words.
 pub(crate) fn is_denied(answer: &str, gold: &str) -> bool {
+    let Some(last) = words(answer).last() else { return false };
     let is_denial = |word: &str| {
         word.len() >= 3
             && DENIALS.iter().any(|denial| word.eq_ignore_ascii_case(denial))
             && !words(gold).any(|other| other.eq_ignore_ascii_case(word))
     };
     // `all reals not equal to 1` says what it says
-    let is_outer = |word: &str| words(answer).next() == Some(word) || words(answer).last() == Some(word);
-    let ends_in_no =
-        words(answer).nth(1).is_some() || answer.starts_with(|first: char| first.is_ascii_digit());
-    let is_refused = words(answer).last().is_some_and(|word| word.eq_ignore_ascii_case("no"))
-        && ends_in_no
+    let is_outer = |word: &str| words(answer).next() == Some(word) || word == last;
+    let is_refused = last.eq_ignore_ascii_case("no")
+        && (words(answer).nth(1).is_some() || answer.starts_with(|first: char| first.is_ascii_digit()))
         && !words(gold).any(|word| word.eq_ignore_ascii_case("no"));
     is_refused
         || words(answer).any(|word| is_denial(word) && (!word.eq_ignore_ascii_case("not") || is_outer(word)))

@@ -12,7 +12,7 @@ mod typesetting;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use gloss::{GLOSSES, gloss};
+use gloss::{GLOSSES, gloss, may_hold_gloss};
 pub(crate) use lead_in::is_denied;
 use lead_in::lead_in;
 use style::{COLOURS, HIDING, without_inner};
@@ -147,7 +147,7 @@ fn is_suspicious(text: &str) -> bool {
 fn is_plain_end(text: &str) -> bool {
     match text.as_bytes().last() {
         Some(b'}') => !text.ends_with("{}"),
-        Some(b')') => !GLOSSES.iter().any(|gloss| text.contains(gloss)),
+        Some(b')') => !may_hold_gloss(text) || !GLOSSES.iter().any(|gloss| text.contains(gloss)),
         _ => false,
     }
 }
