@@ -1,7 +1,7 @@
 //! Every mailbox of the program.
 //!
 //! Eight actors under one supervisor run the loop of STILL-2: imitate, explore, improve, round after round.
-//! None of them touches a tensor: tensor work lives on device threads that own the roles of `still-roles`.
+//! None of them touches a tensor: tensor work lives behind the roles of `still-roles`.
 //! None of them owns a truth: what an actor knows it reads from the store when it comes up, so any of them,
 //! or the whole process, may die at any instant and be started again.
 //!

@@ -8,7 +8,7 @@ mod sampling;
 mod supervision;
 mod verifier_pool;
 
-use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError};
+use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig};
 use still_settings::Findings;
 use still_store::CheckpointsSection;
 
@@ -67,16 +67,10 @@ impl SystemConfig {
         self.verifier_pool.validate(&mut findings);
         self.checkpoints.validate(&mut findings);
         self.supervision.validate(&mut findings);
-        for (section, checked) in [
-            ("selection", self.selection.validate()),
-            ("pairs", self.pairs.validate()),
-            ("hygiene", self.hygiene.validate()),
-            ("gate", self.gate.validate()),
-        ] {
-            if let Err(SettingError { key, problem }) = checked {
-                findings.note(&format!("{section}.{key}"), problem);
-            }
-        }
+        self.selection.validate(&mut findings);
+        self.pairs.validate(&mut findings);
+        self.hygiene.validate(&mut findings);
+        self.gate.validate(&mut findings);
         findings
     }
 }

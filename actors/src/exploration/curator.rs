@@ -146,7 +146,7 @@ impl Drop for CuratorState {
 /// Adds what hygiene has to say.
 fn inspect(hygiene: &HygieneConfig, judged: Judged) -> (Credit, JudgedTrajectory) {
     let Judged { rollout, problem, verdict, credit, purpose: _ } = judged;
-    let report = hygiene.inspect(&Response {
+    let rejection = hygiene.rejection(&Response {
         problem: &problem.text,
         text: &rollout.trajectory.text,
         response_tokens: u32::try_from(rollout.trajectory.tokens.len()).unwrap_or(u32::MAX),
@@ -154,11 +154,7 @@ fn inspect(hygiene: &HygieneConfig, judged: Judged) -> (Credit, JudgedTrajectory
         is_well_formed: rollout.is_well_formed,
         finish: rollout.trajectory.finish,
     });
-    let judged = JudgedTrajectory {
-        trajectory: rollout.trajectory,
-        verdict,
-        measures: rollout.measures,
-        rejection: report.rejection,
-    };
+    let judged =
+        JudgedTrajectory { trajectory: rollout.trajectory, verdict, measures: rollout.measures, rejection };
     (credit, judged)
 }

@@ -109,7 +109,7 @@ impl Actor for ProblemSupply {
             ProblemSupplyMessage::AttemptsJudged(facts) => {
                 let mut is_older = false;
                 for fact in facts.iter() {
-                    is_older |= state.dispatch.record(&fact.candidate.id, fact.candidate.result());
+                    is_older |= state.dispatch.record(&fact.id, fact.result());
                 }
                 if is_older {
                     state.tell_plan();
@@ -146,7 +146,7 @@ impl ProblemSupplyState {
     async fn read_attempts(&mut self) -> Result<(), ActorProcessingErr> {
         let facts = self.given.access.run(StoreAccess::facts).await?;
         for fact in facts {
-            self.dispatch.record(&fact.candidate.id, fact.candidate.result());
+            self.dispatch.record(&fact.id, fact.result());
         }
         let policies = self.given.access.run(|access| access.store.policies()).await?;
         if let Some(newest) = policies.last() {

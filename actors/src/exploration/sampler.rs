@@ -143,7 +143,7 @@ impl SamplerState {
     fn open(&mut self, index: usize, myself: &ActorRef<SamplerMessage>) -> Result<(), ActorProcessingErr> {
         let Some(device) = self.devices.get_mut(index) else { return Ok(()) };
         let (events, observer) = (myself.clone(), self.observer.clone());
-        let opened = device.open(move |incarnation, _, event| {
+        let opened = device.open(move |incarnation, event| {
             if let GeneratorEvent::Drawn(tokens) = event {
                 return observer.tokens_drawn(tokens);
             }
@@ -179,10 +179,6 @@ impl SamplerState {
             GeneratorEvent::Refused { id, reason } => self.refused(&id, &reason),
             GeneratorEvent::Failed(reason) => self.failed(device, reason, myself)?,
             GeneratorEvent::NotAdopted { policy, reason } => {
-                if let Some(generator) = self.devices.get_mut(device).and_then(Supervised::take) {
-                    // it is of no use without the policy in force; whoever is opened next waits for it to end
-                    drop(generator);
-                }
                 self.failed(device, format!("{policy} cannot be had: {reason}"), myself)?;
             }
             GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
@@ -227,8 +223,7 @@ impl SamplerState {
     fn take_pulses(&mut self, myself: &ActorRef<SamplerMessage>) -> Result<(), ActorProcessingErr> {
         for index in 0..self.devices.len() {
             let Some(device) = self.devices.get_mut(index) else { continue };
-            if let Some(overdue) = device.overdue() {
-                let (reason, prospect) = device.give_up(overdue);
+            if let Some((reason, prospect)) = device.give_up_if_silent() {
                 self.bereft(index, reason, prospect, myself)?;
             }
         }
@@ -238,16 +233,14 @@ impl SamplerState {
     /// Has every device draw by the policy in force from now on. Whoever asks for an attempt after a publication may
     /// have been told of it before the watch told this actor: so it is looked at before attempts are shared out.
     fn adopt(&mut self) {
-        let newest = self.newest.borrow().clone();
-        if newest.is_none() || newest == self.policy {
-            return;
+        let newest = match &*self.newest.borrow() {
+            Some(newest) if self.policy.as_ref() != Some(newest) => newest.clone(),
+            _ => return,
+        };
+        for generator in self.devices.iter_mut().filter_map(Supervised::role) {
+            generator.adopt(&newest);
         }
-        if let Some(policy) = &newest {
-            for generator in self.devices.iter_mut().filter_map(Supervised::role) {
-                generator.adopt(policy);
-            }
-        }
-        self.policy = newest;
+        self.policy = Some(newest);
     }
 
     /// Gives waiting attempts to devices with room.

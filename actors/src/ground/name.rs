@@ -11,9 +11,9 @@ use thiserror::Error;
 pub enum ActorName {
     /// Keeps the newest published policy, and makes promotions durable.
     Publisher,
-    /// Oversees the learner's device thread.
+    /// Oversees the training run.
     Trainer,
-    /// Oversees the generators' device threads.
+    /// Shares attempts out among the generators, and oversees them.
     Sampler,
     /// Judges finished rollouts.
     VerifierPool,

@@ -8,10 +8,11 @@ use std::{
 };
 
 use still_control::{ActorState, Event, RoundReport};
+use still_curation::Candidate;
 use still_domain::{
     CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
 };
-use still_roles::{LearnerStep, PreferenceMetrics};
+use still_roles::{LearnerStep, PreferenceMetrics, TrainingPlan};
 use still_store::StoreSize;
 use still_telemetry::event::{
     ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, JudgementEnded,
@@ -24,7 +25,6 @@ use tokio::sync::broadcast;
 use crate::{
     ground::clock::Clock,
     ground::name::ActorName,
-    ground::protocol::JudgedFact,
     ground::status_board::{DeviceMeter, StatusBoard, shown},
     ground::supervised::Prospect,
 };
@@ -144,12 +144,12 @@ impl Observer {
     }
 
     /// A trajectory is durable that was not there before.
-    pub(crate) fn committed(fact: &JudgedFact, newest: Option<PolicyVersion>) {
+    pub(crate) fn committed(fact: &Candidate, newest: Option<PolicyVersion>) {
         TrajectoryCommitted {
-            id: &fact.candidate.id,
-            outcome: fact.candidate.outcome,
-            rejection: fact.candidate.rejection,
-            response_tokens: u64::from(fact.candidate.response_tokens),
+            id: &fact.id,
+            outcome: fact.outcome,
+            rejection: fact.rejection,
+            response_tokens: u64::from(fact.response_tokens),
             policy_lag: newest.map(|newest| fact.version.lag_behind(newest)),
         }
         .emit();
@@ -213,6 +213,16 @@ impl Observer {
     pub(crate) fn published(&self, version: PolicyVersion, origin: PolicyOrigin) {
         PolicyPublished { version, origin }.emit();
         self.event(Event::Published { version });
+    }
+
+    /// A training began, or went back to an earlier state.
+    pub(crate) fn training_begun(&self, round: RoundNumber, plan: &TrainingPlan) {
+        shown(&self.board.training, |training| {
+            training.round = Some(round);
+            training.step = plan.resumed_step;
+            training.total_steps = plan.total_steps;
+            training.loss = None;
+        });
     }
 
     /// An optimizer step was taken; `duration` since the one before.

@@ -17,7 +17,7 @@
 //!   Conductor ─Evaluate─► Evaluator ─PolicyScored, EvaluatorReady─► Conductor
 //!   Evaluator ─Judge─► VerifierPool ─AnswerJudged─► Evaluator
 //!   Conductor ─Publish─► Publisher ─PolicyPublished─► Conductor, ProblemSupply
-//!   Publisher ─(a watch)─► Sampler
+//!   Publisher ─(a watch)─► Sampler, Curator
 //!
 //! the end
 //!   Conductor ─Finish─► Root
@@ -121,20 +121,11 @@ pub struct Judged {
     pub credit: Credit,
 }
 
-/// What the round and the curriculum must know of a rollout that is durable.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JudgedFact {
-    /// Outcome, measures, and the attempt's name.
-    pub candidate: Candidate,
-    /// The policy that drew the first token.
-    pub version: PolicyVersion,
-}
-
 /// A group of rollouts that is durable.
 #[derive(Debug)]
 pub struct CommittedGroup {
     /// What is to be known of them.
-    pub facts: Vec<JudgedFact>,
+    pub facts: Vec<Candidate>,
     /// Given back once the conductor is told.
     pub credits: Vec<Credit>,
 }
@@ -324,7 +315,7 @@ pub enum ProblemSupplyMessage {
         ahead: u64,
     },
     /// Curator: these attempts are durable.
-    AttemptsJudged(Arc<[JudgedFact]>),
+    AttemptsJudged(Arc<[Candidate]>),
     /// Sampler: this attempt came to nothing, and its credit is given back.
     AttemptLost {
         /// The attempt.
@@ -357,7 +348,7 @@ pub enum ConductorMessage {
     /// Problem supply: nothing is under way and no problem may be attempted now.
     SupplyRanDry(Dryness),
     /// Curator: these attempts are durable.
-    AttemptsJudged(Arc<[JudgedFact]>),
+    AttemptsJudged(Arc<[Candidate]>),
     /// Trainer: a job is done.
     PolicyTrained(TrainedPolicy),
     /// Trainer: the round's set can never be trained on.

@@ -3,12 +3,10 @@
 use ractor::ActorProcessingErr;
 use still_curation::Candidate;
 use still_domain::{
-    AttemptFact, CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem,
-    RoundNumber, Split, TrainingSetId,
+    CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, RoundNumber, Split,
+    TrainingSetId,
 };
 use still_store::{CheckpointFolders, Store, StoreError};
-
-use crate::ground::protocol::JudgedFact;
 
 /// The store with its checkpoints; shared by clones.
 #[derive(Clone)]
@@ -21,34 +19,9 @@ pub(crate) struct StoreAccess {
 #[derive(Debug, Default)]
 pub(crate) struct Committed {
     /// What stands there of every trajectory of the group.
-    pub(crate) facts: Vec<JudgedFact>,
+    pub(crate) facts: Vec<Candidate>,
     /// Of these, those that were not there before.
-    pub(crate) new: Vec<JudgedFact>,
-}
-
-impl JudgedFact {
-    /// What the round and the curriculum must know of a stored trajectory.
-    pub(crate) fn of(judged: &JudgedTrajectory) -> Self {
-        Self { candidate: Candidate::from(judged), version: judged.trajectory.policy_version() }
-    }
-}
-
-impl From<AttemptFact> for JudgedFact {
-    fn from(fact: AttemptFact) -> Self {
-        let candidate = Candidate {
-            id: fact.id,
-            outcome: fact.outcome,
-            rejection: fact.rejection,
-            fingerprint: fact.fingerprint,
-            version: fact.policy_version,
-            prompt_tokens: fact.prompt_tokens,
-            response_tokens: fact.response_tokens,
-            thought_tokens: fact.measures.thought_tokens,
-            perplexity: fact.measures.perplexity,
-            thought_perplexity: fact.measures.thought_perplexity,
-        };
-        Self { candidate, version: fact.policy_version }
-    }
+    pub(crate) new: Vec<Candidate>,
 }
 
 impl StoreAccess {
@@ -79,8 +52,8 @@ impl StoreAccess {
     }
 
     /// What is to be known of every trajectory in the pool, by problem and attempt; no token is read.
-    pub(crate) fn facts(&self) -> Result<Vec<JudgedFact>, StoreError> {
-        Ok(self.store.facts()?.into_iter().map(JudgedFact::from).collect())
+    pub(crate) fn facts(&self) -> Result<Vec<Candidate>, StoreError> {
+        Ok(self.store.facts()?.into_iter().map(Candidate::from).collect())
     }
 
     /// The intact final checkpoint of a round and its training set.
@@ -102,7 +75,7 @@ impl StoreAccess {
         for (place, judged) in group.iter().enumerate() {
             let is_new = !report.already_there.contains(&place);
             let known = if is_new { None } else { self.store.trajectory(judged.id())? };
-            let fact = JudgedFact::of(known.as_ref().unwrap_or(judged));
+            let fact = Candidate::from(known.as_ref().unwrap_or(judged));
             if is_new {
                 committed.new.push(fact.clone());
             }

@@ -80,16 +80,13 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
     ///
     /// # Errors
     /// When not even its thread or connection can be had.
-    pub(crate) fn open(
-        &mut self,
-        tell: impl Fn(u64, &Pulse, E) + Send + Sync + 'static,
-    ) -> Result<&mut R, String> {
+    pub(crate) fn open(&mut self, tell: impl Fn(u64, E) + Send + Sync + 'static) -> Result<&mut R, String> {
         self.incarnation += 1;
         let (incarnation, pulse) = (self.incarnation, Pulse::new());
         self.pulse = pulse.clone();
         let events = EventSink::new(move |event| {
             pulse.beat();
-            tell(incarnation, &pulse, event);
+            tell(incarnation, event);
         });
         let role = self.factory.open(events)?;
         self.state = DeviceState::Starting;
@@ -145,15 +142,9 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         self.state == DeviceState::LeftOut
     }
 
-    /// Whether a role at work has been silent for longer than its own pace explains.
-    pub(crate) fn overdue(&self) -> Option<Overdue> {
-        let patience = self.patience.filter(|_| self.role.is_some())?;
-        self.pulse.overdue(patience)
-    }
-
     /// The role failed, or could not be opened.
     pub(crate) fn failed(&mut self, reason: &str) -> Prospect {
-        // it has ended by itself, or was never there
+        // it has ended by itself, was never there, or is of no use: whoever is opened next waits for it to end
         self.role = None;
         self.last_failure = Some(reason.to_owned());
         self.restarts += 1;
@@ -169,9 +160,11 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         }
     }
 
-    /// Gives a role up that hangs. Its successor does not wait for it.
-    pub(crate) fn give_up(&mut self, overdue: Overdue) -> (String, Prospect) {
-        let Overdue { silent, allowed } = overdue;
+    /// Gives a role up that is at work and has been silent for longer than its own pace explains. Its successor does not
+    /// wait for it.
+    pub(crate) fn give_up_if_silent(&mut self) -> Option<(String, Prospect)> {
+        let patience = self.patience.filter(|_| self.role.is_some())?;
+        let Overdue { silent, allowed } = self.pulse.overdue(patience)?;
         let reason = format!(
             "{}: nothing was heard of it for {:.1} s, and {:.1} s is the longest that its pace explains",
             self.name(),
@@ -182,7 +175,7 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
             role.abandon();
         }
         let prospect = self.failed(&reason);
-        (reason, prospect)
+        Some((reason, prospect))
     }
 
     /// Lets the role go, to be ended on a thread that may wait for it.
@@ -258,9 +251,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         for _ in 0..2 {
             let told = Arc::clone(&told);
-            device
-                .open(move |incarnation, _, event| told.lock().unwrap().push((incarnation, event)))
-                .unwrap();
+            device.open(move |incarnation, event| told.lock().unwrap().push((incarnation, event))).unwrap();
         }
         for (sink, event) in sinks.lock().unwrap().iter().zip([7, 8]) {
             sink.tell(event);
@@ -274,15 +265,16 @@ mod tests {
     #[test]
     fn one_that_hangs_is_named_and_given_up() {
         let (mut device, _, abandoned) = supervised(Some(Duration::ZERO));
-        device.open(|_, _, _| {}).unwrap();
-        while device.overdue().is_none() {
+        device.open(|_, _| {}).unwrap();
+        let (reason, prospect) = loop {
+            if let Some(given_up) = device.give_up_if_silent() {
+                break given_up;
+            }
             std::thread::yield_now();
-        }
-        let overdue = device.overdue().unwrap();
-        let (reason, prospect) = device.give_up(overdue);
+        };
         assert!(reason.starts_with("doll: nothing was heard"), "{reason}");
         assert!(matches!(prospect, Prospect::Again { .. }));
         assert_eq!(abandoned.load(Ordering::SeqCst), 1);
-        assert_eq!(device.overdue(), None, "there is nothing to wait for");
+        assert_eq!(device.give_up_if_silent(), None, "there is nothing to wait for");
     }
 }

@@ -40,8 +40,7 @@ pub(super) fn prepare(
         round: order.round,
         training_set: order.training_set.clone(),
     };
-    if let Some(done) = checkpoints.intact()?.first().filter(|newest| newest.is_final) {
-        let checkpoint = done.id.clone();
+    if let Some(checkpoint) = checkpoints.finished()? {
         return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, loss: None }));
     }
     let set = access

@@ -18,6 +18,16 @@ pub(crate) struct RoundCheckpoints {
 }
 
 impl RoundCheckpoints {
+    /// What the training ended with, if it is over and intact. Where it is not over no file is read. Blocks.
+    pub(crate) fn finished(&self) -> Result<Option<CheckpointId>, StoreError> {
+        let known = self.access.store.checkpoints_of(self.round)?;
+        if !known.iter().any(|one| one.is_final && one.training_set == self.training_set) {
+            return Ok(None);
+        }
+        let newest = self.intact()?.into_iter().next();
+        Ok(newest.filter(|newest| newest.is_final).map(|newest| newest.id))
+    }
+
     /// Newest first, without damaged ones, which are told of. Blocks.
     pub(crate) fn intact(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
         let (checkpoints, damages) = self.access.checkpoints.intact(self.round, &self.training_set)?;

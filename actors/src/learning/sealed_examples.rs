@@ -1,4 +1,4 @@
-//! The examples of a sealed set, read from the store one by one: texts and tokens are never held all at once.
+//! The examples of a sealed set, read from the store one by one: responses are never held all at once.
 
 use std::{
     collections::HashMap,

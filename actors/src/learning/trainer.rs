@@ -21,7 +21,6 @@ use crate::{
         protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
         pulse::pulse_interval,
         routes::Route,
-        status_board::shown,
         store_access::StoreAccess,
         supervised::{Prospect, Supervised, end_all},
         switches::Switches,
@@ -145,8 +144,7 @@ impl Actor for Trainer {
             }
             TrainerMessage::Reopen => state.open(&myself)?,
             TrainerMessage::TakePulse => {
-                if let Some(overdue) = state.device.overdue() {
-                    let (reason, prospect) = state.device.give_up(overdue);
+                if let Some((reason, prospect)) = state.device.give_up_if_silent() {
                     state.bereft(reason, prospect, &myself)?;
                 }
             }
@@ -207,9 +205,16 @@ impl TrainerState {
     /// Opens the run, and has it go on with the job at work.
     fn open(&mut self, myself: &ActorRef<TrainerMessage>) -> Result<(), ActorProcessingErr> {
         let (events, observer) = (myself.clone(), self.observer.clone());
-        let opened = self.device.open(move |incarnation, _, event| {
-            if let TrainingEvent::Progress { round, step, duration } = &event {
-                return observer.trained(*round, step, *duration);
+        let opened = self.device.open(move |incarnation, event| {
+            // what is shown of a training keeps the order in which it was told
+            match &event {
+                TrainingEvent::Begun { round, plan, resumed_from: _ } => {
+                    return observer.training_begun(*round, plan);
+                }
+                TrainingEvent::Progress { round, step, duration } => {
+                    return observer.trained(*round, step, *duration);
+                }
+                _ => {}
             }
             // a trainer that is gone is replaced, and its work is in the checkpoint
             let _ = events.cast(TrainerMessage::Told { incarnation, event });
@@ -224,10 +229,7 @@ impl TrainerState {
                 }
                 Ok(())
             }
-            Err(reason) => {
-                let prospect = self.device.failed(&reason);
-                self.bereft(reason, prospect, myself)
-            }
+            Err(reason) => self.failed(reason, myself),
         }
     }
 
@@ -238,17 +240,7 @@ impl TrainerState {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             TrainingEvent::Ready => self.device.is_up(),
-            TrainingEvent::Begun { round, plan, resumed_from: _ } => {
-                shown(&self.observer.board.training, |training| {
-                    training.round = Some(round);
-                    training.step = plan.resumed_step;
-                    training.total_steps = plan.total_steps;
-                    training.loss = None;
-                });
-            }
-            TrainingEvent::Progress { round, step, duration } => {
-                self.observer.trained(round, &step, duration);
-            }
+            TrainingEvent::Begun { .. } | TrainingEvent::Progress { .. } => {}
             TrainingEvent::Checkpointed { id, step: _, tickets } => {
                 for ticket in tickets {
                     if let Some(answer) = self.asked.remove(&ticket) {
@@ -271,11 +263,19 @@ impl TrainerState {
                 return Err(StoreError::Engine { action: "write a checkpoint", reason }.into());
             }
             TrainingEvent::Failed(TrainingFailure::Device(reason)) => {
-                let prospect = self.device.failed(&reason);
-                self.bereft(reason, prospect, myself)?;
+                self.failed(reason, myself)?;
             }
         }
         Ok(())
+    }
+
+    fn failed(
+        &mut self,
+        reason: String,
+        myself: &ActorRef<TrainerMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let prospect = self.device.failed(&reason);
+        self.bereft(reason, prospect, myself)
     }
 
     /// The run is gone: it is opened again after a while.

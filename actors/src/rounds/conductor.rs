@@ -235,7 +235,7 @@ impl ConductorState {
 
     /// Seals the round's set; false when there is nothing to train on and the round is over.
     async fn seal(&mut self, round: Round) -> Result<bool, ActorProcessingErr> {
-        let facts: Vec<_> = self.machine.pool().facts().map(|fact| fact.candidate.clone()).collect();
+        let facts: Vec<_> = self.machine.pool().facts().cloned().collect();
         let previous = self.machine.previous_set().cloned();
         let config = self.given.sealing.clone();
         let now_ms = self.given.observer.now_ms();

@@ -138,8 +138,7 @@ impl Actor for Evaluator {
                 }
             }
             EvaluatorMessage::TakePulse => {
-                if let Some(overdue) = state.device.overdue() {
-                    let (reason, prospect) = state.device.give_up(overdue);
+                if let Some((reason, prospect)) = state.device.give_up_if_silent() {
                     state.bereft(reason, prospect, &myself)?;
                 }
             }
@@ -188,7 +187,7 @@ impl EvaluatorState {
     /// Opens the generator, and asks it for what the one before held.
     fn open(&mut self, myself: &ActorRef<EvaluatorMessage>) -> Result<(), ActorProcessingErr> {
         let (events, observer) = (myself.clone(), self.observer.clone());
-        let opened = self.device.open(move |incarnation, _, event| {
+        let opened = self.device.open(move |incarnation, event| {
             if let GeneratorEvent::Drawn(tokens) = event {
                 return observer.evaluation_tokens_drawn(tokens);
             }
@@ -205,10 +204,7 @@ impl EvaluatorState {
                 }
                 Ok(())
             }
-            Err(reason) => {
-                let prospect = self.device.failed(&reason);
-                self.bereft(reason, prospect, myself)
-            }
+            Err(reason) => self.failed(reason, myself),
         }
     }
 
@@ -227,21 +223,26 @@ impl EvaluatorState {
             GeneratorEvent::Lost { id, reason } => self.lost(&id, &reason),
             GeneratorEvent::Refused { id, reason } => self.unanswered(&id, &reason),
             GeneratorEvent::Failed(reason) => {
-                let prospect = self.device.failed(&reason);
-                self.bereft(reason, prospect, myself)?;
+                self.failed(reason, myself)?;
             }
             GeneratorEvent::NotAdopted { policy, reason } => {
                 // whether there is a candidate at all is not for this actor to say: it asks to be asked again
                 self.scoring = None;
                 self.held.clear();
-                drop(self.device.take());
-                let reason = format!("{policy} cannot be had: {reason}");
-                let prospect = self.device.failed(&reason);
-                self.bereft(reason, prospect, myself)?;
+                self.failed(format!("{policy} cannot be had: {reason}"), myself)?;
             }
             GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
         }
         Ok(())
+    }
+
+    fn failed(
+        &mut self,
+        reason: String,
+        myself: &ActorRef<EvaluatorMessage>,
+    ) -> Result<(), ActorProcessingErr> {
+        let prospect = self.device.failed(&reason);
+        self.bereft(reason, prospect, myself)
     }
 
     /// The generator is gone: it is opened again after a while.

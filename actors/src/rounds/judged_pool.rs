@@ -2,30 +2,28 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use still_curation::Candidate;
 use still_domain::{AttemptId, Outcome, PolicyVersion, Round, VersionTally};
-
-use crate::ground::protocol::JudgedFact;
 
 /// Every durable attempt, with a tally by policy so that no question needs a walk through all of them.
 #[derive(Debug, Default)]
 pub(crate) struct JudgedPool {
-    facts: BTreeMap<AttemptId, JudgedFact>,
+    facts: BTreeMap<AttemptId, Candidate>,
     by_version: BTreeMap<PolicyVersion, VersionTally>,
 }
 
 impl JudgedPool {
     /// Takes in durable attempts; those that are known already change nothing.
-    pub(crate) fn add(&mut self, facts: &[JudgedFact]) {
+    pub(crate) fn add(&mut self, facts: &[Candidate]) {
         for fact in facts {
-            if self.facts.contains_key(&fact.candidate.id) {
+            if self.facts.contains_key(&fact.id) {
                 continue;
             }
             let tally = self.by_version.entry(fact.version).or_default();
             tally.version = fact.version;
-            *tally.outcomes.entry(fact.candidate.outcome).or_default() += 1;
-            let is_right = fact.candidate.outcome == Outcome::Correct;
-            tally.eligible += u64::from(is_right && fact.candidate.rejection.is_none());
-            self.facts.insert(fact.candidate.id.clone(), fact.clone());
+            *tally.outcomes.entry(fact.outcome).or_default() += 1;
+            tally.eligible += u64::from(fact.is_eligible());
+            self.facts.insert(fact.id.clone(), fact.clone());
         }
     }
 
@@ -35,7 +33,7 @@ impl JudgedPool {
     }
 
     /// All of them, by problem and attempt.
-    pub(crate) fn facts(&self) -> impl Iterator<Item = &JudgedFact> {
+    pub(crate) fn facts(&self) -> impl Iterator<Item = &Candidate> {
         self.facts.values()
     }
 

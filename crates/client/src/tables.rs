@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Table, presets};
 use still_control::{Event, ImportReport, PoolEntry, ProblemList, RoundReport, Status};
-use still_domain::{Estimate, JudgedTrajectory, PolicyOrigin, PolicyRecord};
+use still_domain::{Estimate, JudgedTrajectory, PolicyRecord};
 
 /// Longest text in a cell, in characters.
 const CELL_WIDTH: usize = 48;
@@ -217,11 +217,7 @@ pub(crate) fn policies(policies: &[PolicyRecord]) -> String {
     for policy in policies {
         table.add_row([
             policy.version.to_string(),
-            match policy.origin {
-                PolicyOrigin::Base => "the base model".to_owned(),
-                PolicyOrigin::Round(round) => format!("round {round}"),
-                PolicyOrigin::Operator(version) => format!("version {version}, by hand"),
-            },
+            policy.origin.to_string(),
             policy.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             policy.accuracy.as_ref().map(estimate).unwrap_or_default(),
         ]);

@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, JudgedTrajectory, Outcome, PolicyVersion, Rejection, fingerprint::of_words};
+use still_domain::{
+    AttemptFact, AttemptId, JudgedTrajectory, Outcome, PolicyVersion, Rejection, fingerprint::of_words,
+};
 
 use crate::curriculum::AttemptResult;
 
@@ -52,6 +54,11 @@ impl Candidate {
         Some(perplexity).filter(|value| value.is_finite())
     }
 
+    /// Whether the answer is right and hygiene has nothing against the response.
+    pub fn is_eligible(&self) -> bool {
+        self.outcome == Outcome::Correct && self.rejection.is_none()
+    }
+
     /// Length of prompt and response together: what the learner must take, in tokens.
     pub fn sequence_tokens(&self) -> u64 {
         u64::from(self.prompt_tokens) + u64::from(self.response_tokens)
@@ -85,6 +92,23 @@ impl From<&JudgedTrajectory> for Candidate {
             thought_tokens: judged.measures.thought_tokens,
             perplexity: judged.measures.perplexity,
             thought_perplexity: judged.measures.thought_perplexity,
+        }
+    }
+}
+
+impl From<AttemptFact> for Candidate {
+    fn from(fact: AttemptFact) -> Self {
+        Self {
+            id: fact.id,
+            outcome: fact.outcome,
+            rejection: fact.rejection,
+            fingerprint: fact.fingerprint,
+            version: fact.policy_version,
+            prompt_tokens: fact.prompt_tokens,
+            response_tokens: fact.response_tokens,
+            thought_tokens: fact.measures.thought_tokens,
+            perplexity: fact.measures.perplexity,
+            thought_perplexity: fact.measures.thought_perplexity,
         }
     }
 }

@@ -12,8 +12,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::ProblemId;
-
-use crate::SettingError;
+use still_settings::Findings;
 
 /// How much overlap is too much.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,16 +32,14 @@ impl Default for DecontaminationConfig {
 }
 
 impl DecontaminationConfig {
-    /// # Errors
-    /// When the n-grams are empty or the share is none.
-    pub fn validate(&self) -> Result<(), SettingError> {
-        if self.ngram_words == 0 {
-            return Err(SettingError::new("ngram_words", "must be at least 1"));
-        }
-        if !(self.shared_ngrams > 0.0 && self.shared_ngrams <= 1.0) {
-            return Err(SettingError::new("shared_ngrams", "must be above 0 and at most 1"));
-        }
-        Ok(())
+    /// Notes empty n-grams, and a share that is none.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings
+            .require(self.ngram_words > 0, "decontamination.ngram_words", || "must be at least 1".to_owned());
+        let is_share = self.shared_ngrams > 0.0 && self.shared_ngrams <= 1.0;
+        findings.require(is_share, "decontamination.shared_ngrams", || {
+            "must be above 0 and at most 1".to_owned()
+        });
     }
 }
 
@@ -210,9 +207,17 @@ mod tests {
 
     #[test]
     fn settings_that_make_no_sense_are_refused() {
-        assert!(DecontaminationConfig { ngram_words: 0, ..Default::default() }.validate().is_err());
-        assert!(DecontaminationConfig { shared_ngrams: 0.0, ..Default::default() }.validate().is_err());
-        assert!(DecontaminationConfig::default().validate().is_ok());
+        assert!(!still_settings::accepts(|findings| DecontaminationConfig {
+            ngram_words: 0,
+            ..Default::default()
+        }
+        .validate(findings)));
+        assert!(!still_settings::accepts(|findings| DecontaminationConfig {
+            shared_ngrams: 0.0,
+            ..Default::default()
+        }
+        .validate(findings)));
+        assert!(still_settings::accepts(|findings| DecontaminationConfig::default().validate(findings)));
     }
 
     proptest! {

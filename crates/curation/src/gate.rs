@@ -19,9 +19,9 @@ use std::{collections::BTreeMap, f64::consts::PI, fmt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{Evaluation, ProblemId, ProblemScore};
+use still_settings::Findings;
 
 use self::paired::PairedOutcomes;
-use crate::SettingError;
 
 /// What must be shown of the paired difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -122,16 +122,14 @@ pub struct GateDecision {
 }
 
 impl GateConfig {
-    /// # Errors
-    /// When the tolerance is no difference of shares, or the error rate none.
-    pub fn validate(&self) -> Result<(), SettingError> {
-        if !(-1.0..=1.0).contains(&self.tolerance) {
-            return Err(SettingError::new("tolerance", "must lie between -1 and 1"));
-        }
-        if !(self.alpha > 0.0 && self.alpha < 0.5) {
-            return Err(SettingError::new("alpha", "must be above 0 and below 0.5"));
-        }
-        Ok(())
+    /// Notes a tolerance that is no difference of shares, and an error rate that is none.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require((-1.0..=1.0).contains(&self.tolerance), "gate.tolerance", || {
+            "must lie between -1 and 1".to_owned()
+        });
+        findings.require(self.alpha > 0.0 && self.alpha < 0.5, "gate.alpha", || {
+            "must be above 0 and below 0.5".to_owned()
+        });
     }
 
     /// Compares `candidate` with each of `rivals` on the problems that both were scored on. `comparison` counts

@@ -45,21 +45,3 @@ pub use selection::{
     Budget, Decision, Keep, LengthPreference, PerplexityPreference, ProblemTraits, Selection,
     SelectionConfig, SelectionContext,
 };
-
-use thiserror::Error;
-
-/// A setting that makes no sense.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[error("`{key}` {problem}")]
-pub struct SettingError {
-    /// The key inside its section.
-    pub key: &'static str,
-    /// What is wrong with the value, and what it must be.
-    pub problem: String,
-}
-
-impl SettingError {
-    fn new(key: &'static str, problem: impl Into<String>) -> Self {
-        Self { key, problem: problem.into() }
-    }
-}

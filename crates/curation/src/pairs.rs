@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{Outcome, PreferencePair, ProblemId};
+use still_settings::Findings;
 
 use crate::{
-    SettingError,
     candidate::{Candidate, Span},
     selection::prefer,
 };
@@ -90,21 +90,17 @@ impl PairSelection {
 }
 
 impl PairsConfig {
-    /// # Errors
-    /// When no pair could ever be made.
-    pub fn validate(&self) -> Result<(), SettingError> {
-        if self.max_per_problem == 0 {
-            return Err(SettingError::new("max_per_problem", "must be at least 1"));
-        }
-        if !(self.min_perplexity_margin >= 0.0 && self.min_perplexity_margin.is_finite()) {
-            return Err(SettingError::new("min_perplexity_margin", "must be at least 0"));
-        }
-        match self.max_length_ratio {
-            Some(ratio) if ratio.is_nan() || ratio < 1.0 => {
-                Err(SettingError::new("max_length_ratio", "must be at least 1: no two lengths are closer"))
-            }
-            _ => Ok(()),
-        }
+    /// Notes what no pair could ever meet.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings
+            .require(self.max_per_problem > 0, "pairs.max_per_problem", || "must be at least 1".to_owned());
+        let is_margin = self.min_perplexity_margin >= 0.0 && self.min_perplexity_margin.is_finite();
+        findings.require(is_margin, "pairs.min_perplexity_margin", || "must be at least 0".to_owned());
+        findings.require(
+            self.max_length_ratio.is_none_or(|ratio| ratio >= 1.0),
+            "pairs.max_length_ratio",
+            || "must be at least 1: no two lengths are closer".to_owned(),
+        );
     }
 
     /// Pairs the candidates of each problem, each of them used once. `max_sequence_tokens` is the longest sequence
@@ -263,7 +259,9 @@ mod tests {
         let selection = config.pair(&pool, None);
         assert_eq!(written(&selection), ["p#0 > p#3"], "p#2 is too short for either");
         assert_eq!(selection.unpaired[&Unpaired::LengthRatio], 1);
-        assert!(PairsConfig { max_length_ratio: Some(0.5), ..config }.validate().is_err());
+        assert!(!still_settings::accepts(
+            |findings| PairsConfig { max_length_ratio: Some(0.5), ..config }.validate(findings)
+        ));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{AttemptId, Outcome, ProblemId};
+use still_settings::Findings;
 
 pub use self::decision::{Budget, Decision, Selection};
 pub(crate) use self::ranking::prefer;
@@ -26,10 +27,7 @@ use self::{
     budgets::{Budgets, Contender},
     ranking::{bounds, by_preference},
 };
-use crate::{
-    SettingError,
-    candidate::{Candidate, Span},
-};
+use crate::candidate::{Candidate, Span};
 
 /// Which perplexity is preferred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -153,32 +151,31 @@ pub struct SelectionContext {
 }
 
 impl SelectionConfig {
-    /// # Errors
-    /// When no trajectory could ever be selected, or a share is none.
-    pub fn validate(&self) -> Result<(), SettingError> {
-        if self.max_per_problem == 0 {
-            return Err(SettingError::new("max_per_problem", "must be at least 1"));
+    /// Notes what no trajectory could ever meet, and shares that are none.
+    pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.max_per_problem > 0, "selection.max_per_problem", || {
+            "must be at least 1".to_owned()
+        });
+        for (key, [low, high]) in
+            [("length_quantiles", self.length_quantiles), ("perplexity_quantiles", self.perplexity_quantiles)]
+        {
+            let is_range = 0.0 <= low && low < high && high <= 1.0;
+            findings.require(is_range, &format!("selection.{key}"), || {
+                "must be two rising shares between 0 and 1".to_owned()
+            });
         }
-        let quantiles = [
-            ("length_quantiles", self.length_quantiles),
-            ("perplexity_quantiles", self.perplexity_quantiles),
-        ];
-        let is_range = |[low, high]: [f64; 2]| 0.0 <= low && low < high && high <= 1.0;
-        if let Some((key, _)) = quantiles.iter().find(|(_, range)| !is_range(*range)) {
-            return Err(SettingError::new(key, "must be two rising shares between 0 and 1"));
-        }
-        if !(0.0..1.0).contains(&self.min_demonstration_share) {
-            return Err(SettingError::new("min_demonstration_share", "must be at least 0 and below 1"));
-        }
-        if !(0.0..=1.0).contains(&self.warn_demonstration_share) {
-            return Err(SettingError::new("warn_demonstration_share", "must lie between 0 and 1"));
-        }
-        match self.max_perplexity {
-            Some(bound) if bound.is_nan() || bound < 1.0 => {
-                Err(SettingError::new("max_perplexity", "must be at least 1: no perplexity is lower"))
-            }
-            _ => Ok(()),
-        }
+        let (least, warned) = (self.min_demonstration_share, self.warn_demonstration_share);
+        findings.require((0.0..1.0).contains(&least), "selection.min_demonstration_share", || {
+            "must be at least 0 and below 1".to_owned()
+        });
+        findings.require((0.0..=1.0).contains(&warned), "selection.warn_demonstration_share", || {
+            "must lie between 0 and 1".to_owned()
+        });
+        findings.require(
+            self.max_perplexity.is_none_or(|bound| bound >= 1.0),
+            "selection.max_perplexity",
+            || "must be at least 1: no perplexity is lower".to_owned(),
+        );
     }
 
     /// Chooses the trajectories of `D_t` from the whole pool. Members of the previous set that are not in the

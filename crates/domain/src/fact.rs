@@ -48,9 +48,4 @@ impl AttemptFact {
             fingerprint: of_words(&judged.trajectory.text),
         }
     }
-
-    /// Whether the answer is right and hygiene has nothing against the response.
-    pub fn is_eligible(&self) -> bool {
-        self.outcome == Outcome::Correct && self.rejection.is_none()
-    }
 }

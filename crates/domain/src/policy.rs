@@ -122,6 +122,16 @@ pub enum PolicyOrigin {
     Operator(PolicyVersion),
 }
 
+impl fmt::Display for PolicyOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base => f.write_str("the base model"),
+            Self::Round(round) => write!(f, "round {round}"),
+            Self::Operator(version) => write!(f, "version {version}, by hand"),
+        }
+    }
+}
+
 /// A published policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicyRecord {

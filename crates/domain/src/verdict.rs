@@ -155,9 +155,4 @@ impl JudgedTrajectory {
     pub fn is_correct(&self) -> bool {
         self.verdict.outcome == Outcome::Correct
     }
-
-    /// Whether the answer is right and hygiene has nothing against the response.
-    pub fn is_eligible(&self) -> bool {
-        self.is_correct() && self.rejection.is_none()
-    }
 }

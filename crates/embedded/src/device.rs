@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// share it, not even for a moment. Where a role hangs, the seat is made anew and its successor does not wait.
 /// Clones are of the same seat.
 #[derive(Debug, Clone, Default)]
-pub struct DeviceSlot(Arc<Mutex<Seat>>);
+pub(crate) struct DeviceSlot(Arc<Mutex<Seat>>);
 
 /// What is held while a role lives.
 pub(crate) type Seat = Arc<Mutex<()>>;

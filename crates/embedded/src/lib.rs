@@ -19,7 +19,6 @@ mod role_thread;
 mod training;
 
 pub use background::Background;
-pub use device::DeviceSlot;
 pub use generator::{EmbeddedGenerator, GeneratorError, GeneratorStep, StepGenerator, Unserved};
 pub use learner::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 pub use training::EmbeddedTraining;

@@ -14,7 +14,7 @@ use still_curation::Scoring;
 use still_domain::{AnswerKind, Estimate, Evaluation, FinishReason, Outcome, Problem, RoundNumber, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
-use still_machine::{GeneratorShape, Model, refuse_unjudgeable};
+use still_machine::{GeneratorShape, Model, refuse_unjudgeable, settings::threads};
 use still_operator::{cli::EvalArguments, import};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
 use still_text::PromptStyle;
@@ -71,7 +71,7 @@ fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
     Ok(GeneratorShape {
         device: arguments.device,
         precision: precision(arguments.device),
-        threads: std::thread::available_parallelism().map_or(1, Into::into),
+        threads: threads(0),
         rollouts: problems.len().saturating_mul(arguments.samples as usize).clamp(1, MAX_ROLLOUTS),
         tokens: wanted.min(model.config.max_position_count),
         prompt,

@@ -9,7 +9,7 @@ use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
 use still_decoder::CpuDecoder;
 use still_domain::{PolicyVersion, SamplingSettings};
-use still_machine::{Model, device_name};
+use still_machine::{Model, device_name, settings};
 use still_operator::cli::{GenerateArguments, SamplingArguments};
 use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName};
@@ -38,7 +38,7 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     }
     let tokens = longest.min(prompt.len() + settings.max_new_tokens.max(1) as usize);
     let rows = (arguments.count as usize).clamp(1, 64);
-    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    let threads = settings::threads(0);
     let name = device_name(arguments.device);
     let weights = model.weights()?;
     if name == DeviceName::Cpu {

@@ -9,7 +9,7 @@ use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 use still_library::{PolicyLibrary, Weights};
 use still_recipe::{LearnerSettings, Precision};
 use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
-use still_tensor_decoder::{Adapters, ForwardSettings, Parameters, Role, peft};
+use still_tensor_decoder::{Adapters, ForwardSettings, Parameters, Role};
 
 use crate::{
     checkpoint::{self, Position, TrainingState},
@@ -81,21 +81,6 @@ impl PolicyLearner {
             fused,
         };
         Self { config, base, library, encoder, devices, settings, replicas: None, job: None }
-    }
-
-    /// Writes the adapters that are trained, in the layout of PEFT; true where there are any, and they are trained
-    /// beside a model that has a name.
-    ///
-    /// # Errors
-    /// When no job has begun, or the disk fails.
-    pub fn save_adapters(&self, folder: &Path) -> Result<bool, LearnerError> {
-        let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        let (Parameters::Adapters(adapters), Some(name)) = (&job.state.parameters, &job.frozen_name) else {
-            return Ok(false);
-        };
-        peft::save(folder, adapters, &name.name, name.revision.as_deref())
-            .map_err(|error| LearnerError::Disk(error.to_string()))?;
-        Ok(true)
     }
 
     fn encode(&self, job: &TrainingJob, config: &LearnerSettings) -> Result<Examples, LearnerError> {

@@ -9,6 +9,8 @@ use still_library::{PolicyLibrary, Weights};
 use still_roles::{ScoreError, ScoreRequest, Scorer};
 use still_tensor_decoder::{Device, DeviceName, TensorPrecision};
 
+use crate::settings::threads;
+
 /// Scores texts under the policies of a library. The policy asked for last stays at hand.
 pub struct PolicyScorer {
     library: Arc<PolicyLibrary>,
@@ -43,9 +45,7 @@ impl PolicyScorer {
         precision: TensorPrecision,
     ) -> Result<Self, Failure> {
         let place = match device {
-            DeviceName::Cpu => {
-                Place::Processor(Threads::new(std::thread::available_parallelism().map_or(1, Into::into)))
-            }
+            DeviceName::Cpu => Place::Processor(Threads::new(threads(0))),
             DeviceName::Cuda(_) => Place::Device(device.open().or_exit(Exit::Device)?, precision),
         };
         Ok(Self { library, config, place, at_hand: None })

@@ -7,7 +7,7 @@ use std::{
 
 use comfy_table::{Table, presets};
 use still_control::{PoolEntry, RoundReport};
-use still_domain::{JudgedTrajectory, PolicyOrigin, PolicyRecord, Round, TrainingSet};
+use still_domain::{JudgedTrajectory, PolicyRecord, Round, TrainingSet};
 use thiserror::Error;
 
 use crate::{cli::InspectSubject, round_table};
@@ -131,11 +131,7 @@ fn policies_table(policies: &[PolicyRecord]) -> String {
     for policy in policies {
         table.add_row([
             policy.version.to_string(),
-            match policy.origin {
-                PolicyOrigin::Base => "the base model".to_owned(),
-                PolicyOrigin::Round(round) => format!("round {round}"),
-                PolicyOrigin::Operator(version) => format!("version {version}, by hand"),
-            },
+            policy.origin.to_string(),
             policy.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             policy.accuracy.as_ref().map(round_table::interval).unwrap_or_default(),
         ]);

@@ -35,6 +35,13 @@ impl Findings {
     }
 }
 
+/// Whether a check finds nothing.
+pub fn accepts(check: impl FnOnce(&mut Findings)) -> bool {
+    let mut findings = Findings::default();
+    check(&mut findings);
+    findings.0.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

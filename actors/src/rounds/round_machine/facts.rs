@@ -1,13 +1,14 @@
 //! What the machine is told: the facts that decide what comes next.
 
+use still_curation::Candidate;
 use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
 
 use super::{Asked, Imports, RoundMachine};
-use crate::ground::protocol::{Dryness, JudgedFact};
+use crate::ground::protocol::Dryness;
 
 impl RoundMachine {
     /// Attempts are durable.
-    pub(crate) fn judged(&mut self, facts: &[JudgedFact]) {
+    pub(crate) fn judged(&mut self, facts: &[Candidate]) {
         self.pool.add(facts);
     }
 

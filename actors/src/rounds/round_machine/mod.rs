@@ -20,6 +20,7 @@ mod gating;
 
 use std::collections::BTreeMap;
 
+use still_curation::Candidate;
 use still_domain::{
     Algorithm, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Recipe, Round, RoundNumber, RoundPhase,
     TrainingSetId,
@@ -27,7 +28,7 @@ use still_domain::{
 
 use crate::{
     config::TrainingStart,
-    ground::protocol::{ExplorationOrder, ExploredRound, JudgedFact, TrainingOrder},
+    ground::protocol::{ExplorationOrder, ExploredRound, TrainingOrder},
     rounds::judged_pool::{JudgedPool, counted_in},
     rounds::round_config::MachineConfig,
 };
@@ -99,7 +100,7 @@ impl RoundMachine {
         config: MachineConfig,
         rounds: Vec<Round>,
         policies: Vec<PolicyRecord>,
-        pool: &[JudgedFact],
+        pool: &[Candidate],
         imports: Imports,
     ) -> Self {
         let mut judged = JudgedPool::default();

@@ -62,21 +62,18 @@ fn evaluation(correct: u32) -> Evaluation {
     statistics::evaluation((0..20).map(score).collect(), &[], 0.0)
 }
 
-fn fact(number: u32, version: u64, outcome: Outcome) -> JudgedFact {
-    JudgedFact {
-        candidate: Candidate {
-            id: AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) },
-            outcome,
-            rejection: None,
-            fingerprint: u128::from(number),
-            version: PolicyVersion(version),
-            prompt_tokens: 5,
-            response_tokens: 10,
-            thought_tokens: 8,
-            perplexity: 1.0,
-            thought_perplexity: None,
-        },
+fn fact(number: u32, version: u64, outcome: Outcome) -> Candidate {
+    Candidate {
+        id: AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) },
+        outcome,
+        rejection: None,
+        fingerprint: u128::from(number),
         version: PolicyVersion(version),
+        prompt_tokens: 5,
+        response_tokens: 10,
+        thought_tokens: 8,
+        perplexity: 1.0,
+        thought_perplexity: None,
     }
 }
 
@@ -172,8 +169,8 @@ fn what_a_policy_put_in_force_by_hand_made_is_counted_once() {
     assert!(matches!(machine.next(0), Next::Explore(_)), "the two by the second policy are used up");
     assert_eq!(machine.progress().0, 0);
     let mut wrong_and_dirty = made(4..7, 2, Outcome::Wrong);
-    wrong_and_dirty[0].candidate.outcome = Outcome::Correct;
-    wrong_and_dirty[0].candidate.rejection = Some(still_domain::Rejection::Truncated);
+    wrong_and_dirty[0].outcome = Outcome::Correct;
+    wrong_and_dirty[0].rejection = Some(still_domain::Rejection::Truncated);
     machine.judged(&wrong_and_dirty);
     assert_eq!(machine.next(0), Next::Wait);
     machine.judged(&made(7..8, 2, Outcome::Correct));

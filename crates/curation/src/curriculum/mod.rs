@@ -200,7 +200,7 @@ impl Curriculum {
     pub fn next_attempt(&mut self) -> Option<AttemptId> {
         let index = self.first_rank()?.index;
         let progress = &mut self.problems[index];
-        let number = progress.offer(&self.config, self.newest)?.number;
+        let number = progress.standing(&self.config, self.newest).1?.number;
         progress.begin(number);
         let attempt = AttemptId { problem: progress.id.clone(), number };
         self.counts.running_attempts += 1;
@@ -299,8 +299,8 @@ impl Curriculum {
     /// Files a problem anew after its progress or the newest policy changed.
     fn file(&mut self, index: usize) {
         let progress = &self.problems[index];
-        let state = progress.state(&self.config, self.newest);
-        let rank = progress.offer(&self.config, self.newest).map(|offer| match self.config.order {
+        let (state, offer) = progress.standing(&self.config, self.newest);
+        let rank = offer.map(|offer| match self.config.order {
             CurriculumOrder::Supplied => {
                 Rank { begins_visit: !offer.completes_visit, is_solved: false, attempts: 0, index }
             }

@@ -149,21 +149,36 @@ impl Progress {
         self.running.remove(&number)
     }
 
-    pub(super) fn state(&self, config: &CurriculumConfig, newest: PolicyVersion) -> ProblemState {
-        if self.recorded.is_empty() && self.running.is_empty() {
-            return ProblemState::Fresh;
-        }
+    /// Where the problem stands, and the attempt to give out next: one where it is fresh or open.
+    pub(super) fn standing(
+        &self,
+        config: &CurriculumConfig,
+        newest: PolicyVersion,
+    ) -> (ProblemState, Option<Offer>) {
         let cap = self.cap(config, newest);
-        let now = self.tally(newest..);
-        if self.gap(config, cap).is_some() {
-            ProblemState::Open
+        if let Some(number) = self.gap(config, cap) {
+            return (ProblemState::Open, Some(Offer { number, completes_visit: true }));
+        }
+        let state = self.state_between_visits(config, newest, cap);
+        let next = || Offer { number: AttemptNumber(self.begun_end(config, cap)), completes_visit: false };
+        (state, matches!(state, ProblemState::Fresh | ProblemState::Open).then(next))
+    }
+
+    fn state_between_visits(
+        &self,
+        config: &CurriculumConfig,
+        newest: PolicyVersion,
+        cap: u32,
+    ) -> ProblemState {
+        if self.recorded.is_empty() && self.running.is_empty() {
+            ProblemState::Fresh
         } else if !self.running.is_empty() {
             ProblemState::Running
         } else if self.correct() >= config.stop_after_correct {
             ProblemState::Retired
         } else if self.begun_end(config, cap) >= cap || self.tally(..).errors >= config.attempts_per_problem {
             ProblemState::Exhausted
-        } else if self.is_parked(config, now) {
+        } else if self.is_parked(config, self.tally(newest..)) {
             ProblemState::Parked
         } else {
             ProblemState::Open
@@ -175,16 +190,6 @@ impl Progress {
         let had_all = now.attempts() - now.errors >= config.attempts_per_policy;
         let is_hopeless = self.correct() == 0 && is_reached(now.failed, config.park_after);
         had_all || is_hopeless || (now.correct == 0 && is_reached(now.truncated, config.park_after_truncated))
-    }
-
-    /// The attempt to give out next; `None` unless the problem is fresh or open.
-    pub(super) fn offer(&self, config: &CurriculumConfig, newest: PolicyVersion) -> Option<Offer> {
-        let cap = self.cap(config, newest);
-        if let Some(number) = self.gap(config, cap) {
-            return Some(Offer { number, completes_visit: true });
-        }
-        matches!(self.state(config, newest), ProblemState::Fresh | ProblemState::Open)
-            .then(|| Offer { number: AttemptNumber(self.begun_end(config, cap)), completes_visit: false })
     }
 
     /// Attempts allowed. What says nothing of the problem (cut-off responses, failures of the verifier) is left

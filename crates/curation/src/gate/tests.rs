@@ -228,9 +228,17 @@ fn only_common_problems_count() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    assert!(GateConfig { tolerance: 2.0, ..Default::default() }.validate().is_err());
-    assert!(GateConfig { tolerance: f64::NAN, ..Default::default() }.validate().is_err());
-    assert!(GateConfig { alpha: 0.0, ..Default::default() }.validate().is_err());
-    assert!(GateConfig { alpha: 0.5, ..Default::default() }.validate().is_err());
-    assert!(GateConfig::default().validate().is_ok());
+    assert!(!still_settings::accepts(
+        |findings| GateConfig { tolerance: 2.0, ..Default::default() }.validate(findings)
+    ));
+    assert!(!still_settings::accepts(
+        |findings| GateConfig { tolerance: f64::NAN, ..Default::default() }.validate(findings)
+    ));
+    assert!(!still_settings::accepts(
+        |findings| GateConfig { alpha: 0.0, ..Default::default() }.validate(findings)
+    ));
+    assert!(!still_settings::accepts(
+        |findings| GateConfig { alpha: 0.5, ..Default::default() }.validate(findings)
+    ));
+    assert!(still_settings::accepts(|findings| GateConfig::default().validate(findings)));
 }

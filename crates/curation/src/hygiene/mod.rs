@@ -14,6 +14,7 @@ mod scripts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{FinishReason, Rejection};
+use still_settings::Findings;
 
 use self::{
     language::{Passages, foreign_passages},
@@ -21,7 +22,6 @@ use self::{
     repetition::Repetition,
     scripts::Scripts,
 };
-use crate::SettingError;
 
 /// What a response must look like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -113,30 +113,32 @@ pub struct HygieneReport {
 }
 
 impl HygieneConfig {
-    /// # Errors
-    /// When a share is none, a length is zero or the lengths leave nothing over.
-    pub fn validate(&self) -> Result<(), SettingError> {
-        let shares = [
+    /// Notes what no response could be held to: a share that is none, a length of zero, lengths that leave nothing over.
+    pub fn validate(&self, findings: &mut Findings) {
+        for (key, share) in [
             ("max_repeated_ngrams", self.max_repeated_ngrams),
             ("max_foreign_letters", self.max_foreign_letters),
             ("max_foreign_words", self.max_foreign_words),
             ("max_foreign_passages", self.max_foreign_passages),
             ("max_broken_characters", self.max_broken_characters),
-        ];
-        if let Some((key, _)) = shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
-            return Err(SettingError::new(key, "must lie between 0 and 1"));
+        ] {
+            let is_share = (0.0..=1.0).contains(&share);
+            findings.require(is_share, &format!("hygiene.{key}"), || "must lie between 0 and 1".to_owned());
         }
-        if self.ngram_words == 0 {
-            return Err(SettingError::new("ngram_words", "must be at least 1"));
-        }
-        if self.max_response_tokens <= self.min_thought_tokens {
-            return Err(SettingError::new("max_response_tokens", "must be larger than `min_thought_tokens`"));
-        }
-        Ok(())
+        findings.require(self.ngram_words > 0, "hygiene.ngram_words", || "must be at least 1".to_owned());
+        let leaves_room = self.max_response_tokens > self.min_thought_tokens;
+        findings.require(leaves_room, "hygiene.max_response_tokens", || {
+            "must be larger than `min_thought_tokens`".to_owned()
+        });
     }
 
-    /// Measures a response and names the first rule that it breaks, in the order of [`Rejection`]; a
-    /// response that was cut off is truncated before it is anything else.
+    /// The first rule that a response breaks, in the order of [`Rejection`]; a response that was cut off is truncated
+    /// before it is anything else. Its text is read only where no other rule decides: the longest are cut off.
+    pub fn rejection(&self, response: &Response<'_>) -> Option<Rejection> {
+        self.broken_unread(response).or_else(|| self.inspect(response).rejection)
+    }
+
+    /// Measures a response and names its [`rejection`](Self::rejection).
     pub fn inspect(&self, response: &Response<'_>) -> HygieneReport {
         let parts = parts(response.text);
         let measured = |part: &&str| {
@@ -159,19 +161,25 @@ impl HygieneConfig {
             different_answers,
             broken_characters: scripts.broken_characters,
         };
+        report.rejection = self.broken_unread(response).or_else(|| {
+            first_broken([
+                (self.is_repetitive(&report), Rejection::Repetitive),
+                (self.is_gibberish(&report), Rejection::Gibberish),
+                (self.has_several_answers(&report), Rejection::SeveralAnswers),
+            ])
+        });
+        report
+    }
+
+    /// The first rule that is broken whatever the text says.
+    fn broken_unread(&self, response: &Response<'_>) -> Option<Rejection> {
         let is_cut_off = matches!(response.finish, FinishReason::Length | FinishReason::Cancelled);
-        let rules = [
+        first_broken([
             (is_cut_off, Rejection::Truncated),
             (self.require_format && !response.is_well_formed, Rejection::BrokenFormat),
             (response.thought_tokens < self.min_thought_tokens, Rejection::TooShort),
             (response.response_tokens > self.max_response_tokens, Rejection::TooLong),
-            (self.is_repetitive(&report), Rejection::Repetitive),
-            (self.is_gibberish(&report), Rejection::Gibberish),
-            (self.has_several_answers(&report), Rejection::SeveralAnswers),
-        ];
-        report.rejection =
-            rules.into_iter().find_map(|(is_broken, rejection)| is_broken.then_some(rejection));
-        report
+        ])
     }
 
     /// Whether what was measured says the same over and over.
@@ -191,6 +199,10 @@ impl HygieneConfig {
     pub const fn has_several_answers(&self, report: &HygieneReport) -> bool {
         self.max_different_answers > 0 && report.different_answers > self.max_different_answers
     }
+}
+
+fn first_broken<const RULES: usize>(rules: [(bool, Rejection); RULES]) -> Option<Rejection> {
+    rules.into_iter().find_map(|(is_broken, rejection)| is_broken.then_some(rejection))
 }
 
 #[cfg(test)]

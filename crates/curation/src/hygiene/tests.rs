@@ -64,10 +64,20 @@ fn a_problem_in_another_language_may_be_thought_about_in_it() {
 
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    assert!(HygieneConfig::default().validate().is_ok());
-    assert!(HygieneConfig { max_foreign_letters: 1.5, ..Default::default() }.validate().is_err());
-    assert!(HygieneConfig { ngram_words: 0, ..Default::default() }.validate().is_err());
-    assert!(HygieneConfig { max_response_tokens: 8, ..Default::default() }.validate().is_err());
+    assert!(still_settings::accepts(|findings| HygieneConfig::default().validate(findings)));
+    assert!(!still_settings::accepts(|findings| HygieneConfig {
+        max_foreign_letters: 1.5,
+        ..Default::default()
+    }
+    .validate(findings)));
+    assert!(!still_settings::accepts(
+        |findings| HygieneConfig { ngram_words: 0, ..Default::default() }.validate(findings)
+    ));
+    assert!(!still_settings::accepts(|findings| HygieneConfig {
+        max_response_tokens: 8,
+        ..Default::default()
+    }
+    .validate(findings)));
 }
 
 /// A long thought as a mathematician writes one, every sentence another: `pages` of about 300 words.

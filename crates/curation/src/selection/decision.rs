@@ -61,11 +61,6 @@ impl Decision {
             Self::OverBudget(budget) => budget.name(),
         }
     }
-
-    /// Whether the candidate is in the set.
-    pub const fn is_member(&self) -> bool {
-        matches!(self, Self::Kept | Self::Selected)
-    }
 }
 
 impl Budget {

@@ -32,9 +32,7 @@ mod verifier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_actors::{EvaluationSection, ExplorationSection, RoundSection, SupervisionSection};
-use still_curation::{
-    DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig, SettingError,
-};
+use still_curation::{DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig};
 use still_recipe::TrainingSection;
 use still_settings::Findings;
 use still_store::CheckpointsSection;
@@ -115,17 +113,11 @@ impl Config {
         self.supervision.validate(&mut findings);
         self.http.validate(&mut findings);
         self.log.validate(&mut findings);
-        for (section, checked) in [
-            ("selection", self.selection.validate()),
-            ("pairs", self.pairs.validate()),
-            ("hygiene", self.hygiene.validate()),
-            ("decontamination", self.decontamination.validate()),
-            ("gate", self.gate.validate()),
-        ] {
-            if let Err(SettingError { key, problem }) = checked {
-                findings.note(&format!("{section}.{key}"), problem);
-            }
-        }
+        self.selection.validate(&mut findings);
+        self.pairs.validate(&mut findings);
+        self.hygiene.validate(&mut findings);
+        self.decontamination.validate(&mut findings);
+        self.gate.validate(&mut findings);
         findings
     }
 }
