@@ -10,8 +10,8 @@
 //! | word | what it means |
 //! |---|---|
 //! | role | work that actors oversee and know nothing of: generators, the learner, the verifier |
-//! | place | the device of a generator, and how many rollouts at once its memory allows ([`still_machine::placement`]) |
-//! | [`GeneratorShape`] | a place with all else that a generator is made of: a seat for every rollout at once |
+//! | placement | the device of a generator, and how many rollouts at once its memory allows ([`still_machine::placement`]) |
+//! | [`GeneratorShape`] | a placement with all else that a generator is made of |
 //! | [`LiveControlPlane`] | the control plane: the running system as clients see and steer it |
 //! | [`Admission`] | what may enter the store, at a start and whenever a client imports |
 //!
@@ -34,8 +34,8 @@ use still_judge::StandardVerifier;
 use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
 use still_machine::{
-    GeneratorPlace, GeneratorShape, Model, judge_check, open_learners, plan, settings as machine_settings,
-    verifier,
+    GeneratorPlacement, GeneratorShape, Model, judge_check, open_learners, plan,
+    settings as machine_settings, verifier,
 };
 use still_operator::{
     admission::Admission,
@@ -154,7 +154,7 @@ impl Opened {
     }
 }
 
-/// Whoever is told what happens: the terminal, clients of the control socket, readers of the page.
+/// Whoever hears what happens: the terminal, clients of the control socket, readers of the page.
 struct Watchers {
     tasks: Vec<JoinHandle<()>>,
     shutdown: watch::Sender<bool>,
@@ -191,15 +191,15 @@ impl Watchers {
         Self { tasks, shutdown }
     }
 
-    /// Tells what is still to be told, then lets them go; who takes too long is cut off.
+    /// Reports what is still to be reported, then lets them go; who takes too long is cut off.
     async fn end(self) {
         self.shutdown.send_replace(true);
-        let told = async {
+        let reported = async {
             for task in self.tasks {
                 let _ = task.await;
             }
         };
-        let _late_ones_are_cut_off = tokio::time::timeout(PATIENCE, told).await;
+        let _late_ones_are_cut_off = tokio::time::timeout(PATIENCE, reported).await;
     }
 }
 
@@ -224,28 +224,28 @@ fn build_roles(
     verifier: Arc<StandardVerifier>,
 ) -> Result<Roles, Failure> {
     let placement = plan::place(config, &model.config)?;
-    let seats = |place: &GeneratorPlace, threads| GeneratorShape {
-        device: place.device,
-        precision: place.precision,
+    let shape = |placed: &GeneratorPlacement, threads| GeneratorShape {
+        device: placed.device,
+        precision: placed.precision,
         threads: machine_settings::threads(threads),
-        rollouts: place.rollouts,
-        tokens: place.tokens,
+        rollouts: placed.rollouts,
+        tokens: placed.tokens,
         prompt: config.task.prompt.into(),
         stop_strings: Vec::new(),
     };
-    for place in placement.all().filter(|place| place.rollouts < place.wanted_rollouts) {
-        let (device, rollouts, wanted) = (place.device, place.rollouts, place.wanted_rollouts);
+    for placed in placement.all().filter(|placed| placed.rollouts < placed.wanted_rollouts) {
+        let (device, rollouts, wanted) = (placed.device, placed.rollouts, placed.wanted_rollouts);
         tracing::warn!(%device, rollouts, wanted, "fewer rollouts at once than asked for fit the memory");
     }
     let checkpoints = checkpoints.clone();
     let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
-    // every engine computes in this process: a model that cannot be read is told now
+    // every engine computes in this process: a model that cannot be read is reported now
     library.base_weights().or_exit(Exit::BadInput)?;
     let device = &config.device;
-    let samplers = placement.samplers.iter().enumerate().map(|(index, place)| {
-        generator(format!("sampler-{index}"), model, &library, seats(place, device.sampler_threads))
+    let samplers = placement.samplers.iter().enumerate().map(|(index, placed)| {
+        generator(format!("sampler-{index}"), model, &library, shape(placed, device.sampler_threads))
     });
-    let evaluator = seats(&placement.evaluator, device.evaluator_threads);
+    let evaluator = shape(&placement.evaluator, device.evaluator_threads);
     Ok(Roles {
         generators: samplers.collect::<Result<_, _>>()?,
         evaluation_generator: generator("evaluator".to_owned(), model, &library, evaluator)?,
@@ -259,12 +259,12 @@ fn generator(
     name: String,
     model: &Model,
     library: &Arc<PolicyLibrary>,
-    seats: GeneratorShape,
+    shape: GeneratorShape,
 ) -> Result<GeneratorFactory, Failure> {
-    // a device that cannot generate is told now, not by an actor that fails again and again
-    model.generator(library, &seats).or_exit(Exit::Device)?;
+    // a device that cannot generate is reported now, not by an actor that fails again and again
+    model.generator(library, &shape).or_exit(Exit::Device)?;
     let (model, library) = (model.clone(), Arc::clone(library));
-    Ok(EmbeddedGenerator::factory(name, move || model.generator(&library, &seats)))
+    Ok(EmbeddedGenerator::factory(name, move || model.generator(&library, &shape)))
 }
 
 fn training(
@@ -273,7 +273,7 @@ fn training(
     library: &Arc<PolicyLibrary>,
 ) -> Result<TrainingFactory, Failure> {
     let devices = config.device.clone();
-    // a device that is not there is told now, not by the first training job
+    // a device that is not there is reported now, not by the first training job
     open_learners(&devices).or_exit(Exit::Device)?;
     let (settings, prompt) = (machine_settings::learner(config), config.task.prompt.into());
     let (model, library) = (model.clone(), Arc::clone(library));

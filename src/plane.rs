@@ -68,7 +68,7 @@ impl ControlPlane for LiveControlPlane {
     }
 
     fn events(&self) -> EventStream {
-        // subscribed first: a phase may be told twice, and none is missed
+        // subscribed first: a phase may be reported twice, and none is missed
         let coming = self.system.subscribe();
         let SystemStatus { round, finished, .. } = self.system.status();
         let phase = round.round.zip(round.phase).map(|(round, phase)| Event::Phase { round, phase });

@@ -18,7 +18,7 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
         checkpoints: config.checkpoints,
         evaluation: config.evaluation.clone(),
         gate: config.gate.clone(),
-        verifier_pool: config.verifier.pool(),
+        verifiers: config.verifier.verifiers(),
         supervision: config.supervision.clone(),
     }
 }

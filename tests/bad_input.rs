@@ -1,4 +1,4 @@
-//! Whatever is wrong is told on standard error, with the place and the remedy, under the documented exit code;
+//! Whatever is wrong is reported on standard error, with the place and the remedy, under the documented exit code;
 //! and what was durable before is there afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -231,10 +231,10 @@ fn a_full_disk_ends_the_daemon_and_loses_nothing_acknowledged() {
     holds(&output, &["is the disk full?"]);
     assert!(!output.contains("panicked"), "{output}");
     let events = watch.finish().1;
-    let told = events.iter().rev().find(|event| event["event"] == "explored").unwrap();
+    let last = events.iter().rev().find(|event| event["event"] == "explored").unwrap();
     let kept = ids(&pool(data));
     assert!(kept.is_superset(&acknowledged));
-    assert!(kept.len() as u64 >= told["pool"].as_u64().unwrap(), "what was told is durable");
+    assert!(kept.len() as u64 >= last["pool"].as_u64().unwrap(), "what was reported is durable");
 
     // with room again the same command goes on
     let mut daemon = Daemon::start(data, 0, &settings);

@@ -19,16 +19,8 @@ const UNENDING: &[&str] = &[
 ];
 
 /// The actors, as `status` names them.
-const ACTORS: [&str; 8] = [
-    "publisher",
-    "trainer",
-    "sampler",
-    "verifier_pool",
-    "curator",
-    "problem_supply",
-    "conductor",
-    "evaluator",
-];
+const ACTORS: [&str; 8] =
+    ["publisher", "trainer", "sampler", "verifiers", "curator", "problem_supply", "conductor", "evaluator"];
 
 fn message(data_dir: &Path, arguments: &[&str]) -> String {
     stillctl_json(data_dir, arguments)["message"].as_str().unwrap().to_owned()
@@ -62,7 +54,7 @@ fn training_is_watched_paused_saved_gone_on_with_and_drained() {
     let names: Vec<_> = status["actors"].as_array().unwrap().iter().map(|actor| &actor["name"]).collect();
     assert_eq!(names, ACTORS);
     let table = String::from_utf8(stillctl(data, &["status"]).stdout).unwrap();
-    assert!(table.contains("verifier_pool") && table.contains("training"), "{table}");
+    assert!(table.contains("verifiers") && table.contains("training"), "{table}");
 
     assert_eq!(message(data, &["pause", "train"]), "training paused");
     let status = stillctl_json(data, &["status"]);
@@ -77,15 +69,15 @@ fn training_is_watched_paused_saved_gone_on_with_and_drained() {
     assert_eq!(message(data, &["resume", "train"]), "training resumed");
     watch.wait_for("trained", |event| event["step"].as_u64().unwrap() > step + 3);
 
-    for (arguments, told) in [
+    for (arguments, reason) in [
         (&["seal"][..], "no round explores"),
         (&["policies", "rollback"], "no policy has been published"),
         (&["policies", "promote", "7"], "no policy has version 7"),
         (&["pool", "show", "nothing#1"], "holds no trajectory `nothing#1`"),
-        (&["fault", "kill", "janitor"], "verifier_pool"),
+        (&["fault", "kill", "janitor"], "verifiers"),
     ] {
-        let told_in = stillctl_refused(data, arguments, 10);
-        assert!(told_in.starts_with("stillctl: ") && told_in.contains(told), "{arguments:?}: {told_in}");
+        let said = stillctl_refused(data, arguments, 10);
+        assert!(said.starts_with("stillctl: ") && said.contains(reason), "{arguments:?}: {said}");
     }
     assert!(stillctl_refused(data, &["explode"], 2).contains("explode"));
     assert_eq!(stillctl_json(data, &["pool", "list"]), Value::Array(Vec::new()));

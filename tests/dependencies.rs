@@ -1,4 +1,4 @@
-//! What the house is built from: licences it may use, compilers it asks for, places it comes from.
+//! What the program is built from: licences it may use, compilers it asks for, registries it comes from.
 //!
 //! The licences are those of `deny.toml`, which `.ci/long` gives to cargo-deny, with the advisories.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

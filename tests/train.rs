@@ -28,9 +28,9 @@ const PAIRS: [&str; 3] = [
 ];
 
 /// A folder with a training file in it.
-struct Place(tempfile::TempDir);
+struct Workspace(tempfile::TempDir);
 
-impl Place {
+impl Workspace {
     fn new(lines: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("data.jsonl"), lines.join("\n")).unwrap();
@@ -90,32 +90,32 @@ fn generated(model: &[&str]) -> Value {
 
 #[test]
 fn imitation_trains_on_every_layout_and_leaves_a_model_and_a_picture() {
-    let place = Place::new(&DEMONSTRATIONS);
-    let said = succeed(&mut place.train(
+    let workspace = Workspace::new(&DEMONSTRATIONS);
+    let said = succeed(&mut workspace.train(
         "sft",
         "out",
         30,
         &["--set", "training.improvement.peak_learning_rate=3e-3"],
     ));
     assert!(said.contains("0 of 30 steps are taken") && said.contains("step 30/30 (100 %)"), "{said}");
-    let losses = losses(&place.out("out"));
+    let losses = losses(&workspace.out("out"));
     assert_eq!(losses.len(), 30);
     let at = |step: usize| losses[step]["loss"].as_f64().unwrap();
     assert!(at(29) < 0.7 * at(0), "{losses:?}");
     assert!(losses[0].get("margin").is_none());
-    let picture = fs::read_to_string(place.out("out").join("loss.svg")).unwrap();
+    let picture = fs::read_to_string(workspace.out("out").join("loss.svg")).unwrap();
     assert!(picture.contains("optimizer step") && picture.contains("nats a token"), "{picture}");
     assert_eq!(picture.split("points=\"").nth(1).unwrap().split('"').next().unwrap().split(' ').count(), 30);
-    assert!(generated(&[place.out("out").to_str().unwrap()])["token_ids"].is_array());
+    assert!(generated(&[workspace.out("out").to_str().unwrap()])["token_ids"].is_array());
 }
 
 #[test]
 fn preference_optimisation_trains_on_every_layout_and_records_margins() {
-    let place = Place::new(&PAIRS);
+    let workspace = Workspace::new(&PAIRS);
     let rate = ["--set", "training.improvement.peak_learning_rate=3e-3"];
-    let said = succeed(&mut place.train("dpo", "out", 20, &rate));
+    let said = succeed(&mut workspace.train("dpo", "out", 20, &rate));
     assert!(said.contains("preferred 100 %"), "{said}");
-    let losses = losses(&place.out("out"));
+    let losses = losses(&workspace.out("out"));
     assert!((losses[0]["loss"].as_f64().unwrap() - std::f64::consts::LN_2).abs() < 1e-4, "{losses:?}");
     let last = losses.last().unwrap();
     assert!(last["margin"].as_f64().unwrap() > 0.1 && last["accuracy"] == 1.0, "{last}");
@@ -126,42 +126,42 @@ fn preference_optimisation_trains_on_every_layout_and_records_margins() {
 
 #[test]
 fn an_interrupted_training_writes_a_checkpoint_and_ends_in_the_same_bits() {
-    let place = Place::new(&DEMONSTRATIONS);
+    let workspace = Workspace::new(&DEMONSTRATIONS);
     let steps = 1_500;
-    succeed(&mut place.train("sft", "whole", steps, &[]));
-    let mut child = place.train("sft", "cut", steps, &[]).stderr(Stdio::piped()).spawn().unwrap();
+    succeed(&mut workspace.train("sft", "whole", steps, &[]));
+    let mut child = workspace.train("sft", "cut", steps, &[]).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     lines.find(|line| line.starts_with("step ")).expect("a line of progress");
-    let told = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
-    assert!(told.success());
+    let signalled = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
     let rest: Vec<String> = lines.collect();
     let status = child.wait().unwrap();
     assert!(!status.success() && rest.iter().any(|line| line.contains("go on with --resume")), "{rest:?}");
-    assert!(!place.out("cut").join("model.safetensors").exists(), "it is not trained to its end");
+    assert!(!workspace.out("cut").join("model.safetensors").exists(), "it is not trained to its end");
 
-    let again = place.train("sft", "cut", steps, &[]).output().unwrap();
+    let again = workspace.train("sft", "cut", steps, &[]).output().unwrap();
     assert!(!again.status.success() && text(&again).contains("--resume"), "{}", text(&again));
-    let said = succeed(&mut place.train("sft", "cut", steps, &["--resume"]));
+    let said = succeed(&mut workspace.train("sft", "cut", steps, &["--resume"]));
     assert!(said.contains("going on from"), "{said}");
-    assert!(weights(&place.out("cut")) == weights(&place.out("whole")));
-    assert_eq!(losses(&place.out("cut")).len(), steps as usize);
+    assert!(weights(&workspace.out("cut")) == weights(&workspace.out("whole")));
+    assert_eq!(losses(&workspace.out("cut")).len(), steps as usize);
 }
 
 #[test]
 fn several_devices_end_in_the_same_bits_and_one_that_is_not_there_is_refused() {
-    let place = Place::new(&DEMONSTRATIONS);
+    let workspace = Workspace::new(&DEMONSTRATIONS);
     let parts = ["--set", "training.micro_batch_tokens=8", "--set", "checkpoints.every_steps=4"];
-    succeed(&mut place.train("sft", "one", 8, &parts));
-    succeed(&mut place.train("sft", "two", 8, &[&parts[..], &["--device", "cpu,cpu"]].concat()));
-    assert!(weights(&place.out("one")) == weights(&place.out("two")));
-    let refused = place.train("sft", "gpu", 8, &["--device", "cuda:0,cuda:1"]).output().unwrap();
+    succeed(&mut workspace.train("sft", "one", 8, &parts));
+    succeed(&mut workspace.train("sft", "two", 8, &[&parts[..], &["--device", "cpu,cpu"]].concat()));
+    assert!(weights(&workspace.out("one")) == weights(&workspace.out("two")));
+    let refused = workspace.train("sft", "gpu", 8, &["--device", "cuda:0,cuda:1"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(7), "{}", text(&refused));
-    assert!(text(&refused).contains("cuda:0") && !place.out("gpu").exists(), "{}", text(&refused));
+    assert!(text(&refused).contains("cuda:0") && !workspace.out("gpu").exists(), "{}", text(&refused));
 }
 
 #[test]
 fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_checkpoint() {
-    let place = Place::new(&DEMONSTRATIONS);
+    let workspace = Workspace::new(&DEMONSTRATIONS);
     let settings = [
         "--set",
         "training.improvement.weight_decay=1e36",
@@ -174,7 +174,7 @@ fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_checkpoint() 
         "--set",
         "checkpoints.every_steps=1",
     ];
-    let ended = place.train("sft", "out", 8, &settings).output().unwrap();
+    let ended = workspace.train("sft", "out", 8, &settings).output().unwrap();
     let said = text(&ended);
     assert!(!ended.status.success() && said.matches("diverged: back to step 1").count() == 3, "{said}");
     assert!(said.contains("was diverging already") && said.contains("3 times gone back before"), "{said}");
@@ -182,29 +182,29 @@ fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_checkpoint() 
 
 #[test]
 fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
-    let place = Place::new(&DEMONSTRATIONS);
+    let workspace = Workspace::new(&DEMONSTRATIONS);
     let every = ["--set", "checkpoints.every_steps=2"];
-    succeed(&mut place.train("sft", "out", 6, &every));
-    let expected = weights(&place.out("out"));
-    let newest = place.out("out").join("checkpoints/step-6/learner.safetensors");
+    succeed(&mut workspace.train("sft", "out", 6, &every));
+    let expected = weights(&workspace.out("out"));
+    let newest = workspace.out("out").join("checkpoints/step-6/learner.safetensors");
     let mut bytes = fs::read(&newest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&newest, bytes).unwrap();
-    let said = succeed(&mut place.train("sft", "out", 6, &[&every[..], &["--resume"]].concat()));
+    let said = succeed(&mut workspace.train("sft", "out", 6, &[&every[..], &["--resume"]].concat()));
     assert!(said.contains("warning: ") && said.contains("step-6"), "{said}");
     assert!(said.contains("`learner.safetensors` is not what was written"), "{said}");
     assert!(said.contains("going on from") && said.contains("4 of 6 steps are taken"), "{said}");
-    assert!(weights(&place.out("out")) == expected);
+    assert!(weights(&workspace.out("out")) == expected);
 }
 
 #[test]
 fn adapters_are_written_beside_the_merged_model_and_read_back() {
-    let place = Place::new(&DEMONSTRATIONS);
+    let workspace = Workspace::new(&DEMONSTRATIONS);
     let mut lora = vec!["--lora-rank", "4", "--lora-alpha", "8", "--lora-targets", "q_proj,v_proj"];
     lora.extend(["--set", "training.improvement.peak_learning_rate=1e-1"]);
-    succeed(&mut place.train("sft", "out", 6, &lora));
-    let out = place.out("out");
+    succeed(&mut workspace.train("sft", "out", 6, &lora));
+    let out = workspace.out("out");
     let config: Value =
         serde_json::from_slice(&fs::read(out.join("adapter/adapter_config.json")).unwrap()).unwrap();
     assert_eq!(
@@ -231,15 +231,15 @@ fn broken_lines_are_named_with_their_field_and_the_remedy() {
         ("{", "no JSON object"),
     ];
     for (line, named) in broken {
-        let place = Place::new(&[DEMONSTRATIONS[0], line]);
-        let output = place.train("sft", "out", 2, &[]).output().unwrap();
+        let workspace = Workspace::new(&[DEMONSTRATIONS[0], line]);
+        let output = workspace.train("sft", "out", 2, &[]).output().unwrap();
         let said = text(&output);
         assert!(!output.status.success() && said.contains("line 2: ") && said.contains(named), "{said}");
         assert!(said.contains("--on-error skip"), "{said}");
-        assert!(!place.out("out").join("model.safetensors").exists());
+        assert!(!workspace.out("out").join("model.safetensors").exists());
     }
-    let place = Place::new(&[PAIRS[0], r#"{"prompt": "7*12=?", "chosen": "84"}"#]);
-    let said = text(&place.train("dpo", "out", 2, &[]).output().unwrap());
+    let workspace = Workspace::new(&[PAIRS[0], r#"{"prompt": "7*12=?", "chosen": "84"}"#]);
+    let said = text(&workspace.train("dpo", "out", 2, &[]).output().unwrap());
     assert!(said.contains("line 2: `rejected` is missing"), "{said}");
-    succeed(&mut place.train("dpo", "out", 2, &["--on-error", "skip"]));
+    succeed(&mut workspace.train("dpo", "out", 2, &["--on-error", "skip"]));
 }

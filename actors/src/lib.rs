@@ -29,7 +29,7 @@ pub mod system;
 
 pub use config::{
     EvaluationSection, ExplorationSection, RoundSection, Sampling, SupervisionSection, SystemConfig,
-    TrainingStart, VerifierPoolConfig,
+    TrainingStart, VerifiersConfig,
 };
 pub use ground::{
     clock::Clock,

@@ -20,7 +20,7 @@ use crate::{
             Answer, ConductorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage, TrainerMessage,
         },
         routes::{Route, Routes},
-        status_board::{EvaluationProgress, RoundProgress, TrainingProgress, shown},
+        status_board::{EvaluationProgress, RoundProgress, TrainingProgress, update},
         store_access::StoreAccess,
         switches::Switches,
         waits::{Standing, waits},
@@ -121,10 +121,10 @@ impl System {
         let now_ms = self.observer.now_ms();
         let mut status = SystemStatus {
             policy: self.policy.borrow().as_ref().and_then(|policy| policy.name.version()),
-            round: shown(&board.round, |round| round.clone()),
+            round: update(&board.round, |round| round.clone()),
             rounds_wanted: self.rounds_wanted,
-            training: shown(&board.training, |training| *training),
-            evaluation: shown(&board.evaluation, |evaluation| *evaluation),
+            training: update(&board.training, |training| *training),
+            evaluation: update(&board.evaluation, |evaluation| *evaluation),
             exploration_paused: self.switches.exploration_paused(),
             training_paused: self.switches.training_paused(),
             draining: self.switches.draining(),

@@ -72,8 +72,9 @@ async fn seven_devices_go_on_when_one_fails_one_hangs_and_one_loses_rollouts() {
     let system = harness.start(patient(config(0))).await;
     // it says what is wrong while it goes on
     let is_told = |system: &System, device: &str, reason: &str| {
-        let told = |wait: &still_actors::Wait| wait.waits_for == device && wait.reason.contains(reason);
-        system.status().waits.iter().any(told)
+        let is_reported =
+            |wait: &still_actors::Wait| wait.waits_for == device && wait.reason.contains(reason);
+        system.status().waits.iter().any(is_reported)
     };
     wait_until(&system, |system| is_told(system, "sampler-2", "left out: sampler-2: panicked")).await;
     wait_until(&system, |system| is_told(system, "sampler-4", "left out: sampler-4: nothing was heard"))
@@ -166,7 +167,7 @@ async fn a_learner_that_hangs_is_given_up_and_its_job_goes_on_from_the_checkpoin
     wait_for(&system, &mut events, hung).await;
     harness.script.training.open();
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    assert_eq!(system.status().actors[ActorName::Trainer.place()].restarts, 0);
+    assert_eq!(system.status().actors[ActorName::Trainer.ordinal()].restarts, 0);
     let jobs = harness.script.jobs();
     assert!(jobs[1].resumed_step >= 3 && jobs[1].round == jobs[0].round, "{jobs:?}");
     assert_eq!(harness.rounds().len(), 2);

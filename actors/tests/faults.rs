@@ -33,7 +33,7 @@ async fn killing_any_actor_restarts_it_and_the_loop_goes_on() {
         wait_for(&system, &mut events, restarted).await;
         assert_eq!(finished(&system).await, FinishReason::RoundsDone, "{actor}");
         let status = system.status();
-        assert_eq!(status.actors[actor.place()].restarts, 1);
+        assert_eq!(status.actors[actor.ordinal()].restarts, 1);
 
         let attempts = harness.attempts();
         assert_eq!(attempts.iter().collect::<BTreeSet<_>>().len(), attempts.len());
@@ -177,8 +177,9 @@ async fn training_that_goes_back_is_told_and_a_restart_goes_on_from_where_it_wen
     harness.script.learner_diverges_at_step.store(8, Ordering::SeqCst);
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
-    let told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("diverged"));
-    wait_for(&system, &mut events, told).await;
+    let is_reported =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("diverged"));
+    wait_for(&system, &mut events, is_reported).await;
     let saved = |event: &Event| matches!(event, Event::Checkpointed { step: 0, .. });
     wait_for(&system, &mut events, saved).await;
     // what was saved on the way there, at steps 3 and 6, is not gone on from
@@ -201,9 +202,9 @@ async fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_newest_
     let system = harness.start(config(1)).await;
     let mut events = system.subscribe();
     harness.script.training.open();
-    let told =
+    let is_reported =
         |event: &Event| matches!(event, Event::Warning { message } if message.contains("back to step 3"));
-    wait_for(&system, &mut events, told).await;
+    wait_for(&system, &mut events, is_reported).await;
     let saved = |event: &Event| matches!(event, Event::Checkpointed { step: 3, .. });
     wait_for(&system, &mut events, saved).await;
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
@@ -327,7 +328,7 @@ async fn with_attempts_in_flight(harness: &Harness, change: impl Fn(&mut SystemC
     let explored = |event: &Event| matches!(event, Event::Explored { .. });
     wait_for(&system, &mut events, explored).await;
     harness.script.judgement.close();
-    let waits = || system.status().actors[ActorName::VerifierPool.place()].queued > 0;
+    let waits = || system.status().actors[ActorName::Verifiers.ordinal()].queued > 0;
     while !waits() {
         tokio::task::yield_now().await;
     }

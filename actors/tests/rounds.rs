@@ -354,7 +354,7 @@ async fn the_newest_the_best_and_every_third_checkpoint_stay_and_the_published_o
     let rounds = harness.rounds();
     assert_eq!(rounds.iter().filter(|round| round.phase == RoundPhase::Rejected).count(), 5);
 
-    // the best is told from the rounds that were scored when the last checkpoint was written
+    // the best is known from the rounds that were scored when the last checkpoint was written
     let scored = rounds[..5].iter().map(|round| (round.evaluation.as_ref().unwrap().accuracy.value, round));
     let best = scored.max_by(|(one, first), (other, second)| {
         one.total_cmp(other).then_with(|| Reverse(first.round).cmp(&Reverse(second.round)))

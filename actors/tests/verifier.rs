@@ -17,10 +17,10 @@ const WINDOW: usize = 20;
 
 fn watched(rounds: u32) -> SystemConfig {
     let mut config = config(rounds);
-    config.verifier_pool.alarm_window = WINDOW;
-    config.verifier_pool.alarm_error_share = 0.25;
+    config.verifiers.alarm_window = WINDOW;
+    config.verifiers.alarm_error_share = 0.25;
     // one judgement after the other, so that a script is gone through in order
-    config.verifier_pool.workers = 1;
+    config.verifiers.workers = 1;
     config
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn parity(device: &Device) -> Outcome {
     let mut sound = true;
     for (name, config) in small_models() {
         let weights = DecoderWeights::random(&config, 11);
-        let tokens: Vec<u32> = (0..TOKENS as u32).map(|place| place * 7 % 300).collect();
+        let tokens: Vec<u32> = (0..TOKENS as u32).map(|position| position * 7 % 300).collect();
         let mut cpu = CpuDecoder::new(config.clone(), &weights, 1, TOKENS, 1);
         let mut expected = Vec::new();
         cpu.step(&[Span { slot: 0, start: 0, tokens: &tokens, wants_logits: true }], &mut expected);
@@ -77,7 +77,7 @@ pub(crate) fn memory(name: DeviceName, device: &Device) -> Outcome {
     let slots = (room / cache_of_one).max(1);
     let decoder = DeviceDecoder::new(config.clone(), &weights, device, precision, size(slots))?;
     // no pieces: the scores of the whole prompt at once are to burst the memory
-    let mut decoder = decoder.with_most_scores(usize::MAX);
+    let mut decoder = decoder.with_max_scores(usize::MAX);
     let burst = decoder.step(&[span(&prompt)], &mut found);
     let burst_told = matches!(burst, Err(StepError::OutOfMemory(_)));
     decoder.step(&[span(&prompt[..40])], &mut found)?;

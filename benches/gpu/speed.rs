@@ -41,7 +41,7 @@ impl Rollouts {
         let size = CacheSize { slots: count, slot_capacity_tokens: context + more };
         let weights = tiled_weights(&config);
         let mut decoder = DeviceDecoder::new(config, &weights, device, PRECISION, size)?;
-        let prompt: Vec<u32> = (0..context as u32).map(|place| place % 251).collect();
+        let prompt: Vec<u32> = (0..context as u32).map(|position| position % 251).collect();
         let mut logits = Vec::new();
         for (index, tokens) in prompt.chunks(1_024).enumerate() {
             let span = Span { slot: 0, start: index * 1_024, tokens, wants_logits: false };
@@ -86,7 +86,7 @@ pub(crate) fn decode(device: &Device, shape: Shape, bandwidth: f64) -> Outcome {
         let mut rollouts = Rollouts::new(device, shape, count, context, more)?;
         let with_logits = rollouts.median_step(true)?;
         let without = rollouts.median_step(false)?;
-        let least = least_bytes(&config, count, context) as f64 / (bandwidth * 1e9);
+        let least = min_bytes(&config, count, context) as f64 / (bandwidth * 1e9);
         println!(
             "{}",
             json!({"check": "decode", "model": format!("{shape:?}"), "rollouts": count, "context": context,
@@ -119,7 +119,7 @@ pub(crate) fn steady(device: &Device, shape: Shape) -> Outcome {
 }
 
 /// Bytes that a decoding step cannot but read: every weight, and the keys and values of every rollout.
-fn least_bytes(config: &DecoderConfig, rollouts: usize, context: usize) -> usize {
+fn min_bytes(config: &DecoderConfig, rollouts: usize, context: usize) -> usize {
     let size = CacheSize { slots: rollouts, slot_capacity_tokens: context };
     let weights = DecoderMemory::of(config, PRECISION, size, 0).weights_bytes;
     weights + rollouts * context * config.layer_count * 2 * config.key_value_size() * 2

@@ -38,7 +38,7 @@ pub(crate) fn step(name: DeviceName, device: &Device, shape: Shape) -> Outcome {
     let parameters =
         config.parameter_count() * PRECISION.bytes() + lora.parameter_count(&config) * size_of::<f32>();
     for &length in shape.sequence_tokens() {
-        let tokens: Vec<u32> = (0..length as u32).map(|place| place % 251).collect();
+        let tokens: Vec<u32> = (0..length as u32).map(|position| position % 251).collect();
         let batch = TokenBatch::new([(&tokens[..], 8..length)], config.vocabulary_size)?;
         let mut times = Vec::new();
         let mut losses = Vec::new();

@@ -16,7 +16,7 @@ const SHAPES: [(usize, u32, u32); 2] = [(100, 500, 16), (8_000, 100, 16)];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let number = |place: usize| words.get(place).map(|word| word.parse::<usize>()).transpose();
+    let number = |position: usize| words.get(position).map(|word| word.parse::<usize>()).transpose();
     let shapes = match (number(0)?, number(1)?, number(2)?) {
         (Some(tokens), groups, size) => {
             vec![(tokens, groups.unwrap_or(100) as u32, size.unwrap_or(16) as u32)]
@@ -93,8 +93,10 @@ fn judged(tokens: usize, number: u32) -> JudgedTrajectory {
         trajectory: Trajectory {
             id: AttemptId { problem, number: AttemptNumber(number) },
             prompt_token_count: 80,
-            tokens: (0..tokens as u32).map(|place| place.wrapping_mul(2_654_435_761) % 150_000).collect(),
-            log_probabilities: (0..tokens).map(|place| -(place as f32) / 1e4).collect(),
+            tokens: (0..tokens as u32)
+                .map(|position| position.wrapping_mul(2_654_435_761) % 150_000)
+                .collect(),
+            log_probabilities: (0..tokens).map(|position| -(position as f32) / 1e4).collect(),
             text: "wait, ".repeat(tokens * 2 / 3),
             sampling: SamplingSettings::default(),
             seed: u64::from(number),

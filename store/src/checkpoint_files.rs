@@ -111,7 +111,7 @@ impl CheckpointFiles {
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn place(&self, id: &CheckpointId) -> Result<(), StoreError> {
+    pub fn install(&self, id: &CheckpointId) -> Result<(), StoreError> {
         let (pending, folder) = (self.pending(id), self.folder(id));
         remove_folder(&folder)?;
         fs::rename(&pending, &folder).map_err(StoreError::file(&folder))?;

@@ -74,7 +74,7 @@ impl CheckpointFolders {
 
     /// Hashes and syncs the files, renames the folder into place and writes the manifest. A checkpoint of
     /// the same round and step is replaced. Where training went back, the manifests of the round's later
-    /// steps are removed in the same batch, those of published policies left out. No checkpoint is told to be
+    /// steps are removed in the same batch, those of published policies left out. No checkpoint is said to be
     /// older than one committed before it, whatever the clock says.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl CheckpointFolders {
         if let Some(replaced) = self.store.checkpoint(&pending.id)? {
             self.store.remove_manifest(&replaced)?;
         }
-        self.files.place(&pending.id)?;
+        self.files.install(&pending.id)?;
         let known = self.store.checkpoints()?;
         let newest_ms = known.iter().map(|one| one.created_at_ms).max().unwrap_or(0);
         let manifest = CheckpointManifest {

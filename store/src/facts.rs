@@ -1,6 +1,6 @@
 //! What counting and selecting need of a trajectory, without its tokens.
 //!
-//! A fact is written in the same batch as its trajectory, under the place of its arrival. So a start reads
+//! A fact is written in the same batch as its trajectory, under the number of its arrival. So a start reads
 //! a few hundred bytes an attempt instead of the whole pool, and a watcher reads what has come since it last
 //! looked. Facts are an index, not a second truth: every field is taken from the trajectory.
 
@@ -27,7 +27,7 @@ impl Store {
         Records::new(self.clone(), Key::of(Kind::AttemptFact), Some(fact_key(sequence)))
     }
 
-    /// The place of the trajectory that arrived last; 0 before the first. Also how many there are.
+    /// The number of the trajectory that arrived last; 0 before the first. Also how many there are.
     pub fn last_sequence(&self) -> Result<u64, StoreError> {
         let last = self.engine().last_key(Key::of(Kind::AttemptFact).as_bytes())?;
         Ok(last.and_then(|key| Key::last_number(&key)).unwrap_or(0))

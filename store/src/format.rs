@@ -119,7 +119,7 @@ mod tests {
     fn of_format_1(facts: u64) -> Store {
         let store = Store::in_memory().unwrap();
         store.commit_trajectories(&(0..5).map(judged).collect::<Vec<_>>()).unwrap();
-        let later = (facts + 1..=5).map(|place| Key::of(Kind::AttemptFact).number(place));
+        let later = (facts + 1..=5).map(|number| Key::of(Kind::AttemptFact).number(number));
         let mut batch: Vec<_> = later.map(|key| Change::remove(&key)).collect();
         batch.push(store.put(&format_key(), &1_u32).unwrap());
         store.commit(batch).unwrap();

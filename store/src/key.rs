@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Demonstration = 0x11,
     /// By problem and attempt.
     Trajectory = 0x20,
-    /// By place in the order of arrival.
+    /// By number in the order of arrival.
     AttemptFact = 0x21,
     /// By training set.
     TrainingSet = 0x30,

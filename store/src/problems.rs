@@ -46,10 +46,11 @@ impl TaskRecord for Demonstration {
     }
 }
 
-/// A record with its place in the order of import.
+/// A record with its number in the order of import.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Placed<T> {
-    place: u64,
+struct Ordered<T> {
+    #[serde(rename = "place")]
+    order: u64,
     record: T,
 }
 
@@ -111,9 +112,9 @@ impl Store {
         if records.is_empty() {
             return Ok(batch);
         }
-        let mut place = 0;
-        for known in self.records::<Placed<T>>(Key::of(T::KIND)) {
-            place = place.max(known?.place + 1);
+        let mut order = 0;
+        for known in self.records::<Ordered<T>>(Key::of(T::KIND)) {
+            order = order.max(known?.order + 1);
         }
         let mut seen: HashMap<&str, &T> = HashMap::new();
         for record in records {
@@ -121,7 +122,7 @@ impl Store {
             let key = Key::of(T::KIND).text(name);
             let known = match seen.get(name) {
                 Some(&earlier) => Some(earlier.clone()),
-                None => self.get::<Placed<T>>(&key)?.map(|known| known.record),
+                None => self.get::<Ordered<T>>(&key)?.map(|known| known.record),
             };
             match known {
                 Some(known) if known.is_same_as(record) => report.already_there += 1,
@@ -131,9 +132,9 @@ impl Store {
                     )));
                 }
                 None => {
-                    batch.push(self.put(&key, &Placed { place, record })?);
+                    batch.push(self.put(&key, &Ordered { order, record })?);
                     seen.insert(name, record);
-                    place += 1;
+                    order += 1;
                     report.new += 1;
                 }
             }
@@ -149,7 +150,7 @@ impl Store {
     /// How many problems a split has.
     pub fn problem_count(&self, split: Split) -> Result<u64, StoreError> {
         let mut count = 0;
-        for problem in self.records::<Placed<Problem>>(Key::of(Kind::Problem)) {
+        for problem in self.records::<Ordered<Problem>>(Key::of(Kind::Problem)) {
             count += u64::from(problem?.record.split == split);
         }
         Ok(count)
@@ -161,21 +162,21 @@ impl Store {
     }
 
     fn in_order<T: for<'de> Deserialize<'de>>(&self, kind: Kind) -> Result<Vec<T>, StoreError> {
-        let mut placed: Vec<Placed<T>> = self.all(Key::of(kind))?;
-        placed.sort_by_key(|record| record.place);
-        Ok(placed.into_iter().map(|placed| placed.record).collect())
+        let mut ordered: Vec<Ordered<T>> = self.all(Key::of(kind))?;
+        ordered.sort_by_key(|record| record.order);
+        Ok(ordered.into_iter().map(|ordered| ordered.record).collect())
     }
 
     /// One problem.
     pub fn problem(&self, id: &ProblemId) -> Result<Option<Problem>, StoreError> {
-        let placed: Option<Placed<Problem>> = self.get(&Key::of(Kind::Problem).text(id.as_str()))?;
-        Ok(placed.map(|placed| placed.record))
+        let ordered: Option<Ordered<Problem>> = self.get(&Key::of(Kind::Problem).text(id.as_str()))?;
+        Ok(ordered.map(|ordered| ordered.record))
     }
 
     /// One demonstration.
     pub fn demonstration(&self, id: &DemonstrationId) -> Result<Option<Demonstration>, StoreError> {
-        let placed: Option<Placed<Demonstration>> =
+        let ordered: Option<Ordered<Demonstration>> =
             self.get(&Key::of(Kind::Demonstration).text(id.as_str()))?;
-        Ok(placed.map(|placed| placed.record))
+        Ok(ordered.map(|ordered| ordered.record))
     }
 }

@@ -8,7 +8,7 @@ use crate::{engine::Entry, error::StoreError, key::Key, store::Store, value::dec
 
 /// Records of one kind in key order, read a page at a time.
 ///
-/// Not a snapshot: what is committed behind the reader's place while it reads is seen, what is committed
+/// Not a snapshot: what is committed behind the reader's position while it reads is seen, what is committed
 /// before it is not. A damaged record is an error in its place, and the next call goes on after it; after a
 /// failure of the engine there is nothing more.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::{
 pub struct CommitReport {
     /// Attempts that were not there before.
     pub new: u64,
-    /// Attempts that were there, by their place in what was to be committed: the first commit stands.
+    /// Attempts that were there, by their index in what was to be committed: the first commit stands.
     pub already_there: BTreeSet<usize>,
     /// Bytes of keys and values made durable.
     pub bytes: u64,
@@ -35,10 +35,10 @@ impl Store {
         let mut report = CommitReport::default();
         let mut batch = Vec::with_capacity(2 * judged.len());
         let mut seen = HashSet::new();
-        for (place, trajectory) in judged.iter().enumerate() {
+        for (index, trajectory) in judged.iter().enumerate() {
             let key = trajectory_key(trajectory.id());
             if !seen.insert(trajectory.id()) || self.has(&key)? {
-                report.already_there.insert(place);
+                report.already_there.insert(index);
             } else {
                 sequence += 1;
                 batch.push(self.put(&key, trajectory)?);

@@ -74,9 +74,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_changed_byte_is_damage(place in 0..GOLDEN.len(), change in 1_u8..) {
+        fn any_changed_byte_is_damage(position in 0..GOLDEN.len(), change in 1_u8..) {
             let mut bytes = GOLDEN.to_vec();
-            bytes[place] ^= change;
+            bytes[position] ^= change;
             prop_assert!(decode::<Sample>(b"k", &bytes).is_err());
         }
 

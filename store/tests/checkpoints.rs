@@ -1,4 +1,4 @@
-//! What the folders of checkpoints promise: whole or not there, damage told, leftovers swept, the needed kept.
+//! What the folders of checkpoints promise: whole or not there, damage reported, leftovers swept, the needed kept.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod samples;

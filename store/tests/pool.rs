@@ -55,7 +55,7 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
                 verifier: "test-1".to_owned(),
             },
             measures: Measures { perplexity: f32::from(numbers[2]), ..Measures::default() },
-            rejection: rejection.map(|place| rejections[place]),
+            rejection: rejection.map(|index| rejections[index]),
         }
     })
 }
@@ -159,7 +159,7 @@ fn reading_may_stop_anywhere_and_does_not_hold_up_commits() {
     let mut reading = store.trajectories();
     assert_eq!(reading.by_ref().take(10).count(), 10);
     store.commit_trajectories(&[judged("q", 0, Outcome::Correct)]).unwrap();
-    assert_eq!(reading.count(), 591, "what was committed behind the reader's place is seen");
+    assert_eq!(reading.count(), 591, "what was committed behind the reader's position is seen");
 }
 
 #[test]

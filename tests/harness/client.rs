@@ -73,7 +73,7 @@ impl Watch {
         parse(&line)
     }
 
-    /// Waits for the end of the stream; gives how the client ended, and every event that it told.
+    /// Waits for the end of the stream; gives how the client ended, and every event that it reported.
     pub fn finish(mut self) -> (ExitStatus, Vec<Value>) {
         assert!(self.lines.end_within(PATIENCE), "watching after {PATIENCE:?}: {:#?}", self.lines.seen());
         let events = self.lines.seen().iter().map(|line| parse(line)).collect();

@@ -96,7 +96,7 @@ impl Daemon {
         self.lines.wait_for(&format!("`{text}`"), |line| line.contains(text))
     }
 
-    /// Waits until the daemon has told where it can be reached: from then on the client finds it.
+    /// Waits until the daemon has reported where it can be reached: from then on the client finds it.
     pub fn wait_until_up(&mut self) {
         self.wait_for_line("control socket");
     }

@@ -32,7 +32,7 @@ pub struct ExplorationSection {
     /// under the newest; 0 never parks.
     pub park_after: u32,
     /// A problem that the newest policy has not solved waits for another one after this many attempts under it that
-    /// were cut off at `max_new_tokens`: they count as failures of the room, not of the policy. 0 never parks.
+    /// were cut off at `max_new_tokens`: they count as failures of that limit, not of the policy. 0 never parks.
     pub park_after_truncated: u32,
     /// Rollouts that each sampler draws at once.
     pub concurrent_rollouts: usize,

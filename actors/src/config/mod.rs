@@ -6,7 +6,7 @@ mod exploration;
 mod round;
 mod sampling;
 mod supervision;
-mod verifier_pool;
+mod verifiers;
 
 use still_curation::{GateConfig, HygieneConfig, PairsConfig, SelectionConfig};
 use still_settings::Findings;
@@ -18,7 +18,7 @@ pub use self::{
     round::{RoundSection, TrainingStart},
     sampling::Sampling,
     supervision::SupervisionSection,
-    verifier_pool::VerifierPoolConfig,
+    verifiers::VerifiersConfig,
 };
 
 /// The configuration of the whole.
@@ -52,7 +52,7 @@ pub struct SystemConfig {
     /// When a candidate replaces the policy in force.
     pub gate: GateConfig,
     /// How answers are judged.
-    pub verifier_pool: VerifierPoolConfig,
+    pub verifiers: VerifiersConfig,
     /// How failed actors are restarted.
     pub supervision: SupervisionSection,
 }
@@ -64,7 +64,7 @@ impl SystemConfig {
         self.exploration.validate(&mut findings);
         self.round.validate(&mut findings);
         self.evaluation.validate(&mut findings);
-        self.verifier_pool.validate(&mut findings);
+        self.verifiers.validate(&mut findings);
         self.checkpoints.validate(&mut findings);
         self.supervision.validate(&mut findings);
         self.selection.validate(&mut findings);

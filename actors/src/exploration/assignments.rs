@@ -188,12 +188,12 @@ mod tests {
         for id in [attempt("a", 0), attempt("a", 1), attempt("b", 0), attempt("b", 1), attempt("c", 0)] {
             assignments.take_in(id);
         }
-        assert!(assignments.next().is_none(), "no device has told its capacity");
+        assert!(assignments.next().is_none(), "no device has reported its capacity");
         assignments.set_capacity(0, 2);
         assignments.set_capacity(1, 2);
-        let places = given(&mut assignments);
-        let places: Vec<_> = places.iter().map(|(device, id)| (*device, id.as_str())).collect();
-        assert_eq!(places, [(0, "a#0"), (0, "a#1"), (1, "b#0"), (1, "b#1")]);
+        let handed = given(&mut assignments);
+        let handed: Vec<_> = handed.iter().map(|(device, id)| (*device, id.as_str())).collect();
+        assert_eq!(handed, [(0, "a#0"), (0, "a#1"), (1, "b#0"), (1, "b#1")]);
         assert_eq!((assignments.waiting(), assignments.all_held()), (1, 4));
         assignments.remove(&attempt("b", 0)).unwrap();
         assert_eq!(given(&mut assignments), [(1, "c#0".to_owned())]);

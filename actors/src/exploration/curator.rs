@@ -85,7 +85,7 @@ impl Actor for Curator {
                 let ports = &state.given.ports;
                 // Whoever is down reads the store when it comes up.
                 ports.conductor.send(ConductorMessage::AttemptsJudged(Arc::clone(&facts)));
-                // The supply looks for credits when it is told, and at no other time: they come back first.
+                // The supply looks for credits when facts reach it, and at no other time: they come back first.
                 drop(credits);
                 ports.problem_supply.send(ProblemSupplyMessage::AttemptsJudged(facts));
             }
@@ -108,7 +108,7 @@ impl Actor for Curator {
             let policy = state.given.policy.clone();
             tokio::spawn(async move {
                 let result = commit.await.unwrap_or_else(|panic| Err(panic.into()));
-                // told here, where every group comes through once, whoever is down meanwhile
+                // reported here, where every group comes through once, whoever is down meanwhile
                 let group = result.map(|(Committed { facts, new }, credits)| {
                     let newest = policy.borrow().as_ref().and_then(|policy| policy.name.version());
                     for fact in &new {

@@ -1,6 +1,6 @@
-//! The alarm of the verifier pool: how many of the newest judgements failed, and whether that is too many.
+//! The alarm of the verifiers: how many of the newest judgements failed, and whether that is too many.
 //!
-//! Pure: it is fed judgements and says when the alarm changes. A pool of few judgements raises no alarm over
+//! Pure: it is fed judgements and says when the alarm changes. A few judgements raise no alarm over
 //! its first error: errors are held against the whole window, however much of it is filled. The alarm falls
 //! at half of what raised it, so that a share at the limit does not ring again and again.
 

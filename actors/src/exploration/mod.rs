@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`problem_supply`], `dispatch` | which attempt is next, and whether one may be given out |
 //! | [`sampler`], `assignments` | the generators, and which attempt is on which |
-//! | [`verifier_pool`], `error_alarm` | judgements, and how many of them fail |
+//! | [`verifiers`], `error_alarm` | judgements, and how many of them fail |
 //! | [`curator`] | group commits |
 
 mod assignments;
@@ -13,4 +13,4 @@ mod dispatch;
 pub(crate) mod error_alarm;
 pub mod problem_supply;
 pub mod sampler;
-pub mod verifier_pool;
+pub mod verifiers;

@@ -18,7 +18,7 @@ use crate::{
         observe::Observer,
         protocol::{
             Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage, Unanswered,
-            VerifierPoolMessage,
+            VerifiersMessage,
         },
         routes::Route,
         store_access::StoreAccess,
@@ -43,7 +43,7 @@ pub(crate) struct ProblemSupplyArguments {
 /// Whom it may tell.
 pub(crate) struct ProblemSupplyPorts {
     pub(crate) sampler: Route<SamplerMessage>,
-    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) verifiers: Route<VerifiersMessage>,
     pub(crate) conductor: Route<ConductorMessage>,
     pub(crate) root: Route<RootMessage>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct ProblemSupplyState {
     credits: Credits,
     dispatch: Dispatch,
     problems: HashMap<ProblemId, Arc<Problem>>,
-    /// The round whose dryness has been told.
+    /// The round whose dryness has been reported.
     told_dry: Option<RoundNumber>,
     draining: bool,
 }
@@ -200,7 +200,7 @@ impl ProblemSupplyState {
             reason: format!("lost {losses} times: {reason}"),
             credit,
         };
-        self.given.ports.verifier_pool.send(VerifierPoolMessage::Unanswered(Box::new(unanswered)));
+        self.given.ports.verifiers.send(VerifiersMessage::Unanswered(Box::new(unanswered)));
     }
 
     fn tell_plan(&self) {

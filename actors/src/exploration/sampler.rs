@@ -22,7 +22,7 @@ use crate::{
         name::ActorName,
         observe::Observer,
         protocol::{
-            Attempt, ProblemSupplyMessage, Purpose, SamplerMessage, Unanswered, Unjudged, VerifierPoolMessage,
+            Attempt, ProblemSupplyMessage, Purpose, SamplerMessage, Unanswered, Unjudged, VerifiersMessage,
         },
         pulse::pulse_interval,
         restart::RestartPolicy,
@@ -46,7 +46,7 @@ pub(crate) struct SamplerArguments {
 
 /// Whom it may tell.
 pub(crate) struct SamplerPorts {
-    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) verifiers: Route<VerifiersMessage>,
     pub(crate) problem_supply: Route<ProblemSupplyMessage>,
 }
 
@@ -116,7 +116,7 @@ impl Actor for Sampler {
             SamplerMessage::PolicyPublished => {}
             SamplerMessage::Told { device, incarnation, event } => {
                 if state.devices.get(device).is_some_and(|one| one.is_present(incarnation)) {
-                    state.told(device, event, &myself)?;
+                    state.handle_event(device, event, &myself)?;
                 }
             }
             SamplerMessage::Reopen { device } => state.open(device, &myself)?,
@@ -161,7 +161,7 @@ impl SamplerState {
         }
     }
 
-    fn told(
+    fn handle_event(
         &mut self,
         device: usize,
         event: GeneratorEvent,
@@ -231,7 +231,7 @@ impl SamplerState {
     }
 
     /// Has every device draw by the policy in force from now on. Whoever asks for an attempt after a publication may
-    /// have been told of it before the watch told this actor: so it is looked at before attempts are shared out.
+    /// have heard of it before the watch woke this actor: so it is looked at before attempts are shared out.
     fn adopt(&mut self) {
         let newest = match &*self.newest.borrow() {
             Some(newest) if self.policy.as_ref() != Some(newest) => newest.clone(),
@@ -267,7 +267,7 @@ impl SamplerState {
         self.observer.rollouts_finished(finished.len());
         for rollout in finished {
             let Some(attempt) = self.assignments.remove(&rollout.trajectory.id) else { continue };
-            self.ports.verifier_pool.send(VerifierPoolMessage::Judge(Box::new(Unjudged {
+            self.ports.verifiers.send(VerifiersMessage::Judge(Box::new(Unjudged {
                 rollout,
                 problem: attempt.problem,
                 purpose: Purpose::Exploration,
@@ -280,7 +280,7 @@ impl SamplerState {
     fn lost(&mut self, id: AttemptId, reason: String) {
         let Some(attempt) = self.assignments.remove(&id) else { return };
         Observer::attempts_lost(LossReason::RolloutLost, 1);
-        // the supply looks for credits when it is told, and at no other time
+        // the supply looks for credits when facts reach it, and at no other time
         drop(attempt.credit);
         self.ports.problem_supply.send(ProblemSupplyMessage::AttemptLost { id, reason });
     }
@@ -299,7 +299,7 @@ impl SamplerState {
             reason: format!("refused: {reason}"),
             credit: attempt.credit,
         };
-        self.ports.verifier_pool.send(VerifierPoolMessage::Unanswered(Box::new(unanswered)));
+        self.ports.verifiers.send(VerifiersMessage::Unanswered(Box::new(unanswered)));
     }
 
     fn show(&self) {

@@ -1,4 +1,4 @@
-//! Permits that travel inside messages: the one back-pressure primitive of the house.
+//! Permits that travel inside messages: the one back-pressure primitive of the program.
 //!
 //! Mailboxes are unbounded, so a queue is bounded by what may be put into it: whoever asks for work takes a
 //! credit first, the credit travels with the work from mailbox to mailbox, and it returns by being dropped,

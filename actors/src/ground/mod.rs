@@ -8,7 +8,7 @@
 //! | [`credit`] | permits that travel inside messages |
 //! | `supervised`, `restart`, `pulse` | a role with its device: replaced when it fails, given up when it hangs |
 //! | `store_access` | the store, never on a runtime worker |
-//! | `status_board`, `observe` | what is shown, told and measured |
+//! | `status_board`, `observe` | what is shown, reported and measured |
 //! | `waits` | who waits for whom |
 //! | `name`, `error`, `finish`, `switches`, `clock` | small words that everyone uses |
 

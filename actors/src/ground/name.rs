@@ -16,7 +16,8 @@ pub enum ActorName {
     /// Shares attempts out among the generators, and oversees them.
     Sampler,
     /// Judges finished rollouts.
-    VerifierPool,
+    #[serde(alias = "verifier_pool")]
+    Verifiers,
     /// Commits judged rollouts to the store.
     Curator,
     /// Gives out attempts.
@@ -38,7 +39,7 @@ impl ActorName {
         Self::Publisher,
         Self::Trainer,
         Self::Sampler,
-        Self::VerifierPool,
+        Self::Verifiers,
         Self::Curator,
         Self::ProblemSupply,
         Self::Conductor,
@@ -51,7 +52,7 @@ impl ActorName {
             Self::Publisher => "publisher",
             Self::Trainer => "trainer",
             Self::Sampler => "sampler",
-            Self::VerifierPool => "verifier_pool",
+            Self::Verifiers => "verifiers",
             Self::Curator => "curator",
             Self::ProblemSupply => "problem_supply",
             Self::Conductor => "conductor",
@@ -59,8 +60,8 @@ impl ActorName {
         }
     }
 
-    /// Its place in the start order, from 0.
-    pub const fn place(self) -> usize {
+    /// Its ordinal in the start order, from 0.
+    pub const fn ordinal(self) -> usize {
         self as usize
     }
 }
@@ -75,6 +76,9 @@ impl FromStr for ActorName {
     type Err = UnknownActor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if matches!(text, "verifier_pool" | "verifier-pool") {
+            return Ok(Self::Verifiers); // what earlier versions call it
+        }
         let is_meant = |name: &Self| name.as_str() == text || name.as_str().replace('_', "-") == text;
         Self::ALL.into_iter().find(is_meant).ok_or_else(|| UnknownActor(text.to_owned()))
     }
@@ -85,12 +89,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_actor_is_found_by_its_name_and_stands_at_its_place() {
-        for (place, name) in ActorName::ALL.into_iter().enumerate() {
-            assert_eq!(name.place(), place);
+    fn every_actor_is_found_by_its_name_and_has_its_ordinal() {
+        for (ordinal, name) in ActorName::ALL.into_iter().enumerate() {
+            assert_eq!(name.ordinal(), ordinal);
             assert_eq!(name.as_str().parse(), Ok(name));
         }
-        assert_eq!("verifier-pool".parse(), Ok(ActorName::VerifierPool));
+        assert_eq!("problem-supply".parse(), Ok(ActorName::ProblemSupply));
+        assert_eq!("verifier-pool".parse(), Ok(ActorName::Verifiers));
         let error = "janitor".parse::<ActorName>().unwrap_err().to_string();
         assert!(error.contains("publisher") && error.contains("evaluator"), "{error}");
     }

@@ -25,7 +25,7 @@ use tokio::sync::broadcast;
 use crate::{
     ground::clock::Clock,
     ground::name::ActorName,
-    ground::status_board::{DeviceMeter, StatusBoard, shown},
+    ground::status_board::{DeviceMeter, StatusBoard, update},
     ground::supervised::Prospect,
 };
 
@@ -108,19 +108,19 @@ impl Observer {
 
     /// A judgement failed and is tried once more.
     pub(crate) fn judgement_retried(&self) {
-        self.board.meter(ActorName::VerifierPool).progressed(self.now_ms());
+        self.board.meter(ActorName::Verifiers).progressed(self.now_ms());
         JudgementRetried.emit();
     }
 
     /// A judgement came to its end; `error_ratio` is the share of errors among the newest.
     pub(crate) fn judged(&self, is_error: bool, error_ratio: f64, is_alarm_raised: bool) {
-        self.board.meter(ActorName::VerifierPool).progressed(self.now_ms());
+        self.board.meter(ActorName::Verifiers).progressed(self.now_ms());
         JudgementEnded { is_error, error_ratio, is_alarm_raised }.emit();
     }
 
     /// What a device shows.
     pub(crate) fn device(&self, meter: DeviceMeter) {
-        shown(&self.board.devices, |devices| devices.insert(meter.status.name.clone(), meter));
+        update(&self.board.devices, |devices| devices.insert(meter.status.name.clone(), meter));
     }
 
     /// A device failed, or hung and was given up.
@@ -217,7 +217,7 @@ impl Observer {
 
     /// A training began, or went back to an earlier state.
     pub(crate) fn training_begun(&self, round: RoundNumber, plan: &TrainingPlan) {
-        shown(&self.board.training, |training| {
+        update(&self.board.training, |training| {
             training.round = Some(round);
             training.step = plan.resumed_step;
             training.total_steps = plan.total_steps;
@@ -231,7 +231,7 @@ impl Observer {
         self.board.training_tokens.add(step.tokens, now_ms);
         self.board.meter(ActorName::Trainer).progressed(now_ms);
         let LearnerStep { step: number, total_steps, loss, gradient_norm, learning_rate, tokens, .. } = *step;
-        shown(&self.board.training, |training| {
+        update(&self.board.training, |training| {
             training.step = number;
             training.total_steps = total_steps;
             training.loss = Some(loss);
@@ -270,7 +270,7 @@ impl Observer {
     /// A checkpoint is durable; writing it took `duration`, and training waited for `stall`.
     pub(crate) fn checkpointed(&self, manifest: &CheckpointManifest, duration: Duration, stall: Duration) {
         let at_ms = manifest.created_at_ms;
-        shown(&self.board.training, |training| {
+        update(&self.board.training, |training| {
             training.checkpoint_step = Some(manifest.step);
             training.checkpoint_ms = Some(at_ms);
         });

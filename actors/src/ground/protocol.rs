@@ -5,8 +5,8 @@
 //!
 //! ```text
 //! an attempt
-//!   ProblemSupply ─Generate─► Sampler ─Judge─► VerifierPool ─Commit─► Curator
-//!   Sampler, ProblemSupply ─Unanswered─► VerifierPool        (what can never be served)
+//!   ProblemSupply ─Generate─► Sampler ─Judge─► Verifiers ─Commit─► Curator
+//!   Sampler, ProblemSupply ─Unanswered─► Verifiers        (what can never be served)
 //!   Sampler ─AttemptLost─► ProblemSupply                     (it is asked for again)
 //!   Curator ─AttemptsJudged─► Conductor, ProblemSupply
 //!
@@ -15,7 +15,7 @@
 //!   ProblemSupply ─RoundPlanned, SupplyRanDry─► Conductor
 //!   Conductor ─Train─► Trainer ─PolicyTrained, TrainingRefused─► Conductor
 //!   Conductor ─Evaluate─► Evaluator ─PolicyScored, EvaluatorReady─► Conductor
-//!   Evaluator ─Judge─► VerifierPool ─AnswerJudged─► Evaluator
+//!   Evaluator ─Judge─► Verifiers ─AnswerJudged─► Evaluator
 //!   Conductor ─Publish─► Publisher ─PolicyPublished─► Conductor, ProblemSupply
 //!   Publisher ─(a watch)─► Sampler, Curator
 //!
@@ -37,7 +37,7 @@
 //!
 //! A message to an actor that is down is dropped, with its credit. That is safe by the order of restarts alone:
 //! whoever started after the actor that failed is started again with it. A sender that started later thus comes
-//! up again itself and asks anew; one that started earlier told a fact that is in the store, which the
+//! up again itself and asks anew; one that started earlier reported a fact that is in the store, which the
 //! addressee reads when it comes up, or had its work asked for by an actor that is started again.
 
 use std::sync::Arc;
@@ -126,7 +126,7 @@ pub struct Judged {
 pub struct CommittedGroup {
     /// What is to be known of them.
     pub facts: Vec<Candidate>,
-    /// Given back once the conductor is told.
+    /// Given back once the conductor knows.
     pub credits: Vec<Credit>,
 }
 
@@ -240,11 +240,11 @@ pub enum TrainerMessage {
     SwitchesChanged,
     /// Root: write a checkpoint and take no further step.
     Drain,
-    /// Itself: the training run told something.
+    /// Itself: the training run reported something.
     Told {
         /// Which opening of the run.
         incarnation: u64,
-        /// What it told.
+        /// What it reported.
         event: TrainingEvent,
     },
     /// Itself, after a back-off: open the run again.
@@ -260,13 +260,13 @@ pub enum SamplerMessage {
     Generate(Attempt),
     /// Itself: the watch holds a newer policy.
     PolicyPublished,
-    /// Itself: a generator told something.
+    /// Itself: a generator reported something.
     Told {
         /// Its device, from 0.
         device: usize,
         /// Which opening of it.
         incarnation: u64,
-        /// What it told.
+        /// What it reported.
         event: GeneratorEvent,
     },
     /// Itself, after a back-off: open this device again.
@@ -278,9 +278,9 @@ pub enum SamplerMessage {
     TakePulses,
 }
 
-/// To the verifier pool.
+/// To the verifiers.
 #[derive(Debug)]
-pub enum VerifierPoolMessage {
+pub enum VerifiersMessage {
     /// Sampler and evaluator: judge this rollout.
     Judge(Box<Unjudged>),
     /// Sampler and problem supply: nobody can answer this attempt.
@@ -292,7 +292,7 @@ pub enum VerifierPoolMessage {
 /// To the curator.
 #[derive(Debug)]
 pub enum CuratorMessage {
-    /// Verifier pool: make this rollout durable.
+    /// Verifiers: make this rollout durable.
     Commit(Box<Judged>),
     /// Itself: a group is durable, or is not.
     GroupCommitted(Result<CommittedGroup, ActorProcessingErr>),
@@ -379,18 +379,18 @@ pub enum ConductorMessage {
 pub enum EvaluatorMessage {
     /// Conductor: score this candidate. The same round twice is one evaluation.
     Evaluate(EvaluationOrder),
-    /// Itself: its generator told something.
+    /// Itself: its generator reported something.
     Told {
         /// Which opening of it.
         incarnation: u64,
-        /// What it told.
+        /// What it reported.
         event: GeneratorEvent,
     },
     /// Itself, after a back-off: open the generator again.
     Reopen,
     /// Itself, now and then: see whether the generator is alive.
     TakePulse,
-    /// Verifier pool: an answer is judged.
+    /// Verifiers: an answer is judged.
     AnswerJudged(Box<Judged>),
 }
 

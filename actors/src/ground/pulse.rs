@@ -67,7 +67,7 @@ impl Pulse {
         self.0.is_at_work.store(false, Ordering::Relaxed);
     }
 
-    /// The device told something.
+    /// The device reported something.
     pub(crate) fn beat(&self) {
         let now_ms = self.now_ms();
         let before_ms = self.0.newest_ms.swap(now_ms, Ordering::Relaxed);

@@ -29,7 +29,7 @@ impl SupervisionSection {
         let patience = match actor {
             ActorName::Trainer | ActorName::Sampler | ActorName::Evaluator => 2,
             ActorName::Publisher
-            | ActorName::VerifierPool
+            | ActorName::Verifiers
             | ActorName::Curator
             | ActorName::ProblemSupply
             | ActorName::Conductor => 1,

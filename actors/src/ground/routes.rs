@@ -9,7 +9,7 @@ use ractor::{ActorRef, Message};
 
 use crate::ground::protocol::{
     ConductorMessage, CuratorMessage, EvaluatorMessage, ProblemSupplyMessage, PublisherMessage, RootMessage,
-    SamplerMessage, TrainerMessage, VerifierPoolMessage,
+    SamplerMessage, TrainerMessage, VerifiersMessage,
 };
 
 /// The way to one actor; shared by clones.
@@ -53,7 +53,7 @@ pub(crate) struct Routes {
     pub(crate) publisher: Route<PublisherMessage>,
     pub(crate) trainer: Route<TrainerMessage>,
     pub(crate) sampler: Route<SamplerMessage>,
-    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) verifiers: Route<VerifiersMessage>,
     pub(crate) curator: Route<CuratorMessage>,
     pub(crate) problem_supply: Route<ProblemSupplyMessage>,
     pub(crate) conductor: Route<ConductorMessage>,

@@ -182,7 +182,7 @@ pub(crate) struct StatusBoard {
 
 impl StatusBoard {
     pub(crate) fn meter(&self, actor: ActorName) -> &Meter {
-        &self.meters[actor.place()]
+        &self.meters[actor.ordinal()]
     }
 
     pub(crate) fn actors(&self, now_ms: u64) -> Vec<ActorStatus> {
@@ -195,12 +195,12 @@ impl StatusBoard {
             let silent_seconds = meter.pulse.silent().as_secs_f64();
             DeviceStatus { silent_seconds, ..meter.status.clone() }
         };
-        shown(&self.devices, |devices| devices.values().map(read).collect())
+        update(&self.devices, |devices| devices.values().map(read).collect())
     }
 }
 
-/// Reads or changes a shown value.
-pub(crate) fn shown<T, R>(value: &Mutex<T>, look: impl FnOnce(&mut T) -> R) -> R {
+/// Reads or changes a value under its lock.
+pub(crate) fn update<T, R>(value: &Mutex<T>, look: impl FnOnce(&mut T) -> R) -> R {
     look(&mut value.lock().unwrap_or_else(PoisonError::into_inner))
 }
 

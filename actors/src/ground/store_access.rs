@@ -25,7 +25,7 @@ pub(crate) struct Committed {
 }
 
 impl StoreAccess {
-    /// Does `work` on the blocking pool.
+    /// Does `work` on a blocking thread.
     ///
     /// # Errors
     /// What `work` fails with, the store's failures among them, and its panic.
@@ -72,8 +72,8 @@ impl StoreAccess {
     pub(crate) fn commit(&self, group: &[JudgedTrajectory]) -> Result<Committed, StoreError> {
         let report = self.store.commit_trajectories(group)?;
         let mut committed = Committed::default();
-        for (place, judged) in group.iter().enumerate() {
-            let is_new = !report.already_there.contains(&place);
+        for (index, judged) in group.iter().enumerate() {
+            let is_new = !report.already_there.contains(&index);
             let known = if is_new { None } else { self.store.trajectory(judged.id())? };
             let fact = Candidate::from(known.as_ref().unwrap_or(judged));
             if is_new {

@@ -71,7 +71,7 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         }
     }
 
-    /// The device, as operators are told of it.
+    /// The device, as operators know it.
     pub(crate) fn name(&self) -> &str {
         self.factory.name()
     }
@@ -103,7 +103,7 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         self.incarnation == incarnation && self.role.is_some()
     }
 
-    /// The role told that it is up.
+    /// The role reported that it is up.
     pub(crate) const fn is_up(&mut self) {
         self.state = DeviceState::Up;
     }
@@ -248,15 +248,17 @@ mod tests {
     #[test]
     fn what_an_earlier_opening_tells_is_recognised() {
         let (mut device, sinks, _) = supervised(None);
-        let told = Arc::new(Mutex::new(Vec::new()));
+        let reported = Arc::new(Mutex::new(Vec::new()));
         for _ in 0..2 {
-            let told = Arc::clone(&told);
-            device.open(move |incarnation, event| told.lock().unwrap().push((incarnation, event))).unwrap();
+            let reported = Arc::clone(&reported);
+            device
+                .open(move |incarnation, event| reported.lock().unwrap().push((incarnation, event)))
+                .unwrap();
         }
         for (sink, event) in sinks.lock().unwrap().iter().zip([7, 8]) {
             sink.tell(event);
         }
-        assert_eq!(*told.lock().unwrap(), [(1, 7), (2, 8)]);
+        assert_eq!(*reported.lock().unwrap(), [(1, 7), (2, 8)]);
         assert!(!device.is_present(1) && device.is_present(2));
         device.failed("gone");
         assert!(!device.is_present(2));

@@ -63,11 +63,11 @@ impl Standing<'_> {
     }
 
     fn judging(&self, waits: &mut Vec<Wait>) {
-        let Some(pool) = self.actor(ActorName::VerifierPool).filter(|pool| pool.in_flight > 0) else {
+        let Some(verifiers) = self.actor(ActorName::Verifiers).filter(|actor| actor.in_flight > 0) else {
             return;
         };
-        let reason = format!("{} judgements at work, {} behind them", pool.in_flight, pool.queued);
-        waits.push(wait(ActorName::VerifierPool, "its workers", reason, Some(pool.idle_seconds)));
+        let reason = format!("{} judgements at work, {} behind them", verifiers.in_flight, verifiers.queued);
+        waits.push(wait(ActorName::Verifiers, "its workers", reason, Some(verifiers.idle_seconds)));
     }
 
     fn committing(&self, waits: &mut Vec<Wait>) {
@@ -92,7 +92,7 @@ impl Standing<'_> {
             return;
         }
         let held = |name| self.actor(name).map_or(0, |actor| actor.queued + actor.in_flight);
-        let on_the_way = [ActorName::Sampler, ActorName::VerifierPool, ActorName::Curator];
+        let on_the_way = [ActorName::Sampler, ActorName::Verifiers, ActorName::Curator];
         if let Some(busiest) = on_the_way.into_iter().max_by_key(|name| held(*name)) {
             let end = if self.draining { "before the drain is done" } else { "to come back" };
             let reason = format!("{} attempts {end}", supply.in_flight);
@@ -124,7 +124,7 @@ impl Standing<'_> {
             self.devices.iter().filter(|one| one.actor == evaluator.name).map(|one| one.in_flight).sum();
         let reason = format!("answer {} of {total}", judged + 1);
         if held == 0 {
-            return waits.push(self.for_actor(ActorName::Evaluator, ActorName::VerifierPool, reason));
+            return waits.push(self.for_actor(ActorName::Evaluator, ActorName::Verifiers, reason));
         }
         self.devices_of(ActorName::Evaluator, &reason, waits);
     }
@@ -214,14 +214,14 @@ mod tests {
             actors: &actors,
             devices: &devices,
         };
-        let told = |standing: &Standing<'_>| {
-            let told = |wait: &Wait| {
+        let sentences = |standing: &Standing<'_>| {
+            let sentence = |wait: &Wait| {
                 format!("{} > {}: {} ({:?})", wait.who, wait.waits_for, wait.reason, wait.silent_seconds)
             };
-            waits(standing).iter().map(told).collect::<Vec<_>>()
+            waits(standing).iter().map(sentence).collect::<Vec<_>>()
         };
         assert_eq!(
-            told(&standing),
+            sentences(&standing),
             [
                 "sampler > sampler-0: 2 rollouts (Some(0.5))",
                 "sampler > sampler-1: it failed too often and is left out: unplugged (Some(0.5))",
@@ -230,6 +230,6 @@ mod tests {
             ]
         );
         standing.exploration_paused = true;
-        assert!(told(&standing).iter().any(|wait| wait.starts_with("problem_supply > the operator")));
+        assert!(sentences(&standing).iter().any(|wait| wait.starts_with("problem_supply > the operator")));
     }
 }

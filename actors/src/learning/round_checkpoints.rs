@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
-use still_roles::{CheckpointPlace, SavedCheckpoint, TrainingFailure};
+use still_roles::{CheckpointStore, SavedCheckpoint, TrainingFailure};
 use still_store::{CheckpointsSection, StoreError};
 
 use crate::ground::{observe::Observer, store_access::StoreAccess};
@@ -28,7 +28,7 @@ impl RoundCheckpoints {
         Ok(newest.filter(|newest| newest.is_final).map(|newest| newest.id))
     }
 
-    /// Newest first, without damaged ones, which are told of. Blocks.
+    /// Newest first, without damaged ones, which are reported. Blocks.
     pub(crate) fn intact(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
         let (checkpoints, damages) = self.access.checkpoints.intact(self.round, &self.training_set)?;
         for damage in damages {
@@ -39,7 +39,7 @@ impl RoundCheckpoints {
     }
 }
 
-impl CheckpointPlace for RoundCheckpoints {
+impl CheckpointStore for RoundCheckpoints {
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
         let intact = self.intact().map_err(|error| failed(&error))?;
         Ok(intact.iter().map(|one| self.access.checkpoints.folder(&one.id)).collect())

@@ -47,22 +47,22 @@ impl ExampleSource for SealedExamples {
         self.set.example_count()
     }
 
-    fn read(&self, place: usize) -> Result<Example, SourceError> {
+    fn read(&self, index: usize) -> Result<Example, SourceError> {
         let content = &self.set.content;
-        if let Some(id) = content.demonstrations.get(place) {
+        if let Some(id) = content.demonstrations.get(index) {
             let demonstration = self.access.store.demonstration(id).map_err(|error| failed(&error))?;
             let demonstration = demonstration.ok_or_else(|| missing("demonstration", id))?;
             let response = Response::Text(demonstration.response);
             return Ok(Example::Sft(SftExample { problem: demonstration.problem.into(), response }));
         }
-        let place = place - content.demonstrations.len();
-        if let Some(id) = content.trajectories.get(place) {
+        let index = index - content.demonstrations.len();
+        if let Some(id) = content.trajectories.get(index) {
             let (problem, response) = (self.statement(&id.problem)?, self.response(id)?);
             return Ok(Example::Sft(SftExample { problem, response }));
         }
-        let pair = place.checked_sub(content.trajectories.len()).and_then(|place| content.pairs.get(place));
+        let pair = index.checked_sub(content.trajectories.len()).and_then(|index| content.pairs.get(index));
         let pair =
-            pair.ok_or_else(|| SourceError(format!("the set {} has no example {place}", self.set.id)))?;
+            pair.ok_or_else(|| SourceError(format!("the set {} has no example {index}", self.set.id)))?;
         Ok(Example::Preference(PreferenceExample {
             problem: self.statement(&pair.chosen.problem)?,
             chosen: self.response(&pair.chosen)?,

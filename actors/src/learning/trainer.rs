@@ -139,7 +139,7 @@ impl Actor for Trainer {
             }
             TrainerMessage::Told { incarnation, event } => {
                 if state.device.is_present(incarnation) {
-                    state.told(event, &myself)?;
+                    state.handle_event(event, &myself)?;
                 }
             }
             TrainerMessage::Reopen => state.open(&myself)?,
@@ -206,7 +206,7 @@ impl TrainerState {
     fn open(&mut self, myself: &ActorRef<TrainerMessage>) -> Result<(), ActorProcessingErr> {
         let (events, observer) = (myself.clone(), self.observer.clone());
         let opened = self.device.open(move |incarnation, event| {
-            // what is shown of a training keeps the order in which it was told
+            // what is shown of a training keeps the order in which it was reported
             match &event {
                 TrainingEvent::Begun { round, plan, resumed_from: _ } => {
                     return observer.training_begun(*round, plan);
@@ -233,7 +233,7 @@ impl TrainerState {
         }
     }
 
-    fn told(
+    fn handle_event(
         &mut self,
         event: TrainingEvent,
         myself: &ActorRef<TrainerMessage>,

@@ -2,7 +2,7 @@
 //!
 //! What comes next is decided by the pure `RoundMachine`; the actor makes every step durable and
 //! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
-//! awaits the blocking pool: facts that arrive meanwhile wait in the mailbox, a few hundred bytes an attempt.
+//! awaits a blocking thread: facts that arrive meanwhile wait in the mailbox, a few hundred bytes an attempt.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
             PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
         },
         routes::Route,
-        status_board::shown,
+        status_board::update,
         store_access::StoreAccess,
     },
     rounds::{
@@ -286,11 +286,11 @@ impl ConductorState {
         Ok(())
     }
 
-    /// The round's trained policy. Whatever was told, its final checkpoint must be on the disk: a policy in force is
+    /// The round's trained policy. Whatever was reported, its final checkpoint must be on the disk: a policy in force is
     /// loaded from it for ever after.
     async fn candidate_of(&self, round: RoundNumber) -> Result<Option<EvaluationOrder>, ActorProcessingErr> {
-        let told = self.candidate.as_ref().filter(|trained| trained.round == round);
-        let checkpoint = if let Some(trained) = told {
+        let reported = self.candidate.as_ref().filter(|trained| trained.round == round);
+        let checkpoint = if let Some(trained) = reported {
             let (wanted, checkpoint) = (trained.checkpoint.clone(), trained.checkpoint.clone());
             let is_intact =
                 self.given.access.run(move |access| access.checkpoints.is_intact(&wanted)).await?;
@@ -359,16 +359,16 @@ impl ConductorState {
         let observer = &self.given.observer;
         let (judged, correct, pool) = self.machine.progress();
         let round = self.machine.round();
-        shown(&observer.board.round, |shown| {
-            shown.round = round.map(|round| round.round);
-            shown.phase = round.map(|round| round.phase);
-            shown.judged = judged;
-            shown.correct = correct;
-            shown.quota = self.machine.quota();
-            shown.pool = pool;
-            shown.selected = round.map_or(0, |round| round.tally.selected);
-            shown.rounds_over = self.machine.rounds_over();
-            shown.last_round = self.machine.last_over().cloned();
+        update(&observer.board.round, |progress| {
+            progress.round = round.map(|round| round.round);
+            progress.phase = round.map(|round| round.phase);
+            progress.judged = judged;
+            progress.correct = correct;
+            progress.quota = self.machine.quota();
+            progress.pool = pool;
+            progress.selected = round.map_or(0, |round| round.tally.selected);
+            progress.rounds_over = self.machine.rounds_over();
+            progress.last_round = self.machine.last_over().cloned();
         });
         observer.progressed(ActorName::Conductor, 0, 0);
         let number = round.map(|round| round.round);

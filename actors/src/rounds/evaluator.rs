@@ -1,6 +1,6 @@
 //! The evaluator: scores candidates on the held-out problems, with a generator of its own.
 //!
-//! Answers are judged by the same pool as rollouts, under credits of the evaluator's own. Nothing of an
+//! Answers are judged by the same verifiers as rollouts, under credits of the evaluator's own. Nothing of an
 //! evaluation is durable before it is complete; an evaluator that was restarted says so and is asked again.
 //!
 //! A generator that fails or hangs is replaced, and what it held is asked for again: the answers that are judged
@@ -22,12 +22,11 @@ use crate::{
         name::ActorName,
         observe::Observer,
         protocol::{
-            ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged,
-            VerifierPoolMessage,
+            ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifiersMessage,
         },
         pulse::pulse_interval,
         routes::Route,
-        status_board::{EvaluationProgress, shown},
+        status_board::{EvaluationProgress, update},
         store_access::StoreAccess,
         supervised::{Prospect, Supervised, end_all},
     },
@@ -52,7 +51,7 @@ pub(crate) struct EvaluatorArguments {
 
 /// Whom it may tell.
 pub(crate) struct EvaluatorPorts {
-    pub(crate) verifier_pool: Route<VerifierPoolMessage>,
+    pub(crate) verifiers: Route<VerifiersMessage>,
     pub(crate) conductor: Route<ConductorMessage>,
 }
 
@@ -128,7 +127,7 @@ impl Actor for Evaluator {
             EvaluatorMessage::Evaluate(order) => state.begin(order).await?,
             EvaluatorMessage::Told { incarnation, event } => {
                 if state.device.is_present(incarnation) {
-                    state.told(event, &myself)?;
+                    state.handle_event(event, &myself)?;
                 }
             }
             EvaluatorMessage::Reopen => {
@@ -208,7 +207,7 @@ impl EvaluatorState {
         }
     }
 
-    fn told(
+    fn handle_event(
         &mut self,
         event: GeneratorEvent,
         myself: &ActorRef<EvaluatorMessage>,
@@ -288,7 +287,7 @@ impl EvaluatorState {
         let Some(problem) = scoring.problem(id) else { return };
         let purpose = Purpose::Evaluation(scoring.round());
         let unjudged = Box::new(Unjudged { rollout, problem, purpose, credit });
-        self.ports.verifier_pool.send(VerifierPoolMessage::Judge(unjudged));
+        self.ports.verifiers.send(VerifiersMessage::Judge(unjudged));
     }
 
     /// A lost answer is asked for again, but not for ever.
@@ -315,7 +314,7 @@ impl EvaluatorState {
         let Some((_, scoring)) = &mut self.scoring else { return };
         scoring.judged(id, outcome, finish);
         let (judged, total) = scoring.progress();
-        shown(&self.observer.board.evaluation, |shown| *shown = EvaluationProgress { judged, total });
+        update(&self.observer.board.evaluation, |progress| *progress = EvaluationProgress { judged, total });
         self.observer.event(Event::Evaluated { round: scoring.round(), judged, total });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Samplers and everyone else learn of policies through a watch: a reader always finds the newest one and
 //! never a queue of old ones. Promotions are rare and strictly one after another, so the handler awaits the
-//! work that it sends to the blocking pool, and its mailbox is the queue.
+//! work that it sends to a blocking thread, and its mailbox is the queue.
 
 use std::sync::Arc;
 

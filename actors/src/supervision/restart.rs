@@ -146,9 +146,9 @@ mod tests {
             let mut restarts = Restarts::new(config.clone());
             let mut now = Instant::now();
             let mut begun: Vec<(ActorName, Instant)> = Vec::new();
-            for (place, pause_ms, comes_up) in history {
+            for (ordinal, pause_ms, comes_up) in history {
                 now += Duration::from_millis(pause_ms);
-                let actor = ActorName::ALL[place];
+                let actor = ActorName::ALL[ordinal];
                 let before = restarts.under_way();
                 let in_window = |begun: &[(ActorName, Instant)]| begun
                     .iter()

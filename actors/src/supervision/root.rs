@@ -103,7 +103,7 @@ impl Actor for Root {
             }
             #[cfg(feature = "fault-injection")]
             RootMessage::Kill(name) => {
-                if let Some(child) = &state.children[name.place()] {
+                if let Some(child) = &state.children[name.ordinal()] {
                     child.kill();
                 }
             }
@@ -137,7 +137,7 @@ impl RootState {
     ) -> Result<(), ActorProcessingErr> {
         self.wiring.observer.state(name, ActorState::Starting);
         let child = tree::start(name, &self.wiring, &myself.get_cell()).await?;
-        self.children[name.place()] = Some(child);
+        self.children[name.ordinal()] = Some(child);
         Ok(())
     }
 
@@ -145,10 +145,10 @@ impl RootState {
     async fn failed(&mut self, child: &ActorCell, error: ActorProcessingErr, myself: &ActorRef<RootMessage>) {
         let is_it =
             |known: &Option<ActorCell>| known.as_ref().is_some_and(|one| one.get_id() == child.get_id());
-        let Some(place) = self.children.iter().position(is_it) else { return };
-        self.children[place] = None;
+        let Some(ordinal) = self.children.iter().position(is_it) else { return };
+        self.children[ordinal] = None;
         if !self.is_finished() {
-            self.react(ActorName::ALL[place], &error, myself).await;
+            self.react(ActorName::ALL[ordinal], &error, myself).await;
         }
     }
 
@@ -188,7 +188,7 @@ impl RootState {
     async fn start_again(&mut self, myself: &ActorRef<RootMessage>) {
         let Some(from) = self.restarts.under_way() else { return };
         self.restarts.started();
-        for name in ActorName::ALL.into_iter().skip(from.place()) {
+        for name in ActorName::ALL.into_iter().skip(from.ordinal()) {
             if let Err(error) = self.start(name, myself).await {
                 return Box::pin(self.react(name, &error, myself)).await;
             }
@@ -198,9 +198,9 @@ impl RootState {
     /// Stops the children from `from` on, last first; those that do not stop in time are killed.
     async fn stop_from(&mut self, from: ActorName, state: ActorState) {
         let deadline = self.wiring.config.supervision.stop_deadline();
-        for name in ActorName::ALL.into_iter().skip(from.place()).rev() {
+        for name in ActorName::ALL.into_iter().skip(from.ordinal()).rev() {
             tree::close(name, &self.wiring);
-            if let Some(child) = self.children[name.place()].take()
+            if let Some(child) = self.children[name.ordinal()].take()
                 && child.stop_and_wait(None, Some(deadline)).await.is_err()
                 && child.get_status() != ActorStatus::Stopped
             {

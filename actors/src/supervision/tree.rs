@@ -3,9 +3,7 @@
 use ractor::{Actor, ActorCell, Message, SpawnErr};
 
 use crate::{
-    exploration::{
-        curator::Curator, problem_supply::ProblemSupply, sampler::Sampler, verifier_pool::VerifierPool,
-    },
+    exploration::{curator::Curator, problem_supply::ProblemSupply, sampler::Sampler, verifiers::Verifiers},
     ground::{name::ActorName, routes::Route},
     learning::trainer::Trainer,
     rounds::{conductor::Conductor, evaluator::Evaluator, publisher::Publisher},
@@ -19,9 +17,7 @@ pub(super) async fn start(name: ActorName, wiring: &Wiring, root: &ActorCell) ->
         ActorName::Publisher => spawn(Publisher, wiring.publisher(), root, &routes.publisher).await,
         ActorName::Trainer => spawn(Trainer, wiring.trainer(), root, &routes.trainer).await,
         ActorName::Sampler => spawn(Sampler, wiring.sampler(), root, &routes.sampler).await,
-        ActorName::VerifierPool => {
-            spawn(VerifierPool, wiring.verifier_pool(), root, &routes.verifier_pool).await
-        }
+        ActorName::Verifiers => spawn(Verifiers, wiring.verifiers(), root, &routes.verifiers).await,
         ActorName::Curator => spawn(Curator, wiring.curator(), root, &routes.curator).await,
         ActorName::ProblemSupply => {
             spawn(ProblemSupply, wiring.problem_supply(), root, &routes.problem_supply).await
@@ -38,7 +34,7 @@ pub(super) fn close(name: ActorName, wiring: &Wiring) {
         ActorName::Publisher => routes.publisher.close(),
         ActorName::Trainer => routes.trainer.close(),
         ActorName::Sampler => routes.sampler.close(),
-        ActorName::VerifierPool => routes.verifier_pool.close(),
+        ActorName::Verifiers => routes.verifiers.close(),
         ActorName::Curator => routes.curator.close(),
         ActorName::ProblemSupply => routes.problem_supply.close(),
         ActorName::Conductor => routes.conductor.close(),

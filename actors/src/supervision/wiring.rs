@@ -12,7 +12,7 @@ use crate::{
         curator::{CuratorArguments, CuratorPorts},
         problem_supply::{ProblemSupplyArguments, ProblemSupplyPorts},
         sampler::{SamplerArguments, SamplerPorts},
-        verifier_pool::{VerifierPoolArguments, VerifierPoolPorts},
+        verifiers::{VerifiersArguments, VerifiersPorts},
     },
     ground::{observe::Observer, routes::Routes, store_access::StoreAccess, switches::Switches},
     learning::trainer::{TrainerArguments, TrainerPorts},
@@ -72,19 +72,19 @@ impl Wiring {
             policy: self.policy.subscribe(),
             observer: self.observer.clone(),
             ports: SamplerPorts {
-                verifier_pool: self.routes.verifier_pool.clone(),
+                verifiers: self.routes.verifiers.clone(),
                 problem_supply: self.routes.problem_supply.clone(),
             },
         }
     }
 
-    pub(super) fn verifier_pool(&self) -> VerifierPoolArguments {
-        VerifierPoolArguments {
+    pub(super) fn verifiers(&self) -> VerifiersArguments {
+        VerifiersArguments {
             verifier: Arc::clone(&self.roles.verifier),
-            config: self.config.verifier_pool.clone(),
+            config: self.config.verifiers.clone(),
             switches: Arc::clone(&self.switches),
             observer: self.observer.clone(),
-            ports: VerifierPoolPorts {
+            ports: VerifiersPorts {
                 curator: self.routes.curator.clone(),
                 evaluator: self.routes.evaluator.clone(),
             },
@@ -114,7 +114,7 @@ impl Wiring {
             observer: self.observer.clone(),
             ports: ProblemSupplyPorts {
                 sampler: self.routes.sampler.clone(),
-                verifier_pool: self.routes.verifier_pool.clone(),
+                verifiers: self.routes.verifiers.clone(),
                 conductor: self.routes.conductor.clone(),
                 root: self.routes.root.clone(),
             },
@@ -160,7 +160,7 @@ impl Wiring {
             access: self.access.clone(),
             observer: self.observer.clone(),
             ports: EvaluatorPorts {
-                verifier_pool: self.routes.verifier_pool.clone(),
+                verifiers: self.routes.verifiers.clone(),
                 conductor: self.routes.conductor.clone(),
             },
         }

@@ -1,4 +1,4 @@
-//! What each command asks, and how the answer is told.
+//! What each command asks, and how the answer is shown.
 
 use std::{
     fs,

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`connection`] | one HTTP/1.1 exchange over the Unix domain socket |
-//! | [`commands`] | what each command asks, and how the answer is told |
+//! | [`commands`] | what each command asks, and how the answer is shown |
 //! | [`tables`] | answers as tables for people |
 
 mod cli;

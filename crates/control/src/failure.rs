@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::Exit;
 
-/// What went wrong, as told to the operator, with the exit code that a script sees.
+/// What went wrong, as reported to the operator, with the exit code that a script sees.
 #[derive(Debug)]
 pub struct Failure {
     /// How the program ends.

@@ -99,7 +99,7 @@ pub struct DeviceStatus {
     pub in_flight: u64,
     /// Work items it can usefully hold.
     pub capacity: u64,
-    /// Seconds since it told anything.
+    /// Seconds since it reported anything.
     pub silent_seconds: f64,
     /// How often it was opened again.
     pub restarts: u64,

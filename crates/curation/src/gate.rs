@@ -169,8 +169,8 @@ impl GateConfig {
     pub fn error_allowed(&self, comparison: u32) -> Option<f64> {
         match self.evidence {
             Evidence::Test => {
-                let place = f64::from(comparison.max(1));
-                Some(self.alpha * 6.0 / (PI * PI * place * place))
+                let number = f64::from(comparison.max(1));
+                Some(self.alpha * 6.0 / (PI * PI * number * number))
             }
             Evidence::Interval => Some(paired::TAIL),
             Evidence::Difference => None,

@@ -152,9 +152,9 @@ impl PairsConfig {
             prefer(perplexity(one), perplexity(two), |one, two| one.total_cmp(&two)).then(one.id.cmp(&two.id))
         });
         let mut wrong = different_texts(&sides.wrong);
-        let mut places = self.max_per_problem;
+        let mut remaining = self.max_per_problem;
         for right in different_texts(&sides.right) {
-            if places == 0 || wrong.is_empty() {
+            if remaining == 0 || wrong.is_empty() {
                 break;
             }
             let mut confident = wrong.iter().take_while(|wrong| self.is_surer(wrong, right)).peekable();
@@ -166,12 +166,12 @@ impl PairsConfig {
                 Some(position) => {
                     let rejected = wrong.remove(position).id.clone();
                     selection.pairs.push(PreferencePair { chosen: right.id.clone(), rejected });
-                    places -= 1;
+                    remaining -= 1;
                 }
                 None => selection.note(Unpaired::LengthRatio),
             }
         }
-        selection.paired_problems += usize::from(places < self.max_per_problem);
+        selection.paired_problems += usize::from(remaining < self.max_per_problem);
     }
 
     /// Whether the policy was surer of the wrong response than of the right one, by the margin asked for.

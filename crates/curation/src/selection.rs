@@ -3,10 +3,10 @@
 //! A round trains on what is best *now*. By default a problem that once gave a trajectory keeps giving one
 //! (`D_t` grows by problems, as the paper's `D_t = D_{t-1}` + new ones does), but which one is chosen anew every
 //! round from all that is right and clean under the verdicts and rules of today: a longer or cleaner answer of a
-//! later policy takes the place of a first one. [`Keep`] says how much of the previous set stays.
+//! later policy replaces a first one. [`Keep`] says how much of the previous set stays.
 //!
 //! In order: what may not be trained on is refused; what lies outside the pool's quantiles is left out; within a
-//! problem the preferred ones take its places; budgets cut the whole, every problem's first trajectory before
+//! problem the preferred ones take its quotas; budgets cut the whole, every problem's first trajectory before
 //! any second one. Every candidate has a [`Decision`]. The result depends on candidates, context and
 //! configuration alone, not on the order in which they are given.
 
@@ -208,14 +208,14 @@ impl SelectionConfig {
         let missing = context.previous.iter().filter(|_| keeps_members);
         let missing: Vec<_> =
             missing.filter(|id| !frozen.iter().any(|one| one.id == **id)).cloned().collect();
-        let mut places = Places::default();
+        let mut quotas = Quotas::default();
         for candidate in &frozen {
-            places.take(&candidate.id.problem, candidate);
+            quotas.take(&candidate.id.problem, candidate);
         }
         for id in &missing {
-            *places.taken.entry(id.problem.clone()).or_default() += 1;
+            *quotas.taken.entry(id.problem.clone()).or_default() += 1;
         }
-        let contenders = self.contenders(context, eligible, &mut places, &mut selection);
+        let contenders = self.contenders(context, eligible, &mut quotas, &mut selection);
 
         let mut budgets = Budgets::new(self, context);
         for id in frozen.iter().map(|one| &one.id).chain(&missing) {
@@ -294,27 +294,27 @@ impl SelectionConfig {
         eligible.into_iter().filter(is_inside).collect()
     }
 
-    /// Those that get a place of their problem.
+    /// Those that fit into their problem's quota.
     fn contenders<'pool>(
         &self,
         context: &SelectionContext,
         eligible: Vec<&'pool Candidate>,
-        places: &mut Places<'pool>,
+        quotas: &mut Quotas<'pool>,
         selection: &mut Selection,
     ) -> Vec<Contender<'pool>> {
         let kept: HashSet<&ProblemId> = context.previous.iter().map(|id| &id.problem).collect();
         let mut contenders = Vec::new();
         for (rank, candidate) in by_preference(self, eligible) {
             let problem = &candidate.id.problem;
-            let taken = places.taken.get(problem).copied().unwrap_or(0);
-            let decision = if let Some(twin) = places.texts.get(&(problem, candidate.fingerprint)) {
+            let taken = quotas.taken.get(problem).copied().unwrap_or(0);
+            let decision = if let Some(twin) = quotas.texts.get(&(problem, candidate.fingerprint)) {
                 Decision::Duplicate((*twin).clone())
             } else if taken >= self.max_per_problem {
-                Decision::NoPlace
+                Decision::QuotaFull
             } else {
                 let is_kept = self.keep == Keep::Problems && taken == 0 && kept.contains(problem);
-                contenders.push(Contender { candidate, is_kept, place: taken, rank });
-                places.take(problem, candidate);
+                contenders.push(Contender { candidate, is_kept, number: taken, rank });
+                quotas.take(problem, candidate);
                 continue;
             };
             selection.decisions.insert(candidate.id.clone(), decision);
@@ -323,14 +323,14 @@ impl SelectionConfig {
     }
 }
 
-/// Places that are taken, and by which texts.
+/// What is taken of every problem's quota, and by which texts.
 #[derive(Debug, Default)]
-struct Places<'pool> {
+struct Quotas<'pool> {
     taken: BTreeMap<ProblemId, u32>,
     texts: BTreeMap<(&'pool ProblemId, u128), &'pool AttemptId>,
 }
 
-impl<'pool> Places<'pool> {
+impl<'pool> Quotas<'pool> {
     fn take(&mut self, problem: &'pool ProblemId, candidate: &'pool Candidate) {
         *self.taken.entry(problem.clone()).or_default() += 1;
         self.texts.entry((problem, candidate.fingerprint)).or_insert(&candidate.id);

@@ -120,22 +120,22 @@ mod tests {
         let length = 1_234_567;
         let mut first = Buffer::for_overwrite(length);
         first.fill(3.0);
-        let place = first.as_ptr();
+        let address = first.as_ptr();
         drop(first);
         let second = Buffer::zeroed(length - 5);
-        assert_eq!(second.as_ptr(), place);
+        assert_eq!(second.as_ptr(), address);
         assert!(second.len() == length - 5 && second.iter().all(|value| *value == 0.0));
-        assert_ne!(Buffer::for_overwrite(length).as_ptr(), place);
+        assert_ne!(Buffer::for_overwrite(length).as_ptr(), address);
         assert_eq!(*Buffer::copy_of(&[1.0, 2.0]), [1.0, 2.0]);
     }
 
     #[test]
     fn what_lasts_takes_no_buffer_that_is_much_larger() {
         let length = 5_000_111;
-        let place = Buffer::for_overwrite(length).as_ptr();
-        assert_eq!(Buffer::for_overwrite(length / 3 * 2).as_ptr(), place);
-        assert_eq!(Buffer::lasting(length / 10 * 9).as_ptr(), place);
-        assert_ne!(Buffer::lasting(length / 3 * 2).as_ptr(), place);
+        let address = Buffer::for_overwrite(length).as_ptr();
+        assert_eq!(Buffer::for_overwrite(length / 3 * 2).as_ptr(), address);
+        assert_eq!(Buffer::lasting(length / 10 * 9).as_ptr(), address);
+        assert_ne!(Buffer::lasting(length / 3 * 2).as_ptr(), address);
     }
 
     #[test]

@@ -16,40 +16,40 @@ pub enum DecoderError {
         reason: String,
     },
     /// A tensor that the configuration asks for is nowhere.
-    #[error("tensor `{name}` is missing from {place}")]
+    #[error("tensor `{name}` is missing from {location}")]
     MissingTensor {
         /// The tensor's Hugging Face name.
         name: String,
         /// The file or folder that should hold it.
-        place: String,
+        location: String,
     },
     /// A tensor that the configuration has no use for.
-    #[error("tensor `{name}` in {place} is not part of this model; remove it or correct the config")]
+    #[error("tensor `{name}` in {location} is not part of this model; remove it or correct the config")]
     ExtraTensor {
         /// The tensor's name.
         name: String,
         /// The file that holds it.
-        place: String,
+        location: String,
     },
     /// A tensor with the wrong shape.
-    #[error("tensor `{name}` in {place} has shape {found:?}, the config asks for {expected:?}")]
+    #[error("tensor `{name}` in {location} has shape {found:?}, the config asks for {expected:?}")]
     MisshapenTensor {
         /// The tensor's name.
         name: String,
         /// The file that holds it.
-        place: String,
+        location: String,
         /// The shape asked for.
         expected: Vec<usize>,
         /// The shape found.
         found: Vec<usize>,
     },
     /// A tensor in a number format that is not read.
-    #[error("tensor `{name}` in {place} is stored as {found}; f32, bf16 and f16 are read")]
+    #[error("tensor `{name}` in {location} is stored as {found}; f32, bf16 and f16 are read")]
     NumberFormat {
         /// The tensor's name.
         name: String,
         /// The file that holds it.
-        place: String,
+        location: String,
         /// The format found.
         found: String,
     },

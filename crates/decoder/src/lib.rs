@@ -43,5 +43,5 @@ pub use training::{
 };
 pub use weights::{
     DecoderWeights, LayerMatrix, LayerNorm, LayerView, LayerWeights, NamedParameter, NamedTensor,
-    ParameterPlace,
+    ParameterLocation,
 };

@@ -1,4 +1,4 @@
-//! How many threads a computation may use: a pool of its own that parks when idle, or none at all.
+//! How many threads a computation may use: threads of its own that park when idle, or none at all.
 //!
 //! Work is cut by fixed rules (never by who is idle), so that the same number of threads gives the same bits.
 
@@ -8,19 +8,19 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// A number of threads, and the pool behind them when it is more than one; a clone shares the pool.
+/// A number of threads, and the threads behind it when it is more than one; a clone shares them.
 #[derive(Debug, Clone)]
 pub struct Threads {
-    pool: Option<Arc<ThreadPool>>,
+    workers: Option<Arc<ThreadPool>>,
 }
 
 impl Threads {
     /// The calling thread alone.
     pub fn single() -> Self {
-        Self { pool: None }
+        Self { workers: None }
     }
 
-    /// A pool of `count` threads; one, or a system that refuses to start them, means the calling thread alone.
+    /// `count` threads; one, or a system that refuses to start them, means the calling thread alone.
     pub fn new(count: usize) -> Self {
         let build = || {
             ThreadPoolBuilder::new()
@@ -28,19 +28,19 @@ impl Threads {
                 .thread_name(|index| format!("decoder-{index}"))
                 .build()
         };
-        let pool = (count > 1).then(|| build().ok().map(Arc::new)).flatten();
-        Self { pool }
+        let workers = (count > 1).then(|| build().ok().map(Arc::new)).flatten();
+        Self { workers }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
+        self.workers.as_ref().map_or(1, |workers| workers.current_num_threads())
     }
 
-    /// Runs `work` inside the pool, so that what it starts stays there.
+    /// Runs `work` on these threads, so that what it starts stays there.
     pub(crate) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            Some(pool) => pool.install(work),
+        match &self.workers {
+            Some(workers) => workers.install(work),
             None => work(),
         }
     }
@@ -55,9 +55,9 @@ impl Threads {
 
     /// Calls `work` for every index below `count`, results in order of the index.
     pub(crate) fn map<R: Send>(&self, count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
-        match &self.pool {
-            Some(pool) if count > 1 => {
-                pool.install(|| (0..count).into_par_iter().with_max_len(1).map(&work).collect())
+        match &self.workers {
+            Some(workers) if count > 1 => {
+                workers.install(|| (0..count).into_par_iter().with_max_len(1).map(&work).collect())
             }
             _ => (0..count).map(work).collect(),
         }
@@ -65,9 +65,9 @@ impl Threads {
 
     /// Calls `work` for every item.
     pub(crate) fn for_each_item<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync + Send) {
-        match &self.pool {
-            Some(pool) if items.len() > 1 => {
-                pool.install(|| items.par_iter_mut().with_max_len(1).for_each(work));
+        match &self.workers {
+            Some(workers) if items.len() > 1 => {
+                workers.install(|| items.par_iter_mut().with_max_len(1).for_each(work));
             }
             _ => items.iter_mut().for_each(work),
         }
@@ -84,9 +84,9 @@ impl Threads {
         let row_count = rows.len().checked_div(width).unwrap_or_default();
         let per_part = row_count.div_ceil(self.count()).max(1);
         let part = |(index, rows): (usize, &mut [f32])| work(index * per_part, rows);
-        match &self.pool {
-            Some(pool) if row_count > 1 => {
-                pool.install(|| rows.par_chunks_mut(per_part * width).enumerate().map(part).collect())
+        match &self.workers {
+            Some(workers) if row_count > 1 => {
+                workers.install(|| rows.par_chunks_mut(per_part * width).enumerate().map(part).collect())
             }
             _ => rows.chunks_mut((per_part * width).max(1)).enumerate().map(part).collect(),
         }

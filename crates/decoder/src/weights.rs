@@ -7,7 +7,7 @@ mod named;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub use named::{LayerMatrix, LayerNorm, NamedParameter, NamedTensor, ParameterPlace};
+pub use named::{LayerMatrix, LayerNorm, NamedParameter, NamedTensor, ParameterLocation};
 
 use crate::{DecoderConfig, DecoderError, Matrix};
 

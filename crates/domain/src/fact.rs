@@ -11,7 +11,7 @@ use crate::{
 /// A committed trajectory without its tokens and text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttemptFact {
-    /// Place in the order of arrival, from 1. Never given twice.
+    /// Number in the order of arrival, from 1. Never given twice.
     pub sequence: u64,
     /// The attempt.
     pub id: AttemptId,

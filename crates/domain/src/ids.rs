@@ -1,4 +1,4 @@
-//! Newtypes for everything that is named or counted across the house.
+//! Newtypes for everything that is named or counted across the program.
 
 use std::{fmt, str::FromStr};
 

@@ -1,6 +1,6 @@
-//! Ids and plain data of the house: what the actors send, the store keeps and the client prints.
+//! Ids and plain data: what the actors send, the store keeps and the client prints.
 //!
-//! This crate knows serde and nothing else of the house: no clock, no files, no tensors.
+//! This crate knows serde and no other crate of the program: no clock, no files, no tensors.
 //!
 //! | module | what it holds |
 //! |---|---|

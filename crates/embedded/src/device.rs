@@ -2,24 +2,24 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A device's one seat. A role's thread holds it for as long as its role lives, so that two roles of one device never
-/// share it, not even for a moment. Where a role hangs, the seat is made anew and its successor does not wait.
-/// Clones are of the same seat.
+/// A device's lock. A role's thread holds it for as long as its role lives, so that two roles of one device never
+/// share it, not even for a moment. Where a role hangs, the lock is made anew and its successor does not wait.
+/// Clones are of the same lock.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct DeviceSlot(Arc<Mutex<Seat>>);
+pub(crate) struct DeviceLock(Arc<Mutex<Held>>);
 
 /// What is held while a role lives.
-pub(crate) type Seat = Arc<Mutex<()>>;
+pub(crate) type Held = Arc<Mutex<()>>;
 
-impl DeviceSlot {
-    /// The seat as it is now.
-    pub(crate) fn seat(&self) -> Seat {
+impl DeviceLock {
+    /// The lock as it is now.
+    pub(crate) fn current(&self) -> Held {
         Arc::clone(&locked(&self.0))
     }
 
-    /// Makes the seat anew: whoever holds the old one is waited for no more.
+    /// Makes the lock anew: whoever holds the old one is waited for no more.
     pub(crate) fn renew(&self) {
-        *locked(&self.0) = Seat::default();
+        *locked(&self.0) = Held::default();
     }
 }
 

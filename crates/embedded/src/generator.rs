@@ -7,7 +7,7 @@ use still_domain::{AttemptId, PolicyRef};
 use still_roles::{EventSink, FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Role, Rollout};
 use thiserror::Error;
 
-use crate::{device::DeviceSlot, role_thread::RoleThread};
+use crate::{device::DeviceLock, role_thread::RoleThread};
 
 /// How long the device is left alone when it has no room for anything: no event tells when it has.
 const STALL: Duration = Duration::from_millis(500);
@@ -36,7 +36,7 @@ pub struct GeneratorStep {
     pub is_stalled: bool,
 }
 
-/// Why a generator could not do as it was told.
+/// Why a generator could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GeneratorError {
     /// This rollout can never be served; the others go on.
@@ -94,7 +94,7 @@ pub struct EmbeddedGenerator {
     thread: RoleThread<Order>,
 }
 
-/// What the thread is told.
+/// The orders of the thread.
 #[derive(Debug)]
 enum Order {
     Adopt(PolicyRef),
@@ -108,26 +108,26 @@ impl EmbeddedGenerator {
         name: impl Into<String>,
         build: impl Fn() -> Result<Box<dyn StepGenerator>, String> + Clone + Send + Sync + 'static,
     ) -> GeneratorFactory {
-        let (name, slot) = (name.into(), DeviceSlot::default());
+        let (name, lock) = (name.into(), DeviceLock::default());
         GeneratorFactory::new(name.clone(), move |events| {
-            let opened: Box<dyn Generator> = Box::new(Self::open(&name, &slot, build.clone(), &events)?);
+            let opened: Box<dyn Generator> = Box::new(Self::open(&name, &lock, build.clone(), &events)?);
             Ok(opened)
         })
     }
 
     fn open(
         name: &str,
-        slot: &DeviceSlot,
+        lock: &DeviceLock,
         build: impl Fn() -> Result<Box<dyn StepGenerator>, String> + Send + 'static,
         events: &EventSink<GeneratorEvent>,
     ) -> Result<Self, String> {
-        let (told, failed) = (events.clone(), events.clone());
+        let (reported, failed) = (events.clone(), events.clone());
         let thread = name.to_owned();
         let work = move |generator: &mut (dyn StepGenerator + 'static), orders: &Receiver<Order>| {
-            work(generator, orders, &told).map_err(|error| format!("{thread}: {error}"))
+            work(generator, orders, &reported).map_err(|error| format!("{thread}: {error}"))
         };
         let failed = move |failure| failed.tell(GeneratorEvent::Failed(failure));
-        let thread = RoleThread::spawn(name, slot, build, work, failed)
+        let thread = RoleThread::spawn(name, lock, build, work, failed)
             .map_err(|error| format!("{name}: no thread can be had: {error}"))?;
         Ok(Self { thread })
     }
@@ -221,9 +221,9 @@ impl Work<'_> {
             },
             Order::Cancel(id) => {
                 if let Some(early) = &mut self.early
-                    && let Some(place) = early.iter().position(|rollout| rollout.id == id)
+                    && let Some(index) = early.iter().position(|rollout| rollout.id == id)
                 {
-                    early.remove(place);
+                    early.remove(index);
                     let reason = "it was withdrawn before there was a policy".to_owned();
                     self.events.tell(GeneratorEvent::Lost { id, reason });
                     return Ok(());

@@ -11,7 +11,7 @@ use std::{
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use still_roles::panic_text;
 
-use crate::device::{DeviceSlot, locked};
+use crate::device::{DeviceLock, locked};
 
 /// The thread, and the way to it. Dropping it lets the thread end by itself.
 #[derive(Debug)]
@@ -19,26 +19,26 @@ pub(crate) struct RoleThread<C> {
     /// As long as what may be ordered: rollouts are bounded by the credits of whoever submits them.
     commands: Sender<C>,
     handle: JoinHandle<()>,
-    slot: DeviceSlot,
+    lock: DeviceLock,
 }
 
 impl<C: Send + 'static> RoleThread<C> {
     /// Starts a thread that builds what does the work, once the device is free, and works with it until `work`
-    /// returns, which it must do when the channel's other end is gone. `failed` is told of what cannot be built,
+    /// returns, which it must do when the channel's other end is gone. `failed` hears of what cannot be built,
     /// fails or panics, after the device is let go of.
     pub(crate) fn spawn<R: ?Sized, F: From<String>>(
         name: &str,
-        slot: &DeviceSlot,
+        lock: &DeviceLock,
         build: impl FnOnce() -> Result<Box<R>, String> + Send + 'static,
         work: impl FnOnce(&mut R, &Receiver<C>) -> Result<(), F> + Send + 'static,
         failed: impl FnOnce(F) + Send + 'static,
     ) -> io::Result<Self> {
         let (commands, receiver) = unbounded();
-        let seat = slot.seat();
+        let current = lock.current();
         let thread = name.to_owned();
         let handle = thread::Builder::new().name(thread.clone()).spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let _held = locked(&seat);
+                let _held = locked(&current);
                 let mut role =
                     build().map_err(|reason| F::from(format!("{thread}: cannot be built: {reason}")))?;
                 work(&mut role, &receiver)
@@ -49,7 +49,7 @@ impl<C: Send + 'static> RoleThread<C> {
                 Err(panic) => failed(format!("{thread}: panicked: {}", panic_text(panic.as_ref())).into()),
             }
         })?;
-        Ok(Self { commands, handle, slot: slot.clone() })
+        Ok(Self { commands, handle, lock: lock.clone() })
     }
 
     /// Hands a command over. A thread that has ended by itself takes none any more: it has reported why.
@@ -66,7 +66,7 @@ impl<C: Send + 'static> RoleThread<C> {
 
     /// Gives the thread up: the next one on this device does not wait for it.
     pub(crate) fn abandon(self) {
-        self.slot.renew();
+        self.lock.renew();
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
 
     /// The device, how many use it, and what they tell.
     struct Bench {
-        slot: DeviceSlot,
+        lock: DeviceLock,
         alive: Arc<AtomicUsize>,
         failures: mpsc::Sender<String>,
         sums: mpsc::Sender<u32>,
@@ -108,7 +108,7 @@ mod tests {
     impl Bench {
         fn new() -> (Self, mpsc::Receiver<String>, mpsc::Receiver<u32>) {
             let ((failures, failed), (sums, summed)) = (mpsc::channel(), mpsc::channel());
-            let bench = Self { slot: DeviceSlot::default(), alive: Arc::default(), failures, sums };
+            let bench = Self { lock: DeviceLock::default(), alive: Arc::default(), failures, sums };
             (bench, failed, summed)
         }
 
@@ -124,7 +124,7 @@ mod tests {
                 }
                 Ok(())
             };
-            RoleThread::spawn("adder", &self.slot, build, work, move |failure| {
+            RoleThread::spawn("adder", &self.lock, build, work, move |failure| {
                 failures.send(failure).unwrap();
             })
             .unwrap()
@@ -164,9 +164,9 @@ mod tests {
         let (failures, failed) = mpsc::channel::<String>();
         let build = || Err::<Box<Sum>, _>("no such device".to_owned());
         let work = |_: &mut Sum, _: &Receiver<u32>| Ok(());
-        let slot = DeviceSlot::default();
+        let lock = DeviceLock::default();
         let _thread =
-            RoleThread::spawn("adder", &slot, build, work, move |error| failures.send(error).unwrap());
+            RoleThread::spawn("adder", &lock, build, work, move |error| failures.send(error).unwrap());
         assert_eq!(failed.recv().unwrap(), "adder: cannot be built: no such device");
     }
 
@@ -174,7 +174,7 @@ mod tests {
     fn a_successor_waits_for_the_device_but_not_for_one_that_hangs_and_is_given_up() {
         let (release, released) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
-        let slot = DeviceSlot::default();
+        let lock = DeviceLock::default();
         let spawn = |number: u32, hang: Option<mpsc::Receiver<()>>| {
             let started = started.clone();
             let build = || Ok(Box::new(Sum(0, Arc::new(AtomicUsize::new(1)))));
@@ -185,7 +185,7 @@ mod tests {
                 }
                 Ok::<_, String>(())
             };
-            RoleThread::spawn("hung", &slot, build, work, |_| {}).unwrap()
+            RoleThread::spawn("hung", &lock, build, work, |_| {}).unwrap()
         };
         let hung = spawn(1, Some(released));
         assert_eq!(has_started.recv(), Ok(1));

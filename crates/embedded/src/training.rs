@@ -23,7 +23,7 @@ use still_roles::{
 
 use crate::{
     background::Background,
-    device::DeviceSlot,
+    device::DeviceLock,
     learner::{Learner, LearnerError, LearnerJob},
     role_thread::RoleThread,
 };
@@ -37,7 +37,7 @@ pub struct EmbeddedTraining {
     thread: RoleThread<Order>,
 }
 
-/// What the thread is told.
+/// The orders of the thread.
 #[derive(Debug)]
 enum Order {
     Start(Box<TrainingJob>),
@@ -80,9 +80,9 @@ impl EmbeddedTraining {
         name: impl Into<String>,
         build: impl Fn() -> Result<Box<dyn Learner>, String> + Clone + Send + Sync + 'static,
     ) -> TrainingFactory {
-        let (name, slot) = (name.into(), DeviceSlot::default());
+        let (name, lock) = (name.into(), DeviceLock::default());
         TrainingFactory::new(name.clone(), move |events| {
-            let opened: Box<dyn TrainingRun> = Box::new(Self::open(&name, &slot, build.clone(), &events)?);
+            let opened: Box<dyn TrainingRun> = Box::new(Self::open(&name, &lock, build.clone(), &events)?);
             Ok(opened)
         })
     }
@@ -91,20 +91,20 @@ impl EmbeddedTraining {
     /// When no thread can be had.
     fn open(
         name: &str,
-        slot: &DeviceSlot,
+        lock: &DeviceLock,
         build: impl Fn() -> Result<Box<dyn Learner>, String> + Send + 'static,
         events: &EventSink<TrainingEvent>,
     ) -> Result<Self, String> {
-        let (told, failed) = (events.clone(), events.clone());
+        let (reported, failed) = (events.clone(), events.clone());
         let thread = name.to_owned();
         let work = move |learner: &mut (dyn Learner + 'static), orders: &Receiver<Order>| {
-            Training::new(learner, &told).work(orders).map_err(|failure| match failure {
+            Training::new(learner, &reported).work(orders).map_err(|failure| match failure {
                 TrainingFailure::Device(reason) => TrainingFailure::Device(format!("{thread}: {reason}")),
                 disk @ TrainingFailure::Disk(_) => disk,
             })
         };
         let failed = move |failure| failed.tell(TrainingEvent::Failed(failure));
-        let thread = RoleThread::spawn(name, slot, build, work, failed)
+        let thread = RoleThread::spawn(name, lock, build, work, failed)
             .map_err(|error| format!("{name}: no thread can be had: {error}"))?;
         Ok(Self { thread })
     }
@@ -244,7 +244,7 @@ impl<'a> Training<'a> {
         let mut learner_job = LearnerJob { job, resume: None, rollbacks };
         let mut unfit = None;
         for resume in checkpoints.into_iter().map(Some).chain([None]) {
-            // a job that goes back has shown before that the place is its own: what is left of it is diverging
+            // a job that goes back has shown before that the folder is its own: what is left of it is diverging
             if let (None, Some(reason), 0) = (&resume, &unfit, rollbacks)
                 && !learner_job.job.checkpoints.begins_anew()
             {
@@ -326,19 +326,20 @@ impl<'a> Training<'a> {
     }
 
     /// Takes a snapshot and has it written: files first, synced; what makes the checkpoint exist, last. Waits for
-    /// the checkpoint before. `tickets` are told of it when it is durable.
+    /// the checkpoint before. `tickets` hear of it when it is durable.
     fn save(&mut self, work: &mut Work, is_final: bool, tickets: Vec<u64>) -> Result<(), TrainingFailure> {
         let began = Instant::now();
         self.writing.wait().transpose()?;
         let snapshot = self.learner.snapshot().map_err(failure)?;
         let (step, went_back_to) = (work.step, work.went_back_to.take());
-        let (place, events) = (Arc::clone(&work.job.checkpoints), self.events.clone());
+        let (checkpoints, events) = (Arc::clone(&work.job.checkpoints), self.events.clone());
         let stall = began.elapsed();
         let write = move || {
             let began = Instant::now();
-            let folder: PathBuf = place.begin(step)?;
+            let folder: PathBuf = checkpoints.begin(step)?;
             snapshot.write(&folder).map_err(unwritten)?;
-            let id = place.commit(SavedCheckpoint { folder, step, is_final, went_back_to, began, stall })?;
+            let id =
+                checkpoints.commit(SavedCheckpoint { folder, step, is_final, went_back_to, began, stall })?;
             events.tell(TrainingEvent::Checkpointed { id: id.clone(), step, tickets });
             Ok(id)
         };

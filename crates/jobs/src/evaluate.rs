@@ -42,8 +42,8 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
     let model = Model::to_generate(&arguments.model)?;
-    let (library, seats) = (Arc::new(model.alone()), seats(arguments, &model, &problems)?);
-    let mut generator = model.generator(&library, &seats).or_exit(Exit::Device)?;
+    let (library, shape) = (Arc::new(model.alone()), shape(arguments, &model, &problems)?);
+    let mut generator = model.generator(&library, &shape).or_exit(Exit::Device)?;
     let scoring = Scoring::new(RoundNumber(0), arguments.sampling.seed, problems, arguments.samples);
     let mut answers = Answers { scoring, verifier };
     let evaluation = answer(arguments, &mut *generator, &mut answers)?;
@@ -55,7 +55,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
 }
 
 /// Room for the longest prompt and the longest answer, as far as the model reaches.
-fn seats(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<GeneratorShape, Failure> {
+fn shape(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<GeneratorShape, Failure> {
     // a model without a template has learnt from plain problems
     let usual =
         if model.tokenizer.chat_template().is_some() { PromptStyle::default() } else { PromptStyle::Raw };
@@ -90,7 +90,7 @@ fn answer(
         other => Failure::new(Exit::Device, other),
     })?;
     let sampling = generate::settings(&arguments.sampling);
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         while answers.scoring.in_flight() < generator.capacity()
             && let Some(question) = answers.scoring.next()
@@ -110,8 +110,8 @@ fn answer(
         step.lost.iter().chain(&step.refused).for_each(|unserved| answers.unserved(unserved));
         let (judged, total) = answers.scoring.progress();
         let twentieths = judged * 20 / total.max(1);
-        if twentieths > told {
-            told = twentieths;
+        if twentieths > reported {
+            reported = twentieths;
             eprintln!("{judged} of {total} answers");
         }
     }
@@ -131,7 +131,7 @@ impl Answers {
         self.scoring.judged(&trajectory.id, verdict.outcome, trajectory.finish);
     }
 
-    /// A rollout that comes to nothing is told and counts as a wrong answer.
+    /// A rollout that comes to nothing is reported and counts as a wrong answer.
     fn unserved(&mut self, Unserved { id, reason }: &Unserved) {
         eprintln!("{id} counts as wrong, because it cannot be answered: {reason}");
         self.scoring.judged(id, Outcome::NoAnswer, FinishReason::Cancelled);

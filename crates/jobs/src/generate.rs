@@ -37,17 +37,17 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::BadInput, message));
     }
     let tokens = longest.min(prompt.len() + settings.max_new_tokens.max(1) as usize);
-    let rows = (arguments.count as usize).clamp(1, 64);
+    let slots = (arguments.count as usize).clamp(1, 64);
     let threads = settings::threads(0);
     let name = device_name(arguments.device);
     let weights = model.weights()?;
     if name == DeviceName::Cpu {
-        let decoder = CpuDecoder::new(model.config, &weights, rows, tokens, threads);
+        let decoder = CpuDecoder::new(model.config, &weights, slots, tokens, threads);
         drop(weights);
         return respond(arguments, &model.tokenizer, decoder, &prompt);
     }
     let device = name.open().or_exit(Exit::Device)?;
-    let size = CacheSize { slots: rows, slot_capacity_tokens: tokens };
+    let size = CacheSize { slots, slot_capacity_tokens: tokens };
     let precision = precision(arguments.device);
     let decoder = DeviceDecoder::new(model.config, &weights, &device, precision, size);
     drop(weights);

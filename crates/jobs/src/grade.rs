@@ -8,7 +8,7 @@ use still_operator::cli::GradeArguments;
 
 use super::{open_input, output_failed, verifier_of_job};
 
-/// Of the lines that cannot be graded, so many are told one by one.
+/// Of the lines that cannot be graded, so many are reported one by one.
 const MAXIMUM_TOLD: u64 = 20;
 
 /// Grades a file; a summary goes to standard error.
@@ -25,7 +25,7 @@ pub fn grade(arguments: &GradeArguments) -> Result<Exit, Failure> {
     });
     if broken > MAXIMUM_TOLD {
         let more = broken - MAXIMUM_TOLD;
-        eprintln!("{}: and {more} more such lines, each told in the output", arguments.file.display());
+        eprintln!("{}: and {more} more such lines, each reported in the output", arguments.file.display());
     }
     let summary = summary.map_err(|error| match error {
         FileError::Read(_) => {

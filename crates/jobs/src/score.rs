@@ -36,7 +36,7 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let model = Model::from_arguments(&arguments.model)?;
     let device = arguments.device;
     let library = Arc::new(model.alone());
-    // a model that cannot be read is told before the first line
+    // a model that cannot be read is reported before the first line
     let _held = library.base_weights().or_exit(Exit::BadInput)?;
     let mut scorer =
         PolicyScorer::new(library, model.config.clone(), device_name(device), precision(device))?;
@@ -121,7 +121,7 @@ fn score_tokens(
     let (thought, solution) = marked_spans(&decoded.text);
     let perplexity_of = |span: Range<usize>| {
         let tokens = decoded.tokens_of(span);
-        // nothing foretells the first token
+        // nothing predicts the first token
         let scored = tokens.start.saturating_sub(1)..tokens.end.saturating_sub(1);
         log_probabilities.get(scored).and_then(perplexity)
     };

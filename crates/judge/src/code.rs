@@ -193,7 +193,7 @@ fn outcome(report: &Report) -> Outcome {
 /// How many tests passed, and what came of the first that did not.
 fn rule(report: &Report) -> String {
     let counted = format!("code: {} of {} tests", report.passed(), report.cases.len());
-    let Some((place, case)) = report.first_failure() else { return counted };
+    let Some((index, case)) = report.first_failure() else { return counted };
     let what = match case.outcome {
         CaseOutcome::Passed => return counted,
         CaseOutcome::Different => "gave something else".to_owned(),
@@ -204,7 +204,7 @@ fn rule(report: &Report) -> String {
         CaseOutcome::Exceeded(exceeded) => format!("reached the limit of {}", exceeded.name()),
         CaseOutcome::NotRun => "was not run for want of time".to_owned(),
     };
-    format!("{counted}; test {} {what}", place + 1)
+    format!("{counted}; test {} {what}", index + 1)
 }
 
 #[cfg(test)]

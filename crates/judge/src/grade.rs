@@ -38,7 +38,7 @@ fn grade_line(line: u64, json: &str, verifier: &StandardVerifier) -> Result<Grad
         Ok(fields) if fields.get("kind").is_some_and(|kind| kind == CODE) => {
             grade_program(line, &fields, verifier)
         }
-        // whatever is wrong with the line is told by the other judge
+        // whatever is wrong with the line is reported by the other judge
         _ => grade::grade_line(line, json, verifier.profile()).map_err(|error| match error {
             LineError::Field { line, field: "kind", reason } => {
                 LineError::Field { line, field: "kind", reason: format!("{reason}, {CODE}") }

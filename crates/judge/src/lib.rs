@@ -2,7 +2,7 @@
 //!
 //! Answers are judged by [`still_verify`], programs by their tests in a [`still_sandbox`]. Both read the
 //! solution of a response and never its thought. What a judge cannot tell is an error and says nothing of the
-//! answer; the pool tries it once more.
+//! answer; whoever asked tries it once more.
 //!
 //! | module | what it holds |
 //! |---|---|

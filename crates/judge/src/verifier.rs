@@ -1,4 +1,4 @@
-//! The verifier of the house, and what it can judge on this machine.
+//! The standard verifier, and what it can judge on this machine.
 
 use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Verdict};
 use still_roles::Verifier;

@@ -1,4 +1,4 @@
-//! Right, wrong, hanging and hostile programs, through the verifier that the pool drives.
+//! Right, wrong, hanging and hostile programs, through the verifier that the daemon drives.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::{sync::Arc, thread};
@@ -81,8 +81,8 @@ fn right_wrong_and_broken_programs_are_told_apart_and_partial_results_are_kept()
         (functions(), "def g(n): return n * n", Outcome::Wrong, "code: 0 of 3 tests; test 1"),
         (functions(), "raise SystemExit(0)", Outcome::Wrong, "code: 0 of 3 tests; test 1"),
     ] {
-        let (found, told) = judged(&verifier, &problem, program);
-        assert!(found == outcome && told.contains(rule), "{program}: {found} {told}");
+        let (found, rule_given) = judged(&verifier, &problem, program);
+        assert!(found == outcome && rule_given.contains(rule), "{program}: {found} {rule_given}");
     }
 }
 
@@ -103,10 +103,10 @@ fn the_thought_is_never_run_and_a_solution_without_a_program_is_no_answer() {
         (format!("<think>no</think>\n{right}"), Outcome::Correct, "3 of 3"),
     ] {
         let verdict = verifier.judge(&squares(), &response);
-        let told = verdict.rule.unwrap();
+        let rule_given = verdict.rule.unwrap();
         assert!(
-            verdict.outcome == outcome && told.contains(rule),
-            "{response:.60}: {} {told}",
+            verdict.outcome == outcome && rule_given.contains(rule),
+            "{response:.60}: {} {rule_given}",
             verdict.outcome
         );
     }
@@ -131,8 +131,8 @@ fn hanging_programs_run_out_of_time_once_and_greedy_ones_are_wrong() {
         ("x = bytearray(1 << 40)", Outcome::Wrong, "test 1 exited with status 1"),
         ("while True: print('y' * 1000)", Outcome::Wrong, "test 1 reached the limit of output"),
     ] {
-        let (found, told) = judged(&verifier, &squares(), program);
-        assert!(found == outcome && told.contains(rule), "{program}: {found} {told}");
+        let (found, rule_given) = judged(&verifier, &squares(), program);
+        assert!(found == outcome && rule_given.contains(rule), "{program}: {found} {rule_given}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Peak memory of SFT steps on one long sequence, beside what [`Footprint`](still_learning::Footprint) foretells: a
+//! Peak memory of SFT steps on one long sequence, beside what [`Footprint`](still_learning::Footprint) predicts: a
 //! straight line in the length. Each length runs in a process of its own, since a process only tells its own peak.
 //!
 //! ```text

@@ -103,7 +103,7 @@ fn large_model(folder: &Path) {
     let weights = Arc::new(weights);
     let vocabulary = config.vocabulary_size as u32;
     let example = |example: u32| {
-        let token = |place: u32| (place * 7_919 + example * 104_729) % vocabulary;
+        let token = |position: u32| (position * 7_919 + example * 104_729) % vocabulary;
         let response = Response::Tokens((0..252).map(token).collect());
         Example::Sft(SftExample { problem: "1+1=".into(), response })
     };

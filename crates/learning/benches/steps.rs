@@ -61,10 +61,10 @@ fn measure(
 ) -> serde_json::Value {
     let vocabulary = config.vocabulary_size as u32;
     // what `tokens` of the script makes
-    let token = |sequence: u32, place: u32| (place * 7_919 + sequence * 104_729) % vocabulary;
+    let token = |sequence: u32, position: u32| (position * 7_919 + sequence * 104_729) % vocabulary;
     let example = |sequence: u32| {
         let response =
-            Response::Tokens((PROMPT_TOKENS..length).map(|place| token(sequence, place)).collect());
+            Response::Tokens((PROMPT_TOKENS..length).map(|position| token(sequence, position)).collect());
         Example::Sft(SftExample { problem: PROMPT.into(), response })
     };
     let job_config = LearnerSettings {

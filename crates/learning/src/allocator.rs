@@ -1,4 +1,4 @@
-//! The C library's allocator, told to keep what is freed.
+//! The C library's allocator, set to keep what is freed.
 
 /// Has glibc keep freed memory for the program, in one arena for all threads; elsewhere than with glibc it does
 /// nothing. To be called before a program starts its threads.

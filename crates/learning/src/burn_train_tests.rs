@@ -31,7 +31,7 @@ struct Model {
     decoder: Decoder,
 }
 
-/// What a step is taken on, and who is told its loss.
+/// What a step is taken on, and who receives its loss.
 struct Item {
     batch: TokenBatch,
     settings: ForwardSettings,
@@ -66,8 +66,8 @@ fn item(config: &DecoderConfig) -> (Item, Receiver<f64>) {
     let batch = TokenBatch::new([(&one[..], 2..7), (&two[..], 1..5)], config.vocabulary_size).unwrap();
     let config = Arc::new(config.clone());
     let settings = ForwardSettings { config, threads: Threads::new(1), recompute: false, fused: true };
-    let (loss, told) = channel();
-    (Item { batch, settings, loss }, told)
+    let (loss, losses) = channel();
+    (Item { batch, settings, loss }, losses)
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn our_steps_are_those_of_burn_train() {
     };
     for step in 0..STEPS {
         theirs.lr_step();
-        let (given, told) = item(&config);
+        let (given, losses) = item(&config);
         let output = theirs.train_step(given);
-        let expected = told.recv().unwrap();
+        let expected = losses.recv().unwrap();
         theirs.optimizer_step(output.grads);
 
         let Parameters::Full(weights) = &ours else { unreachable!("all parameters are trained") };

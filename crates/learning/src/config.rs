@@ -6,7 +6,7 @@ use still_tensor_decoder::{LoraConfig, Projection, TensorPrecision};
 /// How the learner works.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LearnerConfig {
-    /// What it is told.
+    /// The settings of a training job.
     pub training: TrainingSection,
     /// Threads of the CPU's fused operators.
     pub threads: usize,

@@ -95,8 +95,8 @@ pub(crate) fn encode_all(
     limit: usize,
 ) -> Result<(Examples, usize), LearnerError> {
     let (mut sequences, mut pairs) = (Vec::new(), Vec::new());
-    for place in 0..source.count() {
-        match (objective, source.read(place)?) {
+    for index in 0..source.count() {
+        match (objective, source.read(index)?) {
             (Algorithm::Sft, Example::Sft(SftExample { problem, response })) => {
                 let sequence = encode(encoder, &problem, &response, DpoSpan::Full)?;
                 sequences.extend(Some(sequence).filter(|sequence| fits(sequence, limit)));
@@ -109,7 +109,7 @@ pub(crate) fn encode_all(
                 }
             }
             (Algorithm::Sft, Example::Preference(_)) | (Algorithm::Dpo, Example::Sft(_)) => {
-                let reason = format!("example {place} is not of the kind that the job's objective takes");
+                let reason = format!("example {index} is not of the kind that the job's objective takes");
                 return Err(LearnerError::Refused(reason));
             }
         }

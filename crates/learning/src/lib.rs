@@ -5,7 +5,7 @@
 //! | [`PolicyLearner`] | the learner role: begins, steps, saves, resumes |
 //! | [`LearnerConfig`] | how it works: what `still-recipe` tells, and threads |
 //! | [`Footprint`] | how much memory a job takes |
-//! | [`keep_freed_memory`] | the C library's allocator, told to keep what is freed |
+//! | [`keep_freed_memory`] | the C library's allocator, set to keep what is freed |
 //! | `data_order` | which examples make up which step, from the seed alone |
 //! | `examples` | sequences with the tokens that the loss covers |
 //! | `fingerprint` | what a job is known by from one start to the next |

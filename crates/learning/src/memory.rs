@@ -64,12 +64,12 @@ pub(crate) mod simulated {
     }
 
     /// From now on, parts of more tokens than this fail on this thread as they do on a full GPU.
-    pub(crate) fn limit(most_tokens: usize) {
-        MAX_TOKENS.set(most_tokens);
+    pub(crate) fn limit(max_tokens: usize) {
+        MAX_TOKENS.set(max_tokens);
     }
 
     /// What fits on this thread: replicas' threads take it over with their work.
-    pub(crate) fn most_tokens() -> usize {
+    pub(crate) fn max_tokens() -> usize {
         MAX_TOKENS.get()
     }
 
@@ -166,7 +166,7 @@ mod tests {
 
     fn examples() -> Vec<Example> {
         let example = |number: u32| {
-            let response = Response::Tokens((0..5).map(|place| (number + place) % 20).collect());
+            let response = Response::Tokens((0..5).map(|position| (number + position) % 20).collect());
             Example::Sft(SftExample { problem: "1 2 3".into(), response })
         };
         (0..8).map(example).collect()

@@ -91,7 +91,7 @@ impl Replicas {
             Err(none) if none.is_empty() => Err(LearnerError::Device("no device to train on".to_owned())),
             Err(several) => {
                 let threads = several.into_iter().enumerate();
-                let threads = threads.map(|(number, place)| ReplicaThread::spawn(number, place));
+                let threads = threads.map(|(number, workplace)| ReplicaThread::spawn(number, workplace));
                 threads.collect::<Result<_, _>>().map(Self::Apart)
             }
         }
@@ -190,10 +190,10 @@ impl ReplicaThread {
     ) -> Result<Receiver<Answer<Found>>, LearnerError> {
         let (answer, answers) = sync_channel::<Answer<Found>>(0);
         #[cfg(test)]
-        let most_tokens = crate::memory::simulated::most_tokens();
+        let max_tokens = crate::memory::simulated::max_tokens();
         let command = move |replica: &mut Replica| {
             #[cfg(test)]
-            crate::memory::simulated::limit(most_tokens);
+            crate::memory::simulated::limit(max_tokens);
             let begun = match catch_unwind(AssertUnwindSafe(|| begin(replica))) {
                 Ok(begun) => begun,
                 Err(panic) => {
@@ -223,7 +223,7 @@ impl Drop for ReplicaThread {
     fn drop(&mut self) {
         self.commands = None;
         if let Some(handle) = self.handle.take() {
-            // panics of its work are told where the work was given
+            // panics of its work are reported where the work was given
             let _ended = handle.join();
         }
     }

@@ -1,4 +1,4 @@
-//! What a footprint foretells, against what training allocates: each case in a process of its own, since buffers of the
+//! What a footprint predicts, against what training allocates: each case in a process of its own, since buffers of the
 //! case before would stay.
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -93,8 +93,8 @@ fn another_policy(seed: u64) -> tempfile::TempDir {
 fn adapters_beside_a_policy_that_others_cannot_load_are_not_written_alone() {
     let folder = tempfile::tempdir().unwrap();
     let policies = [2, 3].map(another_policy);
-    let started_from = |place: usize| {
-        let checkpoint = CheckpointId::new(policies[place].path().to_str().unwrap());
+    let started_from = |index: usize| {
+        let checkpoint = CheckpointId::new(policies[index].path().to_str().unwrap());
         let mut started = job(sft_examples());
         started.job.start = Some(PolicyRef::candidate(RoundNumber(1), checkpoint));
         started
@@ -107,7 +107,7 @@ fn adapters_beside_a_policy_that_others_cannot_load_are_not_written_alone() {
     let (_, policy) = still_learning::load_policy(folder.path()).unwrap();
     assert!(policy == *learner.weights().unwrap());
     // and beside another policy nothing goes on with them
-    let resumed = |place| LearnerJob { resume: Some(folder.path().to_owned()), ..started_from(place) };
+    let resumed = |index| LearnerJob { resume: Some(folder.path().to_owned()), ..started_from(index) };
     let error = fresh(true).begin(&resumed(1)).unwrap_err();
     assert!(matches!(error, LearnerError::Checkpoint { .. }), "{error}");
     assert_eq!(fresh(true).begin(&resumed(0)).unwrap().resumed_step, 1);

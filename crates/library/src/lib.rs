@@ -129,8 +129,8 @@ impl PolicyLibrary {
     fn weights(&self, checkpoint: Option<&CheckpointId>) -> Result<Weights, LibraryError> {
         // held while they are read: a second one who asks finds them
         let mut shelf = self.shelf();
-        let place = checkpoint.cloned();
-        if let Some(weights) = shelf.held.get(&place).and_then(Weak::upgrade) {
+        let key = checkpoint.cloned();
+        if let Some(weights) = shelf.held.get(&key).and_then(Weak::upgrade) {
             return Ok(weights);
         }
         // what nobody asks for must not stay in memory while the next is read
@@ -145,7 +145,7 @@ impl PolicyLibrary {
                 }
             }
         };
-        shelf.keep(place, &weights);
+        shelf.keep(key, &weights);
         Ok(weights)
     }
 
@@ -155,9 +155,9 @@ impl PolicyLibrary {
 }
 
 impl Shelf {
-    fn keep(&mut self, place: Option<CheckpointId>, weights: &Weights) {
+    fn keep(&mut self, key: Option<CheckpointId>, weights: &Weights) {
         self.held.retain(|_, held| held.strong_count() > 0);
-        self.held.insert(place, Arc::downgrade(weights));
+        self.held.insert(key, Arc::downgrade(weights));
         self.newest = Some(Arc::clone(weights));
     }
 }

@@ -21,6 +21,6 @@ pub mod settings;
 pub mod verifier;
 
 pub use model::{Encoder, GeneratorShape, Model};
-pub use placement::{GeneratorPlace, Placement, device_name, open_learners};
+pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use scorer::PolicyScorer;
 pub use verifier::{judge_check, refuse_unjudgeable, refuse_unjudgeable_store, verifier};

@@ -109,9 +109,9 @@ impl Model {
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
         let name = ModelName { name: folder.display().to_string(), revision: None };
         let folder = folder.to_owned();
-        let place = folder.clone();
+        let of = folder.clone();
         let read = Arc::new(move || {
-            let (_, weights) = load(&place).map_err(|error| error.to_string())?;
+            let (_, weights) = load(&of).map_err(|error| error.to_string())?;
             Ok(Arc::new(weights))
         });
         Ok(Self { name: Some(name), folder: Some(folder), config, tokenizer, read })
@@ -190,35 +190,35 @@ impl Model {
     pub fn generator(
         &self,
         library: &Arc<PolicyLibrary>,
-        seats: &GeneratorShape,
+        shape: &GeneratorShape,
     ) -> Result<Box<dyn StepGenerator>, String> {
         let mut generator = GeneratorConfig {
-            prompt_style: seats.prompt,
-            stop_strings: seats.stop_strings.clone(),
-            capacity: seats.rollouts * 2,
+            prompt_style: shape.prompt,
+            stop_strings: shape.stop_strings.clone(),
+            capacity: shape.rollouts * 2,
             engine: EngineConfig::default(),
         };
         let library = Arc::clone(library);
-        let (tokenizer, config, seats) = (self.tokenizer.clone(), self.config.clone(), seats.clone());
-        let name = device_name(seats.device);
-        generator.engine.sampling_threads = seats.threads.max(1);
+        let (tokenizer, config, shape) = (self.tokenizer.clone(), self.config.clone(), shape.clone());
+        let name = device_name(shape.device);
+        generator.engine.sampling_threads = shape.threads.max(1);
         if name == DeviceName::Cpu {
             return Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
-                let (precision, slots, tokens) = (seats.weight_precision(), seats.rollouts, seats.tokens);
+                let (precision, slots, tokens) = (shape.weight_precision(), shape.rollouts, shape.tokens);
                 Ok(CpuDecoder::with_precision(
                     config.clone(),
                     weights,
                     precision,
                     slots,
                     tokens,
-                    seats.threads,
+                    shape.threads,
                 ))
             })));
         }
         let device = name.open().map_err(|error| error.to_string())?;
         generator.engine.prefill_tokens_per_step = GPU_PREFILL_TOKENS;
         Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
-            DeviceDecoder::new(config.clone(), weights, &device, seats.precision, seats.cache_size())
+            DeviceDecoder::new(config.clone(), weights, &device, shape.precision, shape.cache_size())
         })))
     }
 

@@ -26,18 +26,18 @@ const PLANNED_SHARE: f64 = 0.92;
 /// Steps in which the rollouts at once are lowered until they fit.
 const SHARES: usize = 1_000;
 
-/// Every generator's place.
+/// Where every generator runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
     /// The samplers', in the order of `device.samplers`.
-    pub samplers: Vec<GeneratorPlace>,
+    pub samplers: Vec<GeneratorPlacement>,
     /// The evaluator's.
-    pub evaluator: GeneratorPlace,
+    pub evaluator: GeneratorPlacement,
 }
 
 /// Where a generator runs, and how much it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GeneratorPlace {
+pub struct GeneratorPlacement {
     /// The device.
     pub device: Device,
     /// What matrices are stored in.
@@ -75,7 +75,7 @@ impl Placement {
     ) -> Result<Self, Failure> {
         let (exploration, evaluation) = (&config.exploration, &config.evaluation);
         let precision = tensor_precision(config.device.precision);
-        let place = |device, wanted_rollouts: usize, new_tokens: u32| GeneratorPlace {
+        let placed = |device, wanted_rollouts: usize, new_tokens: u32| GeneratorPlacement {
             device,
             precision,
             wanted_rollouts,
@@ -84,15 +84,15 @@ impl Placement {
         };
         let samplers = &config.device.samplers;
         let sampler = |device: &Device| {
-            place(*device, exploration.concurrent_rollouts, exploration.sampling.max_new_tokens)
+            placed(*device, exploration.concurrent_rollouts, exploration.sampling.max_new_tokens)
         };
-        let evaluator = place(
+        let evaluator = placed(
             config.device.evaluator,
             evaluation.concurrent_rollouts,
             evaluation.sampling.max_new_tokens,
         );
         let mut placement = Self { samplers: samplers.iter().map(sampler).collect(), evaluator };
-        let gpus: BTreeSet<usize> = placement.all().filter_map(|place| gpu(place.device)).collect();
+        let gpus: BTreeSet<usize> = placement.all().filter_map(|placed| gpu(placed.device)).collect();
         for number in gpus {
             let device = Device::Cuda(number);
             let Some(total) = total_bytes(device) else { continue };
@@ -103,8 +103,8 @@ impl Placement {
         Ok(placement)
     }
 
-    /// Every generator's place.
-    pub fn all(&self) -> impl Iterator<Item = &GeneratorPlace> {
+    /// Where every generator runs.
+    pub fn all(&self) -> impl Iterator<Item = &GeneratorPlacement> {
         self.samplers.iter().chain([&self.evaluator])
     }
 
@@ -117,8 +117,8 @@ impl Placement {
         taken: usize,
     ) -> Result<(), Failure> {
         let needed = |share: usize| -> usize {
-            let here = self.all().filter(|place| place.device == device);
-            here.map(|place| place.with_share(share).memory(decoder).total()).sum::<usize>() + taken
+            let here = self.all().filter(|placed| placed.device == device);
+            here.map(|placed| placed.with_share(share).memory(decoder).total()).sum::<usize>() + taken
         };
         let (mut fitting, mut unknown) = (0, SHARES);
         if needed(0) > planned {
@@ -135,16 +135,16 @@ impl Placement {
             let middle = fitting + (unknown - fitting).div_ceil(2);
             if needed(middle) <= planned { fitting = middle } else { unknown = middle - 1 }
         }
-        for place in self.samplers.iter_mut().chain([&mut self.evaluator]) {
-            if place.device == device {
-                *place = place.with_share(fitting);
+        for placed in self.samplers.iter_mut().chain([&mut self.evaluator]) {
+            if placed.device == device {
+                *placed = placed.with_share(fitting);
             }
         }
         Ok(())
     }
 }
 
-impl GeneratorPlace {
+impl GeneratorPlacement {
     /// The same with a share, of [`SHARES`], of the rollouts that were asked for; one at least.
     fn with_share(&self, share: usize) -> Self {
         Self { rollouts: (self.wanted_rollouts * share / SHARES).max(1), ..self.clone() }
@@ -235,7 +235,7 @@ mod tests {
         let config = config("[exploration]\nconcurrent_rollouts = 30\n");
         let placement = Placement::new(&config, &qwen_7b(), 0, |_| None).unwrap();
         assert_eq!(placement.samplers[0].rollouts, 30);
-        assert!(placement.all().all(|place| place.rollouts == place.wanted_rollouts));
+        assert!(placement.all().all(|placed| placed.rollouts == placed.wanted_rollouts));
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
         let planned = (80.0 * GIB as f64 * PLANNED_SHARE) as usize;
         assert!(taken <= planned, "{taken} of {planned}");
         // not a rollout less than there is room for, but for rounding
-        let more = GeneratorPlace { rollouts: alone.rollouts + 1, ..alone.clone() };
+        let more = GeneratorPlacement { rollouts: alone.rollouts + 1, ..alone.clone() };
         assert!(more.memory(&decoder).total() > planned);
     }
 
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_foretold_of_the_processor_is_what_its_decoder_takes() {
-        let place = GeneratorPlace {
+        let placed = GeneratorPlacement {
             device: Device::Cpu,
             precision: TensorPrecision::F32,
             wanted_rollouts: 3,
@@ -278,7 +278,7 @@ mod tests {
             tokens: 70,
         };
         let decoder = DecoderConfig { layer_count: 2, vocabulary_size: 100, ..qwen_7b() };
-        let memory = place.memory(&decoder);
+        let memory = placed.memory(&decoder);
         let cache = still_decoder::KeyValueCache::memory_bytes(&decoder, 3, 70);
         assert_eq!(memory.cache, cache);
         assert!(memory.weights >= decoder.parameter_count() * 4 / 10 * 9);

@@ -10,7 +10,7 @@ use still_operator::config::{Config, Device, DeviceSection};
 
 use crate::{
     model::Model,
-    placement::{self, GeneratorPlace, Placement, in_words},
+    placement::{self, GeneratorPlacement, Placement, in_words},
     settings,
 };
 
@@ -21,7 +21,7 @@ const FLOAT_BYTES: usize = 4;
 struct Item {
     what: String,
     /// The processor means the host's memory.
-    place: Device,
+    device: Device,
     bytes: usize,
 }
 
@@ -45,7 +45,7 @@ fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec
     let parameters = decoder.parameter_count() * FLOAT_BYTES;
     let mut items = vec![Item {
         what: "base and published policy".to_owned(),
-        place: Device::Cpu,
+        device: Device::Cpu,
         bytes: 2 * parameters,
     }];
     items.extend(LearnerPlan::new(config, decoder).items(&config.device));
@@ -74,7 +74,7 @@ impl LearnerPlan {
 
     fn items(&self, devices: &DeviceSection) -> Vec<Item> {
         let Self { training, parts: StepParts { tokens, several } } = self;
-        let item = |what: String, place, bytes| Item { what, place, bytes };
+        let item = |what: String, device, bytes| Item { what, device, bytes };
         let mut items = vec![
             item("learner: masters and moments".to_owned(), Device::Cpu, training.state),
             item("learner: last good state, checkpoint".to_owned(), Device::Cpu, training.last_good),
@@ -94,12 +94,12 @@ impl LearnerPlan {
     }
 }
 
-fn generator_items(role: &str, place: &GeneratorPlace, decoder: &DecoderConfig) -> Vec<Item> {
-    let memory = place.memory(decoder);
-    let item = |what: String, bytes| Item { what, place: place.device, bytes };
-    let mut rollouts = format!("{} rollouts of {} tokens", place.rollouts, place.tokens);
-    if place.rollouts < place.wanted_rollouts {
-        rollouts += &format!(" ({} asked for)", place.wanted_rollouts);
+fn generator_items(role: &str, placed: &GeneratorPlacement, decoder: &DecoderConfig) -> Vec<Item> {
+    let memory = placed.memory(decoder);
+    let item = |what: String, bytes| Item { what, device: placed.device, bytes };
+    let mut rollouts = format!("{} rollouts of {} tokens", placed.rollouts, placed.tokens);
+    if placed.rollouts < placed.wanted_rollouts {
+        rollouts += &format!(" ({} asked for)", placed.wanted_rollouts);
     }
     vec![
         item(format!("{role}: weights"), memory.weights),
@@ -108,23 +108,23 @@ fn generator_items(role: &str, place: &GeneratorPlace, decoder: &DecoderConfig) 
     ]
 }
 
-/// The lines, and what each place holds of them together.
+/// The lines, and what each device holds of them together.
 fn table(items: &[Item], total_bytes: impl Fn(Device) -> Option<usize>) -> String {
     let mut together: BTreeMap<String, (Device, usize)> = BTreeMap::new();
     let mut text = String::new();
     for item in items {
-        let place = place_name(item.place);
-        text += &format!("  {:<60} {place:>8} {:>12}\n", item.what, in_words(item.bytes));
-        together.entry(place).or_insert((item.place, 0)).1 += item.bytes;
+        let device = device_label(item.device);
+        text += &format!("  {:<60} {device:>8} {:>12}\n", item.what, in_words(item.bytes));
+        together.entry(device).or_insert((item.device, 0)).1 += item.bytes;
     }
-    for (place, (device, bytes)) in together {
+    for (name, (device, bytes)) in together {
         let of = total_bytes(device).map(|total| format!(" of {}", in_words(total))).unwrap_or_default();
-        text += &format!("  {:<60} {place:>8} {:>12}{of}\n", "together", in_words(bytes));
+        text += &format!("  {:<60} {name:>8} {:>12}{of}\n", "together", in_words(bytes));
     }
     text
 }
 
-fn place_name(device: Device) -> String {
+fn device_label(device: Device) -> String {
     if device == Device::Cpu { "host".to_owned() } else { device.to_string() }
 }
 
@@ -136,9 +136,9 @@ mod tests {
     fn every_device_of_the_learner_is_counted() {
         let training = Footprint { state: 1, last_good: 2, gradient: 3, device: 4, pass: 5 };
         let mut plan = LearnerPlan { training, parts: StepParts { tokens: 7, several: false } };
-        let taken = |plan: &LearnerPlan, learners: &[Device], place| -> usize {
+        let taken = |plan: &LearnerPlan, learners: &[Device], device| -> usize {
             let devices = DeviceSection { learners: learners.to_vec(), ..DeviceSection::default() };
-            let items = plan.items(&devices).into_iter().filter(|item| item.place == place);
+            let items = plan.items(&devices).into_iter().filter(|item| item.device == device);
             items.map(|item| item.bytes).sum()
         };
         assert_eq!(taken(&plan, &[Device::Cpu], Device::Cpu), 1 + 2 + 4 + 5);
@@ -152,10 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn each_place_is_summed_up_beside_what_it_has() {
-        let item = |what: &str, place, gibibytes: usize| Item {
+    fn each_device_is_summed_up_beside_what_it_has() {
+        let item = |what: &str, device, gibibytes: usize| Item {
             what: what.to_owned(),
-            place,
+            device,
             bytes: gibibytes << 30,
         };
         let items = [item("a", Device::Cpu, 1), item("b", Device::Cuda(1), 2), item("c", Device::Cuda(1), 3)];

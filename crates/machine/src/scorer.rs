@@ -15,12 +15,12 @@ use crate::settings::threads;
 pub struct PolicyScorer {
     library: Arc<PolicyLibrary>,
     config: DecoderConfig,
-    place: Place,
+    backend: Backend,
     at_hand: Option<(PolicyRef, AtHand)>,
 }
 
 /// Where policies are run.
-enum Place {
+enum Backend {
     /// The processor, on so many threads.
     Processor(Threads),
     Device(Device, TensorPrecision),
@@ -44,11 +44,11 @@ impl PolicyScorer {
         device: DeviceName,
         precision: TensorPrecision,
     ) -> Result<Self, Failure> {
-        let place = match device {
-            DeviceName::Cpu => Place::Processor(Threads::new(threads(0))),
-            DeviceName::Cuda(_) => Place::Device(device.open().or_exit(Exit::Device)?, precision),
+        let backend = match device {
+            DeviceName::Cpu => Backend::Processor(Threads::new(threads(0))),
+            DeviceName::Cuda(_) => Backend::Device(device.open().or_exit(Exit::Device)?, precision),
         };
-        Ok(Self { library, config, place, at_hand: None })
+        Ok(Self { library, config, backend, at_hand: None })
     }
 
     /// Gets a policy ready, unless it is.
@@ -59,9 +59,9 @@ impl PolicyScorer {
         // two policies need not be in memory at once
         self.at_hand = None;
         let weights = self.library.host_weights(policy).map_err(failed)?;
-        let ready = match &self.place {
-            Place::Processor(_) => AtHand::Processor(weights),
-            Place::Device(device, precision) => {
+        let ready = match &self.backend {
+            Backend::Processor(_) => AtHand::Processor(weights),
+            Backend::Device(device, precision) => {
                 let scorer =
                     still_tensor_decoder::Scorer::new(self.config.clone(), &weights, device, *precision);
                 AtHand::Device(Box::new(scorer.map_err(failed)?))
@@ -96,11 +96,11 @@ impl Scorer for PolicyScorer {
         else {
             return Ok(Vec::new());
         };
-        let mut values = match (&self.at_hand, &self.place) {
+        let mut values = match (&self.at_hand, &self.backend) {
             (Some((_, AtHand::Device(scorer))), _) => {
                 scorer.log_probabilities(&request.tokens).map_err(failed)?
             }
-            (Some((_, AtHand::Processor(weights))), Place::Processor(threads)) => {
+            (Some((_, AtHand::Processor(weights))), Backend::Processor(threads)) => {
                 let inputs = request.tokens.get(..targets.len()).unwrap_or_default();
                 let segments = Segments::from_lengths([inputs.len()]);
                 let hidden =
@@ -137,13 +137,13 @@ mod tests {
     /// there.
     fn scorers() -> [PolicyScorer; 2] {
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
-        let place = [
-            Place::Processor(Threads::single()),
-            Place::Device(DeviceName::Cpu.open().unwrap(), TensorPrecision::F32),
+        let backend = [
+            Backend::Processor(Threads::single()),
+            Backend::Device(DeviceName::Cpu.open().unwrap(), TensorPrecision::F32),
         ];
-        place.map(|place| {
+        backend.map(|backend| {
             let (library, config) = (Arc::new(model.alone()), model.config.clone());
-            PolicyScorer { library, config, place, at_hand: None }
+            PolicyScorer { library, config, backend, at_hand: None }
         })
     }
 

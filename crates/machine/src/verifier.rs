@@ -36,7 +36,7 @@ pub fn refuse_unjudgeable<'problem>(
 }
 
 /// Refuses a store with problems that ask for a program where none can be confined, or whose tests cannot be
-/// run. One whose gold answer cannot be used is told: it was stored by a program that did not look, its
+/// run. One whose gold answer cannot be used is reported: it was stored by a program that did not look, its
 /// attempts end as errors, and the others are no worse for it.
 pub fn refuse_unjudgeable_store(verifier: &StandardVerifier, stored: &[Problem]) -> Result<(), Failure> {
     stored.iter().try_for_each(|problem| match verifier.check([problem]) {

@@ -36,7 +36,7 @@ impl StoreRecords {
     }
 
     /// Makes problems durable, as far as the rules of [`Admission`] allow. Whoever supplies them must still
-    /// be told.
+    /// be reported.
     ///
     /// # Errors
     /// When the rules refuse them, or the store fails.
@@ -45,7 +45,7 @@ impl StoreRecords {
     }
 
     /// Makes demonstrations durable, as far as the rules of [`Admission`] allow. Whoever trains on them must
-    /// still be told.
+    /// still be reported.
     ///
     /// # Errors
     /// When the rules refuse them, or the store fails.
@@ -181,9 +181,9 @@ impl Records for Store {
     }
 }
 
-/// Errors that a client is told of.
+/// Errors that a client hears of.
 trait Refuses {
-    /// How it is told.
+    /// How it is reported.
     fn refusal(&self) -> ErrorReply;
 }
 

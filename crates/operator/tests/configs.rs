@@ -152,7 +152,7 @@ fn an_unknown_key_names_its_place_and_the_nearest_key() {
         assert!(message.contains(&format!("did you mean `{meant}`?")), "{message}");
     }
     let both = message("[run]\nzzzzzz = 1\n[gaet]\n");
-    assert_eq!(both.lines().count(), 2, "all unknown keys are told at once: {both}");
+    assert_eq!(both.lines().count(), 2, "all unknown keys are reported at once: {both}");
     assert!(both.contains("`run.zzzzzz`: is no known key; `stilld config show` lists all"), "{both}");
 }
 

@@ -39,11 +39,11 @@ proptest! {
         // as the reader sees it: a byte order mark and lines of white space say nothing
         let filled = text.strip_prefix('\u{feff}').unwrap_or(&text).split('\n').filter(|line| !line.as_bytes().trim_ascii().is_empty()).count() as u64;
         let problems = import::problems(text.as_bytes(), "f", Split::Explore);
-        let told = problems.records.len() as u64 + problems.repeated + problems.broken.len() as u64;
-        prop_assert_eq!(told, filled);
+        let reported = problems.records.len() as u64 + problems.repeated + problems.broken.len() as u64;
+        prop_assert_eq!(reported, filled);
         let demonstrations = import::demonstrations(text.as_bytes(), "f");
-        let told = demonstrations.records.len() as u64 + demonstrations.repeated + demonstrations.broken.len() as u64;
-        prop_assert_eq!(told, filled);
+        let reported = demonstrations.records.len() as u64 + demonstrations.repeated + demonstrations.broken.len() as u64;
+        prop_assert_eq!(reported, filled);
         for problem in problems.broken.iter().chain(&demonstrations.broken) {
             prop_assert!(problem.line >= 1 && problem.line <= lines.len() as u64);
             prop_assert!(!problem.reason.is_empty() && !problem.remedy.is_empty());

@@ -13,10 +13,10 @@ fn send(signal: &str) {
 
 #[tokio::test]
 async fn the_first_signal_drains_and_the_second_ends() {
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let second = told.clone();
+    let (signals, mut heard) = mpsc::unbounded_channel();
+    let second = signals.clone();
     let watch = EndSignals::install().unwrap().watch(
-        move |signal| told.send(("drain", signal)).unwrap(),
+        move |signal| signals.send(("drain", signal)).unwrap(),
         move |signal| second.send(("end", signal)).unwrap(),
     );
     send("TERM");

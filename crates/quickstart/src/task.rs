@@ -124,8 +124,8 @@ impl QuickStartTask {
         if let Some(level) = levels.copied().find(|level| !LEVELS.contains(level)) {
             return Err(TaskError::Level(level));
         }
-        for (place, &level) in self.held_out_levels.iter().enumerate() {
-            if self.held_out_levels.iter().take(place).any(|earlier| *earlier == level) {
+        for (index, &level) in self.held_out_levels.iter().enumerate() {
+            if self.held_out_levels.iter().take(index).any(|earlier| *earlier == level) {
                 return Err(TaskError::Repeated(level));
             }
             let available = Product::count(level);

@@ -1,4 +1,4 @@
-//! What a training job is told, by whomever trains: sections of the configuration without a tensor.
+//! The settings of a training job, whoever trains: sections of the configuration without a tensor.
 //!
 //! | module | noun |
 //! |---|---|

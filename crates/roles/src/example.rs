@@ -52,11 +52,11 @@ pub trait ExampleSource: Send + Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// Reads the example at a place, from 0.
+    /// Reads the example of an index, from 0.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    fn read(&self, place: usize) -> Result<Example, SourceError>;
+    fn read(&self, index: usize) -> Result<Example, SourceError>;
 }
 
 /// Examples that are in memory already: those of a file that was read.
@@ -68,8 +68,8 @@ impl ExampleSource for ExamplesInMemory {
         self.0.len()
     }
 
-    fn read(&self, place: usize) -> Result<Example, SourceError> {
-        let missing = || SourceError(format!("there is no example {place} of {}", self.0.len()));
-        self.0.get(place).cloned().ok_or_else(missing)
+    fn read(&self, index: usize) -> Result<Example, SourceError> {
+        let missing = || SourceError(format!("there is no example {index} of {}", self.0.len()));
+        self.0.get(index).cloned().ok_or_else(missing)
     }
 }

@@ -32,7 +32,7 @@ pub struct FinishedRollout {
 /// unless the generator fails: then all that it holds are lost.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GeneratorEvent {
-    /// So many rollouts can usefully be held at once, active and waiting: the first word of one that is up, told
+    /// So many rollouts can usefully be held at once, active and waiting: the first word of one that is up, reported
     /// again when it changes. 0 is a state (full, paused, loading) and no failure.
     Capacity(usize),
     /// From the next token on this policy is in force.
@@ -45,7 +45,7 @@ pub enum GeneratorEvent {
         /// Why.
         reason: String,
     },
-    /// So many tokens were drawn since this was last told: it is alive.
+    /// So many tokens were drawn since this was last reported: it is alive.
     Drawn(u64),
     /// Rollouts ended.
     Finished(Vec<FinishedRollout>),

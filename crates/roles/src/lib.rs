@@ -1,7 +1,7 @@
 //! The seams between actors and the work they oversee.
 //!
 //! An actor never touches a tensor and never waits for one: it holds a role, gives it orders that return at once,
-//! and is told what comes of them by events. What stands behind a role is no actor's business: threads of this
+//! and hears what comes of them by events. What stands behind a role is no actor's business: threads of this
 //! process (`still-embedded`), a server at the other end of a network, a command. Tests put scripted ones there, so
 //! that actors build and run in seconds.
 //!
@@ -29,7 +29,7 @@ pub use generator::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory
 pub use role::{EventSink, Role, RoleFactory};
 pub use scorer::{ScoreError, ScoreRequest, Scorer};
 pub use training::{
-    CheckpointPlace, LearnerStep, NoCheckpoints, PreferenceMetrics, SavedCheckpoint, TrainingEvent,
+    CheckpointStore, LearnerStep, NoCheckpoints, PreferenceMetrics, SavedCheckpoint, TrainingEvent,
     TrainingFactory, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
 pub use verifier::{Verifier, panic_text, sheltered_judgement};

@@ -46,7 +46,7 @@ impl<R: ?Sized, E> RoleFactory<R, E> {
         Self { name: name.into(), open: Arc::new(open) }
     }
 
-    /// The device or server, as operators are told of it: `sampler-0`, `learner`.
+    /// The device or server, as operators know it: `sampler-0`, `learner`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -54,7 +54,7 @@ impl<R: ?Sized, E> RoleFactory<R, E> {
     /// Opens a role.
     ///
     /// # Errors
-    /// When not even its thread or connection can be had; what fails later is told as an event.
+    /// When not even its thread or connection can be had; what fails later is reported as an event.
     pub fn open(&self, events: EventSink<E>) -> Result<Box<R>, String> {
         (self.open)(events)
     }

@@ -36,7 +36,7 @@ pub struct TrainingJob {
     /// Optimizer steps between two checkpoints; 0 saves at the end alone.
     pub checkpoint_every_steps: u64,
     /// Where its checkpoints are, and where new ones go.
-    pub checkpoints: Arc<dyn CheckpointPlace>,
+    pub checkpoints: Arc<dyn CheckpointStore>,
 }
 
 /// How far a job goes.
@@ -99,7 +99,7 @@ impl LearnerStep {
 /// A checkpoint whose files are written and synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedCheckpoint {
-    /// The folder that [`CheckpointPlace::begin`] gave.
+    /// The folder that [`CheckpointStore::begin`] gave.
     pub folder: PathBuf,
     /// Optimizer steps taken.
     pub step: u64,
@@ -123,11 +123,11 @@ pub enum TrainingFailure {
 }
 
 /// Where the checkpoints of one job are: the durable side of training.
-pub trait CheckpointPlace: Send + Sync {
-    /// Complete checkpoints to go on from, newest first, damaged ones left out and told of.
+pub trait CheckpointStore: Send + Sync {
+    /// Complete checkpoints to go on from, newest first, damaged ones left out and reported.
     ///
     /// # Errors
-    /// When the place cannot be read.
+    /// When they cannot be read.
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure>;
 
     /// An empty folder for the files of a checkpoint after so many steps.
@@ -145,28 +145,28 @@ pub trait CheckpointPlace: Send + Sync {
     /// Where the files of a complete checkpoint are.
     fn folder(&self, id: &CheckpointId) -> PathBuf;
 
-    /// Whether a job that can go on from none of the checkpoints begins anew. Where a person named the place, it is
+    /// Whether a job that can go on from none of the checkpoints begins anew. Where a person named the folder, it is
     /// refused instead: it may be another training's.
     fn begins_anew(&self) -> bool {
         true
     }
 }
 
-/// A place that keeps nothing: of jobs that nobody interrupts, as benchmarks are.
+/// Keeps nothing: of jobs that nobody interrupts, as benchmarks are.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoCheckpoints;
 
-impl CheckpointPlace for NoCheckpoints {
+impl CheckpointStore for NoCheckpoints {
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
         Ok(Vec::new())
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
-        Err(TrainingFailure::Disk(format!("there is no place for a checkpoint after step {step}")))
+        Err(TrainingFailure::Disk(format!("this job keeps no checkpoint after step {step}")))
     }
 
     fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
-        Err(TrainingFailure::Disk(format!("there is no place for a checkpoint after step {}", saved.step)))
+        Err(TrainingFailure::Disk(format!("this job keeps no checkpoint after step {}", saved.step)))
     }
 
     fn folder(&self, id: &CheckpointId) -> PathBuf {

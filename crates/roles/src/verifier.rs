@@ -18,7 +18,7 @@ pub trait Verifier: Send + Sync {
 }
 
 /// One judgement, sheltered: a verifier that panics or fails twice has failed, and says nothing about the
-/// answer. `retry` is told before the second try.
+/// answer. `retry` is called before the second try.
 pub fn sheltered_judgement(
     verifier: &dyn Verifier,
     problem: &Problem,
@@ -122,9 +122,9 @@ mod tests {
             (&[Fails, Fails, Succeeds], Outcome::Error, 1, "script"),
         ] {
             let verifier = Scripted { script: Mutex::new(script.iter().copied().collect()) };
-            let mut told = 0;
-            let verdict = sheltered_judgement(&verifier, &problem(), "", || told += 1);
-            assert_eq!((verdict.outcome, told), (outcome, retries));
+            let mut retried = 0;
+            let verdict = sheltered_judgement(&verifier, &problem(), "", || retried += 1);
+            assert_eq!((verdict.outcome, retried), (outcome, retries));
             assert_eq!((verdict.rule.as_deref(), verdict.verifier.as_str()), (Some(rule), "scripted 1"));
         }
     }

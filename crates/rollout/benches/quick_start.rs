@@ -45,7 +45,9 @@ fn main() {
                 let request = Request {
                     id,
                     prompt: (0..level + 4)
-                        .map(|place| 8 + (problem.wrapping_mul(2_654_435_761) >> (3 * place).min(27)) % 17)
+                        .map(|position| {
+                            8 + (problem.wrapping_mul(2_654_435_761) >> (3 * position).min(27)) % 17
+                        })
                         .collect(),
                     settings: SamplingSettings {
                         max_new_tokens: 10 + 9 * level,

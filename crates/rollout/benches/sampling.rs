@@ -90,7 +90,7 @@ fn main() {
         for id in 0..4096_u32 {
             let request = Request {
                 id,
-                prompt: (0..9).map(|place| (id / 4 + place) % 26).collect(),
+                prompt: (0..9).map(|position| (id / 4 + position) % 26).collect(),
                 settings: SamplingSettings { max_new_tokens: 20 + id % 80, ..plain },
                 seed: u64::from(id),
                 stop_ids: Arc::new([26]),

@@ -35,7 +35,7 @@ type Measured = (f64, usize);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, precision, threads, rows, tokens] = words.as_slice() else {
+    let [folder, precision, threads, slots, tokens] = words.as_slice() else {
         return Err("worker MODEL_FOLDER as-given|bf16 THREADS ROWS SLOT_TOKENS".into());
     };
     let (config, weights) = load_folder_as_stored(Path::new(folder))?;
@@ -45,8 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         other => return Err(format!("`{other}` is no precision; give as-given or bf16").into()),
     };
     let threads = threads.parse()?;
-    let (rows, tokens) = (rows.parse()?, tokens.parse()?);
-    let decoder = CpuDecoder::with_precision(config, &weights, precision, rows, tokens, threads);
+    let (slots, tokens) = (slots.parse()?, tokens.parse()?);
+    let decoder = CpuDecoder::with_precision(config, &weights, precision, slots, tokens, threads);
     drop(weights);
     let settings = EngineConfig { sampling_threads: threads, ..EngineConfig::default() };
     let mut worker = Worker { engine: Engine::new(decoder, PolicyVersion(0), settings), next: 0 };
@@ -125,7 +125,7 @@ impl Worker {
             let request = Request {
                 id: self.next,
                 prompt: (0..*prompt)
-                    .map(|place| ((id * 7919 + place * 31 + 3) % vocabulary) as u32)
+                    .map(|position| ((id * 7919 + position * 31 + 3) % vocabulary) as u32)
                     .collect(),
                 settings: SamplingSettings {
                     temperature: 0.0,

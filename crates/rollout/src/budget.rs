@@ -3,25 +3,31 @@
 /// Steps without trouble after which a quarter more is tried.
 const STEPS_BEFORE_RAISE: u32 = 256;
 
-/// Rows at once, and prefill tokens a step: halved when memory runs out, raised by a quarter.
+/// Sequences at once, and prefill tokens a step: halved when memory runs out, raised by a quarter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Budget {
-    most_rows: usize,
-    most_prefill_tokens: usize,
-    rows: usize,
+    max_sequences: usize,
+    max_prefill_tokens: usize,
+    sequences: usize,
     prefill_tokens: usize,
     quiet_steps: u32,
 }
 
 impl Budget {
-    pub(crate) fn new(rows: usize, prefill_tokens: usize) -> Self {
-        let (rows, prefill_tokens) = (rows.max(1), prefill_tokens.max(1));
-        Self { most_rows: rows, most_prefill_tokens: prefill_tokens, rows, prefill_tokens, quiet_steps: 0 }
+    pub(crate) fn new(sequences: usize, prefill_tokens: usize) -> Self {
+        let (sequences, prefill_tokens) = (sequences.max(1), prefill_tokens.max(1));
+        Self {
+            max_sequences: sequences,
+            max_prefill_tokens: prefill_tokens,
+            sequences,
+            prefill_tokens,
+            quiet_steps: 0,
+        }
     }
 
-    /// Rows that may be active.
-    pub(crate) const fn rows(&self) -> usize {
-        self.rows
+    /// Sequences that may be active.
+    pub(crate) const fn sequences(&self) -> usize {
+        self.sequences
     }
 
     /// Prompt tokens that a step may run.
@@ -29,16 +35,16 @@ impl Budget {
         self.prefill_tokens
     }
 
-    /// The device ran out of memory with `rows` rows and `prefill_tokens` prompt tokens in one step.
+    /// The device ran out of memory with `sequences` sequences and `prefill_tokens` prompt tokens in one step.
     /// Whether anything smaller is left to try.
-    pub(crate) fn lower(&mut self, rows: usize, prefill_tokens: usize) -> bool {
+    pub(crate) fn lower(&mut self, sequences: usize, prefill_tokens: usize) -> bool {
         self.quiet_steps = 0;
-        if prefill_tokens > rows.max(1) {
+        if prefill_tokens > sequences.max(1) {
             self.prefill_tokens = (self.prefill_tokens.min(prefill_tokens) / 2).max(1);
             return true;
         }
-        if rows > 1 {
-            self.rows = (self.rows.min(rows) / 2).max(1);
+        if sequences > 1 {
+            self.sequences = (self.sequences.min(sequences) / 2).max(1);
             self.prefill_tokens = (self.prefill_tokens / 2).max(1);
             return true;
         }
@@ -47,15 +53,15 @@ impl Budget {
 
     /// A step went well.
     pub(crate) fn step_went_well(&mut self) {
-        if self.rows == self.most_rows && self.prefill_tokens == self.most_prefill_tokens {
+        if self.sequences == self.max_sequences && self.prefill_tokens == self.max_prefill_tokens {
             return;
         }
         self.quiet_steps += 1;
         if self.quiet_steps >= STEPS_BEFORE_RAISE {
             self.quiet_steps = 0;
             let raised = |value: usize, most: usize| (value + value.div_ceil(4)).min(most);
-            self.rows = raised(self.rows, self.most_rows);
-            self.prefill_tokens = raised(self.prefill_tokens, self.most_prefill_tokens);
+            self.sequences = raised(self.sequences, self.max_sequences);
+            self.prefill_tokens = raised(self.prefill_tokens, self.max_prefill_tokens);
         }
     }
 }
@@ -68,15 +74,15 @@ mod tests {
     fn trouble_cuts_the_prompt_chunk_first_then_the_rows_and_ends() {
         let mut budget = Budget::new(8, 512);
         assert!(budget.lower(8, 512));
-        assert_eq!((budget.rows(), budget.prefill_tokens()), (8, 256));
+        assert_eq!((budget.sequences(), budget.prefill_tokens()), (8, 256));
         assert!(budget.lower(8, 0));
-        assert_eq!((budget.rows(), budget.prefill_tokens()), (4, 128));
+        assert_eq!((budget.sequences(), budget.prefill_tokens()), (4, 128));
         let mut tries = 0;
-        while budget.lower(budget.rows(), budget.prefill_tokens()) {
+        while budget.lower(budget.sequences(), budget.prefill_tokens()) {
             tries += 1;
             assert!(tries < 20);
         }
-        assert_eq!((budget.rows(), budget.prefill_tokens()), (1, 1));
+        assert_eq!((budget.sequences(), budget.prefill_tokens()), (1, 1));
     }
 
     #[test]
@@ -84,10 +90,10 @@ mod tests {
         let mut budget = Budget::new(4, 64);
         budget.lower(4, 0);
         for _ in 0..STEPS_BEFORE_RAISE {
-            assert_eq!(budget.rows(), 2);
+            assert_eq!(budget.sequences(), 2);
             budget.step_went_well();
         }
-        assert_eq!(budget.rows(), 3);
+        assert_eq!(budget.sequences(), 3);
         for _ in 0..STEPS_BEFORE_RAISE * 20 {
             budget.step_went_well();
         }

@@ -1,7 +1,7 @@
 //! Requests in, finished rollouts out.
 //!
-//! A step runs one token of every decoding row and, within a budget, a piece of the prompts that wait;
-//! draws a token for every row whose context is complete; ends rows and, at the next step, refills their
+//! A step runs one token of every decoding sequence and, within a budget, a piece of the prompts that wait;
+//! draws a token for every sequence whose context is complete; ends sequences and, at the next step, refills their
 //! slots. Nothing blocks, nothing spawns (but for sampling on several threads), no clock is read.
 
 mod config;
@@ -28,7 +28,7 @@ use crate::{
 pub use config::{CachePolicy, EngineConfig};
 pub use report::{EngineError, StepReport};
 
-/// Steps without room for a row alone after which it is abandoned.
+/// Steps without room for a sequence alone after which it is abandoned.
 const MAX_STALLS: u32 = 60;
 
 /// Many rollouts at once on one model. `K` names requests.
@@ -50,7 +50,7 @@ pub struct Engine<M: StepModel, K> {
     draws: Vec<Result<Draw, SamplingError>>,
 }
 
-/// What a row runs in a step.
+/// What a sequence runs in a step.
 #[derive(Debug, Clone, Copy)]
 struct Planned {
     slot: usize,
@@ -68,8 +68,8 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
             token_text: None,
             names: HashSet::new(),
             queue: VecDeque::new(),
-            slots: Slots::new(slot_count, config.least_shared_tokens),
-            budget: Budget::new(config.rows.min(slot_count), config.prefill_tokens_per_step),
+            slots: Slots::new(slot_count, config.min_shared_tokens),
+            budget: Budget::new(config.max_sequences.min(slot_count), config.prefill_tokens_per_step),
             ended: Vec::new(),
             abandoned: Vec::new(),
             plan: Vec::with_capacity(slot_count),
@@ -108,8 +108,8 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
     /// Withdraws a request: the next step reports it as [`FinishReason::Cancelled`], with the tokens drawn
     /// so far. Whether it was there.
     pub fn cancel(&mut self, id: &K) -> bool {
-        if let Some(place) = self.queue.iter().position(|sequence| sequence.id == *id) {
-            let cancelled = self.queue.remove(place);
+        if let Some(index) = self.queue.iter().position(|sequence| sequence.id == *id) {
+            let cancelled = self.queue.remove(index);
             self.ended.extend(cancelled.map(|sequence| sequence.finish(FinishReason::Cancelled).0));
             return true;
         }
@@ -131,7 +131,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         Ok(())
     }
 
-    /// Runs one step: at most one new token for every active row.
+    /// Runs one step: at most one new token for every active sequence.
     pub fn step(&mut self) -> Result<StepReport<K>, EngineError> {
         let mut report = StepReport::default();
         self.admit();
@@ -167,7 +167,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
 
     /// Requests that could be taken in and hold a slot at the next step.
     pub fn free_slots(&self) -> usize {
-        self.budget.rows().saturating_sub(self.slots.held().len() + self.queue.len())
+        self.budget.sequences().saturating_sub(self.slots.held().len() + self.queue.len())
     }
 
     /// Whether nothing is active, waiting or still to be reported.
@@ -217,25 +217,25 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         Ok(())
     }
 
-    /// Gives waiting rollouts their slots, first come first served, as far as rows, slots and cache positions go.
+    /// Gives waiting rollouts their slots, first come first served, as far as the budget, slots and cache positions go.
     fn admit(&mut self) {
-        let mut needed: usize = self.slots.sequences().map(|(_, sequence)| sequence.most_tokens()).sum();
-        while self.slots.held().len() < self.budget.rows() {
+        let mut needed: usize = self.slots.sequences().map(|(_, sequence)| sequence.max_tokens()).sum();
+        while self.slots.held().len() < self.budget.sequences() {
             let Some(next) = self.queue.front() else { return };
-            needed = needed.saturating_add(next.most_tokens());
+            needed = needed.saturating_add(next.max_tokens());
             if needed > self.config.cache_tokens && !self.slots.held().is_empty() {
                 return;
             }
-            let Some(seat) = self.slots.find_seat(next) else { return };
+            let Some(free) = self.slots.find_free(next) else { return };
             let Some(next) = self.queue.pop_front() else { return };
-            self.slots.admit(seat, next);
+            self.slots.admit(free, next);
         }
     }
 
-    /// Lets rows that have not started take their beginning over from another row's cache.
+    /// Lets sequences that have not started take their beginning over from another slot's cache.
     fn share_prefixes(&mut self, report: &mut StepReport<K>) -> Result<(), EngineError> {
-        for place in 0..self.slots.held().len() {
-            let Some(&slot) = self.slots.held().get(place) else { break };
+        for index in 0..self.slots.held().len() {
+            let Some(&slot) = self.slots.held().get(index) else { break };
             if self.slots.sequence(slot).is_none_or(|sequence| sequence.has_started) {
                 continue;
             }
@@ -260,7 +260,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         Ok(())
     }
 
-    /// Every decoding row runs its token; rows with more to run get pieces of the prefill budget, the
+    /// Every decoding sequence runs its token; those with more to run get pieces of the prefill budget, the
     /// longest admitted first.
     fn make_plan(&mut self) {
         self.plan.clear();
@@ -302,7 +302,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         Ok(())
     }
 
-    /// Draws a token for every row whose logits are there.
+    /// Draws a token for every sequence whose logits are there.
     fn take_tokens(&mut self, report: &mut StepReport<K>) -> Result<(), StepError> {
         for planned in &self.plan {
             let Some(sequence) = self.slots.sequence_mut(planned.slot) else { continue };
@@ -336,7 +336,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         broken.into_iter().try_for_each(|slot| self.model.clear(slot))
     }
 
-    /// Fills `draws`, one for each planned row that wants logits, in order.
+    /// Fills `draws`, one for each planned sequence that wants logits, in order.
     fn draw_all(&mut self) {
         let vocabulary_size = self.model.vocabulary_size();
         let rows: Vec<_> = self
@@ -367,12 +367,12 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         self.abandoned.extend(sequence.map(|sequence| Abandoned { id: sequence.id, reason }));
     }
 
-    /// Memory ran out: shrinks the budget and puts the rows that came last back into the queue. Where nothing smaller
-    /// is left, the step is over; a row that does not fit alone for many steps is abandoned.
+    /// Memory ran out: shrinks the budget and puts the sequences that came last back into the queue. Where nothing smaller
+    /// is left, the step is over; one that does not fit alone for many steps is abandoned.
     fn give_way(&mut self, reason: &str, report: &mut StepReport<K>) {
-        let rows = self.plan.len();
+        let sequences = self.plan.len();
         let prefill = self.plan.iter().map(|planned| planned.tokens).filter(|&tokens| tokens > 1).sum();
-        if !self.budget.lower(rows, prefill)
+        if !self.budget.lower(sequences, prefill)
             && let Some(slot) = self.plan.first().map(|planned| planned.slot)
         {
             report.is_stalled = true;
@@ -380,7 +380,7 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
                 self.abandon(slot, format!("it does not fit the device's memory even alone: {reason}"));
             }
         }
-        while self.slots.held().len() > self.budget.rows() {
+        while self.slots.held().len() > self.budget.sequences() {
             let Some(&slot) = self.slots.held().last() else { break };
             let Some(mut sequence) = self.slots.release(slot) else { break };
             sequence.forget_cache();

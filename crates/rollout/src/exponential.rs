@@ -239,11 +239,11 @@ mod tests {
     fn rows_without_a_finite_maximum_are_told_apart() {
         assert_eq!(finite_maximum(&[]), None);
         assert_eq!(finite_maximum(&[f32::NEG_INFINITY; 20]), None);
-        for place in 0..20 {
+        for index in 0..20 {
             for fault in [f32::NAN, f32::INFINITY] {
                 let mut row = [1.0; 20];
-                row[place] = fault;
-                assert_eq!(finite_maximum(&row), None, "{fault} at {place}");
+                row[index] = fault;
+                assert_eq!(finite_maximum(&row), None, "{fault} at {index}");
             }
         }
         let mut row = [f32::NEG_INFINITY; 20];

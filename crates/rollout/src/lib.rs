@@ -8,7 +8,7 @@
 //! | [`Request`], [`Finished`] | one rollout asked for, one rollout ended |
 //!
 //! **A request's tokens are its own.** The draw of token `i` depends on the logits, the settings and a hash
-//! of (seed, `i`) only, and a model's logits for a row do not depend on its batch mates. So the same request
+//! of (seed, `i`) only, and a model's logits for a slot do not depend on its batch mates. So the same request
 //! under the same weights gives the same tokens whatever shares its batch, however its prompt was cut into
 //! chunks or shared, and whether it was put back for want of memory. On the CPU that holds to the bit. A GPU's kernels
 //! round by the shape of a step, so there a draw that falls within that rounding may differ.

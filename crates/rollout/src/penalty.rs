@@ -1,4 +1,4 @@
-//! The tokens that a row has seen, for the repetition penalty.
+//! The tokens that a sequence has seen, for the repetition penalty.
 
 /// A set of token ids that keeps the order of their coming.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! One token from one row of logits.
 //!
 //! The order is that of transformers: repetition penalty, temperature, top-k, top-p, min-p. Of tokens equally likely
-//! at the k-th place, those of lower ids are kept, where transformers keeps all. Two
+//! at the k-th rank, those of lower ids are kept, where transformers keeps all. Two
 //! log-probabilities come with the token: under the unmodified distribution (what the policy thinks) and
 //! under the one that it was drawn from.
 
@@ -126,7 +126,7 @@ impl Sampler {
         };
         // of a smaller one the inverse is no finite number
         let (token, sampling_log_probability) = if settings.temperature < f32::MIN_POSITIVE {
-            (first_place(logits, reshaped), 0.0)
+            (first_maximum(logits, reshaped), 0.0)
         } else {
             let total = if is_plain {
                 raw_sum
@@ -138,7 +138,7 @@ impl Sampler {
         };
         let raw_logit = penalised
             .and_then(|seen| seen.ids().iter().position(|&id| id == token))
-            .and_then(|place| self.saved.get(place))
+            .and_then(|index| self.saved.get(index))
             .or_else(|| logits.get(token as usize))
             .copied()
             .unwrap_or(f32::NEG_INFINITY);
@@ -176,9 +176,9 @@ impl Sampler {
                 left -= sum;
                 continue;
             }
-            for (place, &weight) in block.iter().enumerate() {
+            for (index, &weight) in block.iter().enumerate() {
                 if weight > 0.0 {
-                    last = number * BLOCK + place;
+                    last = number * BLOCK + index;
                     left -= f64::from(weight);
                     if left < 0.0 {
                         return last;
@@ -191,7 +191,7 @@ impl Sampler {
             last
         } else {
             let heaviest = finite_maximum(&self.weights).unwrap_or_default();
-            first_place(&self.weights, heaviest) as usize
+            first_maximum(&self.weights, heaviest) as usize
         }
     }
 
@@ -291,10 +291,10 @@ fn keep_nucleus(candidates: &mut Vec<Candidate>, wanted: f64) {
         let length = batch.min(rest.len());
         let next = rest.get_mut(..length).unwrap_or_default();
         next.sort_unstable_by(heavier_first);
-        for (place, candidate) in next.iter().enumerate() {
+        for (index, candidate) in next.iter().enumerate() {
             sum += f64::from(candidate.weight);
             if sum >= wanted {
-                candidates.truncate(ordered + place + 1);
+                candidates.truncate(ordered + index + 1);
                 return;
             }
         }
@@ -303,9 +303,9 @@ fn keep_nucleus(candidates: &mut Vec<Candidate>, wanted: f64) {
     }
 }
 
-/// The first place of the row's largest element, `maximum`.
+/// The first index of the row's largest element, `maximum`.
 #[expect(clippy::float_cmp, reason = "it is one of the elements")]
-fn first_place(row: &[f32], maximum: f32) -> u32 {
+fn first_maximum(row: &[f32], maximum: f32) -> u32 {
     row.iter().position(|&value| value == maximum).unwrap_or(0) as u32
 }
 

@@ -81,7 +81,7 @@ impl<K> Sequence<K> {
     }
 
     /// Most positions that it will ever take in the cache.
-    pub(crate) const fn most_tokens(&self) -> usize {
+    pub(crate) const fn max_tokens(&self) -> usize {
         self.prompt_length + self.limit
     }
 
@@ -134,13 +134,13 @@ impl<K> Sequence<K> {
 
     /// Takes a drawn token; why it was the last, if it was.
     pub(crate) fn push(&mut self, draw: Draw, policy: PolicyName) -> Option<FinishReason> {
-        let place = self.length() as u32;
+        let position = self.length() as u32;
         self.context.push(draw.token);
         self.log_probabilities.push(draw.log_probability);
         self.sampling_log_probabilities.push(draw.sampling_log_probability);
         match self.versions.last_mut() {
-            Some(span) if span.policy == policy => span.end = place + 1,
-            _ => self.versions.push(VersionSpan { policy, start: place, end: place + 1 }),
+            Some(span) if span.policy == policy => span.end = position + 1,
+            _ => self.versions.push(VersionSpan { policy, start: position, end: position + 1 }),
         }
         if let Some(seen) = &mut self.seen {
             seen.insert(draw.token);

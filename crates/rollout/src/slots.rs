@@ -9,13 +9,13 @@ use crate::sequence::Sequence;
 
 #[derive(Debug)]
 pub(crate) struct Slots<K> {
-    seats: Vec<Slot<K>>,
+    all: Vec<Slot<K>>,
     /// Free slots, longest free first.
     free: VecDeque<usize>,
     /// Held slots in the order of admission.
     held: Vec<usize>,
     /// A shared beginning shorter than this is run again.
-    least_shared_tokens: usize,
+    min_shared_tokens: usize,
 }
 
 #[derive(Debug)]
@@ -29,9 +29,9 @@ struct Slot<K> {
 
 /// A free slot that was found for a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
-    /// Place in the list of free slots.
-    place: usize,
+pub(crate) struct FreeSlot {
+    /// Index in the list of free slots.
+    index: usize,
     slot: usize,
     /// Tokens of the rollout's beginning that it holds already.
     shared: usize,
@@ -49,13 +49,13 @@ pub(crate) enum Prefix {
 }
 
 impl<K> Slots<K> {
-    pub(crate) fn new(count: usize, least_shared_tokens: usize) -> Self {
+    pub(crate) fn new(count: usize, min_shared_tokens: usize) -> Self {
         let slot = || Slot { sequence: None, resident: Vec::new(), is_stale: false };
         Self {
-            seats: std::iter::repeat_with(slot).take(count).collect(),
+            all: std::iter::repeat_with(slot).take(count).collect(),
             free: (0..count).collect(),
             held: Vec::with_capacity(count),
-            least_shared_tokens: least_shared_tokens.max(1),
+            min_shared_tokens: min_shared_tokens.max(1),
         }
     }
 
@@ -65,11 +65,11 @@ impl<K> Slots<K> {
     }
 
     pub(crate) fn sequence(&self, slot: usize) -> Option<&Sequence<K>> {
-        self.seats.get(slot)?.sequence.as_ref()
+        self.all.get(slot)?.sequence.as_ref()
     }
 
     pub(crate) fn sequence_mut(&mut self, slot: usize) -> Option<&mut Sequence<K>> {
-        self.seats.get_mut(slot)?.sequence.as_mut()
+        self.all.get_mut(slot)?.sequence.as_mut()
     }
 
     pub(crate) fn sequences(&self) -> impl Iterator<Item = (usize, &Sequence<K>)> {
@@ -77,20 +77,20 @@ impl<K> Slots<K> {
     }
 
     /// The free slot for a rollout: one that holds its beginning already, or else the one free longest.
-    pub(crate) fn find_seat(&self, sequence: &Sequence<K>) -> Option<Seat> {
-        let seats = self.free.iter().enumerate().map(|(place, &slot)| {
-            let resident = self.seats.get(slot).map_or(&[][..], |seat| &seat.resident);
-            Seat { place, slot, shared: self.shareable(resident, sequence.context()) }
+    pub(crate) fn find_free(&self, sequence: &Sequence<K>) -> Option<FreeSlot> {
+        let free = self.free.iter().enumerate().map(|(index, &slot)| {
+            let resident = self.all.get(slot).map_or(&[][..], |slot| &slot.resident);
+            FreeSlot { index, slot, shared: self.shareable(resident, sequence.context()) }
         });
-        seats.max_by_key(|seat| (seat.shared, Reverse(seat.place)))
+        free.max_by_key(|free| (free.shared, Reverse(free.index)))
     }
 
     /// Gives a rollout a slot.
-    pub(crate) fn admit(&mut self, seat: Seat, mut sequence: Sequence<K>) {
-        let Some(slot) = self.seats.get_mut(seat.slot) else { return };
-        self.free.remove(seat.place);
-        self.held.push(seat.slot);
-        sequence.set_cached(seat.shared);
+    pub(crate) fn admit(&mut self, free: FreeSlot, mut sequence: Sequence<K>) {
+        let Some(slot) = self.all.get_mut(free.slot) else { return };
+        self.free.remove(free.index);
+        self.held.push(free.slot);
+        sequence.set_cached(free.shared);
         slot.resident.clear();
         slot.is_stale = false;
         slot.sequence = Some(sequence);
@@ -98,7 +98,7 @@ impl<K> Slots<K> {
 
     /// Takes the rollout out of its slot.
     pub(crate) fn release(&mut self, number: usize) -> Option<Sequence<K>> {
-        let slot = self.seats.get_mut(number)?;
+        let slot = self.all.get_mut(number)?;
         let sequence = slot.sequence.take()?;
         self.held.retain(|&held| held != number);
         self.free.push_back(number);
@@ -107,7 +107,7 @@ impl<K> Slots<K> {
 
     /// Notes what a freed slot's cache still holds; nothing, if an earlier policy had a part in it.
     pub(crate) fn keep_resident(&mut self, number: usize, tokens: Vec<u32>) {
-        if let Some(slot) = self.seats.get_mut(number)
+        if let Some(slot) = self.all.get_mut(number)
             && !slot.is_stale
         {
             slot.resident = tokens;
@@ -121,7 +121,7 @@ impl<K> Slots<K> {
         let most = wanted.len() - 1;
         let (mut best, mut best_slot, mut coming) = (sequence.cached(), number, 0);
         for &other in &self.free {
-            let resident = self.seats.get(other).map_or(&[][..], |slot| &slot.resident);
+            let resident = self.all.get(other).map_or(&[][..], |slot| &slot.resident);
             let tokens = self.shareable(resident, wanted);
             if tokens > best {
                 (best, best_slot) = (tokens, other);
@@ -133,20 +133,20 @@ impl<K> Slots<K> {
                 break;
             }
             is_earlier &= other != number;
-            let Some(slot) = self.seats.get(other).filter(|slot| other != number && !slot.is_stale) else {
+            let Some(slot) = self.all.get(other).filter(|slot| other != number && !slot.is_stale) else {
                 continue;
             };
             let Some(sequence) = &slot.sequence else { continue };
             let common = self.shareable(sequence.context(), wanted);
             let tokens = common.min(sequence.cached());
-            if tokens > best && tokens >= self.least_shared_tokens {
+            if tokens > best && tokens >= self.min_shared_tokens {
                 (best, best_slot) = (tokens, other);
             }
             if is_earlier && common > tokens {
                 coming = coming.max(common);
             }
         }
-        if coming >= best + self.least_shared_tokens {
+        if coming >= best + self.min_shared_tokens {
             Prefix::Coming
         } else if best_slot == number {
             Prefix::Here
@@ -157,7 +157,7 @@ impl<K> Slots<K> {
 
     /// Nothing cached so far may be shared any more: the policy has changed.
     pub(crate) fn forget_residents(&mut self) {
-        for slot in &mut self.seats {
+        for slot in &mut self.all {
             slot.resident.clear();
             slot.is_stale = slot.sequence.as_ref().is_some_and(|sequence| sequence.cached() > 0);
         }
@@ -165,7 +165,7 @@ impl<K> Slots<K> {
 
     /// Every rollout's cache is to be filled again.
     pub(crate) fn forget_caches(&mut self) {
-        for slot in &mut self.seats {
+        for slot in &mut self.all {
             slot.resident.clear();
             slot.is_stale = false;
             if let Some(sequence) = &mut slot.sequence {
@@ -179,7 +179,7 @@ impl<K> Slots<K> {
     fn shareable(&self, cached: &[u32], wanted: &[u32]) -> usize {
         let most = wanted.len().saturating_sub(1);
         let common = cached.iter().zip(wanted).take_while(|(a, b)| a == b).count().min(most);
-        if common >= self.least_shared_tokens { common } else { 0 }
+        if common >= self.min_shared_tokens { common } else { 0 }
     }
 }
 

@@ -17,7 +17,7 @@ pub enum StepError {
 
 /// A decoder with a key-value cache of fixed slots.
 ///
-/// A row's logits depend on its own tokens only: not on the other spans of a step, nor on how its tokens
+/// A slot's logits depend on its own tokens only: not on the other spans of a step, nor on how its tokens
 /// were cut into spans. Where kernels are chosen by a step's shape, as on GPUs, that holds up to rounding. After an error, a slot's positions before its span's `start` are as they were.
 pub trait StepModel {
     /// Parameters that can be put in force between two steps.
@@ -26,7 +26,7 @@ pub trait StepModel {
     /// Length of a row of logits.
     fn vocabulary_size(&self) -> usize;
 
-    /// Number of rows that the cache holds at once.
+    /// Number of sequences that the cache holds at once.
     fn slot_count(&self) -> usize;
 
     /// Positions that each slot holds.
@@ -41,8 +41,8 @@ pub trait StepModel {
     /// Copies positions `0..tokens` of slot `from` into slot `to`.
     fn copy_prefix(&mut self, from: usize, to: usize, tokens: usize) -> Result<(), StepError>;
 
-    /// Forgets what a slot holds, which is broken: numbers that are not finite must not reach the slot's next row. For
-    /// a model that reads nothing but a row's own positions there is nothing to do.
+    /// Forgets what a slot holds, which is broken: numbers that are not finite must not reach the slot's next sequence. For
+    /// a model that reads nothing but a slot's own positions there is nothing to do.
     fn clear(&mut self, _slot: usize) -> Result<(), StepError> {
         Ok(())
     }

@@ -47,8 +47,8 @@ fn engine(slots: usize, threads: usize, engine_config: EngineConfig) -> Engine<C
 fn requests() -> Vec<Request<u32>> {
     (0..24)
         .map(|id| {
-            let prompt =
-                (0..4 + id / 4 * 9).map(|place| if place < 12 { place } else { (id / 4 * 5 + place) % 61 });
+            let prompt = (0..4 + id / 4 * 9)
+                .map(|position| if position < 12 { position } else { (id / 4 * 5 + position) % 61 });
             Request {
                 id,
                 prompt: prompt.collect(),

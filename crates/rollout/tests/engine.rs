@@ -36,7 +36,7 @@ fn mixed_requests(count: u32) -> Vec<Request<u32>> {
     (0..count)
         .map(|id| {
             let prompt: Vec<u32> = (0..3 + (id / 3) % 5 * 11)
-                .map(|place| if place < 9 { place } else { (id / 3 + place) % 50 })
+                .map(|position| if position < 9 { position } else { (id / 3 + position) % 50 })
                 .collect();
             let mut request = request(id, &prompt, 1 + id * 7 % 23);
             request.settings.temperature = [1.0, 0.5, 0.0][id as usize % 3];
@@ -258,9 +258,9 @@ fn weights_change_between_steps_and_every_span_knows_its_version() {
 fn running_out_of_memory_shrinks_the_batch_and_changes_no_token() {
     let requests = mixed_requests(30);
     let alone = run_each_alone(&requests);
-    for most_tokens_per_step in [1, 3, 9, 20] {
+    for max_tokens_per_step in [1, 3, 9, 20] {
         let mut model = ScriptedModel::new(VOCABULARY, 12, 128);
-        model.most_tokens_per_step = most_tokens_per_step;
+        model.max_tokens_per_step = max_tokens_per_step;
         let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
         for request in &requests {
             engine.submit(request.clone()).unwrap();
@@ -271,15 +271,15 @@ fn running_out_of_memory_shrinks_the_batch_and_changes_no_token() {
             put_back += report.put_back;
             finished.extend(report.finished.into_iter().map(|ended| (ended.id, ended)));
         }
-        assert!(put_back > 0 || most_tokens_per_step >= 12, "{most_tokens_per_step}");
-        assert_eq!(finished, alone, "{most_tokens_per_step}");
+        assert!(put_back > 0 || max_tokens_per_step >= 12, "{max_tokens_per_step}");
+        assert_eq!(finished, alone, "{max_tokens_per_step}");
     }
 }
 
 #[test]
 fn a_row_that_does_not_fit_alone_is_given_up_and_the_engine_lives() {
     let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
-    model.most_tokens_per_step = 0;
+    model.max_tokens_per_step = 0;
     let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
     for id in 0..5 {
         engine.submit(request(id, &[1, 2, 3], 5)).unwrap();
@@ -442,7 +442,7 @@ proptest! {
     ) {
         let requests = mixed_requests(12);
         let mut model = ScriptedModel::new(VOCABULARY, slots, 128);
-        model.most_tokens_per_step = memory;
+        model.max_tokens_per_step = memory;
         let config = EngineConfig { cache_policy: CachePolicy::Recompute, ..EngineConfig::default() };
         let mut engine = Engine::new(model, PolicyVersion(0), config);
         for request in &requests {
@@ -472,7 +472,7 @@ proptest! {
         let requests = mixed_requests(30);
         let alone = run_each_alone(&requests);
         let mut model = ScriptedModel::new(VOCABULARY, slots, 128);
-        model.most_tokens_per_step = memory;
+        model.max_tokens_per_step = memory;
         let config = EngineConfig { prefill_tokens_per_step, ..EngineConfig::default() };
         let mut engine = Engine::new(model, PolicyVersion(0), config);
         let (mut taken, mut finished) = (Vec::new(), Vec::new());

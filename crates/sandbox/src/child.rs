@@ -252,9 +252,9 @@ fn connect_streams(ends: Ends<'_>) -> Result<(), Failure> {
         *end = unsafe { libc::fcntl(*end, libc::F_DUPFD_CLOEXEC, 10) };
         check(Step::Streams, *end)?;
     }
-    for (place, end) in (0..).zip(moved) {
+    for (stream, end) in (0..).zip(moved) {
         // SAFETY: dup2 with numbers only.
-        check(Step::Streams, unsafe { libc::dup2(end, place) })?;
+        check(Step::Streams, unsafe { libc::dup2(end, stream) })?;
     }
     // SAFETY: close_range with numbers only.
     check_long(Step::Streams, unsafe {

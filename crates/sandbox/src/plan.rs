@@ -296,8 +296,10 @@ mod tests {
                 _ => None,
             })
             .collect();
-        let place = |path: &str| made.iter().position(|one| one == path).unwrap();
-        assert!(place("/proc") < place("/proc/sys") && place("/proc/sys") < place("/proc/sys/kernel"));
+        let position = |path: &str| made.iter().position(|one| one == path).unwrap();
+        assert!(
+            position("/proc") < position("/proc/sys") && position("/proc/sys") < position("/proc/sys/kernel")
+        );
         assert_eq!(made.iter().filter(|path| *path == "/proc").count(), 1);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | layout | from |
 //! |---|---|
-//! | `{"tests": [{"output": {"input": "2 3\\n", "expected": "5"}}, {"assertions": "assert f(2) == 4"}, ...]}` | this house: every kind of [`TestCase`] |
+//! | `{"tests": [{"output": {"input": "2 3\\n", "expected": "5"}}, {"assertions": "assert f(2) == 4"}, ...]}` | this crate's own: every kind of [`TestCase`] |
 //! | `{"inputs": ["2 3\\n", ...], "outputs": ["5", ...]}` | programs on standard input and output (APPS, TACO) |
 //! | `{"test_list": ["assert f(2) == 4", ...], "test_setup_code": "import math"}` | functions by assertions (MBPP) |
 

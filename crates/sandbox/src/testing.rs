@@ -131,7 +131,7 @@ impl Report {
         self.cases.iter().filter(|case| case.outcome == CaseOutcome::Passed).count()
     }
 
-    /// The first case that did not pass, with its place.
+    /// The first case that did not pass, with its index.
     pub fn first_failure(&self) -> Option<(usize, &CaseReport)> {
         self.cases.iter().enumerate().find(|(_, case)| case.outcome != CaseOutcome::Passed)
     }

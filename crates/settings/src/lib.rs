@@ -1,6 +1,6 @@
-//! What a check of settings finds, by the operator's key, so that all of it is told at once.
+//! What a check of settings finds, by the operator's key, so that all of it is reported at once.
 //!
-//! The room that obeys a setting declares it: a section with its schema, its defaults and a check that speaks of the
+//! The crate that obeys a setting declares it: a section with its schema, its defaults and a check that speaks of the
 //! key as an operator writes it. The daemon's configuration puts the sections together, and nothing is declared twice.
 
 /// A value that cannot be used.

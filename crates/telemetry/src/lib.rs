@@ -1,4 +1,4 @@
-//! Every metric of the house, and the events that it is made of.
+//! Every metric of the program, and the events that it is made of.
 //!
 //! An event is a struct whose `emit` writes the log line and the metrics together, so that the two never
 //! disagree. Whoever emits one names facts; which metrics follow is decided here and nowhere else. Without an

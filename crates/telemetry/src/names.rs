@@ -55,7 +55,7 @@ macro_rules! table {
     ($($kind:ident $(($buckets:ident))? $constant:ident = $name:literal, $unit:ident, $help:literal;)*) => {
         $(#[doc = $help] pub const $constant: &str = $name;)*
 
-        /// Every metric of the house.
+        /// Every metric of the program.
         pub const METRICS: &[Metric] = &[
             $(Metric {
                 name: $constant,

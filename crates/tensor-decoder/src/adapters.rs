@@ -27,7 +27,7 @@ pub enum Projection {
     Down,
 }
 
-/// Rank, strength and place of adapters.
+/// Rank, strength and targets of adapters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoraConfig {
     /// Rank of the change of a projection.

@@ -33,7 +33,7 @@ pub struct DecoderLayer {
     pub(crate) post_attention_norm: Param<Tensor<1>>,
     pub(crate) gate_up: FusedMatrix,
     pub(crate) down: FusedMatrix,
-    /// Places in [`Projection::ALL`] of the projections with a low-rank change, ascending.
+    /// Indices in [`Projection::ALL`] of the projections with a low-rank change, ascending.
     pub(crate) adapted: Vec<usize>,
 }
 

@@ -75,7 +75,7 @@ impl DecoderLayer {
         }
         let matrices = [&self.qkv, &self.output, &self.gate_up, &self.down];
         let changes = matrices.into_iter().flat_map(|matrix| &matrix.changes);
-        let projections = self.adapted.iter().filter_map(|place| Projection::ALL.get(*place));
+        let projections = self.adapted.iter().filter_map(|index| Projection::ALL.get(*index));
         let adapters = projections.zip(changes).map(|(projection, change)| Adapter {
             projection: *projection,
             down: from.matrix(&change.down),

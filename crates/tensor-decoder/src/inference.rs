@@ -3,7 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | [`DeviceDecoder`] | a decoder with its key-value cache as burn tensors: an engine's model |
-//! | [`DecoderMemory`] | what it takes on the device, told beforehand |
+//! | [`DecoderMemory`] | what it takes on the device, estimated beforehand |
 //! | `layout` | the rows of a step: spans in groups of equal padded length |
 //! | `attention` | a group's queries against cached and new keys |
 //! | `cache` | keys and values of past tokens, a fixed capacity for each slot |

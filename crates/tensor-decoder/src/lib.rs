@@ -9,7 +9,7 @@
 //! | [`peft`] | adapters in the layout of PEFT, in and out |
 //! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
 //! | `composed` | the same decoder of burn's own operators, with memory linear in length |
-//! | [`composed_pass_bytes`] | what that takes, told beforehand |
+//! | [`composed_pass_bytes`] | what that takes, estimated beforehand |
 //! | [`Scorer`] | log-probabilities of given tokens on a device |
 //! | [`DeviceDecoder`] | the decoder that generates on a device: weights, key-value cache, steps |
 //! | [`DeviceName`] | where tensors live, by name |

@@ -36,8 +36,8 @@ fn lora(targets: &[Projection]) -> LoraConfig {
 fn busy_adapters(targets: &[Projection]) -> Adapters {
     let mut adapters = Adapters::new(&lora(targets), &config(), 3).unwrap();
     for (index, values) in adapters.values_mut().into_iter().enumerate() {
-        for (place, value) in values.iter_mut().enumerate() {
-            *value = ((index * 31 + place * 17) % 23) as f32 / 40.0 - 0.25;
+        for (position, value) in values.iter_mut().enumerate() {
+            *value = ((index * 31 + position * 17) % 23) as f32 / 40.0 - 0.25;
         }
     }
     adapters

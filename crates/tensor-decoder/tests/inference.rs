@@ -42,9 +42,9 @@ fn token_by_token_and_in_chunks_the_logits_match_transformers() {
         let fixture = Fixture::load(name);
         let width = fixture.config.vocabulary_size;
         for (tokens, expected) in fixture.sequences.iter().zip(&fixture.logits) {
-            for (chunk, most_scores) in [(1, usize::MAX), (3, usize::MAX), (7, 1), (16, 100), (40, 2000)] {
+            for (chunk, max_scores) in [(1, usize::MAX), (3, usize::MAX), (7, 1), (16, 100), (40, 2000)] {
                 let decoder = on_device(&fixture.config, &fixture.weights, 2);
-                let mut decoder = decoder.with_most_scores(most_scores);
+                let mut decoder = decoder.with_max_scores(max_scores);
                 for (index, found) in alone(&mut decoder, 1, tokens, chunk).iter().enumerate() {
                     let last = ((index + 1) * chunk).min(tokens.len()) - 1;
                     let difference = largest_difference(found, &expected[last * width..][..width]);
@@ -196,8 +196,8 @@ fn requests(config: &DecoderConfig) -> Vec<Request<u32>> {
     let vocabulary = config.vocabulary_size as u32;
     let request = |id: u32| {
         let length = 4 + id / 4 * 7;
-        let prompt =
-            (0..length).map(|place| if place < 9 { place } else { (id / 4 * 5 + place) % vocabulary });
+        let prompt = (0..length)
+            .map(|position| if position < 9 { position } else { (id / 4 * 5 + position) % vocabulary });
         Request {
             id,
             prompt: prompt.collect(),

@@ -123,7 +123,7 @@ fn a_sequence_has_the_same_log_probabilities_alone_and_in_company() {
 fn attention_in_blocks_agrees_on_a_sequence_of_several_blocks() {
     let config = &configs()[2];
     let weights = DecoderWeights::random(config, 10);
-    let long: Vec<u32> = (0..1_300_u32).map(|place| place * place % 19).collect();
+    let long: Vec<u32> = (0..1_300_u32).map(|position| position * position % 19).collect();
     let batch = TokenBatch::new([(&long[..], 700..1_300), (&long[..40], 1..40)], 19).unwrap();
     let composed = loss_and_gradients(config, &weights, &batch, &settings(config, false, false));
     let fused = loss_and_gradients(config, &weights, &batch, &settings(config, true, false));

@@ -114,7 +114,7 @@ pub fn config(rounds: u32) -> SystemConfig {
     config.exploration.park_after = 8;
     config.exploration.in_flight_attempts = 24;
     config.exploration.max_ahead_attempts = 40;
-    config.verifier_pool.workers = 2;
+    config.verifiers.workers = 2;
     // a dozen held-out problems prove nothing
     config.gate.evidence = Evidence::Difference;
     config

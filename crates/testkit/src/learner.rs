@@ -61,8 +61,8 @@ impl ScriptedLearner {
 impl Learner for ScriptedLearner {
     fn begin(&mut self, LearnerJob { job, resume, .. }: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
         let examples = job.examples.count();
-        for place in 0..examples {
-            job.examples.read(place)?;
+        for index in 0..examples {
+            job.examples.read(index)?;
         }
         if examples == 0 {
             return Err(LearnerError::Refused("there are no examples".to_owned()));

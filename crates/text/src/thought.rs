@@ -121,8 +121,8 @@ pub fn render_compact(thought: &str, solution: &str) -> String {
 
 fn tag_positions(response: &str) -> Result<[usize; 4], FormatError> {
     let mut found = [None; 4];
-    for (place, tag) in found.iter_mut().zip(TAGS) {
-        *place = only_position(response, tag)?;
+    for (entry, tag) in found.iter_mut().zip(TAGS) {
+        *entry = only_position(response, tag)?;
     }
     let [thought_start, thought_end, solution_start, solution_end] = found;
     let thought_start = thought_start.ok_or(FormatError::MissingTag(BEGIN_OF_THOUGHT))?;

@@ -1,4 +1,4 @@
-//! What the machine is told: the facts that decide what comes next.
+//! What the machine takes in: the facts that decide what comes next.
 
 use still_curation::Candidate;
 use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};

@@ -1,4 +1,4 @@
-//! What the gate is told: whom a candidate is compared with, and how often it has been asked.
+//! What the gate decides on: whom a candidate is compared with, and how often it has been asked.
 
 use still_curation::Rivals;
 use still_domain::{Evaluation, PolicyOrigin, Recipe, Round, RoundNumber, RoundPhase};

@@ -99,7 +99,7 @@ pub struct Curriculum {
     newest: PolicyVersion,
     problems: Vec<Progress>,
     index: HashMap<ProblemId, usize>,
-    places: Vec<Place>,
+    entries: Vec<Entry>,
     sources: Vec<Source>,
     queues: BTreeMap<Class, BTreeSet<Rank>>,
     rates: LevelRates,
@@ -125,7 +125,7 @@ struct Class {
 
 /// Where a problem is filed.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Entry {
     state: ProblemState,
     queue: Option<(Class, Rank)>,
 }
@@ -153,7 +153,7 @@ impl Curriculum {
             newest: PolicyVersion::default(),
             problems: Vec::new(),
             index: HashMap::new(),
-            places: Vec::new(),
+            entries: Vec::new(),
             sources: Vec::new(),
             queues: BTreeMap::new(),
             rates: LevelRates::default(),
@@ -175,7 +175,7 @@ impl Curriculum {
         let index = self.problems.len();
         self.index.insert(problem.clone(), index);
         self.problems.push(Progress::new(problem, number, level));
-        self.places.push(Place { state: ProblemState::Fresh, queue: None });
+        self.entries.push(Entry { state: ProblemState::Fresh, queue: None });
         self.counts.by_state[ProblemState::Fresh as usize] += 1;
         self.file(index);
         true
@@ -233,7 +233,7 @@ impl Curriculum {
 
     /// Where a problem stands; `None` when no problem of that name was added.
     pub fn state(&self, problem: &ProblemId) -> Option<ProblemState> {
-        self.index.get(problem).map(|&index| self.places[index].state)
+        self.index.get(problem).map(|&index| self.entries[index].state)
     }
 
     /// What all attempts at a problem came to; `None` when no problem of that name was added.
@@ -317,9 +317,9 @@ impl Curriculum {
         };
         let class = Class { source: progress.source, level: progress.level, evidence };
         let queue = rank.map(|rank| (class, rank));
-        let place = &mut self.places[index];
-        if queue != place.queue {
-            if let Some((class, rank)) = place.queue
+        let entry = &mut self.entries[index];
+        if queue != entry.queue {
+            if let Some((class, rank)) = entry.queue
                 && let Some(ranks) = self.queues.get_mut(&class)
             {
                 ranks.remove(&rank);
@@ -331,9 +331,9 @@ impl Curriculum {
                 self.queues.entry(class).or_default().insert(rank);
             }
         }
-        self.counts.by_state[place.state as usize] -= 1;
+        self.counts.by_state[entry.state as usize] -= 1;
         self.counts.by_state[state as usize] += 1;
-        *place = Place { state, queue };
+        *entry = Entry { state, queue };
     }
 }
 

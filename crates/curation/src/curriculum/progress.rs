@@ -60,13 +60,13 @@ pub struct AttemptTally {
 
 impl AttemptTally {
     fn count(&mut self, result: AttemptResult) {
-        let place = match result.outcome {
+        let count = match result.outcome {
             Outcome::Correct => &mut self.correct,
             Outcome::Error => &mut self.errors,
             _ if result.is_truncated => &mut self.truncated,
             _ => &mut self.failed,
         };
-        *place += 1;
+        *count += 1;
     }
 
     /// All of them.

@@ -82,14 +82,14 @@ impl PairedOutcomes {
             mean: -self.mean,
             ..*self
         };
-        let low = -(self.least_handicap() as f64) / self.problems as f64;
-        let high = mirrored.least_handicap() as f64 / self.problems as f64;
+        let low = -(self.min_handicap() as f64) / self.problems as f64;
+        let high = mirrored.min_handicap() as f64 / self.problems as f64;
         (low.clamp(-1.0, self.mean), high.clamp(self.mean, 1.0))
     }
 
     /// The least handicap with which the test passes at [`TAIL`], in problems. Searched from what was lost on:
     /// a handicap of that much leaves nothing to show.
-    fn least_handicap(&self) -> i64 {
+    fn min_handicap(&self) -> i64 {
         let passes = |handicap| self.p_value_with_handicap(handicap) <= TAIL;
         let all = self.problems as i64 + 1;
         let even = -(self.mean * self.problems as f64).round() as i64;

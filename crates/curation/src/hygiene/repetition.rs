@@ -124,14 +124,14 @@ fn loop_characters(text: &str) -> usize {
     let mut longest = 0;
     for period in 1..=(units.len() / MIN_TURNS).min(MAX_PERIOD) {
         let mut run = 0;
-        for place in period..=units.len() {
-            let is_same = units.get(place).is_some_and(|unit| units[place - period].hash == unit.hash);
+        for position in period..=units.len() {
+            let is_same = units.get(position).is_some_and(|unit| units[position - period].hash == unit.hash);
             if is_same {
                 run += 1;
                 continue;
             }
             if run + period >= MIN_TURNS * period {
-                longest = longest.max(weight(&units[place - run - period..place], period));
+                longest = longest.max(weight(&units[position - run - period..position], period));
             }
             run = 0;
         }

@@ -7,14 +7,14 @@ use still_domain::{AttemptId, ProblemId, fingerprint::of_words};
 use super::{Budget, Decision, ProblemTraits, SelectionConfig, SelectionContext};
 use crate::candidate::Candidate;
 
-/// A candidate with a place of its problem, before budgets.
+/// A candidate within its problem's quota, before budgets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Contender<'pool> {
     pub(super) candidate: &'pool Candidate,
     /// Whether it stands for a problem of the previous set: it goes before the others.
     pub(super) is_kept: bool,
-    /// Which of its problem's places it has, from 0.
-    pub(super) place: u32,
+    /// Its number among those of its problem, from 0.
+    pub(super) number: u32,
     /// Its sum of ranks among all; smaller is preferred.
     pub(super) rank: usize,
 }
@@ -66,7 +66,7 @@ impl<'context> Budgets<'context> {
         let mut contenders = contenders;
         contenders.sort_by_cached_key(|one| {
             let name = of_words(one.candidate.id.problem.as_str());
-            (Reverse(one.is_kept), one.place, one.rank, name, one.candidate.id.clone())
+            (Reverse(one.is_kept), one.number, one.rank, name, one.candidate.id.clone())
         });
         let mut chosen = Vec::new();
         for Contender { candidate, .. } in contenders {

@@ -25,8 +25,8 @@ pub enum Decision {
     OutsidePerplexities,
     /// Says the same as this one, which is in the set.
     Duplicate(AttemptId),
-    /// Its problem's places went to preferred ones.
-    NoPlace,
+    /// Its problem's quota went to preferred ones.
+    QuotaFull,
     /// A budget is used up.
     OverBudget(Budget),
 }
@@ -57,7 +57,7 @@ impl Decision {
             Self::OutsideLengths => "outside_lengths",
             Self::OutsidePerplexities => "outside_perplexities",
             Self::Duplicate(_) => "duplicate",
-            Self::NoPlace => "no_place",
+            Self::QuotaFull => "no_place",
             Self::OverBudget(budget) => budget.name(),
         }
     }
@@ -89,7 +89,7 @@ impl fmt::Display for Decision {
                 f.write_str("left out: its perplexity is unknown or lies outside `perplexity_quantiles`")
             }
             Self::Duplicate(twin) => write!(f, "left out: says the same as {twin}"),
-            Self::NoPlace => f.write_str("left out: its problem's places went to preferred ones"),
+            Self::QuotaFull => f.write_str("left out: its problem's quota went to preferred ones"),
             Self::OverBudget(Budget::Total) => f.write_str("left out: the set holds `max_trajectories`"),
             Self::OverBudget(Budget::Level) => f.write_str("left out: its level's budget is used up"),
             Self::OverBudget(Budget::Source) => f.write_str("left out: its source's budget is used up"),

@@ -38,7 +38,7 @@ fn the_first_right_and_different_ones_are_taken_up_to_the_cap() {
     assert_eq!(decision(0), Decision::NotCorrect(Outcome::Wrong));
     assert_eq!(decision(2), Decision::Duplicate("p#1".parse().unwrap()));
     assert_eq!(decision(3), Decision::Unhygienic(Rejection::Repetitive));
-    assert_eq!(decision(5), Decision::NoPlace);
+    assert_eq!(decision(5), Decision::QuotaFull);
     assert_eq!(selection.counts()["selected"], 2);
 }
 
@@ -52,7 +52,7 @@ fn a_switch_keeps_earlier_members_even_when_they_are_gone_from_the_pool() {
 }
 
 #[test]
-fn a_longer_answer_of_a_later_policy_takes_the_place_of_a_first_one() {
+fn a_longer_answer_of_a_later_policy_replaces_a_first_one() {
     let mut pool = right(&["p#0", "p#1", "p#9"]);
     pool[2].thought_tokens = 900;
     pool[2].version = PolicyVersion(5);
@@ -61,7 +61,7 @@ fn a_longer_answer_of_a_later_policy_takes_the_place_of_a_first_one() {
     let selection = config.select(&previous, &pool);
     assert_eq!(ids(&selection.members), ["p#0", "p#9"]);
     assert_eq!((ids(&selection.selected), ids(&selection.left)), (vec!["p#9".into()], vec!["p#1".into()]));
-    assert_eq!(selection.decisions[&pool[1].id], Decision::NoPlace);
+    assert_eq!(selection.decisions[&pool[1].id], Decision::QuotaFull);
     // where nothing is preferred, the newest policy's come first
     let newest = SelectionConfig { max_per_problem: 1, ..Default::default() }.select(&previous, &pool);
     assert_eq!(ids(&newest.members), ["p#9"]);
@@ -82,7 +82,7 @@ fn members_are_held_to_the_verdicts_and_the_rules_of_today() {
 }
 
 #[test]
-fn what_the_learner_does_not_take_takes_no_place() {
+fn what_the_learner_does_not_take_takes_nothing_of_the_quota() {
     let mut pool = right(&["p#0", "p#1", "p#2"]);
     pool[0].response_tokens = 8_000;
     pool[0].thought_tokens = 7_900;
@@ -237,13 +237,13 @@ proptest! {
         let selection = config.select(&SelectionContext::default(), &pool);
         prop_assert_eq!(selection.decisions.len(), pool.len());
         let mut texts = HashSet::new();
-        let mut places: BTreeMap<&ProblemId, u32> = BTreeMap::new();
+        let mut chosen: BTreeMap<&ProblemId, u32> = BTreeMap::new();
         for one in pool.iter().filter(|one| selection.selected.contains(&one.id)) {
             prop_assert_eq!(one.outcome, Outcome::Correct);
             prop_assert!(texts.insert((&one.id.problem, one.fingerprint)));
-            *places.entry(&one.id.problem).or_default() += 1;
+            *chosen.entry(&one.id.problem).or_default() += 1;
         }
-        prop_assert!(places.values().all(|places| *places <= cap));
+        prop_assert!(chosen.values().all(|chosen| *chosen <= cap));
 
         for keep in [Keep::Members, Keep::Problems, Keep::None] {
             let previous = selection.members.iter().cloned().collect();

@@ -11,7 +11,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use serde_json::Value;
 
 use super::{CONFIG_FILE, INDEX_FILE, SINGLE_FILE, WEIGHT_MAP};
-use crate::{DecoderConfig, DecoderError, DecoderWeights, NamedParameter, ParameterPlace};
+use crate::{DecoderConfig, DecoderError, DecoderWeights, NamedParameter, ParameterLocation};
 
 /// The largest header that is read, in bytes.
 const LARGEST_HEADER_BYTES: u64 = 100 << 20;
@@ -82,7 +82,8 @@ struct StoredTensor {
 impl Checkpoint {
     /// Makes sure, before memory is taken for them, that the tensors of `config` are there in its shapes.
     fn check(&self, config: &DecoderConfig) -> Result<(), DecoderError> {
-        let missing = |name| DecoderError::MissingTensor { name, place: self.folder.display().to_string() };
+        let missing =
+            |name| DecoderError::MissingTensor { name, location: self.folder.display().to_string() };
         if config.layer_count > self.tensors.len() {
             // more blocks than tensors: not even their names are counted out
             return Err(missing(format!("model.layers.{}.input_layernorm.weight", config.layer_count - 1)));
@@ -100,7 +101,7 @@ impl Checkpoint {
         }
         Err(DecoderError::MisshapenTensor {
             name: parameter.name.clone(),
-            place: self.files[tensor.file].path.display().to_string(),
+            location: self.files[tensor.file].path.display().to_string(),
             expected: parameter.shape.clone(),
             found: tensor.info.shape.clone(),
         })
@@ -115,7 +116,7 @@ impl Checkpoint {
         for parameter in config.named_parameters() {
             let missing = || DecoderError::MissingTensor {
                 name: parameter.name.clone(),
-                place: self.folder.display().to_string(),
+                location: self.folder.display().to_string(),
             };
             let tensor = self.tensors.remove(&parameter.name).ok_or_else(missing)?;
             let values = self.numbers(&parameter, &tensor)?;
@@ -129,13 +130,13 @@ impl Checkpoint {
             let repeats_embedding = name == HEAD && config.tied_embeddings && {
                 let shape = vec![config.vocabulary_size, config.hidden_size];
                 let embedding =
-                    NamedParameter { name: name.clone(), shape, place: ParameterPlace::Embedding };
+                    NamedParameter { name: name.clone(), shape, location: ParameterLocation::Embedding };
                 let stored = tensor.info.shape == embedding.shape;
                 stored && self.numbers(&embedding, &tensor)? == weights.read(&embedding)
             };
             if !repeats_embedding {
-                let place = self.files[tensor.file].path.display().to_string();
-                return Err(DecoderError::ExtraTensor { name, place });
+                let location = self.files[tensor.file].path.display().to_string();
+                return Err(DecoderError::ExtraTensor { name, location });
             }
         }
         Ok(weights)
@@ -144,7 +145,7 @@ impl Checkpoint {
     /// The numbers of a tensor, widened to f32.
     fn numbers(&self, parameter: &NamedParameter, tensor: &StoredTensor) -> Result<Vec<f32>, DecoderError> {
         let OpenFile { path, data_start } = &self.files[tensor.file];
-        let place = || path.display().to_string();
+        let location = || path.display().to_string();
         self.check_shape(parameter, tensor)?;
         let (start, end) = tensor.info.data_offsets;
         let mut bytes = vec![0; end - start];
@@ -161,7 +162,7 @@ impl Checkpoint {
             }
             other => Err(DecoderError::NumberFormat {
                 name: parameter.name.clone(),
-                place: place(),
+                location: location(),
                 found: format!("{other:?}"),
             }),
         }
@@ -187,9 +188,9 @@ fn open_folder(folder: &Path) -> Result<(DecoderConfig, Checkpoint), DecoderErro
     }
     for (name, file) in index.into_iter().flatten() {
         let stored = checkpoint.tensors.get(&name).map(|tensor| &checkpoint.files[tensor.file].path);
-        let place = folder.join(file);
-        if stored != Some(&place) {
-            return Err(DecoderError::MissingTensor { name, place: place.display().to_string() });
+        let location = folder.join(file);
+        if stored != Some(&location) {
+            return Err(DecoderError::MissingTensor { name, location: location.display().to_string() });
         }
     }
     Ok((config, checkpoint))

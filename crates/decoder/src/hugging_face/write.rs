@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::read::io;
 use super::{CONFIG_FILE, INDEX_FILE, SINGLE_FILE, WEIGHT_MAP};
-use crate::{DecoderConfig, DecoderError, DecoderWeights, NamedParameter, ParameterPlace};
+use crate::{DecoderConfig, DecoderError, DecoderWeights, NamedParameter, ParameterLocation};
 
 /// Shards of at most this many bytes, as transformers writes them.
 pub const DEFAULT_MAX_SHARD_BYTES: u64 = 5_000_000_000;
@@ -87,7 +87,7 @@ pub fn save_folder(
     let mut written = BTreeSet::new();
     for (index, parameters) in shards.iter().enumerate() {
         let tensors = parameters.iter().map(|parameter| {
-            let factor = if parameter.place == ParameterPlace::Embedding { multiplier } else { 1.0 };
+            let factor = if parameter.location == ParameterLocation::Embedding { multiplier } else { 1.0 };
             (parameter.name.as_str(), LazyTensor { parameter, weights, factor, precision })
         });
         if precision == Precision::F16 {
@@ -172,12 +172,12 @@ fn refuse_overflow(
     multiplier: f32,
 ) -> Result<(), DecoderError> {
     for parameter in parameters {
-        let factor = if parameter.place == ParameterPlace::Embedding { multiplier } else { 1.0 };
+        let factor = if parameter.location == ParameterLocation::Embedding { multiplier } else { 1.0 };
         let overflows = |value: f32| value.is_finite() && f16::from_f32(value * factor).is_infinite();
         if weights.read(parameter).into_iter().any(overflows) {
             return Err(DecoderError::NumberFormat {
                 name: parameter.name.clone(),
-                place: file.to_owned(),
+                location: file.to_owned(),
                 found: "numbers beyond f16; write bf16 or f32".to_owned(),
             });
         }

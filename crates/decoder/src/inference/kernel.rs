@@ -59,7 +59,7 @@ impl PackedRows {
         stride: usize,
         team: &Team,
     ) -> Rows<'a> {
-        self.pack_in_tiles(x, count, inner, stride, most_rows(), team)
+        self.pack_in_tiles(x, count, inner, stride, max_rows(), team)
     }
 
     fn pack_in_tiles<'a>(
@@ -68,11 +68,11 @@ impl PackedRows {
         count: usize,
         inner: usize,
         stride: usize,
-        most_rows: usize,
+        max_rows: usize,
         team: &Team,
     ) -> Rows<'a> {
         // as even as the registers allow
-        let tile_rows = count.div_ceil(count.div_ceil(most_rows).max(1)).max(1);
+        let tile_rows = count.div_ceil(count.div_ceil(max_rows).max(1)).max(1);
         if count <= 1 {
             return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
         }
@@ -92,20 +92,20 @@ impl PackedRows {
 }
 
 /// Rows that a tile holds at most on this machine.
-fn most_rows() -> usize {
+fn max_rows() -> usize {
     struct Lanes;
     impl WithSimd for Lanes {
         type Output = usize;
         #[inline(always)]
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            most_rows_of::<S>()
+            max_rows_of::<S>()
         }
     }
     pulp::Arch::new().dispatch(Lanes)
 }
 
 #[inline(always)]
-fn most_rows_of<S: Simd>() -> usize {
+fn max_rows_of<S: Simd>() -> usize {
     match S::F32_LANES {
         16 => MAX_ROWS,
         4 | 8 => MAX_ROWS_OF_SIXTEEN,
@@ -156,7 +156,7 @@ impl Product<'_> {
         assert!((self.range.end - 1) * self.panel_stride + per_panel <= length, "panels inside their slice");
         assert!(count * inner <= values.len(), "input rows inside their slice");
         assert!(self.range.end <= self.columns.div_ceil(PANEL), "panels inside the output");
-        assert!(self.x.in_tile <= most_rows_of::<S>(), "tiles that fit the registers");
+        assert!(self.x.in_tile <= max_rows_of::<S>(), "tiles that fit the registers");
         match S::F32_LANES {
             16 => self.tiles::<S, 2>(simd),
             8 => self.tiles::<S, 4>(simd),

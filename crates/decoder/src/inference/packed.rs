@@ -58,9 +58,9 @@ impl PackedWeights {
     /// Packs weights into `pages` where those are of the right size, else into fresh ones.
     fn on(mut pages: Pages, weights: &DecoderWeights, precision: WeightPrecision, team: &Team) -> Self {
         let mut layout = Layout::default();
-        let place_layer = |layer| PackedLayer::placed(layer, precision, &mut layout);
-        let layers: Vec<_> = weights.layers.iter().map(place_layer).collect();
-        let head = layout.place(weights.head(), precision);
+        let reserve_layer = |layer| PackedLayer::reserved(layer, precision, &mut layout);
+        let layers: Vec<_> = weights.layers.iter().map(reserve_layer).collect();
+        let head = layout.reserve(weights.head(), precision);
         if pages.line_count() != layout.line_count() {
             // the old ones are freed first
             drop(pages);
@@ -98,17 +98,17 @@ impl PackedWeights {
 }
 
 impl PackedLayer {
-    /// Gives the matrices their places; they are filled later.
-    fn placed(layer: &LayerWeights, precision: WeightPrecision, layout: &mut Layout) -> Self {
+    /// Reserves the panels of the matrices; they are filled later.
+    fn reserved(layer: &LayerWeights, precision: WeightPrecision, layout: &mut Layout) -> Self {
         Self {
             input_norm: layer.input_norm.clone(),
-            qkv: layout.place(&layer.qkv, precision),
+            qkv: layout.reserve(&layer.qkv, precision),
             qkv_bias: layer.qkv_bias.clone(),
             head_norms: layer.query_norm.clone().zip(layer.key_norm.clone()),
-            output: layout.place(&layer.output, precision),
+            output: layout.reserve(&layer.output, precision),
             post_attention_norm: layer.post_attention_norm.clone(),
-            gate_up: layout.place(&layer.gate_up, precision),
-            down: layout.place(&layer.down, precision),
+            gate_up: layout.reserve(&layer.gate_up, precision),
+            down: layout.reserve(&layer.down, precision),
         }
     }
 

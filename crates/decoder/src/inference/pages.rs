@@ -11,12 +11,12 @@ use super::panels::{Line, zeroed_lines};
 /// Zeros to begin with, on cache lines of their own.
 #[derive(Debug)]
 pub(super) struct Pages {
-    place: Place,
+    backing: Backing,
     line_count: usize,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Backing {
     Mapped(MmapMut),
     /// Where nothing can be mapped.
     Allocated(Vec<Line>),
@@ -25,18 +25,18 @@ enum Place {
 impl Pages {
     /// `line_count` lines of zeros.
     pub(super) fn zeroed(line_count: usize) -> Self {
-        let place = match MmapMut::map_anon(line_count * size_of::<Line>()) {
+        let backing = match MmapMut::map_anon(line_count * size_of::<Line>()) {
             Ok(map) if line_count > 0 => {
                 #[cfg(target_os = "linux")]
                 if let Err(error) = map.advise(memmap2::Advice::HugePage) {
                     // small pages do as well, only slower
                     drop(error);
                 }
-                Place::Mapped(map)
+                Backing::Mapped(map)
             }
-            _ => Place::Allocated(zeroed_lines(line_count)),
+            _ => Backing::Allocated(zeroed_lines(line_count)),
         };
-        Self { place, line_count }
+        Self { backing, line_count }
     }
 
     /// How many lines there are.
@@ -46,17 +46,17 @@ impl Pages {
 
     /// Everything as numbers of one kind.
     pub(super) fn numbers<T: Pod>(&self) -> &[T] {
-        match &self.place {
-            Place::Mapped(map) => bytemuck::cast_slice(map),
-            Place::Allocated(lines) => bytemuck::cast_slice(lines),
+        match &self.backing {
+            Backing::Mapped(map) => bytemuck::cast_slice(map),
+            Backing::Allocated(lines) => bytemuck::cast_slice(lines),
         }
     }
 
     /// Everything as numbers of one kind, for change.
     pub(super) fn numbers_mut<T: Pod>(&mut self) -> &mut [T] {
-        match &mut self.place {
-            Place::Mapped(map) => bytemuck::cast_slice_mut(map),
-            Place::Allocated(lines) => bytemuck::cast_slice_mut(lines),
+        match &mut self.backing {
+            Backing::Mapped(map) => bytemuck::cast_slice_mut(map),
+            Backing::Allocated(lines) => bytemuck::cast_slice_mut(lines),
         }
     }
 }

@@ -57,8 +57,8 @@ pub(super) struct PanelMatrix {
 }
 
 impl Layout {
-    /// Gives a matrix `[outputs, inputs]` its place.
-    pub(super) fn place(&mut self, matrix: &Matrix, precision: WeightPrecision) -> PanelMatrix {
+    /// Reserves the panels of a matrix `[outputs, inputs]`.
+    pub(super) fn reserve(&mut self, matrix: &Matrix, precision: WeightPrecision) -> PanelMatrix {
         let (rows, inner) = (matrix.rows(), matrix.columns());
         let wants_bf16 = precision == WeightPrecision::Bf16 || matches!(matrix.storage(), Storage::Bf16(_));
         let is_bf16 = wants_bf16 && inner.is_multiple_of(2);
@@ -191,7 +191,7 @@ mod tests {
         let placed: Vec<_> = matrices
             .iter()
             .zip(precisions)
-            .map(|(matrix, precision)| layout.place(matrix, precision))
+            .map(|(matrix, precision)| layout.reserve(matrix, precision))
             .collect();
         let mut pages = Pages::zeroed(layout.line_count());
         for (placed, matrix) in placed.iter().zip(&matrices) {

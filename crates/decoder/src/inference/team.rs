@@ -43,12 +43,12 @@ const JOB: u64 = 1 << 32;
 
 /// A leader (whoever calls) and its members.
 #[derive(Debug)]
-pub(super) struct Team(Option<Pool>);
+pub(super) struct Team(Option<Helpers>);
 
 /// The calling thread alone.
 pub(super) static ALONE: Team = Team(None);
 
-struct Pool {
+struct Helpers {
     shared: Arc<Shared>,
     members: Vec<JoinHandle<()>>,
     /// Held by the leader of the job at hand.
@@ -90,12 +90,12 @@ impl Team {
             thread::Builder::new().name(name).spawn(move || shared.serve(member)).ok()
         });
         let members: Vec<_> = members.collect();
-        Self((!members.is_empty()).then(|| Pool { shared, members, leader: Mutex::new(()) }))
+        Self((!members.is_empty()).then(|| Helpers { shared, members, leader: Mutex::new(()) }))
     }
 
     /// How many work, the leader among them.
     pub(super) fn count(&self) -> usize {
-        1 + self.0.as_ref().map_or(0, |pool| pool.members.len())
+        1 + self.0.as_ref().map_or(0, |team| team.members.len())
     }
 
     /// Calls `work` with every index below `pieces` and the number, below [`Team::count`], of who works on it.
@@ -106,7 +106,7 @@ impl Team {
     /// When `work` does.
     pub(super) fn for_each(&self, pieces: usize, work: impl Fn(usize, usize) + Sync) {
         match &self.0 {
-            Some(pool) if pieces > 1 => pool.for_each(pieces, &work),
+            Some(team) if pieces > 1 => team.for_each(pieces, &work),
             _ => (0..pieces).for_each(|piece| work(piece, 0)),
         }
     }
@@ -129,7 +129,7 @@ impl Team {
     }
 }
 
-impl Pool {
+impl Helpers {
     fn for_each(&self, pieces: usize, work: &(dyn Fn(usize, usize) + Sync)) {
         let leader = match self.leader.try_lock() {
             Ok(leader) => leader,
@@ -151,7 +151,7 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
+impl Drop for Helpers {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::SeqCst);
         self.shared.wake_all();
@@ -162,9 +162,9 @@ impl Drop for Pool {
     }
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for Helpers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("members", &self.members.len()).finish_non_exhaustive()
+        f.debug_struct("Helpers").field("members", &self.members.len()).finish_non_exhaustive()
     }
 }
 
@@ -201,7 +201,7 @@ impl Shared {
     /// Lets members in; only for who holds the lock `leader`.
     fn open(&self, job: Job) -> Opened<'_> {
         // SAFETY: the gate is closed and nobody is inside: the leader before saw to that, and there is one leader.
-        self.job.with_mut(|place| unsafe { *place = job });
+        self.job.with_mut(|held| unsafe { *held = job });
         for taken in &self.taken {
             taken.store(0, Ordering::Relaxed);
         }
@@ -330,7 +330,7 @@ mod tests {
 
     /// Members that have lain down.
     fn sleepers(team: &Team) -> usize {
-        team.0.as_ref().map_or(0, |pool| pool.shared.sleepers.load(Ordering::SeqCst))
+        team.0.as_ref().map_or(0, |team| team.shared.sleepers.load(Ordering::SeqCst))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Causal attention inside segments, forward and backward, in blocks of queries.
 //!
-//! The fused projections `[tokens, q + k + v]` are read in place. A block of queries sees the scores of its own rows
+//! The fused projections `[tokens, q + k + v]` are read where they lie. A block of queries sees the scores of its own rows
 //! only; the backward pass forms them again from the stored log-sums (Dao et al. 2022, without the tiling over keys), so
 //! that nothing of size `[length, length]` is ever held.
 
@@ -40,19 +40,19 @@ pub(super) fn attention_forward(
         let mut scores = Vec::with_capacity(BLOCK * segments.longest());
         for range in ranges {
             for head in 0..heads {
-                let place = HeadPlace::new(config, range.clone(), head);
+                let span = HeadSpan::new(config, range.clone(), head);
                 let log_sums = &mut output.log_sums[head * tokens..][range.clone()];
                 let values = &mut output.values[range.start * config.query_size() + head * width..];
-                place.forward(qkv, values, config.query_size(), log_sums, &mut scores);
+                span.forward(qkv, values, config.query_size(), log_sums, &mut scores);
             }
         }
         return output;
     }
     let results = threads.map(ranges.len() * heads, |task| {
-        let place = HeadPlace::new(config, ranges[task / heads].clone(), task % heads);
-        let (mut values, mut log_sums) = (vec![0.0; place.len() * width], vec![0.0; place.len()]);
-        let mut scores = Vec::with_capacity(BLOCK * place.len());
-        place.forward(qkv, &mut values, width, &mut log_sums, &mut scores);
+        let span = HeadSpan::new(config, ranges[task / heads].clone(), task % heads);
+        let (mut values, mut log_sums) = (vec![0.0; span.len() * width], vec![0.0; span.len()]);
+        let mut scores = Vec::with_capacity(BLOCK * span.len());
+        span.forward(qkv, &mut values, width, &mut log_sums, &mut scores);
         (values, log_sums)
     });
     for (task, (values, log_sums)) in results.into_iter().enumerate() {
@@ -77,45 +77,45 @@ pub(super) fn attention_backward(
     let (tokens, heads, width) = (segments.token_count(), config.attention_head_count, config.head_dim);
     let mut grad_qkv = Buffer::zeroed(qkv.len());
     let ranges: Vec<_> = segments.ranges().collect();
-    let places: Vec<_> = ranges
+    let spans: Vec<_> = ranges
         .iter()
-        .flat_map(|range| (0..heads).map(|head| HeadPlace::new(config, range.clone(), head)))
+        .flat_map(|range| (0..heads).map(|head| HeadSpan::new(config, range.clone(), head)))
         .collect();
     let longest = segments.longest();
-    let backward = |place: &HeadPlace, gradients: &mut [f32], scratch: &mut Scratch| {
-        let log_sums = &output.log_sums[place.head * tokens..][place.rows.clone()];
-        place.backward(qkv, &output.values, log_sums, grad_values, gradients, scratch);
+    let backward = |span: &HeadSpan, gradients: &mut [f32], scratch: &mut Scratch| {
+        let log_sums = &output.log_sums[span.head * tokens..][span.rows.clone()];
+        span.backward(qkv, &output.values, log_sums, grad_values, gradients, scratch);
     };
     if threads.count() == 1 {
         let mut gradients = Buffer::for_overwrite(3 * longest * width);
         let mut scratch = Scratch::for_tokens(longest);
-        for place in &places {
-            let gradients = &mut gradients[..place.gradient_size()];
+        for span in &spans {
+            let gradients = &mut gradients[..span.gradient_size()];
             gradients.fill(0.0);
-            backward(place, gradients, &mut scratch);
-            place.add(gradients, &mut grad_qkv);
+            backward(span, gradients, &mut scratch);
+            span.add(gradients, &mut grad_qkv);
         }
         return grad_qkv;
     }
-    let mut gradients = Buffer::zeroed(places.iter().map(HeadPlace::gradient_size).sum());
-    let (mut rest, mut tasks) = (&mut *gradients, Vec::with_capacity(places.len()));
-    for place in &places {
-        let (own, others) = rest.split_at_mut(place.gradient_size());
-        tasks.push((place, own));
+    let mut gradients = Buffer::zeroed(spans.iter().map(HeadSpan::gradient_size).sum());
+    let (mut rest, mut tasks) = (&mut *gradients, Vec::with_capacity(spans.len()));
+    for span in &spans {
+        let (own, others) = rest.split_at_mut(span.gradient_size());
+        tasks.push((span, own));
         rest = others;
     }
-    threads.for_each_item(&mut tasks, |(place, gradients)| {
-        backward(place, gradients, &mut Scratch::for_tokens(place.len()));
+    threads.for_each_item(&mut tasks, |(span, gradients)| {
+        backward(span, gradients, &mut Scratch::for_tokens(span.len()));
     });
     // in the order of the heads, so that the sums of those that share keys have the same bits always
-    for (place, gradients) in &tasks {
-        place.add(gradients, &mut grad_qkv);
+    for (span, gradients) in &tasks {
+        span.add(gradients, &mut grad_qkv);
     }
     grad_qkv
 }
 
 /// One head of one segment: where its queries, keys and values lie.
-struct HeadPlace {
+struct HeadSpan {
     rows: Range<usize>,
     head: usize,
     width: usize,
@@ -144,7 +144,7 @@ impl Scratch {
     }
 }
 
-impl HeadPlace {
+impl HeadSpan {
     fn new(config: &DecoderConfig, rows: Range<usize>, head: usize) -> Self {
         let width = config.head_dim;
         let group = head / config.heads_per_group();

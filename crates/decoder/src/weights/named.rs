@@ -1,6 +1,6 @@
 //! The bridge between the fused matrices here and the tensors of a Hugging Face checkpoint.
 //!
-//! [`DecoderConfig::named_parameters`] is the one list of names, shapes and places; reading, writing and the naming of
+//! [`DecoderConfig::named_parameters`] is the one list of names, shapes and locations; reading, writing and the naming of
 //! gradients all walk it.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::{DecoderConfig, DecoderError, Matrix, Storage};
 
 /// Where a Hugging Face tensor lives in the fused weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParameterPlace {
+pub enum ParameterLocation {
     /// `model.embed_tokens.weight`
     Embedding,
     /// A norm of a block.
@@ -79,7 +79,7 @@ pub struct NamedParameter {
     /// `[out, in]`, or `[size]` for a vector.
     pub shape: Vec<usize>,
     /// Where it lives here.
-    pub place: ParameterPlace,
+    pub location: ParameterLocation,
 }
 
 impl NamedParameter {
@@ -108,21 +108,25 @@ impl DecoderConfig {
         let mut list = vec![NamedParameter {
             name: "model.embed_tokens.weight".to_owned(),
             shape: vec![self.vocabulary_size, hidden],
-            place: ParameterPlace::Embedding,
+            location: ParameterLocation::Embedding,
         }];
         for layer in 0..self.layer_count {
-            let mut push = |name: &str, shape: Vec<usize>, place: ParameterPlace| {
-                list.push(NamedParameter { name: format!("model.layers.{layer}.{name}"), shape, place });
+            let mut push = |name: &str, shape: Vec<usize>, location: ParameterLocation| {
+                list.push(NamedParameter { name: format!("model.layers.{layer}.{name}"), shape, location });
             };
-            let norm = |norm| ParameterPlace::LayerNorm { layer, norm };
-            let rows = |matrix, first_row| ParameterPlace::LayerMatrix { layer, matrix, first_row };
+            let norm = |norm| ParameterLocation::LayerNorm { layer, norm };
+            let rows = |matrix, first_row| ParameterLocation::LayerMatrix { layer, matrix, first_row };
             push("input_layernorm.weight", vec![hidden], norm(LayerNorm::Input));
             let projections = [("q", 0, query), ("k", query, key_value), ("v", query + key_value, key_value)];
             for (letter, first_row, size) in projections {
                 let name = format!("self_attn.{letter}_proj");
                 push(&format!("{name}.weight"), vec![size, hidden], rows(LayerMatrix::Qkv, first_row));
                 if self.attention_bias {
-                    push(&format!("{name}.bias"), vec![size], ParameterPlace::QkvBias { layer, first_row });
+                    push(
+                        &format!("{name}.bias"),
+                        vec![size],
+                        ParameterLocation::QkvBias { layer, first_row },
+                    );
                 }
             }
             if self.query_key_norm {
@@ -138,13 +142,13 @@ impl DecoderConfig {
         list.push(NamedParameter {
             name: "model.norm.weight".to_owned(),
             shape: vec![hidden],
-            place: ParameterPlace::FinalNorm,
+            location: ParameterLocation::FinalNorm,
         });
         if !self.tied_embeddings {
             list.push(NamedParameter {
                 name: "lm_head.weight".to_owned(),
                 shape: vec![self.vocabulary_size, hidden],
-                place: ParameterPlace::Head,
+                location: ParameterLocation::Head,
             });
         }
         list
@@ -170,19 +174,19 @@ impl DecoderWeights {
         config: &DecoderConfig,
         tensors: impl IntoIterator<Item = NamedTensor>,
     ) -> Result<Self, DecoderError> {
-        let place = || "the named tensors".to_owned();
+        let location = || "the named tensors".to_owned();
         let mut by_name: BTreeMap<String, NamedTensor> =
             tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
         let mut weights = Self::zeros(config);
         for parameter in config.named_parameters() {
             let tensor = by_name.remove(&parameter.name).ok_or_else(|| DecoderError::MissingTensor {
                 name: parameter.name.clone(),
-                place: place(),
+                location: location(),
             })?;
             if tensor.shape != parameter.shape || tensor.values.len() != parameter.element_count() {
                 return Err(DecoderError::MisshapenTensor {
                     name: parameter.name,
-                    place: place(),
+                    location: location(),
                     expected: parameter.shape,
                     found: tensor.shape,
                 });
@@ -190,7 +194,7 @@ impl DecoderWeights {
             weights.write(&parameter, &tensor.values);
         }
         match by_name.into_keys().next() {
-            Some(name) => Err(DecoderError::ExtraTensor { name, place: place() }),
+            Some(name) => Err(DecoderError::ExtraTensor { name, location: location() }),
             None => Ok(weights),
         }
     }
@@ -210,11 +214,11 @@ impl DecoderWeights {
     /// The numbers of one named tensor, widened to f32.
     pub fn read(&self, parameter: &NamedParameter) -> Vec<f32> {
         let rows = parameter.shape.first().copied().unwrap_or_default();
-        match parameter.place {
-            ParameterPlace::Embedding => self.embedding.rows_to_f32(0, rows),
-            ParameterPlace::FinalNorm => self.final_norm.clone(),
-            ParameterPlace::Head => self.head().rows_to_f32(0, rows),
-            ParameterPlace::LayerNorm { layer, norm } => {
+        match parameter.location {
+            ParameterLocation::Embedding => self.embedding.rows_to_f32(0, rows),
+            ParameterLocation::FinalNorm => self.final_norm.clone(),
+            ParameterLocation::Head => self.head().rows_to_f32(0, rows),
+            ParameterLocation::LayerNorm { layer, norm } => {
                 let layer = &self.layers[layer];
                 match norm {
                     LayerNorm::Input => layer.input_norm.clone(),
@@ -223,11 +227,11 @@ impl DecoderWeights {
                     LayerNorm::Key => layer.key_norm.clone().unwrap_or_default(),
                 }
             }
-            ParameterPlace::QkvBias { layer, first_row } => {
+            ParameterLocation::QkvBias { layer, first_row } => {
                 let bias = self.layers[layer].qkv_bias.as_deref().unwrap_or_default();
                 bias[first_row..first_row + rows].to_vec()
             }
-            ParameterPlace::LayerMatrix { layer, matrix, first_row } => {
+            ParameterLocation::LayerMatrix { layer, matrix, first_row } => {
                 let layer = &self.layers[layer];
                 let matrix = match matrix {
                     LayerMatrix::Qkv => &layer.qkv,
@@ -240,15 +244,15 @@ impl DecoderWeights {
         }
     }
 
-    /// Puts the numbers of one named tensor in their place, rounding where the matrix is bf16.
+    /// Writes the numbers of one named tensor where they belong, rounding where the matrix is bf16.
     pub fn write(&mut self, parameter: &NamedParameter, values: &[f32]) {
-        match parameter.place {
-            ParameterPlace::Embedding => write_rows(&mut self.embedding, 0, values),
-            ParameterPlace::FinalNorm => self.final_norm.copy_from_slice(values),
-            ParameterPlace::Head => {
+        match parameter.location {
+            ParameterLocation::Embedding => write_rows(&mut self.embedding, 0, values),
+            ParameterLocation::FinalNorm => self.final_norm.copy_from_slice(values),
+            ParameterLocation::Head => {
                 write_rows(self.head.as_mut().unwrap_or(&mut self.embedding), 0, values);
             }
-            ParameterPlace::LayerNorm { layer, norm } => {
+            ParameterLocation::LayerNorm { layer, norm } => {
                 let layer = &mut self.layers[layer];
                 let target = match norm {
                     LayerNorm::Input => Some(&mut layer.input_norm),
@@ -260,12 +264,12 @@ impl DecoderWeights {
                     target.copy_from_slice(values);
                 }
             }
-            ParameterPlace::QkvBias { layer, first_row } => {
+            ParameterLocation::QkvBias { layer, first_row } => {
                 if let Some(bias) = &mut self.layers[layer].qkv_bias {
                     bias[first_row..first_row + values.len()].copy_from_slice(values);
                 }
             }
-            ParameterPlace::LayerMatrix { layer, matrix, first_row } => {
+            ParameterLocation::LayerMatrix { layer, matrix, first_row } => {
                 let layer = &mut self.layers[layer];
                 let matrix = match matrix {
                     LayerMatrix::Qkv => &mut layer.qkv,

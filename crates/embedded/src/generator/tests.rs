@@ -66,9 +66,9 @@ fn open(is_starved: bool) -> (Box<dyn Generator>, mpsc::Receiver<GeneratorEvent>
     let factory = EmbeddedGenerator::factory("patient", move || {
         Ok(Box::new(Patient { steps: Arc::clone(&counted), is_starved, ..Patient::default() }))
     });
-    let (told, events) = mpsc::channel();
+    let (reported, events) = mpsc::channel();
     let sink = EventSink::new(move |event| {
-        let _nobody_listens = told.send(event);
+        let _nobody_listens = reported.send(event);
     });
     (factory.open(sink).unwrap(), events, steps)
 }
@@ -82,7 +82,7 @@ fn policy(version: u64) -> PolicyRef {
     PolicyRef { name: PolicyName::from(PolicyVersion(version)), checkpoint: None }
 }
 
-/// What is told but for tokens drawn.
+/// What is reported but for tokens drawn.
 fn next(events: &mpsc::Receiver<GeneratorEvent>) -> GeneratorEvent {
     events.iter().find(|event| !matches!(event, GeneratorEvent::Drawn(_))).unwrap()
 }
@@ -102,7 +102,7 @@ fn rollouts_wait_for_the_first_policy_and_come_to_one_word_each() {
     generator.cancel(&rollout(0, "").id);
     assert!(matches!(next(&events), GeneratorEvent::Lost { id, .. } if id == rollout(0, "").id));
     generator.end();
-    assert!(events.recv().is_err(), "nothing is told after the end");
+    assert!(events.recv().is_err(), "nothing is reported after the end");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn content<'a>(message: &'a Value, role: &str) -> Result<&'a str, String> {
     }
 }
 
-/// The examples of the file; broken lines are told one by one.
+/// The examples of the file; broken lines are reported one by one.
 pub(super) fn read_examples(
     algorithm: Algorithm,
     arguments: &TrainArguments,

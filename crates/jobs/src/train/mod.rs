@@ -49,12 +49,12 @@ use self::{
 
 /// The folder of trained adapters inside the output folder and inside a checkpoint's.
 const ADAPTER: &str = "adapter";
-/// The round that a training outside of any is told to be of; its checkpoints are named without it.
+/// The round that a training outside of any is said to be of; its checkpoints are named without it.
 const NO_ROUND: RoundNumber = RoundNumber(1);
 
 /// What comes to the training of a file.
 enum Happening {
-    /// The training run told something.
+    /// The training run reported something.
     Told(TrainingEvent),
     /// A signal asked for the end.
     Interrupted,
@@ -73,8 +73,8 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
     let model = Model::from_arguments(&arguments.model)?;
     let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
     let job = job(objective, arguments, config.checkpoints.every_steps, &mut prompts, checkpoints)?;
-    let place = Arc::clone(&job.checkpoints);
-    let library = Arc::new(model.library(move |checkpoint| place.folder(checkpoint)));
+    let checkpoints = Arc::clone(&job.checkpoints);
+    let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
     let encoder = Arc::new(RenderedPrompts::new(&model, prompts));
     let (settings, fused) = (settings::learner(config), config.device.learns_on_cpu());
     let (base, policies) = (model.base_policy(), Arc::clone(&library));

@@ -14,7 +14,7 @@ use std::{
 
 use still_control::{Exit, Failure, OrExit};
 use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
-use still_roles::{CheckpointPlace, SavedCheckpoint, TrainingFailure};
+use still_roles::{CheckpointStore, SavedCheckpoint, TrainingFailure};
 use still_store::{CheckpointFiles, CheckpointsSection, StoreError};
 
 /// The folder of checkpoints inside the output folder.
@@ -93,9 +93,9 @@ impl Checkpoints {
         self.files.sweep(|name, is_pending| (is_pending && step_of(name).is_some()) || name == OLD_PENDING)
     }
 
-    /// Makes what was written since [`CheckpointPlace::begin`] a checkpoint. Those of later steps are of a training
+    /// Makes what was written since [`CheckpointStore::begin`] a checkpoint. Those of later steps are of a training
     /// that was given up, by going back or by a damaged checkpoint passed over.
-    fn place(&self, step: u64, is_final: bool) -> Result<CheckpointId, StoreError> {
+    fn install(&self, step: u64, is_final: bool) -> Result<CheckpointId, StoreError> {
         let id = id(step);
         let files = self.files.describe(&id)?;
         let known = self.manifests()?;
@@ -110,7 +110,7 @@ impl Checkpoints {
             created_at_ms: now_ms().max(newest_ms),
         };
         write_manifest(&self.files.pending(&id), &manifest)?;
-        self.files.place(&id)?;
+        self.files.install(&id)?;
         let (mut left, given_up): (Vec<_>, Vec<_>) =
             self.manifests()?.into_iter().partition(|manifest| manifest.step <= step);
         let kept = self.retention.kept(&left, &[], &[]);
@@ -153,7 +153,7 @@ impl Checkpoints {
     }
 }
 
-impl CheckpointPlace for Checkpoints {
+impl CheckpointStore for Checkpoints {
     fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
         let mut intact = Vec::new();
         for manifest in self.newest_first().map_err(|error| unusable(&error))? {
@@ -175,7 +175,7 @@ impl CheckpointPlace for Checkpoints {
     }
 
     fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
-        self.place(saved.step, saved.is_final).map_err(|error| unusable(&error))
+        self.install(saved.step, saved.is_final).map_err(|error| unusable(&error))
     }
 
     fn folder(&self, id: &CheckpointId) -> PathBuf {

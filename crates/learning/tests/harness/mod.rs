@@ -202,7 +202,9 @@ pub fn steps_of_one_sequence(config: DecoderConfig, mode: &str, threads: usize, 
     let mut learner = PolicyLearner::new(settings, base, library, encoder, devices, is_fused(mode));
     let example = SftExample {
         problem: "1+1=".into(),
-        response: Response::Tokens((0..tokens as u32 - 3).map(|place| place * 7_919 % vocabulary).collect()),
+        response: Response::Tokens(
+            (0..tokens as u32 - 3).map(|position| position * 7_919 % vocabulary).collect(),
+        ),
     };
     learner.begin(&job(vec![Example::Sft(example)])).unwrap();
     learner.step().unwrap();

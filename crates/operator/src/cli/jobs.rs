@@ -121,7 +121,7 @@ pub enum TrainCommand {
 }
 
 impl TrainCommand {
-    /// What either kind of training is told.
+    /// The settings of either kind of training.
     pub const fn arguments(&self) -> &TrainArguments {
         match self {
             Self::Sft(arguments) | Self::Dpo(arguments) => arguments,

@@ -2,7 +2,7 @@
 //!
 //! Layers, weakest first: the documented defaults, a TOML file, the environment
 //! (`STILL__SECTION__KEY`), the command line (`--set section.key=value`). An unknown key is an error that
-//! suggests the nearest known one; what validation finds is told all at once, each with its origin.
+//! suggests the nearest known one; what validation finds is reported all at once, each with its origin.
 //!
 //! ```
 //! use still_operator::config::{ConfigLayers, Origin};

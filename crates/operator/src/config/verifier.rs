@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_actors::VerifierPoolConfig;
+use still_actors::VerifiersConfig;
 use still_domain::AnswerKind;
 use still_judge::CodeSection;
 use still_settings::Findings;
@@ -13,7 +13,7 @@ use still_settings::Findings;
 pub struct VerifierSection {
     /// Where the answer is read from.
     pub profile: VerifierProfile,
-    /// Workers of the pool; 0 takes what the machine has.
+    /// Judgements at once; 0 takes what the machine has.
     pub workers: usize,
     /// How answers are compared where a problem does not say.
     #[schemars(with = "AnswerKindName")]
@@ -58,22 +58,22 @@ enum AnswerKindName {
 
 impl Default for VerifierSection {
     fn default() -> Self {
-        let pool = VerifierPoolConfig::default();
+        let verifiers = VerifiersConfig::default();
         Self {
             profile: VerifierProfile::Strict,
-            workers: pool.workers,
+            workers: verifiers.workers,
             kind: AnswerKind::Math,
-            alarm_window: pool.alarm_window,
-            alarm_error_share: pool.alarm_error_share,
+            alarm_window: verifiers.alarm_window,
+            alarm_error_share: verifiers.alarm_error_share,
             code: CodeSection::default(),
         }
     }
 }
 
 impl VerifierSection {
-    /// The settings of the pool that verifiers work in.
-    pub fn pool(&self) -> VerifierPoolConfig {
-        VerifierPoolConfig {
+    /// The part that the actor obeys.
+    pub fn verifiers(&self) -> VerifiersConfig {
+        VerifiersConfig {
             workers: self.workers,
             alarm_window: self.alarm_window,
             alarm_error_share: self.alarm_error_share,
@@ -82,7 +82,7 @@ impl VerifierSection {
 
     /// Notes what cannot be judged.
     pub fn validate(&self, findings: &mut Findings) {
-        self.pool().validate(findings);
+        self.verifiers().validate(findings);
         self.code.validate(findings);
     }
 }

@@ -105,7 +105,7 @@ pub trait ControlPlane: Send + Sync + 'static {
 }
 
 /// How things stand `now`, then the events that a broadcast brings; ends with [`Event::Finished`] or with the
-/// broadcast. Events lost to a watcher that lags are told as a warning.
+/// broadcast. Events lost to a watcher that lags are reported as a warning.
 pub fn event_stream(now: Option<Event>, receiver: broadcast::Receiver<Event>) -> EventStream {
     stream::unfold(Some((now, receiver)), async |state| {
         let (mut now, mut receiver) = state?;

@@ -89,7 +89,7 @@ async fn events<C: ControlPlane>(State(shared): Shell<C>) -> Response {
     lines(until_closed(shared.plane.events(), closed.boxed()).map(Ok).boxed())
 }
 
-/// The events until there is none at hand and the daemon closes: what it told before, its end above all, is
+/// The events until there is none at hand and the daemon closes: what it reported before, its end above all, is
 /// never cut off.
 fn until_closed(
     mut events: EventStream,
@@ -97,7 +97,7 @@ fn until_closed(
 ) -> impl Stream<Item = Event> + Send {
     stream::poll_fn(move |context| match events.poll_next_unpin(context) {
         Poll::Pending => closed.poll_unpin(context).map(|()| None),
-        told @ Poll::Ready(_) => told,
+        ready @ Poll::Ready(_) => ready,
     })
 }
 
@@ -292,9 +292,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_told_before_the_close_is_passed_on_and_an_open_stream_is_ended_by_it() {
-        let told = [Event::Draining, Event::Finished { reason: "drained".to_owned() }];
-        let waiting = stream::iter(told.clone()).chain(stream::pending()).boxed();
+        let reported = [Event::Draining, Event::Finished { reason: "drained".to_owned() }];
+        let waiting = stream::iter(reported.clone()).chain(stream::pending()).boxed();
         let passed: Vec<_> = until_closed(waiting, async {}.boxed()).collect().await;
-        assert_eq!(passed, told);
+        assert_eq!(passed, reported);
     }
 }

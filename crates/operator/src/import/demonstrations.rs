@@ -68,13 +68,13 @@ fn from_conversation(field: &'static str, conversation: &Value) -> Result<(Strin
         let role = part(["role", "from"]).ok_or_else(|| wrong(format!("message {index} has no `role`")))?;
         let content =
             part(["content", "value"]).ok_or_else(|| wrong(format!("message {index} has no `content`")))?;
-        let place = match role {
+        let part = match role {
             "system" | "developer" => continue,
             "user" | "human" => &mut question,
             "assistant" | "gpt" => &mut answer,
             other => return Err(wrong(format!("message {index} has the unknown role `{other}`"))),
         };
-        if place.replace(content).is_some() {
+        if part.replace(content).is_some() {
             return Err(wrong(format!("has more than one message of `{role}`")));
         }
     }

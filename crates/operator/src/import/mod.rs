@@ -1,6 +1,6 @@
 //! Problems and demonstrations from JSONL, in the layouts that data sets come in.
 //!
-//! Every line stands for itself: a broken one is told with its number, the field and the remedy, and the
+//! Every line stands for itself: a broken one is reported with its number, the field and the remedy, and the
 //! caller decides whether the good ones are kept. Names are taken from the file or made from the text, so
 //! that importing a file twice changes nothing.
 //!

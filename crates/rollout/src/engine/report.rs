@@ -18,20 +18,20 @@ pub struct StepReport<K> {
     pub tokens: usize,
     /// Prompt tokens run, those run again after a swap or for want of memory included.
     pub prefill_tokens: usize,
-    /// Prompt tokens taken over from another row's cache.
+    /// Prompt tokens taken over from another slot's cache.
     pub shared_tokens: usize,
-    /// Rows put back into the queue because memory ran out.
+    /// Sequences put back into the queue because memory ran out.
     pub put_back: usize,
-    /// Whether not even one token of one row found room, so that nothing was run. Another user of the device may hold
+    /// Whether not even one token of one sequence found room, so that nothing was run. Another user of the device may hold
     /// the memory: step again after a pause.
     pub is_stalled: bool,
-    /// Rows that hold a slot, after the step.
+    /// Sequences that hold a slot, after the step.
     pub active: usize,
-    /// Rows that wait for one, after the step.
+    /// Sequences that wait for one, after the step.
     pub waiting: usize,
 }
 
-/// Why a step failed. The rows are as they were: the step may be tried again.
+/// Why a step failed. The sequences are as they were: the step may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EngineError {
     /// The model failed.

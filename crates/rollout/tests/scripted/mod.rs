@@ -12,7 +12,7 @@ pub(crate) struct ScriptedModel {
     slots: Vec<Vec<u64>>,
     weights: u64,
     /// Tokens in one step above which memory runs out.
-    pub most_tokens_per_step: usize,
+    pub max_tokens_per_step: usize,
     /// Steps taken, in tokens for each span.
     pub steps: Vec<Vec<usize>>,
     /// Logits are NaN for rows that end with this token.
@@ -34,7 +34,7 @@ impl ScriptedModel {
             capacity,
             slots: vec![Vec::new(); slots],
             weights: 0,
-            most_tokens_per_step: usize::MAX,
+            max_tokens_per_step: usize::MAX,
             steps: Vec::new(),
             poison: None,
             fails_next: false,
@@ -65,7 +65,7 @@ impl StepModel for ScriptedModel {
         if std::mem::take(&mut self.fails_next) {
             return Err(StepError::Device("unplugged".to_owned()));
         }
-        if spans.iter().map(|span| span.tokens.len()).sum::<usize>() > self.most_tokens_per_step {
+        if spans.iter().map(|span| span.tokens.len()).sum::<usize>() > self.max_tokens_per_step {
             return Err(StepError::OutOfMemory("scripted".to_owned()));
         }
         if self.starved_steps > 0 {

@@ -1,4 +1,4 @@
-//! What happens to judgements in the verifier pool, those of evaluation included.
+//! What happens to judgements at the verifiers, those of evaluation included.
 
 use metrics::{counter, gauge};
 

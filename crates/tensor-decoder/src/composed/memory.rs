@@ -1,4 +1,4 @@
-//! What gradients by composed operators take on their device, told beforehand.
+//! What gradients by composed operators take on their device, estimated beforehand.
 //!
 //! With `e` bytes to a number of the chosen precision, a part of `T` tokens through `L` blocks of hidden size `H`, inner
 //! size `I`, `q` queries and `k` keys over `h` heads of `d` takes the inputs of the blocks, `T * L * H * e`, and the most

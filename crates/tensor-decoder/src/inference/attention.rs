@@ -52,7 +52,7 @@ struct Piece {
 }
 
 impl GroupAttention {
-    pub(super) fn new(config: &DecoderConfig, group: &Group, most_scores: usize, device: &Device) -> Self {
+    pub(super) fn new(config: &DecoderConfig, group: &Group, max_scores: usize, device: &Device) -> Self {
         let heads = HeadCounts {
             query: config.attention_head_count,
             key_value: config.key_value_head_count,
@@ -60,9 +60,9 @@ impl GroupAttention {
         };
         let (lane_count, tokens) = (group.lane_count(), group.tokens_per_lane);
         let scores_of_a_query = heads.query * (group.extent + tokens);
-        let lanes_at_once = (most_scores / (scores_of_a_query * tokens)).clamp(1, lane_count);
+        let lanes_at_once = (max_scores / (scores_of_a_query * tokens)).clamp(1, lane_count);
         let queries_at_once =
-            if lanes_at_once > 1 { tokens } else { (most_scores / scores_of_a_query).clamp(1, tokens) };
+            if lanes_at_once > 1 { tokens } else { (max_scores / scores_of_a_query).clamp(1, tokens) };
         let pieces = ranges(lane_count, lanes_at_once).map(|lanes| {
             let of_queries = ranges(tokens, queries_at_once);
             of_queries.map(|queries| Piece::new(group, heads, lanes.clone(), queries, device)).collect()

@@ -96,25 +96,25 @@ impl DeviceCache {
     /// Takes in what a step brought, in place; padding rows go where nobody reads.
     pub(super) fn store(&mut self, layout: &StepLayout, brought: Vec<NewKeysAndValues>, device: &Device) {
         let nowhere = [0, self.padded_tokens - 1];
-        let mut places = Vec::with_capacity(layout.row_count() * self.head_count * 3);
+        let mut indices = Vec::with_capacity(layout.row_count() * self.head_count * 3);
         for target in &layout.targets {
-            let [slot, position] = target.map_or(nowhere, |place| [place.slot, place.position]);
+            let [slot, position] = target.map_or(nowhere, |to| [to.slot, to.position]);
             for head in 0..self.head_count {
-                places.extend([slot as i64, head as i64, position as i64]);
+                indices.extend([slot as i64, head as i64, position as i64]);
             }
         }
         let shape = [layout.row_count(), self.head_count, 3];
-        let places = Tensor::<3, Int>::from_data(TensorData::new(places, shape), device);
+        let indices = Tensor::<3, Int>::from_data(TensorData::new(indices, shape), device);
         for (layer, new) in self.layers.iter_mut().zip(brought) {
             let put = |cached: Tensor<4>, new: Tensor<3>| {
-                cached.scatter_nd(places.clone(), new, IndexingUpdateOp::Assign)
+                cached.scatter_nd(indices.clone(), new, IndexingUpdateOp::Assign)
             };
             layer.keys.inplace(|keys| put(keys, new.keys));
             layer.values.inplace(|values| put(values, new.values));
         }
-        for place in layout.targets.iter().flatten() {
-            if let Some(length) = self.lengths.get_mut(place.slot) {
-                *length = place.position + 1;
+        for to in layout.targets.iter().flatten() {
+            if let Some(length) = self.lengths.get_mut(to.slot) {
+                *length = to.position + 1;
             }
         }
     }
@@ -140,9 +140,9 @@ impl DeviceCache {
             prove(pieces.iter().flat_map(|(keys, values)| [keys.clone(), values.clone()]))?;
             for (layer, (keys, values)) in self.layers.iter_mut().zip(pieces) {
                 let [_, heads, _, head_dim] = keys.dims();
-                let place = [to..to + 1, 0..heads, 0..extent, 0..head_dim];
-                layer.keys.inplace(|cached| cached.slice_assign(place.clone(), keys));
-                layer.values.inplace(|cached| cached.slice_assign(place.clone(), values));
+                let region = [to..to + 1, 0..heads, 0..extent, 0..head_dim];
+                layer.keys.inplace(|cached| cached.slice_assign(region.clone(), keys));
+                layer.values.inplace(|cached| cached.slice_assign(region.clone(), values));
             }
         }
         if let Some(length) = self.lengths.get_mut(to) {
@@ -155,11 +155,11 @@ impl DeviceCache {
     pub(super) fn clear(&mut self, slot: usize) {
         for layer in &mut self.layers {
             let [_, heads, positions, head_dim] = layer.keys.dims();
-            let place = [slot..slot + 1, 0..heads, 0..positions, 0..head_dim];
+            let region = [slot..slot + 1, 0..heads, 0..positions, 0..head_dim];
             let (device, dtype) = (layer.keys.device(), layer.keys.dtype());
             let zeros = Tensor::zeros([1, heads, positions, head_dim], (&device, dtype));
-            layer.keys.inplace(|cached| cached.slice_assign(place.clone(), zeros.clone()));
-            layer.values.inplace(|cached| cached.slice_assign(place, zeros));
+            layer.keys.inplace(|cached| cached.slice_assign(region.clone(), zeros.clone()));
+            layer.values.inplace(|cached| cached.slice_assign(region, zeros));
         }
         if let Some(length) = self.lengths.get_mut(slot) {
             *length = 0;
@@ -174,7 +174,7 @@ impl DeviceCache {
     }
 }
 
-/// Reads one number of every tensor, all at once: work that failed is told by whoever reads its result.
+/// Reads one number of every tensor, all at once: work that failed is reported by whoever reads its result.
 pub(super) fn prove<const D: usize>(tensors: impl Iterator<Item = Tensor<D>>) -> Result<(), ExecutionError> {
     let firsts: Vec<_> =
         tensors.map(|tensor| tensor.slice([(); D].map(|()| 0..1)).reshape([1]).cast(DType::F32)).collect();

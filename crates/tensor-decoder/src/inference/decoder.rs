@@ -34,18 +34,18 @@ pub struct DeviceDecoder {
     rope: RopeTensors,
     /// What matrices, keys and values are stored in.
     dtype: DType,
-    most_scores: usize,
+    max_scores: usize,
     /// What the next steps' device work ends with, in the tests of what happens then.
     #[cfg(test)]
     faults: std::cell::RefCell<Vec<Option<&'static str>>>,
     /// Dropped last, once the tensors are gone.
-    _pools: PoolCleanup,
+    _memory: MemoryCleanup,
 }
 
-/// Gives a thread's memory back to the driver when it is dropped: a fresh decoder on another thread has pools
+/// Gives a thread's memory back to the driver when it is dropped: a fresh decoder on another thread has memory
 /// of its own.
 #[derive(Debug)]
-struct PoolCleanup(Device);
+struct MemoryCleanup(Device);
 
 /// Cosines and sines of every position's angles, each twice over, `[positions, head_dim]` in f32.
 #[derive(Debug)]
@@ -92,11 +92,11 @@ impl DeviceDecoder {
                 cache,
                 rope,
                 dtype,
-                most_scores: MAX_SCORES,
+                max_scores: MAX_SCORES,
                 config,
                 #[cfg(test)]
                 faults: std::cell::RefCell::default(),
-                _pools: PoolCleanup(device.clone()),
+                _memory: MemoryCleanup(device.clone()),
             }),
             Err(StepError::OutOfMemory(reason)) => {
                 device.memory_cleanup();
@@ -118,8 +118,8 @@ impl DeviceDecoder {
 
     /// Holds at most this many attention scores at once, for less memory in a step.
     #[must_use]
-    pub fn with_most_scores(self, most_scores: usize) -> Self {
-        Self { most_scores, ..self }
+    pub fn with_max_scores(self, max_scores: usize) -> Self {
+        Self { max_scores, ..self }
     }
 
     /// The sizes.
@@ -161,7 +161,7 @@ impl DeviceDecoder {
     fn prepare(&self, layout: StepLayout) -> Step {
         let groups = layout.groups.iter();
         let groups =
-            groups.map(|group| GroupAttention::new(&self.config, group, self.most_scores, &self.device));
+            groups.map(|group| GroupAttention::new(&self.config, group, self.max_scores, &self.device));
         let positions = integers(layout.positions.iter().map(|position| *position as i64), &self.device);
         let shape = [layout.row_count(), 1, self.config.head_dim];
         let of_rows = |table: &Tensor<2>| table.clone().select(0, positions.clone()).reshape(shape);
@@ -305,7 +305,7 @@ impl StepModel for DeviceDecoder {
     }
 }
 
-impl Drop for PoolCleanup {
+impl Drop for MemoryCleanup {
     fn drop(&mut self) {
         let cleaned = guarded(|| {
             self.0.memory_cleanup();
@@ -386,7 +386,7 @@ mod tests {
         for id in 0..6 {
             let request = Request {
                 id,
-                prompt: (0..5 + 3 * id).map(|place| place % 29).collect(),
+                prompt: (0..5 + 3 * id).map(|position| position % 29).collect(),
                 settings: SamplingSettings { max_new_tokens: 12, ..SamplingSettings::default() },
                 seed: u64::from(id),
                 stop_ids: Arc::new([]),

@@ -51,8 +51,8 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// The text up to its backtrace, in one line.
 fn first_lines(text: &str) -> String {
     let lines = text.lines().map(str::trim).take_while(|line| !line.to_lowercase().starts_with("backtrace"));
-    let told: Vec<_> = lines.filter(|line| !line.is_empty()).take(8).collect();
-    if told.is_empty() { "no cause is told".to_owned() } else { told.join(" ") }
+    let causes: Vec<_> = lines.filter(|line| !line.is_empty()).take(8).collect();
+    if causes.is_empty() { "no cause is given".to_owned() } else { causes.join(" ") }
 }
 
 #[cfg(test)]

@@ -47,14 +47,14 @@ pub(super) struct StepLayout {
     /// Of every row.
     pub(super) positions: Vec<usize>,
     /// Where each row's key and value go; nowhere for padding.
-    pub(super) targets: Vec<Option<CachePlace>>,
+    pub(super) targets: Vec<Option<CachePosition>>,
     /// The rows whose logits are wanted, in the order of the spans.
     pub(super) wanted_rows: Vec<usize>,
 }
 
-/// A token's place in the cache.
+/// Where a token is in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CachePlace {
+pub(super) struct CachePosition {
     pub(super) slot: usize,
     pub(super) position: usize,
 }
@@ -130,15 +130,15 @@ impl StepLayout {
         self.targets.resize(first_row + row_count, None);
         let mut starts = vec![0; lane_count];
         let mut slots = vec![0; lane_count];
-        for (place, &member) in members.iter().enumerate() {
+        for (index, &member) in members.iter().enumerate() {
             let Some(span) = spans.get(member) else { continue };
-            let lane = if every { span.slot } else { place };
+            let lane = if every { span.slot } else { index };
             let row = first_row + lane * tokens_per_lane;
             for (offset, &token) in span.tokens.iter().enumerate() {
                 let position = span.start + offset;
                 self.tokens[row + offset] = token;
                 self.positions[row + offset] = position;
-                self.targets[row + offset] = Some(CachePlace { slot: span.slot, position });
+                self.targets[row + offset] = Some(CachePosition { slot: span.slot, position });
             }
             starts[lane] = span.start;
             slots[lane] = span.slot;
@@ -242,7 +242,7 @@ mod tests {
             prop_assert_eq!(layout.wanted_rows.len(), wanting.len());
             for (&row, span) in layout.wanted_rows.iter().zip(wanting) {
                 let last = span.start + span.tokens.len() - 1;
-                prop_assert_eq!(layout.targets[row], Some(CachePlace { slot: span.slot, position: last }));
+                prop_assert_eq!(layout.targets[row], Some(CachePosition { slot: span.slot, position: last }));
                 prop_assert_eq!(layout.tokens[row], *span.tokens.last().unwrap());
             }
             for group in &layout.groups {

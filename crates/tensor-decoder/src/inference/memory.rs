@@ -1,4 +1,4 @@
-//! What a decoder takes on a device, told beforehand.
+//! What a decoder takes on a device, estimated beforehand.
 
 use still_decoder::DecoderConfig;
 

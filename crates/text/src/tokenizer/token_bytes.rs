@@ -30,8 +30,8 @@ impl TokenBytes {
         }
         let mut tokens: Vec<&str> = vec![""; length];
         for (token, &id) in &vocabulary {
-            if let Some(place) = tokens.get_mut(id as usize) {
-                *place = token;
+            if let Some(entry) = tokens.get_mut(id as usize) {
+                *entry = token;
             }
         }
         let byte_level = is_byte_level(tokenizer);

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Runs a product with one instruction set, for every number of rows.
-fn check<S: Simd>(simd: S, most_rows: usize) {
+fn check<S: Simd>(simd: S, max_rows: usize) {
     let (inner, columns) = (38, 45);
     let value = |index: usize| ((index * 2_654_435_761) % 1000) as f32 * 1e-3 - 0.5;
     let x: Vec<f32> = (0..30 * inner).map(value).collect();
@@ -10,15 +10,15 @@ fn check<S: Simd>(simd: S, most_rows: usize) {
     let at = |column: usize, index: usize| column / PANEL * inner * PANEL + index * PANEL + column % PANEL;
     let upper = |column: usize, index: usize| panels[at(column, index)].to_bits() >> 16;
     let pairs: Vec<u32> = (0..inner * PANEL)
-        .map(|place| {
-            let (panel, rest) = (place / (inner / 2 * PANEL), place % (inner / 2 * PANEL));
+        .map(|index| {
+            let (panel, rest) = (index / (inner / 2 * PANEL), index % (inner / 2 * PANEL));
             let (column, index) = (panel * PANEL + rest % PANEL, 2 * (rest / PANEL));
             upper(column, index) | upper(column, index + 1) << 16
         })
         .collect();
     for rows in 1..30 {
         let mut packed = PackedRows::default();
-        let x_rows = packed.pack_in_tiles(&x, rows, inner, inner, most_rows, &ALONE);
+        let x_rows = packed.pack_in_tiles(&x, rows, inner, inner, max_rows, &ALONE);
         let run = |panels, panel_stride| {
             let mut out = vec![f32::NAN; rows * columns];
             let product = Product {
@@ -36,11 +36,11 @@ fn check<S: Simd>(simd: S, most_rows: usize) {
         };
         let single = run(PanelSlice::F32(&panels), inner * PANEL);
         assert_eq!(single, run(PanelSlice::Bf16(&pairs), inner / 2 * PANEL));
-        for (place, found) in single.iter().enumerate() {
-            let (row, column) = (place / columns, place % columns);
+        for (index, found) in single.iter().enumerate() {
+            let (row, column) = (index / columns, index % columns);
             let fused = (0..inner)
                 .fold(0.0_f32, |sum, index| x[row * inner + index].mul_add(panels[at(column, index)], sum));
-            let is_exact = most_rows > 1;
+            let is_exact = max_rows > 1;
             let is_close = (found - fused).abs() <= if is_exact { 0.0 } else { 1e-6 };
             assert!(is_close, "{rows} rows, {row}, {column}: {found} {fused}");
         }

@@ -1,10 +1,10 @@
-//! The verifier pool's part of `[verifier]`.
+//! The part of `[verifier]` that the actor of that name obeys.
 
 use still_settings::Findings;
 
-/// How many judge at once, and when an operator is told that judgements fail.
+/// How many judge at once, and when an operator is warned that judgements fail.
 #[derive(Debug, Clone, PartialEq)]
-pub struct VerifierPoolConfig {
+pub struct VerifiersConfig {
     /// Judgements at once; 0 takes what the machine has.
     pub workers: usize,
     /// Judgements that the share of errors is taken over, the newest ones.
@@ -13,13 +13,13 @@ pub struct VerifierPoolConfig {
     pub alarm_error_share: f64,
 }
 
-impl Default for VerifierPoolConfig {
+impl Default for VerifiersConfig {
     fn default() -> Self {
         Self { workers: 0, alarm_window: 200, alarm_error_share: 0.1 }
     }
 }
 
-impl VerifierPoolConfig {
+impl VerifiersConfig {
     /// Notes what cannot be judged with.
     pub fn validate(&self, findings: &mut Findings) {
         findings.require(self.workers <= 1024, "verifier.workers", || {

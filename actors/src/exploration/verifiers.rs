@@ -1,7 +1,7 @@
-//! The verifier pool: many judgements at once on the blocking pool, each in its own shelter.
+//! The verifiers: many judgements at once on blocking threads, each in its own shelter.
 //!
 //! A verifier that panics or fails costs one judgement: it is tried once more, then recorded as an error,
-//! which is never counted as wrong. Nothing here can bring the pool down; when the share of errors jumps, an
+//! which is never counted as wrong. Nothing here can bring the actor down; when the share of errors jumps, an
 //! alarm is raised.
 
 use std::{collections::VecDeque, sync::Arc, thread};
@@ -16,81 +16,81 @@ use still_roles::{FinishedRollout, Verifier, sheltered_judgement};
 use still_telemetry::event::LossReason;
 
 use crate::{
-    config::VerifierPoolConfig,
+    config::VerifiersConfig,
     exploration::error_alarm::{AlarmChange, ErrorAlarm},
     ground::{
         name::ActorName,
         observe::Observer,
         protocol::{
-            CuratorMessage, EvaluatorMessage, Judged, Purpose, Unanswered, Unjudged, VerifierPoolMessage,
+            CuratorMessage, EvaluatorMessage, Judged, Purpose, Unanswered, Unjudged, VerifiersMessage,
         },
         routes::Route,
         switches::Switches,
     },
 };
 
-/// The verifier pool.
-pub(crate) struct VerifierPool;
+/// The verifiers.
+pub(crate) struct Verifiers;
 
 /// What it is given.
-pub(crate) struct VerifierPoolArguments {
+pub(crate) struct VerifiersArguments {
     pub(crate) verifier: Arc<dyn Verifier>,
-    pub(crate) config: VerifierPoolConfig,
+    pub(crate) config: VerifiersConfig,
     pub(crate) switches: Arc<Switches>,
     pub(crate) observer: Observer,
-    pub(crate) ports: VerifierPoolPorts,
+    pub(crate) ports: VerifiersPorts,
 }
 
 /// Whom it may tell.
-pub(crate) struct VerifierPoolPorts {
+pub(crate) struct VerifiersPorts {
     pub(crate) curator: Route<CuratorMessage>,
     pub(crate) evaluator: Route<EvaluatorMessage>,
 }
 
 /// What it knows.
-pub(crate) struct VerifierPoolState {
+pub(crate) struct VerifiersState {
     verifier: Arc<dyn Verifier>,
     switches: Arc<Switches>,
     observer: Observer,
-    ports: VerifierPoolPorts,
+    ports: VerifiersPorts,
     waiting: VecDeque<Box<Unjudged>>,
     running: usize,
     workers: usize,
     alarm: ErrorAlarm,
 }
 
-impl Actor for VerifierPool {
-    type Msg = VerifierPoolMessage;
-    type State = VerifierPoolState;
-    type Arguments = VerifierPoolArguments;
+impl Actor for Verifiers {
+    type Msg = VerifiersMessage;
+    type State = VerifiersState;
+    type Arguments = VerifiersArguments;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<VerifierPoolMessage>,
-        arguments: VerifierPoolArguments,
-    ) -> Result<VerifierPoolState, ActorProcessingErr> {
-        let VerifierPoolArguments { verifier, config, switches, observer, ports } = arguments;
+        _myself: ActorRef<VerifiersMessage>,
+        arguments: VerifiersArguments,
+    ) -> Result<VerifiersState, ActorProcessingErr> {
+        let VerifiersArguments { verifier, config, switches, observer, ports } = arguments;
         let workers = match config.workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        observer.state(ActorName::VerifierPool, ActorState::Running);
+        observer.state(ActorName::Verifiers, ActorState::Running);
         switches.set_verifier_failing(false);
         let alarm = ErrorAlarm::new(config.alarm_window, config.alarm_error_share);
         let waiting = VecDeque::new();
-        Ok(VerifierPoolState { verifier, switches, observer, ports, waiting, running: 0, workers, alarm })
+        Ok(VerifiersState { verifier, switches, observer, ports, waiting, running: 0, workers, alarm })
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<VerifierPoolMessage>,
-        message: VerifierPoolMessage,
-        state: &mut VerifierPoolState,
+        myself: ActorRef<VerifiersMessage>,
+        message: VerifiersMessage,
+        state: &mut VerifiersState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            VerifierPoolMessage::Judge(unjudged) => state.waiting.push_back(unjudged),
-            VerifierPoolMessage::Unanswered(unanswered) => state.unanswered(*unanswered),
-            VerifierPoolMessage::Judged(judged) => {
+            VerifiersMessage::Judge(unjudged) => state.waiting.push_back(unjudged),
+            VerifiersMessage::Unanswered(unanswered) => state.unanswered(*unanswered),
+            VerifiersMessage::Judged(judged) => {
                 state.running -= 1;
                 state.watch(&judged.verdict);
                 match judged.purpose {
@@ -117,27 +117,27 @@ impl Actor for VerifierPool {
                 let verdict = sheltered_judgement(verifier.as_ref(), &problem, response, retried);
                 let judged = Box::new(Judged { rollout, problem, purpose, verdict, credit });
                 let is_exploration = matches!(judged.purpose, Purpose::Exploration);
-                let is_pool_gone = myself.cast(VerifierPoolMessage::Judged(judged)).is_err();
-                if is_pool_gone && is_exploration {
-                    // the pool is replaced, and the attempt asked for again
+                let is_actor_gone = myself.cast(VerifiersMessage::Judged(judged)).is_err();
+                if is_actor_gone && is_exploration {
+                    // the actor is replaced, and the attempt asked for again
                     Observer::attempts_lost(LossReason::ActorEnded, 1);
                 }
             });
         }
-        state.observer.progressed(ActorName::VerifierPool, state.waiting.len(), state.running);
+        state.observer.progressed(ActorName::Verifiers, state.waiting.len(), state.running);
         Ok(())
     }
 }
 
-impl Drop for VerifierPoolState {
+impl Drop for VerifiersState {
     fn drop(&mut self) {
-        // judgements under way tell of themselves when they find the pool gone
+        // judgements under way tell of themselves when they find the actor gone
         let lost = self.waiting.iter().filter(|unjudged| matches!(unjudged.purpose, Purpose::Exploration));
         Observer::attempts_lost(LossReason::ActorEnded, lost.count());
     }
 }
 
-impl VerifierPoolState {
+impl VerifiersState {
     /// An attempt that nobody can answer: an error, which says nothing of an answer. It is none of the verifier's own,
     /// so the alarm does not hear of it.
     fn unanswered(&self, unanswered: Unanswered) {
