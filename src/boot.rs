@@ -1,7 +1,7 @@
 //! The daemon from start to end: what is opened, in which order, and what it is wired to.
 //!
 //! ```text
-//! configuration → data directory (locked) → control socket → page → task → model → roles → actors
+//! configuration → data directory (locked) → control socket → page → task → model → memory → roles → actors
 //! ```
 //!
 //! Three files are the whole program: this one says what there is, `actors/src/ground/protocol.rs` who says what to
@@ -22,19 +22,23 @@
 //! work, and this waits for their end.
 
 use std::{
+    io::{Write, stdout},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use still_actors::{Clock, FinishReason, Roles, StartError, System};
-use still_control::{Exit, Failure, OrExit, SOCKET_NAME};
+use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
+use still_domain::{PolicyRecord, Split};
 use still_embedded::{EmbeddedGenerator, EmbeddedTraining, Learner};
 use still_judge::StandardVerifier;
 use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
 use still_machine::{
-    GeneratorPlacement, GeneratorShape, Model, judge_check, open_learners, plan,
+    GeneratorPlacement, GeneratorShape, Model, open_learners,
+    plan::Plan,
+    preflight::{problem_check, refuse_misfit, remarks},
     settings as machine_settings, verifier,
 };
 use still_operator::{
@@ -45,20 +49,21 @@ use still_operator::{
     http::PageServer,
     progress::Progress,
     records::StoreRecords,
+    serve::raise_descriptors,
     signals::{EndSignals, exit_at_once},
 };
 use still_roles::{GeneratorFactory, TrainingFactory};
-use still_store::{CheckpointFolders, Store};
+use still_store::{CheckpointFolders, RunIdentity, Store};
 use still_telemetry::Exporter;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
 };
 
-use crate::{logging, plane::LiveControlPlane, settings, task};
+use crate::{logging, plane::LiveControlPlane, preflight, settings, task};
 
-/// The folder of checkpoints inside the data directory.
-const CHECKPOINTS: &str = "checkpoints";
+/// A problem that is shown as an example is no longer than this.
+const MAX_EXAMPLE_BYTES: usize = 80;
 /// Longest wait for clients and pages once the actors have ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -67,7 +72,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
     let LoadedConfig { config, .. } = arguments.load().map_err(|error| Failure::new(error.exit(), error))?;
     logging::start(&config.log)?;
     if arguments.dry_run {
-        return plan::print(&config).map(|()| Exit::Success);
+        return preflight::dry_run(&config);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Internal)?;
     let ended = runtime.block_on(serve(config));
@@ -78,28 +83,46 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
 
 async fn serve(config: Config) -> Result<Exit, Failure> {
     let started = Instant::now();
+    let descriptors = raise_descriptors();
+    tracing::debug!(descriptors, "files and connections that may be open");
     let drain_asked = follow_signals()?;
     let Opened { store, checkpoints, socket, page } = Opened::open(&config).await?;
     let exporter = Exporter::install().or_exit(Exit::Internal)?;
 
     let verifier = Arc::new(verifier(&config.verifier));
-    let admission = Admission::new(config.decontamination.clone(), judge_check(Arc::clone(&verifier)));
     let task = task::read(&config, &verifier)?;
     let model = Model::load(&config)?;
+    model.check_prompts(config.task.prompt.into())?;
+    let check = problem_check(&config, &model, Arc::clone(&verifier));
+    let admission = Admission::new(config.decontamination.clone(), check);
     let roles = build_roles(&config, &model, &checkpoints, Arc::clone(&verifier))?;
-    task::make_durable(task, &config, &store, &verifier, &admission)?;
+    let mut told = task.told.clone();
+    let identity = identity(&config, &model);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        data_dir = %config.run.data_dir.display(),
+        model = %config.model.source,
+        sizes = model.sizes(),
+        seed = config.run.seed,
+        rounds = config.run.rounds,
+        "stilld starts"
+    );
+    told.push(task::make_durable(task, &config, &store, &verifier, &admission, &identity)?);
+    refuse_damaged_policy(&store, &checkpoints, &config)?;
+    let records = store.clone();
 
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
     let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
     let plane = Arc::new(LiveControlPlane {
         system: system.clone(),
         records: StoreRecords::new(store, admission),
-        data_dir: config.run.data_dir.clone(),
+        data_dir: std::path::absolute(&config.run.data_dir).unwrap_or_else(|_| config.run.data_dir.clone()),
         page: page.as_ref().map(PageServer::address),
         answer_kind: config.verifier.kind,
         started,
     });
-    let watchers = Watchers::start(&config, &plane, socket, page, exporter);
+    let is_told = config.log.shows_progress();
+    let watchers = Watchers::start(&config, &plane, &told, socket, page, exporter);
     let drained = system.clone();
     tokio::spawn(async move {
         drain_asked.notified().await;
@@ -108,14 +131,81 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
 
     let reason = system.finished().await;
     watchers.end().await;
+    if is_told && reason.is_success() {
+        farewell(&config, &records);
+    }
     match reason {
         FinishReason::RoundsDone
         | FinishReason::Drained
         | FinishReason::DrainedInPart { .. }
         | FinishReason::Stopped => Ok(Exit::Success),
+        FinishReason::NotImitated { .. } => Err(Failure::new(Exit::BadInput, reason)),
+        FinishReason::NoResult { .. } => Err(Failure::new(Exit::NoResult, reason)),
         FinishReason::StoreFailed { .. } => Err(Failure::new(Exit::Store, reason)),
         FinishReason::MeltDown { .. } => Err(Failure::new(Exit::MeltDown, reason)),
     }
+}
+
+/// Says where the policy in force lies, and how it is tried and scored.
+fn farewell(config: &Config, store: &Store) {
+    // whoever stops reading, or a store that fails at the very end, changes nothing of how the run ended
+    if let Ok(Some(PolicyRecord { version, checkpoint: Some(checkpoint), .. })) = store.current_policy() {
+        let data_dir =
+            std::path::absolute(&config.run.data_dir).unwrap_or_else(|_| config.run.data_dir.clone());
+        let folder = data_dir.join(CHECKPOINTS_NAME).join(checkpoint.as_str());
+        let (folder, data_dir) = (folder.display(), data_dir.display());
+        let style = config.task.prompt.name();
+        let tokens = config.evaluation.sampling.max_new_tokens;
+        let problem = store.each_problem().filter_map(Result::ok).find(|problem| {
+            problem.split == Split::Evaluate
+                && problem.text.len() <= MAX_EXAMPLE_BYTES
+                && !problem.text.contains('\'')
+        });
+        let example = problem.map_or_else(|| "...".to_owned(), |problem| problem.text);
+        let _nobody_reads = writeln!(
+            stdout().lock(),
+            "policy {version} is a Hugging Face folder: {folder}\n  \
+             try it:   stilld generate --model {folder} --style {style} --prompt '{example}'\n  \
+             score it: stilld inspect held-out --data-dir {data_dir} > held-out.jsonl\n            \
+             stilld eval --model {folder} --prompt {style} --max-new-tokens {tokens} --problems held-out.jsonl"
+        );
+    }
+}
+
+/// Refuses to start from a policy whose files are not what was written, and names one whose are.
+fn refuse_damaged_policy(
+    store: &Store,
+    checkpoints: &CheckpointFolders,
+    config: &Config,
+) -> Result<(), Failure> {
+    let policies = store.policies().or_exit(Exit::Store)?;
+    let is_whole = |policy: &PolicyRecord| match &policy.checkpoint {
+        Some(id) => checkpoints.is_intact(id).or_exit(Exit::Store),
+        None => Ok(true),
+    };
+    let Some((in_force, earlier)) = policies.split_last() else { return Ok(()) };
+    if is_whole(in_force)? {
+        return Ok(());
+    }
+    let mut remedy = "restore it from a copy".to_owned();
+    for policy in earlier.iter().rev() {
+        if is_whole(policy)? {
+            let data_dir = config.run.data_dir.display();
+            remedy.push_str(&format!(
+                ", or go on from version {0}: `stilld policies promote {0} --data-dir {data_dir}`",
+                policy.version
+            ));
+            break;
+        }
+    }
+    let checkpoint = in_force.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = format!(
+        "checkpoint {checkpoint} of policy {}, which is in force, is missing or damaged: {remedy}; `stilld check {}` \
+         tells everything that is",
+        in_force.version,
+        config.run.data_dir.display()
+    );
+    Err(Failure::new(Exit::Store, message))
 }
 
 /// Told when a signal asks for a drain: one that comes while things are being opened is followed as soon as
@@ -125,6 +215,17 @@ fn follow_signals() -> Result<Arc<Notify>, Failure> {
     let ask = Arc::clone(&drain_asked);
     EndSignals::install().or_exit(Exit::Internal)?.watch(move |_| ask.notify_one(), exit_at_once);
     Ok(drain_asked)
+}
+
+/// What makes this run this run: a store is never continued under another identity.
+pub(crate) fn identity(config: &Config, model: &Model) -> RunIdentity {
+    let facts = [
+        ("model", config.model.source.to_string()),
+        ("model sizes", model.sizes()),
+        ("task", config.task.source.name().to_owned()),
+    ];
+    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value));
+    RunIdentity { seed: config.run.seed, facts: facts.collect() }
 }
 
 /// What no other daemon may have open at the same time.
@@ -141,7 +242,7 @@ impl Opened {
         let data_dir = &config.run.data_dir;
         let store = Store::open(data_dir).or_exit(Exit::Store)?;
         let checkpoints =
-            CheckpointFolders::open(&data_dir.join(CHECKPOINTS), store.clone()).or_exit(Exit::Store)?;
+            CheckpointFolders::open(&data_dir.join(CHECKPOINTS_NAME), store.clone()).or_exit(Exit::Store)?;
         let socket = ControlServer::bind(&data_dir.join(SOCKET_NAME)).await;
         let socket = socket.map_err(|error| Failure::new(error.exit(), error))?;
         let page = match config.http.address() {
@@ -164,13 +265,15 @@ impl Watchers {
     fn start(
         config: &Config,
         plane: &Arc<LiveControlPlane>,
+        told: &[String],
         socket: ControlServer,
         page: Option<PageServer>,
         exporter: Exporter,
     ) -> Self {
         let (shutdown, asked) = watch::channel(false);
-        let mut progress = Progress::new(config.log.progress);
+        let mut progress = Progress::new(config.log.progress_style());
         progress.announce(&greeting(plane, socket.path()));
+        progress.announce(told);
         let mut tasks = vec![tokio::spawn(progress.follow(plane.events()))];
         // a server's errors are its clients': the work goes on without them
         let serving = socket.serve(Arc::clone(plane), shutdown_asked(asked.clone()));
@@ -223,7 +326,12 @@ fn build_roles(
     checkpoints: &CheckpointFolders,
     verifier: Arc<StandardVerifier>,
 ) -> Result<Roles, Failure> {
-    let placement = plan::place(config, &model.config)?;
+    let plan = Plan::of(config, &model.config)?;
+    refuse_misfit(&plan)?;
+    for remark in remarks(config, model) {
+        tracing::warn!("{remark}");
+    }
+    let placement = plan.placement;
     let shape = |placed: &GeneratorPlacement, threads| GeneratorShape {
         device: placed.device,
         precision: placed.precision,

@@ -3,14 +3,18 @@
 mod boot;
 mod logging;
 mod plane;
+mod preflight;
 mod settings;
 mod task;
 
-use std::{io::stdout, process::ExitCode};
+use std::{io::stdout, path::Path, process::ExitCode};
 
 use clap::Parser;
 use still_control::{Exit, Failure};
-use still_operator::cli::{Cli, Command, TrainCommand};
+use still_operator::{
+    cli::{Cli, Command, ConfigCommand, TrainCommand},
+    config::ConfigLayers,
+};
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();
@@ -21,9 +25,15 @@ fn main() -> ExitCode {
     let ended = match &command {
         Command::Run(arguments) => boot::run(arguments),
         Command::Inspect(arguments) => still_jobs::inspect(arguments),
+        Command::Check(arguments) => still_jobs::check(arguments),
+        Command::Policies(arguments) => still_jobs::policies(arguments),
         Command::Config(command) => {
             let ran = command.run(&mut stdout().lock());
-            ran.map(|()| Exit::Success).map_err(|error| Failure::new(error.exit(), error))
+            let ran = ran.map_err(|error| Failure::new(error.exit(), error));
+            match command {
+                ConfigCommand::Check { file, keys_only: false } => ran.and_then(|()| check(file)),
+                _ => ran.map(|()| Exit::Success),
+            }
         }
         Command::Generate(arguments) => still_jobs::generate(arguments),
         Command::Score(arguments) => still_jobs::score(arguments),
@@ -33,11 +43,23 @@ fn main() -> ExitCode {
     };
     match ended {
         Ok(exit) => exit.into(),
+        // whoever read has seen enough
+        Err(Failure { exit: Exit::Success, .. }) => Exit::Success.into(),
         Err(failure) => {
-            eprintln!("stilld: {}", failure.message);
+            if command.is_json() {
+                eprintln!("{}", failure.as_json());
+            } else {
+                eprintln!("stilld: {}", failure.message);
+            }
             failure.exit.into()
         }
     }
+}
+
+/// A file whose keys are sound, with everything that it names.
+fn check(file: &Path) -> Result<Exit, Failure> {
+    let loaded = ConfigLayers::new().file(file).and_then(ConfigLayers::load);
+    preflight::check(&loaded.map_err(|error| Failure::new(error.exit(), error))?.config)
 }
 
 /// The one job that is configured as the daemon is, and keeps a log.

@@ -4,14 +4,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Instant};
 
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
-    Activity, Done, ErrorKind, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport, Status,
+    Activity, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event, OnConflict,
+    PoolQuery, ProblemList, ProblemQuery, RoundReport, SetLine, Status,
 };
 use still_domain::{
-    AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem,
-    RoundNumber, RoundPhase,
+    AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
+    Problem, ProblemId, RoundNumber, RoundPhase,
 };
 use still_operator::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
+    import::Batch,
     records::StoreRecords,
 };
 
@@ -106,15 +108,19 @@ impl ControlPlane for LiveControlPlane {
         Ok(Done::new(format!("round {round} is being sealed")))
     }
 
-    async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
-        let imported = self.records.import_problems(problems).await?;
+    async fn import_problems(
+        &self,
+        problems: Batch<Problem>,
+        on_conflict: OnConflict,
+    ) -> Result<Imported, ErrorReply> {
+        let imported = self.records.import_problems(problems, on_conflict).await?;
         self.system.records_imported();
         Ok(imported)
     }
 
     async fn import_demonstrations(
         &self,
-        demonstrations: Vec<Demonstration>,
+        demonstrations: Batch<Demonstration>,
     ) -> Result<Imported, ErrorReply> {
         let imported = self.records.import_demonstrations(demonstrations).await?;
         self.system.records_imported();
@@ -123,6 +129,22 @@ impl ControlPlane for LiveControlPlane {
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
         self.records.problems(query).await
+    }
+
+    async fn problem(&self, id: ProblemId) -> Result<Option<Problem>, ErrorReply> {
+        self.records.problem(id).await
+    }
+
+    async fn demonstrations(&self, query: DemonstrationQuery) -> Result<DemonstrationList, ErrorReply> {
+        self.records.demonstrations(query).await
+    }
+
+    async fn demonstration(&self, id: DemonstrationId) -> Result<Option<Demonstration>, ErrorReply> {
+        self.records.demonstration(id).await
+    }
+
+    async fn sets(&self) -> Result<Vec<SetLine>, ErrorReply> {
+        self.records.sets().await
     }
 
     async fn pool(&self, query: PoolQuery) -> Result<TrajectoryStream, ErrorReply> {

@@ -3,86 +3,187 @@
 //! What is there already is no change, so every start does it, by the rules of every import
 //! ([`still_operator::admission`]).
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use still_control::{Exit, Failure, OrExit};
-use still_domain::{Split, Task};
+use still_domain::{Demonstration, Problem, Split, Task};
 use still_judge::StandardVerifier;
 use still_machine::{refuse_unjudgeable, refuse_unjudgeable_store};
 use still_operator::{
-    admission::{Admission, AdmissionError, Admitted},
+    admission::{Admission, AdmissionError, Admitted, JudgeCheck},
     config::{Config, TaskSource},
-    import,
+    import::{self, Batch, Parsed},
 };
 use still_store::{RunIdentity, Store};
 
-/// Demonstrations, problems to explore and problems held out, all of which the verifier can judge.
-pub(crate) fn read(config: &Config, verifier: &StandardVerifier) -> Result<Task, Failure> {
-    let task = read_all(config)?;
-    refuse_unjudgeable(verifier, task.problems.iter().chain(&task.held_out))?;
-    Ok(task)
+/// A task as it was read.
+#[derive(Default)]
+pub(crate) struct ReadTask {
+    demonstrations: Batch<Demonstration>,
+    /// Held-out problems first.
+    problems: Batch<Problem>,
+    /// What was read, a sentence a file and one for whatever was read otherwise than it stands there.
+    pub(crate) told: Vec<String>,
 }
 
-/// Makes a task durable, once the store is known to be this run's. All of it is checked before any of it is
-/// written; `admission` holds the rules.
-pub(crate) fn make_durable(
-    task: Task,
-    config: &Config,
-    store: &Store,
-    verifier: &StandardVerifier,
-    admission: &Admission,
-) -> Result<(), Failure> {
-    let facts = [
-        ("model".to_owned(), config.model.source.to_string()),
-        ("task".to_owned(), config.task.source.name().to_owned()),
-    ];
-    let identity = RunIdentity { seed: config.run.seed, facts: facts.into() };
-    store.check_identity(&identity).or_exit(Exit::Store)?;
-    // those of earlier runs and of clients, which may have come while programs could be confined
-    refuse_unjudgeable_store(verifier, &store.problems().or_exit(Exit::Store)?)?;
-    let Task { demonstrations, problems, held_out } = task;
-    let problems = held_out.into_iter().chain(problems).collect();
-    let admitted = admission.import(store, demonstrations, problems).map_err(|error| {
-        let exit = match error {
-            AdmissionError::Store(_) => Exit::Store,
-            AdmissionError::Unjudgeable { .. } | AdmissionError::TrainedOn { .. } => Exit::BadInput,
-        };
-        Failure::new(exit, error)
-    })?;
-    store.identify(&identity).or_exit(Exit::Store)?;
-    let Admitted { problems_left_out, demonstrations_left_out, .. } = admitted;
-    if problems_left_out > 0 {
-        tracing::warn!(left_out = problems_left_out, "problems that repeat a held-out one are not explored");
+impl ReadTask {
+    /// Refuses problems that the rules of imports would refuse.
+    pub(crate) fn refuse_unfit(&self, check: &JudgeCheck) -> Result<(), Failure> {
+        let mut reasons = self.problems.records.iter().filter_map(|problem| check(problem).err());
+        let Some(first) = reasons.next() else { return Ok(()) };
+        let (count, total) = (1 + reasons.count(), self.problems.records.len());
+        Err(Failure::new(Exit::BadInput, format!("{count} of {total} problems cannot be used; {first}")))
     }
-    if demonstrations_left_out > 0 {
-        let left_out = demonstrations_left_out;
-        tracing::warn!(left_out, "demonstrations that repeat a held-out problem are not imitated");
+}
+
+/// Demonstrations, problems to explore and problems held out, all of which the verifier can judge.
+pub(crate) fn read(config: &Config, verifier: &StandardVerifier) -> Result<ReadTask, Failure> {
+    let task = match config.task.source {
+        TaskSource::Quickstart => {
+            let task = config.task.quickstart.generate(config.run.seed).or_exit(Exit::Configuration)?;
+            generated(task)
+        }
+        TaskSource::Files => of_files(config)?,
+    };
+    refuse_unjudgeable(verifier, &task.problems.records)?;
+    refuse_nothing(config, &task)?;
+    Ok(with_notes(config, task))
+}
+
+/// Refuses a task on which no candidate can be scored, or the embedded one without problems.
+fn refuse_nothing(config: &Config, task: &ReadTask) -> Result<(), Failure> {
+    let has = |split| task.problems.records.iter().any(|problem| problem.split == split);
+    if !has(Split::Evaluate) {
+        let message = "there is no held-out problem, so no policy could be compared with another: name some in \
+                       `task.files.evaluation`, or raise `task.quickstart.held_out_per_level`";
+        return Err(Failure::new(Exit::Configuration, message));
+    }
+    // files may be empty of problems: clients import some later
+    if config.task.source == TaskSource::Quickstart && config.exploration.enabled && !has(Split::Explore) {
+        let message = "there is no problem to explore: raise `task.quickstart.problems`";
+        return Err(Failure::new(Exit::Configuration, message));
     }
     Ok(())
 }
 
-fn read_all(config: &Config) -> Result<Task, Failure> {
-    match config.task.source {
-        TaskSource::Quickstart => {
-            config.task.quickstart.generate(config.run.seed).or_exit(Exit::Configuration)
-        }
-        TaskSource::Files => {
-            let failed = |error: import::ImportError| Failure::new(error.exit(), error);
-            let files = &config.task.files;
-            let problems = |paths: &[PathBuf], split| {
-                let mut all = Vec::new();
-                for path in paths {
-                    let read = import::problems_from_file(path, split, config.verifier.kind);
-                    all.extend(read.map_err(failed)?);
-                }
-                Ok::<_, Failure>(all)
-            };
-            let mut demonstrations = Vec::new();
-            for path in &files.demonstrations {
-                demonstrations.extend(import::demonstrations_from_file(path).map_err(failed)?);
-            }
-            let held_out = problems(&files.evaluation, Split::Evaluate)?;
-            Ok(Task { demonstrations, problems: problems(&files.problems, Split::Explore)?, held_out })
+/// The task with what an operator should know of it.
+fn with_notes(config: &Config, mut task: ReadTask) -> ReadTask {
+    let held_out = task.problems.records.iter().filter(|problem| problem.split == Split::Evaluate);
+    let levels: BTreeSet<u8> = held_out.filter_map(|problem| problem.level).collect();
+    let absent = config.evaluation.hard_levels.iter().filter(|level| !levels.contains(level));
+    let absent: Vec<String> = absent.map(u8::to_string).collect();
+    if !absent.is_empty() {
+        let absent = absent.join(", ");
+        task.told.push(format!(
+            "note: no held-out problem has level {absent}, which `evaluation.hard_levels` names"
+        ));
+    }
+    task
+}
+
+/// Makes a task durable, once the store is known to be this run's; gives what came of it in a sentence. All of it is
+/// checked before any of it is written; `admission` holds the rules.
+pub(crate) fn make_durable(
+    task: ReadTask,
+    config: &Config,
+    store: &Store,
+    verifier: &StandardVerifier,
+    admission: &Admission,
+    identity: &RunIdentity,
+) -> Result<String, Failure> {
+    store.check_identity(identity).or_exit(Exit::Store)?;
+    // those of earlier runs and of clients, which may have come while programs could be confined
+    refuse_unjudgeable_store(verifier, &store.problems().or_exit(Exit::Store)?)?;
+    let ReadTask { demonstrations, problems, .. } = task;
+    let had_demonstrations = !demonstrations.records.is_empty();
+    let on_conflict = config.task.files.on_conflict.into();
+    let admitted = admission.import(store, demonstrations, problems, on_conflict).map_err(|error| {
+        let exit = match error {
+            AdmissionError::Store(_) => Exit::Store,
+            AdmissionError::Unjudgeable { .. }
+            | AdmissionError::TrainedOn { .. }
+            | AdmissionError::Conflict { .. } => Exit::BadInput,
+        };
+        Failure::new(exit, error)
+    })?;
+    if had_demonstrations && store.demonstrations().or_exit(Exit::Store)?.is_empty() {
+        let message = "every demonstration repeats a held-out problem, and none is left to imitate: take others, or \
+                       other problems to hold out";
+        return Err(Failure::new(Exit::BadInput, message));
+    }
+    store.identify(identity).or_exit(Exit::Store)?;
+    Ok(in_words(&admitted))
+}
+
+/// What came of an import.
+fn in_words(admitted: &Admitted) -> String {
+    let Admitted { report, problems_left_out, demonstrations_left_out, replaced, kept } = admitted;
+    let mut text = format!("{} records are new, {} were known", report.new, report.already_there);
+    for (count, what) in [
+        (*replaced, "problems got another gold answer"),
+        (*kept, "problems kept another gold answer than the files have"),
+        (*problems_left_out, "problems that repeat a held-out one are not explored"),
+        (*demonstrations_left_out, "demonstrations that repeat a held-out problem are not imitated"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("; {count} {what}"));
         }
     }
+    text
+}
+
+fn generated(task: Task) -> ReadTask {
+    let Task { demonstrations, problems, held_out } = task;
+    let told = format!(
+        "the embedded task: {} demonstrations, {} problems to explore, {} held out",
+        demonstrations.len(),
+        problems.len(),
+        held_out.len()
+    );
+    let problems: Vec<_> = held_out.into_iter().chain(problems).collect();
+    ReadTask { demonstrations: demonstrations.into(), problems: problems.into(), told: vec![told] }
+}
+
+fn of_files(config: &Config) -> Result<ReadTask, Failure> {
+    let failed = |error: import::ImportError| Failure::new(error.exit(), error);
+    let files = &config.task.files;
+    let mut task = ReadTask::default();
+    let splits: [(&[PathBuf], Split, &str); 2] = [
+        (&files.evaluation, Split::Evaluate, "problems held out"),
+        (&files.problems, Split::Explore, "problems to explore"),
+    ];
+    for path in &files.demonstrations {
+        let parsed = import::demonstrations_from_file(path).map_err(failed)?;
+        task.told.extend(read_in_words(path, "demonstrations", &parsed, ""));
+        task.demonstrations.extend(parsed.into_batch());
+    }
+    for (paths, split, what) in splits {
+        for path in paths {
+            let parsed = import::problems_from_file(path, split, config.verifier.kind).map_err(failed)?;
+            let kinds = import::kinds(&parsed.records);
+            let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            task.told.extend(read_in_words(path, what, &parsed, &format!(" ({})", kinds.join(", "))));
+            task.problems.extend(parsed.into_batch());
+        }
+    }
+    Ok(task)
+}
+
+/// What a file held.
+fn read_in_words<T>(path: &Path, what: &str, parsed: &Parsed<T>, kinds: &str) -> Vec<String> {
+    let path = path.display();
+    let mut text = format!("{path}: {} {what}{kinds}", parsed.records.len());
+    if parsed.repeated > 0 {
+        text.push_str(&format!(", {} lines repeat others", parsed.repeated));
+    }
+    if let Some(first) = parsed.left_out.first() {
+        let count = parsed.left_out.len();
+        text.push_str(&format!(", {count} left out that have no answer, the first: {first}"));
+    }
+    let mut told = vec![text];
+    told.extend(parsed.remarks.iter().map(|remark| format!("{path}: {remark}")));
+    told
 }

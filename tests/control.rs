@@ -187,7 +187,7 @@ fn import_records(data: &Path) {
     let text = list["problems"][0]["text"].as_str().unwrap();
     for (line, split, part) in [
         (serde_json::json!({"problem": text, "answer": "21", "id": "late"}), "evaluate", "`late` repeats"),
-        (serde_json::json!({"problem": "x", "answer": "?", "kind": "regex"}), "explore", "cannot be judged"),
+        (serde_json::json!({"problem": "x", "answer": "?", "kind": "regex"}), "explore", "cannot be used"),
     ] {
         fs::write(&refused, line.to_string()).unwrap();
         let import = ["problems", "import", refused.to_str().unwrap(), "--split", split];

@@ -216,17 +216,34 @@ async fn training_that_diverges_with_no_state_in_memory_goes_back_to_its_newest_
 #[tokio::test]
 async fn a_set_that_the_learner_refuses_ends_its_round_and_not_the_program() {
     let harness = Harness::new(World::default());
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
     harness.script.learner_refusals.store(1, Ordering::SeqCst);
     let system = harness.start(config(2)).await;
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     assert!(system.status().actors.iter().all(|actor| actor.restarts == 0));
     let rounds = harness.rounds();
-    assert_eq!(rounds[0].phase, RoundPhase::Rejected);
-    let decision = rounds[0].decision.as_ref().unwrap();
+    let refused = rounds.last().unwrap();
+    assert_eq!((refused.round, refused.phase), (RoundNumber(2), RoundPhase::Rejected));
+    let decision = refused.decision.as_ref().unwrap();
     assert_eq!(decision, "rejected: the training job is refused: every example is too long");
-    assert!(rounds[0].ended_at_ms.is_some());
-    assert_eq!(harness.store.policies().unwrap()[0].origin, PolicyOrigin::Base);
-    assert!(rounds[1].evaluation.is_some(), "the next one goes on from the base model");
+    assert!(refused.ended_at_ms.is_some());
+}
+
+#[tokio::test]
+async fn demonstrations_that_the_learner_refuses_end_the_program_before_it_explores() {
+    let harness = Harness::new(World::default());
+    harness.script.learner_refusals.store(1, Ordering::SeqCst);
+    let reason = harness.run(config(1)).await;
+    assert!(
+        matches!(&reason, FinishReason::NotImitated { cause } if cause.contains("too long")),
+        "{reason:?}"
+    );
+    assert!(!reason.is_success());
+    assert!(harness.store.policies().unwrap().is_empty(), "nothing is put in force");
+    assert_eq!(harness.store.trajectories().count(), 0, "nothing is explored");
+    // the cause is mended: the next start imitates
+    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
+    assert_eq!(harness.store.policies().unwrap()[0].origin, PolicyOrigin::Round(RoundNumber::IMITATION));
 }
 
 #[tokio::test]

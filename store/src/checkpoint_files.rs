@@ -47,6 +47,11 @@ impl CheckpointFiles {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// The folders below `root` as they are, to look at them.
+    pub fn at(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// The names of the folders that are in place, in no order.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! The data directory: one process at a time.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +13,8 @@ use crate::error::StoreError;
 const LOCK_FILE: &str = "stilld.lock";
 /// The folder of the database.
 const DATABASE_FOLDER: &str = "store";
+/// Who may look into a data directory that is made here: its owner alone.
+const PRIVATE: u32 = 0o700;
 
 /// An exclusive hold on a data directory. The system lets go when the process ends, however it ends.
 #[derive(Debug)]
@@ -23,7 +26,10 @@ pub(crate) struct DataDirectory {
 impl DataDirectory {
     /// Makes the directory where it is missing, and holds it.
     pub(crate) fn create_and_lock(path: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(path.join(DATABASE_FOLDER)).map_err(StoreError::file(path))?;
+        // prompts, gold answers and weights are nobody's but the owner's
+        let mut folders = DirBuilder::new();
+        folders.recursive(true).mode(PRIVATE);
+        folders.create(path.join(DATABASE_FOLDER)).map_err(StoreError::file(path))?;
         Self::lock(path)
     }
 

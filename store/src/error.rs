@@ -59,7 +59,7 @@ pub enum StoreError {
     #[error("{0}")]
     Conflict(String),
     /// The engine failed: the disk is full, or it failed.
-    #[error("the store could not {action}: {reason} (is the disk full?)")]
+    #[error("the store could not {action}: {reason}{}", remedy(.action, .reason))]
     Engine {
         /// What was tried.
         action: &'static str,
@@ -81,5 +81,31 @@ impl StoreError {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+}
+
+/// What helps where the cause leaves no doubt, and the first guess where something could not be written.
+fn remedy(action: &str, reason: &str) -> &'static str {
+    if reason.contains("Too many open files") {
+        "; raise the number of files that may be open (`ulimit -n`)"
+    } else if reason.contains("damaged") || action == "read" || action == "measure itself" {
+        ""
+    } else {
+        " (is the disk full?)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_guessed_where_nothing_else_is_known() {
+        let told =
+            |action, reason: &str| StoreError::Engine { action, reason: reason.to_owned() }.to_string();
+        assert!(told("write", "no space left").ends_with("(is the disk full?)"));
+        assert!(told("write a checkpoint", "`x`: Too many open files (os error 24)").contains("ulimit -n"));
+        assert!(!told("open its files", "its files are damaged: restore them").contains("disk full"));
+        assert!(!told("read", "it failed before").contains("disk full"));
     }
 }

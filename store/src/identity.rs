@@ -20,15 +20,18 @@ pub struct RunIdentity {
 }
 
 impl Store {
-    /// Records who this run is, once.
+    /// Records who this run is: once, and whatever an earlier program did not record yet.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the store belongs to a run of another identity, naming what differs.
     pub fn identify(&self, identity: &RunIdentity) -> Result<(), StoreError> {
         let _writer = self.writer();
         self.check_identity(identity)?;
-        if self.identity()?.is_none() {
-            self.commit(vec![self.put(&identity_key(), identity)?])?;
+        let known = self.identity()?.unwrap_or_else(|| identity.clone());
+        let facts = identity.facts.clone().into_iter().chain(known.facts.clone()).collect();
+        let merged = RunIdentity { seed: identity.seed, facts };
+        if self.identity()?.as_ref() != Some(&merged) {
+            self.commit(vec![self.put(&identity_key(), &merged)?])?;
         }
         Ok(())
     }
@@ -43,11 +46,15 @@ impl Store {
         if known.seed != identity.seed {
             differences.push(format!("seed {} is now {}", known.seed, identity.seed));
         }
+        // what an earlier program did not record says nothing
         for (name, value) in &identity.facts {
-            let before = known.facts.get(name).map_or("unset", String::as_str);
+            let Some(before) = known.facts.get(name) else { continue };
             if before != value {
                 differences.push(format!("{name} `{before}` is now `{value}`"));
             }
+        }
+        if differences.is_empty() {
+            return Ok(());
         }
         Err(StoreError::Conflict(format!(
             "this data directory belongs to another run: {}; choose another --data-dir or restore the settings",

@@ -49,6 +49,7 @@ mod store;
 mod training_sets;
 mod trajectories;
 mod value;
+mod verify;
 
 pub use checkpoint_files::{CheckpointFiles, Damage};
 pub use checkpoint_folders::{CheckpointFolders, PendingCheckpoint};
@@ -60,3 +61,4 @@ pub use retention::CheckpointsSection;
 pub use scan::Records;
 pub use store::{Store, StoreSize};
 pub use trajectories::CommitReport;
+pub use verify::Verified;

@@ -12,7 +12,7 @@ use crate::{
     store::Store,
 };
 
-/// A record of the task, which is imported and never changed.
+/// A record of the task, which is imported and never changed, but for the gold answer of a problem.
 trait TaskRecord: Serialize + for<'de> Deserialize<'de> + Clone {
     const KIND: Kind;
 
@@ -48,10 +48,10 @@ impl TaskRecord for Demonstration {
 
 /// A record with its number in the order of import.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Ordered<T> {
+pub(crate) struct Ordered<T> {
     #[serde(rename = "place")]
     order: u64,
-    record: T,
+    pub(crate) record: T,
 }
 
 /// What an import brought.
@@ -70,7 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] when an id is known with another text, gold, kind of answer or use.
     pub fn import_problems(&self, problems: &[Problem]) -> Result<ImportReport, StoreError> {
-        self.import_task(&[], problems)
+        self.import_task(&[], problems, &[])
     }
 
     /// Makes demonstrations durable, all or none, in their order. The same one again is no change, from
@@ -82,10 +82,11 @@ impl Store {
         &self,
         demonstrations: &[Demonstration],
     ) -> Result<ImportReport, StoreError> {
-        self.import_task(demonstrations, &[])
+        self.import_task(demonstrations, &[], &[])
     }
 
-    /// Makes demonstrations and problems durable together: all of both, or none. Counts both.
+    /// Makes demonstrations and problems durable together: all of both, or none. Counts both. A correction gives a
+    /// known problem another gold answer and kind of answer; what was judged by the old ones stays judged so.
     ///
     /// # Errors
     /// As those of [`Store::import_demonstrations`] and [`Store::import_problems`].
@@ -93,13 +94,26 @@ impl Store {
         &self,
         demonstrations: &[Demonstration],
         problems: &[Problem],
+        corrections: &[Problem],
     ) -> Result<ImportReport, StoreError> {
         let _writer = self.writer();
         let mut report = ImportReport::default();
         let mut batch = self.new_among(demonstrations, &mut report)?;
         batch.extend(self.new_among(problems, &mut report)?);
+        for correction in corrections {
+            batch.push(self.corrected(correction)?);
+        }
         self.commit(batch)?;
         Ok(report)
+    }
+
+    /// The change that gives a known problem another gold answer and kind.
+    fn corrected(&self, correction: &Problem) -> Result<Change, StoreError> {
+        let key = Key::of(Kind::Problem).text(correction.id.as_str());
+        let unknown = || StoreError::Conflict(format!("there is no problem `{}` to correct", correction.id));
+        let Ordered { order, record } = self.get::<Ordered<Problem>>(&key)?.ok_or_else(unknown)?;
+        let record = Problem { gold: correction.gold.clone(), kind: correction.kind, ..record };
+        self.put(&key, &Ordered { order, record })
     }
 
     /// The changes that add those records which are not there yet.

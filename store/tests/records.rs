@@ -92,9 +92,9 @@ fn demonstrations_and_problems_of_a_task_are_written_together_or_not_at_all() {
     let store = Store::in_memory().unwrap();
     store.import_problems(&[problem("p", "1")]).unwrap();
     let shown = [demonstration("d", "because")];
-    store.import_task(&shown, &[problem("q", "1"), problem("p", "2")]).unwrap_err();
+    store.import_task(&shown, &[problem("q", "1"), problem("p", "2")], &[]).unwrap_err();
     assert!(store.demonstrations().unwrap().is_empty());
-    let report = store.import_task(&shown, &[problem("q", "1"), problem("p", "1")]).unwrap();
+    let report = store.import_task(&shown, &[problem("q", "1"), problem("p", "1")], &[]).unwrap();
     assert_eq!((report.new, report.already_there), (2, 1));
 }
 
@@ -142,6 +142,13 @@ fn a_run_is_not_continued_under_another_identity() {
         |seed, model: &str| RunIdentity { seed, facts: [("model".to_owned(), model.to_owned())].into() };
     store.identify(&identity(1, "embedded")).unwrap();
     store.identify(&identity(1, "embedded")).unwrap();
+    let mut more = identity(1, "embedded");
+    more.facts.insert("model sizes".to_owned(), "2 layers".to_owned());
+    store.identify(&more).unwrap();
+    store.identify(&identity(1, "embedded")).unwrap();
+    more.facts.insert("model sizes".to_owned(), "3 layers".to_owned());
+    let error = store.identify(&more).unwrap_err().to_string();
+    assert!(error.contains("model sizes `2 layers` is now `3 layers`"), "{error}");
     let error = store.identify(&identity(1, "qwen")).unwrap_err();
     assert!(error.to_string().contains("model `embedded` is now `qwen`"), "{error}");
 }

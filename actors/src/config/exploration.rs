@@ -101,6 +101,11 @@ impl ExplorationSection {
             "exploration.attempts_per_visit",
             || format!("cannot exceed attempts_per_problem = {}", self.attempts_per_problem),
         );
+        findings.require(
+            self.sampling.temperature > 0.0 || self.attempts_per_visit <= 1,
+            "exploration.sampling.temperature",
+            || format!("at 0 all {} attempts of a visit are the same: raise it", self.attempts_per_visit),
+        );
         self.sampling.validate("exploration.sampling", findings);
     }
 }

@@ -146,14 +146,17 @@ impl Drop for CuratorState {
 /// Adds what hygiene has to say.
 fn inspect(hygiene: &HygieneConfig, judged: Judged) -> (Credit, JudgedTrajectory) {
     let Judged { rollout, problem, verdict, credit, purpose: _ } = judged;
-    let rejection = hygiene.rejection(&Response {
+    let is_begun = !rollout.trajectory.tokens.is_empty() || rollout.trajectory.prompt_token_count > 0;
+    let response = Response {
         problem: &problem.text,
         text: &rollout.trajectory.text,
         response_tokens: u32::try_from(rollout.trajectory.tokens.len()).unwrap_or(u32::MAX),
         thought_tokens: rollout.measures.thought_tokens,
         is_well_formed: rollout.is_well_formed,
         finish: rollout.trajectory.finish,
-    });
+    };
+    // of what was never drawn there is nothing to say
+    let rejection = is_begun.then(|| hygiene.rejection(&response)).flatten();
     let judged =
         JudgedTrajectory { trajectory: rollout.trajectory, verdict, measures: rollout.measures, rejection };
     (credit, judged)

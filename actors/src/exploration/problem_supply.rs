@@ -136,9 +136,9 @@ impl ProblemSupplyState {
     async fn read_problems(&mut self) -> Result<(), ActorProcessingErr> {
         let problems = self.given.access.run(|access| access.problems(Split::Explore)).await?;
         for problem in problems {
-            if self.dispatch.add_problem(&problem) {
-                self.problems.insert(problem.id.clone(), Arc::new(problem));
-            }
+            self.dispatch.add_problem(&problem);
+            // a known one may have been corrected
+            self.problems.insert(problem.id.clone(), Arc::new(problem));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use still_domain::RoundNumber;
 
 /// Why the program has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,18 @@ pub enum FinishReason {
     },
     /// It was stopped on demand, work in flight left behind: it is asked for again at the next start.
     Stopped,
+    /// The demonstrations cannot be trained on: exploring with a policy that never saw them would be another run.
+    NotImitated {
+        /// Why.
+        cause: String,
+    },
+    /// Not one attempt of a round could be drawn and judged: going on would use up the problems for nothing.
+    NoResult {
+        /// The round.
+        round: RoundNumber,
+        /// Attempts that came to nothing.
+        attempts: u64,
+    },
     /// The store failed: going on could lose what would be acknowledged.
     StoreFailed {
         /// What the store says.
@@ -51,6 +64,12 @@ impl fmt::Display for FinishReason {
                 write!(f, "drained in part: {cause}; what was in flight is asked for again at the next start")
             }
             Self::Stopped => write!(f, "stopped: what was in flight is asked for again at the next start"),
+            Self::NotImitated { cause } => write!(f, "the demonstrations cannot be imitated: {cause}"),
+            Self::NoResult { round, attempts } => write!(
+                f,
+                "not one of {attempts} attempts of round {round} could be drawn and judged; `stillctl pool list \
+                 --verdict error` (or `stilld inspect pool`) says why, each under `rule`"
+            ),
             Self::StoreFailed { error } => write!(f, "the store failed: {error}"),
             Self::MeltDown { actor, error, restarts } => {
                 write!(f, "the {actor} failed again after {restarts} restarts: {error}")

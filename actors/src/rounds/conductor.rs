@@ -119,7 +119,11 @@ impl Actor for Conductor {
             }
             ConductorMessage::TrainingRefused { round, reason } => {
                 let now_ms = state.given.observer.now_ms();
-                if let Some(round) = state.machine.refused(round, &reason, now_ms) {
+                if round == RoundNumber::IMITATION {
+                    // nothing is written: once the cause is mended, the next start imitates
+                    let ended = FinishReason::NotImitated { cause: reason };
+                    state.given.ports.root.send(RootMessage::Finish(ended));
+                } else if let Some(round) = state.machine.refused(round, &reason, now_ms) {
                     state.given.observer.warn(format!("round {} is rejected: {reason}", round.round));
                     state.save(round).await?;
                 }
@@ -174,6 +178,10 @@ impl ConductorState {
                 Next::Wait => return Ok(()),
                 Next::Finish => {
                     ports.root.send(RootMessage::Finish(FinishReason::RoundsDone));
+                    return Ok(());
+                }
+                Next::GiveUp { round, attempts } => {
+                    ports.root.send(RootMessage::Finish(FinishReason::NoResult { round, attempts }));
                     return Ok(());
                 }
                 Next::PublishBase => {

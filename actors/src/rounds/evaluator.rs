@@ -302,17 +302,25 @@ impl EvaluatorState {
         }
     }
 
-    /// What cannot be answered is no answer.
+    /// What cannot be answered says nothing about the policy: it is counted apart.
     fn unanswered(&mut self, id: &AttemptId, reason: &str) {
         if self.held.remove(id).is_some() {
-            self.observer.warn(format!("held-out problem {} is refused: {reason}", id.problem));
-            self.count(id, Outcome::NoAnswer, FinishReason::Cancelled);
+            self.observer.warn(format!("held-out problem {} cannot be answered: {reason}", id.problem));
+            if let Some((_, scoring)) = &mut self.scoring {
+                scoring.unserved(id);
+            }
+            self.tell_progress();
         }
     }
 
     fn count(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) {
         let Some((_, scoring)) = &mut self.scoring else { return };
         scoring.judged(id, outcome, finish);
+        self.tell_progress();
+    }
+
+    fn tell_progress(&self) {
+        let Some((_, scoring)) = &self.scoring else { return };
         let (judged, total) = scoring.progress();
         update(&self.observer.board.evaluation, |progress| *progress = EvaluationProgress { judged, total });
         self.observer.event(Event::Evaluated { round: scoring.round(), judged, total });

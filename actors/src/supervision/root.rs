@@ -98,6 +98,15 @@ impl Actor for Root {
                     .filter(|name| state.drained.as_ref().is_none_or(|drained| !drained.contains(name)))
                     .map(ActorName::as_str)
                     .collect();
+                // the trainer answers for its device: one that hangs is given up, and what was trained is saved otherwise
+                let is_overseen = state.wiring.config.supervision.max_silence().is_some();
+                if is_overseen && waited_for == [ActorName::Trainer.as_str()] {
+                    state.wiring.observer.warn(
+                        "the drain waits for the step that the trainer is at, to save what is trained; once more ends \
+                         at once, and training goes on from the checkpoint before",
+                    );
+                    return Ok(());
+                }
                 let cause = format!("work of the {} did not end in time", waited_for.join(" and the "));
                 state.finish_in_part(cause, &myself).await;
             }

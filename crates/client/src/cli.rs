@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use still_control::{Exit, SOCKET_NAME};
-use still_domain::{AttemptId, Outcome, Split};
+use still_control::{CHECKPOINTS_NAME, Exit, SOCKET_NAME};
+use still_domain::{AttemptId, CheckpointId, Outcome, Split};
 
 /// Controls a running stilld over its socket.
 #[derive(Debug, Parser)]
@@ -34,7 +34,13 @@ pub(crate) enum Command {
         why: bool,
     },
     /// What happens, as it happens, until the daemon ends.
-    Watch,
+    ///
+    /// Progress is told twenty times a phase. With `--json`, every event is a line of its own.
+    Watch {
+        /// Tell every step and every answer.
+        #[arg(long)]
+        every: bool,
+    },
     /// Stop taking up new work, of one activity or of both.
     Pause {
         /// The activity.
@@ -62,6 +68,10 @@ pub(crate) enum Command {
     /// The pool of judged trajectories.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Rounds with their accuracies.
+    Rounds,
+    /// Sealed training sets.
+    Sets,
     /// Published policies.
     #[command(subcommand)]
     Policies(PoliciesCommand),
@@ -80,14 +90,16 @@ pub(crate) enum Command {
 pub(crate) enum ProblemsCommand {
     /// Import problems with gold answers.
     ///
-    /// Each line: `problem`, `question` or `prompt`; `answer` or `gold` (a number, text, GSM8K's
-    /// `#### n`) or a `solution` with a box; optionally `id`, `level` or `difficulty`, `kind`.
+    /// Each line: `problem`, `question` or `prompt` (text, or messages with one question); `answer` or `gold`
+    /// (a number, text, GSM8K's `#### n`), `reward_model`, or a `solution` with a box; optionally `choices` or
+    /// `options`, which become part of the statement, `id`, `level` or `difficulty`, `kind`.
     ///
     /// All are imported, or none. Refused, by name: a problem that cannot be judged (a gold answer or tests
-    /// that cannot be used, a program where none can be confined), a known id with another text, gold answer,
-    /// kind or use, and a problem to hold out that repeats what the run explores or imitates. Left out and
-    /// counted: a problem to explore that repeats a held-out one. The same problem again is known, from
-    /// whatever file.
+    /// that cannot be used, a program where none can be confined), a field that means something elsewhere and
+    /// nothing here, and a problem to hold out that repeats what the run explores or imitates. Left out and
+    /// counted: a problem to explore that repeats a held-out one, and lines that say that they have no answer
+    /// (`proof`, `problem_is_valid`). The same statement with the same gold answer is known, from whatever file
+    /// and under whatever name; with another one it is a conflict.
     Import {
         /// The file and what to do with broken lines.
         #[command(flatten)]
@@ -95,8 +107,16 @@ pub(crate) enum ProblemsCommand {
         /// What the problems are for.
         #[arg(long, value_enum, default_value_t = SplitName::Explore)]
         split: SplitName,
+        /// What to do with a problem that is known with another gold answer or kind of answer.
+        #[arg(long, value_enum, default_value_t = OnConflict::Abort)]
+        on_conflict: OnConflict,
     },
-    /// List problems with what has come of them.
+    /// Show a problem whole.
+    Show {
+        /// Its name.
+        id: String,
+    },
+    /// List problems with what has come of them, those to explore first.
     List {
         /// Only problems of this level.
         #[arg(long)]
@@ -116,9 +136,20 @@ pub(crate) enum DemonstrationsCommand {
     /// Import demonstrations of long thoughts.
     ///
     /// Each line: a problem with `thought` and `solution`, or with a `response` or `completion` that holds
-    /// both in their tags (or `<think>`), or `messages` of one user and one assistant. One that repeats a
-    /// held-out problem is left out and counted.
+    /// both in their tags (or `<think>`), or `messages` of one user and one assistant, whose thought may stand in
+    /// `reasoning_content`. One that repeats a held-out problem is left out and counted.
     Import(ImportArguments),
+    /// List demonstrations.
+    List {
+        /// At most this many.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u64,
+    },
+    /// Show a demonstration whole, as it is imitated.
+    Show {
+        /// Its name.
+        id: String,
+    },
 }
 
 /// A file to import.
@@ -215,6 +246,17 @@ pub(crate) enum OnError {
     Skip,
 }
 
+/// What to do with a problem that is known with another gold answer.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnConflict {
+    /// Import nothing.
+    Abort,
+    /// The known gold answer stays.
+    Keep,
+    /// The known problem gets the new one; what was judged by the old one stays judged so.
+    Replace,
+}
+
 /// What problems are for.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SplitName {
@@ -225,6 +267,12 @@ pub(crate) enum SplitName {
 }
 
 impl Cli {
+    /// The folder of a checkpoint, where the data directory is known.
+    pub(crate) fn checkpoint_folder(&self, checkpoint: &CheckpointId) -> Option<PathBuf> {
+        let data_dir = self.socket.is_none().then_some(&self.data_dir)?;
+        Some(data_dir.join(CHECKPOINTS_NAME).join(checkpoint.as_str()))
+    }
+
     /// The socket to ask.
     pub(crate) fn socket(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(|| self.data_dir.join(SOCKET_NAME))
@@ -245,6 +293,16 @@ impl From<OnError> for still_control::OnError {
         match on_error {
             OnError::Abort => Self::Abort,
             OnError::Skip => Self::Skip,
+        }
+    }
+}
+
+impl From<OnConflict> for still_control::OnConflict {
+    fn from(on_conflict: OnConflict) -> Self {
+        match on_conflict {
+            OnConflict::Abort => Self::Abort,
+            OnConflict::Keep => Self::Keep,
+            OnConflict::Replace => Self::Replace,
         }
     }
 }

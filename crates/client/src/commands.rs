@@ -9,32 +9,34 @@ use std::{
 use clap::CommandFactory;
 use serde::Serialize;
 use still_control::{
-    ActivityRequest, Done, ErrorReply, Event, ImportReport, KillRequest, PoolEntry, ProblemList,
-    PromoteRequest, Status,
+    ActivityRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest, PoolEntry,
+    ProblemList, PromoteRequest, RoundReport, SetLine, Status,
 };
-use still_domain::{JudgedTrajectory, PolicyRecord, PolicyVersion, Split};
+use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, Split};
 
 use crate::{
     cli::{
         Activity, Cli, Command, DemonstrationsCommand, FaultCommand, ImportArguments, PoliciesCommand,
         PoolCommand, PoolFilter, ProblemsCommand,
     },
+    clock,
     connection::{Answer, Request, body},
     error::ClientError,
     tables,
+    watch::Summary,
 };
 
 type Outcome = Result<(), ClientError>;
 
 /// Runs a command and writes its answer.
 pub(crate) fn run(cli: &Cli, out: &mut dyn Write) -> Outcome {
-    let mut asked = Asked { socket: &cli.socket(), json: cli.json, out };
+    let mut asked = Asked { cli, socket: &cli.socket(), json: cli.json, out };
     match &cli.command {
         Command::Status { why } => {
             let show = if *why { tables::waits } else { tables::status };
             asked.tell(&asked.get("/v1/status", &[])?.json::<Status>()?, show)
         }
-        Command::Watch => asked.watch(),
+        Command::Watch { every } => asked.watch(*every),
         Command::Pause { activity } => asked.set_activity("/v1/pause", *activity),
         Command::Resume { activity } => asked.set_activity("/v1/resume", *activity),
         Command::Drain => asked.order("/v1/drain", &[]),
@@ -42,8 +44,14 @@ pub(crate) fn run(cli: &Cli, out: &mut dyn Write) -> Outcome {
         Command::Checkpoint => asked.order("/v1/checkpoint", &[]),
         Command::Seal => asked.order("/v1/seal", &[]),
         Command::Problems(command) => asked.problems(command),
-        Command::Demonstrations(DemonstrationsCommand::Import(import)) => {
-            asked.import("/v1/demonstrations/import", import, None)
+        Command::Demonstrations(command) => asked.demonstrations(command),
+        Command::Rounds => {
+            let rounds: Vec<RoundReport> = asked.get("/v1/rounds", &[])?.json()?;
+            asked.tell(&rounds, |rounds| tables::rounds(rounds))
+        }
+        Command::Sets => {
+            let sets: Vec<SetLine> = asked.get("/v1/sets", &[])?.json()?;
+            asked.tell(&sets, |sets| tables::sets(sets))
         }
         Command::Pool(command) => asked.pool(command),
         Command::Policies(command) => asked.policies(command),
@@ -59,6 +67,7 @@ pub(crate) fn run(cli: &Cli, out: &mut dyn Write) -> Outcome {
 
 /// Where to ask and how to tell.
 struct Asked<'a> {
+    cli: &'a Cli,
     socket: &'a Path,
     json: bool,
     out: &'a mut dyn Write,
@@ -79,11 +88,19 @@ impl Asked<'_> {
         self.order(path, &body(&ActivityRequest { activity: activity.map(Into::into) })?)
     }
 
-    fn watch(&mut self) -> Outcome {
+    fn watch(&mut self, every: bool) -> Outcome {
+        let mut summary = Summary::default();
         for line in self.get("/v1/events", &[])?.lines() {
             let line = line?;
-            let text = if self.json { line } else { tables::event(&parse::<Event>(&line)?) };
-            self.write(&text)?;
+            if self.json {
+                self.write(&line)?;
+            } else {
+                let event = parse::<Event>(&line)?;
+                if !every && !summary.is_worth_telling(&event) {
+                    continue;
+                }
+                self.write(&format!("{}  {}", clock::now(), tables::event(&event)))?;
+            }
             self.out.flush().map_err(ClientError::Output)?;
         }
         Ok(())
@@ -91,8 +108,10 @@ impl Asked<'_> {
 
     fn problems(&mut self, command: &ProblemsCommand) -> Outcome {
         match command {
-            ProblemsCommand::Import { import, split } => {
-                self.import("/v1/problems/import", import, Some((*split).into()))
+            ProblemsCommand::Import { import, split, on_conflict } => {
+                let on_conflict = still_control::OnConflict::from(*on_conflict);
+                let more = [("split", name(&Split::from(*split))), ("on_conflict", name(&on_conflict))];
+                self.import("/v1/problems/import", import, &more)
             }
             ProblemsCommand::List { level, split, limit } => {
                 let mut query = vec![("limit", limit.to_string())];
@@ -101,10 +120,30 @@ impl Asked<'_> {
                 let list: ProblemList = self.get("/v1/problems", &query)?.json()?;
                 self.tell(&list, tables::problems)
             }
+            ProblemsCommand::Show { id } => {
+                let problem: Problem = self.get("/v1/problems/show", &[("id", id.clone())])?.json()?;
+                self.tell(&problem, tables::problem)
+            }
         }
     }
 
-    fn import(&mut self, path: &str, import: &ImportArguments, split: Option<Split>) -> Outcome {
+    fn demonstrations(&mut self, command: &DemonstrationsCommand) -> Outcome {
+        match command {
+            DemonstrationsCommand::Import(import) => self.import("/v1/demonstrations/import", import, &[]),
+            DemonstrationsCommand::List { limit } => {
+                let query = [("limit", limit.to_string())];
+                let list: DemonstrationList = self.get("/v1/demonstrations", &query)?.json()?;
+                self.tell(&list, tables::demonstrations)
+            }
+            DemonstrationsCommand::Show { id } => {
+                let shown: Demonstration =
+                    self.get("/v1/demonstrations/show", &[("id", id.clone())])?.json()?;
+                self.tell(&shown, tables::demonstration)
+            }
+        }
+    }
+
+    fn import(&mut self, path: &str, import: &ImportArguments, more: &[(&'static str, String)]) -> Outcome {
         let unreadable = |source| ClientError::Input { path: import.file.clone(), source };
         let mut content = Vec::new();
         let source = if import.file.as_os_str() == "-" {
@@ -116,7 +155,7 @@ impl Asked<'_> {
         };
         let on_error = name(&still_control::OnError::from(import.on_error));
         let mut query = vec![("source", source.into_owned()), ("on_error", on_error)];
-        query.extend(split.map(|split| ("split", name(&split))));
+        query.extend(more.iter().cloned());
         let report: ImportReport = Request::post(path, &query, &content).send(self.socket)?.json()?;
         self.tell(&report, tables::import)
     }
@@ -153,7 +192,10 @@ impl Asked<'_> {
         match command {
             PoliciesCommand::List => {
                 let policies: Vec<PolicyRecord> = self.get("/v1/policies", &[])?.json()?;
-                self.tell(&policies, |policies| tables::policies(policies))
+                let cli = self.cli;
+                self.tell(&policies, |policies| {
+                    tables::policies(policies, |checkpoint| cli.checkpoint_folder(checkpoint))
+                })
             }
             PoliciesCommand::Promote { version } => {
                 let request = PromoteRequest { version: PolicyVersion(*version) };

@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub(crate) enum ClientError {
     /// Nobody answers on the socket.
-    #[error("no daemon answers on `{path}`: {source}; start `stilld`, or name its folder with --data-dir")]
+    #[error("no daemon answers on `{path}`: {source}; {}", remedy(.source))]
     Unreachable {
         /// The socket.
         path: PathBuf,
@@ -39,6 +39,15 @@ pub(crate) enum ClientError {
 }
 
 impl ClientError {
+    /// The error for programs: `{"error": {"kind": ..., "message": ...}}`, as the daemon's own.
+    pub(crate) fn as_json(&self) -> String {
+        let kind = match self {
+            Self::Refused(reply) => serde_json::json!(reply.kind),
+            other => serde_json::json!(other.exit().name()),
+        };
+        serde_json::json!({"error": {"kind": kind, "message": self.to_string()}}).to_string()
+    }
+
     /// How the program ends.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -47,5 +56,13 @@ impl ClientError {
             Self::Refused(reply) => reply.kind.exit(),
             Self::Input { .. } => Exit::BadInput,
         }
+    }
+}
+
+/// What helps against a socket that cannot be reached.
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "it is another user's: ask as the user that runs `stilld`",
+        _ => "start `stilld`, or name its folder with --data-dir",
     }
 }

@@ -1,7 +1,7 @@
 //! `stillctl`: asks a running `stilld` over its control socket.
 //!
 //! Small on purpose: no tensors, no asynchronous runtime, one blocking connection per command. JSON with
-//! `--json`, tables for people otherwise; the exit code says how it went.
+//! `--json`, errors as well, tables for people otherwise; the exit code says how it went.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -9,12 +9,16 @@
 //! | [`connection`] | one HTTP/1.1 exchange over the Unix domain socket |
 //! | [`commands`] | what each command asks, and how the answer is shown |
 //! | [`tables`] | answers as tables for people |
+//! | [`watch`] | which events are worth a line |
+//! | [`clock`] | the time of day |
 
 mod cli;
+mod clock;
 mod commands;
 mod connection;
 mod error;
 mod tables;
+mod watch;
 
 use std::{
     io::{self, Write},
@@ -36,8 +40,9 @@ fn main() -> ExitCode {
         // whoever reads has seen enough
         Err(ClientError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success.into(),
         Err(error) => {
+            let told = if cli.json { error.as_json() } else { format!("stillctl: {error}") };
             // standard error may be closed: the exit code still tells
-            let _ = writeln!(io::stderr(), "stillctl: {error}");
+            let _ = writeln!(io::stderr(), "{told}");
             error.exit().into()
         }
     }

@@ -1,10 +1,14 @@
 //! Answers as tables for people.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use comfy_table::{Table, presets};
-use still_control::{Event, ImportReport, PoolEntry, ProblemList, RoundReport, Status};
-use still_domain::{Estimate, JudgedTrajectory, PolicyRecord};
+use comfy_table::{ContentArrangement, Table, presets};
+use still_control::{
+    DemonstrationList, Event, ImportReport, PoolEntry, ProblemList, RoundReport, SetLine, Status,
+};
+use still_domain::{
+    AnswerKind, CheckpointId, Demonstration, Estimate, JudgedTrajectory, PolicyRecord, Problem, Split,
+};
 
 /// Longest text in a cell, in characters.
 const CELL_WIDTH: usize = 48;
@@ -64,10 +68,10 @@ pub(crate) fn status(status: &Status) -> String {
             device.restarts.to_string(),
         ]);
     }
-    let mut text = table.to_string();
+    let mut text = drawn(&table);
     for (rows, table) in [(status.actors.len(), actors), (status.devices.len(), devices)] {
         if rows > 0 {
-            text.push_str(&format!("\n\n{table}"));
+            text.push_str(&format!("\n\n{}", drawn(&table)));
         }
     }
     text
@@ -83,7 +87,7 @@ pub(crate) fn waits(status: &Status) -> String {
         let silent = wait.silent_seconds.map_or_else(|| "-".to_owned(), duration);
         table.add_row([wait.who.clone(), wait.waits_for.clone(), silent, wait.reason.clone()]);
     }
-    table.to_string()
+    drawn(&table)
 }
 
 /// How far training has come, and what went wrong on the way.
@@ -118,7 +122,7 @@ pub(crate) fn event(event: &Event) -> String {
         Event::Evaluated { round, judged, total } => {
             format!("round {round}: evaluated {}", share(*judged, *total))
         }
-        Event::Published { version } => format!("policy {version} published"),
+        Event::Published { version } => format!("policy {version} is in force"),
         Event::RoundEnded(report) => round_report(report),
         Event::Restarted { actor, restarts, reason } => {
             format!("{actor} failed and is started again (restart {restarts}): {reason}")
@@ -134,18 +138,98 @@ pub(crate) fn event(event: &Event) -> String {
 
 /// Problems with what has come of them.
 pub(crate) fn problems(list: &ProblemList) -> String {
-    let mut table = headed(&["problem", "level", "for", "correct", "statement", "gold"]);
+    let mut table =
+        headed(&["problem", "kind", "level", "for", "correct of attempts", "statement", "gold", "from"]);
     for problem in &list.problems {
         table.add_row([
             problem.id.to_string(),
-            problem.level.map(|level| level.to_string()).unwrap_or_default(),
-            format!("{:?}", problem.split).to_lowercase(),
-            format!("{}/{}", problem.correct, problem.attempts),
+            kind(problem.kind),
+            level(problem.level),
+            split(problem.split),
+            format!("{} of {}", problem.correct, problem.attempts),
             short(&problem.text),
             short(&problem.gold),
+            problem.source.clone(),
         ]);
     }
-    format!("{table}\n{} of {}", list.problems.len(), list.total)
+    format!("{}\n{} of {}", drawn(&table), list.problems.len(), list.total)
+}
+
+/// One problem, whole.
+pub(crate) fn problem(problem: &Problem) -> String {
+    let mut table = plain();
+    for (name, value) in [
+        ("problem", problem.id.to_string()),
+        ("kind", kind(problem.kind)),
+        ("level", level(problem.level)),
+        ("for", split(problem.split)),
+        ("from", problem.source.clone()),
+        ("gold", problem.gold.clone()),
+    ] {
+        table.add_row([name.to_owned(), value]);
+    }
+    format!("{}\n\n{}", drawn(&table), problem.text)
+}
+
+/// Demonstrations, without their responses.
+pub(crate) fn demonstrations(list: &DemonstrationList) -> String {
+    let mut table = headed(&["demonstration", "level", "statement", "response", "from"]);
+    for line in &list.demonstrations {
+        table.add_row([
+            line.id.to_string(),
+            level(line.level),
+            short(&line.problem),
+            format!("{} characters", line.response_characters),
+            line.source.clone(),
+        ]);
+    }
+    format!("{}\n{} of {}", drawn(&table), list.demonstrations.len(), list.total)
+}
+
+/// One demonstration, whole.
+pub(crate) fn demonstration(demonstration: &Demonstration) -> String {
+    let mut table = plain();
+    for (name, value) in [
+        ("demonstration", demonstration.id.to_string()),
+        ("level", level(demonstration.level)),
+        ("from", demonstration.source.clone()),
+    ] {
+        table.add_row([name.to_owned(), value]);
+    }
+    format!("{}\n\n{}\n\n{}", drawn(&table), demonstration.problem, demonstration.response)
+}
+
+/// Rounds with their accuracies.
+pub(crate) fn rounds(rounds: &[RoundReport]) -> String {
+    let mut table = headed(&["round", "result", "accuracy, 95 %", "hard, 95 %", "pool", "selected", "wall"]);
+    for report in rounds {
+        table.add_row([
+            report.round.to_string(),
+            report.phase.to_string(),
+            report.accuracy.as_ref().map(estimate).unwrap_or_default(),
+            report.hard_accuracy.as_ref().map(estimate).unwrap_or_default(),
+            report.pool.to_string(),
+            report.selected.to_string(),
+            duration(report.seconds),
+        ]);
+    }
+    drawn(&table)
+}
+
+/// Sealed training sets.
+pub(crate) fn sets(sets: &[SetLine]) -> String {
+    let mut table = headed(&["set", "round", "demonstrations", "trajectories", "pairs", "intact"]);
+    for set in sets {
+        table.add_row([
+            set.id.to_string(),
+            set.round.to_string(),
+            set.demonstrations.to_string(),
+            set.trajectories.to_string(),
+            set.pairs.to_string(),
+            if set.is_intact { "yes" } else { "NO" }.to_owned(),
+        ]);
+    }
+    drawn(&table)
 }
 
 /// What an import brought.
@@ -153,6 +237,27 @@ pub(crate) fn import(report: &ImportReport) -> String {
     let mut text = format!("{} imported, {} known already", report.imported, report.known);
     if report.contaminated > 0 {
         text.push_str(&format!(", {} left out that repeat held-out problems", report.contaminated));
+    }
+    if report.kinds.values().sum::<u64>() > 0 {
+        let kinds = report.kinds.iter().map(|(kind, count)| format!("{count} {kind}"));
+        text.push_str(&format!(" (read: {})", kinds.collect::<Vec<_>>().join(", ")));
+    }
+    for (count, what) in [
+        (report.replaced, "known ones got another gold answer"),
+        (report.kept, "known ones kept another gold answer"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if report.left_out_count > 0 {
+        text.push_str(&format!(", {} left out that have no answer", report.left_out_count));
+        text.push_str(
+            &report.left_out.first().map(|line| format!(", the first: {line}")).unwrap_or_default(),
+        );
+    }
+    for remark in &report.remarks {
+        text.push_str(&format!("\n  {remark}"));
     }
     if report.broken_count > 0 {
         text.push_str(&format!(", {} broken lines left out", report.broken_count));
@@ -177,7 +282,7 @@ pub(crate) fn pool(entries: &[PoolEntry]) -> String {
             format!("{:.3}", entry.perplexity),
         ]);
     }
-    table.to_string()
+    drawn(&table)
 }
 
 /// One trajectory with everything known of it but its token ids.
@@ -208,21 +313,39 @@ pub(crate) fn trajectory(judged: &JudgedTrajectory) -> String {
     ] {
         table.add_row([name.to_owned(), value]);
     }
-    format!("{table}\n\n{}", trajectory.text)
+    format!("{}\n\n{}", drawn(&table), trajectory.text)
 }
 
-/// Published policies.
-pub(crate) fn policies(policies: &[PolicyRecord]) -> String {
-    let mut table = headed(&["version", "from", "checkpoint", "accuracy"]);
+/// Published policies, each with the Hugging Face folder that it is, as far as `folder_of` knows.
+pub(crate) fn policies(
+    policies: &[PolicyRecord],
+    folder_of: impl Fn(&CheckpointId) -> Option<PathBuf>,
+) -> String {
+    let mut table = headed(&["version", "from", "accuracy", "folder"]);
     for policy in policies {
+        let folder = policy.checkpoint.as_ref().map(|checkpoint| {
+            folder_of(checkpoint).map_or_else(|| checkpoint.to_string(), |path| path.display().to_string())
+        });
         table.add_row([
             policy.version.to_string(),
             policy.origin.to_string(),
-            policy.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             policy.accuracy.as_ref().map(estimate).unwrap_or_default(),
+            folder.unwrap_or_default(),
         ]);
     }
-    table.to_string()
+    drawn(&table)
+}
+
+fn kind(kind: AnswerKind) -> String {
+    serde_json::to_value(kind).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn level(level: Option<u8>) -> String {
+    level.map(|level| level.to_string()).unwrap_or_default()
+}
+
+fn split(split: Split) -> String {
+    format!("{split:?}").to_lowercase()
 }
 
 fn round(status: &Status) -> String {
@@ -307,7 +430,21 @@ fn short(text: &str) -> String {
 fn plain() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    if let Some(width) = width() {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
     table
+}
+
+/// Columns to fit into: those of the terminal, or what `COLUMNS` says. A pipe has no end of them.
+fn width() -> Option<u16> {
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    asked.or_else(|| terminal_size::terminal_size().map(|(width, _)| width.0)).filter(|width| *width > 0)
+}
+
+/// The table without blanks at the ends of its lines, which would wrap on a narrower terminal.
+fn drawn(table: &Table) -> String {
+    table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 fn headed(names: &[&str]) -> Table {

@@ -5,6 +5,7 @@
 mod fake;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -13,9 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fake::Served;
+use fake::{KINDS, Served, every_event, kind};
 use serde_json::Value;
-use still_control::{Exit, SOCKET_NAME};
+use still_control::{Event, Exit, SOCKET_NAME};
 use tempfile::TempDir;
 
 /// A served socket in a data directory of its own.
@@ -197,28 +198,126 @@ async fn demonstrations_of_many_megabytes_are_imported() {
     daemon.served.end().await;
 }
 
-#[tokio::test]
-async fn watch_tells_events_as_they_come_and_ends_with_the_daemon() {
+/// `stillctl watch` until the last event of the fake has come, then the daemon ends; how the client ended, and its lines.
+async fn watched(more: &[&str]) -> (bool, Vec<String>) {
     let daemon = Daemon::start().await;
     let mut child = program()
-        .args(["watch", "--json", "--data-dir"])
+        .args(["watch", "--data-dir"])
         .arg(daemon.folder.path())
+        .args(more)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let read = tokio::task::spawn_blocking(move || {
-        let first: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-        let second: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-        (first, second, lines)
+        let mut seen = Vec::new();
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            let is_last = line.ends_with("drained") || line.contains("\"finished\"");
+            seen.push(line);
+            if is_last {
+                break;
+            }
+        }
+        (seen, lines)
     });
-    let (first, second, lines) = read.await.unwrap();
-    assert_eq!((&first["event"], &first["phase"]), (&"phase".into(), &"training".into()));
-    assert_eq!((&second["event"], &second["pool"]), (&"round_ended".into(), &100.into()));
+    let (seen, lines) = read.await.unwrap();
     daemon.served.end().await;
     let (rest, status) =
         tokio::task::spawn_blocking(move || (lines.count(), child.wait().unwrap())).await.unwrap();
-    assert_eq!((rest, status.success()), (0, true), "the stream ends when the daemon does");
+    assert_eq!(rest, 0, "the stream ends when the daemon does");
+    (status.success(), seen)
+}
+
+#[tokio::test]
+async fn watch_tells_every_kind_of_event_and_progress_in_twenty_lines_a_phase() {
+    let (is_success, lines) = watched(&[]).await;
+    assert!(is_success, "{lines:?}");
+    let about = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert_eq!((about("explored"), about("trained"), about("evaluated")), (20, 20, 20), "{lines:#?}");
+    for part in ["sealed 44", "checkpoint at step 40", "by level 5: 30.0 / 6: 20.0", "unplugged", "drained"] {
+        assert!(about(part) > 0, "`{part}` is missing in {lines:#?}");
+    }
+    assert!(lines.iter().all(|line| line.get(8..9) == Some("Z")), "every line has its time: {lines:#?}");
+    let (_, every) = watched(&["--every"]).await;
+    assert_eq!(every.len(), every_event().len());
+}
+
+#[tokio::test]
+async fn watch_decodes_every_kind_of_event_for_programs() {
+    let (is_success, lines) = watched(&["--json"]).await;
+    assert!(is_success);
+    let events: Vec<Event> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events, every_event());
+    let kinds: BTreeSet<&str> = events.iter().map(kind).collect();
+    assert_eq!(kinds.len(), KINDS, "an event of every kind is told: {kinds:?}");
+}
+
+#[tokio::test]
+async fn errors_are_json_for_programs() {
+    let daemon = Daemon::start().await;
+    for (words, exit, kind, part) in [
+        (&["pool", "show", "a#1", "--json"][..], Exit::Refused, "not_found", "a#1"),
+        (&["problems", "import", "/nowhere.jsonl", "--json"], Exit::BadInput, "bad_input", "/nowhere.jsonl"),
+        (
+            &["status", "--json", "--socket", "/nowhere.sock"],
+            Exit::Unreachable,
+            "unreachable",
+            "/nowhere.sock",
+        ),
+    ] {
+        let told: Value = serde_json::from_str(&daemon.refused(words, exit).await).unwrap();
+        assert_eq!(told["error"]["kind"], kind, "{told}");
+        assert!(told["error"]["message"].as_str().unwrap().contains(part), "{told}");
+    }
+    daemon.served.end().await;
+}
+
+#[tokio::test]
+async fn what_was_imported_can_be_looked_at() {
+    let daemon = Daemon::start().await;
+    let line = "{\"question\": \"The capital?\", \"choices\": [\"Rome\", \"Paris\"], \"answer\": \"B\", \"id\": \"q\", \"level\": \"hard\"}\n\
+                {\"problem\": \"Show that.\", \"answer\": \"proof\"}\n";
+    let file = daemon.file("choices.jsonl", line);
+    let told = daemon.text(&["problems", "import", file.to_str().unwrap()]).await;
+    for part in
+        ["1 imported", "1 multiple_choice", "1 left out that have no answer", "line 2", "`level` is \"hard\""]
+    {
+        assert!(told.contains(part), "`{part}` is missing in: {told}");
+    }
+    let list = daemon.text(&["problems", "list"]).await;
+    assert!(list.contains("multiple_choice") && list.contains("1 of 4"), "{list}");
+    let shown = daemon.text(&["problems", "show", "q"]).await;
+    assert!(shown.contains("A. Rome\nB. Paris"), "{shown}");
+    let message = daemon.refused(&["problems", "show", "nobody"], Exit::Refused).await;
+    assert!(message.contains("problems list"), "{message}");
+
+    let line = "{\"id\": \"d\", \"problem\": \"1+1\", \"thought\": \"one and one\", \"solution\": \"2\"}\n";
+    let file = daemon.file("shown.jsonl", line);
+    daemon.text(&["demonstrations", "import", file.to_str().unwrap()]).await;
+    assert!(daemon.text(&["demonstrations", "list"]).await.contains("1 of 1"));
+    let shown = daemon.text(&["demonstrations", "show", "d"]).await;
+    assert!(shown.contains("one and one") && shown.contains("shown.jsonl"), "{shown}");
+    assert!(daemon.text(&["rounds"]).await.contains("50.0 % (45.0 to 55.0)"));
+    assert!(daemon.text(&["sets"]).await.contains("set-7"));
+    daemon.served.end().await;
+}
+
+#[tokio::test]
+async fn tables_fit_the_terminal() {
+    let daemon = Daemon::start().await;
+    let path = daemon.folder.path().to_owned();
+    for words in [&["status"][..], &["pool", "list"], &["rounds"], &["policies", "list"]] {
+        let (path, words) = (path.clone(), words.to_vec());
+        let run =
+            move || program().env("COLUMNS", "80").arg("--data-dir").arg(path).args(words).output().unwrap();
+        let text = String::from_utf8(tokio::task::spawn_blocking(run).await.unwrap().stdout).unwrap();
+        assert!(text.lines().count() > 1, "{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?} in\n{text}");
+        }
+    }
+    daemon.served.end().await;
 }
 
 #[test]

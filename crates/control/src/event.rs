@@ -129,6 +129,7 @@ pub struct RoundReport {
     /// Over the hard levels.
     pub hard_accuracy: Option<Estimate>,
     /// By level.
+    #[serde(deserialize_with = "crate::levels::deserialize")]
     pub by_level: BTreeMap<u8, Estimate>,
     /// Trajectories in the pool, right and wrong.
     pub pool: u64,
@@ -195,8 +196,10 @@ mod tests {
         round.tally.outcomes.insert(still_domain::Outcome::Correct, 3);
         round.tally.outcomes.insert(still_domain::Outcome::Wrong, 4);
         round.ended_at_ms = Some(3_500);
-        let report = RoundReport::of(&round);
+        let mut report = RoundReport::of(&round);
         assert_eq!((report.judged, report.seconds), (7, 2.5));
+        let estimate = Estimate { value: 0.5, low: 0.4, high: 0.6, correct: 1, total: 2 };
+        report.by_level = BTreeMap::from([(3, estimate), (12, estimate)]);
         let json = serde_json::to_string(&Event::RoundEnded(report.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), Event::RoundEnded(report));
     }

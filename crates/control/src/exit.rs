@@ -28,13 +28,15 @@ pub enum Exit {
     Unreachable = 9,
     /// The daemon understood the command and refused it.
     Refused = 10,
+    /// There is nothing to show: not one answer could be drawn or judged, not one step be taken.
+    NoResult = 11,
     /// Ended by a signal: `train` by the first, after its checkpoint; the daemon by the second, at once.
     Interrupted = 130,
 }
 
 impl Exit {
     /// Every exit code, in numeric order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Success,
         Self::Internal,
         Self::Usage,
@@ -46,12 +48,32 @@ impl Exit {
         Self::MeltDown,
         Self::Unreachable,
         Self::Refused,
+        Self::NoResult,
         Self::Interrupted,
     ];
 
     /// The number that the system gets.
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Its name for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Configuration => "configuration",
+            Self::BadInput => "bad_input",
+            Self::Store => "store",
+            Self::AddressInUse => "address_in_use",
+            Self::Device => "device",
+            Self::MeltDown => "melt_down",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::NoResult => "no_result",
+            Self::Interrupted => "interrupted",
+        }
     }
 
     /// What it means, in a few words.
@@ -68,6 +90,7 @@ impl Exit {
             Self::MeltDown => "the daemon gave up while running",
             Self::Unreachable => "no daemon answers on the control socket",
             Self::Refused => "the daemon refused the command",
+            Self::NoResult => "no result: nothing could be drawn, judged or trained",
             Self::Interrupted => "ended by a signal: `train` by the first, the daemon by the second",
         }
     }

@@ -14,6 +14,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The failure for programs: `{"error": {"kind": ..., "message": ...}}`, as the control socket tells its own.
+    pub fn as_json(&self) -> String {
+        serde_json::json!({"error": {"kind": self.exit.name(), "message": self.message}}).to_string()
+    }
+
     /// A failure with its exit code.
     pub fn new(exit: Exit, message: impl Display) -> Self {
         Self { exit, message: message.to_string() }

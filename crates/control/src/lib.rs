@@ -11,6 +11,11 @@
 //! | `POST /v1/drain`, `/v1/stop`, `/v1/checkpoint`, `/v1/seal` | | [`Done`] |
 //! | `POST /v1/problems/import`, `/v1/demonstrations/import` | JSONL; [`ImportQuery`] | [`ImportReport`] |
 //! | `GET /v1/problems` | [`ProblemQuery`] | [`ProblemList`] |
+//! | `GET /v1/problems/show` | [`ProblemShowQuery`] | `still_domain::Problem` |
+//! | `GET /v1/demonstrations` | [`DemonstrationQuery`] | [`DemonstrationList`] |
+//! | `GET /v1/demonstrations/show` | [`DemonstrationShowQuery`] | `still_domain::Demonstration` |
+//! | `GET /v1/rounds` | | list of [`RoundReport`] |
+//! | `GET /v1/sets` | | list of [`SetLine`] |
 //! | `GET /v1/pool` | [`PoolQuery`] | one [`PoolEntry`] a line |
 //! | `GET /v1/pool/show` | [`PoolShowQuery`] | `still_domain::JudgedTrajectory` |
 //! | `GET /v1/pool/export` | [`PoolQuery`] | one `still_domain::JudgedTrajectory` a line |
@@ -23,9 +28,11 @@ mod error;
 mod event;
 mod exit;
 mod failure;
+mod levels;
 mod pool;
 mod request;
 mod status;
+mod task;
 
 pub use error::{ErrorKind, ErrorReply};
 pub use event::{Event, RoundReport};
@@ -33,12 +40,18 @@ pub use exit::Exit;
 pub use failure::{Failure, OrExit};
 pub use pool::PoolEntry;
 pub use request::{
-    Activity, ActivityRequest, Done, ImportQuery, ImportReport, KillRequest, LineProblem, OnError, PoolQuery,
-    PoolShowQuery, ProblemLine, ProblemList, ProblemQuery, PromoteRequest,
+    Activity, ActivityRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest, LineProblem,
+    OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest,
 };
 pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, Status, Wait};
+pub use task::{
+    DemonstrationLine, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, ProblemLine,
+    ProblemList, ProblemQuery, ProblemShowQuery, SetLine,
+};
 
 /// Name of the control socket inside the data directory.
 pub const SOCKET_NAME: &str = "stilld.sock";
+/// Name of the folder of checkpoints inside the data directory; a published policy is one of its folders.
+pub const CHECKPOINTS_NAME: &str = "checkpoints";
 /// What every path of this version of the protocol begins with.
 pub const PREFIX: &str = "/v1";

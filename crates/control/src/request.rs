@@ -1,5 +1,7 @@
 //! What the daemon is asked, and its short answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use still_domain::{AttemptId, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Split};
 
@@ -59,6 +61,22 @@ pub struct ImportQuery {
     /// What problems are for; has no meaning for demonstrations.
     #[serde(default)]
     pub split: Split,
+    /// What to do with a problem that is known with another gold answer; has no meaning for demonstrations.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+}
+
+/// What to do with a problem that is known with another gold answer or kind of answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// Take nothing of the import.
+    #[default]
+    Abort,
+    /// The known one stays.
+    Keep,
+    /// The known one gets the new gold answer and kind; what was judged by the old one stays judged so.
+    Replace,
 }
 
 /// What an import brought.
@@ -71,10 +89,39 @@ pub struct ImportReport {
     /// Problems to explore and demonstrations that were left out because they repeat a held-out problem.
     #[serde(default)]
     pub contaminated: u64,
+    /// Known problems that got another gold answer or kind.
+    #[serde(default)]
+    pub replaced: u64,
+    /// Known problems that kept theirs.
+    #[serde(default)]
+    pub kept: u64,
+    /// Problems that were read, by kind of answer.
+    #[serde(default)]
+    pub kinds: BTreeMap<String, u64>,
+    /// Lines left out because they say of themselves that they have no answer; the list is cut at a hundred.
+    #[serde(default)]
+    pub left_out: Vec<LineProblem>,
+    /// How many those are.
+    #[serde(default)]
+    pub left_out_count: u64,
+    /// What was read otherwise than it stands there.
+    #[serde(default)]
+    pub remarks: Vec<ImportRemark>,
     /// Lines left out, in order; the list is cut at a hundred.
     pub broken: Vec<LineProblem>,
     /// How many lines were left out.
     pub broken_count: u64,
+}
+
+/// Something that was read otherwise than it stands in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportRemark {
+    /// What, in a sentence.
+    pub message: String,
+    /// On how many lines.
+    pub count: u64,
+    /// The first of them, from 1.
+    pub first_line: u64,
 }
 
 /// What is wrong with a line.
@@ -90,6 +137,16 @@ pub struct LineProblem {
     pub remedy: String,
 }
 
+impl std::fmt::Display for ImportRemark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { message, count, first_line } = self;
+        match count {
+            1 => write!(f, "line {first_line}: {message}"),
+            _ => write!(f, "{count} lines, the first {first_line}: {message}"),
+        }
+    }
+}
+
 impl std::fmt::Display for LineProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}", self.line)?;
@@ -98,49 +155,6 @@ impl std::fmt::Display for LineProblem {
         }
         write!(f, ": {}; {}", self.reason, self.remedy)
     }
-}
-
-/// Which problems to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProblemQuery {
-    /// Only problems of this level.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub level: Option<u8>,
-    /// Only problems for this use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub split: Option<Split>,
-    /// At most this many; `None` lists all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u64>,
-}
-
-/// Problems with what has come of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProblemList {
-    /// Problems that the query names, before its limit.
-    pub total: u64,
-    /// The problems.
-    pub problems: Vec<ProblemLine>,
-}
-
-/// A problem with what has come of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProblemLine {
-    /// Its name.
-    pub id: ProblemId,
-    /// Its level.
-    pub level: Option<u8>,
-    /// What it is for.
-    pub split: Split,
-    /// The statement.
-    pub text: String,
-    /// The gold answer.
-    pub gold: String,
-    /// Attempts judged.
-    pub attempts: u64,
-    /// Of these, correct.
-    pub correct: u64,
 }
 
 /// Which trajectories to list or export.

@@ -25,6 +25,7 @@ pub struct Scoring {
     in_flight: BTreeSet<AttemptId>,
     judged: u64,
     errors: u64,
+    unanswered: u64,
     truncated: u64,
     total: u64,
 }
@@ -65,6 +66,7 @@ impl Scoring {
             in_flight: BTreeSet::new(),
             judged: 0,
             errors: 0,
+            unanswered: 0,
             truncated: 0,
             total,
         }
@@ -96,6 +98,14 @@ impl Scoring {
         }
     }
 
+    /// Learns that a question can never be answered: that says nothing about the policy, and is counted as an error.
+    pub fn unserved(&mut self, id: &AttemptId) {
+        if self.in_flight.contains(id) {
+            self.unanswered += 1;
+            self.judged(id, Outcome::Error, FinishReason::Cancelled);
+        }
+    }
+
     /// Answers under way.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
@@ -111,7 +121,12 @@ impl Scoring {
         (self.judged, self.total)
     }
 
-    /// Answers that the verifier failed on; no score counts them.
+    /// Questions that could not be answered; they are among the errors.
+    pub const fn unanswered(&self) -> u64 {
+        self.unanswered
+    }
+
+    /// Answers that the verifier failed on, and questions without one; no score counts them.
     pub const fn errors(&self) -> u64 {
         self.errors
     }
@@ -181,10 +196,22 @@ mod tests {
         scoring.judged(&questions[3].id, Outcome::Correct, stop);
         let evaluation = scoring.evaluation(&[6]).unwrap();
         assert_eq!((evaluation.accuracy.correct, evaluation.accuracy.total), (2, 3), "errors are not wrong");
-        assert_eq!(scoring.errors(), 1);
+        assert_eq!((scoring.errors(), scoring.unanswered()), (1, 0));
         let hard = evaluation.hard_accuracy.unwrap();
         assert_eq!((hard.correct, hard.total), (1, 2));
         assert!((evaluation.truncated - 0.25).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_cannot_be_answered_is_an_error_and_no_wrong_answer() {
+        let mut scoring = Scoring::new(RoundNumber(2), 7, vec![problem("a", 1)], 2);
+        let questions: Vec<_> = scoring.by_ref().collect();
+        scoring.unserved(&questions[0].id);
+        scoring.unserved(&questions[0].id);
+        scoring.judged(&questions[1].id, Outcome::Correct, FinishReason::Stop);
+        let evaluation = scoring.evaluation(&[]).unwrap();
+        assert_eq!((evaluation.accuracy.correct, evaluation.accuracy.total), (1, 1));
+        assert_eq!((scoring.errors(), scoring.unanswered()), (1, 1));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! How a model is named, and what can be wrong with a name.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use thiserror::Error;
 
@@ -30,7 +34,7 @@ pub enum HubError {
     #[error("`{0}` names no model: write a folder, `hf:owner/name` or `hf:owner/name@revision`")]
     Name(String),
     /// The folder is not there.
-    #[error("model folder `{0}` does not exist")]
+    #[error("model folder `{}` {}", .0.display(), what_is_wrong(.0))]
     NoFolder(PathBuf),
     /// The repository holds nothing that can be loaded.
     #[error("{model} has no `{file}`: only repositories with safetensors weights can be loaded")]
@@ -52,7 +56,7 @@ pub enum HubError {
     },
     /// The hub did not answer as it should.
     #[error(
-        "{model}: {action} failed: {reason} (a gated model needs a token: set HF_TOKEN, or use `huggingface-cli login`)"
+        "{model}: {action} failed: {reason}{}", token(.reason)
     )]
     Hub {
         /// The model asked for.
@@ -70,6 +74,29 @@ pub enum HubError {
         /// What the system says.
         source: std::io::Error,
     },
+}
+
+/// Why a path is no model folder, and what may have been meant.
+fn what_is_wrong(path: &Path) -> String {
+    if path.is_file() {
+        return "is a file: name the folder that it lies in".to_owned();
+    }
+    let name = path.to_string_lossy();
+    let is_repository = !name.starts_with(['/', '.']) && name.split('/').count() == 2;
+    if is_repository {
+        format!("does not exist; of the hub it is `{HUB_PREFIX}{name}`")
+    } else {
+        "does not exist".to_owned()
+    }
+}
+
+/// What helps where the hub wants to know who asks.
+fn token(reason: &str) -> &'static str {
+    if reason.contains("401") || reason.contains("403") {
+        " (a gated model needs a token: set HF_TOKEN, or use `huggingface-cli login`)"
+    } else {
+        ""
+    }
 }
 
 impl FromStr for ModelSource {
@@ -115,6 +142,21 @@ mod tests {
             let error = name.parse::<ModelSource>().unwrap_err();
             assert!(error.to_string().contains("hf:owner/name"), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_folder_is_told_with_what_may_be_meant() {
+        let told = |path: &str| HubError::NoFolder(path.into()).to_string();
+        assert!(told("Qwen/Qwen2.5-7B").contains("`hf:Qwen/Qwen2.5-7B`"), "{}", told("Qwen/Qwen2.5-7B"));
+        assert!(told("./models/mine").ends_with("does not exist"));
+        assert!(told("/proc/self/status").contains("is a file"));
+        let failed = |reason: &str| HubError::Hub {
+            model: "m".to_owned(),
+            action: "a".to_owned(),
+            reason: reason.to_owned(),
+        };
+        assert!(failed("status code 401").to_string().contains("HF_TOKEN"));
+        assert!(!failed("dns error").to_string().contains("HF_TOKEN"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
 use still_curation::Scoring;
-use still_domain::{AnswerKind, Estimate, Evaluation, FinishReason, Outcome, Problem, RoundNumber, Split};
+use still_domain::{AnswerKind, Estimate, Evaluation, Problem, RoundNumber, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
 use still_machine::{GeneratorShape, Model, refuse_unjudgeable, settings::threads};
@@ -19,7 +19,7 @@ use still_operator::{cli::EvalArguments, import};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
 use still_text::PromptStyle;
 
-use super::{generate, output_failed, precision, verifier_of_job};
+use super::{answer_file::AnswerFile, generate, output_failed, precision, verifier_of_job};
 
 /// Rollouts at once, at most.
 const MAX_ROLLOUTS: usize = 32;
@@ -35,7 +35,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     let read = import::problems_from_file(&arguments.problems, Split::Evaluate, AnswerKind::default());
-    let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?;
+    let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?.records;
     if arguments.limit > 0 {
         problems.truncate(arguments.limit);
     }
@@ -45,12 +45,22 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let (library, shape) = (Arc::new(model.alone()), shape(arguments, &model, &problems)?);
     let mut generator = model.generator(&library, &shape).or_exit(Exit::Device)?;
     let scoring = Scoring::new(RoundNumber(0), arguments.sampling.seed, problems, arguments.samples);
-    let mut answers = Answers { scoring, verifier };
+    let out = arguments.out.as_deref().map(AnswerFile::create).transpose()?;
+    let mut answers = Answers { scoring, verifier, out };
     let evaluation = answer(arguments, &mut *generator, &mut answers)?;
-    let errors = answers.scoring.errors();
-    let shown =
-        if arguments.json { as_json(arguments, &evaluation, errors)? } else { table(&evaluation, errors) };
+    let (errors, unanswered) = (answers.scoring.errors(), answers.scoring.unanswered());
+    let shown = if arguments.json {
+        as_json(arguments, &evaluation, errors, unanswered)?
+    } else {
+        table(&evaluation, errors, unanswered)
+    };
     stdout().lock().write_all(shown.as_bytes()).map_err(|error| output_failed(&error))?;
+    answers.end()?;
+    let (_, total) = answers.scoring.progress();
+    if total > 0 && errors == total {
+        let message = format!("not one of {total} answers could be drawn and judged: there is no score");
+        return Err(Failure::new(Exit::NoResult, message));
+    }
     Ok(Exit::Success)
 }
 
@@ -98,7 +108,7 @@ fn answer(
             let (id, seed) = (question.id, question.seed);
             let rollout = Rollout { id, problem: question.problem.text.clone(), sampling, seed };
             match generator.submit(rollout) {
-                Err(GeneratorError::Refused { id, reason }) => answers.unserved(&Unserved { id, reason }),
+                Err(GeneratorError::Refused { id, reason }) => answers.unserved(&Unserved { id, reason })?,
                 taken => taken.or_exit(Exit::Device)?,
             }
         }
@@ -106,8 +116,8 @@ fn answer(
             return Ok(evaluation);
         }
         let step = generator.step().or_exit(Exit::Device)?;
-        step.finished.iter().for_each(|rollout| answers.judge(rollout));
-        step.lost.iter().chain(&step.refused).for_each(|unserved| answers.unserved(unserved));
+        step.finished.iter().try_for_each(|rollout| answers.judge(rollout))?;
+        step.lost.iter().chain(&step.refused).try_for_each(|unserved| answers.unserved(unserved))?;
         let (judged, total) = answers.scoring.progress();
         let twentieths = judged * 20 / total.max(1);
         if twentieths > reported {
@@ -121,24 +131,42 @@ fn answer(
 struct Answers {
     scoring: Scoring,
     verifier: StandardVerifier,
+    out: Option<AnswerFile>,
 }
 
 impl Answers {
-    fn judge(&mut self, rollout: &FinishedRollout) {
+    fn judge(&mut self, rollout: &FinishedRollout) -> Result<(), Failure> {
         let trajectory = &rollout.trajectory;
-        let Some(problem) = self.scoring.problem(&trajectory.id) else { return };
+        let Some(problem) = self.scoring.problem(&trajectory.id) else { return Ok(()) };
         let verdict = sheltered_judgement(&self.verifier, &problem, &trajectory.text, || ());
+        if let Some(out) = &mut self.out {
+            out.add(&problem, trajectory, &verdict)?;
+        }
         self.scoring.judged(&trajectory.id, verdict.outcome, trajectory.finish);
+        Ok(())
     }
 
-    /// A rollout that comes to nothing is reported and counts as a wrong answer.
-    fn unserved(&mut self, Unserved { id, reason }: &Unserved) {
-        eprintln!("{id} counts as wrong, because it cannot be answered: {reason}");
-        self.scoring.judged(id, Outcome::NoAnswer, FinishReason::Cancelled);
+    /// A rollout that comes to nothing is told and counted apart: it says nothing of the model's answer.
+    fn unserved(&mut self, Unserved { id, reason }: &Unserved) -> Result<(), Failure> {
+        eprintln!("{id} cannot be answered, and no score counts it: {reason}");
+        if let (Some(out), Some(problem)) = (&mut self.out, self.scoring.problem(id)) {
+            out.add_unanswered(&problem, id, reason)?;
+        }
+        self.scoring.unserved(id);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.out.as_mut().map_or(Ok(()), AnswerFile::end)
     }
 }
 
-fn as_json(arguments: &EvalArguments, evaluation: &Evaluation, errors: u64) -> Result<String, Failure> {
+fn as_json(
+    arguments: &EvalArguments,
+    evaluation: &Evaluation,
+    errors: u64,
+    unanswered: u64,
+) -> Result<String, Failure> {
     let sampling = &arguments.sampling;
     let json = json!({
         "model": arguments.model.model.to_string(),
@@ -151,12 +179,13 @@ fn as_json(arguments: &EvalArguments, evaluation: &Evaluation, errors: u64) -> R
         "by_level": evaluation.by_level,
         "truncated": evaluation.truncated,
         "errors": errors,
+        "unanswered": unanswered,
         "scores": evaluation.scores,
     });
     serde_json::to_string_pretty(&json).map(|text| text + "\n").or_exit(Exit::Internal)
 }
 
-fn table(evaluation: &Evaluation, errors: u64) -> String {
+fn table(evaluation: &Evaluation, errors: u64, unanswered: u64) -> String {
     let row = |name: &str, estimate: &Estimate| {
         format!(
             "{name:<10} {:>6.2} %  [{:.2}, {:.2}]  {} of {}\n",
@@ -172,7 +201,11 @@ fn table(evaluation: &Evaluation, errors: u64) -> String {
         text.push_str(&row(&format!("level {level}"), estimate));
     }
     text.push_str(&format!("truncated  {:>6.2} %\n", 100.0 * evaluation.truncated));
-    if errors > 0 {
+    if unanswered > 0 {
+        text.push_str(&format!("unanswered {unanswered:>6}    could not be drawn; no score counts them\n"));
+    }
+    if errors > unanswered {
+        let errors = errors - unanswered;
         text.push_str(&format!(
             "errors     {errors:>6}    the verifier failed twice; no score counts them\n"
         ));

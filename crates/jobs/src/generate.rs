@@ -19,13 +19,20 @@ use super::{output_failed, precision};
 
 /// Draws responses and prints them, as text or a JSON object each.
 pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
+    if arguments.count > 1 && arguments.sampling.temperature == 0.0 {
+        let message =
+            "at `--temperature 0` all responses are the same: give a temperature above 0, or `--count 1`";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let model = Model::to_generate(&arguments.model)?;
     let mut prompt = arguments.prompt.clone();
     if prompt == "-" {
         prompt.clear();
-        stdin().read_to_string(&mut prompt).or_exit(Exit::BadInput)?;
+        let read = stdin().read_to_string(&mut prompt);
+        read.map_err(|error| format!("the prompt on standard input: {error}")).or_exit(Exit::BadInput)?;
     }
-    let style = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
+    let plain = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
+    let style = arguments.style.map_or(plain, PromptStyle::from);
     let prompt: Arc<[u32]> = style.encode(&prompt, &model.tokenizer).or_exit(Exit::BadInput)?.into();
     let settings = settings(&arguments.sampling);
     let longest = model.config.max_position_count;
@@ -73,7 +80,7 @@ fn respond(
             settings,
             seed: arguments.sampling.seed.wrapping_add(u64::from(number)),
             stop_ids: tokenizer.stop_ids().into(),
-            stop_strings: Arc::new([]),
+            stop_strings: arguments.stops.clone().into(),
         };
         engine.submit(request).or_exit(Exit::BadInput)?;
     }
@@ -99,6 +106,8 @@ fn respond(
                     "text": text,
                 })
                 .to_string()
+            } else if arguments.count > 1 {
+                format!("--- response {} of {}\n{text}", ended.id + 1, arguments.count)
             } else {
                 text
             };

@@ -1,16 +1,21 @@
 //! One-shot jobs: each does one thing on the daemon's own code, and ends.
 
+mod answer_file;
+mod check;
 mod evaluate;
 mod generate;
 mod grade;
 mod inspect;
+mod policies;
 mod score;
 mod train;
 
+pub use check::check;
 pub use evaluate::evaluate;
 pub use generate::generate;
 pub use grade::grade;
 pub use inspect::inspect;
+pub use policies::policies;
 pub use score::score;
 pub use train::train;
 
@@ -27,6 +32,9 @@ use still_operator::{
 use still_tensor_decoder::TensorPrecision;
 use still_text::ChatContext;
 
+/// What some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The verifier of a one-shot job: programs are run as the defaults and the environment say
 /// (`STILL__VERIFIER__CODE__WALL_SECONDS=2`).
 fn verifier_of_job(profile: GradeProfile) -> Result<StandardVerifier, Failure> {
@@ -39,13 +47,13 @@ fn verifier_of_job(profile: GradeProfile) -> Result<StandardVerifier, Failure> {
     Ok(still_machine::verifier(&VerifierSection { profile, ..section }))
 }
 
-/// A file to read, or standard input for `-`.
+/// A file to read, or standard input for `-`; a byte order mark at its start is passed over.
 fn open_input(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
     if path.as_os_str() == "-" {
         if io::stdin().is_terminal() {
             eprintln!("reading standard input; end it with Ctrl-D");
         }
-        return Ok(Box::new(BufReader::new(io::stdin())));
+        return without_mark(path, BufReader::new(io::stdin()));
     }
     // opening one succeeds, and every read of it fails
     if path.is_dir() {
@@ -53,7 +61,15 @@ fn open_input(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
         return Err(Failure::new(Exit::BadInput, reason));
     }
     let file = File::open(path).map_err(|error| format!("`{}`: {error}", path.display()));
-    Ok(Box::new(BufReader::new(file.or_exit(Exit::BadInput)?)))
+    without_mark(path, BufReader::new(file.or_exit(Exit::BadInput)?))
+}
+
+/// `input` behind the byte order mark that it may begin with.
+fn without_mark(path: &Path, mut input: impl BufRead + 'static) -> Result<Box<dyn BufRead>, Failure> {
+    let start = input.fill_buf().map_err(|error| format!("`{}`: {error}", path.display()));
+    let is_marked = start.or_exit(Exit::BadInput)?.starts_with(BYTE_ORDER_MARK);
+    input.consume(if is_marked { BYTE_ORDER_MARK.len() } else { 0 });
+    Ok(Box::new(input))
 }
 
 /// What a line gives the chat template beside its messages, under TRL's names.

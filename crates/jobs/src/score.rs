@@ -41,7 +41,7 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     let mut scorer =
         PolicyScorer::new(library, model.config.clone(), device_name(device), precision(device))?;
     let mut out = stdout().lock();
-    let (mut count, mut sum, mut lines) = (0_usize, 0.0, 0_u64);
+    let (mut count, mut sum, mut lines, mut broken) = (0_usize, 0.0, 0_u64, 0_u64);
     for (index, line) in input.lines().enumerate() {
         let named = |reason: String| format!("`{}`, line {}: {reason}", arguments.input.display(), index + 1);
         let line = line.map_err(|error| named(error.to_string())).or_exit(Exit::BadInput)?;
@@ -55,8 +55,13 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
             Err(ScoreError::Failed(reason)) => return Err(Failure::new(Exit::Internal, named(reason))),
         };
         lines += 1;
-        count += score.log_probabilities.len();
-        sum += score.log_probabilities.iter().map(|value| f64::from(*value)).sum::<f64>();
+        if score.log_probabilities.iter().all(|value| value.is_finite()) {
+            count += score.log_probabilities.len();
+            sum += score.log_probabilities.iter().map(|value| f64::from(*value)).sum::<f64>();
+        } else {
+            broken += 1;
+            eprintln!("{}", named("its log-probabilities are not finite".to_owned()));
+        }
         let shown = if arguments.json {
             serde_json::to_string(&score).or_exit(Exit::Internal)?
         } else {
@@ -67,6 +72,18 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     if lines == 0 {
         let message = format!("`{}` holds no line to score", arguments.input.display());
         return Err(Failure::new(Exit::BadInput, message));
+    }
+    if broken == lines {
+        let message = format!(
+            "not one of {lines} lines has finite log-probabilities: the model's weights are broken, or too large for \
+             the number format"
+        );
+        return Err(Failure::new(Exit::NoResult, message));
+    }
+    if broken > 0 {
+        eprintln!(
+            "{broken} of {lines} lines have log-probabilities that are not finite, and are not counted"
+        );
     }
     if !arguments.json {
         let mean = sum / count.max(1) as f64;

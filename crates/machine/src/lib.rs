@@ -6,6 +6,8 @@
 //! | [`model`] | which parameters, tokenizer and prompts a configuration or a command line names |
 //! | [`placement`] | which generator runs where, with how many rollouts at once |
 //! | [`plan`] | what all of it takes of every device, before it takes it |
+//! | [`preflight`] | whether it fits, before anything is taken |
+//! | [`host_memory`] | how much memory the host has |
 //! | [`scorer`] | how likely a text is under a policy |
 //! | [`mod@verifier`] | who judges, and whether it can judge a problem here |
 //! | [`settings`] | what the learner and the decoders read of the configuration |
@@ -13,9 +15,11 @@
 //! Nothing here knows actors or the store. What fails says with which code the program is to end
 //! ([`still_control::Failure`]).
 
+pub mod host_memory;
 pub mod model;
 pub mod placement;
 pub mod plan;
+pub mod preflight;
 pub mod scorer;
 pub mod settings;
 pub mod verifier;
@@ -23,4 +27,4 @@ pub mod verifier;
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use scorer::PolicyScorer;
-pub use verifier::{judge_check, refuse_unjudgeable, refuse_unjudgeable_store, verifier};
+pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, verifier};

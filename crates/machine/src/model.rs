@@ -148,6 +148,45 @@ impl Model {
         Ok(Self { name: Some(name), folder: None, config, tokenizer, read })
     }
 
+    /// Makes sure that problems can be asked in a style, before any work.
+    ///
+    /// # Errors
+    /// When the model has no chat template, or its template refuses a plain question.
+    pub fn check_prompts(&self, style: PromptStyle) -> Result<(), Failure> {
+        let asked = style.encode("1+1=?", &self.tokenizer);
+        asked.map(drop).map_err(|error| {
+            let message = format!(
+                "problems cannot be asked as `task.prompt` says: {error}; for a model without a chat template write \
+                 task.prompt = \"raw\""
+            );
+            Failure::new(Exit::Configuration, message)
+        })
+    }
+
+    /// Its sizes in words that never change for the same sizes: a run's checkpoints fit no other model.
+    pub fn sizes(&self) -> String {
+        let DecoderConfig {
+            architecture,
+            vocabulary_size,
+            hidden_size,
+            intermediate_size,
+            layer_count,
+            attention_head_count,
+            key_value_head_count,
+            head_dim,
+            ..
+        } = &self.config;
+        let family = match architecture {
+            Architecture::Llama => "llama",
+            Architecture::Qwen2 => "qwen2",
+            Architecture::Qwen3 => "qwen3",
+        };
+        format!(
+            "{family}, {layer_count} layers of width {hidden_size} and {intermediate_size}, {attention_head_count} \
+             and {key_value_head_count} heads of {head_dim}, {vocabulary_size} tokens"
+        )
+    }
+
     /// Reads its weights.
     ///
     /// # Errors

@@ -15,8 +15,8 @@ use still_tensor_decoder::{
     CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
 };
 
-/// Room for the prompt in every rollout's slot, in tokens.
-const PROMPT_TOKENS: usize = 2_048;
+use crate::host_memory;
+
 /// Prompt tokens that a step runs on a GPU.
 pub const GPU_PREFILL_TOKENS: usize = 2_048;
 /// Prompt tokens that a step runs on the processor.
@@ -74,13 +74,14 @@ impl Placement {
         total_bytes: impl Fn(Device) -> Option<usize>,
     ) -> Result<Self, Failure> {
         let (exploration, evaluation) = (&config.exploration, &config.evaluation);
+        let prompt_tokens = config.task.max_prompt_tokens;
         let precision = tensor_precision(config.device.precision);
         let placed = |device, wanted_rollouts: usize, new_tokens: u32| GeneratorPlacement {
             device,
             precision,
             wanted_rollouts,
             rollouts: wanted_rollouts,
-            tokens: decoder.max_position_count.min(new_tokens as usize + PROMPT_TOKENS),
+            tokens: decoder.max_position_count.min((new_tokens as usize).saturating_add(prompt_tokens)),
         };
         let samplers = &config.device.samplers;
         let sampler = |device: &Device| {
@@ -188,9 +189,12 @@ pub fn open_learners(section: &DeviceSection) -> Result<Vec<TensorDevice>, Devic
     section.learners.iter().map(open).collect()
 }
 
-/// The memory of a device, as its driver tells it.
+/// The memory of a device, as its driver tells it; of the processor, the host's.
 pub fn total_bytes(device: Device) -> Option<usize> {
-    device_name(device).memory().map(|memory| memory.total_bytes)
+    match device {
+        Device::Cpu => host_memory::total_bytes(),
+        Device::Cuda(_) => device_name(device).memory().map(|memory| memory.total_bytes),
+    }
 }
 
 /// Bytes as an operator reads them.

@@ -1,15 +1,14 @@
 //! What a run will take, before it takes it: `stilld run --dry-run`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use still_control::{Exit, Failure, OrExit};
+use still_control::Failure;
 use still_decoder::DecoderConfig;
 use still_domain::Algorithm;
 use still_learning::{Footprint, StepParts};
 use still_operator::config::{Config, Device, DeviceSection};
 
 use crate::{
-    model::Model,
     placement::{self, GeneratorPlacement, Placement, in_words},
     settings,
 };
@@ -25,13 +24,49 @@ struct Item {
     bytes: usize,
 }
 
-/// Prints the plan.
-pub fn print(config: &Config) -> Result<(), Failure> {
-    let model = Model::load(config)?;
-    let placement = place(config, &model.config)?;
-    let head = format!("model {}: {} parameters\n", config.model.source, model.config.parameter_count());
-    let table = table(&items(config, &model.config, &placement), placement::total_bytes);
-    std::io::Write::write_all(&mut std::io::stdout(), (head + &table).as_bytes()).or_exit(Exit::Internal)
+/// What a run will take.
+pub struct Plan {
+    /// Where each generator runs.
+    pub placement: Placement,
+    items: Vec<Item>,
+}
+
+impl Plan {
+    /// The plan of a configuration for a model of these sizes.
+    ///
+    /// # Errors
+    /// When a GPU has not the room.
+    pub fn of(config: &Config, decoder: &DecoderConfig) -> Result<Self, Failure> {
+        let placement = place(config, decoder)?;
+        let items = items(config, decoder, &placement);
+        Ok(Self { placement, items })
+    }
+
+    /// The plan for people.
+    pub fn table(&self) -> String {
+        table(&self.items, placement::total_bytes)
+    }
+
+    /// Bytes that it takes of the host's memory.
+    pub fn on_host(&self) -> usize {
+        self.host_items().fold(0, |sum, item| sum.saturating_add(item.bytes))
+    }
+
+    /// What takes the most of the host's memory.
+    pub fn largest_on_host(&self) -> (&str, usize) {
+        let largest = self.host_items().max_by_key(|item| item.bytes);
+        largest.map_or(("nothing", 0), |item| (&item.what, item.bytes))
+    }
+
+    fn host_items(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|item| item.device == Device::Cpu)
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("placement", &self.placement).finish_non_exhaustive()
+    }
 }
 
 /// Places the generators of a run in the memory that is there.

@@ -1,14 +1,9 @@
 //! The verifier as the configuration wants it, and what it must be able to judge.
 
-use std::sync::Arc;
-
 use still_control::{Exit, Failure, OrExit};
 use still_domain::Problem;
 use still_judge::{StandardVerifier, Unjudgeable};
-use still_operator::{
-    admission::JudgeCheck,
-    config::{VerifierProfile, VerifierSection},
-};
+use still_operator::config::{VerifierProfile, VerifierSection};
 use still_verify::Profile;
 
 /// The verifier that a configuration describes.
@@ -46,9 +41,4 @@ pub fn refuse_unjudgeable_store(verifier: &StandardVerifier, stored: &[Problem])
         }
         checked => checked.or_exit(Exit::Configuration),
     })
-}
-
-/// The verifier's word on a problem, for the rules of imports.
-pub fn judge_check(verifier: Arc<StandardVerifier>) -> JudgeCheck {
-    Arc::new(move |problem: &Problem| verifier.check([problem]).map_err(|error| error.to_string()))
 }

@@ -7,93 +7,105 @@ use std::{
 
 use comfy_table::{Table, presets};
 use still_control::{PoolEntry, RoundReport};
-use still_domain::{JudgedTrajectory, PolicyRecord, Round, TrainingSet};
-use thiserror::Error;
+use still_domain::{JudgedTrajectory, PolicyRecord, Problem, Round, Split, TrainingSet};
 
 use crate::{cli::InspectSubject, round_table};
 
-/// The records of a data directory.
+/// The records of a data directory. A damaged one is an error in its place, and others come after it.
 pub trait Records {
-    /// Why they cannot be read.
+    /// Why one cannot be read.
     type Error: std::error::Error + 'static;
 
     /// Every round, oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    fn rounds(&self) -> Result<Vec<Round>, Self::Error>;
+    fn rounds(&self) -> Vec<Result<Round, Self::Error>>;
 
     /// Calls `visit` with every judged trajectory, in the order of the ids, until it breaks off.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     fn each_trajectory(
         &self,
-        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
-    ) -> Result<(), Self::Error>;
+        visit: &mut dyn FnMut(Result<JudgedTrajectory, Self::Error>) -> ControlFlow<()>,
+    );
 
     /// Every sealed training set, oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    fn sets(&self) -> Result<Vec<TrainingSet>, Self::Error>;
+    fn sets(&self) -> Vec<Result<TrainingSet, Self::Error>>;
 
     /// Every published policy, oldest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    fn policies(&self) -> Result<Vec<PolicyRecord>, Self::Error>;
+    fn policies(&self) -> Vec<Result<PolicyRecord, Self::Error>>;
+
+    /// Every problem, in no order.
+    fn problems(&self) -> Vec<Result<Problem, Self::Error>>;
 }
 
-/// Why records could not be shown.
-#[derive(Debug, Error)]
-pub enum InspectError<E: std::error::Error + 'static> {
-    /// They cannot be read.
-    #[error(transparent)]
-    Records(E),
-    /// They cannot be written out.
-    #[error("the records cannot be written: {0}")]
-    Output(#[from] io::Error),
+/// What could not be shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// What is wrong with each record that is damaged.
+    pub damaged: Vec<String>,
+}
+
+impl Inspected {
+    /// The sound ones of some records.
+    fn sound<T, E: std::error::Error>(&mut self, records: Vec<Result<T, E>>) -> Vec<T> {
+        records.into_iter().filter_map(|record| self.one(record)).collect()
+    }
+
+    fn one<T, E: std::error::Error>(&mut self, record: Result<T, E>) -> Option<T> {
+        record.map_err(|error| self.damaged.push(error.to_string())).ok()
+    }
 }
 
 /// Writes what `subject` names. `rounds`, `sets` and `policies` are a JSON array with `json`, a table
-/// without; `pool` is one JSON object a line either way.
+/// without; `pool` and problems are one JSON object a line either way. Damaged records are passed over, and given.
 ///
 /// # Errors
-/// When records cannot be read, or the output cannot be written.
+/// When the output cannot be written.
 pub fn inspect<R: Records>(
     records: &R,
     subject: InspectSubject,
     json: bool,
     out: &mut dyn Write,
-) -> Result<(), InspectError<R::Error>> {
+) -> io::Result<Inspected> {
+    let mut seen = Inspected::default();
     match subject {
         InspectSubject::Rounds => {
-            let rounds = records.rounds().map_err(InspectError::Records)?;
+            let rounds = seen.sound(records.rounds());
             tell(&rounds, json, out, |rounds| {
                 round_table::table(&rounds.iter().map(RoundReport::of).collect::<Vec<_>>())
             })?;
         }
         InspectSubject::Sets => {
-            tell(&records.sets().map_err(InspectError::Records)?, json, out, |sets| sets_table(sets))?;
+            let mut sets = seen.sound(records.sets());
+            sets.sort_by_key(|set| set.content.round);
+            tell(&sets, json, out, |sets| sets_table(sets))?;
         }
         InspectSubject::Policies => {
-            let policies = records.policies().map_err(InspectError::Records)?;
+            let policies = seen.sound(records.policies());
             tell(&policies, json, out, |policies| policies_table(policies))?;
+        }
+        InspectSubject::Problems | InspectSubject::HeldOut => {
+            let split = if subject == InspectSubject::HeldOut { Split::Evaluate } else { Split::Explore };
+            for problem in seen.sound(records.problems()).into_iter().filter(|one| one.split == split) {
+                line(&problem, out)?;
+            }
         }
         InspectSubject::Pool => {
             let mut written = Ok(());
-            let mut visit = |judged: JudgedTrajectory| {
-                let line = serde_json::to_writer(&mut *out, &PoolEntry::from(&judged));
-                written = line.map_err(io::Error::from).and_then(|()| out.write_all(b"\n"));
+            let mut visit = |judged: Result<JudgedTrajectory, R::Error>| {
+                if let Some(judged) = seen.one(judged) {
+                    written = line(&PoolEntry::from(&judged), out);
+                }
                 if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
-            records.each_trajectory(&mut visit).map_err(InspectError::Records)?;
+            records.each_trajectory(&mut visit);
             written?;
         }
     }
     out.flush()?;
-    Ok(())
+    Ok(seen)
+}
+
+fn line<T: serde::Serialize>(record: &T, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, record)?;
+    out.write_all(b"\n")
 }
 
 fn tell<T: serde::Serialize>(

@@ -14,6 +14,7 @@
 //! | [`inspect`] | a stopped daemon's records as tables and JSON |
 //! | [`progress`] | bars and tables on a terminal, lines on a pipe |
 //! | [`records`] | the store as the control socket, the dashboard and `inspect` see it |
+//! | [`serve`] | HTTP within bounds, and the descriptors for it |
 //! | [`signals`] | the first signal drains, the second ends at once |
 
 pub mod admission;
@@ -25,6 +26,7 @@ pub mod import;
 pub mod inspect;
 pub mod progress;
 pub mod records;
+pub mod serve;
 pub mod signals;
 
 mod round_table;

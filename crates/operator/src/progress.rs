@@ -9,7 +9,7 @@ use still_domain::{RoundNumber, RoundPhase};
 
 use crate::{config::ProgressStyle, control::EventStream, round_table};
 
-/// Rounds that a table shows.
+/// Rounds that the table at the end shows.
 const MAX_ROWS: usize = 12;
 /// A bar: what it counts, how far it is, what else there is to say.
 const BAR: &str = "{prefix:10} {bar:32} {human_pos:>7} of {human_len:<7} {msg}";
@@ -127,14 +127,18 @@ impl Bars {
             Event::Evaluated { judged, total, .. } => set(&self.evaluate, *judged, *total, String::new()),
             Event::RoundEnded(report) => {
                 self.rounds.push(report.clone());
-                let first = self.rounds.len().saturating_sub(MAX_ROWS);
-                let table = round_table::table(self.rounds.get(first..).unwrap_or_default());
+                let table = round_table::table(std::slice::from_ref(report));
                 self.print(&table);
                 if let Some(decision) = &report.decision {
-                    self.print(&format!("round {} {}: {decision}", report.round, report.phase));
+                    self.print(&format!("round {}: {decision}", report.round));
                 }
             }
             event => {
+                if matches!(event, Event::Finished { .. }) && self.rounds.len() > 1 {
+                    let first = self.rounds.len().saturating_sub(MAX_ROWS);
+                    let table = round_table::table(self.rounds.get(first..).unwrap_or_default());
+                    self.print(&table);
+                }
                 if let Some(line) = rare(event) {
                     self.print(&line);
                 }
@@ -185,7 +189,7 @@ fn begins(round: RoundNumber, phase: RoundPhase) -> String {
 /// The line of an event that is no progress.
 fn rare(event: &Event) -> Option<String> {
     match event {
-        Event::Published { version } => Some(format!("policy {version} published")),
+        Event::Published { version } => Some(format!("policy {version} is in force")),
         Event::Restarted { actor, restarts, reason } => {
             Some(format!("{actor} failed and is started again (restart {restarts}): {reason}"))
         }
@@ -193,7 +197,6 @@ fn rare(event: &Event) -> Option<String> {
             let seconds = *retry_ms as f64 / 1000.0;
             Some(format!("{device} failed ({restarts}), is opened again in {seconds:.1} s: {reason}"))
         }
-        Event::Warning { message } => Some(format!("warning: {message}")),
         Event::Draining => {
             Some("draining: the work in flight is finished first; a second signal ends at once".to_owned())
         }
@@ -204,6 +207,8 @@ fn rare(event: &Event) -> Option<String> {
         | Event::Explored { .. }
         | Event::Trained { .. }
         | Event::Evaluated { .. }
+        // the log tells it, with its time, on standard error
+        | Event::Warning { .. }
         | Event::RoundEnded(_) => None,
     }
 }

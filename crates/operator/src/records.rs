@@ -6,9 +6,13 @@
 use std::{collections::HashMap, ops::ControlFlow};
 
 use futures_util::{StreamExt, stream};
-use still_control::{ErrorKind, ErrorReply, PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport};
+use still_control::{
+    DemonstrationLine, DemonstrationList, DemonstrationQuery, ErrorKind, ErrorReply, OnConflict, PoolQuery,
+    ProblemLine, ProblemList, ProblemQuery, RoundReport, SetLine,
+};
 use still_domain::{
-    AttemptId, Demonstration, JudgedTrajectory, Outcome, PolicyRecord, Problem, ProblemId, Round, TrainingSet,
+    AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, Outcome, PolicyRecord, Problem, ProblemId,
+    Round, Split, TrainingSet,
 };
 use still_store::{Store, StoreError};
 use tokio::sync::mpsc;
@@ -16,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::{
     admission::{Admission, AdmissionError, Admitted},
     control::{Imported, TrajectoryStream},
+    import::Batch,
     inspect::Records,
 };
 
@@ -40,8 +45,12 @@ impl StoreRecords {
     ///
     /// # Errors
     /// When the rules refuse them, or the store fails.
-    pub async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
-        self.import(Vec::new(), problems).await
+    pub async fn import_problems(
+        &self,
+        problems: impl Into<Batch<Problem>>,
+        on_conflict: OnConflict,
+    ) -> Result<Imported, ErrorReply> {
+        self.import(Batch::default(), problems.into(), on_conflict).await
     }
 
     /// Makes demonstrations durable, as far as the rules of [`Admission`] allow. Whoever trains on them must
@@ -51,23 +60,27 @@ impl StoreRecords {
     /// When the rules refuse them, or the store fails.
     pub async fn import_demonstrations(
         &self,
-        demonstrations: Vec<Demonstration>,
+        demonstrations: impl Into<Batch<Demonstration>>,
     ) -> Result<Imported, ErrorReply> {
-        self.import(demonstrations, Vec::new()).await
+        self.import(demonstrations.into(), Batch::default(), OnConflict::Abort).await
     }
 
     async fn import(
         &self,
-        demonstrations: Vec<Demonstration>,
-        problems: Vec<Problem>,
+        demonstrations: Batch<Demonstration>,
+        problems: Batch<Problem>,
+        on_conflict: OnConflict,
     ) -> Result<Imported, ErrorReply> {
         let admission = self.admission.clone();
-        let admitted = self.blocking(move |store| admission.import(store, demonstrations, problems)).await?;
-        let Admitted { report, problems_left_out, demonstrations_left_out } = admitted;
+        let work = move |store: &Store| admission.import(store, demonstrations, problems, on_conflict);
+        let Admitted { report, problems_left_out, demonstrations_left_out, replaced, kept } =
+            self.blocking(work).await?;
         Ok(Imported {
             imported: report.new,
             known: report.already_there,
             contaminated: problems_left_out + demonstrations_left_out,
+            replaced,
+            kept,
         })
     }
 
@@ -77,6 +90,42 @@ impl StoreRecords {
     /// When the store fails.
     pub async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
         self.blocking(move |store| list_problems(store, &query)).await
+    }
+
+    /// One problem.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn problem(&self, id: ProblemId) -> Result<Option<Problem>, ErrorReply> {
+        self.blocking(move |store| store.problem(&id)).await
+    }
+
+    /// Demonstrations, in their order of import.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn demonstrations(&self, query: DemonstrationQuery) -> Result<DemonstrationList, ErrorReply> {
+        let all = self.blocking(Store::demonstrations).await?;
+        let limit = shown(query.limit);
+        let demonstrations = all.iter().take(limit).map(DemonstrationLine::from).collect();
+        Ok(DemonstrationList { total: all.len() as u64, demonstrations })
+    }
+
+    /// One demonstration.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn demonstration(&self, id: DemonstrationId) -> Result<Option<Demonstration>, ErrorReply> {
+        self.blocking(move |store| store.demonstration(&id)).await
+    }
+
+    /// Every sealed training set, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn sets(&self) -> Result<Vec<SetLine>, ErrorReply> {
+        let sets = self.blocking(Store::training_sets).await?;
+        Ok(sets.iter().map(SetLine::from).collect())
     }
 
     /// Trajectories of the pool, streamed.
@@ -89,27 +138,30 @@ impl StoreRecords {
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || {
             let mut left = query.limit.unwrap_or(u64::MAX);
-            let mut visit = |judged: JudgedTrajectory| {
+            let mut visit = |judged: Result<JudgedTrajectory, StoreError>| {
+                let judged = match judged {
+                    Ok(judged) if !query.is_met_by(&judged) => return ControlFlow::Continue(()),
+                    judged => judged,
+                };
                 if left == 0 {
                     return ControlFlow::Break(());
                 }
-                if query.is_met_by(&judged) {
-                    left -= 1;
-                    // whoever asked may be gone
-                    if sender.blocking_send(Ok(judged)).is_err() {
-                        return ControlFlow::Break(());
+                left -= 1;
+                let is_over = judged.is_err();
+                // whoever asked may be gone
+                let is_read = sender.blocking_send(judged.map_err(|error| error.refusal())).is_ok();
+                if is_read && !is_over { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            match &query.problem {
+                Some(problem) => match store.trajectories_of(problem) {
+                    Ok(all) => {
+                        let _ended = all.into_iter().map(Ok).try_for_each(visit);
                     }
-                }
-                ControlFlow::Continue(())
-            };
-            let read = match &query.problem {
-                Some(problem) => store.trajectories_of(problem).map(|all| {
-                    let _ended = all.into_iter().try_for_each(&mut visit);
-                }),
+                    Err(error) => {
+                        let _ended = visit(Err(error));
+                    }
+                },
                 None => Records::each_trajectory(&store, &mut visit),
-            };
-            if let Err(error) = read {
-                let _whoever_asked_is_gone = sender.blocking_send(Err(error.refusal()));
             }
         });
         Ok(stream::unfold(receiver, async |mut receiver| receiver.recv().await.map(|item| (item, receiver)))
@@ -156,28 +208,27 @@ impl StoreRecords {
 impl Records for Store {
     type Error = StoreError;
 
-    fn rounds(&self) -> Result<Vec<Round>, StoreError> {
-        Self::rounds(self)
+    fn rounds(&self) -> Vec<Result<Round, StoreError>> {
+        self.each_round().collect()
     }
 
     fn each_trajectory(
         &self,
-        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        for judged in self.trajectories() {
-            if visit(judged?).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        visit: &mut dyn FnMut(Result<JudgedTrajectory, StoreError>) -> ControlFlow<()>,
+    ) {
+        let _broken_off = self.trajectories().try_for_each(visit);
     }
 
-    fn sets(&self) -> Result<Vec<TrainingSet>, StoreError> {
-        self.training_sets()
+    fn sets(&self) -> Vec<Result<TrainingSet, StoreError>> {
+        self.each_training_set().collect()
     }
 
-    fn policies(&self) -> Result<Vec<PolicyRecord>, StoreError> {
-        Self::policies(self)
+    fn policies(&self) -> Vec<Result<PolicyRecord, StoreError>> {
+        self.each_policy().collect()
+    }
+
+    fn problems(&self) -> Vec<Result<Problem, StoreError>> {
+        self.each_problem().collect()
     }
 }
 
@@ -201,11 +252,16 @@ impl Refuses for AdmissionError {
     fn refusal(&self) -> ErrorReply {
         match self {
             Self::Store(error) => error.refusal(),
-            Self::Unjudgeable { .. } | Self::TrainedOn { .. } => {
+            Self::Unjudgeable { .. } | Self::TrainedOn { .. } | Self::Conflict { .. } => {
                 ErrorReply::new(ErrorKind::BadInput, self.to_string())
             }
         }
     }
+}
+
+/// How many of a list are shown.
+fn shown(limit: Option<u64>) -> usize {
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, StoreError> {
@@ -215,7 +271,8 @@ fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, Sto
     };
     let mut problems: Vec<Problem> = store.problems()?.into_iter().filter(is_asked_for).collect();
     let total = problems.len() as u64;
-    problems.truncate(query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)));
+    problems.sort_by_key(|problem| problem.split != Split::Explore);
+    problems.truncate(shown(query.limit));
     let mut tallies: HashMap<ProblemId, (u64, u64)> =
         problems.iter().map(|problem| (problem.id.clone(), (0, 0))).collect();
     for fact in store.facts_since(0) {
@@ -227,8 +284,8 @@ fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, Sto
     }
     let line = |problem: Problem| {
         let (attempts, correct) = tallies.get(&problem.id).copied().unwrap_or_default();
-        let Problem { id, text, gold, level, split, .. } = problem;
-        ProblemLine { id, level, split, text, gold, attempts, correct }
+        let Problem { id, text, gold, kind, level, source, split } = problem;
+        ProblemLine { id, kind, level, split, source, text, gold, attempts, correct }
     };
     Ok(ProblemList { total, problems: problems.into_iter().map(line).collect() })
 }

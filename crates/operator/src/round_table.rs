@@ -6,35 +6,81 @@ use comfy_table::{Table, presets};
 use still_control::RoundReport;
 use still_domain::Estimate;
 
-/// A table of rounds, one row each, levels as columns.
+/// A column: its name, how much it is worth, and its cells.
+struct Column {
+    name: String,
+    /// Columns of a low worth go first where the terminal is narrow.
+    worth: u8,
+    cells: Vec<String>,
+}
+
+/// A table of rounds, one row each, levels as columns; on a terminal with the columns that fit.
 pub(crate) fn table(rounds: &[RoundReport]) -> String {
-    let levels: BTreeSet<u8> = rounds.iter().flat_map(|report| report.by_level.keys().copied()).collect();
+    fitting(rounds, terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
+}
+
+/// The table with the columns that fit into so many characters.
+fn fitting(rounds: &[RoundReport], width: Option<usize>) -> String {
+    let mut columns = columns(rounds);
+    let is_too_wide = |columns: &[Column]| {
+        width.is_some_and(|width| columns.iter().map(Column::width).sum::<usize>() > width)
+    };
+    while is_too_wide(&columns)
+        && let Some((place, _)) = columns
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, column)| column.worth)
+            .filter(|(_, column)| column.worth < u8::MAX)
+    {
+        columns.remove(place);
+    }
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    let mut header = vec!["round".to_owned(), "result".to_owned()];
-    header.extend(levels.iter().map(|level| format!("level {level}")));
-    header.extend(
-        ["all, 95 % interval", "hard, 95 % interval", "pool", "kept", "drawn/s", "trained/s", "wall"]
-            .map(str::to_owned),
-    );
-    table.set_header(header);
-    for report in rounds {
-        let mut row = vec![report.round.to_string(), report.phase.to_string()];
-        row.extend(levels.iter().map(|level| {
-            report.by_level.get(level).map(|estimate| percent(estimate.value)).unwrap_or_default()
-        }));
-        row.extend([
-            report.accuracy.as_ref().map(interval).unwrap_or_default(),
-            report.hard_accuracy.as_ref().map(interval).unwrap_or_default(),
-            report.pool.to_string(),
-            report.selected.to_string(),
-            rate(report.rollout_tokens_per_second),
-            rate(report.training_tokens_per_second),
-            seconds(report.seconds),
-        ]);
-        table.add_row(row);
+    table.set_header(columns.iter().map(|column| &column.name));
+    for row in 0..rounds.len() {
+        table.add_row(columns.iter().map(|column| column.cells.get(row).map_or("", String::as_str)));
     }
     table.to_string()
+}
+
+fn columns(rounds: &[RoundReport]) -> Vec<Column> {
+    let levels: BTreeSet<u8> = rounds.iter().flat_map(|report| report.by_level.keys().copied()).collect();
+    let column = |name: &str, worth: u8, cell: &dyn Fn(&RoundReport) -> String| Column {
+        name: name.to_owned(),
+        worth,
+        cells: rounds.iter().map(cell).collect(),
+    };
+    let shown = |estimate: &Option<Estimate>| estimate.as_ref().map(interval).unwrap_or_default();
+    let mut columns = vec![
+        column("round", u8::MAX, &|report| report.round.to_string()),
+        column("result", u8::MAX, &|report| report.phase.to_string()),
+    ];
+    columns.extend(levels.iter().map(|level| {
+        let name = format!("level {level}");
+        column(&name, 3, &|report| {
+            report.by_level.get(level).map(|estimate| percent(estimate.value)).unwrap_or_default()
+        })
+    }));
+    columns.extend([
+        column("all, 95 % interval", u8::MAX, &|report| shown(&report.accuracy)),
+        column("hard, 95 % interval", 5, &|report| shown(&report.hard_accuracy)),
+        column("pool", 2, &|report| report.pool.to_string()),
+        column("kept", 4, &|report| report.selected.to_string()),
+        column("drawn/s", 1, &|report| rate(report.rollout_tokens_per_second)),
+        column("trained/s", 1, &|report| rate(report.training_tokens_per_second)),
+        column("wall", 4, &|report| seconds(report.seconds)),
+    ]);
+    // what nobody measured, in rounds of an earlier life of the daemon, takes no room
+    columns.retain(|column| column.worth == u8::MAX || column.cells.iter().any(|cell| !cell.is_empty()));
+    columns
+}
+
+impl Column {
+    /// Characters that it takes, with the blanks beside it.
+    fn width(&self) -> usize {
+        let cells = self.cells.iter().chain([&self.name]).map(|cell| cell.chars().count());
+        cells.max().unwrap_or(0) + 2
+    }
 }
 
 /// A round on one line.
@@ -85,4 +131,37 @@ pub(crate) fn seconds(seconds: f64) -> String {
 
 fn rate(per_second: f64) -> String {
     if per_second > 0.0 { format!("{per_second:.0}") } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use still_domain::{PolicyVersion, Round, RoundNumber, RoundPhase};
+
+    use super::*;
+
+    fn report() -> RoundReport {
+        let estimate = Estimate { value: 0.5, low: 0.45, high: 0.55, correct: 1, total: 2 };
+        let round = Round::begin(RoundNumber(3), PolicyVersion(2), RoundPhase::Promoted, 0);
+        let mut report = RoundReport::of(&round);
+        report.accuracy = Some(estimate);
+        report.hard_accuracy = Some(estimate);
+        report.by_level = (3..9).map(|level| (level, estimate)).collect();
+        report.rollout_tokens_per_second = 30_000.0;
+        report
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_the_columns_that_matter_on_one_line_each() {
+        let wide = fitting(&[report()], None);
+        assert!(
+            wide.contains("level 8") && wide.contains("drawn/s") && !wide.contains("trained/s"),
+            "{wide}"
+        );
+        for width in [60, 80, 120] {
+            let text = fitting(&[report()], Some(width));
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}:\n{text}");
+            assert!(text.contains("50.0 (45.0 to 55.0)"), "{text}");
+            assert_eq!(text.lines().count(), wide.lines().count(), "{text}");
+        }
+    }
 }

@@ -13,12 +13,14 @@ use std::{
 use fake::judged;
 use serde_json::Value;
 use still_domain::{
-    Algorithm, DemonstrationId, JudgedTrajectory, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Round,
-    RoundNumber, RoundPhase, TrainingSet, TrainingSetContent,
+    Algorithm, AnswerKind, DemonstrationId, JudgedTrajectory, Outcome, PolicyOrigin, PolicyRecord,
+    PolicyVersion, Problem, ProblemId, Round, RoundNumber, RoundPhase, Split, TrainingSet,
+    TrainingSetContent,
 };
 use still_operator::{
     cli::InspectSubject,
-    inspect::{InspectError, Records, inspect},
+    import,
+    inspect::{Records, inspect},
 };
 
 struct Kept;
@@ -26,25 +28,34 @@ struct Kept;
 impl Records for Kept {
     type Error = Infallible;
 
-    fn rounds(&self) -> Result<Vec<Round>, Infallible> {
+    fn rounds(&self) -> Vec<Result<Round, Infallible>> {
         let mut round = Round::begin(RoundNumber(0), PolicyVersion(0), RoundPhase::Promoted, 0);
-        round.training_set = Some(self.sets()?[0].id.clone());
-        Ok(vec![round])
+        round.training_set = self.sets()[0].as_ref().ok().map(|set| set.id.clone());
+        vec![Ok(round)]
     }
 
     fn each_trajectory(
         &self,
-        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
-    ) -> Result<(), Infallible> {
-        for judged in [judged("a", 0, Outcome::Wrong), judged("a", 1, Outcome::Correct)] {
-            if visit(judged).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        visit: &mut dyn FnMut(Result<JudgedTrajectory, Infallible>) -> ControlFlow<()>,
+    ) {
+        let pool = [judged("a", 0, Outcome::Wrong), judged("a", 1, Outcome::Correct)];
+        let _broken_off = pool.into_iter().map(Ok).try_for_each(visit);
     }
 
-    fn sets(&self) -> Result<Vec<TrainingSet>, Infallible> {
+    fn problems(&self) -> Vec<Result<Problem, Infallible>> {
+        let problem = |name: &str, split| Problem {
+            id: ProblemId::new(name),
+            text: format!("{name}?"),
+            gold: "7".to_owned(),
+            kind: AnswerKind::Math,
+            level: None,
+            source: String::new(),
+            split,
+        };
+        vec![Ok(problem("apart", Split::Evaluate)), Ok(problem("explored", Split::Explore))]
+    }
+
+    fn sets(&self) -> Vec<Result<TrainingSet, Infallible>> {
         let content = TrainingSetContent {
             round: RoundNumber(0),
             algorithm: Algorithm::Sft,
@@ -54,17 +65,17 @@ impl Records for Kept {
             trajectories: Vec::new(),
             pairs: Vec::new(),
         };
-        Ok(vec![content.seal()])
+        vec![Ok(content.seal())]
     }
 
-    fn policies(&self) -> Result<Vec<PolicyRecord>, Infallible> {
-        Ok(vec![PolicyRecord {
+    fn policies(&self) -> Vec<Result<PolicyRecord, Infallible>> {
+        vec![Ok(PolicyRecord {
             version: PolicyVersion(0),
             origin: PolicyOrigin::Base,
             checkpoint: None,
             accuracy: None,
             published_at_ms: 5,
-        }])
+        })]
     }
 }
 
@@ -85,24 +96,25 @@ impl std::error::Error for Damage {}
 impl Records for Damaged {
     type Error = Damage;
 
-    fn rounds(&self) -> Result<Vec<Round>, Damage> {
-        Err(Damage)
+    fn rounds(&self) -> Vec<Result<Round, Damage>> {
+        vec![Err(Damage), Ok(Round::begin(RoundNumber(2), PolicyVersion(0), RoundPhase::Exploring, 0))]
     }
 
-    fn each_trajectory(
-        &self,
-        visit: &mut dyn FnMut(JudgedTrajectory) -> ControlFlow<()>,
-    ) -> Result<(), Damage> {
-        assert!(visit(judged("a", 0, Outcome::Wrong)).is_continue());
-        Err(Damage)
+    fn each_trajectory(&self, visit: &mut dyn FnMut(Result<JudgedTrajectory, Damage>) -> ControlFlow<()>) {
+        let pool = [Ok(judged("a", 0, Outcome::Wrong)), Err(Damage), Ok(judged("b", 0, Outcome::Correct))];
+        let _broken_off = pool.into_iter().try_for_each(visit);
     }
 
-    fn sets(&self) -> Result<Vec<TrainingSet>, Damage> {
-        Err(Damage)
+    fn sets(&self) -> Vec<Result<TrainingSet, Damage>> {
+        vec![Err(Damage)]
     }
 
-    fn policies(&self) -> Result<Vec<PolicyRecord>, Damage> {
-        Err(Damage)
+    fn policies(&self) -> Vec<Result<PolicyRecord, Damage>> {
+        vec![Err(Damage)]
+    }
+
+    fn problems(&self) -> Vec<Result<Problem, Damage>> {
+        vec![Err(Damage)]
     }
 }
 
@@ -138,11 +150,27 @@ fn the_pool_is_one_object_a_line_with_what_the_documents_promise() {
 }
 
 #[test]
-fn damage_is_told_and_nothing_is_made_up() {
-    for subject in [InspectSubject::Rounds, InspectSubject::Pool, InspectSubject::Sets] {
-        let error = inspect(&Damaged, subject, true, &mut Vec::new()).unwrap_err();
-        assert!(matches!(error, InspectError::Records(_)));
-        assert!(error.to_string().contains("checksum"), "{error}");
+fn problems_are_lines_that_an_evaluation_reads() {
+    let (held_out, explored) = (text(InspectSubject::HeldOut, false), text(InspectSubject::Problems, false));
+    assert!(explored.contains("explored?") && !explored.contains("apart?"), "{explored}");
+    let read = import::problems(held_out.as_bytes(), "held-out.jsonl", Split::Evaluate);
+    assert_eq!((read.records[0].id.as_str(), read.records[0].gold.as_str()), ("apart", "7"));
+}
+
+#[test]
+fn damage_is_told_and_hides_nothing_else() {
+    for (subject, lines) in [(InspectSubject::Pool, 2), (InspectSubject::Problems, 0)] {
+        let mut out = Vec::new();
+        let seen = inspect(&Damaged, subject, true, &mut out).unwrap();
+        assert_eq!(seen.damaged, ["the checksum of `pool/a#0` does not hold"]);
+        assert_eq!(String::from_utf8(out).unwrap().lines().count(), lines, "{subject:?}");
+    }
+    for subject in [InspectSubject::Rounds, InspectSubject::Sets, InspectSubject::Policies] {
+        assert_eq!(
+            inspect(&Damaged, subject, true, &mut Vec::new()).unwrap().damaged.len(),
+            1,
+            "{subject:?}"
+        );
     }
 }
 
@@ -162,5 +190,5 @@ impl Write for Broken {
 #[test]
 fn a_reader_that_is_gone_ends_the_listing() {
     let error = inspect(&Kept, InspectSubject::Pool, true, &mut Broken).unwrap_err();
-    assert!(matches!(error, InspectError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe));
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }

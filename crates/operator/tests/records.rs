@@ -7,7 +7,7 @@ use fake::judged;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use still_control::{ErrorKind, PoolQuery, ProblemQuery};
+use still_control::{ErrorKind, OnConflict, PoolQuery, ProblemQuery};
 use still_curation::DecontaminationConfig;
 use still_domain::{AnswerKind, Demonstration, DemonstrationId, Outcome, Problem, ProblemId, Split};
 use still_operator::{admission::Admission, cli::InspectSubject, inspect::inspect, records::StoreRecords};
@@ -90,17 +90,24 @@ async fn problems_come_in_the_order_of_import_with_what_has_come_of_them() {
 #[tokio::test]
 async fn an_import_tells_new_from_known_and_refuses_a_name_with_another_content() {
     let records = records(store());
-    let report = records.import_problems(vec![problem("a", 1), problem("d", 3)]).await.unwrap();
+    let report =
+        records.import_problems(vec![problem("a", 1), problem("d", 3)], OnConflict::Abort).await.unwrap();
     assert_eq!((report.imported, report.known), (1, 1));
     let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
-    assert_eq!(records.import_problems(vec![other]).await.unwrap_err().kind, ErrorKind::BadInput);
+    assert_eq!(
+        records.import_problems(vec![other], OnConflict::Abort).await.unwrap_err().kind,
+        ErrorKind::BadInput
+    );
 }
 
 #[tokio::test]
 async fn a_problem_that_cannot_be_judged_refuses_the_import_by_its_name() {
     let store = Store::in_memory().unwrap();
     let none = Problem { gold: "none".to_owned(), ..problem("odd", 1) };
-    let error = records(store.clone()).import_problems(vec![problem("sound", 1), none]).await.unwrap_err();
+    let error = records(store.clone())
+        .import_problems(vec![problem("sound", 1), none], OnConflict::Abort)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::BadInput);
     assert!(error.message.contains("1 of 2") && error.message.contains("`odd`"), "{error}");
     assert!(store.problems().unwrap().is_empty(), "nothing was written");
@@ -117,7 +124,7 @@ fn a_store_is_inspected_as_it_is() {
 async fn what_repeats_a_held_out_problem_is_not_explored() {
     let store = Store::in_memory().unwrap();
     let records = records(store.clone());
-    let import = |problems| records.import_problems(problems);
+    let import = |problems: Vec<Problem>| records.import_problems(problems, OnConflict::Abort);
     let repeated = |name| Problem { text: " held  out? ".to_owned(), ..problem(name, 1) };
     let first = import(vec![repeated("in the same file"), held_out("held out"), problem("fresh", 1)]).await;
     let first = first.unwrap();
@@ -131,7 +138,7 @@ async fn what_repeats_a_held_out_problem_is_not_explored() {
 async fn a_demonstration_of_a_held_out_problem_is_not_imitated() {
     let store = Store::in_memory().unwrap();
     let records = records(store.clone());
-    records.import_problems(vec![held_out("held out")]).await.unwrap();
+    records.import_problems(vec![held_out("held out")], OnConflict::Abort).await.unwrap();
     let shown = vec![demonstration("leak", "Held out ?"), demonstration("sound", "another?")];
     let report = records.import_demonstrations(shown).await.unwrap();
     assert_eq!((report.imported, report.contaminated), (1, 1));
@@ -142,7 +149,7 @@ async fn a_demonstration_of_a_held_out_problem_is_not_imitated() {
 async fn a_problem_is_not_held_out_once_the_run_trains_on_it() {
     let store = Store::in_memory().unwrap();
     let records = records(store.clone());
-    let import = |problems| records.import_problems(problems);
+    let import = |problems: Vec<Problem>| records.import_problems(problems, OnConflict::Abort);
     records.import_demonstrations(vec![demonstration("shown", "seen?")]).await.unwrap();
     import(vec![problem("explored", 1), held_out("apart")]).await.unwrap();
     for (late, twin) in [("explored", "problem `explored`"), ("seen", "demonstration `shown`")] {
@@ -159,10 +166,10 @@ async fn a_problem_is_not_held_out_once_the_run_trains_on_it() {
 fn a_task_that_conflicts_leaves_nothing_behind() {
     let store = Store::in_memory().unwrap();
     let admission = Admission::new(DecontaminationConfig::default(), Arc::new(|_| Ok(())));
-    admission.import(&store, Vec::new(), vec![problem("a", 1)]).unwrap();
+    admission.import(&store, Vec::new(), vec![problem("a", 1)], OnConflict::Abort).unwrap();
     let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
     let task = vec![held_out("new"), other];
-    admission.import(&store, vec![demonstration("shown", "seen?")], task).unwrap_err();
+    admission.import(&store, vec![demonstration("shown", "seen?")], task, OnConflict::Abort).unwrap_err();
     assert!(store.demonstrations().unwrap().is_empty());
     assert_eq!(store.problems().unwrap().len(), 1);
 }

@@ -54,6 +54,8 @@ pub(crate) enum Next {
     Publish(Box<Round>),
     /// Every round that was wanted is over.
     Finish,
+    /// The round's attempts all came to nothing, so many of them.
+    GiveUp { round: RoundNumber, attempts: u64 },
     /// Nothing: facts must come first.
     Wait,
 }
@@ -161,6 +163,9 @@ impl RoundMachine {
 
     fn explore(&mut self, mut round: Round) -> Next {
         let number = round.round;
+        if let Some(attempts) = self.came_to_errors(&round) {
+            return Next::GiveUp { round: number, attempts };
+        }
         if self.is_enough(&round) {
             round.tally.outcomes = self.pool.outcomes_of(&round, &self.rounds);
             round.tally.by_version = self.pool.counting_for(&round, &self.rounds);
@@ -259,6 +264,14 @@ impl RoundMachine {
         self.config.quota_attempts > 0
             && judged >= self.config.quota_attempts
             && eligible >= settings.min_eligible
+    }
+
+    /// How many attempts the round has made where it can make no more, and not one could be judged.
+    fn came_to_errors(&self, round: &Round) -> Option<u64> {
+        let outcomes = self.pool.outcomes_of(round, &self.rounds);
+        let errors = outcomes.get(&Outcome::Error).copied().unwrap_or(0);
+        let is_nothing_else = errors > 0 && outcomes.values().sum::<u64>() == errors;
+        (is_nothing_else && !self.seal_wanted && (self.is_dry || self.is_enough(round))).then_some(errors)
     }
 
     /// What the quota counts of a round's outcomes: a judgement that failed says nothing and fills no quota. A

@@ -224,11 +224,19 @@ fn shards(folder: &Path) -> Result<Shards, DecoderError> {
 fn read_header(path: &Path) -> Result<(u64, Metadata), DecoderError> {
     let mut file = File::open(path).map_err(io(path))?;
     let file_bytes = file.metadata().map_err(io(path))?.len();
+    if file_bytes < 8 {
+        let reason =
+            format!("it has {file_bytes} bytes, too short for a header: an empty or broken download");
+        return Err(malformed(path, reason));
+    }
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(io(path))?;
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER_BYTES.min(file_bytes.saturating_sub(8)) {
-        return Err(malformed(path, format!("its header claims {length} bytes")));
+        let reason = format!(
+            "its header claims {length} bytes, and the file has {file_bytes}: it is cut off, or no safetensors"
+        );
+        return Err(malformed(path, reason));
     }
     let mut header = vec![0; length as usize];
     file.read_exact(&mut header).map_err(io(path))?;

@@ -2,6 +2,7 @@
 //!
 //! | in the output folder | what it holds |
 //! |---|---|
+//! | `train.lock` | held while a training writes here |
 //! | `checkpoints/step-N` | everything to go on from step N, the policy as a Hugging Face folder, and `manifest.json` with the hash of every file |
 //! | `loss.jsonl`, `loss.svg` | the loss of every step, as numbers and as a picture |
 //! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before; those of checkpoints likewise |
@@ -10,6 +11,7 @@
 mod examples;
 mod losses;
 mod output;
+mod output_folder;
 mod plot;
 mod progress;
 mod training_file;
@@ -44,6 +46,7 @@ use self::{
     examples::{Prompts, RenderedPrompts, read_examples},
     losses::Losses,
     output::Checkpoints,
+    output_folder::OutputFolder,
     progress::Progress,
 };
 
@@ -67,6 +70,8 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
         TrainCommand::Dpo(arguments) => (Algorithm::Dpo, arguments),
     };
     let devices = open_learners(&config.device).or_exit(Exit::Device)?;
+    // before anything is written there
+    let _held = OutputFolder::take(&arguments.out)?;
     let checkpoints = Checkpoints::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
     let (happen, happenings) = mpsc::channel();
     let _interruption = Interruption::watch(happen.clone())?;
@@ -98,8 +103,9 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
     run.end();
     match ended {
         Ended::Halted => Ok(Exit::Interrupted),
-        Ended::Done(policy, folder) => {
-            save_policy(&library, &policy, &folder, &model, &arguments.out)?;
+        Ended::Done(policy, checkpoint) => {
+            watched.refuse_nothing()?;
+            save_policy(&library, &policy, &checkpoint, &model, &arguments.out)?;
             eprintln!("the trained model is in `{}`", arguments.out.display());
             Ok(Exit::Success)
         }
@@ -153,6 +159,9 @@ struct Watched {
 struct Begun {
     plan: TrainingPlan,
     step: u64,
+    /// Steps of this life of the process, and those of them that were left out.
+    tried: u64,
+    left_out: u64,
     losses: Losses,
     progress: Progress,
 }
@@ -174,11 +183,13 @@ impl Watched {
                 }
                 let losses = Losses::open(&self.folder, plan.resumed_step)?;
                 let (step, progress) = (plan.resumed_step, Progress::begin(plan));
-                self.begun = Some(Begun { plan, step, losses, progress });
+                self.begun = Some(Begun { plan, step, tried: 0, left_out: 0, losses, progress });
             }
             TrainingEvent::Progress { step, .. } => {
                 if let Some(begun) = &mut self.begun {
                     begun.step = step.step;
+                    begun.tried += 1;
+                    begun.left_out += u64::from(step.skipped);
                     if step.rolled_back {
                         begun.losses.go_back(step.step)?;
                     } else {
@@ -212,6 +223,21 @@ impl Watched {
             | TrainingEvent::NothingToSave { .. } => {}
         }
         Ok(None)
+    }
+
+    /// Refuses a training of which not one step was taken: its policy is the one that it began with.
+    fn refuse_nothing(&self) -> Result<(), Failure> {
+        let Some(begun) =
+            self.begun.as_ref().filter(|begun| begun.tried > 0 && begun.left_out == begun.tried)
+        else {
+            return Ok(());
+        };
+        let message = format!(
+            "not one of {} steps could be taken, as no loss or gradient was finite, and no model is written: see with \
+             `stilld score` whether the model's own log-probabilities are finite, else lower `peak_learning_rate`",
+            begun.tried
+        );
+        Err(Failure::new(Exit::NoResult, message))
     }
 
     fn end(&self) -> Result<(), Failure> {

@@ -37,10 +37,17 @@ pub enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Check a file; says nothing and ends with 0 when it is sound.
+    /// Check a file and what it names; says nothing and ends with 0 when all of it is sound.
+    ///
+    /// Beside the keys: the model, its tokenizer and template, the task's files line by line, whether prompts and
+    /// memory fit, the devices, and whether the data directory belongs to this run. `stilld run --dry-run` tells
+    /// what there is, too.
     Check {
         /// The file.
         file: PathBuf,
+        /// Look at the keys alone: the model and the files may be on another machine.
+        #[arg(long)]
+        keys_only: bool,
     },
     /// Print the JSON schema of a configuration file.
     Schema,
@@ -98,7 +105,7 @@ impl ConfigCommand {
         let text = match self {
             Self::Show { configuration, json: false } => config::show_toml(&configuration.load()?),
             Self::Show { configuration, json: true } => pretty(&config::show_json(&configuration.load()?)),
-            Self::Check { file } => {
+            Self::Check { file, .. } => {
                 ConfigLayers::new().file(file)?.load()?;
                 String::new()
             }

@@ -59,9 +59,15 @@ pub struct GenerateArguments {
     /// The prompt; "-" reads standard input.
     #[arg(long)]
     pub prompt: String,
-    /// Put the prompt into the user turn of the model's chat template.
-    #[arg(long)]
+    /// Put the prompt into the user turn of the model's chat template: `--style chat`.
+    #[arg(long, conflicts_with = "style")]
     pub chat: bool,
+    /// How the prompt is put to the model, as `task.prompt` says it for the daemon: "raw" (as it is), "chat" or "paper".
+    #[arg(long, value_name = "STYLE", value_parser = prompt_style)]
+    pub style: Option<PromptStyle>,
+    /// End a response at this text; may be given again.
+    #[arg(long = "stop", value_name = "TEXT")]
+    pub stops: Vec<String>,
     /// Draw this many responses.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub count: u32,
@@ -211,6 +217,9 @@ pub struct EvalArguments {
     /// Where the answer is read from.
     #[arg(long, value_enum, default_value_t = GradeProfile::Lenient)]
     pub profile: GradeProfile,
+    /// Write every answer with its verdict into this new file, one JSON object a line.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub out: Option<PathBuf>,
     /// JSON instead of a table.
     #[arg(long)]
     pub json: bool,

@@ -40,6 +40,10 @@ pub enum Command {
     Run(RunArguments),
     /// Look into a stopped daemon's data directory, read only.
     Inspect(InspectArguments),
+    /// Check a stopped daemon's data directory: every record, and every file of every checkpoint.
+    Check(CheckArguments),
+    /// List a stopped daemon's published policies, or put one in force again.
+    Policies(PoliciesArguments),
     /// Show, check or document the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -65,7 +69,8 @@ pub struct RunArguments {
     /// End with exit code 0 after this many promoted or rejected rounds: stands for `run.rounds`.
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
-    /// Print the plan (device, memory, rounds) and end.
+    /// Look at everything that a start looks at, print what the run would be (files, memory, rounds, steps, attempts)
+    /// and end as the start would.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -78,9 +83,43 @@ pub struct InspectArguments {
     /// The data directory.
     #[arg(long, value_name = "DIR", env = "STILL_DATA_DIR", default_value = "data")]
     pub data_dir: PathBuf,
-    /// JSON instead of a table; `pool` writes one object a line either way.
+    /// JSON instead of a table; `pool` and problems are one object a line either way.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which data directory to check.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArguments {
+    /// The data directory.
+    #[arg(value_name = "DIR", env = "STILL_DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with the published policies of a stopped daemon.
+#[derive(Debug, Clone, Args)]
+pub struct PoliciesArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PoliciesCommand,
+    /// The data directory.
+    #[arg(long, global = true, value_name = "DIR", env = "STILL_DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+/// What to do with published policies.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PoliciesCommand {
+    /// List them, each with the Hugging Face folder that it is.
+    List,
+    /// Put one in force again, under a new version, whose checkpoint is whole.
+    Promote {
+        /// The version to copy.
+        version: u64,
+    },
 }
 
 /// What `inspect` looks at.
@@ -94,12 +133,31 @@ pub enum InspectSubject {
     Sets,
     /// Published policies.
     Policies,
+    /// Problems to explore, one JSON object a line.
+    Problems,
+    /// Held-out problems, one JSON object a line, as `eval` reads them.
+    HeldOut,
 }
 
 impl Cli {
     /// The command, the default one made explicit.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Run(self.run))
+    }
+}
+
+impl Command {
+    /// Whether answers and errors are for programs.
+    pub const fn is_json(&self) -> bool {
+        match self {
+            Self::Inspect(arguments) => arguments.json,
+            Self::Check(arguments) => arguments.json,
+            Self::Generate(arguments) => arguments.json,
+            Self::Score(arguments) => arguments.json,
+            Self::Eval(arguments) => arguments.json,
+            Self::Config(ConfigCommand::Show { json, .. }) => *json,
+            Self::Run(_) | Self::Policies(_) | Self::Config(_) | Self::Grade(_) | Self::Train(_) => false,
+        }
     }
 }
 
@@ -149,6 +207,9 @@ mod tests {
     fn jobs_take_the_arguments_that_the_documents_promise() {
         for words in [
             &["inspect", "rounds", "--data-dir", "d", "--json"][..],
+            &["inspect", "held-out"],
+            &["check", "d", "--json"],
+            &["policies", "promote", "3", "--data-dir", "d"],
             &["config", "check", "f.toml"],
             &["generate", "--model", "m", "--prompt", "2+2", "--chat", "--temperature", "0", "--json"],
             &["score", "--model", "m", "--input", "f.jsonl", "--json"],

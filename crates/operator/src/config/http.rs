@@ -1,6 +1,6 @@
 //! `[http]`: the page of metrics and health.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,15 +22,19 @@ impl Default for HttpSection {
 }
 
 impl HttpSection {
-    /// The address; `None` when the page is off.
+    /// The address, of a host by name the first one; `None` when the page is off.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.listen.parse().ok()
+        let by_name = || self.listen.to_socket_addrs().ok().and_then(|mut found| found.next());
+        self.listen.parse().ok().or_else(by_name)
     }
 
     /// Notes what is no address.
     pub fn validate(&self, findings: &mut Findings) {
         findings.require(self.listen.is_empty() || self.address().is_some(), "http.listen", || {
-            format!("`{}` is no address with a port: write for example \"127.0.0.1:9464\"", self.listen)
+            format!(
+                "`{}` is no address with a port: write for example \"127.0.0.1:9464\" or \"localhost:9464\"",
+                self.listen
+            )
         });
     }
 }

@@ -8,7 +8,8 @@ use still_settings::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSection {
-    /// Which events are logged: `error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`.
+    /// Which events are logged: `error`, `warn`, `info`, `debug`, `trace`, or a list of `target=level`; the libraries'
+    /// own are left out by for example `warn,still=debug,still_actors=debug`.
     pub filter: String,
     /// How a log line is written.
     pub format: LogFormat,
@@ -31,7 +32,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgressStyle {
-    /// Bars on a terminal, lines on a pipe.
+    /// Bars on a terminal, lines on a pipe, nothing beside a log of JSON.
     #[default]
     Auto,
     /// Bars and a table after every round.
@@ -49,6 +50,21 @@ impl Default for LogSection {
 }
 
 impl LogSection {
+    /// Whether progress is shown at all.
+    pub fn shows_progress(&self) -> bool {
+        self.progress != ProgressStyle::Off && !self.is_for_programs()
+    }
+
+    /// Whether what is told goes to programs, which read no progress.
+    const fn is_for_programs(&self) -> bool {
+        matches!((self.format, self.progress), (LogFormat::Json, ProgressStyle::Auto))
+    }
+
+    /// How progress is shown: with a log of JSON not at all, unless a style is asked for.
+    pub const fn progress_style(&self) -> ProgressStyle {
+        if self.is_for_programs() { ProgressStyle::Off } else { self.progress }
+    }
+
     /// Notes an empty filter.
     pub fn validate(&self, findings: &mut Findings) {
         findings.require(!self.filter.is_empty(), "log.filter", || "write for example \"info\"".to_owned());

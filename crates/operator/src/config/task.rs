@@ -8,17 +8,31 @@ use still_quickstart::QuickStartTask;
 use still_settings::Findings;
 
 /// What the model learns to solve.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TaskSection {
     /// Where problems and demonstrations come from.
     pub source: TaskSource,
     /// How a problem is put to the model.
     pub prompt: PromptStyle,
+    /// Longest prompt, in tokens: every rollout's slot has room for it. A problem with a longer one is refused.
+    pub max_prompt_tokens: usize,
     /// The JSONL files, read once when the daemon starts with `source = "files"`.
     pub files: TaskFiles,
     /// The embedded task: digits times a digit, worked with carries.
     pub quickstart: QuickStartTask,
+}
+
+impl Default for TaskSection {
+    fn default() -> Self {
+        Self {
+            source: TaskSource::default(),
+            prompt: PromptStyle::default(),
+            max_prompt_tokens: 2_048,
+            files: TaskFiles::default(),
+            quickstart: QuickStartTask::default(),
+        }
+    }
 }
 
 /// Where problems and demonstrations come from.
@@ -65,6 +79,42 @@ pub struct TaskFiles {
     pub demonstrations: Vec<PathBuf>,
     /// Problems held out to score policies on.
     pub evaluation: Vec<PathBuf>,
+    /// What to do with a problem that the data directory knows with another gold answer or kind of answer.
+    pub on_conflict: OnConflict,
+}
+
+/// What to do with a problem that is known with another gold answer or kind of answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// The start is refused, and the problem named.
+    #[default]
+    Abort,
+    /// The known gold answer stays.
+    Keep,
+    /// The known problem gets the file's; what was judged by the old one stays judged so.
+    Replace,
+}
+
+impl From<OnConflict> for still_control::OnConflict {
+    fn from(on_conflict: OnConflict) -> Self {
+        match on_conflict {
+            OnConflict::Abort => Self::Abort,
+            OnConflict::Keep => Self::Keep,
+            OnConflict::Replace => Self::Replace,
+        }
+    }
+}
+
+impl PromptStyle {
+    /// The name used in configurations and on command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Paper => "paper",
+            Self::Chat => "chat",
+        }
+    }
 }
 
 impl From<PromptStyle> for still_text::PromptStyle {
@@ -80,6 +130,9 @@ impl From<PromptStyle> for still_text::PromptStyle {
 impl TaskSection {
     /// Notes what cannot be served.
     pub fn validate(&self, findings: &mut Findings) {
+        findings.require(self.max_prompt_tokens > 0, "task.max_prompt_tokens", || {
+            "0 leaves no room for a prompt: write at least 1".to_owned()
+        });
         match self.source {
             TaskSource::Quickstart => {
                 if let Err(error) = self.quickstart.generate(0) {

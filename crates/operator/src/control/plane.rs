@@ -2,12 +2,15 @@
 
 use std::future::Future;
 
+use crate::import::Batch;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
-    Activity, Done, ErrorReply, Event, PoolQuery, ProblemList, ProblemQuery, RoundReport, Status,
+    Activity, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, OnConflict, PoolQuery,
+    ProblemList, ProblemQuery, RoundReport, SetLine, Status,
 };
 use still_domain::{
-    AnswerKind, AttemptId, Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem,
+    AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
+    Problem, ProblemId,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -25,6 +28,10 @@ pub struct Imported {
     pub known: u64,
     /// Records left out: a policy is scored on a held-out problem that they repeat.
     pub contaminated: u64,
+    /// Known problems that got another gold answer or kind.
+    pub replaced: u64,
+    /// Known problems that kept theirs.
+    pub kept: u64,
 }
 
 /// The daemon, as operators see it. Every method answers promptly or fails; none waits for a round.
@@ -43,7 +50,7 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// The phase that the round is in, then what happens from now on.
     fn events(&self) -> EventStream;
 
-    /// Every round that has begun, oldest first, for the dashboard.
+    /// Every round that has begun, oldest first.
     fn rounds(&self) -> impl Future<Output = Result<Vec<RoundReport>, ErrorReply>> + Send;
 
     /// Stops taking up new work of an activity, or of both.
@@ -69,18 +76,37 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// problem is left out.
     fn import_problems(
         &self,
-        problems: Vec<Problem>,
+        problems: Batch<Problem>,
+        on_conflict: OnConflict,
     ) -> impl Future<Output = Result<Imported, ErrorReply>> + Send;
 
     /// Makes demonstrations durable, without those that repeat a held-out problem; the next training set
     /// holds them.
     fn import_demonstrations(
         &self,
-        demonstrations: Vec<Demonstration>,
+        demonstrations: Batch<Demonstration>,
     ) -> impl Future<Output = Result<Imported, ErrorReply>> + Send;
 
     /// Problems with what has come of them.
     fn problems(&self, query: ProblemQuery) -> impl Future<Output = Result<ProblemList, ErrorReply>> + Send;
+
+    /// One problem; `None` when there is none of that name.
+    fn problem(&self, id: ProblemId) -> impl Future<Output = Result<Option<Problem>, ErrorReply>> + Send;
+
+    /// Demonstrations.
+    fn demonstrations(
+        &self,
+        query: DemonstrationQuery,
+    ) -> impl Future<Output = Result<DemonstrationList, ErrorReply>> + Send;
+
+    /// One demonstration; `None` when there is none of that name.
+    fn demonstration(
+        &self,
+        id: DemonstrationId,
+    ) -> impl Future<Output = Result<Option<Demonstration>, ErrorReply>> + Send;
+
+    /// Every sealed training set, oldest first.
+    fn sets(&self) -> impl Future<Output = Result<Vec<SetLine>, ErrorReply>> + Send;
 
     /// Trajectories of the pool.
     fn pool(&self, query: PoolQuery) -> impl Future<Output = Result<TrajectoryStream, ErrorReply>> + Send;

@@ -17,13 +17,14 @@ use futures_util::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use still_control::{
-    ActivityRequest, Done, ErrorKind, ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError,
-    PoolEntry, PoolQuery, PoolShowQuery, ProblemQuery, PromoteRequest,
+    ActivityRequest, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, Done, ErrorKind,
+    ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry, PoolQuery, PoolShowQuery,
+    ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, SetLine,
 };
 use tokio::sync::watch;
 
 use super::plane::{ControlPlane, EventStream, Imported};
-use crate::import::{self, Parsed};
+use crate::import::{self, Batch, Parsed};
 
 /// Largest file that one request may import, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 30;
@@ -54,7 +55,12 @@ pub(super) fn router<C: ControlPlane>(plane: Arc<C>, closing: watch::Receiver<bo
         .route("/v1/checkpoint", post(checkpoint::<C>))
         .route("/v1/seal", post(seal::<C>))
         .route("/v1/problems", get(problems::<C>))
+        .route("/v1/problems/show", get(problem_show::<C>))
         .route("/v1/problems/import", post(import_problems::<C>))
+        .route("/v1/demonstrations", get(demonstrations::<C>))
+        .route("/v1/demonstrations/show", get(demonstration_show::<C>))
+        .route("/v1/rounds", get(rounds::<C>))
+        .route("/v1/sets", get(sets::<C>))
         .route("/v1/demonstrations/import", post(import_demonstrations::<C>))
         .route("/v1/pool", get(pool_list::<C>))
         .route("/v1/pool/show", get(pool_show::<C>))
@@ -132,6 +138,35 @@ async fn problems<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Answer<
     answer(shared.plane.problems(query).await)
 }
 
+async fn problem_show<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Answer<still_domain::Problem> {
+    let ProblemShowQuery { id } = query(&uri)?;
+    let found = shared.plane.problem(id.clone()).await.map_err(Refusal)?;
+    found.map(Json).ok_or_else(|| missing(format!("there is no problem `{id}`: `problems list` names them")))
+}
+
+async fn demonstrations<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Answer<DemonstrationList> {
+    let query: DemonstrationQuery = query(&uri)?;
+    answer(shared.plane.demonstrations(query).await)
+}
+
+async fn demonstration_show<C: ControlPlane>(
+    State(shared): Shell<C>,
+    uri: Uri,
+) -> Answer<still_domain::Demonstration> {
+    let DemonstrationShowQuery { id } = query(&uri)?;
+    let found = shared.plane.demonstration(id.clone()).await.map_err(Refusal)?;
+    let reason = || format!("there is no demonstration `{id}`: `demonstrations list` names them");
+    found.map(Json).ok_or_else(|| missing(reason()))
+}
+
+async fn rounds<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<RoundReport>> {
+    answer(shared.plane.rounds().await)
+}
+
+async fn sets<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<SetLine>> {
+    answer(shared.plane.sets().await)
+}
+
 async fn import_problems<C: ControlPlane>(
     State(shared): Shell<C>,
     uri: Uri,
@@ -141,8 +176,9 @@ async fn import_problems<C: ControlPlane>(
     let text = body.map_err(too_large)?;
     let (source, split, kind) = (asked.source.clone(), asked.split, shared.plane.answer_kind());
     let parsed = in_background(move || import::problems_of_kind(&text, &source, split, kind)).await?;
-    let (records, report) = accept(parsed, &asked)?;
-    let imported = shared.plane.import_problems(records).await.map_err(Refusal)?;
+    let (records, mut report) = accept(parsed, &asked)?;
+    report.kinds = import::kinds(&records.records);
+    let imported = shared.plane.import_problems(records, asked.on_conflict).await.map_err(Refusal)?;
     Ok(Json(complete(report, imported)))
 }
 
@@ -172,9 +208,7 @@ async fn pool_show<C: ControlPlane>(
 ) -> Answer<still_domain::JudgedTrajectory> {
     let PoolShowQuery { id } = query(&uri)?;
     let found = shared.plane.trajectory(id.clone()).await.map_err(Refusal)?;
-    let missing =
-        || Refusal(ErrorReply::new(ErrorKind::NotFound, format!("the pool holds no trajectory `{id}`")));
-    found.map(Json).ok_or_else(missing)
+    found.map(Json).ok_or_else(|| missing(format!("the pool holds no trajectory `{id}`")))
 }
 
 async fn pool_export<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Result<Response, Refusal> {
@@ -231,6 +265,10 @@ fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
     Query::try_from_uri(uri).map(|Query(query)| query).map_err(|error| bad_request(&error.body_text()))
 }
 
+fn missing(message: String) -> Refusal {
+    Refusal(ErrorReply::new(ErrorKind::NotFound, message))
+}
+
 fn bad_request(error: &dyn ToString) -> Refusal {
     Refusal(ErrorReply::new(
         ErrorKind::BadRequest,
@@ -252,24 +290,35 @@ async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
 }
 
 /// The good records with a report of the broken lines; with `abort`, a broken line refuses the file.
-fn accept<T>(parsed: Parsed<T>, asked: &ImportQuery) -> Result<(Vec<T>, ImportReport), Refusal> {
-    let Parsed { records, repeated, mut broken } = parsed;
+fn accept<T>(parsed: Parsed<T>, asked: &ImportQuery) -> Result<(Batch<T>, ImportReport), Refusal> {
+    let Parsed { records, lines, repeated, mut left_out, remarks, mut broken } = parsed;
+    let left_out_count = left_out.len() as u64;
     let broken_count = broken.len() as u64;
     if let (OnError::Abort, Some(first)) = (asked.on_error, broken.first()) {
         let message = format!(
             "{}: {broken_count} broken of {} lines, nothing was imported; {first} (or keep the good lines with `--on-error skip`)",
             asked.source,
-            records.len() as u64 + repeated + broken_count,
+            records.len() as u64 + repeated + left_out_count + broken_count,
         );
         return Err(Refusal(ErrorReply::new(ErrorKind::BadInput, message)));
     }
     broken.truncate(MAX_LISTED);
-    Ok((records, ImportReport { known: repeated, broken, broken_count, ..ImportReport::default() }))
+    left_out.truncate(MAX_LISTED);
+    let report = ImportReport {
+        known: repeated,
+        left_out,
+        left_out_count,
+        remarks,
+        broken,
+        broken_count,
+        ..ImportReport::default()
+    };
+    Ok((Batch { records, lines }, report))
 }
 
 fn complete(report: ImportReport, imported: Imported) -> ImportReport {
-    let Imported { imported, known, contaminated } = imported;
-    ImportReport { imported, known: report.known + known, contaminated, ..report }
+    let Imported { imported, known, contaminated, replaced, kept } = imported;
+    ImportReport { imported, known: report.known + known, contaminated, replaced, kept, ..report }
 }
 
 /// One JSON object a line. An error that comes once the reply has begun is the last line: `{"error": ...}`.

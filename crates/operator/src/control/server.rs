@@ -15,6 +15,7 @@ use super::{
     routes,
     socket::{SocketError, SocketFile},
 };
+use crate::serve::{Bounds, serve};
 
 /// Longest wait for clients that do not read what they asked for, once the daemon ends.
 const GRACE: Duration = Duration::from_secs(5);
@@ -61,7 +62,7 @@ impl ControlServer {
             let _ = close.send(true);
         };
         let served = tokio::select! {
-            served = axum::serve(listener, router).with_graceful_shutdown(shutdown) => served,
+            served = serve(listener, router, Bounds::of_socket(), shutdown) => served,
             () = grace(closing) => Ok(()),
         };
         drop(file);

@@ -17,7 +17,10 @@ use still_control::{ActorState, Exit, Status};
 use thiserror::Error;
 use tokio::{net::TcpListener, time::timeout};
 
-use crate::control::ControlPlane;
+use crate::{
+    control::ControlPlane,
+    serve::{Bounds, serve},
+};
 
 /// Longest wait for the daemon's answer to a probe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -100,7 +103,7 @@ impl PageServer {
             .route("/livez", get(is_live::<C>))
             .route("/readyz", get(is_ready::<C>))
             .with_state(Arc::new(Shared { plane, metrics: Box::new(metrics) }));
-        axum::serve(self.listener, router).with_graceful_shutdown(shutdown).await
+        serve(self.listener, router, Bounds::of_page(), shutdown).await
     }
 }
 

@@ -1,90 +1,116 @@
 //! One demonstration of a long thought.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use still_domain::{Demonstration, DemonstrationId};
 use still_text::{FormatError, thought};
 
-use super::fields::{FieldProblem, first, hashed_name, kind, level, name, required_text, text};
+use super::{
+    Reading,
+    conversation::{Conversation, Turn},
+    fields::{FieldProblem, Fields, Refused, hashed_name},
+};
 
 /// Names of the statement.
 const STATEMENT: [&str; 6] = ["problem", "question", "prompt", "instruction", "input", "query"];
 /// Names of a whole response.
-const RESPONSE: [&str; 6] = ["response", "completion", "combined_text", "output", "chosen", "generation"];
-/// Names of the thought alone.
-const THOUGHT: [&str; 5] = ["thought", "long_cot", "reasoning", "reasoning_content", "thinking"];
-/// Names of the solution alone.
-const SOLUTION: [&str; 4] = ["solution", "answer", "final", "content"];
+const RESPONSE: [&str; 7] =
+    ["response", "completion", "combined_text", "combined", "output", "chosen", "generation"];
+/// Names of the thought alone, with those of the solution that belongs to it.
+const PARTS: [(&[&str], &[&str]); 4] = [
+    (
+        &["thought", "long_cot", "reasoning", "reasoning_content", "thinking"],
+        &["solution", "answer", "final", "content"],
+    ),
+    (&["thinking_trajectories"], &["attempt"]),
+    (&["deepseek_thinking_trajectory"], &["deepseek_attempt"]),
+    (&["gemini_thinking_trajectory"], &["gemini_attempt"]),
+];
 /// Names of a conversation.
 const CONVERSATION: [&str; 2] = ["messages", "conversations"];
+/// What a demonstration may come with that has no meaning here.
+const REFUSED: [Refused; 2] = [
+    Refused {
+        names: &["tools", "functions", "chat_template_kwargs"],
+        reason: "has no meaning here: what is imitated is asked as problems are, by the prompt of `task.prompt`",
+        remedy: "leave the field out, or train on the file with `stilld train sft`, which renders it",
+    },
+    Refused {
+        names: &["image", "images", "audio", "video"],
+        reason: "comes with the question, and no model here sees or hears it",
+        remedy: "leave the line out, or the field if the statement can do without",
+    },
+];
 
 /// Reads a demonstration from the fields of a line.
-pub(super) fn demonstration(
-    fields: &Map<String, Value>,
-    source: &str,
-) -> Result<Demonstration, FieldProblem> {
-    let (problem, response) = if let Some((field, conversation)) = first(fields, &CONVERSATION) {
-        from_conversation(field, conversation)?
+pub(super) fn demonstration(fields: &Fields, source: &str) -> Result<Reading<Demonstration>, FieldProblem> {
+    fields.refuse(&REFUSED)?;
+    let mut remarks = Vec::new();
+    let (problem, response) = if let Some((field, conversation)) = fields.first(&CONVERSATION) {
+        let read = Conversation::read(field, conversation)?;
+        if read.had_system {
+            remarks.push(format!("the system's message in `{field}` is left out: what is imitated is asked by the prompt of `task.prompt`"));
+        }
+        from_conversation(field, read)?
     } else {
-        let problem = required_text(fields, &STATEMENT, "the problem's statement")?;
-        (problem.to_owned(), from_fields(fields)?)
+        let Some((_, problem)) = fields.text(&STATEMENT)? else {
+            return Err(fields.missing(&STATEMENT, "the problem's statement"));
+        };
+        (problem.to_owned(), from_fields(fields, &mut remarks)?)
     };
-    let id = name(fields)?.unwrap_or_else(|| hashed_name("demonstration", &[&problem, &response]));
-    Ok(Demonstration {
-        id: DemonstrationId::new(id),
-        problem,
-        response,
-        level: level(fields),
-        source: source.to_owned(),
-    })
+    if let Some((name, _)) = fields.first(&["system", "system_prompt"]) {
+        remarks
+            .push(format!("`{name}` is left out: what is imitated is asked by the prompt of `task.prompt`"));
+    }
+    if let Some((name, _)) = fields.first(&["rejected"]) {
+        remarks.push(format!("`{name}` is left out: only what was chosen is imitated"));
+    }
+    let (level, remark) = fields.level();
+    remarks.extend(remark);
+    let id = fields.name()?.unwrap_or_else(|| hashed_name("demonstration", &[&problem, &response]));
+    let id = DemonstrationId::new(id);
+    Ok(Reading::Record(Demonstration { id, problem, response, level, source: source.to_owned() }, remarks))
 }
 
-fn from_fields(fields: &Map<String, Value>) -> Result<String, FieldProblem> {
-    if let Some((_, thought)) = text(fields, &THOUGHT)? {
-        let solution = required_text(fields, &SOLUTION, "the solution that belongs to the thought")?;
+fn from_fields(fields: &Fields, remarks: &mut Vec<String>) -> Result<String, FieldProblem> {
+    let mut thoughts = PARTS.iter().filter_map(|(names, solutions)| Some((fields.first(names)?, *solutions)));
+    if let Some(((name, value), solutions)) = thoughts.next() {
+        if let Some(((other, _), _)) = thoughts.next() {
+            remarks.push(format!("`{name}` is imitated, and `{other}` left out"));
+        }
+        let thought = one_text(name, value)?;
+        let Some((_, solution)) = fields.text(solutions)? else {
+            return Err(fields.missing(solutions, "the solution that belongs to the thought"));
+        };
         return canonical("solution", &thought::render(thought, solution));
     }
-    if let Some((field, response)) = text(fields, &RESPONSE)? {
+    if let Some((field, response)) = fields.text(&RESPONSE)? {
         return canonical(field, response);
     }
     let remedy = "add `response` with both in their tags, or `thought` and `solution`";
-    Err(FieldProblem::new("response", "the thought and the solution are missing", remedy))
+    let reason = "the thought and the solution are missing";
+    Err(FieldProblem::new("response", reason, format!("{remedy}{}", fields.found())))
 }
 
-/// The one question and the one answer of a conversation; what the system says is left out.
-fn from_conversation(field: &'static str, conversation: &Value) -> Result<(String, String), FieldProblem> {
-    let wrong = |reason: String| {
-        FieldProblem::new(
-            field,
-            reason,
-            "write a list of one `user` and one `assistant` message with `content`",
-        )
+/// A text, or a list of a single one.
+fn one_text<'a>(name: &str, value: &'a Value) -> Result<&'a str, FieldProblem> {
+    let only = match value {
+        Value::Array(items) if items.len() == 1 => items.first().and_then(Value::as_str),
+        other => other.as_str(),
     };
-    let messages =
-        conversation.as_array().ok_or_else(|| wrong(format!("is {}, not a list", kind(conversation))))?;
-    let (mut question, mut answer) = (None, None);
-    for (index, message) in messages.iter().enumerate() {
-        let part =
-            |names: [&str; 2]| names.iter().find_map(|name| message.get(*name)).and_then(Value::as_str);
-        let role = part(["role", "from"]).ok_or_else(|| wrong(format!("message {index} has no `role`")))?;
-        let content =
-            part(["content", "value"]).ok_or_else(|| wrong(format!("message {index} has no `content`")))?;
-        let part = match role {
-            "system" | "developer" => continue,
-            "user" | "human" => &mut question,
-            "assistant" | "gpt" => &mut answer,
-            other => return Err(wrong(format!("message {index} has the unknown role `{other}`"))),
-        };
-        if part.replace(content).is_some() {
-            return Err(wrong(format!("has more than one message of `{role}`")));
-        }
-    }
-    match (question, answer) {
-        (Some(question), Some(answer)) if !question.trim().is_empty() => {
-            Ok((question.to_owned(), canonical(field, answer)?))
-        }
-        (Some(_), None) => Err(wrong("has no message of the assistant".to_owned())),
-        _ => Err(wrong("has no message of the user".to_owned())),
-    }
+    only.filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| FieldProblem::new(name, "is no text, and no list of a single one", "write text"))
+}
+
+/// The one question and the one answer of a conversation.
+fn from_conversation(field: &str, read: Conversation) -> Result<(String, String), FieldProblem> {
+    let remedy = "write a list of one `user` and one `assistant` message with `content`";
+    let missing = || FieldProblem::new(field, "has no message of the assistant", remedy);
+    let Turn { content, thought } = read.answer.ok_or_else(missing)?;
+    let response = match thought {
+        Some(thought) => canonical(field, &thought::render(&thought, &content))?,
+        None => canonical(field, &content)?,
+    };
+    Ok((read.question, response))
 }
 
 /// The response with thought and solution in the paper's tags. One that keeps the format already stays as
@@ -121,7 +147,10 @@ mod tests {
 
     fn read(value: Value) -> Result<Demonstration, FieldProblem> {
         let Value::Object(fields) = value else { panic!("no object") };
-        demonstration(&fields, "f.jsonl")
+        demonstration(&Fields::new(fields), "f.jsonl").map(|reading| match reading {
+            Reading::Record(record, _) => record,
+            Reading::LeftOut(_) => panic!("left out"),
+        })
     }
 
     #[test]
@@ -135,6 +164,13 @@ mod tests {
                 {"role": "system", "content": "be slow"},
                 {"role": "user", "content": "p"},
                 {"role": "assistant", "content": TAGGED},
+            ]}),
+            json!({"question": "p", "combined": TAGGED}),
+            json!({"question": "p", "thinking_trajectories": ["t"], "attempt": "s", "solution": "128"}),
+            json!({"question": "p", "deepseek_thinking_trajectory": "t", "deepseek_attempt": "s"}),
+            json!({"messages": [
+                {"role": "user", "content": [{"type": "text", "text": "p"}]},
+                {"role": "assistant", "content": "s", "reasoning_content": "t", "tool_calls": null},
             ]}),
             json!({"conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": TAGGED}]}),
         ] {
@@ -157,6 +193,24 @@ mod tests {
             (json!({"problem": "p", "thought": "t"}), "solution", "`answer`"),
             (json!({"problem": "p", "response": "just text"}), "response", "<think>"),
             (json!({"problem": "p", "response": "<|begin_of_thought|>t"}), "response", "<think>"),
+            (json!({"problem": "p", "Text": "x"}), "response", "found: problem, Text"),
+            (json!({"problem": "p", "response": TAGGED, "tools": [{"name": "f"}]}), "tools", "train sft"),
+            (
+                json!({"messages": [
+                    {"role": "user", "content": "p"},
+                    {"role": "assistant", "content": TAGGED, "tool_calls": [{"id": "1"}]},
+                ]}),
+                "messages",
+                "`content`",
+            ),
+            (
+                json!({"messages": [
+                    {"role": "user", "content": [{"type": "image_url", "image_url": "x"}]},
+                    {"role": "assistant", "content": TAGGED},
+                ]}),
+                "messages",
+                "`content`",
+            ),
             (json!({"messages": "hi"}), "messages", "a list"),
             (json!({"messages": [{"role": "user", "content": "p"}]}), "messages", "`assistant`"),
             (json!({"messages": [{"content": "p"}]}), "messages", "a list"),

@@ -12,16 +12,18 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use still_control::{
-    Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event,
-    PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport, Status, Wait,
+    Activity, ActorState, ActorStatus, DemonstrationLine, DemonstrationList, DemonstrationQuery, DeviceState,
+    DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery, ProblemLine, ProblemList,
+    ProblemQuery, RoundReport, SetLine, Status, Wait,
 };
 use still_domain::{
-    AttemptId, Demonstration, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome, PolicyOrigin,
-    PolicyRecord, PolicyVersion, Problem, RoundNumber, RoundPhase, SamplingSettings, Trajectory, Verdict,
-    VersionSpan,
+    AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
+    PolicyOrigin, PolicyRecord, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, SamplingSettings,
+    TrainingSetId, Trajectory, Verdict, VersionSpan,
 };
-use still_operator::control::{
-    ControlPlane, ControlServer, EventStream, Imported, SocketError, TrajectoryStream,
+use still_operator::{
+    control::{ControlPlane, ControlServer, EventStream, Imported, SocketError, TrajectoryStream},
+    import::Batch,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -114,6 +116,70 @@ pub fn report() -> RoundReport {
     }
 }
 
+/// The kind of an event. Whoever adds one must name it here, and add one to [`every_event`].
+pub const fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Phase { .. } => "phase",
+        Event::Explored { .. } => "explored",
+        Event::Sealed { .. } => "sealed",
+        Event::Trained { .. } => "trained",
+        Event::Checkpointed { .. } => "checkpointed",
+        Event::Evaluated { .. } => "evaluated",
+        Event::Published { .. } => "published",
+        Event::RoundEnded(_) => "round_ended",
+        Event::Restarted { .. } => "restarted",
+        Event::DeviceFailed { .. } => "device_failed",
+        Event::Warning { .. } => "warning",
+        Event::Draining => "draining",
+        Event::Finished { .. } => "finished",
+    }
+}
+
+/// Kinds of events.
+pub const KINDS: usize = 13;
+
+/// Events of every kind, in an order in which they may come.
+pub fn every_event() -> Vec<Event> {
+    let round = RoundNumber(2);
+    let trained = |step| Event::Trained {
+        round,
+        step,
+        total_steps: 40,
+        loss: 0.5,
+        learning_rate: 1e-3,
+        tokens_per_second: 9.0,
+    };
+    let explored = |judged| Event::Explored {
+        round,
+        judged,
+        quota: 900,
+        correct: 7,
+        pool: 90,
+        tokens_per_second: 30_000.0,
+    };
+    let mut events = vec![Event::Phase { round, phase: RoundPhase::Exploring }];
+    events.extend((1..=900).map(explored));
+    events.push(Event::Sealed {
+        round,
+        training_set: TrainingSetId::new("set-7"),
+        examples: 44,
+        selected: 40,
+    });
+    events.push(Event::Phase { round, phase: RoundPhase::Training });
+    events.extend((1..=40).map(trained));
+    events.push(Event::Checkpointed { round, step: 40 });
+    events.extend((1..=100).map(|judged| Event::Evaluated { round, judged, total: 100 }));
+    events.push(Event::Published { version: PolicyVersion(2) });
+    events.push(Event::RoundEnded(report()));
+    let (restarts, reason) = (1, "unplugged".to_owned());
+    events.push(Event::Restarted { actor: "sampler".to_owned(), restarts, reason: reason.clone() });
+    events.push(Event::DeviceFailed { device: "sampler-0".to_owned(), restarts, reason, retry_ms: 1_500 });
+    events.push(Event::Warning { message: "the disk is nearly full".to_owned() });
+    events.push(Event::Draining);
+    events.push(Event::Finished { reason: "drained".to_owned() });
+    events
+}
+
 impl ControlPlane for FakePlane {
     async fn status(&self) -> Result<Status, ErrorReply> {
         let is_ready = self.is_ready.load(Ordering::Relaxed);
@@ -175,11 +241,7 @@ impl ControlPlane for FakePlane {
     }
 
     fn events(&self) -> EventStream {
-        let events = [
-            Event::Phase { round: RoundNumber(2), phase: RoundPhase::Training },
-            Event::RoundEnded(report()),
-        ];
-        stream::iter(events).chain(stream::pending()).boxed()
+        stream::iter(every_event()).chain(stream::pending()).boxed()
     }
 
     async fn rounds(&self) -> Result<Vec<RoundReport>, ErrorReply> {
@@ -213,7 +275,8 @@ impl ControlPlane for FakePlane {
         self.done("seal".to_owned())
     }
 
-    async fn import_problems(&self, problems: Vec<Problem>) -> Result<Imported, ErrorReply> {
+    async fn import_problems(&self, problems: Batch<Problem>, _: OnConflict) -> Result<Imported, ErrorReply> {
+        let problems = problems.records;
         let mut known = self.problems.lock().unwrap();
         let before = known.len();
         for problem in &problems {
@@ -222,16 +285,16 @@ impl ControlPlane for FakePlane {
             }
         }
         let imported = (known.len() - before) as u64;
-        Ok(Imported { imported, known: problems.len() as u64 - imported, contaminated: 0 })
+        Ok(Imported { imported, known: problems.len() as u64 - imported, ..Imported::default() })
     }
 
     async fn import_demonstrations(
         &self,
-        demonstrations: Vec<Demonstration>,
+        demonstrations: Batch<Demonstration>,
     ) -> Result<Imported, ErrorReply> {
-        let imported = demonstrations.len() as u64;
-        self.demonstrations.lock().unwrap().extend(demonstrations);
-        Ok(Imported { imported, known: 0, contaminated: 0 })
+        let imported = demonstrations.records.len() as u64;
+        self.demonstrations.lock().unwrap().extend(demonstrations.records);
+        Ok(Imported { imported, ..Imported::default() })
     }
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
@@ -242,6 +305,8 @@ impl ControlPlane for FakePlane {
             .filter(|problem| query.split.is_none_or(|split| problem.split == split))
             .map(|problem| ProblemLine {
                 id: problem.id.clone(),
+                kind: problem.kind,
+                source: problem.source.clone(),
                 level: problem.level,
                 split: problem.split,
                 text: problem.text.clone(),
@@ -252,6 +317,32 @@ impl ControlPlane for FakePlane {
             .collect();
         let limit = query.limit.unwrap_or(u64::MAX) as usize;
         Ok(ProblemList { total: lines.len() as u64, problems: lines.into_iter().take(limit).collect() })
+    }
+
+    async fn problem(&self, id: ProblemId) -> Result<Option<Problem>, ErrorReply> {
+        Ok(self.problems.lock().unwrap().iter().find(|problem| problem.id == id).cloned())
+    }
+
+    async fn demonstrations(&self, query: DemonstrationQuery) -> Result<DemonstrationList, ErrorReply> {
+        let known = self.demonstrations.lock().unwrap();
+        let limit = query.limit.unwrap_or(u64::MAX) as usize;
+        let demonstrations = known.iter().take(limit).map(DemonstrationLine::from).collect();
+        Ok(DemonstrationList { total: known.len() as u64, demonstrations })
+    }
+
+    async fn demonstration(&self, id: DemonstrationId) -> Result<Option<Demonstration>, ErrorReply> {
+        Ok(self.demonstrations.lock().unwrap().iter().find(|known| known.id == id).cloned())
+    }
+
+    async fn sets(&self) -> Result<Vec<SetLine>, ErrorReply> {
+        Ok(vec![SetLine {
+            id: TrainingSetId::new("set-7"),
+            round: RoundNumber(2),
+            demonstrations: 4,
+            trajectories: 40,
+            pairs: 0,
+            is_intact: true,
+        }])
     }
 
     async fn pool(&self, query: PoolQuery) -> Result<TrajectoryStream, ErrorReply> {
