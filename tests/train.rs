@@ -242,4 +242,7 @@ fn broken_lines_are_named_with_their_field_and_the_remedy() {
     let said = text(&workspace.train("dpo", "out", 2, &[]).output().unwrap());
     assert!(said.contains("line 2: `rejected` is missing"), "{said}");
     succeed(&mut workspace.train("dpo", "out", 2, &["--on-error", "skip"]));
+    let workspace = Workspace::new(&[PAIRS[0], r#"{"prompt": "7*12=?", "chosen": "84", "rejected": "84"}"#]);
+    let said = text(&workspace.train("dpo", "out", 2, &[]).output().unwrap());
+    assert!(said.contains("line 2: `chosen` and `rejected` are the same"), "{said}");
 }

@@ -344,3 +344,14 @@ fn the_tokenizer_of_smollm2_gives_the_reference_ids() {
         tokenizer.encode(&char::from(byte).to_string(), false).unwrap();
     }
 }
+
+#[test]
+fn a_decoder_that_is_no_json_is_refused_like_any_other_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = tiny_tokenizer(&json!(["a b"])).to_string();
+    let begin = "\"decoder\":{\"type\":\"ByteLevel\"";
+    let (before, after) = text.split_at(text.find(begin).unwrap() + begin.len());
+    fs::write(folder.path().join("tokenizer.json"), format!("{before} x{after}")).unwrap();
+    let error = Tokenizer::load(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("tokenizer.json"), "{error}");
+}

@@ -117,6 +117,16 @@ impl Prompts {
     }
 }
 
+/// A pair that prefers one response to another.
+fn distinct(pair: PreferenceExample) -> Result<PreferenceExample, String> {
+    if pair.chosen == pair.rejected {
+        return Err(
+            "`chosen` and `rejected` are the same, so nothing is preferred; leave the line out".to_owned()
+        );
+    }
+    Ok(pair)
+}
+
 /// A response given as text or as messages that end in the assistant's.
 fn answer(name: &str, value: &Value) -> Result<String, String> {
     match value {
@@ -158,7 +168,7 @@ pub(super) fn read_examples(
         let read = fields.and_then(|fields| {
             examples.push(match algorithm {
                 Algorithm::Sft => Example::Sft(prompts.sft(&fields, &line)?),
-                Algorithm::Dpo => Example::Preference(prompts.pair(&fields)?),
+                Algorithm::Dpo => Example::Preference(distinct(prompts.pair(&fields)?)?),
             });
             Ok::<_, String>(())
         });

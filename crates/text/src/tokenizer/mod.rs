@@ -51,12 +51,16 @@ impl Tokenizer {
             source,
             remedy: "point at a Hugging Face model folder that holds a fast tokenizer",
         })?;
+        let malformed = |reason: String| TokenizerError::Malformed {
+            path: path.clone(),
+            reason,
+            remedy: "copy it again from the model's repository",
+        };
+        // the library panics at a decoder that is no JSON
+        serde_json::from_slice::<serde_json::Value>(&content)
+            .map_err(|error| malformed(error.to_string()))?;
         let tokenizer =
-            tokenizers::Tokenizer::from_bytes(content).map_err(|error| TokenizerError::Malformed {
-                path,
-                reason: error.to_string(),
-                remedy: "copy it again from the model's repository",
-            })?;
+            tokenizers::Tokenizer::from_bytes(content).map_err(|error| malformed(error.to_string()))?;
         Self::assemble(tokenizer, Companions::load(folder)?, folder)
     }
 
