@@ -122,10 +122,28 @@ fn judgements_that_failed_fill_no_quota_but_are_part_of_a_plan() {
         let mut machine = exploring(config(1, lockstep));
         machine.next(0);
         machine.planned(RoundNumber(1), 4);
-        let failed = (0..4).map(|number| fact(number, 1, Outcome::Error)).collect::<Vec<_>>();
-        machine.judged(&failed);
+        let mut judged = (0..3).map(|number| fact(number, 1, Outcome::Error)).collect::<Vec<_>>();
+        judged.push(fact(3, 1, Outcome::Wrong));
+        machine.judged(&judged);
         assert_eq!(matches!(machine.next(0), Next::Seal(_)), lockstep);
     }
+}
+
+#[test]
+fn a_round_of_nothing_but_errors_is_given_up_once_it_can_make_no_more() {
+    let failed = (0..4).map(|number| fact(number, 1, Outcome::Error)).collect::<Vec<_>>();
+    let given_up = Next::GiveUp { round: RoundNumber(1), attempts: 4 };
+    let mut planned = exploring(config(1, true));
+    planned.next(0);
+    planned.planned(RoundNumber(1), 4);
+    planned.judged(&failed);
+    assert_eq!(planned.next(0), given_up);
+    let mut free = exploring(config(1, false));
+    free.next(0);
+    free.judged(&failed);
+    assert_eq!(free.next(0), Next::Wait, "more attempts may come to something");
+    free.ran_dry(dry(1, 5));
+    assert_eq!(free.next(0), given_up);
 }
 
 #[test]
