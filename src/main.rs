@@ -64,7 +64,7 @@ fn check(file: &Path) -> Result<Exit, Failure> {
 
 /// The one job that is configured as the daemon is, and keeps a log.
 fn train(command: &TrainCommand) -> Result<Exit, Failure> {
-    let loaded = command.arguments().load().map_err(|error| Failure::new(error.exit(), error))?;
+    let loaded = command.load().map_err(|error| Failure::new(error.exit(), error))?;
     logging::start(&loaded.config.log)?;
     still_jobs::train(command, &loaded.config)
 }

@@ -11,7 +11,7 @@ pub(crate) fn system(config: &Config) -> SystemConfig {
         lockstep: config.run.lockstep,
         exploration: config.exploration.clone(),
         round: config.round.clone(),
-        max_sequence_tokens: config.training.improvement.max_sequence_tokens,
+        max_sequence_tokens: config.round_learner().1.max_sequence_tokens,
         selection: config.selection.clone(),
         pairs: config.pairs.clone(),
         hygiene: config.hygiene.clone(),

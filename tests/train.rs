@@ -45,13 +45,11 @@ impl Workspace {
     fn train(&self, algorithm: &str, out: &str, steps: u32, more: &[&str]) -> Command {
         let mut command = stilld();
         command.args(["train", algorithm, "--model", "embedded", "--data"]).arg(self.out("data.jsonl"));
-        command.arg("--out").arg(self.out(out)).args(["--set", "training.improvement.batch_sequences=2"]);
-        command.args([
-            "--set",
-            &format!("training.improvement.steps={steps}"),
-            "--set",
-            "device.learner_threads=1",
-        ]);
+        command.arg("--out").arg(self.out(out)).args(["--set", "device.learner_threads=1"]);
+        let section = if algorithm == "dpo" { "preference" } else { "improvement" };
+        for setting in ["batch_sequences=2".to_owned(), format!("steps={steps}")] {
+            command.args(["--set", &format!("training.{section}.{setting}")]);
+        }
         command.args(more);
         command
     }
@@ -112,16 +110,43 @@ fn imitation_trains_on_every_layout_and_leaves_a_model_and_a_picture() {
 #[test]
 fn preference_optimisation_trains_on_every_layout_and_records_margins() {
     let workspace = Workspace::new(&PAIRS);
-    let rate = ["--set", "training.improvement.peak_learning_rate=3e-3"];
+    let rate = ["--set", "training.preference.peak_learning_rate=3e-3"];
     let said = succeed(&mut workspace.train("dpo", "out", 20, &rate));
     assert!(said.contains("preferred 100 %"), "{said}");
     let losses = losses(&workspace.out("out"));
     assert!((losses[0]["loss"].as_f64().unwrap() - std::f64::consts::LN_2).abs() < 1e-4, "{losses:?}");
     let last = losses.last().unwrap();
     assert!(last["margin"].as_f64().unwrap() > 0.1 && last["accuracy"] == 1.0, "{last}");
-    for field in ["kl", "chosen_log_probability", "rejected_log_probability"] {
+    for field in ["kl", "chosen_drift", "chosen_log_probability", "rejected_log_probability"] {
         assert!(last[field].is_number(), "{last}");
     }
+}
+
+#[test]
+fn preference_optimisation_says_where_it_comes_near_a_bound_and_ends_beyond_it() {
+    let workspace = Workspace::new(&PAIRS);
+    let (rate, bound) = ("training.preference.peak_learning_rate=3e-3", "training.dpo.max_margin=0.3");
+    let said = text(&workspace.train("dpo", "out", 200, &["--set", rate, "--set", bound]).output().unwrap());
+    assert!(said.contains("preference optimisation is at a mean reward margin of 0."), "{said}");
+    assert!(said.contains("lower `training.preference.peak_learning_rate`"), "{said}");
+    assert!(!workspace.out("out").join("model.safetensors").exists());
+    let last = losses(&workspace.out("out")).last().unwrap()["margin"].as_f64().unwrap();
+    assert!((0.15..=0.3).contains(&last), "the step beyond the bound is not taken: {last}");
+    // the bound is no part of what the training is
+    let unbounded = ["--set", rate, "--set", "training.dpo.max_margin=0", "--resume"];
+    let said = succeed(&mut workspace.train("dpo", "out", 200, &unbounded));
+    assert!(said.contains("going on from"), "{said}");
+}
+
+#[test]
+fn settings_of_pairs_in_the_section_of_other_examples_are_refused_by_the_right_name() {
+    let workspace = Workspace::new(&PAIRS);
+    let misplaced = ["--set", "training.improvement.peak_learning_rate=1e-6"];
+    let mut command = stilld();
+    command.args(["train", "dpo", "--model", "embedded", "--data"]).arg(workspace.out("data.jsonl"));
+    let output = command.arg("--out").arg(workspace.out("out")).args(misplaced).output().unwrap();
+    let said = text(&output);
+    assert!(!output.status.success() && said.contains("`training.preference.peak_learning_rate`"), "{said}");
 }
 
 #[test]

@@ -123,6 +123,35 @@ async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
 }
 
 #[tokio::test]
+async fn a_set_after_one_of_pairs_grows_from_the_trajectories_before_it() {
+    let harness = Harness::new(World::default());
+    let run = |rounds, algorithm| {
+        let mut config = config(rounds);
+        config.round.algorithm = algorithm;
+        config
+    };
+    for (rounds, algorithm) in [(1, Algorithm::Sft), (2, Algorithm::Dpo), (3, Algorithm::Sft)] {
+        assert_eq!(harness.run(run(rounds, algorithm)).await, FinishReason::RoundsDone);
+    }
+    let rounds = harness.rounds();
+    let sets: Vec<_> = rounds[1..]
+        .iter()
+        .map(|round| {
+            harness.store.training_set(round.training_set.as_ref().unwrap()).unwrap().unwrap().content
+        })
+        .collect();
+    assert!(sets[1].trajectories.is_empty() && !sets[1].pairs.is_empty());
+    let before: std::collections::BTreeSet<_> = sets[0].trajectories.iter().collect();
+    let kept = sets[2].trajectories.iter().filter(|one| before.contains(one)).count();
+    assert!(kept > 0);
+    assert_eq!(
+        rounds[3].tally.selected as usize,
+        sets[2].trajectories.len() - kept,
+        "what the set of the first round held is not new"
+    );
+}
+
+#[tokio::test]
 async fn an_exhausted_pool_ends_its_rounds_early() {
     let harness = Harness::new(World { problems_per_level: 2, ..World::default() });
     let mut config = config(2);

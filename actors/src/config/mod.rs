@@ -15,7 +15,7 @@ use still_store::CheckpointsSection;
 pub use self::{
     evaluation::EvaluationSection,
     exploration::ExplorationSection,
-    round::{RoundSection, TrainingStart},
+    round::{PreferenceStart, RoundSection, TrainingStart},
     sampling::Sampling,
     supervision::SupervisionSection,
     verifiers::VerifiersConfig,

@@ -20,8 +20,10 @@ pub struct RoundSection {
     /// Seconds after which a round is sealed with what it has; 0 waits without end. Has no effect in
     /// lockstep.
     pub max_exploration_seconds: u64,
-    /// What training starts from.
+    /// What training on trajectories starts from.
     pub init: TrainingStart,
+    /// What training on pairs starts from, which is its reference too.
+    pub preference_init: PreferenceStart,
     /// How the policy is trained on the set.
     #[schemars(with = "RoundAlgorithm")]
     pub algorithm: Algorithm,
@@ -39,6 +41,17 @@ pub enum TrainingStart {
     Previous,
 }
 
+/// What training on pairs starts from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PreferenceStart {
+    /// The policy that imitation brought: the paper's way, each round anew.
+    #[default]
+    Imitated,
+    /// The published policy: rounds build on each other, and pairs stay close to what they are compared under.
+    Current,
+}
+
 /// How the policy is trained on a round's set.
 // the names of `Algorithm`, for the schema
 #[derive(JsonSchema)]
@@ -47,7 +60,8 @@ pub enum TrainingStart {
 enum RoundAlgorithm {
     /// Supervised fine-tuning on demonstrations and selected trajectories.
     Sft,
-    /// Direct preference optimisation on pairs of right and wrong trajectories, from the imitated policy.
+    /// Direct preference optimisation on pairs of right and wrong trajectories, from the policy that `preference_init`
+    /// names.
     Dpo,
 }
 
@@ -59,6 +73,7 @@ impl Default for RoundSection {
             min_eligible: 0,
             max_exploration_seconds: 0,
             init: TrainingStart::Base,
+            preference_init: PreferenceStart::Imitated,
             algorithm: Algorithm::Sft,
         }
     }

@@ -243,6 +243,10 @@ impl Observer {
             let message = format!("training diverged: back to step {number}, with a lower learning rate");
             self.event(Event::Warning { message });
         }
+        if let Some(alarm) = step.alarm {
+            let message = format!("preference optimisation of round {round} is at {alarm}, at step {number}");
+            self.event(Event::Warning { message });
+        }
         if step.memory_shortages > 0 {
             let message = "the learner ran out of memory and takes its steps in smaller parts".to_owned();
             self.event(Event::Warning { message });
@@ -298,9 +302,24 @@ impl Observer {
 
 /// Preference optimisation in the words of the telemetry.
 const fn compared(metrics: PreferenceMetrics) -> PairsCompared {
-    let PreferenceMetrics { margin, accuracy, chosen_log_probability, rejected_log_probability, kl } =
-        metrics;
-    PairsCompared { margin, accuracy, kl, chosen_log_probability, rejected_log_probability }
+    let PreferenceMetrics {
+        margin,
+        accuracy,
+        chosen_log_probability,
+        rejected_log_probability,
+        chosen_drift,
+        kl,
+        is_alarming,
+    } = metrics;
+    PairsCompared {
+        margin,
+        chosen_drift,
+        is_alarming,
+        accuracy,
+        kl,
+        chosen_log_probability,
+        rejected_log_probability,
+    }
 }
 
 #[cfg(test)]

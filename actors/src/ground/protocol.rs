@@ -13,7 +13,7 @@
 //! a round
 //!   Conductor ─OpenRound, CutPlan, CloseRound─► ProblemSupply
 //!   ProblemSupply ─RoundPlanned, SupplyRanDry─► Conductor
-//!   Conductor ─Train─► Trainer ─PolicyTrained, TrainingRefused─► Conductor
+//!   Conductor ─Train─► Trainer ─TrainingBegun, PolicyTrained, TrainingRefused─► Conductor
 //!   Conductor ─Evaluate─► Evaluator ─PolicyScored, EvaluatorReady─► Conductor
 //!   Evaluator ─Judge─► Verifiers ─AnswerJudged─► Evaluator
 //!   Conductor ─Publish─► Publisher ─PolicyPublished─► Conductor, ProblemSupply
@@ -349,6 +349,13 @@ pub enum ConductorMessage {
     SupplyRanDry(Dryness),
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[Candidate]>),
+    /// A round's training has begun, or goes on.
+    TrainingBegun {
+        /// The round.
+        round: RoundNumber,
+        /// Examples of its set that are longer than the learner takes.
+        left_out: u64,
+    },
     /// Trainer: a job is done.
     PolicyTrained(TrainedPolicy),
     /// Trainer: the round's set can never be trained on.

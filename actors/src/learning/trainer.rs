@@ -209,7 +209,7 @@ impl TrainerState {
             // what is shown of a training keeps the order in which it was reported
             match &event {
                 TrainingEvent::Begun { round, plan, resumed_from: _ } => {
-                    return observer.training_begun(*round, plan);
+                    observer.training_begun(*round, plan);
                 }
                 TrainingEvent::Progress { round, step, duration } => {
                     return observer.trained(*round, step, *duration);
@@ -240,7 +240,11 @@ impl TrainerState {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             TrainingEvent::Ready => self.device.is_up(),
-            TrainingEvent::Begun { .. } | TrainingEvent::Progress { .. } => {}
+            TrainingEvent::Begun { round, plan, resumed_from: _ } => {
+                let left_out = plan.left_out;
+                self.ports.conductor.send(ConductorMessage::TrainingBegun { round, left_out });
+            }
+            TrainingEvent::Progress { .. } => {}
             TrainingEvent::Checkpointed { id, step: _, tickets } => {
                 for ticket in tickets {
                     if let Some(answer) = self.asked.remove(&ticket) {

@@ -111,6 +111,17 @@ impl Actor for Conductor {
                 Observer::pool_counted(&state.machine.pool().outcomes());
                 state.tell_explored();
             }
+            ConductorMessage::TrainingBegun { round, left_out } => {
+                if let Some(round) = state.machine.training_begun(round, left_out) {
+                    let number = round.round;
+                    let warning = format!(
+                        "{left_out} examples of round {number} are longer than the learner takes and are not trained \
+                         on: raise `max_sequence_tokens`"
+                    );
+                    state.given.observer.warn_of((left_out > 0).then_some(warning));
+                    state.save(round).await?;
+                }
+            }
             ConductorMessage::PolicyTrained(trained) => {
                 if let Some(round) = state.machine.trained(trained.round, trained.loss) {
                     state.candidate = Some(trained);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ractor::ActorProcessingErr;
 use still_curation::{Candidate, PairsConfig, ProblemTraits, SelectionConfig, SelectionContext};
 use still_domain::{
-    Algorithm, Problem, ProblemId, Recipe, Round, RoundPhase, TrainingSet, TrainingSetContent, TrainingSetId,
+    Algorithm, AttemptId, Problem, ProblemId, Recipe, Round, RoundPhase, TrainingSet, TrainingSetContent,
+    TrainingSetId,
 };
 
 use crate::ground::store_access::StoreAccess;
@@ -99,12 +100,9 @@ fn sealed(
             if recipe == Recipe::Imitation {
                 0
             } else {
-                let members = match previous {
-                    Some(id) => access.store.training_set(&id)?.map(|set| set.content.trajectories),
-                    None => None,
-                };
+                let members = members_before(access, previous)?;
                 let context = SelectionContext {
-                    previous: members.unwrap_or_default().into_iter().collect(),
+                    previous: members.into_iter().collect(),
                     problems: access.store.problems()?.into_iter().map(traits).collect(),
                     max_sequence_tokens: config.max_sequence_tokens,
                     demonstrations: content.demonstrations.len() as u64,
@@ -126,6 +124,21 @@ fn sealed(
     };
     round.tally.selected = selected as u64;
     Ok((content.seal(), round))
+}
+
+/// The trajectories of the set that one grows from: a set of pairs holds none, and grew from the one before it.
+fn members_before(
+    access: &StoreAccess,
+    mut previous: Option<TrainingSetId>,
+) -> Result<Vec<AttemptId>, ActorProcessingErr> {
+    while let Some(id) = previous {
+        let Some(set) = access.store.training_set(&id)? else { break };
+        if set.content.algorithm == Algorithm::Sft {
+            return Ok(set.content.trajectories);
+        }
+        previous = set.content.previous;
+    }
+    Ok(Vec::new())
 }
 
 fn traits(problem: Problem) -> (ProblemId, ProblemTraits) {

@@ -137,7 +137,7 @@ pub struct RoundReport {
     pub selected: u64,
     /// Judged in this round.
     pub judged: u64,
-    /// Mean training loss of the last steps, in nats a token.
+    /// Mean training loss of the last steps: in nats a token, or over pairs where these were trained on.
     pub loss: Option<f64>,
     /// Tokens drawn a second over the round; zero when not known.
     pub rollout_tokens_per_second: f64,

@@ -81,8 +81,16 @@ pub struct RoundTally {
     /// kept some from being made. Empty in the records of earlier programs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub decisions: BTreeMap<String, u64>,
+    /// Examples of the set that the learner left out because they are longer than it takes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
     /// Trajectories in the pool, right and wrong.
     pub pool: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One explore, train, evaluate round.
@@ -102,7 +110,7 @@ pub struct Round {
     pub training_set: Option<TrainingSetId>,
     /// What exploration brought.
     pub tally: RoundTally,
-    /// Mean training loss of the last optimizer steps, in nats a token.
+    /// Mean training loss of the last optimizer steps: in nats a token, or over pairs where these were trained on.
     pub training_loss: Option<f64>,
     /// The candidate's scores.
     pub evaluation: Option<Evaluation>,

@@ -93,7 +93,7 @@ pub trait Learner: Send {
     /// Takes one optimizer step.
     ///
     /// # Errors
-    /// When training diverges for good, or the device fails.
+    /// When training diverges for good or goes beyond its bounds, or the device fails.
     fn step(&mut self) -> Result<LearnerStep, LearnerError>;
 
     /// The job as it stands, to be written while training goes on. Cheap beside a step: parameters and

@@ -187,12 +187,11 @@ impl<'a> Training<'a> {
             Order::Halt => {
                 self.answer()?;
                 if let Some(mut halted) = self.work.take() {
-                    if halted.step > 0 && halted.saved_step != Some(halted.step) {
-                        self.save(&mut halted, false, Vec::new())?;
-                    }
+                    self.keep(&mut halted)?;
                     self.learner.end();
+                } else {
+                    self.writing.wait().transpose()?;
                 }
-                self.writing.wait().transpose()?;
                 self.events.tell(TrainingEvent::Halted);
             }
         }
@@ -201,8 +200,14 @@ impl<'a> Training<'a> {
 
     /// Takes the next step, and ends the job after the last.
     fn advance(&mut self, mut work: Work) -> Result<(), TrainingFailure> {
-        if work.step < work.total_steps {
-            self.step(&mut work)?;
+        if work.step < work.total_steps
+            && let Err(reason) = self.step(&mut work)?
+        {
+            // whoever lifts what it is refused for goes on from here
+            self.keep(&mut work)?;
+            self.learner.end();
+            self.events.tell(TrainingEvent::Refused { round: work.job.round, reason });
+            return Ok(());
         }
         if work.step < work.total_steps {
             self.work = Some(work);
@@ -280,11 +285,13 @@ impl<'a> Training<'a> {
         Err(TrainingFailure::Device(reason.to_owned()))
     }
 
-    fn step(&mut self, work: &mut Work) -> Result<(), TrainingFailure> {
+    /// Takes a step; the inner error says why the job can never be finished as given.
+    fn step(&mut self, work: &mut Work) -> Result<Result<(), String>, TrainingFailure> {
         let step = match self.learner.step() {
             Err(LearnerError::BackToCheckpoint { diverged, rollbacks }) => {
-                return self.go_back(work, &diverged, rollbacks);
+                return self.go_back(work, &diverged, rollbacks).map(Ok);
             }
+            Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
             step => step.map_err(failure)?,
         };
         work.step = step.step;
@@ -307,7 +314,15 @@ impl<'a> Training<'a> {
         if is_due || step.rolled_back {
             self.save(work, false, Vec::new())?;
         }
-        Ok(())
+        Ok(Ok(()))
+    }
+
+    /// Saves what is not saved yet, and waits for it.
+    fn keep(&mut self, work: &mut Work) -> Result<(), TrainingFailure> {
+        if work.step > 0 && work.saved_step != Some(work.step) {
+            self.save(work, false, Vec::new())?;
+        }
+        self.writing.wait().transpose().map(|_| ())
     }
 
     /// Begins the job again from its newest checkpoint, slower. That is saved at once, as where a learner goes

@@ -117,9 +117,9 @@ fn our_cosine_is_burns() {
         schedule: Schedule::Cosine,
         ..LearnerSettings::default()
     };
-    // burn's has no warm-up: it begins where ours is at its peak
+    // burn's has no warm-up: it begins where ours is at its peak, and ours would end a step after the last
     let (total, warm_up) = (100, 10);
-    let theirs = CosineAnnealingLrSchedulerConfig::new(3e-3, total - warm_up).with_min_lr(3e-4);
+    let theirs = CosineAnnealingLrSchedulerConfig::new(3e-3, total + 1 - warm_up).with_min_lr(3e-4);
     let mut theirs = theirs.init().unwrap();
     for step in warm_up - 1..total {
         let (found, expected) = (ours.learning_rate(step as u64, total as u64), theirs.step().base());

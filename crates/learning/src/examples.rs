@@ -85,27 +85,39 @@ pub(crate) const fn pair_length((chosen, rejected): &(Sequence, Sequence)) -> us
     chosen.tokens.len() + rejected.tokens.len()
 }
 
-/// Reads and encodes the examples of a job one by one, and leaves out those of which a part is longer than `limit`
-/// (0 has none). Gives how many were left out.
+/// How examples become sequences.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncodingRules {
+    /// The longest sequence, in tokens; 0 sets no limit.
+    pub(crate) limit: usize,
+    /// Which tokens of a pair are compared.
+    pub(crate) span: DpoSpan,
+    /// A pair is compared as a whole where one of its responses has no thought.
+    pub(crate) compares_like_with_like: bool,
+}
+
+/// Reads and encodes the examples of a job one by one, and leaves out those of which a part is too long. Gives how many
+/// were left out.
 pub(crate) fn encode_all(
     encoder: &dyn ExampleEncoder,
     source: &dyn ExampleSource,
     objective: Algorithm,
-    span: DpoSpan,
-    limit: usize,
+    rules: EncodingRules,
 ) -> Result<(Examples, usize), LearnerError> {
+    let fits = |sequence: &Sequence| rules.limit == 0 || sequence.tokens.len() <= rules.limit;
     let (mut sequences, mut pairs) = (Vec::new(), Vec::new());
     for index in 0..source.count() {
         match (objective, source.read(index)?) {
             (Algorithm::Sft, Example::Sft(SftExample { problem, response })) => {
-                let sequence = encode(encoder, &problem, &response, DpoSpan::Full)?;
-                sequences.extend(Some(sequence).filter(|sequence| fits(sequence, limit)));
+                let sequence = Encoded::new(encoder, &problem, &response)?.whole_response();
+                sequences.extend(Some(sequence).filter(fits));
             }
             (Algorithm::Dpo, Example::Preference(PreferenceExample { problem, chosen, rejected })) => {
-                let chosen = encode(encoder, &problem, &chosen, span)?;
-                let rejected = encode(encoder, &problem, &rejected, span)?;
-                if fits(&chosen, limit) && fits(&rejected, limit) {
-                    pairs.push((chosen, rejected));
+                let chosen = Encoded::new(encoder, &problem, &chosen)?;
+                let rejected = Encoded::new(encoder, &problem, &rejected)?;
+                let pair = rules.compared(chosen, rejected);
+                if fits(&pair.0) && fits(&pair.1) {
+                    pairs.push(pair);
                 }
             }
             (Algorithm::Sft, Example::Preference(_)) | (Algorithm::Dpo, Example::Sft(_)) => {
@@ -122,29 +134,107 @@ pub(crate) fn encode_all(
     Ok((examples, left_out))
 }
 
-fn fits(sequence: &Sequence, limit: usize) -> bool {
-    limit == 0 || sequence.tokens.len() <= limit
+impl EncodingRules {
+    /// A pair with the tokens that are compared.
+    fn compared(self, chosen: Encoded, rejected: Encoded) -> (Sequence, Sequence) {
+        let is_odd = chosen.thought.is_none() || rejected.thought.is_none();
+        match self.span {
+            DpoSpan::Thought if !(is_odd && self.compares_like_with_like) => {
+                (chosen.thought_alone(), rejected.thought_alone())
+            }
+            DpoSpan::Thought | DpoSpan::Full => (chosen.whole_response(), rejected.whole_response()),
+        }
+    }
 }
 
-fn encode(
-    encoder: &dyn ExampleEncoder,
-    problem: &str,
-    response: &Response,
-    span: DpoSpan,
-) -> Result<Sequence, LearnerError> {
-    let refused = |reason: String| LearnerError::Refused(format!("the example of `{problem}`: {reason}"));
-    let mut tokens = encoder.prompt(problem).map_err(refused)?;
-    let response = encoder.response(response).map_err(refused)?;
-    if tokens.is_empty() || response.is_empty() {
-        return Err(refused("its prompt or its response has no token".to_owned()));
+/// A prompt and a response end to end, before it is known which tokens the loss covers.
+struct Encoded {
+    tokens: Vec<u32>,
+    response: Range<usize>,
+    thought: Option<Range<usize>>,
+}
+
+impl Encoded {
+    fn new(encoder: &dyn ExampleEncoder, problem: &str, response: &Response) -> Result<Self, LearnerError> {
+        let refused = |reason: String| LearnerError::Refused(format!("the example of `{problem}`: {reason}"));
+        let mut tokens = encoder.prompt(problem).map_err(refused)?;
+        let response = encoder.response(response).map_err(refused)?;
+        if tokens.is_empty() || response.is_empty() {
+            return Err(refused("its prompt or its response has no token".to_owned()));
+        }
+        let start = tokens.len();
+        let thought = encoder.thought(&response).filter(|thought| !thought.is_empty());
+        let thought = thought.map(|thought| start + thought.start..start + thought.end);
+        tokens.extend(response);
+        Ok(Self { response: start..tokens.len(), tokens, thought })
     }
-    let start = tokens.len();
-    let thought = match span {
-        DpoSpan::Full => None,
-        // a response without a thought is compared as a whole
-        DpoSpan::Thought => encoder.thought(&response).filter(|thought| !thought.is_empty()),
-    };
-    let target = thought.unwrap_or(0..response.len());
-    tokens.extend(response);
-    Ok(Sequence { tokens, target: start + target.start..start + target.end })
+
+    /// The loss covers the response.
+    fn whole_response(self) -> Sequence {
+        Sequence { tokens: self.tokens, target: self.response }
+    }
+
+    /// The loss covers the thought; the response where there is none.
+    fn thought_alone(self) -> Sequence {
+        Sequence { tokens: self.tokens, target: self.thought.unwrap_or(self.response) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use still_roles::ExamplesInMemory;
+
+    use super::*;
+
+    /// Texts are bytes, and a thought ends at a full stop.
+    struct Bytes;
+
+    impl ExampleEncoder for Bytes {
+        fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
+            Ok(problem.bytes().map(u32::from).collect())
+        }
+
+        fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+            match response {
+                Response::Tokens(tokens) => Ok(tokens.clone()),
+                Response::Text(text) => self.prompt(text),
+            }
+        }
+
+        fn thought(&self, response: &[u32]) -> Option<Range<usize>> {
+            response.iter().position(|token| *token == u32::from(b'.')).map(|end| 0..end)
+        }
+
+        fn save(&self, _: &std::path::Path) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_thought_is_compared_with_a_thought_or_else_both_responses_whole_response() {
+        let targets = |chosen: &str, rejected: &str, compares_like_with_like| {
+            let [chosen, rejected] = [chosen, rejected].map(|text| Response::Text(text.to_owned()));
+            let pair = PreferenceExample { problem: "?".into(), chosen, rejected };
+            let source = ExamplesInMemory(vec![Example::Preference(pair)]);
+            let rules = EncodingRules { limit: 0, span: DpoSpan::Thought, compares_like_with_like };
+            let (examples, _) = encode_all(&Bytes, &source, Algorithm::Dpo, rules).unwrap();
+            examples.sequences().into_iter().map(|sequence| sequence.target.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(targets("aa.b", "a.bb", true), [1..3, 1..2]);
+        assert_eq!(targets("aa.b", "abb", true), [1..5, 1..4]);
+        assert_eq!(targets("abb", "aa.b", true), [1..4, 1..5]);
+        // as programs before had it
+        assert_eq!(targets("aa.b", "abb", false), [1..3, 1..4]);
+    }
+
+    #[test]
+    fn what_is_too_long_is_left_out_and_counted() {
+        let example = |response: &str| {
+            Example::Sft(SftExample { problem: "?".into(), response: Response::Text(response.to_owned()) })
+        };
+        let source = ExamplesInMemory(["a", "aaaa", "aaa"].map(example).to_vec());
+        let rules = EncodingRules { limit: 4, span: DpoSpan::Full, compares_like_with_like: true };
+        let (examples, left_out) = encode_all(&Bytes, &source, Algorithm::Sft, rules).unwrap();
+        assert_eq!((examples.lengths(), left_out), (vec![2, 4], 1));
+    }
 }

@@ -111,7 +111,8 @@ impl StepParts {
         };
         let longest = longest * sequences_per_example;
         let step = match job.batch_sequences {
-            0 => job.batch_tokens as usize,
+            // the mean of a pass, to which a step has at most one example more
+            0 => job.batch_tokens as usize + longest,
             sequences => sequences as usize * longest,
         };
         let tokens = step.min(learner.micro_batch_tokens()).max(longest);
@@ -242,7 +243,7 @@ mod tests {
         };
         assert_eq!(parts(job(4, 100), 256), (400, false));
         assert_eq!(parts(job(40, 100), 256), (1_000, true));
-        assert_eq!(parts(job(0, 100), 256), (700, false));
+        assert_eq!(parts(job(0, 100), 256), (800, false), "a step may have one example more than the mean");
         assert_eq!(parts(job(1, 0), 4_096), (4_096, false));
         assert_eq!(parts(job(2, 0), 4_096), (4_096, true));
         let pairs = StepParts::of(&job(1, 0), &learner, 4_096, 2);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::LearnerError;
 use still_library::Weights;
-use still_recipe::{DpoSettings, LearnerSettings};
-use still_roles::PreferenceMetrics;
+use still_recipe::{BoundReached, DpoSettings, LearnerSettings, PreferenceBound};
+use still_roles::{PreferenceAlarm, PreferenceMetrics};
 use still_tensor_decoder::{BatchError, Decoder, Parameters};
 
 #[cfg(test)]
@@ -15,6 +15,7 @@ use crate::{
     checkpoint::TrainingState,
     data_order::DataOrder,
     examples::{Examples, Sequence, pair_length},
+    job_version::JobVersion,
     learner::ModelName,
     loss::{self, LossAndGradients, PairSums},
     memory::within_memory,
@@ -24,6 +25,7 @@ use crate::{
 
 /// A job under way.
 pub(crate) struct Job {
+    pub(crate) version: JobVersion,
     pub(crate) config: LearnerSettings,
     pub(crate) dpo: DpoSettings,
     pub(crate) examples: Examples,
@@ -38,6 +40,8 @@ pub(crate) struct Job {
     /// The state to go back to when training diverges: where the job began or was last saved.
     pub(crate) last_good: Option<Arc<TrainingState>>,
     pub(crate) total_steps: u64,
+    /// Whether the last step was near a bound of preference optimisation: told of once.
+    pub(crate) is_alarmed: bool,
 }
 
 /// What the examples of a step give.
@@ -99,6 +103,35 @@ impl Job {
         Ok(found)
     }
 
+    /// Marks what is near a bound of preference optimisation, and gives it where the step before was not near.
+    ///
+    /// # Errors
+    /// [`LearnerError::Refused`] where it is beyond.
+    pub(crate) fn alarm(
+        &mut self,
+        metrics: Option<&mut PreferenceMetrics>,
+    ) -> Result<Option<PreferenceAlarm>, LearnerError> {
+        let Some(metrics) = metrics.filter(|_| self.version.is_bounded()) else { return Ok(None) };
+        let reached = self.dpo.reached(metrics.margin, metrics.chosen_drift);
+        metrics.is_alarming = reached.is_some();
+        let is_news = !std::mem::replace(&mut self.is_alarmed, reached.is_some());
+        let Some(BoundReached { bound, found, most }) = reached else { return Ok(None) };
+        let what = match bound {
+            PreferenceBound::Margin => "a mean reward margin",
+            PreferenceBound::ChosenDrop => "a mean loss of the chosen responses' log-probability a token",
+        };
+        let alarm = PreferenceAlarm { what, found, key: bound.key(), most };
+        if found > most {
+            let step = self.state.position.step;
+            let reason = format!(
+                "preference optimisation has come to {alarm} after {step} steps: lower \
+                 `training.preference.peak_learning_rate`, or raise the bound (0 sets none)"
+            );
+            return Err(LearnerError::Refused(reason));
+        }
+        Ok(is_news.then_some(alarm))
+    }
+
     fn sft_gradients(
         &self,
         replicas: &mut Replicas,
@@ -130,7 +163,7 @@ impl Job {
             let (part, reference): (Vec<_>, Vec<_>) = part.unzip();
             allocate(part.iter().copied().map(pair_length).sum());
             let settings = &replica.workplace.settings;
-            let (found, metrics) = loss::dpo(decoder, &part, &reference, step_pairs, &dpo, settings)?;
+            let (found, metrics) = loss::preference(decoder, &part, &reference, step_pairs, &dpo, settings)?;
             Ok((found, Some(metrics)))
         })
     }

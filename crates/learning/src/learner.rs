@@ -4,20 +4,19 @@ use std::{path::Path, sync::Arc};
 
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, Threads};
-use still_domain::{Recipe, seed};
+use still_domain::seed;
 use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 use still_library::{PolicyLibrary, Weights};
-use still_recipe::{LearnerSettings, Precision};
+use still_recipe::Precision;
 use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
 use still_tensor_decoder::{Adapters, ForwardSettings, Parameters, Role};
 
 use crate::{
     checkpoint::{self, Position, TrainingState},
     config::LearnerConfig,
-    data_order::DataOrder,
-    examples::{ExampleEncoder, Examples, encode_all},
-    fingerprint::JobIdentity,
+    examples::ExampleEncoder,
     job::{Job, StepGradients, reference},
+    job_plan::{JobPlan, Planning},
     optimizer::{Optimizer, Update, clip_scale, global_norm},
     replicas::{Replicas, Workplace},
     snapshot::JobSnapshot,
@@ -83,20 +82,6 @@ impl PolicyLearner {
         Self { config, base, library, encoder, devices, settings, replicas: None, job: None }
     }
 
-    fn encode(&self, job: &TrainingJob, config: &LearnerSettings) -> Result<Examples, LearnerError> {
-        let limit = config.max_sequence_tokens as usize;
-        let span = self.config.training.dpo.span;
-        let (examples, left_out) = encode_all(&*self.encoder, &*job.examples, job.objective, span, limit)?;
-        if left_out > 0 {
-            tracing::warn!(left_out, limit, "examples longer than max_sequence_tokens are left out");
-        }
-        if examples.len() == 0 {
-            let reason = format!("no example is left of {left_out} once those over {limit} tokens are out");
-            return Err(LearnerError::Refused(reason));
-        }
-        Ok(examples)
-    }
-
     fn start_replicas(&self) -> Result<Replicas, LearnerError> {
         let workplace = |device: &Device| Workplace {
             device: device.clone(),
@@ -137,62 +122,58 @@ impl Learner for PolicyLearner {
     fn begin(&mut self, job: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
         self.end();
         let LearnerJob { job, resume, rollbacks: rolled_back } = job;
-        let training = &self.config.training;
-        let config = match job.recipe {
-            Recipe::Imitation => &training.imitation,
-            Recipe::Improvement => &training.improvement,
-        }
-        .clone();
-        let examples = self.encode(job, &config)?;
         let start = self.start(job)?;
-        let order = DataOrder::new(job.seed, examples.lengths(), &config);
-        let total_steps = order.total_steps(&config);
         let frozen = self.config.lora().is_some().then(|| Arc::clone(&start));
-        let identity = JobIdentity {
-            job,
-            learner: &self.config,
-            config: &config,
-            examples: &examples,
-            frozen: frozen.as_deref(),
-        };
-        let name = identity.name();
+        let planning =
+            Planning { job, learner: &self.config, encoder: &*self.encoder, frozen: frozen.as_deref() };
         let fresh = self.fresh_parameters(job, &start)?;
+        let (plan, found) = match resume {
+            None => (planning.begin()?, None),
+            Some(folder) => {
+                let found = checkpoint::load(folder, &fresh)?;
+                let unfit = |reason: &str| LearnerError::Checkpoint {
+                    path: folder.clone(),
+                    reason: reason.to_owned(),
+                };
+                let Position { fingerprint, skipped_in_a_row, rollbacks, .. } = &found.0.position;
+                let plan = planning
+                    .go_on(fingerprint)?
+                    .ok_or_else(|| unfit("it belongs to a job with other data or settings"))?;
+                if rolled_back > rollbacks && *skipped_in_a_row > 0 {
+                    return Err(unfit("training was diverging already when it was written"));
+                }
+                (plan, Some(found))
+            }
+        };
+        let order = plan.order(job.seed);
+        let total_steps = order.total_steps(&plan.settings);
+        let JobPlan { version, settings: config, examples, left_out, name } = plan;
+        if left_out > 0 {
+            let limit = config.max_sequence_tokens;
+            tracing::warn!(left_out, limit, "examples longer than max_sequence_tokens are left out");
+        }
         let replicas = match self.replicas.take() {
             Some(replicas) => replicas,
             None => self.start_replicas()?,
         };
         let replicas = self.replicas.insert(replicas);
-        let (mut state, reference) = match resume {
-            None => {
-                let position = Position {
-                    step: 0,
-                    updates: 0,
-                    skipped_in_a_row: 0,
-                    rollbacks: 0,
-                    micro_batch_tokens: 0,
-                    threads: 0,
-                    fingerprint: name,
-                    decoder: self.base.config.clone(),
-                };
-                let optimizer = Optimizer::new(&fresh);
-                let state = TrainingState { parameters: fresh, optimizer, position };
-                (state, reference(replicas, &examples, &start)?)
-            }
-            Some(folder) => {
-                let mut found = checkpoint::load(folder, &fresh)?;
-                let Position { fingerprint, skipped_in_a_row, rollbacks, .. } = &mut found.0.position;
-                let unfit = |reason: &str| {
-                    Err(LearnerError::Checkpoint { path: folder.clone(), reason: reason.to_owned() })
-                };
-                if !identity.is_called(fingerprint) {
-                    return unfit("it belongs to a job with other data or settings");
-                }
-                *fingerprint = name;
-                if rolled_back > rollbacks && *skipped_in_a_row > 0 {
-                    return unfit("training was diverging already when it was written");
-                }
-                found
-            }
+        let (mut state, reference) = if let Some((mut state, reference)) = found {
+            state.position.fingerprint = name;
+            (state, reference)
+        } else {
+            let position = Position {
+                step: 0,
+                updates: 0,
+                skipped_in_a_row: 0,
+                rollbacks: 0,
+                micro_batch_tokens: 0,
+                threads: 0,
+                fingerprint: name,
+                decoder: self.base.config.clone(),
+            };
+            let optimizer = Optimizer::new(&fresh);
+            let state = TrainingState { parameters: fresh, optimizer, position };
+            (state, reference(replicas, &examples, &start)?)
         };
         let (threads, before) = (self.settings.threads.count(), state.position.threads);
         if before > 0 && before != threads {
@@ -208,7 +189,7 @@ impl Learner for PolicyLearner {
         if state.position.micro_batch_tokens == 0 {
             state.position.micro_batch_tokens = self.config.micro_batch_tokens().max(1);
         }
-        let plan = TrainingPlan { total_steps, resumed_step: state.position.step };
+        let plan = TrainingPlan { total_steps, resumed_step: state.position.step, left_out: left_out as u64 };
         // a state between skipped steps may be diverging already
         let is_good = state.position.skipped_in_a_row == 0;
         let last_good = is_good
@@ -219,6 +200,7 @@ impl Learner for PolicyLearner {
         replicas.freeze(frozen.as_ref())?;
         let dpo = self.config.training.dpo.clone();
         self.job = Some(Job {
+            version,
             config,
             dpo,
             examples,
@@ -229,6 +211,7 @@ impl Learner for PolicyLearner {
             state,
             last_good,
             total_steps,
+            is_alarmed: false,
         });
         Ok(plan)
     }
@@ -239,11 +222,12 @@ impl Learner for PolicyLearner {
         let threads = self.settings.threads.count();
         let step = job.state.position.step;
         let batch = job.order.batch(step).to_vec();
-        let StepGradients { loss, gradients, tokens, preferences, memory_shortages } =
+        let StepGradients { loss, gradients, tokens, mut preferences, memory_shortages } =
             job.gradients(replicas, &batch)?;
+        let alarm = job.alarm(preferences.as_mut())?;
         let norm = global_norm(&gradients, threads);
         let lowered = RATE_AFTER_ROLLBACK.powi(job.state.position.rollbacks as i32);
-        let rate = job.config.learning_rate(step, job.total_steps) * lowered;
+        let rate = job.version.learning_rate(&job.config, step, job.total_steps) * lowered;
         let skipped = !(loss.is_finite() && norm.is_finite());
         let state = &mut job.state;
         if skipped {
@@ -279,6 +263,7 @@ impl Learner for PolicyLearner {
             rolled_back: false,
             memory_shortages,
             preferences,
+            alarm,
         };
         if state.position.skipped_in_a_row > self.config.training.max_skipped_steps {
             return roll_back(job, report);

@@ -10,6 +10,8 @@
 //! | `examples` | sequences with the tokens that the loss covers |
 //! | `fingerprint` | what a job is known by from one start to the next |
 //! | `job` | a job under way: its state, and the gradients of a step |
+//! | `job_plan` | a job before its first step: examples, settings, order and name |
+//! | `job_version` | what a job's steps are made of, so that one of an earlier program goes on as it began |
 //! | `loss` | the losses, on burn's autodiff graph |
 //! | `memory` | smaller parts where the device's memory does not suffice |
 //! | `replicas` | the devices that share a step's parts among them |
@@ -31,6 +33,8 @@ mod examples;
 mod fingerprint;
 mod footprint;
 mod job;
+mod job_plan;
+mod job_version;
 mod learner;
 mod loss;
 mod memory;

@@ -1,7 +1,7 @@
 //! The losses, as functions of the log-probabilities of a batch's targets.
 
 use burn::tensor::{Tensor, TensorData, activation};
-use still_recipe::DpoSettings;
+use still_recipe::{DpoSettings, PreferenceLoss};
 use still_roles::PreferenceMetrics;
 use still_tensor_decoder::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
 
@@ -24,6 +24,7 @@ pub(crate) fn add_metrics(sum: &mut PreferenceMetrics, more: &PreferenceMetrics)
     sum.accuracy += more.accuracy;
     sum.chosen_log_probability += more.chosen_log_probability;
     sum.rejected_log_probability += more.rejected_log_probability;
+    sum.chosen_drift += more.chosen_drift;
     sum.kl += more.kl;
 }
 
@@ -41,10 +42,9 @@ pub(crate) fn sft(
     Ok(LossAndGradients { loss, gradients })
 }
 
-/// `-log sigmoid(beta * ((log p(c) - log ref(c)) - (log p(r) - log ref(r))))` of a part of a step's pairs,
-/// over `step_pairs`, those of the whole step; plus the SFT term on the chosen ones (Rafailov et al. 2023,
-/// arXiv 2305.18290, equation 7). The metrics are shares of the step's as well.
-pub(crate) fn dpo(
+/// The [loss](PreferenceLoss) of a part of a step's pairs over `step_pairs`, those of the whole step, plus the SFT term
+/// on the chosen ones. The metrics are shares of the step's as well.
+pub(crate) fn preference(
     decoder: &Decoder,
     pairs: &[&(Sequence, Sequence)],
     reference: &[PairSums],
@@ -61,7 +61,7 @@ pub(crate) fn dpo(
         sums = host_values(by_pair.clone());
         preference_loss(by_pair, &reference, &batch.target_counts, step_pairs, config)
     });
-    let metrics = part_metrics(&sums, &reference, &batch.target_counts, step_pairs, config.beta);
+    let metrics = part_metrics(&sums, &reference, &batch.target_counts, step_pairs, config);
     Ok((LossAndGradients { loss, gradients }, metrics))
 }
 
@@ -84,20 +84,23 @@ fn part_metrics(
     reference: &[f32],
     target_counts: &[usize],
     step_pairs: usize,
-    beta: f64,
+    config: &DpoSettings,
 ) -> PreferenceMetrics {
     let mut metrics = PreferenceMetrics::default();
     let share = 1.0 / step_pairs as f64;
     let pairs = sums.as_chunks::<2>().0.iter().zip(reference.as_chunks::<2>().0);
     for ((sums, reference), counts) in pairs.zip(target_counts.as_chunks::<2>().0) {
         let gain = |at: usize| f64::from(sums[at]) - f64::from(reference[at]);
-        let margin = beta * (gain(0) - gain(1));
+        let by_token = |at: usize| gain(at) / counts[at].max(1) as f64;
+        let compared = |at: usize| if config.loss.is_by_token() { by_token(at) } else { gain(at) };
+        let margin = config.beta * (compared(0) - compared(1));
         metrics.margin += share * margin;
         metrics.accuracy += if margin > 0.0 { share } else { 0.0 };
         metrics.chosen_log_probability += share * f64::from(sums[0]);
         metrics.rejected_log_probability += share * f64::from(sums[1]);
-        for (at, count) in counts.iter().enumerate() {
-            let ratio = -gain(at) / (*count).max(1) as f64;
+        metrics.chosen_drift += share * by_token(0);
+        for at in [0, 1] {
+            let ratio = -by_token(at);
             metrics.kl += share / 2.0 * (ratio.exp() - 1.0 - ratio);
         }
     }
@@ -128,21 +131,107 @@ fn preference_loss(
     config: &DpoSettings,
 ) -> Tensor<1> {
     let device = sums.device();
-    let count = target_counts.len() / 2;
-    let reference = Tensor::<2>::from_data(TensorData::new(reference.to_vec(), [count, 2]), &device);
-    let gains = sums.clone() - reference;
-    let margins = (gains.clone().narrow(1, 0, 1) - gains.narrow(1, 1, 1)).mul_scalar(config.beta);
-    let mut loss = activation::softplus(margins.neg(), 1.0).sum().div_scalar(step_pairs as f64);
-    if config.sft_coefficient > 0.0 {
-        let lengths: Vec<f32> =
-            target_counts.iter().step_by(2).map(|targets| (*targets).max(1) as f32).collect();
-        let lengths = Tensor::<2>::from_data(TensorData::new(lengths, [count, 1]), &device);
-        let likelihood = (sums.narrow(1, 0, 1) / lengths).sum().div_scalar(step_pairs as f64);
-        loss = loss - likelihood.mul_scalar(config.sft_coefficient);
+    let shape = [target_counts.len() / 2, 2];
+    let reference = Tensor::<2>::from_data(TensorData::new(reference.to_vec(), shape), &device);
+    let counts: Vec<f32> = target_counts.iter().map(|targets| (*targets).max(1) as f32).collect();
+    let counts = Tensor::<2>::from_data(TensorData::new(counts, shape), &device);
+    let mut gains = sums.clone() - reference;
+    if config.loss.is_by_token() {
+        gains = gains / counts.clone();
     }
-    loss
+    let lead = gains.clone().narrow(1, 0, 1) - gains.narrow(1, 1, 1);
+    let losses = match config.loss {
+        PreferenceLoss::Sigmoid | PreferenceLoss::SigmoidNorm => {
+            activation::softplus(lead.mul_scalar(-config.beta), 1.0)
+        }
+        PreferenceLoss::Ipo => lead.sub_scalar(0.5 / config.beta).powi_scalar(2),
+    };
+    let loss = losses.sum().div_scalar(step_pairs as f64);
+    if config.sft_coefficient == 0.0 {
+        return loss;
+    }
+    let likelihood = (sums / counts).narrow(1, 0, 1).sum().div_scalar(step_pairs as f64);
+    loss - likelihood.mul_scalar(config.sft_coefficient)
 }
 
 fn host_values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    /// Two pairs: what the policy and the reference make of each response, and its tokens.
+    const SUMS: [f32; 4] = [-12.5, -20.25, -30.0, -7.0];
+    const REFERENCE: [f32; 4] = [-14.0, -18.5, -29.0, -9.5];
+    const TOKENS: [usize; 4] = [10, 16, 8, 4];
+
+    /// Loss, mean margin and gradients of the sums, worked out in decimals of forty digits from the formulas, as TRL 1.x
+    /// has them in `DPOTrainer` (`loss_type`).
+    const EXPECTED: [(PreferenceLoss, f64, f64, f64, [f64; 4]); 3] = [
+        (
+            PreferenceLoss::Sigmoid,
+            0.1,
+            0.713_587_379_698,
+            -0.0125,
+            [-0.020_972_884_759, 0.020_972_884_759, -0.029_330_878_946, 0.029_330_878_946],
+        ),
+        (
+            PreferenceLoss::SigmoidNorm,
+            5.0,
+            2.007_462_003_071,
+            -1.226_562_5,
+            [-0.053_672_854_778, 0.033_545_534_236, -0.305_319_571_903, 0.610_639_143_806],
+        ),
+        (
+            PreferenceLoss::Ipo,
+            0.1,
+            27.768_012_695_313,
+            -0.024_531_25,
+            [-0.474_062_5, 0.296_289_062_5, -0.718_75, 1.437_5],
+        ),
+    ];
+
+    #[track_caller]
+    fn assert_close(found: f64, expected: f64) {
+        assert!((found - expected).abs() <= 2e-6 * expected.abs().max(0.1), "{found} is not {expected}");
+    }
+
+    #[test]
+    fn losses_margins_and_gradients_are_those_of_the_formulas() {
+        for (loss, beta, expected, margin, gradients) in EXPECTED {
+            let config = DpoSettings { loss, beta, ..DpoSettings::default() };
+            let data = TensorData::new(SUMS.to_vec(), [2, 2]);
+            let sums = Tensor::<2>::from_data(data, &Device::flex().autodiff()).require_grad();
+            let found = preference_loss(sums.clone(), &REFERENCE, &TOKENS, 2, &config);
+            let of_sums = host_values(sums.grad(&found.backward()).unwrap());
+            assert_close(f64::from(found.into_scalar::<f32>()), expected);
+            for (found, expected) in of_sums.into_iter().zip(gradients) {
+                assert_close(f64::from(found), expected);
+            }
+            let metrics = part_metrics(&SUMS, &REFERENCE, &TOKENS, 2, &config);
+            assert_close(metrics.margin, margin);
+            assert_close(metrics.accuracy, 0.5);
+            assert_close(metrics.chosen_drift, (0.15 - 0.125) / 2.0);
+        }
+    }
+
+    #[test]
+    fn the_term_of_imitation_pulls_at_the_chosen_response_alone_by_its_tokens() {
+        let config = DpoSettings { sft_coefficient: 2.0, ..DpoSettings::default() };
+        let gradients = |config: &DpoSettings| {
+            let data = TensorData::new(SUMS.to_vec(), [2, 2]);
+            let sums = Tensor::<2>::from_data(data, &Device::flex().autodiff()).require_grad();
+            let found = preference_loss(sums.clone(), &REFERENCE, &TOKENS, 2, config);
+            host_values(sums.grad(&found.backward()).unwrap())
+        };
+        let (with, without) = (gradients(&config), gradients(&DpoSettings::default()));
+        let term: Vec<f32> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
+        for (found, expected) in term.into_iter().zip([-2.0 / 2.0 / 10.0, 0.0, -2.0 / 2.0 / 8.0, 0.0]) {
+            assert_close(f64::from(found), expected);
+        }
+    }
 }

@@ -201,7 +201,8 @@ fn preference_loss_and_its_gradient_are_pytorchs() {
         let config = DpoSettings { beta: 0.1, ..DpoSettings::default() };
         for fused in [true, false] {
             let settings = fixture.settings(fused);
-            let (found, metrics) = loss::dpo(&policy, &[&pair], &[reference], 1, &config, &settings).unwrap();
+            let (found, metrics) =
+                loss::preference(&policy, &[&pair], &[reference], 1, &config, &settings).unwrap();
             assert_close(name, found.loss, expected["loss"].as_f64().unwrap(), 1e-3);
             assert_close(
                 name,

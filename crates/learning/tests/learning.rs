@@ -6,6 +6,7 @@ mod harness;
 use harness::{
     job, job_config, learner, learner_config, learner_with, lora, preference_examples, sft_examples,
 };
+use still_domain::Recipe;
 use still_embedded::{Learner, LearnerError, LearnerJob};
 use still_recipe::LearnerSettings;
 
@@ -32,6 +33,61 @@ fn preference_optimisation_starts_at_ln_2_and_widens_the_margin() {
     assert!((losses[0] - std::f64::consts::LN_2).abs() < 1e-4, "{losses:?}");
     assert!(losses[29] < 0.5, "{losses:?}");
     assert!(metrics.margin > 0.3 && metrics.accuracy > 0.9 && metrics.kl > 0.0, "{metrics:?}");
+}
+
+#[test]
+fn pairs_obey_a_section_of_their_own_whatever_the_recipe() {
+    let config = learner_config(30, |training| {
+        training.preference =
+            LearnerSettings { steps: 0, epochs: 1.0, batch_sequences: 12, ..LearnerSettings::of_pairs() };
+    });
+    let mut learner = learner_with(16, 2, config);
+    for recipe in [Recipe::Imitation, Recipe::Improvement] {
+        let mut pairs = job(preference_examples());
+        pairs.job.recipe = recipe;
+        // 48 pairs, in one pass
+        assert_eq!(learner.begin(&pairs).unwrap().total_steps, 4);
+        let rates: Vec<f64> = (0..4).map(|_| learner.step().unwrap().learning_rate).collect();
+        assert!(rates.iter().all(|rate| *rate > 0.0 && *rate <= 5e-7), "{rates:?}");
+    }
+}
+
+#[test]
+fn preference_optimisation_tells_once_that_it_is_near_a_bound_and_is_refused_beyond_it() {
+    let config = learner_config(60, |training| training.dpo.max_margin = 0.4);
+    let mut learner = learner_with(16, 2, config);
+    learner.begin(&job(preference_examples())).unwrap();
+    let mut steps = Vec::new();
+    let error = loop {
+        match learner.step() {
+            Ok(step) => steps.push(step),
+            Err(error) => break error,
+        }
+        assert!(steps.len() < 60, "{:?}", steps.last());
+    };
+    assert!(
+        matches!(&error, LearnerError::Refused(reason) if reason.contains("training.dpo.max_margin")),
+        "{error}"
+    );
+    let alarms = steps.iter().filter(|step| step.alarm.is_some()).count();
+    let alarming = steps.iter().filter(|step| step.preferences.unwrap().is_alarming).count();
+    assert!(alarms >= 1 && alarms <= alarming, "{alarms} {alarming}");
+    for step in &steps {
+        let metrics = step.preferences.unwrap();
+        assert!(metrics.margin <= 0.4 && metrics.is_alarming == (metrics.margin >= 0.2), "{metrics:?}");
+    }
+}
+
+#[test]
+fn what_is_too_long_for_the_learner_is_told_with_the_plan() {
+    let examples = sft_examples();
+    let plan = |limit| {
+        let config = learner_config(3, |training| training.imitation.max_sequence_tokens = limit);
+        learner_with(16, 1, config).begin(&job(examples.clone())).unwrap()
+    };
+    assert_eq!(plan(0).left_out, 0);
+    let left_out = plan(40).left_out as usize;
+    assert!(left_out > 0 && left_out < examples.len(), "{left_out}");
 }
 
 #[test]

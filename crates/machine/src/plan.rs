@@ -102,7 +102,7 @@ impl LearnerPlan {
         let learner = settings::learner(config);
         let parts = |job, sequences| StepParts::of(job, &learner, decoder.max_position_count, sequences);
         let sequences = if config.round.algorithm == Algorithm::Dpo { 2 } else { 1 };
-        let parts = parts(&learner.training.imitation, 1).or(parts(&learner.training.improvement, sequences));
+        let parts = parts(&learner.training.imitation, 1).or(parts(config.round_learner().1, sequences));
         let training = Footprint::new(decoder, &learner, parts.tokens, config.device.learns_on_cpu());
         Self { training, parts }
     }

@@ -42,7 +42,7 @@ fn every_shipped_file_is_sound() {
     for entry in fs::read_dir(configs()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            ConfigLayers::new().file(&path).unwrap().load().unwrap_or_else(|error| panic!("{error}"));
+            ConfigLayers::new().file(&path).unwrap().load_run().unwrap_or_else(|error| panic!("{error}"));
             count += 1;
         }
     }
@@ -214,4 +214,43 @@ fn budgets_are_named_by_level_and_by_source() {
         message("[selection]\nlength_quantiles = [0.9, 0.1]\n[exploration]\nattempts_per_policy = 0\n");
     assert!(several.contains("`selection.length_quantiles`"), "{several}");
     assert!(several.contains("`exploration.attempts_per_policy`"), "{several}");
+}
+
+#[test]
+fn pairs_obey_a_section_of_their_own_and_a_configuration_of_before_is_told_so() {
+    let run = |text: &str| ConfigLayers::new().text("my.toml", text).load_run().map(|loaded| loaded.config);
+    let defaults = run("[round]\nalgorithm = \"dpo\"\n").unwrap().training.preference;
+    let rate =
+        (defaults.peak_learning_rate, defaults.epochs, defaults.batch_sequences, defaults.weight_decay);
+    assert_eq!(rate, (5e-7, 1.0, 32, 0.0));
+
+    let before = "[round]\nalgorithm = \"dpo\"\n[training.improvement]\npeak_learning_rate = 1e-6\n";
+    let error = run(before).unwrap_err().to_string();
+    assert!(error.starts_with("my.toml:4: `training.improvement.peak_learning_rate`"), "{error}");
+    assert!(error.contains("set `training.preference.peak_learning_rate`"), "{error}");
+    let both = format!("{before}[training.preference]\npeak_learning_rate = 1e-6\n");
+    assert!((run(&both).unwrap().training.preference.peak_learning_rate - 1e-6).abs() < 1e-12);
+    run(&before.replace("dpo", "sft")).unwrap();
+}
+
+#[test]
+fn answers_that_are_never_trained_on_are_refused_with_the_numbers() {
+    let run = |text: &str| ConfigLayers::new().text("my.toml", text).load_run();
+    let short = "[training.improvement]\nmax_sequence_tokens = 16_384\n";
+    let error = run(short).unwrap_err().to_string();
+    assert!(error.starts_with("my.toml:2: `training.improvement.max_sequence_tokens`"), "{error}");
+    for part in ["16384 tokens, prompt included", "exploration.sampling.max_new_tokens", "20000 let pass"] {
+        assert!(error.contains(part), "{error}");
+    }
+    // a learner without the memory for long ones, by choice
+    for chosen in
+        ["[hygiene]\nmax_response_tokens = 16_000\n", "[exploration.sampling]\nmax_new_tokens = 8_000\n"]
+    {
+        run(&format!("{short}{chosen}")).unwrap();
+    }
+    // pairs have a limit of their own
+    let pairs = "[round]\nalgorithm = \"dpo\"\n[training.preference]\nmax_sequence_tokens = 8_192\n";
+    assert!(run(pairs).unwrap_err().to_string().contains("`training.preference.max_sequence_tokens`"));
+    // a one-shot job draws no answers
+    load(short).unwrap();
 }

@@ -14,9 +14,11 @@ pub struct LearnerSettings {
     pub steps: u64,
     /// Passes over the training set, where `steps` is 0.
     pub epochs: f64,
-    /// Sequences of an optimizer step; 0 goes by `batch_tokens`.
+    /// Most sequences of an optimizer step, or pairs of them; 0 goes by `batch_tokens`. The steps of a pass differ by one
+    /// at most.
     pub batch_sequences: u32,
-    /// Tokens of an optimizer step, prompts included, where `batch_sequences` is 0.
+    /// Tokens of an optimizer step, prompts included, where `batch_sequences` is 0: the mean of a pass is no more, and a
+    /// step has at most the longest example above it.
     pub batch_tokens: u32,
     /// Longest sequence, in tokens; longer ones are left out and counted. 0 sets no limit.
     pub max_sequence_tokens: u32,
@@ -24,7 +26,8 @@ pub struct LearnerSettings {
     pub peak_learning_rate: f64,
     /// Share of the steps over which the rate rises from 0 to its peak.
     pub warm_up_fraction: f64,
-    /// The last rate as a share of the peak.
+    /// What the rate falls to, as a share of the peak: a step after the last one would have it, so that the last still
+    /// learns where it is 0.
     pub final_fraction: f64,
     /// How the rate falls after the warm-up.
     pub schedule: Schedule,
@@ -75,15 +78,27 @@ impl Default for LearnerSettings {
 }
 
 impl LearnerSettings {
-    /// The learning rate of step `step` (from 0) of `total` steps: a linear rise to the peak, then a fall to the last
-    /// rate.
+    /// The defaults of preference optimisation.
+    pub fn of_pairs() -> Self {
+        Self {
+            epochs: 1.0,
+            batch_sequences: 32,
+            peak_learning_rate: 5e-7,
+            schedule: Schedule::Linear,
+            weight_decay: 0.0,
+            ..Self::default()
+        }
+    }
+
+    /// The learning rate of step `step` (from 0) of `total` steps: a linear rise to the peak, which the last step of the
+    /// warm-up has, then a fall that a step after the last one would be at the end of.
     pub fn learning_rate(&self, step: u64, total: u64) -> f64 {
-        let warm_up = (self.warm_up_fraction * total as f64).ceil();
+        let warm_up = (self.warm_up_fraction * total as f64).ceil().max(1.0);
         let step = step as f64;
         if step + 1.0 < warm_up {
             return self.peak_learning_rate * (step + 1.0) / warm_up;
         }
-        let progress = ((step + 1.0 - warm_up) / (total as f64 - warm_up).max(1.0)).min(1.0);
+        let progress = ((step + 1.0 - warm_up) / (total as f64 + 1.0 - warm_up).max(1.0)).min(1.0);
         let share = match self.schedule {
             Schedule::Cosine => 0.5 * (1.0 + (PI * progress).cos()),
             Schedule::Linear => 1.0 - progress,
@@ -141,9 +156,13 @@ mod tests {
             assert!((rates[9] - 2.0).abs() < 1e-12);
             assert!(rates[..10].windows(2).all(|pair| pair[0] < pair[1]));
             assert!(rates[10..].windows(2).all(|pair| pair[0] > pair[1]));
-            assert!((rates[99] - 0.2).abs() < 1e-12);
+            let after = settings(schedule).learning_rate(100, 100);
+            assert!((after - 0.2).abs() < 1e-12 && rates[99] > after, "the last step is not there yet");
         }
-        assert!((settings(Schedule::Cosine).learning_rate(54, 100) - (0.2 + 1.8 * 0.5)).abs() < 1e-12);
+        // half of the fall of 91 steps
+        let middle = settings(Schedule::Linear).learning_rate(54, 100)
+            + settings(Schedule::Linear).learning_rate(55, 100);
+        assert!((middle / 2.0 - (0.2 + 1.8 * 0.5)).abs() < 1e-12);
         assert!((settings(Schedule::Constant).learning_rate(99, 100) - 2.0).abs() < 1e-12);
     }
 }

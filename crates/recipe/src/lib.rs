@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`TrainingSection`] | how a learner works, in imitation and in every later round |
 //! | [`LearnerSettings`] | one job's length, batches, learning rate and optimizer |
-//! | [`DpoSettings`] | preference optimisation |
+//! | [`DpoSettings`] | what preference optimisation minimises, and how far it may go |
 //! | [`LoraSettings`] | adapters instead of all parameters |
 //! | [`Precision`] | number formats of weights |
 
@@ -14,7 +14,7 @@ mod lora;
 mod precision;
 mod training;
 
-pub use dpo::{DpoSettings, DpoSpan};
+pub use dpo::{BoundReached, DpoSettings, DpoSpan, PreferenceBound, PreferenceLoss};
 pub use job::{LearnerSettings, Schedule};
 pub use lora::LoraSettings;
 pub use precision::Precision;

@@ -12,9 +12,13 @@ use crate::{DpoSettings, LearnerSettings, LoraSettings, Precision};
 pub struct TrainingSection {
     /// Round 0, on the demonstrations alone.
     pub imitation: LearnerSettings,
-    /// Every later round, on its sealed set.
+    /// Every later round, on its sealed set, where `round.algorithm = "sft"`.
     pub improvement: LearnerSettings,
-    /// Direct preference optimisation, where `round.algorithm = "dpo"`.
+    /// Every later round, on its sealed pairs, where `round.algorithm = "dpo"`. The defaults are those of Tulu 3 (Lambert
+    /// et al. 2024, arXiv 2411.15124) and Zephyr (Tunstall et al. 2023, arXiv 2310.16944): one pass at a twentieth of the
+    /// rate of imitation, without weight decay. Adapters bear ten times the rate.
+    pub preference: LearnerSettings,
+    /// What is minimised where `round.algorithm = "dpo"`, and how far that may go.
     pub dpo: DpoSettings,
     /// Low-rank adaptation.
     pub lora: LoraSettings,
@@ -39,6 +43,7 @@ impl Default for TrainingSection {
         Self {
             imitation: LearnerSettings::default(),
             improvement: LearnerSettings::default(),
+            preference: LearnerSettings::of_pairs(),
             dpo: DpoSettings::default(),
             lora: LoraSettings::default(),
             precision: Precision::Bf16,
@@ -55,6 +60,7 @@ impl TrainingSection {
     pub fn validate(&self, findings: &mut Findings) {
         self.imitation.validate("training.imitation", findings);
         self.improvement.validate("training.improvement", findings);
+        self.preference.validate("training.preference", findings);
         findings.require(self.micro_batch_tokens > 0, "training.micro_batch_tokens", || {
             "must be at least 1".to_owned()
         });

@@ -29,7 +29,7 @@ pub use generator::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory
 pub use role::{EventSink, Role, RoleFactory};
 pub use scorer::{ScoreError, ScoreRequest, Scorer};
 pub use training::{
-    CheckpointStore, LearnerStep, NoCheckpoints, PreferenceMetrics, SavedCheckpoint, TrainingEvent,
-    TrainingFactory, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
+    CheckpointStore, LearnerStep, NoCheckpoints, PreferenceAlarm, PreferenceMetrics, SavedCheckpoint,
+    TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
 pub use verifier::{Verifier, panic_text, sheltered_judgement};

@@ -46,12 +46,15 @@ pub struct TrainingPlan {
     pub total_steps: u64,
     /// Steps already taken: zero unless it was resumed.
     pub resumed_step: u64,
+    /// Examples of the set that are longer than the learner takes, and not trained on.
+    pub left_out: u64,
 }
 
 /// What preference optimisation did to the pairs of a step, before its update. Means over pairs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PreferenceMetrics {
-    /// `beta` times the gain of the chosen over that of the rejected response.
+    /// `beta` times the gain of the chosen over that of the rejected response; gains are over the reference policy, and
+    /// means over tokens where the loss goes by them.
     pub margin: f64,
     /// Share of the pairs whose margin is above 0.
     pub accuracy: f64,
@@ -59,9 +62,15 @@ pub struct PreferenceMetrics {
     pub chosen_log_probability: f64,
     /// Log-probability of the rejected response's compared tokens, in nats.
     pub rejected_log_probability: f64,
-    /// Distance from the reference policy a token, in nats: the estimator `e^r - 1 - r` (Schulman 2020) of
-    /// each response's mean log-ratio `r`.
+    /// Gain of the chosen response over the reference policy, in nats a token: below 0 where preference optimisation makes
+    /// what it prefers less likely.
+    pub chosen_drift: f64,
+    /// Estimated distance from the reference policy a token, in nats: `e^r - 1 - r` (Schulman 2020) of each response's
+    /// mean log-ratio `r`. The responses were drawn by neither of the two, so it tells how far they are apart on these,
+    /// and is no KL divergence.
     pub kl: f64,
+    /// Whether margin or drift is near its bound.
+    pub is_alarming: bool,
 }
 
 /// What one optimizer step did.
@@ -71,7 +80,7 @@ pub struct LearnerStep {
     pub step: u64,
     /// Steps of the whole job.
     pub total_steps: u64,
-    /// Mean loss over the step's target tokens (SFT, nats a token) or pairs (DPO).
+    /// Mean loss over the step's target tokens (SFT, nats a token) or pairs (preference optimisation).
     pub loss: f64,
     /// Global norm of the gradients before clipping.
     pub gradient_norm: f64,
@@ -87,6 +96,28 @@ pub struct LearnerStep {
     pub memory_shortages: u32,
     /// What became of the step's pairs; none in a step of imitation.
     pub preferences: Option<PreferenceMetrics>,
+    /// Preference optimisation has come near a bound that the step before was not near.
+    pub alarm: Option<PreferenceAlarm>,
+}
+
+/// What preference optimisation came near: told once, where it begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PreferenceAlarm {
+    /// What there is too much of, and its unit.
+    pub what: &'static str,
+    /// How much.
+    pub found: f64,
+    /// The setting that bounds it.
+    pub key: &'static str,
+    /// The most that is allowed.
+    pub most: f64,
+}
+
+impl fmt::Display for PreferenceAlarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, found, key, most } = self;
+        write!(f, "{what} of {found:.3}, where `{key}` allows {most}")
+    }
 }
 
 impl LearnerStep {

@@ -132,7 +132,7 @@ table! {
     Gauge LEARNER_TOKENS_PER_SECOND = "still_learner_tokens_per_second", Count,
         "Tokens trained on a second, over the last seconds.";
     Gauge LEARNER_LOSS = "still_learner_loss", Count,
-        "Loss of the last step: nats a token for SFT, mean over pairs for DPO.";
+        "Loss of the last step: nats a token for SFT, mean over pairs for preference optimisation.";
     Gauge LEARNER_GRADIENT_NORM = "still_learner_gradient_norm", Count,
         "Global norm of the last step's gradients before clipping.";
     Gauge LEARNER_LEARNING_RATE = "still_learner_learning_rate", Count,
@@ -146,11 +146,15 @@ table! {
     Counter LEARNER_MEMORY_SHORTAGES = "still_learner_memory_shortages_total", Count,
         "Times that the parts of a step were halved because the device ran out of memory.";
     Gauge LEARNER_PREFERENCE_MARGIN = "still_learner_preference_margin", Count,
-        "DPO: beta times the gain of the chosen over that of the rejected responses, mean over the last step's pairs.";
+        "DPO: reward margin, beta times the gain of the chosen over that of the rejected responses, mean over the last step's pairs.";
+    Gauge LEARNER_CHOSEN_DRIFT = "still_learner_chosen_drift_nats", Count,
+        "DPO: log-probability of the chosen responses less that under the reference policy, nats a token, mean over the last step's pairs.";
+    Gauge LEARNER_PREFERENCE_ALARM = "still_learner_preference_alarm", Count,
+        "DPO: 1 while reward margin or drift of the chosen responses is at half of its bound or beyond (`training.dpo.max_margin`, `max_chosen_drop`), else 0.";
     Gauge LEARNER_PREFERENCE_ACCURACY = "still_learner_preference_accuracy_ratio", Count,
         "DPO: share of the last step's pairs whose margin is above 0.";
     Gauge LEARNER_KL = "still_learner_kl_nats", Count,
-        "DPO: estimated distance from the reference policy, nats a token, over the last step.";
+        "DPO: estimated distance from the reference policy on the last step's pairs, which neither drew, nats a token.";
     Gauge LEARNER_CHOSEN_LOG_PROBABILITY = "still_learner_chosen_log_probability_nats", Count,
         "DPO: log-probability of the chosen responses' compared tokens, mean over the last step's pairs.";
     Gauge LEARNER_REJECTED_LOG_PROBABILITY = "still_learner_rejected_log_probability_nats", Count,

@@ -103,7 +103,7 @@ impl Learner for ScriptedLearner {
             resumed_step,
         });
         self.work = Some(work);
-        Ok(TrainingPlan { total_steps, resumed_step })
+        Ok(TrainingPlan { total_steps, resumed_step, left_out: 0 })
     }
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {

@@ -73,6 +73,18 @@ impl RoundMachine {
         }
     }
 
+    /// The learner left so many examples of a round's set out; the round to make durable where that is not known yet.
+    pub(crate) fn training_begun(&self, number: RoundNumber, left_out: u64) -> Option<Round> {
+        let round = self.rounds.last()?;
+        let is_news =
+            round.round == number && round.phase == RoundPhase::Training && round.tally.left_out != left_out;
+        is_news.then(|| {
+            let mut round = round.clone();
+            round.tally.left_out = left_out;
+            round
+        })
+    }
+
     /// Training is done; `None` when it is not this round's, else the round to make durable.
     pub(crate) fn trained(&self, number: RoundNumber, loss: Option<f64>) -> Option<Round> {
         let round = self.rounds.last()?;

@@ -27,7 +27,7 @@ use still_domain::{
 };
 
 use crate::{
-    config::TrainingStart,
+    config::{PreferenceStart, TrainingStart},
     ground::protocol::{ExplorationOrder, ExploredRound, TrainingOrder},
     rounds::judged_pool::{JudgedPool, counted_in},
     rounds::round_config::MachineConfig,
@@ -208,7 +208,12 @@ impl RoundMachine {
             }
             (Recipe::Improvement, Algorithm::Dpo, _) => {
                 let of_imitation = PolicyOrigin::Round(RoundNumber::IMITATION);
-                let imitated = self.policies.iter().find(|record| record.origin == of_imitation);
+                let imitated = match self.config.round.preference_init {
+                    PreferenceStart::Imitated => {
+                        self.policies.iter().find(|record| record.origin == of_imitation)
+                    }
+                    PreferenceStart::Current => None,
+                };
                 (Algorithm::Dpo, Some(imitated.map_or(round.policy_version, |record| record.version)))
             }
         };

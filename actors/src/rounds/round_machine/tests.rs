@@ -7,7 +7,10 @@ use still_curation::{Candidate, Evidence, GateConfig, statistics};
 use still_domain::{AttemptId, AttemptNumber, Evaluation, ProblemId, ProblemScore, TrainingSetId};
 
 use super::*;
-use crate::{config::RoundSection, ground::protocol::Dryness};
+use crate::{
+    config::{PreferenceStart, RoundSection},
+    ground::protocol::Dryness,
+};
 
 const V1: PolicyVersion = PolicyVersion(1);
 const IMPORTS: Imports = Imports { has_demonstrations: true, problems: 5 };
@@ -371,11 +374,13 @@ fn the_incumbent_of_a_policy_put_in_force_by_hand_is_the_round_that_earned_it() 
 #[test]
 fn training_starts_where_the_configuration_says() {
     use Algorithm::{Dpo, Sft};
+    use PreferenceStart::{Current, Imitated};
     use TrainingStart::{Base, Previous};
 
-    let start_of = |init, algorithm, number: u32| {
+    let start_from = |init, preference_init, algorithm, number: u32| {
         let mut config = config(5, false);
         config.round.init = init;
+        config.round.preference_init = preference_init;
         config.round.algorithm = algorithm;
         let mut round = over(number, 2, RoundPhase::Training, 4, 0);
         round.evaluation = None;
@@ -388,10 +393,25 @@ fn training_starts_where_the_configuration_says() {
             other => panic!("{other:?}"),
         }
     };
+    let start_of = |init, algorithm, number| start_from(init, Imitated, algorithm, number);
     assert_eq!(start_of(Base, Sft, 2), (Sft, None));
     assert_eq!(start_of(Previous, Sft, 2), (Sft, Some(PolicyVersion(2))));
     assert_eq!(start_of(Previous, Dpo, 2), (Dpo, Some(PolicyVersion(1))));
     assert_eq!(start_of(Previous, Dpo, 0), (Sft, None), "imitation is always supervised, from the base");
+    assert_eq!(start_from(Base, Current, Dpo, 2), (Dpo, Some(PolicyVersion(2))));
+    assert_eq!(start_from(Base, Current, Sft, 2), (Sft, None));
+}
+
+#[test]
+fn what_the_learner_leaves_out_stands_in_the_record_of_the_round_at_work_alone() {
+    let mut round = over(2, 2, RoundPhase::Training, 4, 0);
+    round.evaluation = None;
+    let mut machine = machine(config(5, false), vec![round], vec![]);
+    let noted = machine.training_begun(RoundNumber(2), 3).unwrap();
+    assert_eq!(noted.tally.left_out, 3);
+    machine.saved(noted);
+    assert_eq!(machine.training_begun(RoundNumber(2), 3), None, "it is known");
+    assert_eq!(machine.training_begun(RoundNumber(1), 7), None);
 }
 
 #[test]

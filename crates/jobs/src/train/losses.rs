@@ -41,6 +41,9 @@ struct StepLoss {
 struct Pairs {
     margin: f64,
     accuracy: f64,
+    /// None in a record that an earlier program began.
+    #[serde(default)]
+    chosen_drift: Option<f64>,
     kl: f64,
     chosen_log_probability: f64,
     rejected_log_probability: f64,
@@ -108,9 +111,17 @@ impl Losses {
 
 impl From<PreferenceMetrics> for Pairs {
     fn from(metrics: PreferenceMetrics) -> Self {
-        let PreferenceMetrics { margin, accuracy, chosen_log_probability, rejected_log_probability, kl } =
-            metrics;
-        Self { margin, accuracy, kl, chosen_log_probability, rejected_log_probability }
+        let PreferenceMetrics {
+            margin,
+            accuracy,
+            chosen_log_probability,
+            rejected_log_probability,
+            chosen_drift,
+            kl,
+            is_alarming: _,
+        } = metrics;
+        let chosen_drift = Some(chosen_drift);
+        Self { margin, accuracy, chosen_drift, kl, chosen_log_probability, rejected_log_probability }
     }
 }
 

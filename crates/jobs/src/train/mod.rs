@@ -210,7 +210,10 @@ impl Watched {
                 }
                 return Ok(Some(Ended::Halted));
             }
-            TrainingEvent::Refused { reason, .. } => return Err(Failure::new(Exit::BadInput, reason)),
+            TrainingEvent::Refused { reason, .. } => {
+                self.end()?;
+                return Err(Failure::new(Exit::BadInput, reason));
+            }
             TrainingEvent::Failed(TrainingFailure::Device(reason)) => {
                 return Err(Failure::new(Exit::Device, reason));
             }

@@ -58,6 +58,9 @@ impl Progress {
         if taken.rolled_back {
             self.say(&format!("training diverged: back to step {}, with half the learning rate", taken.step));
         }
+        if let Some(alarm) = taken.alarm {
+            self.say(&format!("step {}: preference optimisation is at {alarm}", taken.step));
+        }
         if taken.memory_shortages > 0 {
             self.say("out of memory: steps are taken in smaller parts from now on");
         }
@@ -86,10 +89,10 @@ fn text(taken: &LearnerStep, tokens_per_second: f64) -> String {
     );
     if let Some(pairs) = &taken.preferences {
         text += &format!(
-            "  margin {:.3}  preferred {:.0} %  KL {:.2e}",
+            "  margin {:.3}  preferred {:.0} %  chosen {:+.2e} nats a token",
             pairs.margin,
             pairs.accuracy * 100.0,
-            pairs.kl
+            pairs.chosen_drift
         );
     }
     text + &format!("  {tokens_per_second:.0} tokens/s")

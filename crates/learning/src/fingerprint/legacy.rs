@@ -92,6 +92,7 @@ mod tests {
     use still_domain::TrainingSetId;
 
     use super::{super::tests, *};
+    use crate::job_version::JobVersion;
 
     #[test]
     fn the_text_is_what_programs_before_wrote() {
@@ -100,7 +101,9 @@ mod tests {
         let learner = tests::learner(|training| training.lora = lora);
         let (job, examples) = (tests::job_of("set"), tests::examples());
         let (job, config) = (&job, &LearnerSettings::default());
-        let identity = JobIdentity { job, learner: &learner, config, examples: &examples, frozen: None };
+        let version = JobVersion::Two;
+        let identity =
+            JobIdentity { version, job, learner: &learner, config, examples: &examples, frozen: None };
         assert_eq!(
             text(&identity),
             "1 set 7 DpoConfig { beta: 0.1, span: Thought, sft_coefficient: 0.0 } JobConfig { steps: 0, epochs: 3.0, \
@@ -116,8 +119,8 @@ mod tests {
         let (learner, config) = (tests::learner(|_| {}), LearnerSettings::default());
         let (mut job, examples) = (tests::job_of("set"), tests::examples());
         let known = |job: &_, name: &str| {
-            let identity =
-                JobIdentity { job, learner: &learner, config: &config, examples: &examples, frozen: None };
+            let (version, learner, config, examples) = (JobVersion::Two, &learner, &config, &examples);
+            let identity = JobIdentity { version, job, learner, config, examples, frozen: None };
             (identity.is_called(name), identity.name(), super::name(&identity))
         };
         let (_, name, before) = known(&job, "");

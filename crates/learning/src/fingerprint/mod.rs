@@ -9,17 +9,16 @@ mod legacy;
 use still_decoder::DecoderWeights;
 use still_domain::fingerprint::NamedFields;
 use still_recipe::{
-    DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, Schedule, TrainingSection,
+    DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, PreferenceLoss, Schedule, TrainingSection,
 };
 use still_roles::TrainingJob;
 
-use crate::{config::LearnerConfig, examples::Examples};
-
-/// What is hashed, and the version of that.
-const CONTEXT: &str = "still learner job 2";
+use crate::{config::LearnerConfig, examples::Examples, job_version::JobVersion};
 
 /// What makes a job this job and no other.
 pub(crate) struct JobIdentity<'a> {
+    /// What its steps are made of.
+    pub(crate) version: JobVersion,
     pub(crate) job: &'a TrainingJob,
     pub(crate) learner: &'a LearnerConfig,
     pub(crate) config: &'a LearnerSettings,
@@ -35,6 +34,7 @@ impl JobIdentity<'_> {
         let TrainingSection {
             imitation: _,
             improvement: _,
+            preference: _,
             dpo,
             lora,
             precision,
@@ -44,13 +44,17 @@ impl JobIdentity<'_> {
             max_skipped_steps: _,
             max_kept_parameters: _,
         } = &self.learner.training;
-        let mut fields = NamedFields::new(CONTEXT)
+        let mut fields = NamedFields::new(context(self.version))
             .text("training_set", self.job.training_set.as_str())
             .number("seed", self.job.seed)
             .record("job", &job(self.config))
             .text("precision", precision_name(*precision))
             .number("micro_batch_tokens", u64::from(*micro_batch_tokens))
             .bytes("examples", self.hash_of_examples().as_bytes());
+        let start = self.job.start.as_ref().and_then(|start| start.checkpoint.as_ref());
+        if let (JobVersion::Three, Some(checkpoint)) = (self.version, start) {
+            fields = fields.text("start", checkpoint.as_str());
+        }
         if matches!(self.examples, Examples::Dpo(_)) {
             fields = fields.record("dpo", &preferences(dpo));
         }
@@ -65,15 +69,25 @@ impl JobIdentity<'_> {
         fields.finish()
     }
 
-    /// Whether the job was ever called that, by this program or by one before it.
+    /// Whether a job of the version was ever called that, by this program or by one before it.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        name == self.name() || name == legacy::name(self)
+        let is_of_legacy =
+            self.version == JobVersion::Two && self.learner.training.dpo.loss == PreferenceLoss::Sigmoid;
+        name == self.name() || (is_of_legacy && name == legacy::name(self))
     }
 
     fn hash_of_examples(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         visit_sequences(self.examples, |bytes| _ = hasher.update(bytes));
         hasher.finalize()
+    }
+}
+
+/// What is hashed, and the version of that.
+const fn context(version: JobVersion) -> &'static str {
+    match version {
+        JobVersion::Two => "still learner job 2",
+        JobVersion::Three => "still learner job 3",
     }
 }
 
@@ -113,15 +127,18 @@ fn job(config: &LearnerSettings) -> NamedFields {
 }
 
 fn preferences(dpo: &DpoSettings) -> NamedFields {
-    let DpoSettings { beta, span, sft_coefficient } = dpo;
+    // bounds end a job, and change none of its steps
+    let DpoSettings { loss, beta, span, sft_coefficient, max_margin: _, max_chosen_drop: _ } = dpo;
     let span = match span {
         DpoSpan::Thought => "thought",
         DpoSpan::Full => "full",
     };
-    NamedFields::new("dpo settings 1")
+    let fields = NamedFields::new("dpo settings 1")
         .real("beta", *beta)
         .text("span", span)
-        .real("sft_coefficient", *sft_coefficient)
+        .real("sft_coefficient", *sft_coefficient);
+    // it came later, and before there was no other
+    if *loss == PreferenceLoss::Sigmoid { fields } else { fields.text("loss", loss.name()) }
 }
 
 fn adapters(lora: &LoraSettings) -> NamedFields {
@@ -205,16 +222,27 @@ pub(crate) mod tests {
     }
 
     fn name(learner: &LearnerConfig, config: &LearnerSettings, examples: &Examples) -> String {
-        JobIdentity { job: &job_of("set"), learner, config, examples, frozen: None }.name()
+        name_of(JobVersion::Three, learner, config, examples)
+    }
+
+    fn name_of(
+        version: JobVersion,
+        learner: &LearnerConfig,
+        config: &LearnerSettings,
+        examples: &Examples,
+    ) -> String {
+        JobIdentity { version, job: &job_of("set"), learner, config, examples, frozen: None }.name()
     }
 
     #[test]
     fn a_job_keeps_its_name_for_ever() {
         // checkpoints of earlier programs are found by it: whoever changes it must go on to recognise this one
         let learner = learner(|_| {});
+        let name = |version| name_of(version, &learner, &LearnerSettings::default(), &examples());
+        assert_eq!(name(JobVersion::Two), "fb62bc2d104c7c43706dae110f8622e5631edd301288a522bbb25c558844a1b4");
         assert_eq!(
-            name(&learner, &LearnerSettings::default(), &examples()),
-            "fb62bc2d104c7c43706dae110f8622e5631edd301288a522bbb25c558844a1b4"
+            name(JobVersion::Three),
+            "fe984f12a63bd7d4d3bdd5f75567327ea2577c5a8c22afab206b11a0f3abfcf9"
         );
     }
 
@@ -235,5 +263,22 @@ pub(crate) mod tests {
         assert_eq!(name(&elsewhere, &config, &examples()), one);
         let unread = self::learner(|training| training.dpo.beta = 0.5);
         assert_eq!(name(&unread, &config, &examples()), one, "no pairs");
+
+        let sequence = Sequence { tokens: vec![1, 2, 3], target: 1..3 };
+        let pairs = Examples::Dpo([(sequence.clone(), sequence)].into());
+        let name_of_pairs = |change: fn(&mut DpoSettings)| {
+            name(&self::learner(|training| change(&mut training.dpo)), &config, &pairs)
+        };
+        let plain = name_of_pairs(|_| {});
+        assert_ne!(name_of_pairs(|dpo| dpo.loss = PreferenceLoss::Ipo), plain);
+        assert_ne!(name_of_pairs(|dpo| dpo.beta = 0.5), plain);
+        assert_eq!(name_of_pairs(|dpo| dpo.max_margin = 1.0), plain, "a bound changes no step");
+    }
+
+    #[test]
+    fn a_loss_is_called_in_a_name_what_it_is_called_in_a_configuration() {
+        for loss in [PreferenceLoss::Sigmoid, PreferenceLoss::SigmoidNorm, PreferenceLoss::Ipo] {
+            assert_eq!(serde_json::to_value(loss).unwrap(), loss.name());
+        }
     }
 }

@@ -87,6 +87,7 @@ pub fn learner_config(steps: u64, change: impl FnOnce(&mut TrainingSection)) -> 
     let mut training = TrainingSection {
         imitation: job_config(steps),
         improvement: job_config(steps),
+        preference: job_config(steps),
         precision: Precision::F32,
         ..TrainingSection::default()
     };

@@ -92,7 +92,7 @@ impl ConfigArguments {
     /// # Errors
     /// Names every key that cannot be used.
     pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
-        self.layers()?.load()
+        self.layers()?.load_run()
     }
 }
 
@@ -106,7 +106,7 @@ impl ConfigCommand {
             Self::Show { configuration, json: false } => config::show_toml(&configuration.load()?),
             Self::Show { configuration, json: true } => pretty(&config::show_json(&configuration.load()?)),
             Self::Check { file, .. } => {
-                ConfigLayers::new().file(file)?.load()?;
+                ConfigLayers::new().file(file)?.load_run()?;
                 String::new()
             }
             Self::Schema => pretty(&config::schema()),

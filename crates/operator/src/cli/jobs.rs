@@ -133,6 +133,19 @@ impl TrainCommand {
             Self::Sft(arguments) | Self::Dpo(arguments) => arguments,
         }
     }
+
+    /// The settings that it obeys.
+    ///
+    /// # Errors
+    /// Names every key that cannot be used.
+    pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
+        let loaded = self.arguments().load()?;
+        // a training that an earlier program began goes on by what it was told
+        if let Self::Dpo(TrainArguments { resume: false, .. }) = self {
+            loaded.require_settings_of_pairs()?;
+        }
+        Ok(loaded)
+    }
 }
 
 /// Train a model on a file.
@@ -164,7 +177,7 @@ pub struct TrainArguments {
     /// What to do at a broken line.
     #[arg(long, value_enum, default_value_t = OnError::Abort)]
     pub on_error: OnError,
-    /// A configuration whose `[training.improvement]` holds the learner's settings.
+    /// A configuration whose `[training.improvement]`, or of pairs `[training.preference]`, holds the learner's settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Set one value, for example `training.improvement.steps=100`; may be given again.
@@ -244,7 +257,7 @@ impl TrainArguments {
     ///
     /// # Errors
     /// Names every key that cannot be used.
-    pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
+    pub(super) fn load(&self) -> Result<LoadedConfig, ConfigError> {
         let mut layers = ConfigLayers::new();
         if let Some(path) = &self.config {
             layers = layers.file(path)?;

@@ -171,7 +171,7 @@ impl RunArguments {
         if let Some(rounds) = self.rounds {
             layers = layers.option("run.rounds", rounds, "--rounds");
         }
-        layers.load()
+        layers.load_run()
     }
 }
 

@@ -33,7 +33,7 @@ pub struct ConfigLayers {
 pub struct LoadedConfig {
     /// The configuration.
     pub config: Config,
-    origins: BTreeMap<String, Origin>,
+    pub(super) origins: BTreeMap<String, Origin>,
 }
 
 /// One value on its way into the configuration.

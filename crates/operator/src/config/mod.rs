@@ -24,6 +24,7 @@ mod layers;
 mod log;
 mod model;
 mod origin;
+mod rounds;
 mod run;
 mod show;
 mod task;
@@ -33,7 +34,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_actors::{EvaluationSection, ExplorationSection, RoundSection, SupervisionSection};
 use still_curation::{DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig};
-use still_recipe::TrainingSection;
+use still_domain::Algorithm;
+use still_recipe::{LearnerSettings, TrainingSection};
 use still_settings::Findings;
 use still_store::CheckpointsSection;
 
@@ -119,5 +121,13 @@ impl Config {
         self.decontamination.validate(&mut findings);
         self.gate.validate(&mut findings);
         findings
+    }
+
+    /// What rounds train by, and the section that says so.
+    pub fn round_learner(&self) -> (&'static str, &LearnerSettings) {
+        match self.round.algorithm {
+            Algorithm::Sft => ("training.improvement", &self.training.improvement),
+            Algorithm::Dpo => ("training.preference", &self.training.preference),
+        }
     }
 }

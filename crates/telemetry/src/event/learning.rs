@@ -11,10 +11,10 @@ use still_domain::{CheckpointId, RoundNumber};
 use super::seconds;
 use crate::names::{
     CHECKPOINT_AGE, CHECKPOINT_CREATED, CHECKPOINT_DURATION, CHECKPOINT_SIZE, CHECKPOINT_STALL, CHECKPOINTS,
-    LEARNER_CHOSEN_LOG_PROBABILITY, LEARNER_GRADIENT_NORM, LEARNER_JOB_STEPS, LEARNER_KL,
-    LEARNER_LEARNING_RATE, LEARNER_LOSS, LEARNER_MEMORY_SHORTAGES, LEARNER_PREFERENCE_ACCURACY,
-    LEARNER_PREFERENCE_MARGIN, LEARNER_REJECTED_LOG_PROBABILITY, LEARNER_ROLLBACKS, LEARNER_SKIPPED_STEPS,
-    LEARNER_STEP, LEARNER_STEP_DURATION, LEARNER_STEPS, LEARNER_TOKENS,
+    LEARNER_CHOSEN_DRIFT, LEARNER_CHOSEN_LOG_PROBABILITY, LEARNER_GRADIENT_NORM, LEARNER_JOB_STEPS,
+    LEARNER_KL, LEARNER_LEARNING_RATE, LEARNER_LOSS, LEARNER_MEMORY_SHORTAGES, LEARNER_PREFERENCE_ACCURACY,
+    LEARNER_PREFERENCE_ALARM, LEARNER_PREFERENCE_MARGIN, LEARNER_REJECTED_LOG_PROBABILITY, LEARNER_ROLLBACKS,
+    LEARNER_SKIPPED_STEPS, LEARNER_STEP, LEARNER_STEP_DURATION, LEARNER_STEPS, LEARNER_TOKENS,
 };
 
 /// When the newest checkpoint was committed, milliseconds since the Unix epoch; 0 before the first.
@@ -52,8 +52,12 @@ pub struct StepTaken {
 /// What preference optimisation did to the pairs of a step. Means over pairs.
 #[derive(Debug, Clone, Copy)]
 pub struct PairsCompared {
-    /// `beta` times the gain of the chosen over that of the rejected response.
+    /// Reward margin: `beta` times the gain of the chosen over that of the rejected response.
     pub margin: f64,
+    /// Log-probability of the chosen response less that under the reference policy, nats a token.
+    pub chosen_drift: f64,
+    /// Whether margin or drift is near its bound.
+    pub is_alarming: bool,
     /// Share of the pairs whose margin is above 0.
     pub accuracy: f64,
     /// Estimated distance from the reference policy, nats a token.
@@ -67,6 +71,8 @@ pub struct PairsCompared {
 impl PairsCompared {
     fn emit(self) {
         gauge!(LEARNER_PREFERENCE_MARGIN).set(self.margin);
+        gauge!(LEARNER_CHOSEN_DRIFT).set(self.chosen_drift);
+        gauge!(LEARNER_PREFERENCE_ALARM).set(if self.is_alarming { 1.0 } else { 0.0 });
         gauge!(LEARNER_PREFERENCE_ACCURACY).set(self.accuracy);
         gauge!(LEARNER_KL).set(self.kl);
         gauge!(LEARNER_CHOSEN_LOG_PROBABILITY).set(self.chosen_log_probability);

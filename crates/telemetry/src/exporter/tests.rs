@@ -70,6 +70,8 @@ fn emit_everything() {
     step.emit();
     let pairs = PairsCompared {
         margin: 0.2,
+        chosen_drift: -0.01,
+        is_alarming: false,
         accuracy: 0.75,
         kl: 1e-3,
         chosen_log_probability: -9.0,
