@@ -12,7 +12,7 @@ import sys
 from kinds import KINDS
 from spelling import Style
 
-SPELLINGS = 6
+SPELLINGS = 12
 PATIENCE = 400
 
 

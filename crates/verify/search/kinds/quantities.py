@@ -12,7 +12,7 @@ from tree import rat
 
 
 def generate_ratios(random):
-    """Ratios of whole numbers."""
+    """Ratios of whole numbers, but none that is a time of day as well: `5:12` and `15:36` are two of those."""
     parts = [random.randint(1, 24) for _ in range(random.choice((2, 2, 2, 3)))]
     if sympy.gcd(parts) > 1 or parts[0] == parts[-1]:
         return
@@ -36,7 +36,14 @@ def generate_ratios(random):
         (parts[::-1], "order"),
         (changed, "digit"),
     ):
+        if is_time(parts) and is_time(other):
+            continue
         yield Pair(*both(random, written(parts), written(other)), proportional(other), change, SYMPY)
+
+
+def is_time(parts):
+    """Whether numbers with colons between them can be hours, minutes and seconds."""
+    return parts[0] <= 24 and all(10 <= part < 60 for part in parts[1:])
 
 
 UNITS = {
