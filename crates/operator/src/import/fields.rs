@@ -67,9 +67,14 @@ impl Fields {
 
     /// One field, as [`Fields::first`] finds it.
     pub(super) fn get(&self, name: &str) -> Option<(&str, &Value)> {
+        self.written(name).filter(|(_, value)| !is_absent(value))
+    }
+
+    /// One field as it is written, empty or not.
+    pub(super) fn written(&self, name: &str) -> Option<(&str, &Value)> {
         let exact = self.map.get_key_value(name);
         let found = exact.or_else(|| self.map.iter().find(|(own, _)| is_spelt(own, name)));
-        found.filter(|(_, value)| !is_absent(value)).map(|(own, value)| (own.as_str(), value))
+        found.map(|(own, value)| (own.as_str(), value))
     }
 
     /// The text of the first field of `names` that is there; it must not be blank.

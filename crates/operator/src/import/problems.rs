@@ -262,9 +262,17 @@ fn is_plain(solution: &str) -> bool {
 
 /// The tests of a program as the text of one JSON object, read once to be sure of them.
 fn tests(fields: &Fields) -> Result<String, FieldProblem> {
-    let own: serde_json::Map<String, Value> =
-        TESTS.iter().filter_map(|field| Some(((*field).to_owned(), fields.get(field)?.1.clone()))).collect();
-    let (field, text) = match fields.first(&TESTS_INSIDE) {
+    let inside = fields.first(&TESTS_INSIDE);
+    let holds_some = inside.is_some() || fields.first(&TESTS).is_some();
+    let own: serde_json::Map<String, Value> = TESTS
+        .iter()
+        .filter_map(|field| {
+            // a list of no test is told as such where there is no other
+            let found = if holds_some { fields.get(field) } else { fields.written(field) };
+            Some(((*field).to_owned(), found?.1.clone()))
+        })
+        .collect();
+    let (field, text) = match inside {
         Some((field, Value::String(text))) if own.is_empty() => (field, text.trim().to_owned()),
         Some((field, value)) if own.is_empty() => (field, value.to_string()),
         _ => ("tests", Value::Object(own).to_string()),
