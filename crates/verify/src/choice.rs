@@ -111,6 +111,7 @@ impl Choice {
     /// `ACD` names three options, in any order.
     fn run(text: &str) -> Option<Self> {
         let plain = simplify(text);
+        let plain = plain.trim_end_matches('.');
         let options: BTreeSet<char> = plain.chars().collect();
         let is_run = options.len() == plain.chars().count() && options.len() > 1;
         (is_run && options.iter().all(|letter| ('A'..='J').contains(letter)))

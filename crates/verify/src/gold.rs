@@ -16,7 +16,6 @@ use crate::moment::Moment;
 use crate::outcome::{Kind, Outcome};
 use crate::reader;
 use crate::scalar::{self, Sameness};
-use crate::spelling;
 use crate::wrapping;
 
 /// A bare answer is no longer than this many bytes.
@@ -238,7 +237,8 @@ impl Gold {
             _ => {
                 self.is_same_option(&plain)
                     || wrapping::is_same_typesetting(&self.text, answer)
-                    || (is_hyphenated(&self.text) && compare::text::same_words(&self.text, answer))
+                    || (compare::text::is_hyphenated(&self.text)
+                        && compare::text::same_words(&self.text, answer))
             }
         };
         match (compared.0, is_same) {
@@ -293,7 +293,7 @@ impl Gold {
             };
         }
         let textual = readings.iter().all(|reading| matches!(reading, Expr::Word(_)));
-        if textual && same_text(&self.text, answer) {
+        if textual && compare::text::same_text(&self.text, answer) {
             return (Outcome::Correct, None);
         }
         let empty = |reading: &Expr| matches!(reading, Expr::Set(items) if items.is_empty());
@@ -363,46 +363,4 @@ fn last_line(error: &regex::Error) -> String {
 
 fn wrong_unless(correct: bool) -> Outcome {
     if correct { Outcome::Correct } else { Outcome::Wrong }
-}
-
-/// Whether a text is words with a hyphen between them, and no difference of two names.
-fn is_hyphenated(text: &str) -> bool {
-    text.contains('-')
-        && compare::text::words(text).split(['-', ' ']).all(|word| {
-            word.len() > 2 && word.chars().all(char::is_alphabetic) && spelling::keyword(word).is_none()
-        })
-}
-
-/// Words are compared without case; anything with signs in it, letter by letter.
-fn same_text(gold: &str, answer: &str) -> bool {
-    // `**Paris**` is bold, `z*` is a conjugate
-    let is_marked = [gold, answer]
-        .map(str::trim)
-        .iter()
-        .any(|text| text.contains('*') && !(text.starts_with('*') && text.ends_with('*')));
-    let plain = compare::text::words(gold)
-        .chars()
-        .all(|character| character.is_alphabetic() || " -.'".contains(character));
-    if plain && !is_marked {
-        return compare::text::same_words(gold, answer);
-    }
-    dense(gold) == dense(answer)
-}
-
-/// A text without its dollar signs and spaces; a space between two digits stays, since `1 2` is not `12`.
-fn dense(text: &str) -> String {
-    let mut dense = String::with_capacity(text.len());
-    let mut spaced = false;
-    for character in text.chars().filter(|character| *character != '$') {
-        if character.is_whitespace() {
-            spaced = true;
-            continue;
-        }
-        if spaced && character.is_numeric() && dense.ends_with(char::is_numeric) {
-            dense.push(' ');
-        }
-        spaced = false;
-        dense.push(character);
-    }
-    dense
 }

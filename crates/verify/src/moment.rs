@@ -37,6 +37,14 @@ impl Moment {
         if text.len() > 60 {
             return None;
         }
+        if (4..=24).contains(&text.len()) && !text.bytes().any(|byte| byte.is_ascii_digit()) {
+            let meridiem = match text::words(text).as_str() {
+                "noon" | "midday" => Meridiem::Post,
+                "midnight" => Meridiem::Ante,
+                _ => return None,
+            };
+            return Some(Self::Time { hour: 12, minute: 0, second: 0, meridiem: Some(meridiem) });
+        }
         let (mut digit, mut colon, mut hyphen, mut sign, mut letters) = (false, false, false, false, 0);
         for byte in text.bytes() {
             match byte {
@@ -199,6 +207,8 @@ mod tests {
         assert!(same("12:00", "12:00"));
         assert!(same("1:05 \\text{ p.m.}", "1:05 PM"));
         assert!(same("1:05 PM", "13:05"));
+        assert!(same("12:00 PM", "\\text{noon}"));
+        assert!(!same("12:00 PM", "midnight"));
         assert!(!same("12:00", "1:00"));
         assert!(!same("1:05 PM", "1:05 AM"));
         assert!(Moment::parse("3:4").is_none());

@@ -77,7 +77,7 @@ fn push_plain(out: &mut String, character: char) {
         '∪' => out.push_str("\\cup "),
         '∩' => out.push_str("\\cap "),
         '∖' => out.push_str("\\setminus "),
-        '∅' => out.push_str("\\emptyset "),
+        '∅' | 'Ø' | '⌀' => out.push_str("\\emptyset "),
         'ℝ' => out.push_str("\\mathbb{R}"),
         '±' => out.push_str("\\pm "),
         '∓' => out.push_str("\\mp "),

@@ -201,7 +201,7 @@ fn continued_digits(fraction: &str, text: &str, position: usize) -> Option<(Stri
     const LONGEST_BLOCK: usize = 6;
     let rest = text.get(position..)?;
     let spelling =
-        ["\\ldots", "\\dots", "\\cdots"].into_iter().find(|spelling| rest.starts_with(spelling))?;
+        ["\\ldots", "\\dots", "\\cdots", "..."].into_iter().find(|spelling| rest.starts_with(spelling))?;
     let block = (1..=LONGEST_BLOCK).find(|length| {
         let repeats = if *length == 1 { 3 } else { 2 };
         let block = fraction.get(fraction.len().saturating_sub(*length)..).unwrap_or("");
@@ -213,9 +213,10 @@ fn continued_digits(fraction: &str, text: &str, position: usize) -> Option<(Stri
 /// `\overline{12}`, `\bar{3}`, `\dot{3}`, `(3)` after the fraction's digits.
 fn repeating_digits(text: &str, position: usize) -> Option<(String, usize)> {
     let rest = text.get(position..)?;
-    for (opening, closing) in
-        [("\\overline{", "}"), ("\\overline", ""), ("\\bar{", "}"), ("\\dot{", "}"), ("(", ")")]
-    {
+    if let Some((digits, length)) = dotted_digits(rest) {
+        return Some((digits, position + length));
+    }
+    for (opening, closing) in [("\\overline{", "}"), ("\\overline", ""), ("\\bar{", "}"), ("(", ")")] {
         let Some(tail) = rest.strip_prefix(opening) else { continue };
         let tail_trimmed = tail.trim_start();
         let length = digits_at(tail_trimmed.as_bytes(), 0);
@@ -231,6 +232,27 @@ fn repeating_digits(text: &str, position: usize) -> Option<(String, usize)> {
         return Some((tail_trimmed.get(..length)?.to_owned(), end));
     }
     None
+}
+
+/// `\dot3`, `\dot{1}4285\dot{7}`: the digits of a block between its dots, and what it takes of the text.
+fn dotted_digits(text: &str) -> Option<(String, usize)> {
+    let dotted = |text: &str| {
+        let rest = text.strip_prefix("\\dot")?.trim_start();
+        let (braced, rest) = rest.strip_prefix('{').map_or((false, rest), |inner| (true, inner));
+        let digit = rest.chars().next().filter(char::is_ascii_digit)?;
+        let rest = rest.get(1..)?;
+        let rest = if braced { rest.strip_prefix('}')? } else { rest };
+        Some((digit, text.len() - rest.len()))
+    };
+    let (first, length) = dotted(text)?;
+    let mut digits = String::from(first);
+    let between = digits_at(text.as_bytes(), length);
+    if let Some((last, end)) = text.get(length + between..).and_then(dotted) {
+        digits.push_str(text.get(length..length + between)?);
+        digits.push(last);
+        return Some((digits, length + between + end));
+    }
+    Some((digits, length))
 }
 
 /// `e5`, `E-5`, `e+05` directly after digits.
@@ -320,6 +342,10 @@ mod tests {
         assert_eq!(value("0.\\overline{3}"), "1/3");
         assert_eq!(value("0.1\\overline{6}"), "1/6");
         assert_eq!(value("0.(142857)"), "1/7");
+        assert_eq!(value("0.\\dot3"), "1/3");
+        assert_eq!(value("0.1\\dot{6}"), "1/6");
+        assert_eq!(value("0.\\dot{1}4285\\dot7"), "1/7");
+        assert_eq!(value("0.1666..."), "1/6");
     }
 
     #[test]

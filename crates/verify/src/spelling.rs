@@ -19,6 +19,15 @@ pub(crate) fn keyword(run: &str) -> Option<Token> {
     })
 }
 
+/// The token of a conjunction of other languages: Latin letters are words only in text or between spaces.
+pub(crate) fn conjunction(run: &str) -> Option<Token> {
+    Some(match run {
+        "et" | "und" | "и" | "と" | "かつ" | "且" => Token::And,
+        "oder" | "ou" | "или" | "または" | "もしくは" => Token::Or,
+        _ => return None,
+    })
+}
+
 /// The function of this name.
 pub(crate) fn function(name: &str) -> Option<Function> {
     Some(match name {

@@ -85,7 +85,10 @@ impl Unit {
 
     /// Whether powers of the unit are units that people use.
     pub(crate) fn may_be_raised(&self) -> bool {
-        self.dimensions != [0, 0, 1, 0, 0, 0, 0] || self.symbol.len() < 2
+        let [length, mass, _, angle, money, heat, other] = self.dimensions;
+        // times, and months and years
+        let is_time = [length, mass, angle, money, heat, other] == [0; 6];
+        !is_time || self.symbol.len() < 2
     }
 
     /// Whether this is an angle measured along the circle.

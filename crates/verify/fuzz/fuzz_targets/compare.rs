@@ -31,6 +31,8 @@ fuzz_target!(|text: &str| {
     let Ok(gold) = Gold::parse(Kind::Math, left) else { panic!("{left:?} is refused as a gold") };
     if is_balanced(right) {
         let boxed = judge(&gold, &format!("\\boxed{{{right}}}"), Profile::Strict);
-        assert_eq!(boxed.outcome, there, "{left:?} against {right:?} in a box");
+        // a box with nothing but a mark for a place is only mentioned
+        let is_mentioned = boxed.outcome == Outcome::NoAnswer && there != Outcome::Correct;
+        assert!(is_mentioned || boxed.outcome == there, "{left:?} against {right:?} in a box: {boxed:?}, {there}");
     }
 });

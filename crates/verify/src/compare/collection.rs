@@ -230,6 +230,11 @@ pub(super) fn same_ratio(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Samenes
     }
 }
 
+/// Whether rows are a column of so many entries.
+pub(super) fn is_column(rows: &[Vec<Expr>], count: usize) -> bool {
+    rows.len() == count && count > 1 && rows.iter().all(|row| row.len() == 1)
+}
+
 /// Matrices cell by cell; a factor in front is multiplied in, `[[a, b], [c, d]]` is read row by row.
 pub(super) fn same_matrix(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     let (Some(gold), Some(answer)) = (matrix(gold), matrix(answer)) else { return Sameness::Different };

@@ -5,6 +5,7 @@
 //! never a set, a based numeral keeps its base.
 
 mod assignment;
+mod boolean;
 mod collection;
 mod named;
 mod piecewise;
@@ -31,6 +32,9 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     // most answers are values without a mark on them
     if is_plain(gold) && is_plain(answer) && !quantity::one_has_degrees(gold, answer) {
         return scalar::same(gold, answer, fuel);
+    }
+    if let Some(sameness) = boolean::same(gold, answer) {
+        return sameness;
     }
     let (plain_gold, plain_answer) = (named::unqualified(gold), named::unqualified(answer));
     if plain_gold.is_some() || plain_answer.is_some() {
@@ -123,6 +127,24 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
             Sameness::of(**answer == Expr::Infinity)
         }
         (Expr::Ratio(_), _) | (_, Expr::Ratio(_)) => collection::same_ratio(gold, answer, fuel),
+        // a column of coordinates; where the gold may be an interval, only what cannot be one
+        (Expr::Matrix(rows), Expr::Group(open, close, items))
+            if collection::is_column(rows, items.len()) && open == close && *open != Bracket::Square =>
+        {
+            rows.iter().flatten().zip(items).fold(Sameness::Equal, |all, (gold, answer)| {
+                if all == Sameness::Different { all } else { all.and(same(gold, answer, fuel)) }
+            })
+        }
+        (Expr::Group(open, close, items), Expr::Matrix(rows))
+            if collection::is_column(rows, items.len())
+                && open == close
+                && (*open == Bracket::Angle
+                    || (*open == Bracket::Round && collection::is_surely_tuple(items, fuel))) =>
+        {
+            items.iter().zip(rows.iter().flatten()).fold(Sameness::Equal, |all, (gold, answer)| {
+                if all == Sameness::Different { all } else { all.and(same(gold, answer, fuel)) }
+            })
+        }
         (Expr::Matrix(_), _) | (_, Expr::Matrix(_)) => collection::same_matrix(gold, answer, fuel),
         _ if has_matrix(gold) || has_matrix(answer) => collection::same_matrix(gold, answer, fuel),
         (Expr::Group(..), Expr::Group(..)) => collection::same_group(gold, answer, fuel),
@@ -137,6 +159,12 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
             if only.len() == 1 && collection::is_surely_tuple(items, fuel) =>
         {
             only.first().map_or(Sameness::Different, |only| same(gold, only, fuel))
+        }
+        // the only solution, a pair: the braces around it may go
+        (Expr::Set(only), Expr::Group(Bracket::Round, Bracket::Round, _))
+            if matches!(only.as_slice(), [Expr::Group(Bracket::Round, Bracket::Round, _)]) =>
+        {
+            only.first().map_or(Sameness::Different, |only| same(only, answer, fuel))
         }
         (Expr::Group(..), _) | (_, Expr::Group(..)) => Sameness::Different,
         (Expr::Cases(rows), other) | (other, Expr::Cases(rows)) if other.is_scalar() => {

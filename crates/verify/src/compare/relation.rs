@@ -47,6 +47,11 @@ fn same_relation(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
             _ => Sameness::of(gold_names == names).and(super::same(gold_right, right, fuel)),
         };
     }
+    if let Some((ratio, quotient)) = ratio_and_quotient((gold_left, gold_right), (left, right)) {
+        let [ratio_left, ratio_right] = ratio.map(as_quotient);
+        let [left, right] = quotient;
+        return super::same(left, &ratio_left, fuel).and(super::same(right, &ratio_right, fuel));
+    }
     if is_head(gold_left) && is_head(left) {
         let sameness = same_definition(gold_left, gold_right, left, right, fuel);
         if sameness == Sameness::Equal {
@@ -57,6 +62,32 @@ fn same_relation(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
         return Sameness::Different;
     }
     proportional(gold_left, gold_right, left, right, fuel)
+}
+
+/// `AB : CD = 1 : 2` beside `\frac{AB}{CD} = \frac{1}{2}`: the sides of the ratio, and of the other equation.
+fn ratio_and_quotient<'a>(
+    gold: (&'a Expr, &'a Expr),
+    answer: (&'a Expr, &'a Expr),
+) -> Option<([&'a Expr; 2], [&'a Expr; 2])> {
+    let is_ratio = |side: &Expr| matches!(side, Expr::Ratio(parts) if parts.len() == 2);
+    let is_quotient = |side: &Expr| matches!(side, Expr::Quotient(..));
+    if is_ratio(gold.0) && is_quotient(answer.0) {
+        Some(([gold.0, gold.1], [answer.0, answer.1]))
+    } else if is_ratio(answer.0) && is_quotient(gold.0) {
+        Some(([answer.0, answer.1], [gold.0, gold.1]))
+    } else {
+        None
+    }
+}
+
+fn as_quotient(side: &Expr) -> Expr {
+    match side {
+        Expr::Ratio(parts) => match parts.as_slice() {
+            [first, second] => Expr::Quotient(Box::new(first.clone()), Box::new(second.clone())),
+            _ => side.clone(),
+        },
+        other => other.clone(),
+    }
 }
 
 /// Two definitions: of one name, of a function whatever its argument is called, or `y` for a function.

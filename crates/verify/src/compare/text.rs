@@ -132,6 +132,7 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
         && (gold == answer
             || without_article(&gold) == without_article(&answer)
             || gold.replace('-', " ") == answer.replace('-', " ")
+            || gold.replace('-', "") == answer.replace('-', "")
             || (is_nothing(&gold) && is_nothing(&answer))
             || (is_undefined(&gold) && is_undefined(&answer)))
 }
@@ -154,6 +155,13 @@ pub(crate) fn number(words: &str) -> Option<RBig> {
         return Some(RBig::from_parts(numerator.into(), (*denominator).into()));
     }
     whole(&parts).map(RBig::from)
+}
+
+/// Whether a number in words goes on behind its `and`: `one hundred and twelve`, but not `two and three`.
+pub(crate) fn goes_on(before: &str, next: &str) -> bool {
+    let scaled = ["hundred", "thousand", "million", "billion"].iter().any(|scale| before.ends_with(scale));
+    let part = NUMBERS.contains(&next) || TENS.contains(&next) || next == "one";
+    scaled && part && number(before).is_some()
 }
 
 /// A whole number in words.
@@ -236,6 +244,48 @@ fn is_undefined(words: &str) -> bool {
 
 fn without_article(words: &str) -> &str {
     ["the ", "a ", "an "].iter().find_map(|article| words.strip_prefix(article)).unwrap_or(words)
+}
+
+/// Whether a text is words with a hyphen between them, and no difference of two names.
+pub(crate) fn is_hyphenated(text: &str) -> bool {
+    text.contains('-')
+        && words(text).split(['-', ' ']).all(|word| {
+            word.len() > 2
+                && word.chars().all(char::is_alphabetic)
+                && crate::spelling::keyword(word).is_none()
+        })
+}
+
+/// Words are compared without case; anything with signs in it, letter by letter.
+pub(crate) fn same_text(gold: &str, answer: &str) -> bool {
+    // `**Paris**` is bold, `z*` is a conjugate
+    let is_marked = [gold, answer]
+        .map(str::trim)
+        .iter()
+        .any(|text| text.contains('*') && !(text.starts_with('*') && text.ends_with('*')));
+    let plain = words(gold).chars().all(|character| character.is_alphabetic() || " -.'".contains(character));
+    if plain && !is_marked {
+        return same_words(gold, answer);
+    }
+    dense(gold) == dense(answer)
+}
+
+/// A text without its dollar signs and spaces; a space between two digits stays, since `1 2` is not `12`.
+fn dense(text: &str) -> String {
+    let mut dense = String::with_capacity(text.len());
+    let mut spaced = false;
+    for character in text.chars().filter(|character| *character != '$') {
+        if character.is_whitespace() {
+            spaced = true;
+            continue;
+        }
+        if spaced && character.is_numeric() && dense.ends_with(char::is_numeric) {
+            dense.push(' ');
+        }
+        spaced = false;
+        dense.push(character);
+    }
+    dense
 }
 
 #[cfg(test)]

@@ -180,7 +180,9 @@ impl Before {
                 }
                 last if last.is_alphanumeric() => {
                     let word = last_word(rest);
-                    if denies(word) {
+                    // `is not \boxed{5}`, `cannot be \boxed{5}`
+                    let earlier = rest.get(..rest.len() - word.len()).unwrap_or("");
+                    if denies(word) || (matches!(word, "be" | "equal") && denies(earlier)) {
                         return Err(Ambiguous);
                     }
                     // words of a sentence, also of one in a formula

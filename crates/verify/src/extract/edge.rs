@@ -83,8 +83,8 @@ pub(super) const SEPARATORS: [&str; 45] = [
 ];
 
 /// Words that deny what they stand by.
-const DENIALS: [&str; 9] =
-    ["not", "n't", "never", "incorrect", "wrong", "excluded", "rejected", "invalid", "extraneous"];
+const DENIALS: [&str; 10] =
+    ["not", "cannot", "n't", "never", "incorrect", "wrong", "excluded", "rejected", "invalid", "extraneous"];
 
 /// Whether a word, or the last of a text, denies.
 pub(super) fn denies(text: &str) -> bool {

@@ -122,7 +122,7 @@ impl Lexer<'_> {
                 return self.styled(name);
             }
             "rm" | "bf" | "it" | "tt" | "sf" | "cal" | "em" => return self.switched(name),
-            "boxed" | "fbox" | "framebox" | "underline" | "cancel" | "mathtt" | "underbrace" | "vec"
+            "boxed" | "fbox" | "framebox" | "underline" | "mathtt" | "underbrace" | "vec"
             | "overrightarrow" | "hat" | "bar" | "overline" | "widehat" | "tilde" | "mathcal"
             | "mathfrak" | "mathscr" | "mathbf" | "pmb" | "mathit" | "mathsf" => {
                 return self.decorated(name);

@@ -52,6 +52,7 @@ impl Reader {
     }
 
     fn group(&mut self, open: Bracket) -> Result<Expr, ReadError> {
+        let start = self.position - 1;
         if let Some(composed) = self.composition()? {
             return Ok(composed);
         }
@@ -66,6 +67,7 @@ impl Reader {
             _ => return Err(ReadError::NotUnderstood),
         };
         self.position += 1;
+        self.brackets = (start, self.position);
         if items.len() == 1 {
             if open != close || open == Bracket::Angle {
                 return Err(ReadError::NotUnderstood);
@@ -110,9 +112,10 @@ impl Reader {
                 _ => Err(ReadError::NotUnderstood),
             };
         }
+        let start = self.position;
         let mut expr = self.deeper(Self::item)?;
         if self.at_separator() {
-            let (items, joiner) = self.deeper(|reader| reader.items_from(expr))?;
+            let (items, joiner) = self.deeper(|reader| reader.items_from(expr, start))?;
             let relations = items.iter().any(|item| matches!(item, Expr::Chain(..) | Expr::List(..)));
             let set = joiner == Joiner::Comma && !relations;
             expr = if set { Expr::Set(items) } else { Expr::List(items, joiner) };

@@ -9,6 +9,7 @@
 //!   but a name, a number or several items; otherwise it is a factor.
 
 use super::Reader;
+use crate::compare::text;
 use crate::expression::{Expr, Function, Name};
 use crate::lexer::ReadError;
 use crate::spelling::symbol_name;
@@ -244,7 +245,7 @@ impl Reader {
         // brackets around the word alone
         let outer = before.iter().rposition(|token| !matches!(token, Token::OpenRound | Token::OpenBrace));
         let starts = outer.and_then(|index| before.get(index)).is_none_or(begins_item);
-        let next_is_word = matches!(self.peek(), Some(Token::Word { .. }));
+        let next_is_word = matches!(self.peek(), Some(Token::Word { .. })) && !self.at_remark();
         let is_letter = first.len() == 1;
         if is_letter && !(next_is_word && matches!(first.as_str(), "a" | "A")) {
             return self.symbol(first);
@@ -290,7 +291,15 @@ impl Reader {
         }
         let mut name = first.to_lowercase();
         let mut count = 1;
-        while let Some(Token::Word { name: next, .. }) = self.peek() {
+        loop {
+            // `one hundred and twelve`
+            if self.peek() == Some(&Token::And)
+                && let Some(Token::Word { name: next, .. }) = self.peek_at(1)
+                && text::goes_on(&name, &next.to_lowercase())
+            {
+                self.position += 1;
+            }
+            let Some(Token::Word { name: next, .. }) = self.peek() else { break };
             if next == "except" {
                 break;
             }

@@ -74,11 +74,12 @@ enum Separator {
 impl Reader {
     /// Items with commas, semicolons, "and" or "or" between them.
     pub(super) fn list(&mut self) -> Result<Expr, ReadError> {
+        let start = self.position;
         let first = self.item()?;
         if !self.at_separator() && !self.at_remark() && !self.qualifier_in_brackets() {
             return Ok(first);
         }
-        let (items, joiner) = self.items_from(first)?;
+        let (items, joiner) = self.items_from(first, start)?;
         Ok(match items.len() {
             1 => items.into_iter().next().ok_or(ReadError::NotUnderstood)?,
             _ => Expr::List(items, joiner),
@@ -86,8 +87,9 @@ impl Reader {
     }
 
     pub(super) fn items(&mut self) -> Result<(Vec<Expr>, Joiner), ReadError> {
+        let start = self.position;
         let first = self.item()?;
-        self.items_from(first)
+        self.items_from(first, start)
     }
 
     /// Whether another item follows.
@@ -99,8 +101,9 @@ impl Reader {
         }
     }
 
-    /// The items whose first one was read.
-    pub(super) fn items_from(&mut self, first: Expr) -> Result<(Vec<Expr>, Joiner), ReadError> {
+    /// The items whose first one was read, from this place on.
+    pub(super) fn items_from(&mut self, first: Expr, start: usize) -> Result<(Vec<Expr>, Joiner), ReadError> {
+        let mut implies = self.implies_without_brackets(&first, start);
         let mut items = vec![first];
         let mut separators = Vec::new();
         loop {
@@ -130,7 +133,14 @@ impl Reader {
                 return Err(ReadError::TooLarge);
             }
             separators.push(separator);
-            items.push(self.item()?);
+            let start = self.position;
+            let item = self.item()?;
+            implies |= self.implies_without_brackets(&item, start);
+            items.push(item);
+        }
+        // `p \land q \to r`: nobody can tell which sign binds closer
+        if implies && separators.iter().any(|separator| matches!(separator, Separator::And | Separator::Or)) {
+            return Err(ReadError::NotUnderstood);
         }
         let count = items.len();
         spread(&mut items);
@@ -138,6 +148,14 @@ impl Reader {
             return Ok((items, Joiner::Comma));
         }
         Ok(grouped(items, &separators))
+    }
+
+    /// Whether an item that was read from this place on is an implication without brackets around it.
+    fn implies_without_brackets(&self, item: &Expr, start: usize) -> bool {
+        let implication = |rest: &[(Relation, Expr)]| {
+            rest.iter().any(|(relation, _)| matches!(relation, Relation::Implies | Relation::Equivalent))
+        };
+        matches!(item, Expr::Chain(_, rest) if implication(rest)) && self.brackets != (start, self.position)
     }
 
     /// Whether a remark such as `\text{ for all } x \in \mathbb{R}` comes.

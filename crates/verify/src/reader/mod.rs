@@ -10,6 +10,8 @@ pub(crate) mod identifier;
 mod iterated;
 mod list;
 mod operator;
+mod previous;
+mod quantity;
 mod suffix;
 mod term;
 
@@ -89,6 +91,8 @@ struct Reader {
     sets: usize,
     /// Where the last bar stands: it cannot open anything.
     last_bar: usize,
+    /// Where the brackets that were closed last open and end.
+    brackets: (usize, usize),
 }
 
 impl Reader {
@@ -100,7 +104,7 @@ impl Reader {
             tokens.pop();
         }
         let last_bar = tokens.iter().rposition(|token| *token == Token::Bar).unwrap_or(0);
-        Self { tokens, position: 0, depth: 0, bars: 0, sets: 0, last_bar }
+        Self { tokens, position: 0, depth: 0, bars: 0, sets: 0, last_bar, brackets: (0, 0) }
     }
 
     fn answer(mut self) -> Result<Expr, ReadError> {
@@ -165,6 +169,11 @@ impl Reader {
                     self.position += 1;
                     // `2 <= x`, and `= \pm 3`
                     rest.push((relation, self.ratio()?));
+                }
+                // `p \to q`
+                Some(Token::Arrow) => {
+                    self.position += 1;
+                    rest.push((Relation::Implies, self.ratio()?));
                 }
                 // `x &= 1`
                 Some(Token::Ampersand) if matches!(self.peek_at(1), Some(Token::Relation(_))) => {

@@ -210,8 +210,8 @@ fn call(function: Function, items: &[Expr], fuel: &mut Fuel) -> Result<RBig, Sto
         Function::Binomial => {
             let second = values.get(1).ok_or(stuck)?;
             let upper = small(first).filter(|upper| *upper >= 0).ok_or_else(|| too_large(first))?;
-            let lower = small(second).filter(|lower| *lower >= 0).ok_or_else(|| too_large(second))?;
-            if lower > upper {
+            let lower = small(second).ok_or_else(|| too_large(second))?;
+            if lower < 0 || lower > upper {
                 return Ok(RBig::ZERO);
             }
             let steps = lower.min(upper - lower) as u64;

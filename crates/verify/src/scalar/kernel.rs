@@ -5,33 +5,25 @@
 //! the kernels have, so it is equal wherever both sides are defined. What does not agree may still be equal.
 
 use dashu_base::Signed;
-use dashu_int::{IBig, UBig};
+use dashu_int::IBig;
 use dashu_ratio::RBig;
 
+use super::factors::{factors, positive_parts};
+use super::linear::Linear;
 use super::modular::{
-    IMAGINARY, PRIMES, Residues, add, divide, multiply, negate, product_of_range, raise, rational,
+    IMAGINARY, PRIMES, ROOTED, Residues, add, divide, multiply, negate, product_of_range, raise, rational,
     residue_of_name,
 };
-use super::{Stop, Stuck, exact};
+use super::{Stop, Stuck, exact, is_above_zero};
 use crate::expression::{Expr, Function};
 use crate::fuel::Fuel;
 
-/// Prime factors beyond this are not looked for.
-const MAXIMUM_FACTOR: u64 = 1_000;
-/// Numbers of more bits than this are not factored.
-const MAXIMUM_FACTORED_BITS: usize = 512;
 /// Whole numbers added to a factorial's argument are multiplied out up to this.
 const MAXIMUM_SHIFT: i64 = 64;
 /// Binomials with a lower number up to this are polynomials of the upper one.
 const MAXIMUM_LOWER: i64 = 256;
 /// Indices of roots beyond this are left to numbers.
 const MAXIMUM_ROOT: u64 = 64;
-
-/// A sum as its constant and its other terms, each with a coefficient.
-struct Linear {
-    constant: RBig,
-    terms: Vec<(RBig, Expr)>,
-}
 
 impl Residues {
     /// The residue that stands for a node without one of its own.
@@ -156,6 +148,17 @@ impl Residues {
             }
             _ => {}
         }
+        if let Expr::Power(base, exponent) = argument
+            && let Some(power) = self.odd_power(base, exponent, fuel)?
+        {
+            return Ok(multiply(self.logarithm(base, fuel)?, power, prime));
+        }
+        if let Expr::Root(radicand, index) = argument
+            && let Ok(index) = exact::evaluate(index, fuel)
+            && is_above_zero(&index)
+        {
+            return divide(self.logarithm(radicand, fuel)?, rational(&index, prime)?, prime);
+        }
         if let Some(parts) = positive_parts(argument) {
             return parts.into_iter().try_fold(0, |total, (part, above)| {
                 let logarithm = self.logarithm(part, fuel)?;
@@ -178,6 +181,22 @@ impl Residues {
         }
     }
 
+    /// The residue of an exponent that a logarithm lets go in front, because the power is positive only where its base is:
+    /// an odd number, a fraction, or one with letters in it.
+    fn odd_power(self, base: &Expr, exponent: &Expr, fuel: &mut Fuel) -> Result<Option<u64>, Stop> {
+        match exact::evaluate(exponent, fuel) {
+            Ok(power) => {
+                let even = power.is_int() && (power.numerator() % IBig::from(2)).is_zero();
+                Ok(if even { None } else { Some(rational(&power, self.prime)?) })
+            }
+            Err(Stop::Fuel) => Err(Stop::Fuel),
+            Err(_) if matches!(base, Expr::Symbol(_)) || !base.has_symbols() => {
+                Ok(Some(self.of(exponent, fuel)?))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
     /// `u^{p/q}` as a whole power times a root to a power below its index.
     pub(super) fn rational_power(self, base: &Expr, exponent: &RBig, fuel: &mut Fuel) -> Result<u64, Stop> {
         let index = u64::try_from(exponent.denominator()).map_err(|_| Stuck::NotRational)?;
@@ -186,6 +205,13 @@ impl Residues {
         }
         if index == 1 {
             return self.integer_power(self.of(base, fuel)?, exponent);
+        }
+        if let Expr::Symbol(name) = base
+            && self.with_roots
+            && ROOTED.is_multiple_of(index)
+        {
+            let root = raise(residue_of_name(name.as_bytes(), self.prime), ROOTED / index, self.prime);
+            return self.integer_power(root, &RBig::from(exponent.numerator().clone()));
         }
         if let Some(parts) = positive_parts(base) {
             return parts.into_iter().try_fold(1, |product, (part, above)| {
@@ -230,8 +256,29 @@ impl Residues {
         Ok(multiply(power, raise(root, above, self.prime), self.prime))
     }
 
-    /// `b^{u+v} = b^u b^v`, `b^{2u} = (b^u)^2`, `12^u = 2^{2u} 3^u`.
+    /// `b^{u+v} = b^u b^v`, `b^{2u} = (b^u)^2`, `12^u = 2^{2u} 3^u`, `(ab)^u = a^u b^u`, `(a^u)^v = a^{uv}`, `e^{\ln u} = u`.
     pub(super) fn symbolic_power(self, base: &Expr, exponent: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
+        if let Some(value) = undone(base, exponent) {
+            return self.of(value, fuel);
+        }
+        if !matches!(base, Expr::Euler) && exponent.has_symbols() {
+            match base {
+                Expr::Product(items) if base.has_symbols() => {
+                    return items.iter().try_fold(1, |product, item| {
+                        Ok(multiply(product, self.symbolic_power(item, exponent, fuel)?, self.prime))
+                    });
+                }
+                Expr::Quotient(above, below) if base.has_symbols() => {
+                    let above = self.symbolic_power(above, exponent, fuel)?;
+                    return divide(above, self.symbolic_power(below, exponent, fuel)?, self.prime);
+                }
+                Expr::Power(inner, power) if power.has_symbols() => {
+                    let powers = Expr::Product(vec![(**power).clone(), exponent.clone()]);
+                    return self.symbolic_power(inner, &powers, fuel);
+                }
+                _ => {}
+            }
+        }
         let linear = Linear::of(exponent, fuel)?;
         let bases = match exact::evaluate(base, fuel) {
             Ok(value) if !value.is_zero() => {
@@ -256,9 +303,17 @@ impl Residues {
                 let part = self.rational_power(&base, &constant, fuel)?;
                 product = multiply(product, part, self.prime);
             }
+            let unit = &base;
             let base = self.of(&base, fuel)?;
             for (coefficient, term) in &linear.terms {
                 let coefficient = coefficient * &power;
+                if let Some(value) = undone(unit, term)
+                    && coefficient.is_int()
+                {
+                    let value = self.of(value, fuel)?;
+                    product = multiply(product, self.integer_power(value, &coefficient)?, self.prime);
+                    continue;
+                }
                 let term = self.of(term, fuel)?;
                 let index = rational(&RBig::from(coefficient.denominator().clone()), self.prime)?;
                 let kernel = self.named(b"power", &[base, term, index]);
@@ -315,122 +370,18 @@ impl Residues {
     }
 }
 
-impl Linear {
-    fn of(expr: &Expr, fuel: &mut Fuel) -> Result<Self, Stop> {
-        let mut linear = Self { constant: RBig::ZERO, terms: Vec::new() };
-        linear.collect(expr, RBig::ONE, fuel)?;
-        Ok(linear)
+/// The `u` of `e^{\ln u}`, `10^{\log u}` and `b^{\log_b u}`.
+fn undone<'a>(base: &Expr, exponent: &'a Expr) -> Option<&'a Expr> {
+    let Expr::Call(function, items) = exponent else { return None };
+    match (function, items.as_slice()) {
+        (Function::Ln, [value]) if *base == Expr::Euler => Some(value),
+        (Function::Log, [value]) if *base == Expr::integer(10) => Some(value),
+        (Function::LogBase, [own, value]) if own == base => Some(value),
+        _ => None,
     }
-
-    fn collect(&mut self, expr: &Expr, factor: RBig, fuel: &mut Fuel) -> Result<(), Stop> {
-        fuel.spend(1)?;
-        match exact::evaluate(expr, fuel) {
-            Ok(value) => {
-                self.constant += value * factor;
-                return Ok(());
-            }
-            Err(stop @ Stop::Fuel) => return Err(stop),
-            Err(_) => {}
-        }
-        match expr {
-            Expr::Negate(inner) => self.collect(inner, -factor, fuel),
-            Expr::Sum(items) => items.iter().try_for_each(|item| self.collect(item, factor.clone(), fuel)),
-            Expr::Quotient(numerator, denominator) => match exact::evaluate(denominator, fuel) {
-                Ok(value) if !value.is_zero() => self.collect(numerator, factor / value, fuel),
-                _ => {
-                    self.terms.push((factor, expr.clone()));
-                    Ok(())
-                }
-            },
-            Expr::Product(items) => {
-                let mut coefficient = factor;
-                let mut rest = Vec::new();
-                for item in items {
-                    match exact::evaluate(item, fuel) {
-                        Ok(value) => coefficient *= value,
-                        Err(stop @ Stop::Fuel) => return Err(stop),
-                        Err(_) => rest.push(item),
-                    }
-                }
-                if let [only] = rest.as_slice() {
-                    return self.collect(only, coefficient, fuel);
-                }
-                let rest = rest.into_iter().cloned().collect();
-                self.terms.push((coefficient, Expr::Product(rest)));
-                Ok(())
-            }
-            other => {
-                self.terms.push((factor, other.clone()));
-                Ok(())
-            }
-        }
-    }
-}
-
-/// The factors of a product or a quotient of different letters and positive numbers, and whether they stand above the
-/// line: letters under a logarithm or a root are taken for positive where they stand together as alone.
-fn positive_parts(expr: &Expr) -> Option<Vec<(&Expr, bool)>> {
-    fn collect<'a>(expr: &'a Expr, above: bool, parts: &mut Vec<(&'a Expr, bool)>) -> Option<()> {
-        match expr {
-            Expr::Product(items) => items.iter().try_for_each(|item| collect(item, above, parts)),
-            Expr::Quotient(numerator, denominator) => {
-                collect(numerator, above, parts)?;
-                collect(denominator, !above, parts)
-            }
-            Expr::Symbol(_) if parts.iter().all(|(part, _)| *part != expr) => {
-                parts.push((expr, above));
-                Some(())
-            }
-            Expr::Number(number) if number.value.is_positive() && !number.value.is_zero() => {
-                parts.push((expr, above));
-                Some(())
-            }
-            _ => None,
-        }
-    }
-    if !matches!(expr, Expr::Product(_) | Expr::Quotient(..)) {
-        return None;
-    }
-    let mut parts = Vec::new();
-    collect(expr, true, &mut parts)?;
-    Some(parts)
 }
 
 /// The whole number to take out of a factorial's argument.
 fn whole_shift(constant: &RBig) -> i64 {
     exact::small(constant).filter(|shift| shift.abs() <= MAXIMUM_SHIFT).unwrap_or(0)
-}
-
-/// Prime factors of a positive fraction with their powers; a large rest counts as prime.
-fn factors(value: &RBig, fuel: &mut Fuel) -> Result<Vec<(UBig, i64)>, Stop> {
-    let mut out = Vec::new();
-    for (part, sign) in [(IBig::from(value.denominator().clone()), -1), (value.numerator().clone(), 1)] {
-        let mut rest = part.into_parts().1;
-        fuel.spend_bits(2 * dashu_base::BitTest::bit_len(&rest))?;
-        let mut factor =
-            if dashu_base::BitTest::bit_len(&rest) > MAXIMUM_FACTORED_BITS { u64::MAX } else { 2 };
-        while factor <= MAXIMUM_FACTOR && rest != UBig::ONE {
-            if let Ok(small) = u64::try_from(&rest)
-                && factor * factor > small
-            {
-                break;
-            }
-            let divisor = UBig::from(factor);
-            let mut power = 0;
-            while (&rest % &divisor) == UBig::ZERO {
-                fuel.spend(1)?;
-                rest /= &divisor;
-                power += sign;
-            }
-            if power != 0 {
-                out.push((divisor, power));
-            }
-            factor += if factor == 2 { 1 } else { 2 };
-        }
-        fuel.spend(factor.min(MAXIMUM_FACTOR) / 16)?;
-        if rest != UBig::ONE {
-            out.push((rest, sign));
-        }
-    }
-    Ok(out)
 }

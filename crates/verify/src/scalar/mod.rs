@@ -12,15 +12,18 @@ mod decimal;
 mod digest;
 mod evaluate;
 mod exact;
+mod factors;
 mod functions;
 mod height;
 mod kernel;
+mod linear;
 mod modular;
+mod numeric;
 mod opaque;
+mod order;
 mod sample;
 
 use std::cell::RefCell;
-use std::cmp::Ordering;
 
 use dashu_base::Signed;
 use dashu_float::ConstCache;
@@ -28,24 +31,18 @@ use dashu_ratio::RBig;
 
 pub(crate) use decimal::same;
 pub(crate) use digest::digest;
+pub(crate) use order::{constant_ratio, order, within};
 
-use self::ball::{Arithmetic, Ball};
-use self::evaluate::Point;
-use crate::expression::{Expr, Function, Name};
+use self::numeric::{AtPoint, compare_exactly, numeric_equal};
+use crate::expression::{Expr, Name};
 use crate::fuel::{Fuel, OutOfFuel};
 
 /// Precisions in bits, tried in turn while balls overlap.
 const PRECISIONS: [usize; 3] = [192, 448, 1_024];
-/// Two values that agree to this many bits are equal.
-const AGREEMENT_BITS: i64 = 128;
-/// Values this close to zero (as a binary logarithm) are zero, when no summand was lost.
-const ZERO_BITS: i64 = -330;
 /// Words of constants that are kept for the next evaluation; those of 1,024 bits take some hundred.
 const MAXIMUM_KEPT_WORDS: usize = 1_024;
 /// Expressions with fewer bits of numerals cannot have been made to agree modulo two primes of 61 bits.
 const MAXIMUM_TRUSTED_BITS: u64 = 100;
-/// More symbols than this are not sampled.
-const MAXIMUM_SYMBOLS: usize = 24;
 
 thread_local! {
     /// Constants such as pi, shared by the judgements of a thread.
@@ -144,7 +141,7 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     let symbolic = left.has_symbols() || right.has_symbols();
     let kernels = has_kernels(left) || has_kernels(right);
-    match modular_equal(left, right, symbolic || kernels, fuel) {
+    match modular_equal(left, right, symbolic || kernels, kernels, fuel) {
         // what was written may have been made to vanish modulo both primes, if it has room enough
         Ok(true) if height::written(left) + height::written(right) > MAXIMUM_TRUSTED_BITS => {
             if symbolic {
@@ -190,9 +187,15 @@ fn has_kernels(expr: &Expr) -> bool {
     })
 }
 
-fn modular_equal(left: &Expr, right: &Expr, with_kernels: bool, fuel: &mut Fuel) -> Result<bool, Stop> {
+fn modular_equal(
+    left: &Expr,
+    right: &Expr,
+    with_kernels: bool,
+    with_roots: bool,
+    fuel: &mut Fuel,
+) -> Result<bool, Stop> {
     for prime in modular::PRIMES {
-        let residues = modular::Residues { prime, with_kernels };
+        let residues = modular::Residues { prime, with_kernels, with_roots };
         if residues.of(left, fuel)? != residues.of(right, fuel)? {
             return Ok(false);
         }
@@ -213,7 +216,7 @@ fn drawn_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     for seed in [text.as_bytes(), text.as_bytes().get(1..).unwrap_or(&[])] {
         let prime = modular::drawn_prime(seed);
-        let residues = modular::Residues { prime, with_kernels: false };
+        let residues = modular::Residues { prime, with_kernels: false, with_roots: false };
         match (residues.of(left, fuel), residues.of(right, fuel)) {
             (Ok(left), Ok(right)) if left == right => {}
             (Ok(_), Ok(_)) => return Sameness::Different,
@@ -265,233 +268,6 @@ fn symbols(left: &Expr, right: &Expr) -> Vec<Name> {
     collect(left, &mut bound, &mut names);
     collect(right, &mut bound, &mut names);
     names
-}
-
-fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
-    let names = symbols(left, right);
-    let height = height::of(left).max(height::of(right));
-    if names.is_empty() {
-        let point = Point { values: &[], complex: true };
-        return match compare_at(left, right, &point, height, fuel) {
-            AtPoint::Compared(sameness) => sameness,
-            AtPoint::BothUndefined | AtPoint::Unclear => Sameness::Undecided,
-            AtPoint::OneUndefined => Sameness::Different,
-        };
-    }
-    if names.len() > MAXIMUM_SYMBOLS {
-        return Sameness::Undecided;
-    }
-    let complex = [left, right]
-        .iter()
-        .any(|side| side.any(&|node| matches!(node, Expr::Imaginary | Expr::Call(Function::Cis, _))));
-    let whole = [left, right].iter().any(|side| side.any(&sample::needs_whole_numbers));
-    if whole {
-        return equal_at_whole_numbers(left, right, &names, height, fuel);
-    }
-    let mut valid = 0;
-    for round in 0..sample::ROUNDS {
-        let values = sample::generic(&names, round);
-        match compare_at(left, right, &Point { values: &values, complex }, height, fuel) {
-            AtPoint::Compared(Sameness::Equal) => valid += 1,
-            AtPoint::Compared(Sameness::Undecided) => return Sameness::Undecided,
-            AtPoint::Compared(Sameness::Different) | AtPoint::OneUndefined => return Sameness::Different,
-            AtPoint::BothUndefined | AtPoint::Unclear => {}
-        }
-        if valid >= 4 {
-            break;
-        }
-    }
-    if valid < 2 {
-        return Sameness::Undecided;
-    }
-    for values in sample::at_branches(left, right, &names) {
-        match compare_exactly(left, right, &values, height, fuel) {
-            // one point may be missing on a side: a denominator's zero that cancels
-            AtPoint::Compared(Sameness::Equal)
-            | AtPoint::BothUndefined
-            | AtPoint::Unclear
-            | AtPoint::OneUndefined => {}
-            AtPoint::Compared(other) => return other,
-        }
-    }
-    Sameness::Equal
-}
-
-/// Equality of expressions that mean something at whole numbers only.
-fn equal_at_whole_numbers(
-    left: &Expr,
-    right: &Expr,
-    names: &[Name],
-    height: i64,
-    fuel: &mut Fuel,
-) -> Sameness {
-    const ENOUGH: usize = 24;
-    const NEEDED: usize = 4;
-    const VALUES_NEEDED: usize = 3;
-    let mut valid = 0;
-    let mut seen: Vec<Vec<RBig>> = vec![Vec::new(); names.len()];
-    for values in sample::whole(left, right, names) {
-        if !sample::is_natural(left, &values, fuel) || !sample::is_natural(right, &values, fuel) {
-            continue;
-        }
-        match compare_exactly(left, right, &values, height, fuel) {
-            AtPoint::Compared(Sameness::Equal) => {
-                valid += 1;
-                for (seen, (_, value)) in seen.iter_mut().zip(values) {
-                    if !seen.contains(&value) {
-                        seen.push(value);
-                    }
-                }
-            }
-            AtPoint::Compared(other) => return other,
-            AtPoint::OneUndefined | AtPoint::BothUndefined | AtPoint::Unclear => {}
-        }
-        if valid >= ENOUGH {
-            break;
-        }
-    }
-    // where a symbol can have hardly any value on both sides, agreement says nothing
-    let varied = seen.iter().all(|seen| seen.len() >= VALUES_NEEDED);
-    if valid >= NEEDED && varied { Sameness::Equal } else { Sameness::Undecided }
-}
-
-/// Compares with the values put in: exactly where both sides are rational.
-fn compare_exactly(
-    left: &Expr,
-    right: &Expr,
-    values: &[(Name, RBig)],
-    height: i64,
-    fuel: &mut Fuel,
-) -> AtPoint {
-    let (left, right) = (sample::substituted(left, values), sample::substituted(right, values));
-    if fuel.spend(4).is_err() {
-        return AtPoint::Compared(Sameness::Undecided);
-    }
-    match (exact::evaluate(&left, fuel), exact::evaluate(&right, fuel)) {
-        (Ok(left), Ok(right)) => AtPoint::Compared(Sameness::of(left == right)),
-        (Err(Stop::Fuel), _) | (_, Err(Stop::Fuel)) => AtPoint::Compared(Sameness::Undecided),
-        _ => {
-            let complex = [&left, &right].iter().any(|side| side.any(&|node| *node == Expr::Imaginary));
-            compare_at(&left, &right, &Point { values: &[], complex }, height, fuel)
-        }
-    }
-}
-
-enum AtPoint {
-    Compared(Sameness),
-    OneUndefined,
-    BothUndefined,
-    Unclear,
-}
-
-fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, height: i64, fuel: &mut Fuel) -> AtPoint {
-    with_constants(|cache| {
-        for precision in PRECISIONS {
-            let mut arithmetic = Arithmetic::new(precision, cache, fuel);
-            let left = evaluate::evaluate(left, point, &mut arithmetic);
-            let right = evaluate::evaluate(right, point, &mut arithmetic);
-            match (left, right) {
-                (Ok(left), Ok(right)) => {
-                    if let Some(sameness) = same_balls(&left, &right, precision, height, &mut arithmetic) {
-                        return AtPoint::Compared(sameness);
-                    }
-                }
-                (Err(Stop::Fuel), _) | (_, Err(Stop::Fuel)) => return AtPoint::Compared(Sameness::Undecided),
-                (Err(Stop::Stuck(Stuck::Unclear)), _) | (_, Err(Stop::Stuck(Stuck::Unclear))) => {}
-                (Err(Stop::Stuck(Stuck::TooLarge)), _) | (_, Err(Stop::Stuck(Stuck::TooLarge))) => {
-                    return AtPoint::Unclear;
-                }
-                (Err(_), Err(_)) => return AtPoint::BothUndefined,
-                (Err(_), Ok(_)) | (Ok(_), Err(_)) => return AtPoint::OneUndefined,
-            }
-        }
-        AtPoint::Unclear
-    })
-}
-
-/// Whether two balls hold one value; `None` asks for more precision.
-fn same_balls(
-    left: &Ball,
-    right: &Ball,
-    precision: usize,
-    height: i64,
-    arithmetic: &mut Arithmetic<'_>,
-) -> Option<Sameness> {
-    let absorbed = arithmetic.absorbed;
-    let Ok(difference) = arithmetic.subtract(left, right) else { return Some(Sameness::Undecided) };
-    if !difference.contains_zero() {
-        return Some(Sameness::Different);
-    }
-    if absorbed {
-        return None;
-    }
-    if left.is_exactly_zero() && right.is_exactly_zero() {
-        return Some(Sameness::Equal);
-    }
-    let size = left.magnitude().max(right.magnitude());
-    if left.contains_zero() && right.contains_zero() {
-        let settled =
-            precision > 192 && difference.error() < ZERO_BITS.saturating_sub(height.saturating_mul(2));
-        return settled.then_some(Sameness::Equal);
-    }
-    (size.saturating_sub(difference.error()) >= height.saturating_mul(2).saturating_add(AGREEMENT_BITS))
-        .then_some(Sameness::Equal)
-}
-
-/// What the first expression is of the second one at some point, if both are rational there.
-pub(crate) fn constant_ratio(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Option<RBig> {
-    let names = symbols(left, right);
-    sample::confirming(&names, false).iter().find_map(|values| {
-        let mut at = |expr: &Expr| exact::evaluate(&sample::substituted(expr, values), fuel).ok();
-        let (left, right) = (at(left)?, at(right)?);
-        (!right.is_zero() && !left.is_zero()).then(|| left / right)
-    })
-}
-
-/// The order of two real constants, if it can be told.
-pub(crate) fn order(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Option<Ordering> {
-    if let (Some(left), Some(right)) = (rational(left, fuel), rational(right, fuel)) {
-        return Some(left.cmp(&right));
-    }
-    match equal(left, right, fuel) {
-        Sameness::Equal => return Some(Ordering::Equal),
-        Sameness::Undecided => return None,
-        Sameness::Different => {}
-    }
-    let difference = Expr::Sum(vec![left.clone(), Expr::Negate(Box::new(right.clone()))]);
-    sign(&difference, fuel)
-}
-
-/// The sign of a real constant that is not zero.
-fn sign(expr: &Expr, fuel: &mut Fuel) -> Option<Ordering> {
-    with_constants(|cache| {
-        for precision in PRECISIONS {
-            let mut arithmetic = Arithmetic::new(precision, cache, fuel);
-            let point = Point { values: &[], complex: false };
-            match evaluate::evaluate(expr, &point, &mut arithmetic) {
-                Ok(value) if value.contains_zero() => {}
-                Ok(value) => {
-                    return Some(if value.is_negative() { Ordering::Less } else { Ordering::Greater });
-                }
-                Err(Stop::Stuck(Stuck::Unclear)) => {}
-                Err(_) => return None,
-            }
-        }
-        None
-    })
-}
-
-/// Whether `|left - right| <= bound` is certain, for constants.
-pub(crate) fn within(left: &Expr, right: &RBig, bound: &RBig, fuel: &mut Fuel) -> bool {
-    if let Some(left) = rational(left, fuel) {
-        let difference = left - right;
-        let difference = if difference.is_negative() { -difference } else { difference };
-        return difference <= *bound;
-    }
-    let number = |value: RBig| Expr::Number(crate::expression::Number { value, decimal: None });
-    let lower = Expr::Sum(vec![left.clone(), number(bound - right)]);
-    let upper = Expr::Sum(vec![number(right + bound), Expr::Negate(Box::new(left.clone()))]);
-    sign(&lower, fuel) == Some(Ordering::Greater) && sign(&upper, fuel) == Some(Ordering::Greater)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ const MAXIMUM_FACTORIAL: u64 = 100_000;
 
 /// The value of an expression without symbols modulo a prime, where it is rational.
 pub(crate) fn evaluate(expr: &Expr, prime: u64, fuel: &mut Fuel) -> Result<u64, Stop> {
-    Residues { prime, with_kernels: false }.of(expr, fuel)
+    Residues { prime, with_kernels: false, with_roots: false }.of(expr, fuel)
 }
 
 /// Evaluation modulo one prime. Symbols stand for residues that depend on their names; with kernels, so do functions of
@@ -28,7 +28,12 @@ pub(crate) fn evaluate(expr: &Expr, prime: u64, fuel: &mut Fuel) -> Result<u64, 
 pub(super) struct Residues {
     pub(super) prime: u64,
     pub(super) with_kernels: bool,
+    /// Letters are powers, so that roots of them have residues: letters under a root are taken for positive.
+    pub(super) with_roots: bool,
 }
+
+/// Letters are this power of the residues of their names, and have roots of the divisors.
+pub(super) const ROOTED: u64 = 12;
 
 impl Residues {
     pub(super) fn of(self, expr: &Expr, fuel: &mut Fuel) -> Result<u64, Stop> {
@@ -36,7 +41,10 @@ impl Residues {
         fuel.spend(1)?;
         match expr {
             Expr::Number(number) => rational(&number.value, prime),
-            Expr::Symbol(name) => Ok(residue_of_name(name.as_bytes(), prime)),
+            Expr::Symbol(name) => {
+                let residue = residue_of_name(name.as_bytes(), prime);
+                Ok(if self.with_roots { raise(residue, ROOTED, prime) } else { residue })
+            }
             Expr::Negate(inner) => Ok(negate(self.of(inner, fuel)?, prime)),
             Expr::Percent(inner) => divide(self.of(inner, fuel)?, 100, prime),
             Expr::Sum(items) => {
