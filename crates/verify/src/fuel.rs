@@ -1,7 +1,7 @@
 //! Deterministic fuel: every judgement has the same allowance on every machine, and no clock is read.
 
-/// Fuel of one judgement; a unit is roughly half a microsecond of arithmetic.
-const JUDGEMENT_FUEL: u64 = 8_000;
+/// Fuel of one judgement; a unit is a fifth to half of a microsecond of arithmetic.
+const JUDGEMENT_FUEL: u64 = 20_000;
 
 /// The comparison used up its allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,7 +53,6 @@ fn table<'a>(expr: &'a Expr, algebra: Algebra, letters: &mut Vec<&'a Expr>) -> O
     let mut all = |items: &'a [Expr], start: u64, join: fn(u64, u64) -> u64| {
         items.iter().try_fold(start, |rows, item| Some(join(rows, table(item, algebra, letters)?)))
     };
-    let (and, or): (fn(u64, u64) -> u64, fn(u64, u64) -> u64) = (|a, b| a & b, |a, b| a | b);
     match (expr, algebra) {
         // sets that have names of their own overlap as they do
         (Expr::Symbol(name), _) if !name.starts_with("\\mathbb") => {
@@ -64,9 +63,9 @@ fn table<'a>(expr: &'a Expr, algebra: Algebra, letters: &mut Vec<&'a Expr>) -> O
             COLUMNS.get(at).copied()
         }
         (Expr::List(items, Joiner::And), Algebra::Statements)
-        | (Expr::Intersection(items), Algebra::Sets) => all(items, u64::MAX, and),
+        | (Expr::Intersection(items), Algebra::Sets) => all(items, u64::MAX, |rows, more| rows & more),
         (Expr::List(items, Joiner::Or), Algebra::Statements) | (Expr::Union(items), Algebra::Sets) => {
-            all(items, 0, or)
+            all(items, 0, |rows, more| rows | more)
         }
         (Expr::Without(left, right), Algebra::Sets) => {
             Some(table(left, algebra, letters)? & !table(right, algebra, letters)?)
