@@ -14,6 +14,11 @@ def letters(random, count):
     return random.sample(pool, count)
 
 
+def real_letters(random, count):
+    """Some different letters that nobody takes for complex numbers, beside a modulus."""
+    return random.sample("xyab" if random.random() < 0.6 else LETTERS.replace("z", "").replace("w", ""), count)
+
+
 def power(base, exponent):
     """A power, where the exponent is not one."""
     return base if exponent == 1 else ("pow", base, num(exponent))

@@ -2,7 +2,7 @@
 
 import sympy
 
-from kinds.algebra import letters, signed
+from kinds.algebra import real_letters, signed
 from kinds.common import EXPAND, FACTOR, TOGETHER, UNCHANGED, by_sympy, expressions
 from tree import add, mul, neg, num, rat, sub, var
 
@@ -63,7 +63,7 @@ def factors(node):
 
 def make_composition(random):
     """A tree of two or three levels in one or two letters."""
-    return compose(random, letters(random, random.choice((1, 1, 2))), random.choice((2, 2, 3)))
+    return compose(random, real_letters(random, random.choice((1, 1, 2))), random.choice((2, 2, 3)))
 
 
 COLLECTED = by_sympy(

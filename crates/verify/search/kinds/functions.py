@@ -2,7 +2,7 @@
 
 import sympy
 
-from kinds.algebra import coefficient, letters, signed
+from kinds.algebra import coefficient, letters, real_letters, signed
 from kinds.common import EXPAND, UNCHANGED, by_sympy, expressions
 from tree import add, mul, neg, num, sub, var
 
@@ -91,7 +91,7 @@ def make_trigonometric(random):
 
 def make_absolute(random):
     """Absolute values with a kink somewhere, often far from zero."""
-    x, y = (var(name) for name in letters(random, 2))
+    x, y = (var(name) for name in real_letters(random, 2))
     kink = num(random.choice((1, 2, 3, 5, 8, 10, 12, 50, 100)))
     bars = lambda part: ("abs", part)
     inside = sub(x, kink)
