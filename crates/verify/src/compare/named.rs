@@ -1,6 +1,6 @@
 //! Lists of named values, compared name by name, and what qualifies an answer.
 
-use super::assignment::is_name;
+use super::assignment::{is_head, is_name};
 use super::{Sameness, equation, same};
 use crate::expression::{Bracket, Expr, Joiner, Relation};
 use crate::fuel::Fuel;
@@ -11,10 +11,27 @@ const MAXIMUM_NAMES: usize = 64;
 /// Names with their values.
 type Entries<'a> = Vec<(&'a Expr, &'a Expr)>;
 
-/// Compares two lists of named values: every name of the gold with its value in the answer. `None` where one of them is
-/// no such list.
+/// Compares two lists of named values: every name of the gold with its value in the answer; values without names stand in
+/// the order of the gold's. `None` where the gold is no such list, or the answer something else.
 pub(super) fn same_entries(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Option<Sameness> {
-    let (gold, answer) = (entries(gold)?, entries(answer)?);
+    let gold = entries(gold)?;
+    let Some(answer) = entries(answer) else {
+        let values = match answer {
+            Expr::List(values, Joiner::Comma | Joiner::And) => Some(values),
+            Expr::Set(items) if !matches!(items.as_slice(), [Expr::Group(..)]) => None,
+            _ => return None,
+        };
+        // `x_1` and `x_2` are the roots of an equation, in any order
+        if is_indexed(&gold) || values.is_some_and(|values| values.iter().any(is_relation)) {
+            return None;
+        }
+        let Some(values) = values.filter(|values| values.len() == gold.len()) else {
+            return Some(Sameness::Different);
+        };
+        return Some(gold.iter().zip(values).fold(Sameness::Equal, |all, ((_, value), other)| {
+            if all == Sameness::Different { all } else { all.and(same(value, other, fuel)) }
+        }));
+    };
     if gold.len() != answer.len() {
         return Some(Sameness::Different);
     }
@@ -28,33 +45,73 @@ pub(super) fn same_entries(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Optio
     Some(all)
 }
 
-/// Whether both sides name their values, all of a side alike, but not alike on both sides.
-pub(super) fn names_differ(gold: &Expr, answer: &Expr) -> bool {
-    match (sole_name(gold), sole_name(answer)) {
-        (Some(gold), Some(answer)) => gold != answer,
-        _ => is_named_otherwise(gold, answer) || is_named_otherwise(answer, gold),
+fn is_relation(expr: &Expr) -> bool {
+    matches!(expr, Expr::Chain(..))
+}
+
+/// Whether the names are one letter with different indices.
+fn is_indexed(entries: &Entries<'_>) -> bool {
+    let first = entries.first().and_then(|(name, _)| stem(name));
+    first.is_some() && entries.iter().all(|(name, _)| stem(name) == first)
+}
+
+/// The letter of a name with an index.
+fn stem(name: &Expr) -> Option<&str> {
+    match name {
+        Expr::Symbol(name) => name.split_once('_').map(|(stem, _)| stem),
+        _ => None,
     }
 }
 
-/// Whether `(x, y) = (1, 2)` stands beside values of other names: `a = 1, b = 2`.
-fn is_named_otherwise(tuple: &Expr, values: &Expr) -> bool {
-    let (Some((Expr::Group(_, _, names), Expr::Group(..))), Some(entries)) =
-        (equation(tuple), entries(values))
-    else {
-        return false;
+/// Whether both sides are lists that name their values, and do not use the same names.
+pub(super) fn names_differ(gold: &Expr, answer: &Expr) -> bool {
+    let (gold, answer) = (heads(gold), heads(answer));
+    let lacks = |names: &[&Expr], others: &[&Expr]| {
+        names.iter().any(|name| !others.iter().any(|other| is_same_head(name, other)))
     };
-    names.iter().all(is_name) && entries.iter().any(|(name, _)| !names.contains(name))
+    !gold.is_empty() && !answer.is_empty() && (lacks(&gold, &answer) || lacks(&answer, &gold))
 }
 
-fn sole_name(expr: &Expr) -> Option<&Expr> {
-    let Expr::List(items, _) = expr else { return None };
-    let mut names = items.iter().filter_map(equation).map(|(name, _)| name);
-    let first = names.next().filter(|name| matches!(name, Expr::Symbol(_) | Expr::Applied(..)))?;
-    names.all(|name| name == first).then_some(first)
+/// The names that the equations of a list are about.
+fn heads(expr: &Expr) -> Vec<&Expr> {
+    let Expr::List(items, _) = expr else { return Vec::new() };
+    let names = items.iter().filter_map(equation).map(|(name, _)| name);
+    names.filter(|name| is_head(name)).collect()
 }
 
-/// The entries of a list whose names are all different.
+/// Whether two names are one; a function's argument may be called otherwise, and `x_1` and `x_2` are values of `x`.
+fn is_same_head(name: &Expr, other: &Expr) -> bool {
+    let letters = |items: &[Expr]| items.iter().all(|item| matches!(item, Expr::Symbol(_)));
+    match (name, other) {
+        (Expr::Applied(name, items), Expr::Applied(other, others)) if letters(items) && letters(others) => {
+            name == other
+        }
+        (Expr::Symbol(letter), Expr::Symbol(other_letter)) => {
+            letter == other_letter
+                || stem(name) == Some(other_letter.as_str())
+                || stem(other) == Some(letter.as_str())
+        }
+        _ => name == other,
+    }
+}
+
+/// The entries of a list whose names are all different, of `(x, y) = (1, 2)`, or of `a = b = 1`.
 fn entries(expr: &Expr) -> Option<Entries<'_>> {
+    if let Expr::Chain(first, rest) = expr {
+        let sides: Vec<&Expr> = std::iter::once(&**first).chain(rest.iter().map(|(_, side)| side)).collect();
+        if rest.iter().any(|(relation, _)| *relation != Relation::Equal) {
+            return None;
+        }
+        if let [Expr::Group(_, _, names), Expr::Group(_, _, values)] = sides.as_slice() {
+            let named = names.len() == values.len() && names.iter().all(is_name);
+            return named.then(|| names.iter().zip(values).collect()).filter(is_distinct);
+        }
+        let (value, names) = sides.split_last()?;
+        let letters = names.iter().all(|name| matches!(name, Expr::Symbol(_) | Expr::Applied(..)));
+        return (letters && names.len() > 1 && !value.has_symbols())
+            .then(|| names.iter().map(|name| (*name, *value)).collect())
+            .filter(is_distinct);
+    }
     let (Expr::List(items, Joiner::Comma | Joiner::And) | Expr::Group(Bracket::Round, Bracket::Round, items)) =
         expr
     else {
@@ -73,11 +130,14 @@ fn entries(expr: &Expr) -> Option<Entries<'_>> {
             is_name(left).then_some((left, right))
         })
         .collect::<Option<_>>()?;
-    let distinct = entries
+    Some(entries).filter(is_distinct)
+}
+
+fn is_distinct(entries: &Entries<'_>) -> bool {
+    entries
         .iter()
         .enumerate()
-        .all(|(index, (name, _))| entries.iter().take(index).all(|(earlier, _)| earlier != name));
-    distinct.then_some(entries)
+        .all(|(index, (name, _))| entries.iter().take(index).all(|(earlier, _)| earlier != name))
 }
 
 fn same_name(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> bool {

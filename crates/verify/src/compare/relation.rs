@@ -190,6 +190,12 @@ fn same_chain(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
                 return Sameness::Equal;
             }
         }
+        // `a = b = 1` says more than `a = 1`
+        if let Expr::Chain(first, rest) = answer
+            && lacks_names((gold_first, gold_rest), (first, rest))
+        {
+            return Sameness::Different;
+        }
         // `x = 6/4 = 3/2`
         return match value_of_assignment(gold, answer, fuel) {
             Some(value) => super::same(&value, answer, fuel),
@@ -231,6 +237,16 @@ fn same_sides(
         all = all.and(Sameness::of(gold_relation == relation)).and(super::same(gold_side, side, fuel));
     }
     all
+}
+
+/// Whether one chain gives a value to several names, and the other one not to all of them.
+fn lacks_names(gold: (&Expr, &[(Relation, Expr)]), answer: (&Expr, &[(Relation, Expr)])) -> bool {
+    fn names<'a>(chain: (&'a Expr, &'a [(Relation, Expr)])) -> Vec<&'a Expr> {
+        let sides = std::iter::once(chain.0).chain(chain.1.iter().map(|(_, side)| side));
+        sides.filter(|side| matches!(side, Expr::Symbol(_) | Expr::Applied(..))).collect()
+    }
+    let (gold, answer) = (names(gold), names(answer));
+    gold.len() > 1 && gold.iter().any(|name| !answer.contains(name))
 }
 
 /// A chain read from its other end.

@@ -1,7 +1,7 @@
 //! What stands before a box and belongs to its answer: a sign, a currency, a bracket.
 
 use super::beside::{Ambiguous, reach_back};
-use super::edge::{SEPARATORS, command_back, denies, last_word, trim_spaces_back};
+use super::edge::{SEPARATORS, Said, command_back, denies, last_word, said, trim_spaces_back};
 use super::surroundings::Position;
 
 /// Commands whose argument is shown as it is.
@@ -43,6 +43,9 @@ impl Before {
     /// Walks from the box towards the start of its formula, as far as what stands there belongs to the answer.
     pub(super) fn of(text: &str, position: Position) -> Result<Self, Ambiguous> {
         let mut rest = reach_back(text);
+        if said(rest) != Said::Itself {
+            return Err(Ambiguous);
+        }
         let mut found = Self { prefix: String::new(), opened: None };
         let mut touches = true;
         loop {
@@ -56,6 +59,7 @@ impl Before {
                 let earlier = rest.get(..start).unwrap_or("");
                 match command {
                     "pm" | "mp" if found.prefix.is_empty() => found.prefix.insert_str(0, "\\pm "),
+                    "mid" => return Err(Ambiguous),
                     _ if SEPARATORS.contains(&command) => return Ok(found),
                     _ => return Err(Ambiguous),
                 }
@@ -174,17 +178,17 @@ impl Before {
                     // `x = 1,\ y = 2` has a name for each; `3, \boxed{5}` has none
                     return Err(Ambiguous);
                 }
+                ':' if position.is_formula()
+                    && shorter.trim_end().ends_with(|c: char| c.is_ascii_digit()) =>
+                {
+                    return Err(Ambiguous);
+                }
                 '*' | '`' if !position.is_formula() => rest = shorter,
                 '*' | '/' | '^' | '_' | '!' | ')' | '·' | '×' | '÷' | '√' | '%' if counts => {
                     return Err(Ambiguous);
                 }
                 last if last.is_alphanumeric() => {
                     let word = last_word(rest);
-                    // `is not \boxed{5}`, `cannot be \boxed{5}`
-                    let earlier = rest.get(..rest.len() - word.len()).unwrap_or("");
-                    if denies(word) || (matches!(word, "be" | "equal") && denies(earlier)) {
-                        return Err(Ambiguous);
-                    }
                     // words of a sentence, also of one in a formula
                     let is_word =
                         word.chars().nth(1).is_some() && !word.contains(|c: char| c.is_ascii_digit());

@@ -3,23 +3,32 @@
 use super::beside::{Ambiguous, reach};
 use super::edge::{SEPARATORS, command_at, denies, first_word, starts_with_number, trim_spaces};
 use super::surroundings::Position;
+use crate::reader::scales;
 use crate::units::Unit;
 
-/// Words behind a number that multiply it.
-const SCALES: [&str; 12] = [
-    "hundred",
-    "thousand",
-    "million",
-    "billion",
-    "trillion",
-    "dozen",
-    "percent",
-    "hundreds",
-    "thousands",
-    "millions",
-    "billions",
-    "dozens",
+/// Words that scale a number in its box, and may be other words in a sentence.
+const WORDS_LIKE_SCALES: [&str; 16] = [
+    "score",
+    "gross",
+    "half",
+    "third",
+    "quarter",
+    "quarters",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "hundredth",
+    "thousandth",
+    "scores",
 ];
+/// Signs that scale a number they stand behind.
+const SCALING_SIGNS: [char; 10] = ['万', '萬', '亿', '億', '만', '억', '千', '천', '百', '백'];
+/// Units of one letter that are read in a sentence where it ends.
+const LETTERS: [&str; 9] = ["m", "g", "s", "L", "h", "N", "J", "W", "V"];
 
 /// Names of units that are more often other words.
 const WORDS_LIKE_UNITS: [&str; 9] = ["in", "won", "second", "degree", "a", "as", "at", "C", "A"];
@@ -49,7 +58,15 @@ pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Re
             // a list goes on, and a ratio
             ',' if !is_closed && starts_with_number(trim_spaces(longer)) => return Err(Ambiguous),
             ':' if counts && starts_with_number(trim_spaces(longer)) => return Err(Ambiguous),
-            '%' => return Ok("\\%".to_owned()),
+            '.' if !is_closed && longer.starts_with("..") => return Err(Ambiguous),
+            '–' | '—' if starts_with_number(trim_spaces(longer.trim_start_matches('$'))) => {
+                return Err(Ambiguous);
+            }
+            '%' | '％' => return Ok("\\%".to_owned()),
+            '¢' => return Ok("\\text{ cents}".to_owned()),
+            '‰' | '‱' => return Err(Ambiguous),
+            '(' if !counts && is_denied(longer) => return Err(Ambiguous),
+            first if first.is_numeric() && !first.is_ascii() => return Err(Ambiguous),
             '°' => return Ok("^\\circ".to_owned()),
             ')' | ']' if !is_closed => {
                 let is_pair = matches!((opened, first), (Some('('), ')') | (Some('['), ']'));
@@ -67,7 +84,7 @@ pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Re
                 // numbers are in base ten anyway
                 return Ok(if base == "{10}" { String::new() } else { format!("_{base}") });
             }
-            '!' | '<' | '>' | '≠' | '+' | '-' | '*' | '/' | '|' | '\'' if !is_closed => {
+            '!' | '<' | '>' | '≠' | '≤' | '≥' | '+' | '-' | '*' | '/' | '|' | '\'' if !is_closed => {
                 return Err(Ambiguous);
             }
             '+' | '-' | '/'
@@ -95,7 +112,11 @@ pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Re
                     "circ" | "degree" => return Ok("^\\circ".to_owned()),
                     "text" | "textrm" | "mathrm" | "mbox" | "hbox" | "textbf" | "textit" | "operatorname"
                     | "rm" => return words_behind(after, true, counts),
-                    "ne" | "neq" | "lt" | "gt" | "not" | "ldots" | "dots" | "bmod" if counts => {
+                    // also the end of a range, and a divisor
+                    "ne" | "neq" | "lt" | "gt" | "not" | "ldots" | "dots" | "bmod" | "le" | "leq"
+                    | "leqslant" | "ge" | "geq" | "geqslant" | "mid"
+                        if counts =>
+                    {
                         return Err(Ambiguous);
                     }
                     "}" if opened == Some('{') => break,
@@ -108,6 +129,9 @@ pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Re
             }
             first if first.is_alphanumeric() => {
                 let word = first_word(rest);
+                if is_closed && !touches && is_lone_unit(word, rest) {
+                    return Ok(format!("\\text{{ {word}}}"));
+                }
                 let is_word = word.chars().nth(1).is_some() && !word.contains(|c: char| c.is_ascii_digit());
                 if is_word || !first.is_ascii() {
                     return words_behind(rest, false, counts);
@@ -119,6 +143,12 @@ pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Re
         }
     }
     Ok(String::new())
+}
+
+/// Whether a letter that ends a sentence, or a part of one, is a unit: `$\boxed{5}$ m.`
+fn is_lone_unit(word: &str, text: &str) -> bool {
+    let after = text.get(word.len()..).unwrap_or("").trim_start_matches(' ');
+    LETTERS.contains(&word) && (after.is_empty() || after.starts_with(['.', ',', ';', '\n']))
 }
 
 /// Words behind an answer: a unit or a scale belongs to it, a denial makes it none.
@@ -135,17 +165,29 @@ fn words_behind(text: &str, braced: bool, counts: bool) -> Result<String, Ambigu
         return Err(Ambiguous);
     }
     let more = inside.get(word.len()..).unwrap_or("").trim();
+    if let Some(sign) = word.chars().next().filter(|first| SCALING_SIGNS.contains(first)) {
+        return Ok(format!("\\text{{{sign}}}"));
+    }
+    if word == "to" && starts_with_number(trim_spaces(more.trim_start_matches('$'))) {
+        return Err(Ambiguous);
+    }
+    if braced && more.starts_with(['/', '^']) && Unit::named(word).is_some() {
+        // `\text{ km/h}`
+        return Ok(format!("\\text{{ {}}}", inside.trim_end_matches(['.', ' '])));
+    }
     if braced {
         let after = text.get(text.find('}').map_or(text.len(), |end| end + 1)..).unwrap_or("");
         let goes_on = matches!(word, "and" | "or" | "to")
             && starts_with_number(trim_spaces(if more.is_empty() { after } else { more }));
         // `\mathrm{i}` and `\mathrm{e}` are numbers
-        let is_number = counts && matches!(word, "i" | "e") && more.is_empty();
+        let is_number = counts && matches!(word, "i" | "e" | "k" | "M" | "B") && more.is_empty();
         if goes_on || is_number {
             return Err(Ambiguous);
         }
     }
-    let is_scale = SCALES.contains(&word.to_lowercase().as_str());
+    let lower = word.to_lowercase();
+    let is_scale =
+        lower == "percent" || (scales(&lower) && (braced || !WORDS_LIKE_SCALES.contains(&lower.as_str())));
     // a text that goes on is a sentence: `\text{ m from the wall}`
     let is_unit = (!braced || more.is_empty() || more == ".")
         && (braced || word.len() > 1)

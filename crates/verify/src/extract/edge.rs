@@ -95,6 +95,48 @@ pub(super) fn denies(text: &str) -> bool {
     })
 }
 
+/// Words that change the value behind them.
+const TURNS: [&str; 8] = ["minus", "negative", "half", "twice", "thrice", "double", "triple", "unlike"];
+/// Words before `than`, and before `of`, that make another value of the one behind them, or none.
+const BEFORE_THAN: [&str; 9] =
+    ["more", "less", "greater", "fewer", "larger", "smaller", "bigger", "other", "rather"];
+const BEFORE_OF: [&str; 5] = ["half", "third", "quarter", "double", "instead"];
+
+/// What a text leaves of the value that follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Itself,
+    /// `twice`, `more than`: another value.
+    Another,
+    /// `not`, `rather than`: that it is not the answer.
+    Denied,
+}
+
+/// What the words at the end of a text, and of the marks of a formula, say of what follows.
+pub(super) fn said(before: &str) -> Said {
+    let text = before.trim_end_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '$' | '*' | '`' | '\\' | '(' | '[' | '"' | '“' | '_')
+    });
+    if !text.ends_with(char::is_alphabetic) {
+        return Said::Itself;
+    }
+    let mut words = text
+        .rsplit(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase);
+    let (last, earlier) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    match (earlier.as_str(), last.as_str()) {
+        ("rather" | "other", "than") | ("instead", "of") => Said::Denied,
+        (word, "than") if BEFORE_THAN.contains(&word) => Said::Another,
+        (word, "of") if BEFORE_OF.contains(&word) => Said::Another,
+        ("equal", "to") if words.next().is_some_and(|word| denies(&word)) => Said::Denied,
+        (word, "be" | "equal") if denies(word) => Said::Denied,
+        (_, word) if denies(word) => Said::Denied,
+        (_, word) if TURNS.contains(&word) => Said::Another,
+        _ => Said::Itself,
+    }
+}
+
 /// Whether a text starts with a number or another formula's part.
 pub(super) fn starts_with_number(text: &str) -> bool {
     let text = text.trim_start_matches(['-', '+', '{']);

@@ -109,6 +109,16 @@ fn boxed(solution: &str) -> Result<Option<Found<'_>>, Missing> {
     }
     // boxes that are only mentioned are none
     boxes.closed.retain(|span| !boxes::is_placeholder(span.content(solution)));
+    // `\boxed{5}, not \boxed{6}`
+    if boxes.closed.len() > 1 {
+        let is_denied = |span: &boxes::Span| {
+            let before = beside::reach_back(solution.get(..span.start).unwrap_or(""));
+            edge::said(before) == edge::Said::Denied
+        };
+        if !boxes.closed.iter().all(is_denied) {
+            boxes.closed.retain(|span| !is_denied(span));
+        }
+    }
     let Some(last) = boxes.closed.last().copied() else { return Ok(None) };
     // boxes with nothing but a conjunction between them are one answer
     let mut first = boxes.closed.len() - 1;

@@ -146,7 +146,10 @@ fn thought_mark(text: &str) -> Option<(Mark, usize)> {
         .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'|' | b'_' | b':' | b'-'))
         .count();
     let name = inside.get(..length)?;
-    let end = inside.get(length..).filter(|rest| rest.starts_with(closing))?;
+    let end = inside.get(length..)?.trim_start_matches(' ');
+    if !end.starts_with(closing) {
+        return None;
+    }
     let whole = text.len() - end.len() + closing.len_utf8();
     // `[THINK]` is a mark, `[think]` a word
     if closing == ']' && name.bytes().any(|byte| byte.is_ascii_lowercase()) {

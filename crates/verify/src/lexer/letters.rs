@@ -52,6 +52,13 @@ impl Lexer<'_> {
         {
             return self.push(token);
         }
+        if !upright && let Some(letters) = letters_before_a_function(run, rest) {
+            self.position -= run.len() - letters;
+            for letter in run.get(..letters).unwrap_or("").chars() {
+                self.push(Token::Symbol(letter.to_string().into()))?;
+            }
+            return Ok(());
+        }
         if run.len() == 1 && !upright {
             // `(0, 9) U (9, 36)`
             let joins_sets = run == "U"
@@ -122,6 +129,18 @@ impl Lexer<'_> {
             && self.text.as_bytes().get(self.position - 2).is_some_and(u8::is_ascii_alphabetic)
             && matches!(self.tokens.last(), Some(Token::Word { name, upright }) if *upright || name.len() > 3)
     }
+}
+
+/// How many letters stand before a function's name and its bracket: `x\ln(x)` without the backslash. `asin(x)` may be
+/// either.
+fn letters_before_a_function(run: &str, rest: &str) -> Option<usize> {
+    if !rest.get(run.len()..)?.starts_with('(') || !run.is_ascii() {
+        return None;
+    }
+    let before = ["sin", "cos", "tan", "log", "ln"].iter().find_map(|name| run.strip_suffix(name))?;
+    ((1..=2).contains(&before.len()) && !before.ends_with(['a', 'c', 'o']))
+        .then_some(before.len())
+        .or_else(|| (run.ends_with("ln") && before.len() == 1).then_some(1))
 }
 
 /// Whether letters are of a script that writes no products: one ideograph or syllable is a word.

@@ -165,6 +165,10 @@ impl Reader {
             return Err(ReadError::NotUnderstood);
         }
         let radicand = self.atom()?;
+        if index.has_symbols() {
+            let exponent = Expr::Quotient(Box::new(Expr::integer(1)), Box::new(index));
+            return Ok(Expr::Power(Box::new(radicand), Box::new(exponent)));
+        }
         Ok(Expr::Root(Box::new(radicand), Box::new(index)))
     }
 
@@ -212,6 +216,11 @@ impl Reader {
         let mut arguments = self.arguments()?;
         if !several && arguments.len() != 1 {
             return Err(ReadError::NotUnderstood);
+        }
+        // `\max 5`: the value that is the largest
+        if let (Function::Max | Function::Min, [_]) = (function, arguments.as_slice()) {
+            let name = if function == Function::Max { "\\max" } else { "\\min" };
+            return Ok(Expr::Applied(name.into(), arguments));
         }
         if let Some(base) = base {
             function = Function::LogBase;

@@ -314,7 +314,9 @@ impl Reader {
         if matches!(name.as_str(), "all real numbers" | "all reals" | "real numbers" | "the real numbers") {
             return Ok(Expr::Reals);
         }
-        Ok(Expr::Word(name))
+        // letters that may be a product beside one keep their capitals
+        let mixed = !upright && count == 1 && first.len() <= 3;
+        Ok(Expr::Word(if mixed { first.clone() } else { name }))
     }
 
     /// A product of letters; the last one takes what follows.

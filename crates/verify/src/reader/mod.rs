@@ -17,6 +17,8 @@ mod term;
 
 use std::mem::discriminant;
 
+pub(crate) use self::quantity::scales;
+
 use crate::expression::{Expr, Relation};
 use crate::lexer::{self, ReadError};
 use crate::normal;

@@ -319,6 +319,11 @@ fn small_power(exponent: &Expr) -> Option<i8> {
     }
 }
 
+/// Whether a word in lower case multiplies the number before it, or divides it.
+pub(crate) fn scales(word: &str) -> bool {
+    multiplier(word).is_some()
+}
+
 /// The number a word multiplies by.
 fn multiplier(word: &str) -> Option<Expr> {
     let lower = word.to_lowercase();

@@ -72,7 +72,11 @@ pub(super) fn equal_whatever(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Same
 }
 
 /// `P(1 + r)` is a product beside an expression in which `P` stands alone, `C(n, k)` a binomial beside one without it.
+/// An application that is the whole of a side is one, and so is what usually names a function.
 fn multiplied(expr: &Expr, other: &Expr) -> Expr {
+    if matches!(expr, Expr::Applied(name, items) if items.len() == 1 && name != "C") {
+        return expr.clone();
+    }
     let is_choice = |node: &Expr| matches!(node, Expr::Applied(name, pair) if name == "C" && pair.len() == 2);
     expr.map(&|node| {
         // `P(1 + r)^n` as a product is `P` times the power

@@ -59,7 +59,7 @@ pub(super) fn lead_in(text: &str) -> Option<usize> {
         let end = group_end(text, length)?;
         let words = text.get(length + 1..end - 1)?;
         let rest = text.get(end..)?;
-        if !rest.trim().is_empty() && leads_in(words) {
+        if !rest.trim().is_empty() && leads_in(words) && !is_one_of_several(words, rest) {
             return Some(end);
         }
         // `\text{The value of } x \text{ is } 5`
@@ -93,7 +93,22 @@ pub(super) fn lead_in(text: &str) -> Option<usize> {
         }
     };
     let rest = text.get(words..)?;
-    (!rest.trim().is_empty() && leads_in(run.get(..words)?)).then_some(words)
+    let before = run.get(..words)?;
+    (!rest.trim().is_empty() && leads_in(before) && !is_one_of_several(before, rest)).then_some(words)
+}
+
+/// Whether a text names the first of several values: `Tom: 3, Ann: 4`.
+fn is_one_of_several(text: &str, rest: &str) -> bool {
+    let names_value = |colon: usize| {
+        let before = rest.get(..colon).unwrap_or("").trim_end();
+        let length = before.chars().rev().take_while(|letter| letter.is_alphabetic()).count();
+        length > 1 && before.ends_with(char::is_lowercase)
+    };
+    !words(text).any(is_known) && rest.match_indices(':').any(|(colon, _)| names_value(colon))
+}
+
+fn is_known(word: &str) -> bool {
+    LEAD_INS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// Whether a text leads to the answer behind it: `The answer is`, `Answer:`, `so`.
@@ -102,7 +117,6 @@ pub(crate) fn leads_in(text: &str) -> bool {
         return false;
     }
     let text = text.trim_end();
-    let is_known = |word: &str| LEAD_INS.iter().any(|known| word.eq_ignore_ascii_case(known));
     match text.strip_suffix([':', '：']) {
         Some(before) => {
             words(before).any(is_known) || words(before).last().is_some_and(|word| word.len() > 1)

@@ -24,15 +24,22 @@ pub(in crate::scalar) fn needs_whole_numbers(expr: &Expr) -> bool {
     }
 }
 
-/// Whether fractions of letters that everyone takes for whole numbers are rounded: `\lfloor n/2 \rfloor`.
+/// Whether fractions of letters that everyone takes for whole numbers are rounded: `\lfloor n/2 \rfloor`. Who rounds
+/// `n + 1/2` does not take `n` for a whole number.
 pub(in crate::scalar) fn rounds_whole_numbers(left: &Expr, right: &Expr, names: &[Name]) -> bool {
-    let divides = |node: &Expr| matches!(node, Expr::Quotient(..) | Expr::Root(..) | Expr::Call(..));
-    let rounds = |node: &Expr| {
-        matches!(node, Expr::Call(Function::Floor | Function::Ceiling, items)
-            if items.iter().any(|item| item.has_symbols() && item.any(&divides)))
+    let number = |item: &Expr| matches!(item, Expr::Quotient(above, _) if !above.has_symbols());
+    let divides = |node: &Expr| match node {
+        Expr::Quotient(above, _) => above.has_symbols(),
+        Expr::Product(items) => items.iter().any(number) && items.iter().any(Expr::has_symbols),
+        Expr::Root(..) | Expr::Call(..) => node.has_symbols(),
+        _ => false,
     };
-    names.iter().all(|name| matches!(name.as_str(), "n" | "m" | "k"))
-        && [left, right].iter().any(|side| side.any(&rounds))
+    let rounds = |node: &Expr, fractions: bool| {
+        matches!(node, Expr::Call(Function::Floor | Function::Ceiling, items)
+            if items.iter().any(|item| item.has_symbols() && item.any(&divides) == fractions))
+    };
+    let any = |fractions: bool| [left, right].iter().any(|side| side.any(&|node| rounds(node, fractions)));
+    names.iter().all(|name| matches!(name.as_str(), "n" | "m" | "k")) && any(true) && !any(false)
 }
 
 /// Whole-number points: small ones, and around the numerals of the expressions.
