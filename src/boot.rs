@@ -31,15 +31,14 @@ use std::{
 use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
 use still_domain::{PolicyRecord, Split};
-use still_embedded::{EmbeddedGenerator, EmbeddedTraining, Learner};
+use still_embedded::EmbeddedGenerator;
 use still_judge::StandardVerifier;
-use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
 use still_machine::{
-    GeneratorPlacement, GeneratorShape, Model, open_learners,
+    GeneratorPlacement, GeneratorShape, Model,
     plan::Plan,
     preflight::{problem_check, refuse_misfit, remarks},
-    settings as machine_settings, verifier,
+    settings as machine_settings, training, verifier,
 };
 use still_operator::{
     admission::Admission,
@@ -52,7 +51,7 @@ use still_operator::{
     serve::raise_descriptors,
     signals::{EndSignals, exit_at_once},
 };
-use still_roles::{GeneratorFactory, TrainingFactory};
+use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, RunIdentity, Store};
 use still_telemetry::Exporter;
 use tokio::{
@@ -64,6 +63,8 @@ use crate::{logging, plane::LiveControlPlane, preflight, settings, task};
 
 /// A problem that is shown as an example is no longer than this.
 const MAX_EXAMPLE_BYTES: usize = 80;
+/// The folder of what a command is to train, inside the data directory.
+const TRAINING: &str = "training";
 /// Longest wait for clients and pages once the actors have ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -354,10 +355,11 @@ fn build_roles(
         generator(format!("sampler-{index}"), model, &library, shape(placed, device.sampler_threads))
     });
     let evaluator = shape(&placement.evaluator, device.evaluator_threads);
+    let encoder = Arc::new(model.encoder(config.task.prompt.into()));
     Ok(Roles {
         generators: samplers.collect::<Result<_, _>>()?,
         evaluation_generator: generator("evaluator".to_owned(), model, &library, evaluator)?,
-        training: training(config, model, &library)?,
+        training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING))?,
         verifier,
         clock: Clock::system(),
     })
@@ -373,26 +375,6 @@ fn generator(
     model.generator(library, &shape).or_exit(Exit::Device)?;
     let (model, library) = (model.clone(), Arc::clone(library));
     Ok(EmbeddedGenerator::factory(name, move || model.generator(&library, &shape)))
-}
-
-fn training(
-    config: &Config,
-    model: &Model,
-    library: &Arc<PolicyLibrary>,
-) -> Result<TrainingFactory, Failure> {
-    let devices = config.device.clone();
-    // a device that is not there is reported now, not by the first training job
-    open_learners(&devices).or_exit(Exit::Device)?;
-    let (settings, prompt) = (machine_settings::learner(config), config.task.prompt.into());
-    let (model, library) = (model.clone(), Arc::clone(library));
-    Ok(EmbeddedTraining::factory("learner", move || {
-        let opened = open_learners(&devices).map_err(|error| error.to_string())?;
-        let (base, library) = (model.base_policy(), Arc::clone(&library));
-        let (encoder, fused) = (Arc::new(model.encoder(prompt)), devices.learns_on_cpu());
-        let learner = PolicyLearner::new(settings.clone(), base, library, encoder, opened, fused);
-        let learner: Box<dyn Learner> = Box::new(learner);
-        Ok(learner)
-    }))
 }
 
 /// Where the daemon can be reached.

@@ -6,10 +6,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    process::Command,
 };
 
 use spdx::{Expression, LicenseReq, ParseMode};
-use workspace::{WORKSPACE, name};
+use workspace::{WORKSPACE, name, output};
 
 #[allow(dead_code, unreachable_pub)]
 mod workspace;
@@ -39,7 +40,7 @@ fn every_package_has_a_licence_that_is_allowed() {
 }
 
 #[test]
-fn no_package_asks_for_a_newer_compiler_than_the_house_promises() {
+fn no_package_asks_for_a_newer_compiler_than_the_program_promises() {
     let version = |text: &str| {
         let mut parts = text.split('.').map(|part| part.parse::<u32>().unwrap());
         (parts.next().unwrap(), parts.next().unwrap_or(0), parts.next().unwrap_or(0))
@@ -57,8 +58,25 @@ fn no_package_asks_for_a_newer_compiler_than_the_house_promises() {
     assert!(fs::read_to_string("README.md").unwrap().contains(&format!("({promised} or newer)")));
 }
 
+/// Every library of other people with the features that it is built with, as `cargo tree` tells it.
+fn libraries(arguments: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--locked", "--offline", "--prefix=none", "--no-dedupe", "--format={p} [{f}]"]);
+    let text = output(cargo.args(arguments));
+    text.lines().filter(|line| !line.starts_with("still")).map(str::to_owned).collect()
+}
+
 #[test]
-fn every_package_is_the_houses_own_or_from_the_registry() {
+fn the_readmes_second_command_builds_no_library_of_the_first_anew() {
+    let first = libraries(&["--edges=normal,build"]);
+    let second = libraries(&["--workspace", "--edges=normal,build,dev"]);
+    assert!(first.len() > 100 && second.len() > first.len());
+    let anew: Vec<_> = first.difference(&second).collect();
+    assert!(anew.is_empty(), "the tests' packages ask for other features of what these stand on: {anew:?}");
+}
+
+#[test]
+fn every_package_is_our_own_or_from_the_registry() {
     for package in WORKSPACE.packages() {
         let source = package["source"].as_str().unwrap_or("own");
         let is_known = ["own", "registry+https://github.com/rust-lang/crates.io-index"].contains(&source);

@@ -221,6 +221,14 @@ fn a_damaged_checkpoint_is_passed_over_with_a_warning() {
     assert!(said.contains("`learner.safetensors` is not what was written"), "{said}");
     assert!(said.contains("going on from") && said.contains("4 of 6 steps are taken"), "{said}");
     assert!(weights(&workspace.out("out")) == expected);
+
+    // where none is whole, nothing is begun over them
+    for checkpoint in fs::read_dir(workspace.out("out").join("checkpoints")).unwrap() {
+        fs::write(checkpoint.unwrap().path().join("learner.safetensors"), "damaged").unwrap();
+    }
+    let refused = workspace.train("sft", "out", 6, &["--resume"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert!(text(&refused).contains("no other checkpoint is left"), "{}", text(&refused));
 }
 
 #[test]

@@ -24,15 +24,21 @@ pub struct CheckpointFolders {
     store: Store,
 }
 
-/// A checkpoint whose files are being written.
-#[derive(Debug)]
-pub struct PendingCheckpoint {
-    id: CheckpointId,
-    round: RoundNumber,
-    step: u64,
-    folder: PathBuf,
-    /// The step that training goes on from; what the round has beyond it is of training that was given up.
-    went_back_to: Option<u64>,
+/// A checkpoint whose files are written, and which is to exist from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenCheckpoint {
+    /// The round that is trained for.
+    pub round: RoundNumber,
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// What is trained on.
+    pub training_set: TrainingSetId,
+    /// Whether training is complete.
+    pub is_final: bool,
+    /// Training began anew or went back to this step: what the round has beyond it is of training that was given up.
+    pub went_back_to: Option<u64>,
+    /// Milliseconds since 1970.
+    pub now_ms: u64,
 }
 
 impl CheckpointFolders {
@@ -56,55 +62,44 @@ impl CheckpointFolders {
         self.files.folder(id)
     }
 
-    /// Makes an empty folder for a checkpoint's files.
+    /// Makes an empty folder for the files of a checkpoint after so many steps of a round's training.
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn begin(&self, round: RoundNumber, step: u64) -> Result<PendingCheckpoint, StoreError> {
-        self.files.begin(&id_of(round, step))?;
-        Ok(self.written(round, step))
+    pub fn begin(&self, round: RoundNumber, step: u64) -> Result<PathBuf, StoreError> {
+        self.files.begin(&id_of(round, step))
     }
 
-    /// The checkpoint that [`CheckpointFolders::begin`] made an empty folder for, whose files are written by now.
-    pub fn written(&self, round: RoundNumber, step: u64) -> PendingCheckpoint {
-        let id = id_of(round, step);
-        let folder = self.files.pending(&id);
-        PendingCheckpoint { id, round, step, folder, went_back_to: None }
-    }
-
-    /// Hashes and syncs the files, renames the folder into place and writes the manifest. A checkpoint of
+    /// Hashes and syncs the files in the folder that [`CheckpointFolders::begin`] made, renames it into place and
+    /// writes the manifest. A checkpoint of
     /// the same round and step is replaced. Where training went back, the manifests of the round's later
     /// steps are removed in the same batch, those of published policies left out. No checkpoint is said to be
     /// older than one committed before it, whatever the clock says.
     ///
     /// # Errors
     /// When the disk fails; then the checkpoint does not exist.
-    pub fn commit(
-        &self,
-        pending: PendingCheckpoint,
-        training_set: TrainingSetId,
-        is_final: bool,
-        now_ms: u64,
-    ) -> Result<CheckpointManifest, StoreError> {
-        let files = self.files.describe(&pending.id)?;
+    pub fn commit(&self, written: WrittenCheckpoint) -> Result<CheckpointManifest, StoreError> {
+        let WrittenCheckpoint { round, step, training_set, is_final, went_back_to, now_ms } = written;
+        let id = id_of(round, step);
+        let files = self.files.describe(&id)?;
         // a manifest never names files that are gone: the record goes first
-        if let Some(replaced) = self.store.checkpoint(&pending.id)? {
+        if let Some(replaced) = self.store.checkpoint(&id)? {
             self.store.remove_manifest(&replaced)?;
         }
-        self.files.install(&pending.id)?;
+        self.files.install(&id)?;
         let known = self.store.checkpoints()?;
         let newest_ms = known.iter().map(|one| one.created_at_ms).max().unwrap_or(0);
         let manifest = CheckpointManifest {
-            id: pending.id,
-            round: pending.round,
-            step: pending.step,
+            id,
+            round,
+            step,
             is_final,
             training_set,
             files,
             created_at_ms: now_ms.max(newest_ms),
         };
         let mut given_up = Vec::new();
-        if let Some(step) = pending.went_back_to {
+        if let Some(step) = went_back_to {
             let policies = self.store.policies()?;
             let is_published =
                 |id: &CheckpointId| policies.iter().any(|one| one.checkpoint.as_ref() == Some(id));
@@ -128,26 +123,34 @@ impl CheckpointFolders {
         self.files.check(manifest)
     }
 
-    /// The intact checkpoints of a round and training set, newest first, and the damaged ones.
+    /// The checkpoints of a round and training set, newest first. Their files are not looked at.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn intact(
+    pub fn newest_first(
         &self,
         round: RoundNumber,
         training_set: &TrainingSetId,
-    ) -> Result<(Vec<CheckpointManifest>, Vec<Damage>), StoreError> {
-        let (mut intact, mut damages) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<CheckpointManifest>, StoreError> {
         let mut manifests = self.store.checkpoints_of(round)?;
         manifests.sort_by_key(|manifest| manifest.created_at_ms);
         manifests.retain(|manifest| manifest.training_set == *training_set);
-        for manifest in manifests.into_iter().rev() {
-            match self.check(&manifest) {
-                Ok(()) => intact.push(manifest),
-                Err(damage) => damages.push(damage),
-            }
-        }
-        Ok((intact, damages))
+        manifests.reverse();
+        Ok(manifests)
+    }
+
+    /// The checkpoint that a round's training on a set ended with, if its files are as its manifest says. Those of
+    /// other checkpoints are not looked at.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn finished(
+        &self,
+        round: RoundNumber,
+        training_set: &TrainingSetId,
+    ) -> Result<Option<CheckpointId>, StoreError> {
+        let finals = self.newest_first(round, training_set)?.into_iter().filter(|one| one.is_final);
+        Ok(finals.map(|one| (self.check(&one), one.id)).find_map(|(check, id)| check.ok().map(|()| id)))
     }
 
     /// Whether a checkpoint exists and every file of it is as its manifest says.
@@ -181,25 +184,6 @@ impl CheckpointFolders {
         drop(writer);
         removed.iter().try_for_each(|id| self.files.remove(id))?;
         Ok(removed)
-    }
-}
-
-impl PendingCheckpoint {
-    /// Where the files go.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Training began anew or went back to `step`: the commit removes the round's checkpoints of later steps.
-    #[must_use]
-    pub const fn going_back_to(mut self, step: u64) -> Self {
-        self.went_back_to = Some(step);
-        self
-    }
-
-    /// The name that the checkpoint will have.
-    pub const fn id(&self) -> &CheckpointId {
-        &self.id
     }
 }
 

@@ -52,7 +52,7 @@ mod value;
 mod verify;
 
 pub use checkpoint_files::{CheckpointFiles, Damage};
-pub use checkpoint_folders::{CheckpointFolders, PendingCheckpoint};
+pub use checkpoint_folders::{CheckpointFolders, WrittenCheckpoint};
 pub use engine::{Fault, FaultPlan};
 pub use error::StoreError;
 pub use identity::RunIdentity;

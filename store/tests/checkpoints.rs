@@ -7,13 +7,32 @@ use std::fs;
 
 use samples::{manifest_of, policy, training_set};
 use still_domain::{CheckpointManifest, PolicyOrigin, PolicyRecord, PolicyVersion, RoundNumber};
-use still_store::{CheckpointFolders, CheckpointsSection, Fault, FaultPlan, Store};
+use still_store::{CheckpointFolders, CheckpointsSection, Fault, FaultPlan, Store, WrittenCheckpoint};
+
+/// A checkpoint of round 1 whose files are written.
+fn written(step: u64) -> WrittenCheckpoint {
+    WrittenCheckpoint {
+        round: RoundNumber(1),
+        step,
+        training_set: training_set(1, &["p#0"]).id,
+        is_final: false,
+        went_back_to: None,
+        now_ms: 0,
+    }
+}
 
 /// Writes and commits a checkpoint of round 1.
 fn commit(folders: &CheckpointFolders, step: u64, content: &str, is_final: bool) -> CheckpointManifest {
-    let pending = folders.begin(RoundNumber(1), step).unwrap();
-    fs::write(pending.folder().join("weights"), content).unwrap();
-    folders.commit(pending, training_set(1, &["p#0"]).id, is_final, 0).unwrap()
+    let folder = folders.begin(RoundNumber(1), step).unwrap();
+    fs::write(folder.join("weights"), content).unwrap();
+    folders.commit(WrittenCheckpoint { is_final, ..written(step) }).unwrap()
+}
+
+/// The steps of round 1 whose files are as they were written, newest first, and the damaged ones.
+fn checked(folders: &CheckpointFolders) -> (Vec<u64>, Vec<u64>) {
+    let known = folders.newest_first(RoundNumber(1), &training_set(1, &["p#0"]).id).unwrap();
+    let (intact, damaged): (Vec<_>, Vec<_>) = known.iter().partition(|one| folders.check(one).is_ok());
+    (intact.iter().map(|one| one.step).collect(), damaged.iter().map(|one| one.step).collect())
 }
 
 #[test]
@@ -21,44 +40,40 @@ fn a_damaged_checkpoint_is_passed_over_and_reported() {
     let data = tempfile::tempdir().unwrap();
     let store = Store::in_memory().unwrap();
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
-    let set = training_set(1, &["p#0"]);
     for step in [10, 20] {
-        let pending = folders.begin(RoundNumber(1), step).unwrap();
-        fs::write(pending.folder().join("weights"), format!("at {step}")).unwrap();
-        folders.commit(pending, set.id.clone(), false, 0).unwrap();
+        commit(&folders, step, &format!("at {step}"), step == 20);
     }
-    let (intact, damages) = folders.intact(RoundNumber(1), &set.id).unwrap();
-    assert_eq!((intact[0].step, intact.len(), damages.len()), (20, 2, 0));
-
+    let set = training_set(1, &["p#0"]).id;
     let newest = manifest_of(&store, 20);
+    assert_eq!(checked(&folders), (vec![20, 10], vec![]));
+    assert_eq!(folders.finished(RoundNumber(1), &set).unwrap().as_ref(), Some(&newest.id));
+
     fs::write(folders.folder(&newest.id).join("weights"), "at 2O").unwrap();
-    let (intact, damages) = folders.intact(RoundNumber(1), &set.id).unwrap();
-    assert_eq!((intact[0].step, intact.len()), (10, 1));
-    assert!(!folders.is_intact(&newest.id).unwrap() && folders.is_intact(&intact[0].id).unwrap());
-    assert_eq!(damages[0].checkpoint, newest.id);
+    assert_eq!(checked(&folders), (vec![10], vec![20]));
+    assert!(!folders.is_intact(&newest.id).unwrap());
+    assert!(folders.is_intact(&manifest_of(&store, 10).id).unwrap());
+    assert_eq!(folders.check(&newest).unwrap_err().checkpoint, newest.id);
+    assert_eq!(folders.finished(RoundNumber(1), &set).unwrap(), None);
     fs::remove_file(folders.folder(&newest.id).join("weights")).unwrap();
-    assert_eq!(folders.intact(RoundNumber(1), &set.id).unwrap().1.len(), 1);
+    assert_eq!(checked(&folders), (vec![10], vec![20]));
     let other = training_set(1, &["p#1"]);
-    assert!(folders.intact(RoundNumber(1), &other.id).unwrap().0.is_empty(), "of another set");
+    assert!(folders.newest_first(RoundNumber(1), &other.id).unwrap().is_empty(), "of another set");
 }
 
 #[test]
 fn what_a_crash_left_is_swept_and_old_checkpoints_go_but_published_ones_stay() {
     let data = tempfile::tempdir().unwrap();
     let store = Store::in_memory().unwrap();
-    let set = training_set(1, &["p#0"]);
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
     for step in 1..=4 {
-        let pending = folders.begin(RoundNumber(1), step).unwrap();
-        fs::write(pending.folder().join("weights"), "x").unwrap();
-        folders.commit(pending, set.id.clone(), false, 0).unwrap();
+        commit(&folders, step, "x", false);
     }
     let unfinished = folders.begin(RoundNumber(1), 5).unwrap();
-    fs::write(unfinished.folder().join("weights"), "half").unwrap();
+    fs::write(unfinished.join("weights"), "half").unwrap();
     store.publish(&policy(1, "round-1-step-1")).unwrap();
 
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
-    assert!(!unfinished.folder().exists());
+    assert!(!unfinished.exists());
     let newest = manifest_of(&store, 4).id;
     let removed = folders
         .retain_by(
@@ -83,13 +98,11 @@ fn a_checkpoint_whose_manifest_fails_does_not_exist_and_may_be_made_again() {
     let data = tempfile::tempdir().unwrap();
     let store = Store::failing(FaultPlan { first: 1, count: 1, fault: Fault::Refused }).unwrap();
     let folders = CheckpointFolders::open(data.path(), store.clone()).unwrap();
-    let pending = folders.begin(RoundNumber(1), 5).unwrap();
-    fs::write(pending.folder().join("weights"), "x").unwrap();
-    let set = training_set(1, &["p#0"]).id;
-    assert!(folders.commit(pending, set.clone(), false, 0).is_err());
-    assert!(folders.intact(RoundNumber(1), &set).unwrap().0.is_empty());
+    fs::write(folders.begin(RoundNumber(1), 5).unwrap().join("weights"), "x").unwrap();
+    assert!(folders.commit(written(5)).is_err());
+    assert_eq!(checked(&folders), (vec![], vec![]));
     commit(&folders, 5, "again", false);
-    assert_eq!(folders.intact(RoundNumber(1), &set).unwrap().0[0].step, 5);
+    assert_eq!(checked(&folders), (vec![5], vec![]));
 }
 
 #[test]
@@ -111,11 +124,10 @@ fn what_is_not_a_checkpoint_is_left_alone_and_a_folder_inside_one_belongs_to_it(
     let folders = CheckpointFolders::open(data.path(), Store::in_memory().unwrap()).unwrap();
     assert!(data.path().join("my-notes").exists());
     assert!(!data.path().join("round-9-step-1").exists(), "no manifest names it");
-    let pending = folders.begin(RoundNumber(1), 1).unwrap();
-    let inner = pending.folder().join("inner");
+    let inner = folders.begin(RoundNumber(1), 1).unwrap().join("inner");
     fs::create_dir(&inner).unwrap();
     fs::write(inner.join("adapter"), "x").unwrap();
-    let manifest = folders.commit(pending, training_set(1, &["p#0"]).id, false, 0).unwrap();
+    let manifest = folders.commit(written(1)).unwrap();
     assert_eq!(manifest.files[0].name, "inner/adapter");
     folders.check(&manifest).unwrap();
     fs::write(folders.folder(&manifest.id).join("inner/adapter"), "y").unwrap();
@@ -214,12 +226,12 @@ fn a_commit_that_goes_back_removes_the_rounds_later_checkpoints_but_published_on
     for step in [100, 200, 300, 400] {
         commit(&folders, step, "x", false);
     }
-    let other = folders.begin(RoundNumber(2), 300).unwrap();
-    folders.commit(other, training_set(2, &["p#0"]).id, false, 0).unwrap();
+    folders.begin(RoundNumber(2), 300).unwrap();
+    let training_set = training_set(2, &["p#0"]).id;
+    folders.commit(WrittenCheckpoint { round: RoundNumber(2), training_set, ..written(300) }).unwrap();
     store.publish(&policy(1, "round-1-step-300")).unwrap();
-    let pending = folders.begin(RoundNumber(1), 150).unwrap().going_back_to(100);
-    fs::write(pending.folder().join("weights"), "again").unwrap();
-    folders.commit(pending, training_set(1, &["p#0"]).id, false, 0).unwrap();
+    fs::write(folders.begin(RoundNumber(1), 150).unwrap().join("weights"), "again").unwrap();
+    folders.commit(WrittenCheckpoint { went_back_to: Some(100), ..written(150) }).unwrap();
     assert_eq!(steps(&store), [100, 150, 300, 300], "by round: the other round's is its own");
     assert!(!data.path().join("round-1-step-400").exists());
 }
@@ -228,9 +240,9 @@ fn a_commit_that_goes_back_removes_the_rounds_later_checkpoints_but_published_on
 fn no_checkpoint_is_older_than_one_committed_before_it_though_the_clock_goes_back() {
     let data = tempfile::tempdir().unwrap();
     let folders = CheckpointFolders::open(data.path(), Store::in_memory().unwrap()).unwrap();
-    let set = training_set(1, &["p#0"]).id;
     let at = |step, now_ms| {
-        folders.commit(folders.begin(RoundNumber(1), step).unwrap(), set.clone(), false, now_ms).unwrap()
+        folders.begin(RoundNumber(1), step).unwrap();
+        folders.commit(WrittenCheckpoint { now_ms, ..written(step) }).unwrap()
     };
     assert_eq!((at(20, 9).created_at_ms, at(10, 5).created_at_ms), (9, 9));
 }

@@ -84,7 +84,8 @@ pub fn name(value: &Value) -> &str {
     value["name"].as_str().unwrap()
 }
 
-fn output(command: &mut Command) -> String {
+/// What a command that succeeds writes.
+pub fn output(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -18,16 +18,15 @@ use crate::{
     config::SupervisionSection,
     exploration::assignments::Assignments,
     ground::{
-        error::AllDevicesFailed,
         name::ActorName,
         observe::Observer,
         protocol::{
             Attempt, ProblemSupplyMessage, Purpose, SamplerMessage, Unanswered, Unjudged, VerifiersMessage,
         },
-        pulse::pulse_interval,
+        pulse::remind,
         restart::RestartPolicy,
         routes::Route,
-        supervised::{Prospect, Supervised, end_all},
+        supervised::{DeviceFailure, Supervised, end_all},
     },
 };
 
@@ -78,9 +77,7 @@ impl Actor for Sampler {
         let patience = supervision.max_silence();
         let devices: Vec<_> =
             generators.into_iter().map(|factory| Supervised::new(factory, restarts, patience)).collect();
-        if let Some(patience) = patience {
-            myself.send_interval(pulse_interval(patience), || SamplerMessage::TakePulses);
-        }
+        remind(&myself, patience, || SamplerMessage::TakePulses);
         let mut watched = policy.clone();
         watched.mark_changed();
         let watching = myself.clone();
@@ -194,28 +191,26 @@ impl SamplerState {
         myself: &ActorRef<SamplerMessage>,
     ) -> Result<(), ActorProcessingErr> {
         let Some(device) = self.devices.get_mut(index) else { return Ok(()) };
-        let prospect = device.failed(&reason);
-        self.bereft(index, reason, prospect, myself)
+        let failure = device.failed(reason);
+        self.bereft(index, failure, myself)
     }
 
     fn bereft(
         &mut self,
         index: usize,
-        reason: String,
-        prospect: Prospect,
+        failure: DeviceFailure,
         myself: &ActorRef<SamplerMessage>,
     ) -> Result<(), ActorProcessingErr> {
         let returned = self.assignments.give_back(index);
         Observer::attempts_lost(LossReason::DeviceFailed, returned);
-        if let Some(device) = self.devices.get(index) {
-            self.observer.device_failed(device.name(), device.restarts(), &reason, prospect);
-        }
-        if let Prospect::LeftOut { restarts, .. } = prospect
+        let after = failure.prospect.after();
+        if let Some(device) = self.devices.get(index)
+            && let Err(too_often) = device.report(failure, &self.observer)
             && self.devices.iter().all(Supervised::is_left_out)
         {
-            return Err(AllDevicesFailed { reason, restarts }.into());
+            return Err(too_often.into());
         }
-        myself.send_after(prospect.after(), move || SamplerMessage::Reopen { device: index });
+        myself.send_after(after, move || SamplerMessage::Reopen { device: index });
         Ok(())
     }
 
@@ -223,8 +218,8 @@ impl SamplerState {
     fn take_pulses(&mut self, myself: &ActorRef<SamplerMessage>) -> Result<(), ActorProcessingErr> {
         for index in 0..self.devices.len() {
             let Some(device) = self.devices.get_mut(index) else { continue };
-            if let Some((reason, prospect)) = device.give_up_if_silent() {
-                self.bereft(index, reason, prospect, myself)?;
+            if let Some(failure) = device.give_up_if_silent() {
+                self.bereft(index, failure, myself)?;
             }
         }
         Ok(())
@@ -306,7 +301,7 @@ impl SamplerState {
         for (index, device) in self.devices.iter().enumerate() {
             let (held, capacity) = (self.assignments.held(index), self.assignments.capacity(index));
             device.works(held > 0);
-            self.observer.device(device.meter(ActorName::Sampler, held, capacity));
+            device.show(&self.observer.board, ActorName::Sampler, held, capacity);
         }
         self.observer.progressed(ActorName::Sampler, self.assignments.waiting(), self.assignments.all_held());
     }

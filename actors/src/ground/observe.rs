@@ -25,7 +25,7 @@ use tokio::sync::broadcast;
 use crate::{
     ground::clock::Clock,
     ground::name::ActorName,
-    ground::status_board::{DeviceMeter, StatusBoard, update},
+    ground::status_board::{StatusBoard, update},
     ground::supervised::Prospect,
 };
 
@@ -119,10 +119,6 @@ impl Observer {
     }
 
     /// What a device shows.
-    pub(crate) fn device(&self, meter: DeviceMeter) {
-        update(&self.board.devices, |devices| devices.insert(meter.status.name.clone(), meter));
-    }
-
     /// A device failed, or hung and was given up.
     pub(crate) fn device_failed(&self, device: &str, restarts: u64, reason: &str, prospect: Prospect) {
         DeviceFailed { device, restarts, reason }.emit();

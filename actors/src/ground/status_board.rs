@@ -149,6 +149,11 @@ impl Rate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).total
     }
 
+    /// The count at this instant.
+    pub(crate) fn mark(&self, now_ms: u64) -> Mark {
+        Mark { now_ms, total: self.total() }
+    }
+
     /// Growth a second over the last seconds; zero before a tenth of a second has been seen.
     pub(crate) fn per_second(&self, now_ms: u64) -> f64 {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,6 +162,21 @@ impl Rate {
         let seconds = now_ms.saturating_sub(*first) as f64 / 1000.0;
         let sum: u64 = state.recent.iter().filter(in_window).map(|(_, amount)| amount).sum();
         if seconds < 0.1 { 0.0 } else { sum as f64 / seconds }
+    }
+}
+
+/// A count at an instant, to tell rates from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    now_ms: u64,
+    total: u64,
+}
+
+impl Mark {
+    /// Growth a second from an earlier mark to this one.
+    pub(crate) fn rate_since(self, earlier: Self) -> f64 {
+        let seconds = self.now_ms.saturating_sub(earlier.now_ms) as f64 / 1000.0;
+        if seconds > 0.0 { (self.total - earlier.total) as f64 / seconds } else { 0.0 }
     }
 }
 

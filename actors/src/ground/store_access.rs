@@ -2,10 +2,7 @@
 
 use ractor::ActorProcessingErr;
 use still_curation::Candidate;
-use still_domain::{
-    CheckpointId, JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, RoundNumber, Split,
-    TrainingSetId,
-};
+use still_domain::{JudgedTrajectory, PolicyOrigin, PolicyRecord, PolicyVersion, Problem, Split};
 use still_store::{CheckpointFolders, Store, StoreError};
 
 /// The store with its checkpoints; shared by clones.
@@ -54,17 +51,6 @@ impl StoreAccess {
     /// What is to be known of every trajectory in the pool, by problem and attempt; no token is read.
     pub(crate) fn facts(&self) -> Result<Vec<Candidate>, StoreError> {
         Ok(self.store.facts()?.into_iter().map(Candidate::from).collect())
-    }
-
-    /// The intact final checkpoint of a round and its training set.
-    pub(crate) fn final_checkpoint(
-        &self,
-        round: RoundNumber,
-        set: Option<&TrainingSetId>,
-    ) -> Result<Option<CheckpointId>, StoreError> {
-        let Some(set) = set else { return Ok(None) };
-        let (intact, _damages) = self.checkpoints.intact(round, set)?;
-        Ok(intact.into_iter().find(|checkpoint| checkpoint.is_final).map(|checkpoint| checkpoint.id))
     }
 
     /// Makes a group of trajectories durable, all or none, and says of each what stands in the store: an

@@ -7,10 +7,12 @@ use still_control::{DeviceState, DeviceStatus};
 use still_roles::{EventSink, Role, RoleFactory};
 
 use crate::ground::{
+    error::AllDevicesFailed,
     name::ActorName,
+    observe::Observer,
     pulse::{Overdue, Pulse},
     restart::{Failures, RestartPolicy},
-    status_board::DeviceMeter,
+    status_board::{DeviceMeter, StatusBoard, update},
 };
 
 /// A role with its device.
@@ -26,6 +28,13 @@ pub(crate) struct Supervised<R: Role + ?Sized, E> {
     pulse: Pulse,
     state: DeviceState,
     last_failure: Option<String>,
+}
+
+/// A failure of a device, and what becomes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DeviceFailure {
+    pub(crate) reason: String,
+    pub(crate) prospect: Prospect,
 }
 
 /// What becomes of a device that failed.
@@ -117,24 +126,29 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         }
     }
 
-    /// What is to be shown of the device.
-    pub(crate) fn meter(&self, actor: ActorName, in_flight: usize, capacity: usize) -> DeviceMeter {
-        let status = DeviceStatus {
-            name: self.name().to_owned(),
-            actor: actor.to_string(),
-            state: self.state,
-            in_flight: in_flight as u64,
-            capacity: capacity as u64,
-            silent_seconds: 0.0,
-            restarts: self.restarts,
-            last_failure: self.last_failure.clone(),
-        };
-        DeviceMeter { status, pulse: self.pulse.clone() }
-    }
-
-    /// How often it was opened again.
-    pub(crate) const fn restarts(&self) -> u64 {
-        self.restarts
+    /// Brings what the board shows of the device up to date.
+    pub(crate) fn show(&self, board: &StatusBoard, actor: ActorName, in_flight: usize, capacity: usize) {
+        let (in_flight, capacity, pulse) = (in_flight as u64, capacity as u64, self.pulse.clone());
+        update(&board.devices, |devices| match devices.get_mut(self.name()) {
+            // what is made of text changes with a failure alone
+            Some(DeviceMeter { status, pulse: shown }) if status.restarts == self.restarts => {
+                (status.state, status.in_flight, status.capacity) = (self.state, in_flight, capacity);
+                *shown = pulse;
+            }
+            _ => {
+                let status = DeviceStatus {
+                    name: self.name().to_owned(),
+                    actor: actor.to_string(),
+                    state: self.state,
+                    in_flight,
+                    capacity,
+                    silent_seconds: 0.0,
+                    restarts: self.restarts,
+                    last_failure: self.last_failure.clone(),
+                };
+                devices.insert(status.name.clone(), DeviceMeter { status, pulse });
+            }
+        });
     }
 
     /// Whether it has failed too often.
@@ -143,12 +157,12 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
     }
 
     /// The role failed, or could not be opened.
-    pub(crate) fn failed(&mut self, reason: &str) -> Prospect {
+    pub(crate) fn failed(&mut self, reason: String) -> DeviceFailure {
         // it has ended by itself, was never there, or is of no use: whoever is opened next waits for it to end
         self.role = None;
-        self.last_failure = Some(reason.to_owned());
+        self.last_failure = Some(reason.clone());
         self.restarts += 1;
-        match self.failures.add(&self.policy, Instant::now()) {
+        let prospect = match self.failures.add(&self.policy, Instant::now()) {
             Ok(after) => {
                 self.state = DeviceState::BackingOff;
                 Prospect::Again { after }
@@ -157,12 +171,30 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
                 self.state = DeviceState::LeftOut;
                 Prospect::LeftOut { after: self.policy.window, restarts }
             }
+        };
+        DeviceFailure { reason, prospect }
+    }
+
+    /// Reports a failure; gives how long to wait before the device is opened again.
+    ///
+    /// # Errors
+    /// When it has failed too often. An actor with no other device has failed with it.
+    pub(crate) fn report(
+        &self,
+        failure: DeviceFailure,
+        observer: &Observer,
+    ) -> Result<Duration, AllDevicesFailed> {
+        let DeviceFailure { reason, prospect } = failure;
+        observer.device_failed(self.name(), self.restarts, &reason, prospect);
+        match prospect {
+            Prospect::Again { after } => Ok(after),
+            Prospect::LeftOut { restarts, .. } => Err(AllDevicesFailed { reason, restarts }),
         }
     }
 
     /// Gives a role up that is at work and has been silent for longer than its own pace explains. Its successor does not
     /// wait for it.
-    pub(crate) fn give_up_if_silent(&mut self) -> Option<(String, Prospect)> {
+    pub(crate) fn give_up_if_silent(&mut self) -> Option<DeviceFailure> {
         let patience = self.patience.filter(|_| self.role.is_some())?;
         let Overdue { silent, allowed } = self.pulse.overdue(patience)?;
         let reason = format!(
@@ -174,8 +206,7 @@ impl<R: Role + ?Sized, E> Supervised<R, E> {
         if let Some(role) = self.role.take() {
             role.abandon();
         }
-        let prospect = self.failed(&reason);
-        Some((reason, prospect))
+        Some(self.failed(reason))
     }
 
     /// Lets the role go, to be ended on a thread that may wait for it.
@@ -235,14 +266,22 @@ mod tests {
     #[test]
     fn a_device_backs_off_longer_each_time_and_is_left_out_in_the_end() {
         let (mut device, _, _) = supervised(None);
-        assert_eq!(device.failed("once"), Prospect::Again { after: Duration::from_millis(10) });
-        assert_eq!(device.state, DeviceState::BackingOff);
-        assert_eq!(device.failed("twice"), Prospect::Again { after: Duration::from_millis(15) });
+        let board = StatusBoard::default();
+        let shown = |device: &Supervised<Doll, u32>, in_flight| {
+            device.show(&board, ActorName::Sampler, in_flight, 9);
+            let status = board.devices().remove(0);
+            (status.state, status.in_flight, status.restarts, status.last_failure)
+        };
+        assert_eq!(shown(&device, 2), (DeviceState::Starting, 2, 0, None));
+        let again = |after| Prospect::Again { after: Duration::from_millis(after) };
+        assert_eq!(device.failed("once".to_owned()).prospect, again(10));
+        assert_eq!(shown(&device, 0), (DeviceState::BackingOff, 0, 1, Some("once".to_owned())));
+        assert_eq!(device.failed("twice".to_owned()).prospect, again(15));
         let left_out = Prospect::LeftOut { after: Duration::from_mins(1), restarts: 2 };
-        assert_eq!(device.failed("thrice"), left_out);
-        let status = device.meter(ActorName::Sampler, 0, 0).status;
-        assert_eq!((status.state, status.restarts), (DeviceState::LeftOut, 3));
-        assert_eq!(status.last_failure.as_deref(), Some("thrice"));
+        assert_eq!(device.failed("thrice".to_owned()).prospect, left_out);
+        assert_eq!(shown(&device, 0), (DeviceState::LeftOut, 0, 3, Some("thrice".to_owned())));
+        device.is_up();
+        assert_eq!(shown(&device, 1), (DeviceState::Up, 1, 3, Some("thrice".to_owned())));
     }
 
     #[test]
@@ -260,7 +299,7 @@ mod tests {
         }
         assert_eq!(*reported.lock().unwrap(), [(1, 7), (2, 8)]);
         assert!(!device.is_present(1) && device.is_present(2));
-        device.failed("gone");
+        device.failed("gone".to_owned());
         assert!(!device.is_present(2));
     }
 
@@ -268,7 +307,7 @@ mod tests {
     fn one_that_hangs_is_named_and_given_up() {
         let (mut device, _, abandoned) = supervised(Some(Duration::ZERO));
         device.open(|_, _| {}).unwrap();
-        let (reason, prospect) = loop {
+        let DeviceFailure { reason, prospect } = loop {
             if let Some(given_up) = device.give_up_if_silent() {
                 break given_up;
             }

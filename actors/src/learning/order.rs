@@ -24,7 +24,7 @@ pub(super) enum Prepared {
     Job(Box<TrainingJob>),
 }
 
-/// Gathers a job from the store, and tells of damaged checkpoints, which are passed over. Blocks.
+/// Gathers a job from the store. Blocks.
 pub(super) fn prepare(
     access: &StoreAccess,
     observer: &Observer,
@@ -33,14 +33,7 @@ pub(super) fn prepare(
     run_seed: u64,
 ) -> Result<Prepared, ActorProcessingErr> {
     let checkpoint_every_steps = settings.every_steps;
-    let checkpoints = RoundCheckpoints {
-        access: access.clone(),
-        observer: observer.clone(),
-        retention: settings,
-        round: order.round,
-        training_set: order.training_set.clone(),
-    };
-    if let Some(checkpoint) = checkpoints.finished()? {
+    if let Some(checkpoint) = access.checkpoints.finished(order.round, &order.training_set)? {
         return Ok(Prepared::Done(TrainedPolicy { round: order.round, checkpoint, loss: None }));
     }
     let set = access
@@ -53,6 +46,13 @@ pub(super) fn prepare(
             let record = access.store.policy(version)?;
             Some(PolicyRef::from(&record.ok_or_else(|| format!("policy {version} is not in the store"))?))
         }
+    };
+    let checkpoints = RoundCheckpoints {
+        access: access.clone(),
+        observer: observer.clone(),
+        retention: settings,
+        round: order.round,
+        training_set: order.training_set.clone(),
     };
     Ok(Prepared::Job(Box::new(TrainingJob {
         round: order.round,

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use still_domain::{CheckpointId, CheckpointManifest, RoundNumber, TrainingSetId};
+use still_domain::{CheckpointId, RoundNumber, TrainingSetId};
 use still_roles::{CheckpointStore, SavedCheckpoint, TrainingFailure};
-use still_store::{CheckpointsSection, StoreError};
+use still_store::{CheckpointsSection, StoreError, WrittenCheckpoint};
 
 use crate::ground::{observe::Observer, store_access::StoreAccess};
 
@@ -17,49 +17,35 @@ pub(crate) struct RoundCheckpoints {
     pub(crate) training_set: TrainingSetId,
 }
 
-impl RoundCheckpoints {
-    /// What the training ended with, if it is over and intact. Where it is not over no file is read. Blocks.
-    pub(crate) fn finished(&self) -> Result<Option<CheckpointId>, StoreError> {
-        let known = self.access.store.checkpoints_of(self.round)?;
-        if !known.iter().any(|one| one.is_final && one.training_set == self.training_set) {
-            return Ok(None);
-        }
-        let newest = self.intact()?.into_iter().next();
-        Ok(newest.filter(|newest| newest.is_final).map(|newest| newest.id))
-    }
-
-    /// Newest first, without damaged ones, which are reported. Blocks.
-    pub(crate) fn intact(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
-        let (checkpoints, damages) = self.access.checkpoints.intact(self.round, &self.training_set)?;
-        for damage in damages {
-            let (checkpoint, reason) = (damage.checkpoint, damage.reason);
-            self.observer.warn(format!("checkpoint {checkpoint} is damaged and passed over: {reason}"));
-        }
-        Ok(checkpoints)
-    }
-}
-
 impl CheckpointStore for RoundCheckpoints {
-    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
-        let intact = self.intact().map_err(|error| failed(&error))?;
-        Ok(intact.iter().map(|one| self.access.checkpoints.folder(&one.id)).collect())
+    fn newest_first(&self) -> Result<Vec<CheckpointId>, TrainingFailure> {
+        let known = self.access.checkpoints.newest_first(self.round, &self.training_set);
+        Ok(known.map_err(|error| failed(&error))?.into_iter().map(|manifest| manifest.id).collect())
+    }
+
+    fn damage(&self, id: &CheckpointId) -> Result<Option<String>, TrainingFailure> {
+        let Some(manifest) = self.access.store.checkpoint(id).map_err(|error| failed(&error))? else {
+            return Ok(Some("it is gone".to_owned()));
+        };
+        Ok(self.access.checkpoints.check(&manifest).err().map(|damage| damage.reason))
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
-        let pending = self.access.checkpoints.begin(self.round, step).map_err(|error| failed(&error))?;
-        Ok(pending.folder().to_owned())
+        self.access.checkpoints.begin(self.round, step).map_err(|error| failed(&error))
     }
 
     fn commit(&self, saved: SavedCheckpoint) -> Result<CheckpointId, TrainingFailure> {
-        let SavedCheckpoint { folder: _, step, is_final, went_back_to, began, stall } = saved;
+        let SavedCheckpoint { step, is_final, went_back_to, began, stall } = saved;
         let checkpoints = &self.access.checkpoints;
-        let mut pending = checkpoints.written(self.round, step);
-        if let Some(step) = went_back_to {
-            pending = pending.going_back_to(step);
-        }
-        let now_ms = self.observer.now_ms();
-        let set = self.training_set.clone();
-        let manifest = checkpoints.commit(pending, set, is_final, now_ms).map_err(|error| failed(&error))?;
+        let written = WrittenCheckpoint {
+            round: self.round,
+            step,
+            training_set: self.training_set.clone(),
+            is_final,
+            went_back_to,
+            now_ms: self.observer.now_ms(),
+        };
+        let manifest = checkpoints.commit(written).map_err(|error| failed(&error))?;
         self.observer.checkpointed(&manifest, began.elapsed(), stall);
         checkpoints.retain_by(&self.retention, &manifest.id).map_err(|error| failed(&error))?;
         Ok(manifest.id)

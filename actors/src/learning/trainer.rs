@@ -15,14 +15,14 @@ use still_store::{CheckpointsSection, StoreError};
 use crate::{
     config::SupervisionSection,
     ground::{
-        error::{AllDevicesFailed, Refusal},
+        error::Refusal,
         name::ActorName,
         observe::Observer,
         protocol::{Answer, ConductorMessage, RootMessage, TrainedPolicy, TrainerMessage, TrainingOrder},
-        pulse::pulse_interval,
+        pulse::remind,
         routes::Route,
         store_access::StoreAccess,
-        supervised::{Prospect, Supervised, end_all},
+        supervised::{DeviceFailure, Supervised, end_all},
         switches::Switches,
     },
     learning::order::{Prepared, prepare},
@@ -91,9 +91,7 @@ impl Actor for Trainer {
         let TrainerArguments { training, config, supervision, run_seed, access, switches, observer, ports } =
             arguments;
         let patience = supervision.max_silence();
-        if let Some(patience) = patience {
-            myself.send_interval(pulse_interval(patience), || TrainerMessage::TakePulse);
-        }
+        remind(&myself, patience, || TrainerMessage::TakePulse);
         let mut state = TrainerState {
             device: Supervised::new(training, supervision.policy(ActorName::Trainer), patience),
             draining: switches.draining(),
@@ -144,8 +142,8 @@ impl Actor for Trainer {
             }
             TrainerMessage::Reopen => state.open(&myself)?,
             TrainerMessage::TakePulse => {
-                if let Some((reason, prospect)) = state.device.give_up_if_silent() {
-                    state.bereft(reason, prospect, &myself)?;
+                if let Some(failure) = state.device.give_up_if_silent() {
+                    state.bereft(failure, &myself)?;
                 }
             }
         }
@@ -214,6 +212,8 @@ impl TrainerState {
                 TrainingEvent::Progress { round, step, duration } => {
                     return observer.trained(*round, step, *duration);
                 }
+                // that it was heard is all there is to it
+                TrainingEvent::Alive => return,
                 _ => {}
             }
             // a trainer that is gone is replaced, and its work is in the checkpoint
@@ -244,8 +244,8 @@ impl TrainerState {
                 let left_out = plan.left_out;
                 self.ports.conductor.send(ConductorMessage::TrainingBegun { round, left_out });
             }
-            TrainingEvent::Progress { .. } => {}
-            TrainingEvent::Checkpointed { id, step: _, tickets } => {
+            TrainingEvent::Alive | TrainingEvent::Progress { .. } => {}
+            TrainingEvent::Checkpointed { id, tickets } => {
                 for ticket in tickets {
                     if let Some(answer) = self.asked.remove(&ticket) {
                         let _nobody_waits = answer.send(Ok(id.clone()));
@@ -278,31 +278,27 @@ impl TrainerState {
         reason: String,
         myself: &ActorRef<TrainerMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        let prospect = self.device.failed(&reason);
-        self.bereft(reason, prospect, myself)
+        let failure = self.device.failed(reason);
+        self.bereft(failure, myself)
     }
 
     /// The run is gone: it is opened again after a while.
     fn bereft(
         &mut self,
-        reason: String,
-        prospect: Prospect,
+        failure: DeviceFailure,
         myself: &ActorRef<TrainerMessage>,
     ) -> Result<(), ActorProcessingErr> {
         for (_, answer) in std::mem::take(&mut self.asked) {
-            let refusal = Refusal::Failed(format!("training failed before it was saved: {reason}"));
-            let _nobody_waits = answer.send(Err(refusal));
+            let reason = format!("training failed before it was saved: {}", failure.reason);
+            let _nobody_waits = answer.send(Err(Refusal::Failed(reason)));
         }
-        self.observer.device_failed(self.device.name(), self.device.restarts(), &reason, prospect);
-        if let Prospect::LeftOut { restarts, .. } = prospect {
-            return Err(AllDevicesFailed { reason, restarts }.into());
-        }
+        let after = self.device.report(failure, &self.observer)?;
         if self.draining {
             // a drain does not wait for what cannot be saved any more: it is in the checkpoint before
             self.halted();
             return Ok(());
         }
-        myself.send_after(prospect.after(), || TrainerMessage::Reopen);
+        myself.send_after(after, || TrainerMessage::Reopen);
         Ok(())
     }
 
@@ -349,7 +345,7 @@ impl TrainerState {
         let in_flight = usize::from(self.job.is_some());
         self.observer.state(ActorName::Trainer, state);
         self.device.works(self.job.is_some() && !self.switches.training_paused());
-        self.observer.device(self.device.meter(ActorName::Trainer, in_flight, 1));
+        self.device.show(&self.observer.board, ActorName::Trainer, in_flight, 1);
         self.observer.progressed(ActorName::Trainer, 0, in_flight);
     }
 }

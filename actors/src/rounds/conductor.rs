@@ -22,7 +22,7 @@ use crate::{
             PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
         },
         routes::Route,
-        status_board::update,
+        status_board::{Mark, update},
         store_access::StoreAccess,
     },
     rounds::{
@@ -63,13 +63,6 @@ pub(crate) struct ConductorState {
     warned_starved: Option<RoundNumber>,
     round_began: Mark,
     training_began: Mark,
-}
-
-/// Token counts at an instant, to tell rates from.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    now_ms: u64,
-    tokens: u64,
 }
 
 impl Actor for Conductor {
@@ -316,7 +309,11 @@ impl ConductorState {
             is_intact.then_some(checkpoint)
         } else {
             let set = self.machine.round().and_then(|round| round.training_set.clone());
-            self.given.access.run(move |access| access.final_checkpoint(round, set.as_ref())).await?
+            let finished = move |access: &StoreAccess| match set {
+                Some(set) => access.checkpoints.finished(round, &set),
+                None => Ok(None),
+            };
+            self.given.access.run(finished).await?
         };
         let order = |checkpoint| EvaluationOrder { round, policy: PolicyRef::candidate(round, checkpoint) };
         Ok(checkpoint.map(order))
@@ -345,12 +342,12 @@ impl ConductorState {
 
     fn mark_rollouts(&self) -> Mark {
         let observer = &self.given.observer;
-        Mark { now_ms: observer.now_ms(), tokens: observer.board.rollout_tokens.total() }
+        observer.board.rollout_tokens.mark(observer.now_ms())
     }
 
     fn mark_training(&self) -> Mark {
         let observer = &self.given.observer;
-        Mark { now_ms: observer.now_ms(), tokens: observer.board.training_tokens.total() }
+        observer.board.training_tokens.mark(observer.now_ms())
     }
 
     fn tell_explored(&self) {
@@ -387,7 +384,11 @@ impl ConductorState {
             progress.pool = pool;
             progress.selected = round.map_or(0, |round| round.tally.selected);
             progress.rounds_over = self.machine.rounds_over();
-            progress.last_round = self.machine.last_over().cloned();
+            // a round that is over changes no more, and its scores are many
+            let last = self.machine.last_over();
+            if progress.last_round.as_ref().map(|shown| shown.round) != last.map(|last| last.round) {
+                progress.last_round = last.cloned();
+            }
         });
         observer.progressed(ActorName::Conductor, 0, 0);
         let number = round.map(|round| round.round);
@@ -403,13 +404,6 @@ impl Drop for ConductorState {
         if let Some(alarm) = &self.alarm {
             alarm.abort();
         }
-    }
-}
-
-impl Mark {
-    fn rate_since(self, earlier: Self) -> f64 {
-        let seconds = self.now_ms.saturating_sub(earlier.now_ms) as f64 / 1000.0;
-        if seconds > 0.0 { (self.tokens - earlier.tokens) as f64 / seconds } else { 0.0 }
     }
 }
 

@@ -18,17 +18,16 @@ use crate::{
     config::{EvaluationSection, SupervisionSection},
     ground::{
         credit::{Credit, Credits},
-        error::AllDevicesFailed,
         name::ActorName,
         observe::Observer,
         protocol::{
             ConductorMessage, EvaluationOrder, EvaluatorMessage, Judged, Purpose, Unjudged, VerifiersMessage,
         },
-        pulse::pulse_interval,
+        pulse::remind,
         routes::Route,
         status_board::{EvaluationProgress, update},
         store_access::StoreAccess,
-        supervised::{Prospect, Supervised, end_all},
+        supervised::{DeviceFailure, Supervised, end_all},
     },
 };
 
@@ -89,9 +88,7 @@ impl Actor for Evaluator {
         let EvaluatorArguments { generator, config, supervision, run_seed, access, observer, ports } =
             arguments;
         let patience = supervision.max_silence();
-        if let Some(patience) = patience {
-            myself.send_interval(pulse_interval(patience), || EvaluatorMessage::TakePulse);
-        }
+        remind(&myself, patience, || EvaluatorMessage::TakePulse);
         let mut state = EvaluatorState {
             credits: Credits::new(config.in_flight_answers),
             device: Supervised::new(generator, supervision.policy(ActorName::Evaluator), patience),
@@ -137,8 +134,8 @@ impl Actor for Evaluator {
                 }
             }
             EvaluatorMessage::TakePulse => {
-                if let Some((reason, prospect)) = state.device.give_up_if_silent() {
-                    state.bereft(reason, prospect, &myself)?;
+                if let Some(failure) = state.device.give_up_if_silent() {
+                    state.bereft(failure, &myself)?;
                 }
             }
             EvaluatorMessage::AnswerJudged(judged) => {
@@ -240,22 +237,18 @@ impl EvaluatorState {
         reason: String,
         myself: &ActorRef<EvaluatorMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        let prospect = self.device.failed(&reason);
-        self.bereft(reason, prospect, myself)
+        let failure = self.device.failed(reason);
+        self.bereft(failure, myself)
     }
 
     /// The generator is gone: it is opened again after a while.
     fn bereft(
         &self,
-        reason: String,
-        prospect: Prospect,
+        failure: DeviceFailure,
         myself: &ActorRef<EvaluatorMessage>,
     ) -> Result<(), ActorProcessingErr> {
-        self.observer.device_failed(self.device.name(), self.device.restarts(), &reason, prospect);
-        if let Prospect::LeftOut { restarts, .. } = prospect {
-            return Err(AllDevicesFailed { reason, restarts }.into());
-        }
-        myself.send_after(prospect.after(), || EvaluatorMessage::Reopen);
+        let after = self.device.report(failure, &self.observer)?;
+        myself.send_after(after, || EvaluatorMessage::Reopen);
         Ok(())
     }
 
@@ -342,7 +335,7 @@ impl EvaluatorState {
             None => (0, 0),
         };
         self.device.works(!self.held.is_empty());
-        self.observer.device(self.device.meter(ActorName::Evaluator, self.held.len(), self.credits.limit()));
+        self.device.show(&self.observer.board, ActorName::Evaluator, self.held.len(), self.credits.limit());
         self.observer.progressed(ActorName::Evaluator, waiting, in_flight);
     }
 }

@@ -9,7 +9,8 @@
 //! | [`StepGenerator`]: the next token of every rollout | [`EmbeddedGenerator`] | [`still_roles::Generator`] |
 //! | [`Learner`]: one optimizer step | [`EmbeddedTraining`] | [`still_roles::TrainingRun`] |
 //!
-//! The training loop of [`EmbeddedTraining`] is the only one: the daemon's rounds and `stilld train` both run it.
+//! The training loop of [`EmbeddedTraining`] is the only one: the daemon's rounds and `stilld train` both run it. Whoever
+//! has steps taken elsewhere drives that from a [`TrainingThread`] as well.
 
 mod background;
 mod device;
@@ -17,8 +18,10 @@ mod generator;
 mod learner;
 mod role_thread;
 mod training;
+mod training_thread;
 
 pub use background::Background;
 pub use generator::{EmbeddedGenerator, GeneratorError, GeneratorStep, StepGenerator, Unserved};
 pub use learner::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 pub use training::EmbeddedTraining;
+pub use training_thread::{TrainingOrder, TrainingThread};

@@ -17,34 +17,21 @@ use std::{
 use crossbeam::channel::{Receiver, TryRecvError};
 use still_domain::CheckpointId;
 use still_roles::{
-    EventSink, LearnerStep, Role, SavedCheckpoint, TrainingEvent, TrainingFactory, TrainingFailure,
-    TrainingJob, TrainingRun,
+    EventSink, LearnerStep, SavedCheckpoint, TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob,
 };
 
 use crate::{
     background::Background,
-    device::DeviceLock,
     learner::{Learner, LearnerError, LearnerJob},
-    role_thread::RoleThread,
+    training_thread::{TrainingOrder, TrainingThread},
 };
 
 /// Steps whose mean is a job's training loss.
 const LOSS_STEPS: usize = 20;
 
-/// A [`TrainingRun`] that takes its steps on a thread of its own.
+/// Training runs of this process: learners that take their steps on threads of their own.
 #[derive(Debug)]
-pub struct EmbeddedTraining {
-    thread: RoleThread<Order>,
-}
-
-/// The orders of the thread.
-#[derive(Debug)]
-enum Order {
-    Start(Box<TrainingJob>),
-    Checkpoint(u64),
-    Pause(bool),
-    Halt,
-}
+pub struct EmbeddedTraining;
 
 /// The checkpoint that is being written.
 type Writing = Background<Result<CheckpointId, TrainingFailure>>;
@@ -80,61 +67,9 @@ impl EmbeddedTraining {
         name: impl Into<String>,
         build: impl Fn() -> Result<Box<dyn Learner>, String> + Clone + Send + Sync + 'static,
     ) -> TrainingFactory {
-        let (name, lock) = (name.into(), DeviceLock::default());
-        TrainingFactory::new(name.clone(), move |events| {
-            let opened: Box<dyn TrainingRun> = Box::new(Self::open(&name, &lock, build.clone(), &events)?);
-            Ok(opened)
+        TrainingThread::factory(name, build, |learner: &mut (dyn Learner + 'static), orders, events| {
+            Training::new(learner, events).work(orders)
         })
-    }
-
-    /// # Errors
-    /// When no thread can be had.
-    fn open(
-        name: &str,
-        lock: &DeviceLock,
-        build: impl Fn() -> Result<Box<dyn Learner>, String> + Send + 'static,
-        events: &EventSink<TrainingEvent>,
-    ) -> Result<Self, String> {
-        let (reported, failed) = (events.clone(), events.clone());
-        let thread = name.to_owned();
-        let work = move |learner: &mut (dyn Learner + 'static), orders: &Receiver<Order>| {
-            Training::new(learner, &reported).work(orders).map_err(|failure| match failure {
-                TrainingFailure::Device(reason) => TrainingFailure::Device(format!("{thread}: {reason}")),
-                disk @ TrainingFailure::Disk(_) => disk,
-            })
-        };
-        let failed = move |failure| failed.tell(TrainingEvent::Failed(failure));
-        let thread = RoleThread::spawn(name, lock, build, work, failed)
-            .map_err(|error| format!("{name}: no thread can be had: {error}"))?;
-        Ok(Self { thread })
-    }
-}
-
-impl Role for EmbeddedTraining {
-    fn end(self: Box<Self>) {
-        self.thread.end();
-    }
-
-    fn abandon(self: Box<Self>) {
-        self.thread.abandon();
-    }
-}
-
-impl TrainingRun for EmbeddedTraining {
-    fn start(&mut self, job: TrainingJob) {
-        self.thread.send(Order::Start(Box::new(job)));
-    }
-
-    fn checkpoint(&mut self, ticket: u64) {
-        self.thread.send(Order::Checkpoint(ticket));
-    }
-
-    fn pause(&mut self, is_paused: bool) {
-        self.thread.send(Order::Pause(is_paused));
-    }
-
-    fn halt(&mut self) {
-        self.thread.send(Order::Halt);
     }
 }
 
@@ -145,7 +80,7 @@ impl<'a> Training<'a> {
     }
 
     /// Works until the channel's other end is gone.
-    fn work(mut self, orders: &Receiver<Order>) -> Result<(), TrainingFailure> {
+    fn work(mut self, orders: &Receiver<TrainingOrder>) -> Result<(), TrainingFailure> {
         self.events.tell(TrainingEvent::Ready);
         loop {
             let mut next = if self.work.is_some() && !self.is_paused {
@@ -169,11 +104,11 @@ impl<'a> Training<'a> {
         }
     }
 
-    fn obey(&mut self, order: Order) -> Result<(), TrainingFailure> {
+    fn obey(&mut self, order: TrainingOrder) -> Result<(), TrainingFailure> {
         match order {
-            Order::Pause(is_paused) => self.is_paused = is_paused,
-            Order::Checkpoint(ticket) => self.asked.push(ticket),
-            Order::Start(job) => {
+            TrainingOrder::Pause(is_paused) => self.is_paused = is_paused,
+            TrainingOrder::Checkpoint(ticket) => self.asked.push(ticket),
+            TrainingOrder::Start(job) => {
                 self.answer()?;
                 if self.work.take().is_some() {
                     self.learner.end();
@@ -184,7 +119,7 @@ impl<'a> Training<'a> {
                     Err(reason) => self.events.tell(TrainingEvent::Refused { round, reason }),
                 }
             }
-            Order::Halt => {
+            TrainingOrder::Halt => {
                 self.answer()?;
                 if let Some(mut halted) = self.work.take() {
                     self.keep(&mut halted)?;
@@ -245,13 +180,24 @@ impl<'a> Training<'a> {
     /// Begins a job, going on from the first of its checkpoints that can be gone on from; the inner error says why
     /// it can never be run.
     fn begin(&mut self, job: TrainingJob, rollbacks: u32) -> Result<Result<Work, String>, TrainingFailure> {
-        let checkpoints = job.checkpoints.resumable()?;
+        let checkpoints = Arc::clone(&job.checkpoints);
         let mut learner_job = LearnerJob { job, resume: None, rollbacks };
         let mut unfit = None;
-        for resume in checkpoints.into_iter().map(Some).chain([None]) {
+        for resume in checkpoints.newest_first()?.into_iter().map(Some).chain([None]) {
+            let resume = match resume {
+                Some(id) => {
+                    let path = checkpoints.folder(&id);
+                    if let Some(reason) = checkpoints.damage(&id)? {
+                        self.pass_over(&LearnerError::Checkpoint { path, reason }, &mut unfit);
+                        continue;
+                    }
+                    Some(path)
+                }
+                None => None,
+            };
             // a job that goes back has shown before that the folder is its own: what is left of it is diverging
             if let (None, Some(reason), 0) = (&resume, &unfit, rollbacks)
-                && !learner_job.job.checkpoints.begins_anew()
+                && !checkpoints.begins_anew()
             {
                 let remedy = "no other checkpoint is left: name another output folder, or mend the settings";
                 return Ok(Err(format!("{reason}; {remedy}")));
@@ -274,15 +220,19 @@ impl<'a> Training<'a> {
                 }
                 Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
                 Err(error @ LearnerError::Checkpoint { .. }) => {
-                    let reason = error.to_string();
-                    self.events.tell(TrainingEvent::Warning(format!("{reason}; the one before is tried")));
-                    unfit.get_or_insert(reason);
+                    self.pass_over(&error, &mut unfit);
                 }
                 Err(error) => return Err(failure(error)),
             }
         }
         let reason = "no checkpoint can be gone on from, and the job cannot begin anew";
         Err(TrainingFailure::Device(reason.to_owned()))
+    }
+
+    /// Says why a checkpoint is not gone on from, and notes it, unless another one was noted before.
+    fn pass_over(&self, error: &LearnerError, unfit: &mut Option<String>) {
+        self.events.tell(TrainingEvent::Warning(format!("{error}; the one before is tried")));
+        unfit.get_or_insert_with(|| error.to_string());
     }
 
     /// Takes a step; the inner error says why the job can never be finished as given.
@@ -353,9 +303,8 @@ impl<'a> Training<'a> {
             let began = Instant::now();
             let folder: PathBuf = checkpoints.begin(step)?;
             snapshot.write(&folder).map_err(unwritten)?;
-            let id =
-                checkpoints.commit(SavedCheckpoint { folder, step, is_final, went_back_to, began, stall })?;
-            events.tell(TrainingEvent::Checkpointed { id: id.clone(), step, tickets });
+            let id = checkpoints.commit(SavedCheckpoint { step, is_final, went_back_to, began, stall })?;
+            events.tell(TrainingEvent::Checkpointed { id: id.clone(), tickets });
             Ok(id)
         };
         let no_thread = |error| TrainingFailure::Device(format!("no thread can be had: {error}"));

@@ -11,10 +11,11 @@ use burn::tensor::Device;
 use harness::{Encoder, decoder_config, job, learner, learner_config, library, lora, sft_examples};
 use still_decoder::{CpuDecoder, DecoderWeights, Span, hugging_face};
 use still_embedded::Learner;
-use still_learning::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
+use still_learning::{BasePolicy, LearnerConfig, PolicyLearner};
 use still_quickstart::QuickStartTask;
 use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
+use still_training_data::ExampleEncoder;
 
 const STEPS: u64 = 1_000;
 /// Longest response, in tokens.

@@ -18,9 +18,12 @@ use burn::{
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
 use still_recipe::{LearnerSettings, Schedule};
-use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
+use still_tensor_decoder::{Decoder, ForwardSettings, TensorPrecision, TokenBatch};
 
-use crate::optimizer::{Optimizer, Update};
+use crate::{
+    optimizer::{Optimizer, Update},
+    trained::Trained,
+};
 
 const STEPS: usize = 10;
 const RATE: f64 = 1e-3;
@@ -78,7 +81,7 @@ fn our_steps_are_those_of_burn_train() {
     let decoder = Decoder::from_weights(&weights, &device, TensorPrecision::F32);
     let mut theirs = Learner::new(Model { decoder }, optimizer, RATE);
 
-    let mut ours = Parameters::Full(weights.to_f32());
+    let mut ours = Trained::Full(weights.to_f32());
     let mut optimizer = Optimizer::new(&ours);
     let update = Update {
         rate: RATE,
@@ -96,7 +99,7 @@ fn our_steps_are_those_of_burn_train() {
         let expected = losses.recv().unwrap();
         theirs.optimizer_step(output.grads);
 
-        let Parameters::Full(weights) = &ours else { unreachable!("all parameters are trained") };
+        let Trained::Full(weights) = &ours else { unreachable!("all parameters are trained") };
         let decoder = Decoder::from_weights(weights, &device, TensorPrecision::F32);
         let Item { batch, settings, .. } = item(&config).0;
         let (loss, gradients) = decoder.loss_and_gradients(&batch, &settings, |found| found.mean().neg());

@@ -19,9 +19,9 @@ use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::LearnerError;
-use still_tensor_decoder::Parameters;
+use still_tensor_decoder::ParameterList;
 
-use crate::{loss::PairSums, optimizer::Optimizer};
+use crate::{loss::PairSums, optimizer::Optimizer, trained::Trained};
 
 const STATE_FILE: &str = "learner.safetensors";
 const POSITION_FILE: &str = "learner.json";
@@ -74,7 +74,7 @@ struct Manifest {
 #[derive(Debug, Clone)]
 pub(crate) struct TrainingState {
     /// The f32 masters.
-    pub(crate) parameters: Parameters,
+    pub(crate) trained: Trained,
     pub(crate) optimizer: Optimizer,
     pub(crate) position: Position,
 }
@@ -87,20 +87,19 @@ pub(crate) fn save(
     policy: Option<&DecoderWeights>,
 ) -> Result<(), LearnerError> {
     let reference: Vec<f32> = reference.iter().flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
-    let policy = policy.map(|weights| Parameters::Full(weights.clone()));
     let lists = [
-        (MASTER, Some(&state.parameters)),
-        (FIRST_MOMENT, Some(&state.optimizer.first)),
-        (SECOND_MOMENT, Some(&state.optimizer.second)),
-        (POLICY, policy.as_ref()),
+        (MASTER, state.trained.values()),
+        (FIRST_MOMENT, state.optimizer.first.values()),
+        (SECOND_MOMENT, state.optimizer.second.values()),
+        (POLICY, policy.map(DecoderWeights::values).unwrap_or_default()),
     ];
     let mut tensors = vec![(REFERENCE.to_owned(), Floats { values: &reference, shape: [reference.len()] })];
-    for (prefix, list) in lists {
-        let values = list.map(Parameters::values).unwrap_or_default().into_iter();
-        tensors
-            .extend(values.map(|(name, values)| {
-                (format!("{prefix}.{name}"), Floats { values, shape: [values.len()] })
-            }));
+    for (prefix, values) in lists {
+        tensors.extend(
+            values
+                .into_iter()
+                .map(|(name, values)| (format!("{prefix}.{name}"), Floats { values, shape: [values.len()] })),
+        );
     }
     let path = folder.join(STATE_FILE);
     safetensors::serialize_to_file(tensors, None, &path)
@@ -114,24 +113,32 @@ pub(crate) fn save(
     written.map_err(|error| LearnerError::Disk(format!("`{}`: {error}", path.display())))
 }
 
-/// Reads what [`save`] wrote, into the form of `fresh`; with it the reference.
+/// Reads what [`save`] wrote, into what was to be trained afresh; with it the reference.
 pub(crate) fn load(
     folder: &Path,
-    fresh: &Parameters,
+    mut trained: Trained,
 ) -> Result<(TrainingState, Arc<[PairSums]>), LearnerError> {
     let damaged = |reason: String| LearnerError::Checkpoint { path: folder.to_owned(), reason };
     let (position, bytes) = read(folder)?;
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
-    let read = |prefix| read_parameters(&tensors, prefix, fresh).map_err(&damaged);
-    let optimizer =
-        Optimizer { first: read(FIRST_MOMENT)?, second: read(SECOND_MOMENT)?, updates: position.updates };
-    let parameters = read(MASTER)?;
+    let mut optimizer = Optimizer { updates: position.updates, ..Optimizer::new(&trained) };
+    let mut read = || {
+        read_into(&mut optimizer.first, &tensors, FIRST_MOMENT)?;
+        read_into(&mut optimizer.second, &tensors, SECOND_MOMENT)?;
+        read_into(&mut trained, &tensors, MASTER)
+    };
+    read().map_err(&damaged)?;
     let reference = tensors.tensor(REFERENCE).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
     let reference: Vec<f32> = floats(reference.data()).collect();
     let reference =
         reference.as_chunks::<2>().0.iter().map(|[chosen, rejected]| (*chosen, *rejected)).collect();
-    Ok((TrainingState { parameters, optimizer, position }, reference))
+    Ok((TrainingState { trained, optimizer, position }, reference))
+}
+
+/// Whether a folder is a checkpoint that a learner wrote. Others (of a trainer elsewhere, say) are Hugging Face folders.
+pub fn holds_policy(folder: &Path) -> bool {
+    folder.join(POSITION_FILE).is_file()
 }
 
 /// The exact f32 parameters of the policy in a checkpoint that a learner wrote.
@@ -143,14 +150,12 @@ pub fn load_policy(folder: &Path) -> Result<(DecoderConfig, DecoderWeights), Lea
     let (Position { decoder: config, .. }, bytes) = read(folder)?;
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
-    let fresh = Parameters::Full(DecoderWeights::zeros(&config));
+    let mut policy = DecoderWeights::zeros(&config);
     // adapters are no policy: the decoder with their changes is stored beside them
     let is_adapted = tensors.names().iter().any(|name| name.starts_with(POLICY));
     let prefix = if is_adapted { POLICY } else { MASTER };
-    match read_parameters(&tensors, prefix, &fresh).map_err(damaged)? {
-        Parameters::Full(weights) => Ok((config, weights)),
-        Parameters::Adapters(_) => unreachable!("the form is that of `fresh`"),
-    }
+    read_into(&mut policy, &tensors, prefix).map_err(damaged)?;
+    Ok((config, policy))
 }
 
 /// Position and state, the latter as it was written.
@@ -176,21 +181,17 @@ fn hash(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn read_parameters(
-    tensors: &SafeTensors<'_>,
-    prefix: &str,
-    fresh: &Parameters,
-) -> Result<Parameters, String> {
-    let mut read = fresh.zeros_like();
-    for ((name, _), (_, target)) in fresh.values().into_iter().zip(read.values_mut()) {
-        let name = format!("{prefix}.{name}");
+/// Reads the numbers of a list that stand under a prefix.
+fn read_into(target: &mut impl ParameterList, tensors: &SafeTensors<'_>, prefix: &str) -> Result<(), String> {
+    let names: Vec<_> = target.values().into_iter().map(|(name, _)| format!("{prefix}.{name}")).collect();
+    for (name, (_, target)) in names.into_iter().zip(target.values_mut()) {
         let tensor = tensors.tensor(&name).map_err(|error| format!("{STATE_FILE}: `{name}`: {error}"))?;
         if tensor.dtype() != Dtype::F32 || tensor.data().len() != size_of_val(target) {
             return Err(format!("{STATE_FILE}: `{name}` has another shape or type than the job's"));
         }
         target.iter_mut().zip(floats(tensor.data())).for_each(|(target, value)| *target = value);
     }
-    Ok(read)
+    Ok(())
 }
 
 fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {

@@ -2,25 +2,21 @@
 
 use std::sync::Arc;
 
-use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::LearnerError;
 use still_library::Weights;
 use still_recipe::{BoundReached, DpoSettings, LearnerSettings, PreferenceBound};
 use still_roles::{PreferenceAlarm, PreferenceMetrics};
 use still_tensor_decoder::{BatchError, Decoder, Parameters};
+use still_training_data::{DataOrder, Examples, JobVersion, Sequence, pair_length};
 
 #[cfg(test)]
 use crate::memory::simulated::allocate;
 use crate::{
     checkpoint::TrainingState,
-    data_order::DataOrder,
-    examples::{Examples, Sequence, pair_length},
-    job_version::JobVersion,
     learner::ModelName,
     loss::{self, LossAndGradients, PairSums},
     memory::within_memory,
     replicas::{Replica, Replicas},
-    snapshot,
 };
 
 /// A job under way.
@@ -32,10 +28,8 @@ pub(crate) struct Job {
     /// Of the policy that a DPO job started from, by pair.
     pub(crate) reference: Arc<[PairSums]>,
     pub(crate) order: DataOrder,
-    /// What adapters are trained beside, where they are.
-    pub(crate) frozen: Option<Weights>,
-    /// What others load that by, if they can.
-    pub(crate) frozen_name: Option<ModelName>,
+    /// What others load the policy by that adapters are trained beside, if they can.
+    pub(crate) base_name: Option<ModelName>,
     pub(crate) state: TrainingState,
     /// The state to go back to when training diverges: where the job began or was last saved.
     pub(crate) last_good: Option<Arc<TrainingState>>,
@@ -63,15 +57,15 @@ type Part = (LossAndGradients, Option<PreferenceMetrics>);
 pub(crate) fn reference(
     replicas: &mut Replicas,
     examples: &Examples,
-    start: &DecoderWeights,
+    start: &Weights,
 ) -> Result<Arc<[PairSums]>, LearnerError> {
     let Examples::Dpo(pairs) = examples else { return Ok(Arc::default()) };
     let each = pairs.len().div_ceil(replicas.count()).max(1);
     let shares = (0..pairs.len()).step_by(each).map(|first| first..pairs.len().min(first + each)).collect();
-    let (pairs, start) = (Arc::clone(pairs), Parameters::Full(start.clone()));
+    let (pairs, start) = (Arc::clone(pairs), Arc::clone(start));
     let mut sums = Vec::with_capacity(pairs.len());
     replicas.each(
-        move |replica| replica.decoder(&start),
+        move |replica| replica.whole(&start),
         shares,
         move |replica, decoder, share| {
             let share = pairs.get(share).unwrap_or_default().iter();
@@ -178,11 +172,11 @@ impl Job {
     ) -> Result<StepGradients, LearnerError> {
         let parts = parts(batch, limit, |index| self.examples.length(*index));
         let parts = parts.into_iter().map(<[usize]>::to_vec).collect();
-        let parameters = self.state.parameters.clone();
+        let trained = self.state.trained.clone();
         let mut sum: Option<Part> = None;
         replicas.each(
             // the masters are let go of before the first part, so that nothing is shared when they change
-            move |replica| replica.decoder(&parameters),
+            move |replica| replica.decoder(&trained),
             parts,
             move |replica, decoder, part| work(replica, decoder, part).map_err(|error| refused(&error)),
             |part| add(&mut sum, part),
@@ -191,11 +185,6 @@ impl Job {
             sum.ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))?;
         let LossAndGradients { loss, gradients } = whole;
         Ok(StepGradients { loss, gradients, tokens: 0, preferences, memory_shortages: 0 })
-    }
-
-    /// The policy as it stands.
-    pub(crate) fn policy(&self, config: &DecoderConfig) -> Weights {
-        snapshot::policy(&self.state.parameters, self.frozen.as_ref(), config)
     }
 }
 

@@ -4,14 +4,11 @@ use still_decoder::DecoderWeights;
 use still_embedded::LearnerError;
 use still_recipe::LearnerSettings;
 use still_roles::TrainingJob;
-
-use crate::{
-    config::LearnerConfig,
-    data_order::DataOrder,
-    examples::{EncodingRules, ExampleEncoder, Examples, encode_all},
-    fingerprint::JobIdentity,
-    job_version::JobVersion,
+use still_training_data::{
+    DataError, DataOrder, EncodingRules, ExampleEncoder, Examples, JobVersion, encode_all,
 };
+
+use crate::{config::LearnerConfig, fingerprint::JobIdentity};
 
 /// A job before its first step.
 pub(crate) struct JobPlan {
@@ -66,8 +63,9 @@ impl Planning<'_> {
         let limit = settings.max_sequence_tokens as usize;
         let span = learner.training.dpo.span;
         let rules = EncodingRules { limit, span, compares_like_with_like: version.compares_like_with_like() };
-        let (examples, left_out) = encode_all(encoder, &*job.examples, job.objective, rules)?;
-        if examples.len() == 0 {
+        let (examples, left_out) =
+            encode_all(encoder, &*job.examples, job.objective, rules).map_err(unusable)?;
+        if examples.is_empty() {
             let reason = format!("no example is left of {left_out} once those over {limit} tokens are out");
             return Err(LearnerError::Refused(reason));
         }
@@ -82,5 +80,13 @@ impl JobPlan {
     /// Its examples in the order of its steps.
     pub(crate) fn order(&self, seed: u64) -> DataOrder {
         DataOrder::new(self.version, seed, self.examples.lengths(), &self.settings)
+    }
+}
+
+/// What a job's examples fail for.
+fn unusable(error: DataError) -> LearnerError {
+    match error {
+        DataError::Refused(reason) => LearnerError::Refused(reason),
+        DataError::Source(error) => error.into(),
     }
 }

@@ -9,17 +9,19 @@ use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 use still_library::{PolicyLibrary, Weights};
 use still_recipe::Precision;
 use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
-use still_tensor_decoder::{Adapters, ForwardSettings, Parameters, Role};
+use still_tensor_decoder::{Adapters, ForwardSettings, ParameterList, Role};
+use still_training_data::ExampleEncoder;
 
 use crate::{
     checkpoint::{self, Position, TrainingState},
     config::LearnerConfig,
-    examples::ExampleEncoder,
     job::{Job, StepGradients, reference},
     job_plan::{JobPlan, Planning},
+    loss::PairSums,
     optimizer::{Optimizer, Update, clip_scale, global_norm},
     replicas::{Replicas, Workplace},
     snapshot::JobSnapshot,
+    trained::Trained,
 };
 
 /// What the learning rate is multiplied by each time that training goes back.
@@ -105,17 +107,25 @@ impl PolicyLearner {
     /// When no job has begun.
     pub fn weights(&self) -> Result<Weights, LearnerError> {
         let job = self.job.as_ref().ok_or(LearnerError::NoJob)?;
-        Ok(job.policy(&self.base.config))
+        Ok(job.state.trained.policy(&self.base.config))
     }
 
     /// What a job trains, before its first step.
-    fn fresh_parameters(&self, job: &TrainingJob, start: &Weights) -> Result<Parameters, LearnerError> {
-        let Some(lora) = self.config.lora() else { return Ok(Parameters::Full(start.to_f32())) };
+    fn fresh(&self, job: &TrainingJob, start: &Weights) -> Result<Trained, LearnerError> {
+        let Some(lora) = self.config.lora() else { return Ok(Trained::Full(start.to_f32())) };
         let seed = seed::derive(job.seed, &["adapters"]);
-        Adapters::new(&lora, &self.base.config, seed)
-            .map(Parameters::Adapters)
-            .map_err(|error| LearnerError::Refused(error.to_string()))
+        let adapters = Adapters::new(&lora, &self.base.config, seed)
+            .map_err(|error| LearnerError::Refused(error.to_string()))?;
+        Ok(Trained::Adapters { adapters, base: Arc::clone(start) })
     }
+}
+
+/// What a job begins with.
+enum Begun {
+    /// The masters of its first step.
+    Fresh(Trained),
+    /// What a checkpoint held.
+    Found(Box<TrainingState>, Arc<[PairSums]>),
 }
 
 impl Learner for PolicyLearner {
@@ -123,26 +133,29 @@ impl Learner for PolicyLearner {
         self.end();
         let LearnerJob { job, resume, rollbacks: rolled_back } = job;
         let start = self.start(job)?;
-        let frozen = self.config.lora().is_some().then(|| Arc::clone(&start));
+        let fresh = self.fresh(job, &start)?;
+        let frozen = fresh.base().cloned();
         let planning =
             Planning { job, learner: &self.config, encoder: &*self.encoder, frozen: frozen.as_deref() };
-        let fresh = self.fresh_parameters(job, &start)?;
-        let (plan, found) = match resume {
-            None => (planning.begin()?, None),
+        let (plan, begun) = match resume {
+            None => {
+                let plan = planning.begin()?;
+                (plan, Begun::Fresh(fresh))
+            }
             Some(folder) => {
-                let found = checkpoint::load(folder, &fresh)?;
+                let (found, reference) = checkpoint::load(folder, fresh)?;
                 let unfit = |reason: &str| LearnerError::Checkpoint {
                     path: folder.clone(),
                     reason: reason.to_owned(),
                 };
-                let Position { fingerprint, skipped_in_a_row, rollbacks, .. } = &found.0.position;
+                let Position { fingerprint, skipped_in_a_row, rollbacks, .. } = &found.position;
                 let plan = planning
                     .go_on(fingerprint)?
                     .ok_or_else(|| unfit("it belongs to a job with other data or settings"))?;
                 if rolled_back > rollbacks && *skipped_in_a_row > 0 {
                     return Err(unfit("training was diverging already when it was written"));
                 }
-                (plan, Some(found))
+                (plan, Begun::Found(Box::new(found), reference))
             }
         };
         let order = plan.order(job.seed);
@@ -157,23 +170,26 @@ impl Learner for PolicyLearner {
             None => self.start_replicas()?,
         };
         let replicas = self.replicas.insert(replicas);
-        let (mut state, reference) = if let Some((mut state, reference)) = found {
-            state.position.fingerprint = name;
-            (state, reference)
-        } else {
-            let position = Position {
-                step: 0,
-                updates: 0,
-                skipped_in_a_row: 0,
-                rollbacks: 0,
-                micro_batch_tokens: 0,
-                threads: 0,
-                fingerprint: name,
-                decoder: self.base.config.clone(),
-            };
-            let optimizer = Optimizer::new(&fresh);
-            let state = TrainingState { parameters: fresh, optimizer, position };
-            (state, reference(replicas, &examples, &start)?)
+        let (mut state, reference) = match begun {
+            Begun::Found(mut state, reference) => {
+                state.position.fingerprint = name;
+                (*state, reference)
+            }
+            Begun::Fresh(trained) => {
+                let position = Position {
+                    step: 0,
+                    updates: 0,
+                    skipped_in_a_row: 0,
+                    rollbacks: 0,
+                    micro_batch_tokens: 0,
+                    threads: 0,
+                    fingerprint: name,
+                    decoder: self.base.config.clone(),
+                };
+                let optimizer = Optimizer::new(&trained);
+                let state = TrainingState { trained, optimizer, position };
+                (state, reference(replicas, &examples, &start)?)
+            }
         };
         let (threads, before) = (self.settings.threads.count(), state.position.threads);
         if before > 0 && before != threads {
@@ -196,8 +212,7 @@ impl Learner for PolicyLearner {
             .then(|| kept(&Arc::new(state.clone()), self.config.training.max_kept_parameters))
             .flatten();
         let starts_from_base = job.start.as_ref().is_none_or(|start| start.checkpoint.is_none());
-        let frozen_name = self.base.name.clone().filter(|_| frozen.is_some() && starts_from_base);
-        replicas.freeze(frozen.as_ref())?;
+        let base_name = self.base.name.clone().filter(|_| frozen.is_some() && starts_from_base);
         let dpo = self.config.training.dpo.clone();
         self.job = Some(Job {
             version,
@@ -206,8 +221,7 @@ impl Learner for PolicyLearner {
             examples,
             reference,
             order,
-            frozen,
-            frozen_name,
+            base_name,
             state,
             last_good,
             total_steps,
@@ -247,7 +261,7 @@ impl Learner for PolicyLearner {
                 },
                 threads,
             };
-            state.optimizer.update(&mut state.parameters, &gradients, &update);
+            state.optimizer.update(&mut state.trained, &gradients, &update);
             state.position.skipped_in_a_row = 0;
             state.position.updates = state.optimizer.updates;
         }
@@ -280,8 +294,7 @@ impl Learner for PolicyLearner {
         Ok(Box::new(JobSnapshot {
             config: self.base.config.clone(),
             encoder: Arc::clone(&self.encoder),
-            base: job.frozen.clone(),
-            base_name: job.frozen_name.clone(),
+            base_name: job.base_name.clone(),
             state,
             reference: Arc::clone(&job.reference),
         }))
@@ -295,7 +308,7 @@ impl Learner for PolicyLearner {
     fn end(&mut self) {
         self.job = None;
         if let Some(replicas) = &mut self.replicas
-            && replicas.freeze(None).is_err()
+            && replicas.release().is_err()
         {
             // a thread is gone: the next job starts them anew
             self.replicas = None;
@@ -331,6 +344,6 @@ fn roll_back(job: &mut Job, diverged: LearnerStep) -> Result<LearnerStep, Learne
 
 /// A state to go back to, unless it has more parameters than are kept.
 fn kept(state: &Arc<TrainingState>, max_parameters: usize) -> Option<Arc<TrainingState>> {
-    let count: usize = state.parameters.values().iter().map(|(_, values)| values.len()).sum();
+    let count: usize = state.trained.values().iter().map(|(_, values)| values.len()).sum();
     (count <= max_parameters).then(|| Arc::clone(state))
 }

@@ -5,15 +5,14 @@
 //! | [`PolicyLearner`] | the learner role: begins, steps, saves, resumes |
 //! | [`LearnerConfig`] | how it works: what `still-recipe` tells, and threads |
 //! | [`Footprint`] | how much memory a job takes |
+//! | `dashboard` | a training in burn-train's terminal renderer, with the feature of that name |
 //! | [`keep_freed_memory`] | the C library's allocator, set to keep what is freed |
-//! | `data_order` | which examples make up which step, from the seed alone |
-//! | `examples` | sequences with the tokens that the loss covers |
 //! | `fingerprint` | what a job is known by from one start to the next |
 //! | `job` | a job under way: its state, and the gradients of a step |
 //! | `job_plan` | a job before its first step: examples, settings, order and name |
-//! | `job_version` | what a job's steps are made of, so that one of an earlier program goes on as it began |
 //! | `loss` | the losses, on burn's autodiff graph |
 //! | `memory` | smaller parts where the device's memory does not suffice |
+//! | `trained` | the masters of a job, with the policy that adapters stand beside |
 //! | `replicas` | the devices that share a step's parts among them |
 //! | `optimizer` | `AdamW` on host masters, global-norm clipping |
 //! | `checkpoint` | masters, moments and position in files |
@@ -24,17 +23,16 @@
 //! without losing small updates, and a checkpoint is the host's state alone.
 
 mod allocator;
-#[cfg(test)]
+#[cfg(all(test, feature = "dashboard"))]
 mod burn_train_tests;
 mod checkpoint;
 mod config;
-mod data_order;
-mod examples;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 mod fingerprint;
 mod footprint;
 mod job;
 mod job_plan;
-mod job_version;
 mod learner;
 mod loss;
 mod memory;
@@ -43,10 +41,10 @@ mod optimizer;
 mod parity_tests;
 mod replicas;
 mod snapshot;
+mod trained;
 
 pub use allocator::keep_freed_memory;
-pub use checkpoint::load_policy;
+pub use checkpoint::{holds_policy, load_policy};
 pub use config::{LearnerConfig, tensor_precision};
-pub use examples::ExampleEncoder;
 pub use footprint::{Footprint, StepParts};
 pub use learner::{BasePolicy, ModelName, PolicyLearner};

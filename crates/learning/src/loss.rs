@@ -4,8 +4,7 @@ use burn::tensor::{Tensor, TensorData, activation};
 use still_recipe::{DpoSettings, PreferenceLoss};
 use still_roles::PreferenceMetrics;
 use still_tensor_decoder::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
-
-use crate::examples::Sequence;
+use still_training_data::Sequence;
 
 /// A loss with its gradients.
 pub(crate) struct LossAndGradients {

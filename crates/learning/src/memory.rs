@@ -100,9 +100,10 @@ mod tests {
     use still_roles::{
         Example, ExamplesInMemory, LearnerStep, NoCheckpoints, Response, SftExample, TrainingJob,
     };
+    use still_training_data::ExampleEncoder;
 
     use super::*;
-    use crate::{BasePolicy, ExampleEncoder, LearnerConfig, PolicyLearner};
+    use crate::{BasePolicy, LearnerConfig, PolicyLearner};
 
     #[test]
     fn a_shortage_halves_the_parts_until_they_fit_and_is_counted() {

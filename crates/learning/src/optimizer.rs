@@ -5,7 +5,9 @@
 
 use std::panic::resume_unwind;
 
-use still_tensor_decoder::{Parameters, Role};
+use still_tensor_decoder::{ParameterList, Parameters, Role};
+
+use crate::trained::Trained;
 
 /// Numbers of a tensor from which on threads share it.
 const SHARED_LENGTH: usize = 1 << 18;
@@ -49,14 +51,14 @@ struct Factors {
 
 impl Optimizer {
     /// No update made yet.
-    pub(crate) fn new(parameters: &Parameters) -> Self {
-        Self { first: parameters.zeros_like(), second: parameters.zeros_like(), updates: 0 }
+    pub(crate) fn new(trained: &Trained) -> Self {
+        Self { first: trained.zeros_like(), second: trained.zeros_like(), updates: 0 }
     }
 
-    /// Updates `parameters`.
+    /// Updates what is trained.
     pub(crate) fn update<D: Fn(Role) -> f64>(
         &mut self,
-        parameters: &mut Parameters,
+        trained: &mut Trained,
         gradients: &Parameters,
         update: &Update<D>,
     ) {
@@ -73,7 +75,7 @@ impl Optimizer {
         };
         let moments = self.first.values_mut().into_iter().zip(self.second.values_mut());
         for (((role, values), (_, gradient)), ((_, first), (_, second))) in
-            parameters.values_mut().into_iter().zip(gradients.values()).zip(moments)
+            trained.values_mut().into_iter().zip(gradients.values()).zip(moments)
         {
             let keep = (1.0 - update.rate * (update.decay)(role)) as f32;
             let share = match values.len() {
@@ -151,8 +153,6 @@ pub(crate) fn clip_scale(norm: f64, clip_norm: f64) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use still_tensor_decoder::Parameters;
-
     use super::*;
 
     #[test]

@@ -8,11 +8,12 @@ use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Threads, hugging_face};
 use still_recipe::DpoSettings;
 use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision};
+use still_training_data::Sequence;
 
 use crate::{
-    examples::Sequence,
     loss,
     optimizer::{Optimizer, Update, clip_scale, global_norm},
+    trained::Trained,
 };
 
 /// Gradients below this are rounding of numbers around 1.
@@ -40,6 +41,7 @@ impl Fixture {
         let sequences = sequences
             .map(|((ids, length), prompt)| Sequence {
                 tokens: ids[..length].to_vec(),
+                prompt_tokens: prompt,
                 target: prompt..length,
             })
             .collect();
@@ -51,28 +53,28 @@ impl Fixture {
         ForwardSettings { config, threads: Threads::new(2), recompute: false, fused }
     }
 
-    fn sft(&self, parameters: &Parameters, fused: bool) -> loss::LossAndGradients {
-        let Parameters::Full(weights) = parameters else { panic!("all parameters are trained") };
+    fn sft(&self, trained: &Trained, fused: bool) -> loss::LossAndGradients {
+        let Trained::Full(weights) = trained else { panic!("all parameters are trained") };
         let decoder = Decoder::from_weights(weights, &Device::flex().autodiff(), TensorPrecision::F32);
         let sequences: Vec<&Sequence> = self.sequences.iter().collect();
         let targets = sequences.iter().map(|sequence| sequence.target.len()).sum();
         loss::sft(&decoder, &sequences, targets, &self.settings(fused)).unwrap()
     }
 
-    fn fresh(&self) -> (Parameters, Optimizer) {
-        let parameters = Parameters::Full(self.weights.to_f32());
-        let optimizer = Optimizer::new(&parameters);
-        (parameters, optimizer)
+    fn fresh(&self) -> (Trained, Optimizer) {
+        let trained = Trained::Full(self.weights.to_f32());
+        let optimizer = Optimizer::new(&trained);
+        (trained, optimizer)
     }
 
     /// One step of training as the reference was made; the loss and the gradients' norm before it.
     fn step(
         &self,
-        parameters: &mut Parameters,
+        trained: &mut Trained,
         optimizer: &mut Optimizer,
         clip_norm: f64,
     ) -> (loss::LossAndGradients, f64) {
-        let found = self.sft(parameters, true);
+        let found = self.sft(trained, true);
         let norm = global_norm(&found.gradients, 2);
         let update = Update {
             rate: 1e-3,
@@ -83,7 +85,7 @@ impl Fixture {
             decay: |_| 0.01,
             threads: 2,
         };
-        optimizer.update(parameters, &found.gradients, &update);
+        optimizer.update(trained, &found.gradients, &update);
         (found, norm)
     }
 }
@@ -114,9 +116,9 @@ fn losses_and_gradient_norms_are_pytorchs() {
 fn one_update_changes_every_parameter_as_pytorch_does() {
     for name in MODELS {
         let fixture = Fixture::load(name);
-        let (mut parameters, mut optimizer) = fixture.fresh();
-        let gradients = fixture.step(&mut parameters, &mut optimizer, 0.0).0.gradients;
-        let Parameters::Full(after) = &parameters else { panic!("all parameters are trained") };
+        let (mut trained, mut optimizer) = fixture.fresh();
+        let gradients = fixture.step(&mut trained, &mut optimizer, 0.0).0.gradients;
+        let Trained::Full(after) = &trained else { panic!("all parameters are trained") };
         let (before, after) = (fixture.weights.to_named(&fixture.config), after.to_named(&fixture.config));
         let norm = |values: &mut dyn Iterator<Item = f32>| {
             values.map(|value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt()
@@ -167,11 +169,11 @@ fn ten_steps_follow_pytorchs_curve_with_and_without_clipping() {
     for name in MODELS {
         let fixture = Fixture::load(name);
         for (clip_norm, curve) in [(0.0, "loss_curve_11"), (1.0, "clip1_loss_curve_10")] {
-            let (mut parameters, mut optimizer) = fixture.fresh();
+            let (mut trained, mut optimizer) = fixture.fresh();
             let expected = numbers(&fixture.reference[curve]);
             let norms = numbers(&fixture.reference["clip1_grad_norms_10"]);
             for (step, expected) in expected.into_iter().enumerate() {
-                let (found, norm) = fixture.step(&mut parameters, &mut optimizer, clip_norm);
+                let (found, norm) = fixture.step(&mut trained, &mut optimizer, clip_norm);
                 assert_close(&format!("{name} {curve} at step {step}"), found.loss, expected, 1e-3);
                 if clip_norm > 0.0 {
                     assert_close(&format!("{name} norm at step {step}"), norm, norms[step], 2e-3);
@@ -186,7 +188,7 @@ fn preference_loss_and_its_gradient_are_pytorchs() {
     for name in MODELS {
         let fixture = Fixture::load(name);
         let expected = &fixture.reference["dpo"];
-        let (mut parameters, mut optimizer) = fixture.fresh();
+        let (mut trained, mut optimizer) = fixture.fresh();
         let device = Device::flex().autodiff();
         let pair = (fixture.sequences[0].clone(), fixture.sequences[1].clone());
         let base = Decoder::from_weights(&fixture.weights, &device, TensorPrecision::F32);
@@ -195,8 +197,8 @@ fn preference_loss_and_its_gradient_are_pytorchs() {
         assert_close(name, f64::from(reference.0), sums[0], 1e-5);
         assert_close(name, f64::from(reference.1), sums[1], 1e-5);
 
-        fixture.step(&mut parameters, &mut optimizer, 0.0);
-        let Parameters::Full(policy) = &parameters else { panic!("all parameters are trained") };
+        fixture.step(&mut trained, &mut optimizer, 0.0);
+        let Trained::Full(policy) = &trained else { panic!("all parameters are trained") };
         let policy = Decoder::from_weights(policy, &device, TensorPrecision::F32);
         let config = DpoSettings { beta: 0.1, ..DpoSettings::default() };
         for fused in [true, false] {

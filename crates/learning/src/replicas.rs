@@ -8,7 +8,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -16,7 +19,9 @@ use burn::tensor::Device;
 use still_decoder::DecoderWeights;
 use still_embedded::LearnerError;
 use still_library::Weights;
-use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision};
+use still_tensor_decoder::{Decoder, ForwardSettings, TensorPrecision};
+
+use crate::trained::Trained;
 
 /// Where gradients are made, and how.
 #[derive(Debug, Clone)]
@@ -30,8 +35,8 @@ pub(crate) struct Workplace {
 /// A device with what stays on it for a whole job.
 pub(crate) struct Replica {
     pub(crate) workplace: Workplace,
-    /// What adapters are trained beside, where they are.
-    frozen: Option<Decoder>,
+    /// What adapters were last trained beside, and the same on the device.
+    frozen: Option<(Weights, Decoder)>,
 }
 
 /// All replicas of a learner.
@@ -60,23 +65,34 @@ impl Replica {
         Self { workplace, frozen: None }
     }
 
-    /// Parameters on the device.
-    pub(crate) fn decoder(&self, parameters: &Parameters) -> Decoder {
-        let Workplace { device, settings, precision } = &self.workplace;
-        match (parameters, &self.frozen) {
-            (Parameters::Adapters(adapters), Some(frozen)) => {
-                frozen.clone().adapted(adapters, &settings.config, device)
+    /// What is trained, on the device. The base of adapters stays there from one step to the next.
+    pub(crate) fn decoder(&mut self, trained: &Trained) -> Decoder {
+        match trained {
+            Trained::Full(weights) => self.whole(weights),
+            Trained::Adapters { adapters, base } => {
+                let frozen = self.frozen(base);
+                let Workplace { device, settings, .. } = &self.workplace;
+                frozen.adapted(adapters, &settings.config, device)
             }
-            (Parameters::Full(weights), _) => Decoder::from_weights(weights, device, *precision),
-            (Parameters::Adapters(_), None) => unreachable!("adapters are trained beside a base"),
         }
     }
 
-    fn freeze(&mut self, base: Option<&DecoderWeights>) {
-        let Workplace { device, precision, .. } = &self.workplace;
+    /// All parameters of a decoder, on the device.
+    pub(crate) fn whole(&self, weights: &DecoderWeights) -> Decoder {
+        Decoder::from_weights(weights, &self.workplace.device, self.workplace.precision)
+    }
+
+    fn frozen(&mut self, base: &Weights) -> Decoder {
+        if let Some((known, frozen)) = &self.frozen
+            && Arc::ptr_eq(known, base)
+        {
+            return frozen.clone();
+        }
         // the one before goes first
         self.frozen = None;
-        self.frozen = base.map(|base| Decoder::frozen(base, device, *precision));
+        let frozen = Decoder::frozen(base, &self.workplace.device, self.workplace.precision);
+        self.frozen = Some((Arc::clone(base), frozen.clone()));
+        frozen
     }
 }
 
@@ -105,13 +121,13 @@ impl Replicas {
         }
     }
 
-    /// Puts what adapters are trained beside on every device, or takes it away.
+    /// Takes what adapters were trained beside off every device.
     ///
     /// # Errors
     /// When a thread has ended. A panic of the device goes on here.
-    pub(crate) fn freeze(&mut self, base: Option<&Weights>) -> Result<(), LearnerError> {
-        let (base, everywhere) = (base.cloned(), vec![(); self.count()]);
-        self.each(move |replica| replica.freeze(base.as_deref()), everywhere, |_, (), ()| Ok(()), |()| {})
+    pub(crate) fn release(&mut self) -> Result<(), LearnerError> {
+        let everywhere = vec![(); self.count()];
+        self.each(|replica| replica.frozen = None, everywhere, |_, (), ()| Ok(()), |()| {})
     }
 
     /// Runs `work` on every piece, after `begin` on every replica that has one, and hands what the pieces
@@ -232,7 +248,7 @@ impl Drop for ReplicaThread {
 #[cfg(test)]
 mod tests {
     use std::sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     };

@@ -7,14 +7,14 @@ use still_decoder::{
     hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder},
 };
 use still_embedded::{LearnerError, LearnerSnapshot};
-use still_library::Weights;
-use still_tensor_decoder::{Parameters, peft};
+use still_tensor_decoder::peft;
+use still_training_data::ExampleEncoder;
 
 use crate::{
     checkpoint::{self, TrainingState},
-    examples::ExampleEncoder,
     learner::ModelName,
     loss::PairSums,
+    trained::Trained,
 };
 
 /// Folder of trained adapters inside a checkpoint.
@@ -24,9 +24,7 @@ pub(crate) const ADAPTER_FOLDER: &str = "adapter";
 pub(crate) struct JobSnapshot {
     pub(crate) config: DecoderConfig,
     pub(crate) encoder: Arc<dyn ExampleEncoder>,
-    /// The policy that the job started from, where adapters are trained beside it.
-    pub(crate) base: Option<Weights>,
-    /// What others load that policy by, if they can.
+    /// What others load the policy by that adapters are trained beside, if they can.
     pub(crate) base_name: Option<ModelName>,
     pub(crate) state: Arc<TrainingState>,
     pub(crate) reference: Arc<[PairSums]>,
@@ -34,13 +32,13 @@ pub(crate) struct JobSnapshot {
 
 impl LearnerSnapshot for JobSnapshot {
     fn write(&self, folder: &Path) -> Result<(), LearnerError> {
-        let policy = policy(&self.state.parameters, self.base.as_ref(), &self.config);
+        let policy = self.state.trained.policy(&self.config);
         self.encoder.save(folder).map_err(LearnerError::Disk)?;
         save_folder(folder, &self.config, &policy, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
             .map_err(|error| LearnerError::Disk(error.to_string()))?;
-        let beside = match &self.state.parameters {
-            Parameters::Full(_) => None,
-            Parameters::Adapters(adapters) => {
+        let beside = match &self.state.trained {
+            Trained::Full(_) => None,
+            Trained::Adapters { adapters, .. } => {
                 if let Some(base) = &self.base_name {
                     let folder = folder.join(ADAPTER_FOLDER);
                     peft::save(&folder, adapters, &base.name, base.revision.as_deref())
@@ -51,14 +49,5 @@ impl LearnerSnapshot for JobSnapshot {
         };
         checkpoint::save(folder, &self.state, &self.reference, beside)?;
         checkpoint::sync_folder(folder)
-    }
-}
-
-/// The whole decoder that parameters make, with the base that adapters change.
-pub(crate) fn policy(parameters: &Parameters, base: Option<&Weights>, config: &DecoderConfig) -> Weights {
-    match (parameters, base) {
-        (Parameters::Full(weights), _) => Arc::new(weights.clone()),
-        (Parameters::Adapters(adapters), Some(base)) => Arc::new(adapters.merge(base, config)),
-        (Parameters::Adapters(_), None) => unreachable!("adapters are trained beside a base"),
     }
 }

@@ -96,8 +96,16 @@ impl PolicyLibrary {
     pub fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, LibraryError> {
         match &policy.checkpoint {
             Some(checkpoint) => Ok((self.folder_of)(checkpoint)),
-            None => self.base.folder.clone().ok_or(LibraryError::NoFolder),
+            None => self.base_folder(),
         }
+    }
+
+    /// The folder that holds the configured base model.
+    ///
+    /// # Errors
+    /// When it lies in none.
+    pub fn base_folder(&self) -> Result<PathBuf, LibraryError> {
+        self.base.folder.clone().ok_or(LibraryError::NoFolder)
     }
 
     /// A policy's weights. Blocks while they are read.

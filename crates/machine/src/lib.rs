@@ -10,6 +10,7 @@
 //! | [`host_memory`] | how much memory the host has |
 //! | [`scorer`] | how likely a text is under a policy |
 //! | [`mod@verifier`] | who judges, and whether it can judge a problem here |
+//! | [`mod@training`] | who takes the steps of a training job |
 //! | [`settings`] | what the learner and the decoders read of the configuration |
 //!
 //! Nothing here knows actors or the store. What fails says with which code the program is to end
@@ -22,9 +23,11 @@ pub mod plan;
 pub mod preflight;
 pub mod scorer;
 pub mod settings;
+pub mod training;
 pub mod verifier;
 
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use scorer::PolicyScorer;
+pub use training::training;
 pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, verifier};

@@ -17,7 +17,7 @@ use still_domain::{CheckpointId, PolicyRef, PolicyVersion, seed};
 use still_embedded::StepGenerator;
 use still_generator::{GeneratorConfig, PolicyGenerator};
 use still_hub::{Hub, HubConfig};
-use still_learning::{BasePolicy, ExampleEncoder, ModelName, load_policy};
+use still_learning::{BasePolicy, ModelName, holds_policy, load_policy};
 use still_library::{BaseModel, PolicyLibrary, Weights};
 use still_operator::{
     cli::ModelArguments,
@@ -27,6 +27,7 @@ use still_roles::Response;
 use still_rollout::EngineConfig;
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
 use still_text::{PromptStyle, Tokenizer, thought};
+use still_training_data::ExampleEncoder;
 
 use crate::placement::{GPU_PREFILL_TOKENS, device_name};
 
@@ -203,7 +204,11 @@ impl Model {
         let read = Arc::clone(&self.read);
         let base = BaseModel { folder: self.folder.clone(), read: Box::new(move || read()) };
         PolicyLibrary::new(base, folder_of, |folder| {
-            load_policy(folder).map(|(_, weights)| weights).map_err(|error| error.to_string())
+            if holds_policy(folder) {
+                load_policy(folder).map(|(_, weights)| weights).map_err(|error| error.to_string())
+            } else {
+                load_folder(folder).map(|(_, weights)| weights).map_err(|error| error.to_string())
+            }
         })
     }
 

@@ -7,6 +7,7 @@ use still_decoder::DecoderConfig;
 use still_domain::Algorithm;
 use still_learning::{Footprint, StepParts};
 use still_operator::config::{Config, Device, DeviceSection};
+use still_recipe::TrainingEngine;
 
 use crate::{
     placement::{self, GeneratorPlacement, Placement, in_words},
@@ -29,6 +30,8 @@ pub struct Plan {
     /// Where each generator runs.
     pub placement: Placement,
     items: Vec<Item>,
+    /// The program that trains, where none of this process's devices does.
+    trained_by: Option<String>,
 }
 
 impl Plan {
@@ -39,12 +42,18 @@ impl Plan {
     pub fn of(config: &Config, decoder: &DecoderConfig) -> Result<Self, Failure> {
         let placement = place(config, decoder)?;
         let items = items(config, decoder, &placement);
-        Ok(Self { placement, items })
+        let is_by_command = config.training.engine == TrainingEngine::Command;
+        let trained_by = is_by_command.then(|| config.training.command.program.clone());
+        Ok(Self { placement, items, trained_by })
     }
 
     /// The plan for people.
     pub fn table(&self) -> String {
-        table(&self.items, placement::total_bytes)
+        let mut text = table(&self.items, placement::total_bytes);
+        if let Some(program) = &self.trained_by {
+            text.push_str(&format!("trained by `{program}`, whose memory is not planned here\n"));
+        }
+        text
     }
 
     /// Bytes that it takes of the host's memory.
@@ -72,7 +81,8 @@ impl fmt::Debug for Plan {
 /// Places the generators of a run in the memory that is there.
 pub fn place(config: &Config, decoder: &DecoderConfig) -> Result<Placement, Failure> {
     let Footprint { device, pass, .. } = LearnerPlan::new(config, decoder).training;
-    let on_device = if config.device.learns_on_cpu() { 0 } else { device + pass };
+    let learns_here = config.training.engine == TrainingEngine::Embedded && !config.device.learns_on_cpu();
+    let on_device = if learns_here { device + pass } else { 0 };
     Placement::new(config, decoder, on_device, placement::total_bytes)
 }
 
@@ -83,7 +93,9 @@ fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec
         device: Device::Cpu,
         bytes: 2 * parameters,
     }];
-    items.extend(LearnerPlan::new(config, decoder).items(&config.device));
+    if config.training.engine == TrainingEngine::Embedded {
+        items.extend(LearnerPlan::new(config, decoder).items(&config.device));
+    }
     for (number, sampler) in placement.samplers.iter().enumerate() {
         items.extend(generator_items(&format!("sampler {number}"), sampler, decoder));
     }

@@ -6,14 +6,17 @@
 //! | [`LearnerSettings`] | one job's length, batches, learning rate and optimizer |
 //! | [`DpoSettings`] | what preference optimisation minimises, and how far it may go |
 //! | [`LoraSettings`] | adapters instead of all parameters |
+//! | [`TrainingEngine`], [`TrainingCommand`] | who takes the steps |
 //! | [`Precision`] | number formats of weights |
 
+mod command;
 mod dpo;
 mod job;
 mod lora;
 mod precision;
 mod training;
 
+pub use command::{TrainingCommand, TrainingEngine};
 pub use dpo::{BoundReached, DpoSettings, DpoSpan, PreferenceBound, PreferenceLoss};
 pub use job::{LearnerSettings, Schedule};
 pub use lora::LoraSettings;

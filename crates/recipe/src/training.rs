@@ -4,12 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_settings::Findings;
 
-use crate::{DpoSettings, LearnerSettings, LoraSettings, Precision};
+use crate::{DpoSettings, LearnerSettings, LoraSettings, Precision, TrainingCommand, TrainingEngine};
 
 /// How the learner works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingSection {
+    /// Who takes the steps.
+    pub engine: TrainingEngine,
+    /// The program that does, where `engine = "command"`.
+    pub command: TrainingCommand,
     /// Round 0, on the demonstrations alone.
     pub imitation: LearnerSettings,
     /// Every later round, on its sealed set, where `round.algorithm = "sft"`.
@@ -41,6 +45,8 @@ pub struct TrainingSection {
 impl Default for TrainingSection {
     fn default() -> Self {
         Self {
+            engine: TrainingEngine::default(),
+            command: TrainingCommand::default(),
             imitation: LearnerSettings::default(),
             improvement: LearnerSettings::default(),
             preference: LearnerSettings::of_pairs(),
@@ -66,5 +72,8 @@ impl TrainingSection {
         });
         self.dpo.validate(findings);
         self.lora.validate(findings);
+        if self.engine == TrainingEngine::Command {
+            self.command.validate(findings);
+        }
     }
 }

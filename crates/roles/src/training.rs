@@ -127,11 +127,9 @@ impl LearnerStep {
     }
 }
 
-/// A checkpoint whose files are written and synced.
+/// A checkpoint whose files are written and synced, in the folder that [`CheckpointStore::begin`] gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedCheckpoint {
-    /// The folder that [`CheckpointStore::begin`] gave.
-    pub folder: PathBuf,
     /// Optimizer steps taken.
     pub step: u64,
     /// Whether training is complete.
@@ -155,11 +153,17 @@ pub enum TrainingFailure {
 
 /// Where the checkpoints of one job are: the durable side of training.
 pub trait CheckpointStore: Send + Sync {
-    /// Complete checkpoints to go on from, newest first, damaged ones left out and reported.
+    /// The complete checkpoints, newest first. Their files are not looked at.
     ///
     /// # Errors
-    /// When they cannot be read.
-    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure>;
+    /// When it is not known which there are.
+    fn newest_first(&self) -> Result<Vec<CheckpointId>, TrainingFailure>;
+
+    /// What of a checkpoint's files is not as it was written, if anything is. Reads all of them.
+    ///
+    /// # Errors
+    /// When it is not known how they were written.
+    fn damage(&self, id: &CheckpointId) -> Result<Option<String>, TrainingFailure>;
 
     /// An empty folder for the files of a checkpoint after so many steps.
     ///
@@ -188,8 +192,12 @@ pub trait CheckpointStore: Send + Sync {
 pub struct NoCheckpoints;
 
 impl CheckpointStore for NoCheckpoints {
-    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
+    fn newest_first(&self) -> Result<Vec<CheckpointId>, TrainingFailure> {
         Ok(Vec::new())
+    }
+
+    fn damage(&self, id: &CheckpointId) -> Result<Option<String>, TrainingFailure> {
+        Ok(Some(format!("this job keeps no checkpoint, nor `{id}`")))
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
@@ -219,6 +227,8 @@ pub enum TrainingEvent {
         /// The checkpoint's folder that it goes on from.
         resumed_from: Option<PathBuf>,
     },
+    /// It is alive, and between two steps.
+    Alive,
     /// A step was taken, or training went back.
     Progress {
         /// The round it is for.
@@ -232,8 +242,6 @@ pub enum TrainingEvent {
     Checkpointed {
         /// Its name.
         id: CheckpointId,
-        /// Optimizer steps taken.
-        step: u64,
         /// The orders that asked for it.
         tickets: Vec<u64>,
     },

@@ -161,7 +161,7 @@ fn a_slot_is_refilled_at_the_next_step() {
 }
 
 #[test]
-fn long_prompts_run_in_pieces_beside_decoding_rows() {
+fn long_prompts_run_in_pieces_beside_decoding_sequences() {
     let config = EngineConfig { prefill_tokens_per_step: 10, ..EngineConfig::default() };
     let mut engine = engine(3, config);
     engine.submit(request(0, &[1], 30)).unwrap();
@@ -277,7 +277,7 @@ fn running_out_of_memory_shrinks_the_batch_and_changes_no_token() {
 }
 
 #[test]
-fn a_row_that_does_not_fit_alone_is_given_up_and_the_engine_lives() {
+fn a_sequence_that_does_not_fit_alone_is_given_up_and_the_engine_lives() {
     let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
     model.max_tokens_per_step = 0;
     let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
@@ -314,7 +314,7 @@ fn a_shortage_that_passes_loses_nothing() {
 }
 
 #[test]
-fn what_a_failed_step_gave_up_or_ended_is_told_by_the_next() {
+fn what_a_failed_step_gave_up_or_ended_is_reported_by_the_next() {
     let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
     (model.poison, model.fails_to_clear) = (Some(49), true);
     let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
@@ -340,7 +340,7 @@ fn a_failed_step_may_be_tried_again() {
 }
 
 #[test]
-fn broken_logits_end_their_row_only() {
+fn broken_logits_end_their_sequence_only() {
     let mut model = ScriptedModel::new(VOCABULARY, 4, 128);
     model.poison = Some(49);
     let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
@@ -355,7 +355,7 @@ fn broken_logits_end_their_row_only() {
 }
 
 #[test]
-fn cache_positions_bound_the_rows_but_never_starve_one() {
+fn cache_positions_bound_the_sequences_but_never_starve_one() {
     let config = EngineConfig { cache_tokens: 25, ..EngineConfig::default() };
     let mut engine = engine(8, config);
     engine.submit(request(0, &[1, 2, 3, 4], 100)).unwrap();

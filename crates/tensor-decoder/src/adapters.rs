@@ -215,7 +215,7 @@ impl Adapters {
     }
 
     /// Every factor by its name in PEFT's layout.
-    pub fn values(&self) -> Vec<(String, &[f32])> {
+    pub(crate) fn factors(&self) -> Vec<(String, &[f32])> {
         let mut list = Vec::new();
         for (index, adapter) in self.enumerate() {
             list.push((factor_name(index, adapter.projection, 'A'), floats(&adapter.down)));
@@ -225,7 +225,7 @@ impl Adapters {
     }
 
     /// The same list, to change.
-    pub fn values_mut(&mut self) -> Vec<&mut [f32]> {
+    pub(crate) fn factors_mut(&mut self) -> Vec<&mut [f32]> {
         let adapters = self.layers.iter_mut().flatten();
         adapters.flat_map(|adapter| [floats_mut(&mut adapter.down), floats_mut(&mut adapter.up)]).collect()
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Decoder`] | parameters as burn tensors; log-probabilities, and gradients of losses of them |
 //! | [`TokenBatch`] | sequences laid end to end, with the tokens whose log-probabilities are wanted |
-//! | [`Parameters`] | what training changes, as a list on the host |
+//! | [`ParameterList`], [`Parameters`] | what an optimizer walks over, on the host; gradients and moments |
 //! | [`Adapters`] | low-rank changes of a decoder that stays as it is |
 //! | [`peft`] | adapters in the layout of PEFT, in and out |
 //! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
@@ -41,5 +41,5 @@ pub use composed::composed_pass_bytes;
 pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
 pub use device::{DeviceError, DeviceMemory, DeviceName};
 pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};
-pub use parameters::{Parameters, Role};
+pub use parameters::{ParameterList, Parameters, Role};
 pub use scorer::Scorer;

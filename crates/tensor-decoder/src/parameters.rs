@@ -15,41 +15,69 @@ pub enum Role {
     Vector,
 }
 
-/// What training changes, on the host as f32; gradients and moments have the same form.
+/// What an optimizer and a checkpoint walk over.
+pub trait ParameterList {
+    /// Every parameter's name and numbers, in an order that never changes.
+    fn values(&self) -> Vec<(String, &[f32])>;
+
+    /// The same list, to change.
+    fn values_mut(&mut self) -> Vec<(Role, &mut [f32])>;
+}
+
+/// Numbers in the form of what is trained, on the host as f32: its gradients, and their moments.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parameters {
-    /// Every parameter of a decoder.
+    /// Of every parameter of a decoder.
     Full(DecoderWeights),
-    /// Low-rank adapters beside a decoder that stays as it is.
+    /// Of low-rank adapters beside a decoder that stays as it is.
     Adapters(Adapters),
 }
 
-impl Parameters {
-    /// Parameters of the same form, all zero.
-    #[must_use]
-    pub fn zeros_like(&self) -> Self {
-        match self {
-            Self::Full(weights) => Self::Full(zero_weights(weights)),
-            Self::Adapters(adapters) => Self::Adapters(adapters.zeros_like()),
-        }
+impl ParameterList for DecoderWeights {
+    fn values(&self) -> Vec<(String, &[f32])> {
+        full_values(self)
     }
 
-    /// Every parameter's name and numbers, in an order that never changes.
-    pub fn values(&self) -> Vec<(String, &[f32])> {
+    fn values_mut(&mut self) -> Vec<(Role, &mut [f32])> {
+        full_values_mut(self)
+    }
+}
+
+impl ParameterList for Adapters {
+    fn values(&self) -> Vec<(String, &[f32])> {
+        self.factors()
+    }
+
+    fn values_mut(&mut self) -> Vec<(Role, &mut [f32])> {
+        self.factors_mut().into_iter().map(|values| (Role::Matrix, values)).collect()
+    }
+}
+
+impl ParameterList for Parameters {
+    fn values(&self) -> Vec<(String, &[f32])> {
         match self {
-            Self::Full(weights) => full_values(weights),
+            Self::Full(weights) => weights.values(),
             Self::Adapters(adapters) => adapters.values(),
         }
     }
 
-    /// The same list, to change.
-    pub fn values_mut(&mut self) -> Vec<(Role, &mut [f32])> {
+    fn values_mut(&mut self) -> Vec<(Role, &mut [f32])> {
         match self {
-            Self::Full(weights) => full_values_mut(weights),
-            Self::Adapters(adapters) => {
-                adapters.values_mut().into_iter().map(|values| (Role::Matrix, values)).collect()
-            }
+            Self::Full(weights) => weights.values_mut(),
+            Self::Adapters(adapters) => adapters.values_mut(),
         }
+    }
+}
+
+impl Parameters {
+    /// Zeros in the form of a decoder's parameters.
+    pub fn zeros_like_weights(weights: &DecoderWeights) -> Self {
+        Self::Full(zero_weights(weights))
+    }
+
+    /// Zeros in the form of adapters.
+    pub fn zeros_like_adapters(adapters: &Adapters) -> Self {
+        Self::Adapters(adapters.zeros_like())
     }
 
     /// Adds `more`, of the same form.

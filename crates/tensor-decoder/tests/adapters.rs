@@ -6,7 +6,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, LoraConfig, Parameters, Projection, TensorPrecision, TokenBatch, peft,
+    Adapters, Decoder, ForwardSettings, LoraConfig, ParameterList, Parameters, Projection, TensorPrecision,
+    TokenBatch, peft,
 };
 
 fn config() -> DecoderConfig {
@@ -35,7 +36,7 @@ fn lora(targets: &[Projection]) -> LoraConfig {
 /// Adapters that change something.
 fn busy_adapters(targets: &[Projection]) -> Adapters {
     let mut adapters = Adapters::new(&lora(targets), &config(), 3).unwrap();
-    for (index, values) in adapters.values_mut().into_iter().enumerate() {
+    for (index, (_, values)) in adapters.values_mut().into_iter().enumerate() {
         for (position, value) in values.iter_mut().enumerate() {
             *value = ((index * 31 + position * 17) % 23) as f32 / 40.0 - 0.25;
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use serde_json::json;
 use still_decoder::{ActivationMode, DecoderConfig, DecoderWeights, Threads, model_gradients};
-use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision, TokenBatch};
+use still_tensor_decoder::{
+    Decoder, ForwardSettings, ParameterList, Parameters, TensorPrecision, TokenBatch,
+};
 
 /// A tiny decoder of each architecture: grouped queries, biases, normalised heads, tied and untied heads.
 fn configs() -> Vec<DecoderConfig> {

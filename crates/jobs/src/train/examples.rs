@@ -14,7 +14,6 @@ use std::{collections::HashSet, io::BufRead, ops::Range, path::Path};
 use serde_json::{Map, Value};
 use still_control::{Exit, Failure, OrExit};
 use still_domain::Algorithm;
-use still_learning::ExampleEncoder;
 use still_machine::{Encoder, Model};
 use still_operator::{
     cli::{OnError, TrainArguments},
@@ -22,6 +21,7 @@ use still_operator::{
 };
 use still_roles::{Example, PreferenceExample, Response, SftExample};
 use still_text::{ChatContext, PromptStyle, Tokenizer};
+use still_training_data::ExampleEncoder;
 
 use crate::{chat_context, open_input};
 

@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `train.lock` | held while a training writes here |
 //! | `checkpoints/step-N` | everything to go on from step N, the policy as a Hugging Face folder, and `manifest.json` with the hash of every file |
+//! | `training` | what a command was given to train, where `training.engine = "command"` |
 //! | `loss.jsonl`, `loss.svg` | the loss of every step, as numbers and as a picture |
 //! | `adapter` | trained adapters in PEFT's layout, where `[training.lora]` asks for them and no `--adapter` was merged in before; those of checkpoints likewise |
 //! | the rest | the trained policy as a Hugging Face folder, adapters merged in, once all steps are taken |
 
+#[cfg(feature = "dashboard")]
+mod charts;
 mod examples;
 mod losses;
 mod output;
@@ -28,10 +31,8 @@ use std::{
 use still_control::{Exit, Failure, OrExit};
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, PolicyRef, Recipe, RoundNumber};
-use still_embedded::{EmbeddedTraining, Learner};
-use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
-use still_machine::{Model, open_learners, settings};
+use still_machine::{Model, training};
 use still_operator::{
     cli::{ModelArguments, TrainArguments, TrainCommand},
     config::Config,
@@ -52,6 +53,8 @@ use self::{
 
 /// The folder of trained adapters inside the output folder and inside a checkpoint's.
 const ADAPTER: &str = "adapter";
+/// The folder of what a command is to train, inside the output folder.
+const TRAINING: &str = "training";
 /// The round that a training outside of any is said to be of; its checkpoints are named without it.
 const NO_ROUND: RoundNumber = RoundNumber(1);
 
@@ -69,33 +72,24 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
         TrainCommand::Sft(arguments) => (Algorithm::Sft, arguments),
         TrainCommand::Dpo(arguments) => (Algorithm::Dpo, arguments),
     };
-    let devices = open_learners(&config.device).or_exit(Exit::Device)?;
     // before anything is written there
     let _held = OutputFolder::take(&arguments.out)?;
     let checkpoints = Checkpoints::open(&arguments.out, arguments.resume, config.checkpoints.keep_last)?;
     let (happen, happenings) = mpsc::channel();
-    let _interruption = Interruption::watch(happen.clone())?;
+    let (_interruption, keys) = (Interruption::watch(happen.clone())?, happen.clone());
     let model = Model::from_arguments(&arguments.model)?;
     let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
     let job = job(objective, arguments, config.checkpoints.every_steps, &mut prompts, checkpoints)?;
     let checkpoints = Arc::clone(&job.checkpoints);
     let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
     let encoder = Arc::new(RenderedPrompts::new(&model, prompts));
-    let (settings, fused) = (settings::learner(config), config.device.learns_on_cpu());
-    let (base, policies) = (model.base_policy(), Arc::clone(&library));
-    let training = EmbeddedTraining::factory("learner", move || {
-        let (encoder, policies) = (Arc::clone(&encoder), Arc::clone(&policies));
-        let learner =
-            PolicyLearner::new(settings.clone(), base.clone(), policies, encoder, devices.clone(), fused);
-        let learner: Box<dyn Learner> = Box::new(learner);
-        Ok(learner)
-    });
+    let training = training(config, &model, &library, encoder, arguments.out.join(TRAINING))?;
     let events = EventSink::new(move |event| {
         let _has_ended = happen.send(Happening::Told(event));
     });
     let mut run = training.open(events).or_exit(Exit::Internal)?;
     run.start(job);
-    let mut watched = Watched { objective, folder: arguments.out.clone(), begun: None };
+    let mut watched = Watched { objective, folder: arguments.out.clone(), keys, begun: None };
     let ended = happenings
         .iter()
         .find_map(|happening| watched.see(happening, &mut *run).transpose())
@@ -152,6 +146,8 @@ enum Ended {
 struct Watched {
     objective: Algorithm,
     folder: PathBuf,
+    /// Where a key goes that asks for the end.
+    keys: Sender<Happening>,
     begun: Option<Begun>,
 }
 
@@ -182,7 +178,7 @@ impl Watched {
                     eprintln!("going on from `{}`", folder.display());
                 }
                 let losses = Losses::open(&self.folder, plan.resumed_step)?;
-                let (step, progress) = (plan.resumed_step, Progress::begin(plan));
+                let (step, progress) = (plan.resumed_step, Progress::begin(plan, self.objective, &self.keys));
                 self.begun = Some(Begun { plan, step, tried: 0, left_out: 0, losses, progress });
             }
             TrainingEvent::Progress { step, .. } => {
@@ -198,7 +194,13 @@ impl Watched {
                     begun.progress.show(&step);
                 }
             }
-            TrainingEvent::Warning(message) => eprintln!("warning: {message}"),
+            TrainingEvent::Warning(message) => {
+                let line = format!("warning: {message}");
+                match &mut self.begun {
+                    Some(begun) => begun.progress.say(&line),
+                    None => eprintln!("{line}"),
+                }
+            }
             TrainingEvent::Done { round, checkpoint, folder, loss: _ } => {
                 self.end()?;
                 return Ok(Some(Ended::Done(PolicyRef::candidate(round, checkpoint), folder)));
@@ -221,6 +223,7 @@ impl Watched {
                 return Err(Failure::new(Exit::Store, reason));
             }
             TrainingEvent::Ready
+            | TrainingEvent::Alive
             | TrainingEvent::Begun { .. }
             | TrainingEvent::Checkpointed { .. }
             | TrainingEvent::NothingToSave { .. } => {}
@@ -243,8 +246,8 @@ impl Watched {
         Err(Failure::new(Exit::NoResult, message))
     }
 
-    fn end(&self) -> Result<(), Failure> {
-        let Some(begun) = &self.begun else { return Ok(()) };
+    fn end(&mut self) -> Result<(), Failure> {
+        let Some(begun) = &mut self.begun else { return Ok(()) };
         begun.progress.end();
         begun.losses.plot(&self.folder, self.objective)
     }

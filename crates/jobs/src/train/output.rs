@@ -6,6 +6,7 @@
 //! that wrote none are gone on from as well: nothing tells their hashes, only the learner looks at them.
 
 use std::{
+    cmp::Reverse,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -48,7 +49,7 @@ impl Checkpoints {
         let training_set = TrainingSetId::new("");
         let files = CheckpointFiles::open(&root).or_exit(Exit::Store)?;
         let checkpoints = Self { files, retention, training_set };
-        match checkpoints.newest_first().or_exit(Exit::Store)?.first() {
+        match checkpoints.by_age().or_exit(Exit::Store)?.first() {
             Some(newest) if !resume => {
                 let found = checkpoints.files.folder(&newest.id);
                 let message = format!(
@@ -60,27 +61,9 @@ impl Checkpoints {
             None if resume => eprintln!("there is no checkpoint to go on from: starting afresh"),
             _ => {}
         }
-        checkpoints.refuse_damage()?;
-        // not before it is known that no other training is at home here
+        // not before it is known that this training may be at home here
         checkpoints.sweep().or_exit(Exit::Store)?;
         Ok(checkpoints)
-    }
-
-    /// Refuses checkpoints of which not one is whole: nothing tells whose they were.
-    fn refuse_damage(&self) -> Result<(), Failure> {
-        let mut first = None;
-        for manifest in self.newest_first().or_exit(Exit::Store)? {
-            match self.files.check(&manifest) {
-                Ok(()) => return Ok(()),
-                Err(damage) => first = first.or(Some((self.files.folder(&manifest.id), damage.reason))),
-            }
-        }
-        let Some((folder, reason)) = first else { return Ok(()) };
-        let message = format!(
-            "checkpoint `{}` cannot be resumed: {reason}; no other checkpoint is left: name another output folder",
-            folder.display()
-        );
-        Err(Failure::new(Exit::BadInput, message))
     }
 
     /// The same for checkpoints of that set.
@@ -98,7 +81,8 @@ impl Checkpoints {
     fn install(&self, step: u64, is_final: bool) -> Result<CheckpointId, StoreError> {
         let id = id(step);
         let files = self.files.describe(&id)?;
-        let known = self.manifests()?;
+        let mut known = self.manifests()?;
+        known.retain(|manifest| manifest.id != id);
         let newest_ms = known.iter().map(|manifest| manifest.created_at_ms).max().unwrap_or(0);
         let manifest = CheckpointManifest {
             id: id.clone(),
@@ -111,26 +95,26 @@ impl Checkpoints {
         };
         write_manifest(&self.files.pending(&id), &manifest)?;
         self.files.install(&id)?;
+        known.push(manifest);
         let (mut left, given_up): (Vec<_>, Vec<_>) =
-            self.manifests()?.into_iter().partition(|manifest| manifest.step <= step);
+            known.into_iter().partition(|manifest| manifest.step <= step);
         let kept = self.retention.kept(&left, &[], &[]);
         left.retain(|manifest| !kept.contains(&manifest.id));
         given_up.iter().chain(&left).try_for_each(|manifest| self.files.remove(&manifest.id))?;
         Ok(id)
     }
 
-    fn newest_first(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
+    /// The same, newest first.
+    fn by_age(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
         let mut manifests = self.manifests()?;
-        manifests.sort_by_key(|manifest| manifest.created_at_ms);
-        manifests.reverse();
+        manifests.sort_by_key(|manifest| Reverse((manifest.created_at_ms, manifest.step)));
         Ok(manifests)
     }
 
-    /// The manifests of what is in place, by step.
+    /// The manifests of what is in place, in no order.
     fn manifests(&self) -> Result<Vec<CheckpointManifest>, StoreError> {
-        let mut steps: Vec<u64> = self.files.names()?.iter().filter_map(|name| step_of(name)).collect();
-        steps.sort_unstable();
-        Ok(steps.into_iter().map(|step| self.manifest(step)).collect())
+        let names = self.files.names()?;
+        Ok(names.iter().filter_map(|name| step_of(name)).map(|step| self.manifest(step)).collect())
     }
 
     /// A checkpoint's manifest. Of one whose manifest is not there or cannot be read, no more is known than its
@@ -154,20 +138,16 @@ impl Checkpoints {
 }
 
 impl CheckpointStore for Checkpoints {
-    fn resumable(&self) -> Result<Vec<PathBuf>, TrainingFailure> {
-        let mut intact = Vec::new();
-        for manifest in self.newest_first().map_err(|error| unusable(&error))? {
-            let folder = self.files.folder(&manifest.id);
-            match self.files.check(&manifest) {
-                Ok(()) => intact.push(folder),
-                Err(damage) => eprintln!(
-                    "warning: checkpoint `{}` cannot be resumed: {}; the one before is tried",
-                    folder.display(),
-                    damage.reason
-                ),
-            }
-        }
-        Ok(intact)
+    fn newest_first(&self) -> Result<Vec<CheckpointId>, TrainingFailure> {
+        let known = self.by_age().map_err(|error| unusable(&error))?;
+        Ok(known.into_iter().map(|manifest| manifest.id).collect())
+    }
+
+    fn damage(&self, id: &CheckpointId) -> Result<Option<String>, TrainingFailure> {
+        let Some(step) = step_of(id.as_str()) else {
+            return Ok(Some("it is none of this training's".to_owned()));
+        };
+        Ok(self.files.check(&self.manifest(step)).err().map(|damage| damage.reason))
     }
 
     fn begin(&self, step: u64) -> Result<PathBuf, TrainingFailure> {
@@ -229,13 +209,14 @@ mod tests {
         let folder = checkpoints.begin(step).unwrap();
         fs::write(folder.join("learner"), format!("at {step}")).unwrap();
         let (began, stall) = (Instant::now(), Duration::ZERO);
-        let saved = SavedCheckpoint { folder, step, is_final: false, went_back_to: None, began, stall };
+        let saved = SavedCheckpoint { step, is_final: false, went_back_to: None, began, stall };
         checkpoints.commit(saved).unwrap();
     }
 
     fn names(checkpoints: &Checkpoints) -> Vec<String> {
-        let resumable = checkpoints.resumable().unwrap();
-        resumable.iter().map(|one| one.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        let known = checkpoints.newest_first().unwrap();
+        let intact = known.iter().filter(|id| checkpoints.damage(id).unwrap().is_none());
+        intact.map(ToString::to_string).collect()
     }
 
     #[test]
@@ -265,8 +246,7 @@ mod tests {
         assert_eq!(names(&checkpoints), ["step-2"]);
         assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
         fs::write(root.join("step-2/learner"), "at 3").unwrap();
-        let refused = Checkpoints::open(folder.path(), true, 2).unwrap_err();
-        assert!(refused.message.contains("step-4") && refused.message.contains("no other checkpoint"));
+        assert!(names(&checkpoints).is_empty());
     }
 
     #[test]

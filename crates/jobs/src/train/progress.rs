@@ -1,12 +1,19 @@
-//! How far training has come: a bar on a terminal, twenty lines elsewhere.
+//! How far training has come: a bar on a terminal, twenty lines elsewhere; with the feature `dashboard`, charts on a
+//! terminal.
 
 use std::{
     io::{IsTerminal, stderr},
+    sync::mpsc::Sender,
     time::Instant,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use still_domain::Algorithm;
 use still_roles::{LearnerStep, TrainingPlan};
+
+use super::Happening;
+#[cfg(feature = "dashboard")]
+use super::charts::Charts;
 
 /// Step, bar, share and time left, and what there is to say of the last step.
 const BAR: &str = "step {pos}/{len} {bar:32} {percent} %  {msg}  {eta} left";
@@ -15,25 +22,45 @@ const LINES: u64 = 20;
 
 /// Shows steps as they are taken.
 pub(super) struct Progress {
-    bar: Option<ProgressBar>,
+    display: Display,
     plan: TrainingPlan,
     step: u64,
     tokens: u64,
     started: Instant,
 }
 
+/// Where they are shown.
+enum Display {
+    Lines,
+    Bar(ProgressBar),
+    #[cfg(feature = "dashboard")]
+    Charts(Charts),
+}
+
+impl Display {
+    #[cfg_attr(not(feature = "dashboard"), expect(unused_variables, reason = "charts alone have keys"))]
+    fn open(plan: TrainingPlan, objective: Algorithm, keys: &Sender<Happening>) -> Self {
+        #[cfg(feature = "dashboard")]
+        if let Some(charts) = Charts::open(objective, plan, keys) {
+            return Self::Charts(charts);
+        }
+        if !stderr().is_terminal() {
+            return Self::Lines;
+        }
+        let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(plan.total_steps).with_style(style);
+        bar.set_position(plan.resumed_step);
+        bar.reset_eta();
+        Self::Bar(bar)
+    }
+}
+
 impl Progress {
-    /// Nothing taken yet in this run.
-    pub(super) fn begin(plan: TrainingPlan) -> Self {
-        let bar = stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(plan.total_steps).with_style(style);
-            bar.set_position(plan.resumed_step);
-            bar.reset_eta();
-            bar
-        });
+    /// Nothing taken yet in this run. A key that asks for the end goes to `keys`.
+    pub(super) fn begin(plan: TrainingPlan, objective: Algorithm, keys: &Sender<Happening>) -> Self {
         eprintln!("{} of {} steps are taken", plan.resumed_step, plan.total_steps);
-        Self { bar, plan, step: plan.resumed_step, tokens: 0, started: Instant::now() }
+        let display = Display::open(plan, objective, keys);
+        Self { display, plan, step: plan.resumed_step, tokens: 0, started: Instant::now() }
     }
 
     /// A step was taken.
@@ -41,15 +68,24 @@ impl Progress {
         self.tokens += taken.tokens;
         let seconds = self.started.elapsed().as_secs_f64();
         let text = text(taken, self.tokens as f64 / seconds.max(1e-9));
-        if let Some(bar) = &self.bar {
-            bar.set_position(taken.step);
-            bar.set_message(text);
-        } else if taken.step * LINES / taken.total_steps.max(1) > self.step * LINES / taken.total_steps.max(1)
-        {
-            let (step, total) = (taken.step, taken.total_steps);
-            let taken_now = step.saturating_sub(self.plan.resumed_step).max(1) as f64;
-            let left = seconds / taken_now * (total - step) as f64;
-            eprintln!("step {step}/{total} ({} %)  {text}  {left:.0} s left", step * 100 / total.max(1));
+        let (step, total) = (taken.step, taken.total_steps);
+        match &mut self.display {
+            Display::Bar(bar) => {
+                bar.set_position(step);
+                bar.set_message(text);
+            }
+            Display::Lines => {
+                if step * LINES / total.max(1) > self.step * LINES / total.max(1) {
+                    let taken_now = step.saturating_sub(self.plan.resumed_step).max(1) as f64;
+                    let left = seconds / taken_now * (total - step) as f64;
+                    eprintln!(
+                        "step {step}/{total} ({} %)  {text}  {left:.0} s left",
+                        step * 100 / total.max(1)
+                    );
+                }
+            }
+            #[cfg(feature = "dashboard")]
+            Display::Charts(charts) => charts.show(taken),
         }
         self.step = taken.step;
         if taken.skipped {
@@ -66,19 +102,22 @@ impl Progress {
         }
     }
 
-    /// Says something beside the bar.
-    pub(super) fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+    /// Says something beside the bar; behind charts, once they are gone.
+    pub(super) fn say(&mut self, line: &str) {
+        match &mut self.display {
+            Display::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
+            Display::Lines => eprintln!("{line}"),
+            #[cfg(feature = "dashboard")]
+            Display::Charts(charts) => charts.say(line),
         }
     }
 
-    /// Leaves the bar as it stands.
-    pub(super) fn end(&self) {
-        if let Some(bar) = &self.bar {
+    /// Leaves the bar as it stands, and the terminal to others.
+    pub(super) fn end(&mut self) {
+        if let Display::Bar(bar) = &self.display {
             bar.abandon();
         }
+        self.display = Display::Lines;
     }
 }
 

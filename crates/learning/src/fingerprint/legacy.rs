@@ -3,7 +3,9 @@
 
 use still_recipe::{DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, Schedule};
 
-use super::{JobIdentity, visit_bytes, visit_sequences};
+use still_training_data::identity::visit_sequences;
+
+use super::{JobIdentity, visit_bytes};
 
 /// The name without a version.
 pub(super) fn name(identity: &JobIdentity<'_>) -> String {
@@ -92,7 +94,7 @@ mod tests {
     use still_domain::TrainingSetId;
 
     use super::{super::tests, *};
-    use crate::job_version::JobVersion;
+    use still_training_data::JobVersion;
 
     #[test]
     fn the_text_is_what_programs_before_wrote() {

@@ -8,12 +8,11 @@ mod legacy;
 
 use still_decoder::DecoderWeights;
 use still_domain::fingerprint::NamedFields;
-use still_recipe::{
-    DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, PreferenceLoss, Schedule, TrainingSection,
-};
+use still_recipe::{LearnerSettings, PreferenceLoss, TrainingSection};
 use still_roles::TrainingJob;
+use still_training_data::{Examples, JobVersion, identity};
 
-use crate::{config::LearnerConfig, examples::Examples, job_version::JobVersion};
+use crate::config::LearnerConfig;
 
 /// What makes a job this job and no other.
 pub(crate) struct JobIdentity<'a> {
@@ -41,14 +40,17 @@ impl JobIdentity<'_> {
             micro_batch_tokens,
             // these change when a step is taken, and not what comes of it
             recompute_activations: _,
+            // these say who takes steps, and not what they are
+            engine: _,
+            command: _,
             max_skipped_steps: _,
             max_kept_parameters: _,
         } = &self.learner.training;
         let mut fields = NamedFields::new(context(self.version))
             .text("training_set", self.job.training_set.as_str())
             .number("seed", self.job.seed)
-            .record("job", &job(self.config))
-            .text("precision", precision_name(*precision))
+            .record("job", &identity::settings(self.config))
+            .text("precision", identity::precision_name(*precision))
             .number("micro_batch_tokens", u64::from(*micro_batch_tokens))
             .bytes("examples", self.hash_of_examples().as_bytes());
         let start = self.job.start.as_ref().and_then(|start| start.checkpoint.as_ref());
@@ -56,10 +58,10 @@ impl JobIdentity<'_> {
             fields = fields.text("start", checkpoint.as_str());
         }
         if matches!(self.examples, Examples::Dpo(_)) {
-            fields = fields.record("dpo", &preferences(dpo));
+            fields = fields.record("dpo", &identity::preferences(dpo));
         }
         if lora.rank > 0 {
-            fields = fields.record("lora", &adapters(lora));
+            fields = fields.record("lora", &identity::adapters(lora));
         }
         if let Some(frozen) = self.frozen {
             let mut hasher = blake3::Hasher::new();
@@ -78,7 +80,7 @@ impl JobIdentity<'_> {
 
     fn hash_of_examples(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        visit_sequences(self.examples, |bytes| _ = hasher.update(bytes));
+        identity::visit_sequences(self.examples, |bytes| _ = hasher.update(bytes));
         hasher.finalize()
     }
 }
@@ -88,92 +90,6 @@ const fn context(version: JobVersion) -> &'static str {
     match version {
         JobVersion::Two => "still learner job 2",
         JobVersion::Three => "still learner job 3",
-    }
-}
-
-fn job(config: &LearnerSettings) -> NamedFields {
-    let LearnerSettings {
-        steps,
-        epochs,
-        batch_sequences,
-        batch_tokens,
-        max_sequence_tokens,
-        peak_learning_rate,
-        warm_up_fraction,
-        final_fraction,
-        schedule,
-        betas: [first_beta, second_beta],
-        epsilon,
-        weight_decay,
-        decay_embeddings,
-        clip_norm,
-    } = config;
-    NamedFields::new("job settings 1")
-        .number("steps", *steps)
-        .real("epochs", *epochs)
-        .number("batch_sequences", u64::from(*batch_sequences))
-        .number("batch_tokens", u64::from(*batch_tokens))
-        .number("max_sequence_tokens", u64::from(*max_sequence_tokens))
-        .real("peak", *peak_learning_rate)
-        .real("warm_up_fraction", *warm_up_fraction)
-        .real("final_fraction", *final_fraction)
-        .text("decay", decay_name(*schedule))
-        .real("first_beta", *first_beta)
-        .real("second_beta", *second_beta)
-        .real("epsilon", *epsilon)
-        .real("weight_decay", *weight_decay)
-        .number("decay_embeddings", u64::from(*decay_embeddings))
-        .real("clip_norm", *clip_norm)
-}
-
-fn preferences(dpo: &DpoSettings) -> NamedFields {
-    // bounds end a job, and change none of its steps
-    let DpoSettings { loss, beta, span, sft_coefficient, max_margin: _, max_chosen_drop: _ } = dpo;
-    let span = match span {
-        DpoSpan::Thought => "thought",
-        DpoSpan::Full => "full",
-    };
-    let fields = NamedFields::new("dpo settings 1")
-        .real("beta", *beta)
-        .text("span", span)
-        .real("sft_coefficient", *sft_coefficient);
-    // it came later, and before there was no other
-    if *loss == PreferenceLoss::Sigmoid { fields } else { fields.text("loss", loss.name()) }
-}
-
-fn adapters(lora: &LoraSettings) -> NamedFields {
-    let LoraSettings { rank, alpha, targets } = lora;
-    NamedFields::new("lora settings 1").number("rank", u64::from(*rank)).real("alpha", *alpha).list(
-        "targets",
-        targets.iter(),
-        |fields, name| fields.text("target", name),
-    )
-}
-
-const fn decay_name(schedule: Schedule) -> &'static str {
-    match schedule {
-        Schedule::Cosine => "cosine",
-        Schedule::Linear => "linear",
-        Schedule::Constant => "constant",
-    }
-}
-
-const fn precision_name(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F32 => "f32",
-        Precision::Bf16 => "bf16",
-    }
-}
-
-/// Every sequence as bytes: where its target begins and ends and how many tokens it has, then these. Little-endian.
-fn visit_sequences(examples: &Examples, mut visit: impl FnMut(&[u8])) {
-    for sequence in examples.sequences() {
-        for number in [sequence.target.start, sequence.target.end, sequence.tokens.len()] {
-            visit(&(number as u64).to_le_bytes());
-        }
-        for token in &sequence.tokens {
-            visit(&token.to_le_bytes());
-        }
     }
 }
 
@@ -190,10 +106,11 @@ pub(crate) mod tests {
     use std::sync::Arc;
 
     use still_domain::{Algorithm, Recipe, RoundNumber, TrainingSetId};
+    use still_recipe::{DpoSettings, LoraSettings, Precision};
     use still_roles::{ExamplesInMemory, NoCheckpoints};
+    use still_training_data::Sequence;
 
     use super::*;
-    use crate::examples::Sequence;
 
     pub(crate) fn learner(change: impl FnOnce(&mut TrainingSection)) -> LearnerConfig {
         let mut training = TrainingSection { precision: Precision::F32, ..TrainingSection::default() };
@@ -218,7 +135,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn examples() -> Examples {
-        Examples::Sft([Sequence { tokens: vec![1, 2, 3], target: 1..3 }].into())
+        Examples::Sft([Sequence { tokens: vec![1, 2, 3], prompt_tokens: 1, target: 1..3 }].into())
     }
 
     fn name(learner: &LearnerConfig, config: &LearnerSettings, examples: &Examples) -> String {
@@ -253,7 +170,8 @@ pub(crate) mod tests {
         let mut other = config.clone();
         other.peak_learning_rate *= 2.0;
         assert_ne!(name(&learner, &other, &examples()), one);
-        let shifted = Examples::Sft([Sequence { tokens: vec![1, 2, 3], target: 2..3 }].into());
+        let shifted =
+            Examples::Sft([Sequence { tokens: vec![1, 2, 3], prompt_tokens: 1, target: 2..3 }].into());
         assert_ne!(name(&learner, &config, &shifted), one);
         let lora = LoraSettings { rank: 2, ..LoraSettings::default() };
         assert_ne!(name(&self::learner(|training| training.lora = lora), &config, &examples()), one);
@@ -264,7 +182,7 @@ pub(crate) mod tests {
         let unread = self::learner(|training| training.dpo.beta = 0.5);
         assert_eq!(name(&unread, &config, &examples()), one, "no pairs");
 
-        let sequence = Sequence { tokens: vec![1, 2, 3], target: 1..3 };
+        let sequence = Sequence { tokens: vec![1, 2, 3], prompt_tokens: 1, target: 1..3 };
         let pairs = Examples::Dpo([(sequence.clone(), sequence)].into());
         let name_of_pairs = |change: fn(&mut DpoSettings)| {
             name(&self::learner(|training| change(&mut training.dpo)), &config, &pairs)

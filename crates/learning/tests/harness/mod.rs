@@ -11,9 +11,7 @@ use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
 use still_embedded::{Learner, LearnerJob};
-use still_learning::{
-    BasePolicy, ExampleEncoder, Footprint, LearnerConfig, ModelName, PolicyLearner, load_policy,
-};
+use still_learning::{BasePolicy, Footprint, LearnerConfig, ModelName, PolicyLearner, load_policy};
 use still_library::{BaseModel, PolicyLibrary};
 use still_quickstart::QuickStartTask;
 use still_recipe::{LearnerSettings, LoraSettings, Precision, Schedule, TrainingSection};
@@ -21,6 +19,7 @@ use still_roles::{
     Example, ExamplesInMemory, NoCheckpoints, PreferenceExample, Response, SftExample, TrainingJob,
 };
 use still_text::{Tokenizer, thought};
+use still_training_data::ExampleEncoder;
 
 /// The quick start's tokenizer as the learner wants it.
 pub struct Encoder(pub Tokenizer);

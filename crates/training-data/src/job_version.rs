@@ -9,7 +9,7 @@ use still_roles::TrainingJob;
 
 /// What the steps of a job are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum JobVersion {
+pub enum JobVersion {
     /// Batches of like length, the same in every pass of a small set; the last step of a schedule that falls to 0 has a
     /// rate of 0. Pairs obey the settings of other examples, and have no bounds; a response without a thought is compared
     /// as a whole with the thought of the other.
@@ -21,14 +21,10 @@ pub(crate) enum JobVersion {
 
 impl JobVersion {
     /// Every version, the one that jobs begin under first.
-    pub(crate) const ALL: [Self; 2] = [Self::Three, Self::Two];
+    pub const ALL: [Self; 2] = [Self::Three, Self::Two];
 
     /// What the learner obeys in a job.
-    pub(crate) const fn settings<'a>(
-        self,
-        job: &TrainingJob,
-        training: &'a TrainingSection,
-    ) -> &'a LearnerSettings {
+    pub const fn settings<'a>(self, job: &TrainingJob, training: &'a TrainingSection) -> &'a LearnerSettings {
         match (self, job.objective, job.recipe) {
             (Self::Three, Algorithm::Dpo, _) => &training.preference,
             (_, _, Recipe::Imitation) => &training.imitation,
@@ -37,17 +33,17 @@ impl JobVersion {
     }
 
     /// Whether a pair is compared as a whole where one of its responses has no thought.
-    pub(crate) fn compares_like_with_like(self) -> bool {
+    pub fn compares_like_with_like(self) -> bool {
         self == Self::Three
     }
 
     /// Whether preference optimisation ends where it goes beyond its bounds.
-    pub(crate) fn is_bounded(self) -> bool {
+    pub fn is_bounded(self) -> bool {
         self == Self::Three
     }
 
     /// The learning rate of step `step` (from 0) of `total` steps.
-    pub(crate) fn learning_rate(self, settings: &LearnerSettings, step: u64, total: u64) -> f64 {
+    pub fn learning_rate(self, settings: &LearnerSettings, step: u64, total: u64) -> f64 {
         match self {
             Self::Two => rate_to_the_last_step(settings, step, total),
             Self::Three => settings.learning_rate(step, total),

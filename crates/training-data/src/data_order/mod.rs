@@ -30,7 +30,7 @@ enum Batching {
 
 /// The order of examples over a job.
 #[derive(Debug, Clone)]
-pub(crate) struct DataOrder {
+pub struct DataOrder {
     version: JobVersion,
     seed: u64,
     lengths: Vec<usize>,
@@ -43,12 +43,7 @@ pub(crate) struct DataOrder {
 
 impl DataOrder {
     /// The order of examples with these lengths, in tokens; at least one example.
-    pub(crate) fn new(
-        version: JobVersion,
-        seed: u64,
-        lengths: Vec<usize>,
-        settings: &LearnerSettings,
-    ) -> Self {
+    pub fn new(version: JobVersion, seed: u64, lengths: Vec<usize>, settings: &LearnerSettings) -> Self {
         let batching = match settings.batch_sequences {
             0 => Batching::Tokens((settings.batch_tokens as usize).max(1)),
             count => Batching::Sequences(count as usize),
@@ -60,7 +55,7 @@ impl DataOrder {
     }
 
     /// Steps of the whole job.
-    pub(crate) fn total_steps(&self, settings: &LearnerSettings) -> u64 {
+    pub fn total_steps(&self, settings: &LearnerSettings) -> u64 {
         if settings.steps > 0 {
             return settings.steps;
         }
@@ -68,7 +63,7 @@ impl DataOrder {
     }
 
     /// The examples of step `step` (from 0). Steps are asked for in any order; ascending is quick.
-    pub(crate) fn batch(&mut self, step: u64) -> &[usize] {
+    pub fn batch(&mut self, step: u64) -> &[usize] {
         if step < self.pass_start {
             (self.pass, self.pass_start) = (0, 0);
             self.batches = self.batches_of(0);

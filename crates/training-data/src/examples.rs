@@ -3,9 +3,20 @@
 use std::{ops::Range, sync::Arc};
 
 use still_domain::Algorithm;
-use still_embedded::LearnerError;
 use still_recipe::DpoSpan;
-use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample};
+use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample, SourceError};
+use thiserror::Error;
+
+/// Why a job's examples cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DataError {
+    /// They can never be trained on as they are.
+    #[error("{0}")]
+    Refused(String),
+    /// They cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
 
 /// Makes tokens of problems and responses, as the policy's sampler does.
 pub trait ExampleEncoder: Send + Sync {
@@ -33,16 +44,18 @@ pub trait ExampleEncoder: Send + Sync {
 
 /// A prompt and a response end to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sequence {
+pub struct Sequence {
     /// The tokens.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
+    /// How many of them are the prompt's.
+    pub prompt_tokens: usize,
     /// Those that the loss covers.
-    pub(crate) target: Range<usize>,
+    pub target: Range<usize>,
 }
 
 /// What a job trains on, as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Examples {
+pub enum Examples {
     /// Sequences.
     Sft(Arc<[Sequence]>),
     /// Chosen and rejected sequences.
@@ -51,15 +64,20 @@ pub(crate) enum Examples {
 
 impl Examples {
     /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self {
             Self::Sft(sequences) => sequences.len(),
             Self::Dpo(pairs) => pairs.len(),
         }
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Every sequence, chosen before rejected.
-    pub(crate) fn sequences(&self) -> Vec<&Sequence> {
+    pub fn sequences(&self) -> Vec<&Sequence> {
         match self {
             Self::Sft(sequences) => sequences.iter().collect(),
             Self::Dpo(pairs) => pairs.iter().flat_map(|(chosen, rejected)| [chosen, rejected]).collect(),
@@ -67,7 +85,7 @@ impl Examples {
     }
 
     /// The length of one, in tokens; of a pair, both responses with their prompts.
-    pub(crate) fn length(&self, index: usize) -> usize {
+    pub fn length(&self, index: usize) -> usize {
         match self {
             Self::Sft(sequences) => sequences.get(index).map_or(0, |sequence| sequence.tokens.len()),
             Self::Dpo(pairs) => pairs.get(index).map_or(0, pair_length),
@@ -75,35 +93,38 @@ impl Examples {
     }
 
     /// The length of each.
-    pub(crate) fn lengths(&self) -> Vec<usize> {
+    pub fn lengths(&self) -> Vec<usize> {
         (0..self.len()).map(|index| self.length(index)).collect()
     }
 }
 
 /// The length of a pair's responses, each with its prompt, in tokens.
-pub(crate) const fn pair_length((chosen, rejected): &(Sequence, Sequence)) -> usize {
+pub const fn pair_length((chosen, rejected): &(Sequence, Sequence)) -> usize {
     chosen.tokens.len() + rejected.tokens.len()
 }
 
 /// How examples become sequences.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct EncodingRules {
+pub struct EncodingRules {
     /// The longest sequence, in tokens; 0 sets no limit.
-    pub(crate) limit: usize,
+    pub limit: usize,
     /// Which tokens of a pair are compared.
-    pub(crate) span: DpoSpan,
+    pub span: DpoSpan,
     /// A pair is compared as a whole where one of its responses has no thought.
-    pub(crate) compares_like_with_like: bool,
+    pub compares_like_with_like: bool,
 }
 
 /// Reads and encodes the examples of a job one by one, and leaves out those of which a part is too long. Gives how many
 /// were left out.
-pub(crate) fn encode_all(
+///
+/// # Errors
+/// When one cannot be read or encoded, or is not of the kind that the objective takes.
+pub fn encode_all(
     encoder: &dyn ExampleEncoder,
     source: &dyn ExampleSource,
     objective: Algorithm,
     rules: EncodingRules,
-) -> Result<(Examples, usize), LearnerError> {
+) -> Result<(Examples, usize), DataError> {
     let fits = |sequence: &Sequence| rules.limit == 0 || sequence.tokens.len() <= rules.limit;
     let (mut sequences, mut pairs) = (Vec::new(), Vec::new());
     for index in 0..source.count() {
@@ -122,7 +143,7 @@ pub(crate) fn encode_all(
             }
             (Algorithm::Sft, Example::Preference(_)) | (Algorithm::Dpo, Example::Sft(_)) => {
                 let reason = format!("example {index} is not of the kind that the job's objective takes");
-                return Err(LearnerError::Refused(reason));
+                return Err(DataError::Refused(reason));
             }
         }
     }
@@ -155,8 +176,8 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn new(encoder: &dyn ExampleEncoder, problem: &str, response: &Response) -> Result<Self, LearnerError> {
-        let refused = |reason: String| LearnerError::Refused(format!("the example of `{problem}`: {reason}"));
+    fn new(encoder: &dyn ExampleEncoder, problem: &str, response: &Response) -> Result<Self, DataError> {
+        let refused = |reason: String| DataError::Refused(format!("the example of `{problem}`: {reason}"));
         let mut tokens = encoder.prompt(problem).map_err(refused)?;
         let response = encoder.response(response).map_err(refused)?;
         if tokens.is_empty() || response.is_empty() {
@@ -171,12 +192,13 @@ impl Encoded {
 
     /// The loss covers the response.
     fn whole_response(self) -> Sequence {
-        Sequence { tokens: self.tokens, target: self.response }
+        Sequence { tokens: self.tokens, prompt_tokens: self.response.start, target: self.response }
     }
 
     /// The loss covers the thought; the response where there is none.
     fn thought_alone(self) -> Sequence {
-        Sequence { tokens: self.tokens, target: self.thought.unwrap_or(self.response) }
+        let prompt_tokens = self.response.start;
+        Sequence { tokens: self.tokens, prompt_tokens, target: self.thought.unwrap_or(self.response) }
     }
 }
 
