@@ -38,10 +38,10 @@ use still_machine::{
     GeneratorPlacement, GeneratorShape, Model,
     plan::Plan,
     preflight::{problem_check, refuse_misfit, remarks},
-    settings as machine_settings, training, verifier,
+    response_judge, same_answer, settings as machine_settings, training, verifier,
 };
 use still_operator::{
-    admission::Admission,
+    admission::{Admission, AdmissionRules},
     cli::RunArguments,
     config::{Config, LoadedConfig},
     control::{ControlPlane, ControlServer},
@@ -95,7 +95,14 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let model = Model::load(&config)?;
     model.check_prompts(config.task.prompt.into())?;
     let check = problem_check(&config, &model, Arc::clone(&verifier));
-    let admission = Admission::new(config.decontamination.clone(), check);
+    let rules = AdmissionRules {
+        decontamination: config.decontamination.clone(),
+        cleaning: config.cleaning.clone(),
+        hygiene: config.hygiene.clone(),
+        explore_imitated: config.exploration.explore_imitated,
+    };
+    let admission = Admission::new(rules, check, response_judge(Arc::clone(&verifier)));
+    let same_answer = same_answer(Arc::clone(&verifier));
     let roles = build_roles(&config, &model, &checkpoints, Arc::clone(&verifier))?;
     let mut told = task.told.clone();
     let identity = identity(&config, &model);
@@ -109,6 +116,8 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         "stilld starts"
     );
     told.push(task::make_durable(task, &config, &store, &verifier, &admission, &identity)?);
+    told.extend(task::import_rollouts(&config, &store, &model, &verifier)?);
+    task::warn_of_untrainable(&config, &store, &model)?;
     refuse_damaged_policy(&store, &checkpoints, &config)?;
     let records = store.clone();
 
@@ -116,10 +125,11 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
     let plane = Arc::new(LiveControlPlane {
         system: system.clone(),
-        records: StoreRecords::new(store, admission),
+        records: StoreRecords::new(store, admission, config.exploration.curriculum()),
         data_dir: std::path::absolute(&config.run.data_dir).unwrap_or_else(|_| config.run.data_dir.clone()),
         page: page.as_ref().map(PageServer::address),
         answer_kind: config.verifier.kind,
+        same_answer,
         started,
     });
     let is_told = config.log.shows_progress();
@@ -158,7 +168,7 @@ fn farewell(config: &Config, store: &Store) {
         let style = config.task.prompt.name();
         let tokens = config.evaluation.sampling.max_new_tokens;
         let problem = store.each_problem().filter_map(Result::ok).find(|problem| {
-            problem.split == Split::Evaluate
+            problem.split == Split::Dev
                 && problem.text.len() <= MAX_EXAMPLE_BYTES
                 && !problem.text.contains('\'')
         });
@@ -360,6 +370,12 @@ fn build_roles(
         generators: samplers.collect::<Result<_, _>>()?,
         evaluation_generator: generator("evaluator".to_owned(), model, &library, evaluator)?,
         training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING))?,
+        // the learner does not work while a set is chosen
+        scorer: model.scorers(
+            &library,
+            device.learners.first().copied().unwrap_or_default(),
+            config.task.prompt.into(),
+        ),
         verifier,
         clock: Clock::system(),
     })

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => still_jobs::inspect(arguments),
         Command::Check(arguments) => still_jobs::check(arguments),
         Command::Policies(arguments) => still_jobs::policies(arguments),
+        Command::Pool(command) => still_jobs::pool(command),
         Command::Config(command) => {
             let ran = command.run(&mut stdout().lock());
             let ran = ran.map_err(|error| Failure::new(error.exit(), error));

@@ -1,11 +1,11 @@
 //! The running system as the control socket and the pages see it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Instant};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
     Activity, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event, OnConflict,
-    PoolQuery, ProblemList, ProblemQuery, RoundReport, SetLine, Status,
+    PoolQuery, ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
@@ -15,6 +15,7 @@ use still_operator::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
     import::Batch,
     records::StoreRecords,
+    suspects::SameAnswer,
 };
 
 /// The running system with what is known around it.
@@ -24,6 +25,7 @@ pub(crate) struct LiveControlPlane {
     pub(crate) data_dir: PathBuf,
     pub(crate) page: Option<SocketAddr>,
     pub(crate) answer_kind: AnswerKind,
+    pub(crate) same_answer: SameAnswer,
     pub(crate) started: Instant,
 }
 
@@ -58,6 +60,7 @@ impl ControlPlane for LiveControlPlane {
             devices: status.devices,
             waits: status.waits,
             last_round: status.round.last_round.as_ref().map(RoundReport::of),
+            base_accuracy: status.round.base.map(|base| base.dev.accuracy),
         })
     }
 
@@ -145,6 +148,10 @@ impl ControlPlane for LiveControlPlane {
 
     async fn sets(&self) -> Result<Vec<SetLine>, ErrorReply> {
         self.records.sets().await
+    }
+
+    async fn suspects(&self) -> Result<Vec<SuspectLine>, ErrorReply> {
+        self.records.suspects(Arc::clone(&self.same_answer)).await
     }
 
     async fn pool(&self, query: PoolQuery) -> Result<TrajectoryStream, ErrorReply> {

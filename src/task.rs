@@ -10,8 +10,9 @@ use std::{
 
 use still_control::{Exit, Failure, OrExit};
 use still_domain::{Demonstration, Problem, Split, Task};
+use still_jobs::{RolloutImport, RolloutReport};
 use still_judge::StandardVerifier;
-use still_machine::{refuse_unjudgeable, refuse_unjudgeable_store};
+use still_machine::{Model, refuse_unjudgeable, refuse_unjudgeable_store};
 use still_operator::{
     admission::{Admission, AdmissionError, Admitted, JudgeCheck},
     config::{Config, TaskSource},
@@ -56,7 +57,7 @@ pub(crate) fn read(config: &Config, verifier: &StandardVerifier) -> Result<ReadT
 /// Refuses a task on which no candidate can be scored, or the embedded one without problems.
 fn refuse_nothing(config: &Config, task: &ReadTask) -> Result<(), Failure> {
     let has = |split| task.problems.records.iter().any(|problem| problem.split == split);
-    if !has(Split::Evaluate) {
+    if !has(Split::Dev) {
         let message = "there is no held-out problem, so no policy could be compared with another: name some in \
                        `task.files.evaluation`, or raise `task.quickstart.held_out_per_level`";
         return Err(Failure::new(Exit::Configuration, message));
@@ -71,7 +72,7 @@ fn refuse_nothing(config: &Config, task: &ReadTask) -> Result<(), Failure> {
 
 /// The task with what an operator should know of it.
 fn with_notes(config: &Config, mut task: ReadTask) -> ReadTask {
-    let held_out = task.problems.records.iter().filter(|problem| problem.split == Split::Evaluate);
+    let held_out = task.problems.records.iter().filter(|problem| problem.split == Split::Dev);
     let levels: BTreeSet<u8> = held_out.filter_map(|problem| problem.level).collect();
     let absent = config.evaluation.hard_levels.iter().filter(|level| !levels.contains(level));
     let absent: Vec<String> = absent.map(u8::to_string).collect();
@@ -100,12 +101,17 @@ pub(crate) fn make_durable(
     let ReadTask { demonstrations, problems, .. } = task;
     let had_demonstrations = !demonstrations.records.is_empty();
     let on_conflict = config.task.files.on_conflict.into();
+    let admission = match config.task.source {
+        TaskSource::Quickstart => admission.without_cleaning(),
+        TaskSource::Files => admission.clone(),
+    };
     let admitted = admission.import(store, demonstrations, problems, on_conflict).map_err(|error| {
         let exit = match error {
             AdmissionError::Store(_) => Exit::Store,
             AdmissionError::Unjudgeable { .. }
             | AdmissionError::TrainedOn { .. }
-            | AdmissionError::Conflict { .. } => Exit::BadInput,
+            | AdmissionError::Conflict { .. }
+            | AdmissionError::NothingToImitate(..) => Exit::BadInput,
         };
         Failure::new(exit, error)
     })?;
@@ -115,22 +121,96 @@ pub(crate) fn make_durable(
         return Err(Failure::new(Exit::BadInput, message));
     }
     store.identify(identity).or_exit(Exit::Store)?;
+    tell_cleaned(&admitted);
     Ok(in_words(&admitted))
+}
+
+/// Judges the rollouts of the configured files and keeps those that are not there yet; gives what came of each file.
+pub(crate) fn import_rollouts(
+    config: &Config,
+    store: &Store,
+    model: &Model,
+    verifier: &StandardVerifier,
+) -> Result<Vec<String>, Failure> {
+    let import =
+        RolloutImport { store, model, prompt: config.task.prompt.into(), verifier, hygiene: &config.hygiene };
+    let mut told = Vec::new();
+    for path in &config.task.files.rollouts {
+        let RolloutReport { outcomes, eligible, known } = import.file(path)?;
+        let judged: Vec<_> =
+            outcomes.iter().map(|(outcome, count)| format!("{outcome:?}: {count}")).collect();
+        let (file, judged) = (path.display(), judged.join(", "));
+        tracing::info!(%file, judged, eligible, known, "rollouts made elsewhere are kept");
+        told.push(format!(
+            "`{file}`: rollouts made elsewhere are kept ({judged}), {eligible} of them may be trained on; {known} were known"
+        ));
+    }
+    Ok(told)
+}
+
+/// Says which answers are drawn, judged and never trained on because the learner takes shorter sequences than rollouts
+/// may become.
+pub(crate) fn warn_of_untrainable(config: &Config, store: &Store, model: &Model) -> Result<(), Failure> {
+    let problems = store.problems().or_exit(Exit::Store)?;
+    let explored = problems.iter().filter(|problem| problem.split == Split::Explore);
+    let Some(longest) = explored.max_by_key(|problem| problem.text.len()) else { return Ok(()) };
+    let prompt = model.prompt_tokens(config.task.prompt.into(), &longest.text)?;
+    let (limit, answer) =
+        (config.training.improvement.max_sequence_tokens, config.exploration.sampling.max_new_tokens);
+    if limit > 0 && prompt + answer as usize > limit as usize {
+        let room = (limit as usize).saturating_sub(prompt);
+        tracing::warn!(
+            prompt_tokens = prompt,
+            max_new_tokens = answer,
+            max_sequence_tokens = limit,
+            "answers to the longest problem of more than {room} tokens are judged and never trained on: raise \
+             `training.improvement.max_sequence_tokens`, or lower `exploration.sampling.max_new_tokens`"
+        );
+    }
+    Ok(())
+}
+
+/// Names every demonstration that is left out, and counts its faults.
+fn tell_cleaned(admitted: &Admitted) {
+    for (id, faults) in &admitted.cleaned {
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        tracing::info!(demonstration = %id, faults = faults.join(", "), "a demonstration is not imitated");
+    }
+    if !admitted.cleaned.is_empty() {
+        let left_out = admitted.cleaned.len();
+        let faults = admitted.fault_counts();
+        tracing::warn!(left_out, ?faults, "demonstrations with faults are not imitated");
+    }
 }
 
 /// What came of an import.
 fn in_words(admitted: &Admitted) -> String {
-    let Admitted { report, problems_left_out, demonstrations_left_out, replaced, kept } = admitted;
+    let Admitted {
+        report,
+        problems_left_out,
+        demonstrations_left_out,
+        replaced,
+        kept,
+        imitated_left_out,
+        cleaned,
+    } = admitted;
     let mut text = format!("{} records are new, {} were known", report.new, report.already_there);
     for (count, what) in [
         (*replaced, "problems got another gold answer"),
         (*kept, "problems kept another gold answer than the files have"),
         (*problems_left_out, "problems that repeat a held-out one are not explored"),
         (*demonstrations_left_out, "demonstrations that repeat a held-out problem are not imitated"),
+        (*imitated_left_out, "problems that are imitated are not explored"),
     ] {
         if count > 0 {
             text.push_str(&format!("; {count} {what}"));
         }
+    }
+    if !cleaned.is_empty() {
+        let faults: Vec<_> =
+            admitted.fault_counts().iter().map(|(name, count)| format!("{name}: {count}")).collect();
+        let (left_out, faults) = (cleaned.len(), faults.join(", "));
+        text.push_str(&format!("; {left_out} demonstrations with faults are not imitated ({faults})"));
     }
     text
 }
@@ -151,8 +231,9 @@ fn of_files(config: &Config) -> Result<ReadTask, Failure> {
     let failed = |error: import::ImportError| Failure::new(error.exit(), error);
     let files = &config.task.files;
     let mut task = ReadTask::default();
-    let splits: [(&[PathBuf], Split, &str); 2] = [
-        (&files.evaluation, Split::Evaluate, "problems held out"),
+    let splits: [(&[PathBuf], Split, &str); 3] = [
+        (&files.evaluation, Split::Dev, "problems held out"),
+        (&files.test, Split::Test, "problems held out to report on"),
         (&files.problems, Split::Explore, "problems to explore"),
     ];
     for path in &files.demonstrations {

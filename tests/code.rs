@@ -70,7 +70,7 @@ fn task(folder: &Path, tests: &Value) -> Vec<String> {
     let problem = json!({"id": "squares", "problem": "2*3=?", "kind": "code", "tests": tests});
     let held_out = json!({"problem": "2*4=?", "answer": "8"});
     let demonstration = json!({"problem": "2*2=?", "thought": "2*2+0=4;", "solution": "\\boxed{4}"});
-    let mut settings = vec!["task.source=files".to_owned()];
+    let mut settings = vec!["task.source=files".to_owned(), "cleaning.min_characters=0".to_owned()];
     for (key, line) in [("problems", problem), ("evaluation", held_out), ("demonstrations", demonstration)] {
         let path = folder.join(key).with_extension("jsonl");
         fs::write(&path, format!("{line}\n")).unwrap();

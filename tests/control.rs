@@ -176,7 +176,7 @@ fn import_records(data: &Path) {
     let attempts = |line: &Value| line["attempts"].as_u64().unwrap();
     assert!(tried["problems"].as_array().unwrap().iter().map(attempts).sum::<u64>() > 20);
 
-    let held_out = stillctl_json(data, &["problems", "list", "--split", "evaluate", "--limit", "1"]);
+    let held_out = stillctl_json(data, &["problems", "list", "--split", "dev", "--limit", "1"]);
     let repeated = data.join("repeated.jsonl");
     let line = serde_json::json!({"problem": held_out["problems"][0]["text"], "answer": "1"});
     fs::write(&repeated, line.to_string()).unwrap();
@@ -186,7 +186,7 @@ fn import_records(data: &Path) {
     let refused = data.join("refused.jsonl");
     let text = list["problems"][0]["text"].as_str().unwrap();
     for (line, split, part) in [
-        (serde_json::json!({"problem": text, "answer": "21", "id": "late"}), "evaluate", "`late` repeats"),
+        (serde_json::json!({"problem": text, "answer": "21", "id": "late"}), "dev", "`late` repeats"),
         (serde_json::json!({"problem": "x", "answer": "?", "kind": "regex"}), "explore", "cannot be used"),
     ] {
         fs::write(&refused, line.to_string()).unwrap();
@@ -202,6 +202,12 @@ fn import_records(data: &Path) {
     )
     .unwrap();
     let import = ["demonstrations", "import", demonstrations.to_str().unwrap()];
+    let report = stillctl_json(data, &import);
+    assert_eq!((&report["imported"], &report["faults"]["too_short"]), (&0.into(), &1.into()), "{report}");
+    let rows = (1..=12).map(|factor| format!("{factor} times 3 is {}.", factor * 3));
+    let thought = format!("It stands in the table of products.\n{}", rows.collect::<Vec<_>>().join("\n"));
+    let long = serde_json::json!({"problem": "7*3=", "thought": thought, "solution": "\\boxed{21}"});
+    fs::write(&demonstrations, long.to_string()).unwrap();
     assert_eq!(stillctl_json(data, &import)["imported"], 1);
     assert_eq!(stillctl_json(data, &import)["known"], 1);
 }

@@ -142,6 +142,7 @@ fn a_corrected_gold_is_named_and_replaced_by_choice() {
         format!("task.files.problems=[{file:?}]"),
         format!("task.files.evaluation=[{held_out:?}]"),
         format!("task.files.demonstrations=[{shown:?}]"),
+        "cleaning.min_characters=0".to_owned(),
         "training.imitation.steps=2".to_owned(),
         "training.improvement.steps=1".to_owned(),
         "round.problems=1".to_owned(),

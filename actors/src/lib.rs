@@ -28,8 +28,8 @@ pub mod supervision;
 pub mod system;
 
 pub use config::{
-    EvaluationSection, ExplorationSection, PreferenceStart, RoundSection, Sampling, SupervisionSection,
-    SystemConfig, TrainingStart, VerifiersConfig,
+    EvaluationSection, ExplorationSection, OnPublish, PreferenceStart, RoundSection, Sampling,
+    SupervisionSection, SystemConfig, TrainingStart, VerifiersConfig,
 };
 pub use ground::{
     clock::Clock,

@@ -72,13 +72,20 @@ fn attempts_that_are_lost_with_their_actor_are_counted() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let harness = Harness::new(World::default());
-            let mut config = config(1);
-            config.round.problems = 50;
-            let system = harness.start(config).await;
+            let system = harness.start(config(1)).await;
             let mut events = system.subscribe();
-            let explored = |event: &Event| matches!(event, Event::Explored { judged, .. } if *judged > 10);
-            wait_for(&system, &mut events, explored).await;
+            wait_for(&system, &mut events, |event| matches!(event, Event::Published { .. })).await;
+            // nothing more is drawn, so that the sampler has something in its hands when it dies
+            harness.script.generation.close();
+            let is_at_work = |system: &System| {
+                let sampler = ActorName::Sampler.as_str();
+                system.status().devices.iter().any(|device| device.actor == sampler && device.in_flight > 0)
+            };
+            while !is_at_work(&system) {
+                tokio::task::yield_now().await;
+            }
             system.kill_actor("sampler").unwrap();
+            harness.script.generation.open();
             assert_eq!(finished(&system).await, FinishReason::RoundsDone);
         });
         exporter.render()

@@ -1,11 +1,17 @@
 //! The whole loop with scripted roles: rounds, what ends them, and what operators may do meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::{cmp::Reverse, collections::BTreeSet, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
-use still_actors::{Activity, Event, FinishReason, Refusal, System};
+use still_actors::{Activity, Event, FinishReason, OnPublish, Refusal, System};
+use still_curation::{PerplexityPreference, ScoredBy};
 use still_domain::{
-    Algorithm, Outcome, PolicyOrigin, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, Split, seed,
+    Algorithm, AttemptId, JudgedTrajectory, Outcome, PolicyName, PolicyOrigin, PolicyVersion, Problem,
+    ProblemId, RoundNumber, RoundPhase, Split, seed,
 };
 use still_store::CheckpointsSection;
 use still_testkit::{
@@ -395,4 +401,163 @@ async fn the_newest_the_best_and_every_third_checkpoint_stay_and_the_published_o
     for checkpoint in &checkpoints {
         harness.checkpoints.check(checkpoint).unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_base_model_is_scored_once_and_test_problems_choose_nothing() {
+    let world = World::default();
+    let harness = Harness::new(world);
+    let tests: Vec<_> = world
+        .problems()
+        .into_iter()
+        .filter(|problem| problem.split == Split::Dev)
+        .zip(90_001..)
+        .map(|(problem, operand)| Problem {
+            id: ProblemId::new(format!("test-{}", problem.id)),
+            text: format!("level {}: 2*{operand}=?", problem.level.unwrap()),
+            gold: (2 * operand).to_string(),
+            split: Split::Test,
+            ..problem
+        })
+        .collect();
+    harness.store.import_problems(&tests).unwrap();
+    let mut config = config(2);
+    let system = harness.start(config.clone()).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let base = system.status().round.base.expect("the status shows it");
+    let rounds = harness.rounds();
+    let scored: Vec<_> = rounds.iter().filter(|round| round.base.is_some()).collect();
+    assert_eq!(scored.len(), 1, "once");
+    assert_eq!((scored[0].round, scored[0].base.as_ref()), (RoundNumber(0), Some(&base)));
+    let test_base = base.test.as_ref().unwrap();
+    assert_eq!((base.dev.scores.len(), test_base.scores.len()), (40, 40));
+    for round in &rounds {
+        let (dev, test) = (round.evaluation.as_ref().unwrap(), round.test.as_ref().unwrap());
+        assert!(dev.scores.iter().all(|score| !score.problem.as_str().starts_with("test")));
+        assert!(test.scores.iter().all(|score| score.problem.as_str().starts_with("test")));
+    }
+    let decision = rounds[0].decision.as_deref().unwrap();
+    assert!(decision.contains("against the base model"), "{decision}");
+
+    // every answer is kept: the base model's and each candidate's, to all 80 problems
+    let answers: Vec<_> = harness.store.scored_answers().collect::<Result<_, _>>().unwrap();
+    assert_eq!(answers.len(), 80 * (1 + rounds.len()));
+    for (round, policy) in [(0, PolicyName::BASE), (2, PolicyName::Candidate { candidate: RoundNumber(2) })] {
+        let round = &rounds[round];
+        let scores = round.base.as_ref().map_or(round.evaluation.as_ref().unwrap(), |base| &base.dev);
+        let right = answers.iter().filter(|answer| {
+            answer.policy == policy
+                && answer.verdict.outcome == Outcome::Correct
+                && !answer.id.problem.as_str().starts_with("test")
+        });
+        assert_eq!(right.count(), scores.accuracy.correct as usize);
+        assert!(answers.iter().all(|answer| answer.tokens == 12 && answer.text.contains("boxed")));
+    }
+
+    config.evaluation.score_base = false;
+    let silent = Harness::new(World::default());
+    assert_eq!(silent.run(config).await, FinishReason::RoundsDone);
+    assert!(silent.rounds().iter().all(|round| round.base.is_none() && round.test.is_none()));
+}
+
+#[tokio::test]
+async fn a_round_is_sealed_with_every_attempt_that_was_given_out() {
+    let harness = Harness::new(World::default());
+    let mut config = config(3);
+    config.exploration.max_policy_lag = 0;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    assert_eq!(harness.pool().len(), 3 * 15 * 4, "three rounds of fifteen visits, and nothing is left out");
+    assert_eq!(harness.rounds()[3].tally.pool, 3 * 15 * 4);
+    let mut visits: BTreeMap<_, u32> = BTreeMap::new();
+    for judged in harness.pool() {
+        *visits.entry(judged.problem().clone()).or_default() += 1;
+    }
+    assert!(visits.values().all(|attempts| attempts.is_multiple_of(4)), "no visit is left half: {visits:?}");
+}
+
+/// Runs two rounds that explore ahead, and says how many of the pool's trajectories several policies drew.
+async fn mixed_after(on_publish: OnPublish) -> (Harness, usize) {
+    let harness = Harness::new(World::default());
+    let mut config = config(3);
+    config.exploration.on_publish = on_publish;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    let mixed = harness.pool().iter().filter(|judged| judged.trajectory.is_mixed()).count();
+    (harness, mixed)
+}
+
+#[tokio::test]
+async fn rollouts_under_way_at_a_publication_end_under_their_policy_or_are_begun_anew() {
+    for on_publish in [OnPublish::Finish, OnPublish::Cancel] {
+        let (harness, mixed) = mixed_after(on_publish).await;
+        assert_eq!(mixed, 0, "{on_publish:?}");
+        let pool = harness.pool();
+        assert!(pool.iter().all(|judged| judged.trajectory.finish == still_domain::FinishReason::Stop));
+    }
+}
+
+#[tokio::test]
+async fn what_several_policies_drew_is_in_no_set_unless_that_is_allowed() {
+    let (harness, _) = mixed_after(OnPublish::Recompute).await;
+    let pool = harness.pool();
+    let mixed = pool.iter().filter(|judged| judged.trajectory.is_mixed()).map(|judged| judged.id().clone());
+    let mixed: BTreeSet<_> = mixed.collect();
+    for set in harness.store.training_sets().unwrap() {
+        assert!(set.content.trajectories.iter().all(|id| !mixed.contains(id)));
+    }
+    let facts = harness.store.facts().unwrap();
+    assert!(facts.iter().all(|fact| fact.is_mixed == mixed.contains(&fact.id)));
+}
+
+#[tokio::test]
+async fn sets_are_chosen_by_the_perplexities_of_one_policy_where_that_is_asked_for() {
+    for scored_by in [ScoredBy::Current, ScoredBy::Imitated] {
+        let harness = Harness::new(World::default());
+        let mut config = config(2);
+        config.selection.scored_by = scored_by;
+        config.selection.perplexity = PerplexityPreference::High;
+        config.selection.max_per_problem = 1;
+        config.exploration.stop_after_correct = 4;
+        assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+        let rounds = harness.rounds();
+        for round in &rounds[1..] {
+            let under = if scored_by == ScoredBy::Imitated { PolicyVersion(1) } else { round.policy_version };
+            assert_eq!(round.tally.ranked_under, Some(under));
+        }
+        // the double finds later attempts more perplexing, whatever the sampler measured
+        let scores = harness.store.scores(rounds[2].tally.ranked_under.unwrap()).unwrap();
+        let pool = harness.pool();
+        let right = pool.iter().filter(|judged| judged.is_correct()).map(JudgedTrajectory::id);
+        let mut last: BTreeMap<&ProblemId, &AttemptId> = BTreeMap::new();
+        for id in right.filter(|id| scores.contains_key(*id)) {
+            last.insert(&id.problem, id);
+        }
+        let set = harness.store.training_set_of(RoundNumber(2)).unwrap().unwrap();
+        let is_later = |chosen: &AttemptId| chosen.number.0 > 0;
+        assert!(set.content.trajectories.iter().any(is_later), "{:?}", set.content.trajectories);
+        assert!(set.content.trajectories.iter().all(|chosen| last[&chosen.problem] == chosen));
+        let mut asked = harness.script.scores();
+        let total = asked.len();
+        asked.sort();
+        asked.dedup();
+        if scored_by == ScoredBy::Imitated {
+            assert_eq!(asked.len(), total, "what is scored stays scored");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pass_of_scoring_that_fails_is_told_and_leaves_the_samplers_perplexities() {
+    let harness = Harness::new(World::default());
+    harness.script.scorer_failures.store(1, std::sync::atomic::Ordering::SeqCst);
+    let mut config = config(2);
+    config.selection.scored_by = ScoredBy::Current;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let failed =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("scoring failed"));
+    wait_for(&system, &mut events, failed).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
+    assert_eq!((ranked[0], ranked[1]), (None, None));
+    assert!(ranked[2].is_some(), "the next round is scored again");
 }

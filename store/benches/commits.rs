@@ -97,6 +97,7 @@ fn judged(tokens: usize, number: u32) -> JudgedTrajectory {
                 .map(|position| position.wrapping_mul(2_654_435_761) % 150_000)
                 .collect(),
             log_probabilities: (0..tokens).map(|position| -(position as f32) / 1e4).collect(),
+            sampling_log_probabilities: Vec::new(),
             text: "wait, ".repeat(tokens * 2 / 3),
             sampling: SamplingSettings::default(),
             seed: u64::from(number),
@@ -111,5 +112,6 @@ fn judged(tokens: usize, number: u32) -> JudgedTrajectory {
         },
         measures: Measures::default(),
         rejection: None,
+        eviction: None,
     }
 }

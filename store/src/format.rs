@@ -4,6 +4,7 @@
 //! |---|---|
 //! | 1 | the first |
 //! | 2 | a fact beside every trajectory |
+//! | 3 | facts say whether several policies drew a trajectory, and at which temperature |
 //!
 //! A store of a newer format is refused. An older one is brought up when it is opened for work: records
 //! are added in batches, each of which may be repeated, and the format's record is written last, so a
@@ -21,9 +22,11 @@ use crate::{
 };
 
 /// The format that this program writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// The first format.
 const OLDEST: u32 = 1;
+/// The first format whose trajectories all have a fact.
+const WITH_FACTS: u32 = 2;
 /// Bytes of changes after which a batch is committed.
 const BATCH_BYTES: u64 = 4 << 20;
 
@@ -40,7 +43,12 @@ impl Store {
                 return Err(StoreError::Damaged { key: key.to_string(), reason });
             }
             Some(found) if self.is_read_only() => return Err(StoreError::Older { found, current: FORMAT }),
-            Some(_) => self.add_facts()?,
+            Some(found) => {
+                if found < WITH_FACTS {
+                    self.add_facts()?;
+                }
+                self.renew_facts()?;
+            }
             // killed before its first commit, which is this record: there is nothing in it yet
             None if self.is_read_only() && self.engine().last_key(&[])?.is_none() => return Ok(()),
             None if self.is_read_only() => {
@@ -75,13 +83,35 @@ impl Store {
         }
         self.commit(batch)
     }
+
+    /// Format 2 to 3: every fact anew from its trajectory, in its place.
+    fn renew_facts(&self) -> Result<(), StoreError> {
+        let mut batch: Vec<Change> = Vec::new();
+        let mut bytes = 0;
+        for fact in self.facts_since(0) {
+            let fact = fact?;
+            let Some(judged) = self.trajectory(&fact.id)? else { continue };
+            let renewed = AttemptFact::of(&judged, fact.sequence);
+            if renewed == fact {
+                continue;
+            }
+            let change = self.put_fact(&renewed)?;
+            bytes += change.bytes();
+            batch.push(change);
+            if bytes >= BATCH_BYTES {
+                self.commit(std::mem::take(&mut batch))?;
+                bytes = 0;
+            }
+        }
+        self.commit(batch)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use still_domain::{
-        AttemptNumber, FinishReason, JudgedTrajectory, Measures, Outcome, ProblemId, SamplingSettings,
-        Trajectory, Verdict,
+        AttemptNumber, FinishReason, JudgedTrajectory, Measures, Outcome, PolicyVersion, ProblemId,
+        SamplingSettings, Trajectory, Verdict, VersionSpan,
     };
 
     use super::*;
@@ -97,6 +127,7 @@ mod tests {
                 prompt_token_count: 1,
                 tokens: vec![1, 2],
                 log_probabilities: vec![-0.5, -0.5],
+                sampling_log_probabilities: Vec::new(),
                 text: "49".to_owned(),
                 sampling: SamplingSettings::default(),
                 seed: 0,
@@ -111,6 +142,7 @@ mod tests {
             },
             measures: Measures::default(),
             rejection: None,
+            eviction: None,
         }
     }
 
@@ -140,11 +172,29 @@ mod tests {
     }
 
     #[test]
+    fn facts_of_the_second_format_learn_of_mixed_trajectories() {
+        let store = Store::in_memory().unwrap();
+        let mut mixed = judged(1);
+        let span = |version, start, end| VersionSpan { policy: PolicyVersion(version).into(), start, end };
+        mixed.trajectory.versions = vec![span(1, 0, 1), span(2, 1, 2)];
+        mixed.trajectory.sampling.temperature = 0.5;
+        store.commit_trajectories(&[judged(0), mixed]).unwrap();
+        let facts = store.facts().unwrap();
+        assert_eq!(facts.iter().map(|fact| fact.is_mixed).collect::<Vec<_>>(), [false, true]);
+        let of_format_2 = AttemptFact { is_mixed: false, temperature: 1.0, ..facts[1].clone() };
+        store
+            .commit(vec![store.put_fact(&of_format_2).unwrap(), store.put(&format_key(), &2_u32).unwrap()])
+            .unwrap();
+        store.settle_format().unwrap();
+        assert_eq!(store.facts().unwrap(), facts);
+    }
+
+    #[test]
     fn a_newer_format_is_refused_with_both_numbers_and_the_remedy() {
         let store = Store::in_memory().unwrap();
         store.commit(vec![store.put(&format_key(), &(FORMAT + 1)).unwrap()]).unwrap();
         let error = store.settle_format().unwrap_err().to_string();
-        assert!(error.contains("format 3") && error.contains("up to 2"), "{error}");
+        assert!(error.contains("format 4") && error.contains("up to 3"), "{error}");
         assert!(error.contains("use a newer"), "{error}");
         store.commit(vec![store.put(&format_key(), &0_u32).unwrap()]).unwrap();
         assert!(matches!(store.settle_format(), Err(StoreError::Damaged { .. })));

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Trajectory = 0x20,
     /// By number in the order of arrival.
     AttemptFact = 0x21,
+    /// By policy, problem and attempt.
+    Score = 0x22,
     /// By training set.
     TrainingSet = 0x30,
     /// By round.
@@ -28,6 +30,8 @@ pub(crate) enum Kind {
     Checkpoint = 0x50,
     /// By version.
     Policy = 0x60,
+    /// By policy, problem and sample.
+    ScoredAnswer = 0x70,
 }
 
 /// A key under construction or complete.

@@ -11,6 +11,9 @@
 //! | `identity`, `format` | whose run it is, and in which format it is written |
 //! | `problems` | problems and demonstrations, in their order of import |
 //! | `trajectories`, `facts` | the pool, and its index without tokens: [`still_domain::AttemptFact`] |
+//! | `scored_answers` | what policies were scored by |
+//! | `scores` | perplexities under policies that did not draw the text |
+//! | `revisions` | trajectories judged or inspected anew, and how far that has come |
 //! | `training_sets`, `rounds`, `policies`, `checkpoints` | one file a noun |
 //! | [`CheckpointFiles`] | the files of checkpoints: written aside, synced, hashed, renamed into place |
 //! | [`CheckpointFolders`], [`CheckpointsSection`] | the same, then recorded in the store; which of them stay |
@@ -43,8 +46,11 @@ mod key;
 mod policies;
 mod problems;
 mod retention;
+mod revisions;
 mod rounds;
 mod scan;
+mod scored_answers;
+mod scores;
 mod store;
 mod training_sets;
 mod trajectories;
@@ -58,6 +64,7 @@ pub use error::StoreError;
 pub use identity::RunIdentity;
 pub use problems::ImportReport;
 pub use retention::CheckpointsSection;
+pub use revisions::RevisionProgress;
 pub use scan::Records;
 pub use store::{Store, StoreSize};
 pub use trajectories::CommitReport;

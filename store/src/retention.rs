@@ -54,7 +54,7 @@ impl CheckpointsSection {
             policies.iter().find(|policy| policy.version == version)?.checkpoint.clone()
         }));
         let mut by_age: Vec<_> = manifests.iter().collect();
-        by_age.sort_by_key(|manifest| manifest.created_at_ms);
+        by_age.sort_by_key(|manifest| (manifest.created_at_ms, manifest.round, manifest.step));
         let newest = by_age.into_iter().rev().take(self.keep_last.max(1));
         kept.extend(newest.map(|manifest| manifest.id.clone()));
         let finals = manifests.iter().filter(|manifest| manifest.is_final);

@@ -67,6 +67,6 @@ impl Store {
     }
 }
 
-fn trajectory_key(id: &AttemptId) -> Key {
+pub(crate) fn trajectory_key(id: &AttemptId) -> Key {
     Key::of(Kind::Trajectory).text(id.problem.as_str()).number(u64::from(id.number.0))
 }

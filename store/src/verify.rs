@@ -2,8 +2,8 @@
 
 use serde::de::DeserializeOwned;
 use still_domain::{
-    AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Round,
-    TrainingSet,
+    AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Round, Score,
+    ScoredAnswer, TrainingSet,
 };
 
 use crate::{
@@ -40,6 +40,7 @@ impl Store {
             }),
             self.verified::<JudgedTrajectory>(Key::of(Kind::Trajectory), "trajectories", |_| Ok(())),
             self.verified::<AttemptFact>(Key::of(Kind::AttemptFact), "facts of attempts", |_| Ok(())),
+            self.verified::<Score>(Key::of(Kind::Score), "scores of trajectories", |_| Ok(())),
             self.verified::<TrainingSet>(Key::of(Kind::TrainingSet), "training sets", is_intact),
             self.verified::<Round>(Key::of(Kind::Round), "rounds", |_| Ok(())),
             self.verified::<CheckpointManifest>(
@@ -48,6 +49,7 @@ impl Store {
                 |_| Ok(()),
             ),
             self.verified::<PolicyRecord>(Key::of(Kind::Policy), "policies", |_| Ok(())),
+            self.verified::<ScoredAnswer>(Key::of(Kind::ScoredAnswer), "answers of evaluations", |_| Ok(())),
         ]
     }
 

@@ -10,13 +10,14 @@ use std::{env, fs, path::Path};
 
 use samples::{judged, policy, problem, round, training_set};
 use still_domain::{
-    Demonstration, DemonstrationId, JudgedTrajectory, Outcome, Rejection, RoundNumber, RoundPhase,
+    Demonstration, DemonstrationId, JudgedTrajectory, Outcome, PolicyName, PolicyVersion, Rejection,
+    RoundNumber, RoundPhase, Score, ScoredAnswer,
 };
 use still_store::{RunIdentity, Store};
 
 /// Every format that there has been, the present one last.
-const FORMATS: [&str; 2] = ["format-1", PRESENT];
-const PRESENT: &str = "format-2";
+const FORMATS: [&str; 3] = ["format-1", "format-2", PRESENT];
+const PRESENT: &str = "format-3";
 
 fn fixture(format: &str) -> std::path::PathBuf {
     Path::new("tests/fixtures").join(format)
@@ -31,6 +32,7 @@ fn demonstration() -> Demonstration {
         id: DemonstrationId::new("d1"),
         problem: "6*7?".to_owned(),
         response: "<|begin_of_thought|>six times seven<|end_of_thought|>".to_owned(),
+        gold: None,
         level: None,
         source: "test".to_owned(),
     }
@@ -43,11 +45,29 @@ fn pool() -> Vec<JudgedTrajectory> {
     vec![judged("p", 0, Outcome::Correct), wrong, judged("q", 0, Outcome::Timeout)]
 }
 
+fn score() -> Score {
+    Score::of("p#0".parse().unwrap(), PolicyVersion(1), &judged("p", 0, Outcome::Correct).measures)
+}
+
+fn answer() -> ScoredAnswer {
+    let JudgedTrajectory { trajectory, verdict, .. } = judged("q", 0, Outcome::Correct);
+    ScoredAnswer {
+        policy: PolicyName::BASE,
+        id: trajectory.id,
+        verdict,
+        tokens: 2,
+        finish: trajectory.finish,
+        text: trajectory.text,
+    }
+}
+
 fn fill(store: &Store) {
     store.identify(&identity()).unwrap();
     store.import_problems(&[problem("p", "42"), problem("q", "43")]).unwrap();
     store.import_demonstrations(&[demonstration()]).unwrap();
     store.commit_trajectories(&pool()).unwrap();
+    store.put_scores(&[score()]).unwrap();
+    store.put_scored_answers(&[answer()]).unwrap();
     let set = training_set(1, &["p#0"]);
     store.seal_round(&set, &round(1, RoundPhase::Training, Some(&set))).unwrap();
     let ended = round(1, RoundPhase::Promoted, Some(&set));
@@ -81,10 +101,14 @@ fn stores_of_every_format_are_read_in_full() {
         }
         let looked_at = Store::open_read_only(folder.path());
         if format == PRESENT {
-            is_whole(&looked_at.unwrap());
+            let store = looked_at.unwrap();
+            is_whole(&store);
+            assert_eq!(store.scores(PolicyVersion(1)).unwrap().into_values().collect::<Vec<_>>(), [score()]);
+            assert_eq!(store.scored_answers().map(Result::unwrap).collect::<Vec<_>>(), [answer()]);
         } else {
             let error = looked_at.unwrap_err().to_string();
-            assert!(error.contains("format 1") && error.contains("start `stilld`"), "{error}");
+            let found = format.replace('-', " ");
+            assert!(error.contains(&found) && error.contains("start `stilld`"), "{error}");
         }
         let store = Store::open(folder.path()).unwrap();
         is_whole(&store);

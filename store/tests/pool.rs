@@ -38,6 +38,7 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
                 prompt_token_count: u32::from(numbers[0]),
                 tokens: tokens.iter().map(|(token, _)| *token).collect(),
                 log_probabilities: tokens.iter().map(|(_, probability)| *probability).collect(),
+                sampling_log_probabilities: Vec::new(),
                 text,
                 sampling: SamplingSettings::default(),
                 seed,
@@ -56,6 +57,7 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
             },
             measures: Measures { perplexity: f32::from(numbers[2]), ..Measures::default() },
             rejection: rejection.map(|index| rejections[index]),
+            eviction: None,
         }
     })
 }
@@ -141,6 +143,7 @@ proptest! {
             rejection,
             fingerprint,
             version: fact.policy_version,
+            is_mixed: fact.is_mixed,
             prompt_tokens: fact.prompt_tokens,
             response_tokens: fact.response_tokens,
             thought_tokens: measures.thought_tokens,

@@ -15,6 +15,7 @@ fn demonstration(id: &str, response: &str) -> Demonstration {
         id: DemonstrationId::new(id),
         problem: "6*7?".to_owned(),
         response: response.to_owned(),
+        gold: None,
         level: None,
         source: "test".to_owned(),
     }
@@ -73,7 +74,7 @@ fn the_same_problem_from_another_file_is_known_and_the_first_record_stays() {
         Problem { text: "another".to_owned(), ..first.clone() },
         Problem { gold: "2".to_owned(), ..first.clone() },
         Problem { kind: AnswerKind::Math, ..first.clone() },
-        Problem { split: Split::Evaluate, ..first.clone() },
+        Problem { split: Split::Dev, ..first.clone() },
     ] {
         let error = store.import_problems(std::slice::from_ref(&other)).unwrap_err();
         assert!(matches!(error, StoreError::Conflict(_)), "{other:?}");

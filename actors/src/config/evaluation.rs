@@ -16,6 +16,11 @@ pub struct EvaluationSection {
     pub hard_levels: BTreeSet<u8>,
     /// Answers drawn for a problem; more than one needs a temperature above 0.
     pub samples_per_problem: u32,
+    /// Whether the base model is scored too, once in a run, before the first candidate: then it is seen and told when
+    /// imitation made it worse.
+    pub score_base: bool,
+    /// Whether the texts of the answers are kept beside their verdicts and lengths: what a mended verifier would read.
+    pub keep_texts: bool,
     /// Rollouts that the evaluator draws at once.
     pub concurrent_rollouts: usize,
     /// Answers between being asked for and being judged.
@@ -29,6 +34,8 @@ impl Default for EvaluationSection {
         Self {
             hard_levels: BTreeSet::new(),
             samples_per_problem: 1,
+            score_base: true,
+            keep_texts: true,
             concurrent_rollouts: 128,
             in_flight_answers: 256,
             sampling: Sampling::greedy(),

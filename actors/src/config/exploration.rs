@@ -14,6 +14,9 @@ pub struct ExplorationSection {
     /// Draw rollouts at all; false trains every round on the demonstrations alone: the ablation that shows
     /// what exploration is worth.
     pub enabled: bool,
+    /// Explore problems that are demonstrated as well: by default what imitation teaches is not explored again, and
+    /// such problems are left out of an import.
+    pub explore_imitated: bool,
     /// Which of the problems that may be attempted comes first.
     pub order: CurriculumOrder,
     /// Attempts at a problem over the whole run, and as many more that are cut off or that the verifier fails to
@@ -44,14 +47,32 @@ pub struct ExplorationSection {
     pub max_policy_lag: u64,
     /// Attempts made while a round is trained and scored, at most.
     pub max_ahead_attempts: u64,
+    /// What becomes of the rollouts under way when a policy is published.
+    pub on_publish: OnPublish,
     /// How tokens are drawn.
     pub sampling: Sampling,
+}
+
+/// What becomes of the rollouts under way when a policy is published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPublish {
+    /// They end under the policy that began them; each device takes the new one up as soon as it is empty. Nothing
+    /// is thrown away, and every response is of one policy; a device waits for its longest rollout.
+    #[default]
+    Finish,
+    /// They go on under the new policy, on keys and values computed anew: no device waits, and what comes of them is of
+    /// no one policy, so that `selection.mixed_versions` decides whether it may be chosen.
+    Recompute,
+    /// They are given up and begun anew under the new policy: what they cost is lost, the longest most of it.
+    Cancel,
 }
 
 impl Default for ExplorationSection {
     fn default() -> Self {
         Self {
             enabled: true,
+            explore_imitated: false,
             order: CurriculumOrder::Hardest,
             attempts_per_problem: 100,
             attempts_per_policy: 20,
@@ -64,6 +85,7 @@ impl Default for ExplorationSection {
             in_flight_attempts: 256,
             max_policy_lag: 1,
             max_ahead_attempts: 4096,
+            on_publish: OnPublish::Finish,
             sampling: Sampling::default(),
         }
     }

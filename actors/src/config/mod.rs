@@ -14,7 +14,7 @@ use still_store::CheckpointsSection;
 
 pub use self::{
     evaluation::EvaluationSection,
-    exploration::ExplorationSection,
+    exploration::{ExplorationSection, OnPublish},
     round::{PreferenceStart, RoundSection, TrainingStart},
     sampling::Sampling,
     supervision::SupervisionSection,

@@ -9,16 +9,17 @@ use still_settings::Findings;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoundSection {
-    /// Problems whose visit must be judged before the set is sealed.
+    /// Visits that must be judged before the set is sealed. Once they are given out nothing more is, and all of them
+    /// are waited for: the longest thoughts come back last.
     pub problems: u32,
-    /// Right and hygienic trajectories of the round at which the set is sealed early; 0 waits for all
-    /// problems. Has no effect in lockstep.
+    /// Right and hygienic trajectories of the round at which nothing more is given out: what is under way is waited
+    /// for, then the set is sealed early. 0 gives out all. Has no effect in lockstep.
     pub enough_eligible: u64,
     /// With fewer right and hygienic trajectories than this a round explores on beyond its problems. Has
     /// no effect in lockstep.
     pub min_eligible: u64,
-    /// Seconds after which a round is sealed with what it has; 0 waits without end. Has no effect in
-    /// lockstep.
+    /// Seconds after which nothing more is given out in a round: what is under way is waited for, then it is
+    /// sealed with what it has. 0 sets no limit. Has no effect in lockstep.
     pub max_exploration_seconds: u64,
     /// What training on trajectories starts from.
     pub init: TrainingStart,

@@ -24,6 +24,8 @@ pub(crate) struct Assignments<T> {
     devices: Vec<Device>,
     attempts: HashMap<AttemptId, Held<T>>,
     waiting: VecDeque<AttemptId>,
+    /// The devices that lost attempts which are to be asked for again.
+    lost: HashMap<AttemptId, usize>,
 }
 
 /// An attempt and its device; without one it waits.
@@ -31,12 +33,16 @@ pub(crate) struct Assignments<T> {
 struct Held<T> {
     attempt: T,
     device: Option<usize>,
+    /// The device that lost it: another one gets it, as long as there is any.
+    lost_by: Option<usize>,
 }
 
 /// What is on one device.
 #[derive(Debug, Default)]
 struct Device {
     capacity: usize,
+    /// Takes nothing more for the time being.
+    is_closed: bool,
     held: usize,
     problems: BTreeMap<ProblemId, usize>,
 }
@@ -48,6 +54,7 @@ impl<T: Named> Assignments<T> {
             devices: (0..devices).map(|_| Device::default()).collect(),
             attempts: HashMap::new(),
             waiting: VecDeque::new(),
+            lost: HashMap::new(),
         }
     }
 
@@ -58,7 +65,8 @@ impl<T: Named> Assignments<T> {
             known.attempt = attempt;
         } else {
             self.waiting.push_back(attempt.id().clone());
-            self.attempts.insert(attempt.id().clone(), Held { attempt, device: None });
+            let lost_by = self.lost.remove(attempt.id());
+            self.attempts.insert(attempt.id().clone(), Held { attempt, device: None, lost_by });
         }
     }
 
@@ -69,17 +77,38 @@ impl<T: Named> Assignments<T> {
         }
     }
 
+    /// A device takes nothing more, or something again.
+    pub(crate) fn set_closed(&mut self, device: usize, is_closed: bool) {
+        if let Some(device) = self.devices.get_mut(device) {
+            device.is_closed = is_closed;
+        }
+    }
+
+    /// What a device holds, in no order.
+    pub(crate) fn held_by(&self, index: usize) -> impl Iterator<Item = &AttemptId> {
+        self.attempts.iter().filter(move |(_, held)| held.device == Some(index)).map(|(id, _)| id)
+    }
+
+    /// An attempt was given up on its device: it waits again, before all else.
+    pub(crate) fn put_back(&mut self, id: &AttemptId) {
+        let Some(held) = self.attempts.get_mut(id) else { return };
+        if let Some(device) = held.device.take().and_then(|index| self.devices.get_mut(index)) {
+            device.let_go(&id.problem);
+            self.waiting.push_front(id.clone());
+        }
+    }
+
     /// Gives the next waiting attempt to a device with room: to the one that works on its problem already, else to
-    /// the emptiest.
+    /// the emptiest. One that was lost waits for another device than the one that lost it, if there is any other.
     pub(crate) fn next(&mut self) -> Option<(usize, &T)> {
-        let problem = &self.waiting.front()?.problem;
-        let has_room = |index: &usize| self.devices.get(*index).is_some_and(Device::has_room);
-        let is_at_it =
-            |index: &usize| self.devices.get(*index).is_some_and(|one| one.problems.contains_key(problem));
-        let mut open = (0..self.devices.len()).filter(has_room);
-        let at_it = open.clone().find(is_at_it);
-        let index = at_it.or_else(|| open.by_ref().min_by_key(|index| self.held(*index)))?;
-        let id = self.waiting.pop_front()?;
+        if !self.devices.iter().any(Device::has_room) {
+            return None;
+        }
+        let device_of = |id| Some((self.device_for(id)?, id));
+        let (place, (index, id)) =
+            self.waiting.iter().enumerate().find_map(|(place, id)| Some((place, device_of(id)?)))?;
+        let id = id.clone();
+        self.waiting.remove(place);
         let held = self.attempts.get_mut(&id)?;
         let device = self.devices.get_mut(index)?;
         held.device = Some(index);
@@ -88,13 +117,34 @@ impl<T: Named> Assignments<T> {
         Some((index, &held.attempt))
     }
 
+    /// The device that a waiting attempt goes to now.
+    fn device_for(&self, id: &AttemptId) -> Option<usize> {
+        let lost_by = self.attempts.get(id).and_then(|held| held.lost_by);
+        let is_another = |(index, device): &(usize, &Device)| Some(*index) != lost_by && device.is_open();
+        let has_another = self.devices.iter().enumerate().any(|one| is_another(&one));
+        let open = || {
+            let all = self.devices.iter().enumerate().filter(|(_, device)| device.has_room());
+            all.filter(move |one| !has_another || is_another(one))
+        };
+        let at_it = open().find(|(_, device)| device.problems.contains_key(&id.problem));
+        at_it.or_else(|| open().min_by_key(|(_, device)| device.held)).map(|(index, _)| index)
+    }
+
     /// An attempt has come to something, or to nothing.
     pub(crate) fn remove(&mut self, id: &AttemptId) -> Option<T> {
-        let Held { attempt, device } = self.attempts.remove(id)?;
+        let Held { attempt, device, .. } = self.attempts.remove(id)?;
         match device.and_then(|index| self.devices.get_mut(index)) {
             Some(device) => device.let_go(&id.problem),
             None => self.waiting.retain(|waiting| waiting != id),
         }
+        Some(attempt)
+    }
+
+    /// An attempt was lost by its device, and is asked for again by whoever decides what is attempted.
+    pub(crate) fn lose(&mut self, id: &AttemptId) -> Option<T> {
+        let lost_by = self.attempts.get(id).and_then(|held| held.device);
+        let attempt = self.remove(id)?;
+        self.lost.extend(lost_by.map(|device| (id.clone(), device)));
         Some(attempt)
     }
 
@@ -142,8 +192,12 @@ impl<T: Named> Assignments<T> {
 }
 
 impl Device {
+    const fn is_open(&self) -> bool {
+        !self.is_closed && self.capacity > 0
+    }
+
     const fn has_room(&self) -> bool {
-        self.held < self.capacity
+        self.is_open() && self.held < self.capacity
     }
 
     fn let_go(&mut self, problem: &ProblemId) {
@@ -200,6 +254,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_device_lost_goes_to_another_as_long_as_there_is_one() {
+        let mut assignments = Assignments::new(2);
+        assignments.set_capacity(0, 1);
+        assignments.set_capacity(1, 1);
+        assignments.take_in(attempt("a", 0));
+        assignments.take_in(attempt("b", 0));
+        assert_eq!(given(&mut assignments), [(0, "a#0".to_owned()), (1, "b#0".to_owned())]);
+        assert_eq!(assignments.lose(&attempt("a", 0)), Some(attempt("a", 0)));
+        assignments.take_in(attempt("a", 0));
+        assert_eq!(given(&mut assignments), [], "the other has no room at the moment");
+        assignments.take_in(attempt("c", 0));
+        assert_eq!(given(&mut assignments), [(0, "c#0".to_owned())], "what was not lost goes past it");
+        assignments.remove(&attempt("b", 0)).unwrap();
+        assert_eq!(given(&mut assignments), [(1, "a#0".to_owned())]);
+
+        assert_eq!(assignments.lose(&attempt("a", 0)), Some(attempt("a", 0)));
+        assignments.give_back(0);
+        assignments.remove(&attempt("c", 0)).unwrap();
+        assignments.take_in(attempt("a", 0));
+        assert_eq!(given(&mut assignments), [(1, "a#0".to_owned())], "nobody else is left");
+    }
+
+    #[test]
     fn what_a_lost_device_held_goes_first_to_the_others() {
         let mut assignments = Assignments::new(2);
         assignments.set_capacity(0, 2);
@@ -226,6 +303,29 @@ mod tests {
         assert!(
             assignments.remove(&attempt("a", 0)).is_some() && assignments.remove(&attempt("a", 0)).is_none()
         );
+    }
+
+    #[test]
+    fn a_closed_device_takes_nothing_and_what_it_gives_up_goes_first_to_others() {
+        let mut assignments = Assignments::new(2);
+        assignments.set_capacity(0, 4);
+        assignments.take_in(attempt("a", 0));
+        assignments.take_in(attempt("a", 1));
+        assert_eq!(given(&mut assignments).len(), 2);
+        assignments.set_closed(0, true);
+        assignments.take_in(attempt("b", 0));
+        assert!(given(&mut assignments).is_empty());
+        let mut held: Vec<_> = assignments.held_by(0).map(ToString::to_string).collect();
+        held.sort();
+        assert_eq!(held, ["a#0", "a#1"]);
+        assignments.put_back(&attempt("a", 1));
+        assignments.put_back(&attempt("a", 1));
+        assert_eq!((assignments.held(0), assignments.waiting()), (1, 2), "once");
+        assignments.set_capacity(1, 4);
+        assert_eq!(given(&mut assignments), [(1, "a#1".to_owned()), (1, "b#0".to_owned())]);
+        assignments.set_closed(0, false);
+        assignments.take_in(attempt("a", 2));
+        assert_eq!(given(&mut assignments).len(), 1);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
 use still_curation::{HygieneConfig, hygiene::Response};
 use still_domain::{JudgedTrajectory, PolicyRef};
+use still_roles::FinishedRollout;
 use still_telemetry::event::LossReason;
 use tokio::sync::watch;
 
@@ -157,7 +158,6 @@ fn inspect(hygiene: &HygieneConfig, judged: Judged) -> (Credit, JudgedTrajectory
     };
     // of what was never drawn there is nothing to say
     let rejection = is_begun.then(|| hygiene.rejection(&response)).flatten();
-    let judged =
-        JudgedTrajectory { trajectory: rollout.trajectory, verdict, measures: rollout.measures, rejection };
-    (credit, judged)
+    let FinishedRollout { trajectory, measures, is_well_formed: _ } = rollout;
+    (credit, JudgedTrajectory { trajectory, verdict, measures, rejection, eviction: None })
 }

@@ -17,8 +17,8 @@ use crate::{
         name::ActorName,
         observe::Observer,
         protocol::{
-            Attempt, ConductorMessage, ProblemSupplyMessage, RootMessage, SamplerMessage, Unanswered,
-            VerifiersMessage,
+            Attempt, ConductorMessage, Delivery, ProblemSupplyMessage, RootMessage, SamplerMessage,
+            Unanswered, VerifiersMessage,
         },
         routes::Route,
         store_access::StoreAccess,
@@ -56,6 +56,8 @@ pub(crate) struct ProblemSupplyState {
     problems: HashMap<ProblemId, Arc<Problem>>,
     /// The round whose dryness has been reported.
     told_dry: Option<RoundNumber>,
+    /// What has been told to be delivered.
+    told_delivered: Option<Delivery>,
     draining: bool,
 }
 
@@ -78,6 +80,7 @@ impl Actor for ProblemSupply {
             dispatch,
             problems: HashMap::new(),
             told_dry: None,
+            told_delivered: None,
         })
     }
 
@@ -93,7 +96,7 @@ impl Actor for ProblemSupply {
                 state.read_attempts().await?;
             }
             ProblemSupplyMessage::OpenRound(order) => {
-                state.told_dry = None;
+                (state.told_dry, state.told_delivered) = (None, None);
                 if order.problems > Some(state.dispatch.problems()) {
                     // the conductor learned of an import first
                     state.read_problems().await?;
@@ -102,7 +105,7 @@ impl Actor for ProblemSupply {
                 state.tell_plan();
             }
             ProblemSupplyMessage::CutPlan => {
-                state.dispatch.cut_plan();
+                state.dispatch.cut();
                 state.tell_plan();
             }
             ProblemSupplyMessage::CloseRound { round, ahead } => state.dispatch.close(round, ahead),
@@ -172,6 +175,10 @@ impl ProblemSupplyState {
         if may && let Some(dryness) = self.dispatch.dryness().filter(|dry| self.told_dry != Some(dry.round)) {
             self.told_dry = Some(dryness.round);
             self.given.ports.conductor.send(ConductorMessage::SupplyRanDry(dryness));
+        }
+        if let Some(delivery) = self.dispatch.delivery().filter(|told| self.told_delivered != Some(*told)) {
+            self.told_delivered = Some(delivery);
+            self.given.ports.conductor.send(ConductorMessage::RoundDelivered(delivery));
         }
         if self.draining && self.dispatch.in_flight() == 0 {
             self.given.ports.root.send(RootMessage::Drained(ActorName::ProblemSupply));

@@ -1,21 +1,24 @@
-//! The sampler: attempts in, finished rollouts out, always with the newest policy in force.
+//! The sampler: attempts in, finished rollouts out, always begun with the newest policy in force.
 //!
 //! It holds one generator a device or server and shares the attempts out among them; the attempts of one problem go to
 //! one device, where they share their prompt's prefill. What no device can usefully hold waits here. Every attempt
 //! carries its credit from the moment it is given out until it is durable, so no queue can grow beyond the credits.
+//!
+//! What becomes of rollouts under way when a policy is published is configured ([`OnPublish`]). By default each device
+//! ends what it holds under the policy that began it, takes nothing meanwhile, and then takes the new policy up.
 //!
 //! A failure stays on its device: its attempts come back to the queue and go to the others, it is opened again after
 //! a while, and one that has failed too often is left out. Only when none is left has the sampler failed.
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
-use still_domain::{AttemptId, PolicyName, PolicyRef, SamplingSettings};
+use still_domain::{AttemptId, FinishReason, PolicyName, PolicyRef, SamplingSettings};
 use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 use still_telemetry::event::LossReason;
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
-    config::SupervisionSection,
+    config::{OnPublish, SupervisionSection},
     exploration::assignments::Assignments,
     ground::{
         name::ActorName,
@@ -37,6 +40,7 @@ pub(crate) struct Sampler;
 pub(crate) struct SamplerArguments {
     pub(crate) generators: Vec<GeneratorFactory>,
     pub(crate) sampling: SamplingSettings,
+    pub(crate) on_publish: OnPublish,
     pub(crate) supervision: SupervisionSection,
     pub(crate) policy: watch::Receiver<Option<PolicyRef>>,
     pub(crate) observer: Observer,
@@ -52,9 +56,12 @@ pub(crate) struct SamplerPorts {
 /// What it knows.
 pub(crate) struct SamplerState {
     sampling: SamplingSettings,
+    on_publish: OnPublish,
     policy: Option<PolicyRef>,
     newest: watch::Receiver<Option<PolicyRef>>,
     devices: Vec<Supervised<dyn Generator, GeneratorEvent>>,
+    /// The policy that each device has been told of last.
+    adopted: Vec<Option<PolicyRef>>,
     /// Which attempt is where.
     assignments: Assignments<Attempt>,
     observer: Observer,
@@ -72,7 +79,8 @@ impl Actor for Sampler {
         myself: ActorRef<SamplerMessage>,
         arguments: SamplerArguments,
     ) -> Result<SamplerState, ActorProcessingErr> {
-        let SamplerArguments { generators, sampling, supervision, policy, observer, ports } = arguments;
+        let SamplerArguments { generators, sampling, on_publish, supervision, policy, observer, ports } =
+            arguments;
         let restarts: RestartPolicy = supervision.policy(ActorName::Sampler);
         let patience = supervision.max_silence();
         let devices: Vec<_> =
@@ -87,9 +95,11 @@ impl Actor for Sampler {
         observer.state(ActorName::Sampler, ActorState::Running);
         let mut state = SamplerState {
             sampling,
+            on_publish,
             policy: None,
             newest: policy,
             assignments: Assignments::new(devices.len()),
+            adopted: vec![None; devices.len()],
             devices,
             observer,
             ports,
@@ -152,6 +162,10 @@ impl SamplerState {
                 if let Some(policy) = &self.policy {
                     generator.adopt(policy);
                 }
+                if let Some(adopted) = self.adopted.get_mut(index) {
+                    adopted.clone_from(&self.policy);
+                }
+                self.assignments.set_closed(index, false);
                 Ok(())
             }
             Err(reason) => self.failed(index, reason, myself),
@@ -225,17 +239,32 @@ impl SamplerState {
         Ok(())
     }
 
-    /// Has every device draw by the policy in force from now on. Whoever asks for an attempt after a publication may
-    /// have heard of it before the watch woke this actor: so it is looked at before attempts are shared out.
+    /// Has every device draw by the policy in force, now or once it is empty. Whoever asks for an attempt after a
+    /// publication may have heard of it before the watch woke this actor: so it is looked at before attempts are
+    /// shared out.
     fn adopt(&mut self) {
-        let newest = match &*self.newest.borrow() {
-            Some(newest) if self.policy.as_ref() != Some(newest) => newest.clone(),
-            _ => return,
-        };
-        for generator in self.devices.iter_mut().filter_map(Supervised::role) {
-            generator.adopt(&newest);
+        let newest = self.newest.borrow().clone();
+        if newest.is_some() {
+            self.policy = newest;
         }
-        self.policy = Some(newest);
+        let Some(policy) = &self.policy else { return };
+        for (index, (device, adopted)) in self.devices.iter_mut().zip(&mut self.adopted).enumerate() {
+            if adopted.as_ref() == Some(policy) {
+                continue;
+            }
+            // one that is being opened again holds nothing, and is told when it is open
+            let Some(generator) = device.role() else { continue };
+            if self.on_publish == OnPublish::Finish && self.assignments.held(index) > 0 {
+                self.assignments.set_closed(index, true);
+                continue;
+            }
+            if self.on_publish == OnPublish::Cancel {
+                self.assignments.held_by(index).for_each(|id| generator.cancel(id));
+            }
+            generator.adopt(policy);
+            *adopted = Some(policy.clone());
+            self.assignments.set_closed(index, false);
+        }
     }
 
     /// Gives waiting attempts to devices with room.
@@ -261,6 +290,11 @@ impl SamplerState {
     fn finished(&mut self, finished: Vec<FinishedRollout>) {
         self.observer.rollouts_finished(finished.len());
         for rollout in finished {
+            if rollout.trajectory.finish == FinishReason::Cancelled {
+                Observer::attempts_lost(LossReason::Cancelled, 1);
+                self.assignments.put_back(&rollout.trajectory.id);
+                continue;
+            }
             let Some(attempt) = self.assignments.remove(&rollout.trajectory.id) else { continue };
             self.ports.verifiers.send(VerifiersMessage::Judge(Box::new(Unjudged {
                 rollout,
@@ -273,7 +307,7 @@ impl SamplerState {
 
     /// It is asked for again, by whoever decides what is attempted.
     fn lost(&mut self, id: AttemptId, reason: String) {
-        let Some(attempt) = self.assignments.remove(&id) else { return };
+        let Some(attempt) = self.assignments.lose(&id) else { return };
         Observer::attempts_lost(LossReason::RolloutLost, 1);
         // the supply looks for credits when facts reach it, and at no other time
         drop(attempt.credit);

@@ -189,6 +189,7 @@ fn empty_rollout(
             prompt_token_count: 0,
             tokens: Vec::new(),
             log_probabilities: Vec::new(),
+            sampling_log_probabilities: Vec::new(),
             text: String::new(),
             sampling,
             seed,

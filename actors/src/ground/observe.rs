@@ -10,7 +10,8 @@ use std::{
 use still_control::{ActorState, Event, RoundReport};
 use still_curation::Candidate;
 use still_domain::{
-    CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
+    CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, Split,
+    TrainingSetId,
 };
 use still_roles::{LearnerStep, PreferenceMetrics, TrainingPlan};
 use still_store::StoreSize;
@@ -190,8 +191,10 @@ impl Observer {
 
     /// A round's candidate was scored.
     pub(crate) fn evaluated(round: &Round) {
-        if let Some(evaluation) = &round.evaluation {
-            RoundEvaluated { round: round.round, evaluation }.emit();
+        for (split, evaluation) in [(Split::Dev, &round.evaluation), (Split::Test, &round.test)] {
+            if let Some(evaluation) = evaluation {
+                RoundEvaluated { round: round.round, split, evaluation }.emit();
+            }
         }
     }
 

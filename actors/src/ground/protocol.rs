@@ -12,7 +12,7 @@
 //!
 //! a round
 //!   Conductor ─OpenRound, CutPlan, CloseRound─► ProblemSupply
-//!   ProblemSupply ─RoundPlanned, SupplyRanDry─► Conductor
+//!   ProblemSupply ─RoundPlanned, RoundDelivered, SupplyRanDry─► Conductor
 //!   Conductor ─Train─► Trainer ─TrainingBegun, PolicyTrained, TrainingRefused─► Conductor
 //!   Conductor ─Evaluate─► Evaluator ─PolicyScored, EvaluatorReady─► Conductor
 //!   Evaluator ─Judge─► Verifiers ─AnswerJudged─► Evaluator
@@ -46,12 +46,14 @@ use std::sync::Arc;
 
 use ractor::{ActorProcessingErr, RpcReplyPort};
 use still_curation::Candidate;
-use still_domain::{AttemptId, CheckpointId, Evaluation, PolicyOrigin, PolicyVersion, RoundNumber};
+use still_domain::{
+    AttemptId, CheckpointId, PolicyName, PolicyOrigin, PolicyScores, PolicyVersion, RoundNumber,
+};
 use still_roles::{GeneratorEvent, TrainingEvent};
 
 pub use self::work::{
-    Attempt, CommittedGroup, Dryness, EvaluationOrder, ExplorationOrder, ExploredRound, Judged, Promotion,
-    Purpose, TrainedPolicy, TrainingOrder, Unanswered, Unjudged,
+    Attempt, CommittedGroup, Delivery, Dryness, EvaluationOrder, ExplorationOrder, ExploredRound, Judged,
+    Promotion, Purpose, Rescored, TrainedPolicy, TrainingOrder, Unanswered, Unjudged,
 };
 use crate::ground::{error::Refusal, finish::FinishReason, name::ActorName};
 
@@ -147,7 +149,7 @@ pub enum ProblemSupplyMessage {
     Load,
     /// Conductor: give out attempts for this round. The same round twice changes nothing.
     OpenRound(ExplorationOrder),
-    /// Conductor: in lockstep, give out no more of the open round's plan, and say what was.
+    /// Conductor: give out no more for the open round; in lockstep, say what was.
     CutPlan,
     /// Conductor: the round's set is sealed; give out what the policy lag allows.
     CloseRound {
@@ -189,6 +191,8 @@ pub enum ConductorMessage {
     },
     /// Problem supply: nothing is under way and no problem may be attempted now.
     SupplyRanDry(Dryness),
+    /// Problem supply, but not in lockstep: what the round wanted is durable, the longest thoughts included.
+    RoundDelivered(Delivery),
     /// Curator: these attempts are durable.
     AttemptsJudged(Arc<[Candidate]>),
     /// A round's training has begun, or goes on.
@@ -209,14 +213,23 @@ pub enum ConductorMessage {
     },
     /// Evaluator: it is up and knows of nothing to score.
     EvaluatorReady,
-    /// Evaluator: a candidate is scored.
-    PolicyScored(RoundNumber, Box<Evaluation>),
+    /// Evaluator: a policy is scored.
+    PolicyScored {
+        /// The round that asked for it.
+        round: RoundNumber,
+        /// The policy.
+        policy: PolicyName,
+        /// Its scores.
+        scores: Box<PolicyScores>,
+    },
     /// Publisher: a policy is durable and in force.
     PolicyPublished(PolicyVersion, PolicyOrigin),
     /// System: close the round's exploration now.
     Seal(Answer<RoundNumber>),
     /// System: the store holds new demonstrations or problems.
     RecordsImported,
+    /// Itself: what a round's set could be chosen from is scored, or cannot be.
+    PoolRescored(RoundNumber, Result<Rescored, ActorProcessingErr>),
     /// Itself: a round is over for which there was nothing to train on; the next one may begin.
     RoundOver,
     /// Itself: the longest time of exploration has passed.
@@ -226,7 +239,7 @@ pub enum ConductorMessage {
 /// To the evaluator.
 #[derive(Debug)]
 pub enum EvaluatorMessage {
-    /// Conductor: score this candidate. The same round twice is one evaluation.
+    /// Conductor: score this policy. The same one twice is one evaluation.
     Evaluate(EvaluationOrder),
     /// Itself: its generator reported something.
     Told {

@@ -48,6 +48,13 @@ impl StoreAccess {
         Ok(problems)
     }
 
+    /// Problems of every split that policies are scored on, in their order of import.
+    pub(crate) fn held_out_problems(&self) -> Result<Vec<Problem>, StoreError> {
+        let mut problems = self.store.problems()?;
+        problems.retain(|problem| problem.split.is_held_out());
+        Ok(problems)
+    }
+
     /// What is to be known of every trajectory in the pool, by problem and attempt; no token is read.
     pub(crate) fn facts(&self) -> Result<Vec<Candidate>, StoreError> {
         Ok(self.store.facts()?.into_iter().map(Candidate::from).collect())

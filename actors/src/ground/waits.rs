@@ -104,8 +104,13 @@ impl Standing<'_> {
         let (Some(number), Some(phase)) = (self.round.round, self.round.phase) else { return };
         let (whom, reason) = match phase {
             RoundPhase::Exploring => {
-                let RoundProgress { judged, quota, .. } = self.round;
-                (ActorName::Curator, format!("judgement {} of {quota} of round {number}", judged + 1))
+                let RoundProgress { judged, quota, .. } = *self.round;
+                let reason = if quota > 0 && judged >= quota {
+                    format!("the last attempts given out for round {number}")
+                } else {
+                    format!("judgement {} of {quota} of round {number}", judged + 1)
+                };
+                (ActorName::Curator, reason)
             }
             RoundPhase::Training => (ActorName::Trainer, format!("the training of round {number}")),
             RoundPhase::Evaluating => (ActorName::Evaluator, format!("the score of round {number}")),

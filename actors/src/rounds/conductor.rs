@@ -4,11 +4,21 @@
 //! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
 //! awaits a blocking thread: facts that arrive meanwhile wait in the mailbox, a few hundred bytes an attempt.
 
-use std::time::Duration;
+mod ranking;
+mod telling;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use still_control::{ActorState, Event};
-use still_domain::{PolicyRef, Round, RoundNumber, Split};
+use still_control::ActorState;
+use still_domain::{PolicyRef, PolicyVersion, Round, RoundNumber, Split};
+use still_roles::OpenScorer;
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -22,15 +32,17 @@ use crate::{
             PublisherMessage, RootMessage, TrainedPolicy, TrainerMessage,
         },
         routes::Route,
-        status_board::{Mark, update},
+        status_board::Mark,
         store_access::StoreAccess,
     },
     rounds::{
         round_config::MachineConfig,
-        round_machine::{Imports, Next, RoundMachine},
+        round_machine::{self, Imports, Next, RoundMachine},
         sealing::{Sealed, SealingConfig},
     },
 };
+
+use self::ranking::Ranking;
 
 /// The conductor.
 pub(crate) struct Conductor;
@@ -39,6 +51,7 @@ pub(crate) struct Conductor;
 pub(crate) struct ConductorArguments {
     pub(crate) machine: MachineConfig,
     pub(crate) sealing: SealingConfig,
+    pub(crate) scorer: OpenScorer,
     pub(crate) access: StoreAccess,
     pub(crate) observer: Observer,
     pub(crate) ports: ConductorPorts,
@@ -60,6 +73,10 @@ pub(crate) struct ConductorState {
     machine: RoundMachine,
     candidate: Option<TrainedPolicy>,
     alarm: Option<AbortHandle>,
+    /// How far the round at work is with the perplexities that its set is chosen by.
+    ranking: Option<(RoundNumber, Ranking)>,
+    /// Tells the pass of scoring at work that nobody waits for it any more.
+    is_withdrawn: Arc<AtomicBool>,
     warned_starved: Option<RoundNumber>,
     round_began: Mark,
     training_began: Mark,
@@ -83,6 +100,8 @@ impl Actor for Conductor {
             machine,
             candidate: None,
             alarm: None,
+            ranking: None,
+            is_withdrawn: Arc::default(),
             warned_starved: None,
             round_began: Mark::default(),
             training_began: Mark::default(),
@@ -99,6 +118,7 @@ impl Actor for Conductor {
             ConductorMessage::Load => state.load().await?,
             ConductorMessage::RoundPlanned { round, attempts } => state.machine.planned(round, attempts),
             ConductorMessage::SupplyRanDry(dryness) => state.machine.ran_dry(dryness),
+            ConductorMessage::RoundDelivered(delivery) => state.machine.delivered(delivery),
             ConductorMessage::AttemptsJudged(facts) => {
                 state.machine.judged(&facts);
                 Observer::pool_counted(&state.machine.pool().outcomes());
@@ -133,9 +153,10 @@ impl Actor for Conductor {
                 }
             }
             ConductorMessage::EvaluatorReady => state.machine.evaluator_lost_it(),
-            ConductorMessage::PolicyScored(number, evaluation) => {
-                if let Some(round) = state.machine.scored(number, *evaluation) {
+            ConductorMessage::PolicyScored { round, policy, scores } => {
+                if let Some(round) = state.machine.scored(round, policy, *scores) {
                     Observer::evaluated(&round);
+                    state.given.observer.warn_of(round_machine::worse_than_base(&round));
                     state.save(round).await?;
                 }
             }
@@ -148,6 +169,7 @@ impl Actor for Conductor {
                 let imports = state.given.access.run(imports).await?;
                 state.machine.imported(imports);
             }
+            ConductorMessage::PoolRescored(round, rescored) => state.rescored(round, rescored?),
             ConductorMessage::RoundOver => {}
             ConductorMessage::ExplorationTimedOut(round) => state.machine.timed_out(round),
         }
@@ -161,7 +183,7 @@ impl ConductorState {
     async fn load(&mut self) -> Result<(), ActorProcessingErr> {
         let read = |access: &StoreAccess| {
             let (rounds, policies) = (access.store.rounds()?, access.store.policies()?);
-            let held_out = access.store.problem_count(Split::Evaluate)?;
+            let held_out = access.store.problem_count(Split::Dev)?;
             Ok::<_, ActorProcessingErr>((rounds, policies, access.facts()?, imports(access)?, held_out))
         };
         let (rounds, policies, facts, imports, held_out) = self.given.access.run(read).await?;
@@ -204,7 +226,8 @@ impl ConductorState {
                     ports.problem_supply.send(ProblemSupplyMessage::CutPlan);
                 }
                 Next::Seal(round) => {
-                    if self.seal(*round).await? {
+                    let Ranking::Under(ranked_under) = self.ranking_of(&round, myself) else { return Ok(()) };
+                    if self.seal(*round, ranked_under).await? {
                         continue;
                     }
                     // rounds of nothing may follow each other: whatever else waits comes in between
@@ -216,6 +239,11 @@ impl ConductorState {
                     self.training_began = self.mark_training();
                     ports.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
                     ports.trainer.send(TrainerMessage::Train(order));
+                }
+                Next::EvaluateBase { round, ahead } => {
+                    ports.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
+                    let order = EvaluationOrder { round, policy: PolicyRef::base() };
+                    ports.evaluator.send(EvaluatorMessage::Evaluate(order));
                 }
                 Next::Evaluate { round, ahead } => {
                     ports.problem_supply.send(ProblemSupplyMessage::CloseRound { round, ahead });
@@ -246,7 +274,12 @@ impl ConductorState {
     }
 
     /// Seals the round's set; false when there is nothing to train on and the round is over.
-    async fn seal(&mut self, round: Round) -> Result<bool, ActorProcessingErr> {
+    async fn seal(
+        &mut self,
+        mut round: Round,
+        ranked_under: Option<PolicyVersion>,
+    ) -> Result<bool, ActorProcessingErr> {
+        round.tally.ranked_under = ranked_under;
         let facts: Vec<_> = self.machine.pool().facts().cloned().collect();
         let previous = self.machine.previous_set().cloned();
         let config = self.given.sealing.clone();
@@ -339,68 +372,11 @@ impl ConductorState {
             }
         }
     }
-
-    fn mark_rollouts(&self) -> Mark {
-        let observer = &self.given.observer;
-        observer.board.rollout_tokens.mark(observer.now_ms())
-    }
-
-    fn mark_training(&self) -> Mark {
-        let observer = &self.given.observer;
-        observer.board.training_tokens.mark(observer.now_ms())
-    }
-
-    fn tell_explored(&self) {
-        let (judged, correct, pool) = self.machine.progress();
-        let observer = &self.given.observer;
-        let Some(round) = self.machine.round() else { return };
-        observer.event(Event::Explored {
-            round: round.round,
-            judged,
-            quota: self.machine.quota(),
-            correct,
-            pool,
-            tokens_per_second: observer.board.rollout_tokens.per_second(observer.now_ms()),
-        });
-    }
-
-    fn tell_ended(&self, round: &Round) {
-        let rollout_rate = self.mark_rollouts().rate_since(self.round_began);
-        let training_rate = self.mark_training().rate_since(self.training_began);
-        self.given.observer.round_ended(round, rollout_rate, training_rate);
-    }
-
-    /// Writes the board, and says once when the round waits for an import.
-    fn show(&mut self) {
-        let observer = &self.given.observer;
-        let (judged, correct, pool) = self.machine.progress();
-        let round = self.machine.round();
-        update(&observer.board.round, |progress| {
-            progress.round = round.map(|round| round.round);
-            progress.phase = round.map(|round| round.phase);
-            progress.judged = judged;
-            progress.correct = correct;
-            progress.quota = self.machine.quota();
-            progress.pool = pool;
-            progress.selected = round.map_or(0, |round| round.tally.selected);
-            progress.rounds_over = self.machine.rounds_over();
-            // a round that is over changes no more, and its scores are many
-            let last = self.machine.last_over();
-            if progress.last_round.as_ref().map(|shown| shown.round) != last.map(|last| last.round) {
-                progress.last_round = last.cloned();
-            }
-        });
-        observer.progressed(ActorName::Conductor, 0, 0);
-        let number = round.map(|round| round.round);
-        if let Some(starvation) = self.machine.starvation().filter(|_| self.warned_starved != number) {
-            observer.warn(starvation);
-            self.warned_starved = number;
-        }
-    }
 }
 
 impl Drop for ConductorState {
     fn drop(&mut self) {
+        self.is_withdrawn.store(true, Ordering::Relaxed);
         if let Some(alarm) = &self.alarm {
             alarm.abort();
         }

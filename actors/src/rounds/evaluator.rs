@@ -1,7 +1,7 @@
-//! The evaluator: scores candidates on the held-out problems, with a generator of its own.
+//! The evaluator: scores policies on the held-out problems, with a generator of its own.
 //!
-//! Answers are judged by the same verifiers as rollouts, under credits of the evaluator's own. Nothing of an
-//! evaluation is durable before it is complete; an evaluator that was restarted says so and is asked again.
+//! Answers are judged by the same verifiers as rollouts, under credits of the evaluator's own, and kept. No score is durable
+//! before it is complete; an evaluator that was restarted says so and is asked again.
 //!
 //! A generator that fails or hangs is replaced, and what it held is asked for again: the answers that are judged
 //! already stay.
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::{ActorState, Event};
 use still_curation::Scoring;
-use still_domain::{AttemptId, FinishReason, Outcome, PolicyRef, Split};
+use still_domain::{AttemptId, FinishReason, Outcome, ScoredAnswer, Split, Trajectory, Verdict};
 use still_roles::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 
 use crate::{
@@ -33,6 +33,9 @@ use crate::{
 
 /// Times that an answer may be lost before it counts as none.
 const MAX_LOSSES: u32 = 3;
+
+/// Answers that are made durable together, at least.
+const GROUP: usize = 64;
 
 /// The evaluator.
 pub(crate) struct Evaluator;
@@ -64,8 +67,10 @@ pub(crate) struct EvaluatorState {
     device: Supervised<dyn Generator, GeneratorEvent>,
     credits: Credits,
     held: HashMap<AttemptId, Asked>,
-    /// The candidate at work, and its score so far.
-    scoring: Option<(PolicyRef, Scoring)>,
+    /// Answers that are judged and not yet durable.
+    judged: Vec<ScoredAnswer>,
+    /// What is asked for, and its score so far.
+    scoring: Option<(EvaluationOrder, Scoring)>,
 }
 
 /// An answer that is asked for.
@@ -98,6 +103,7 @@ impl Actor for Evaluator {
             observer,
             ports,
             held: HashMap::new(),
+            judged: Vec::new(),
             scoring: None,
         };
         state.open(&myself)?;
@@ -141,14 +147,14 @@ impl Actor for Evaluator {
             EvaluatorMessage::AnswerJudged(judged) => {
                 let Judged { rollout, purpose, verdict, credit, problem: _ } = *judged;
                 drop(credit);
-                let round = state.scoring.as_ref().map(|(_, scoring)| scoring.round());
-                if round.map(Purpose::Evaluation) == Some(purpose) {
-                    state.count(&rollout.trajectory.id, verdict.outcome, rollout.trajectory.finish);
+                let scored = state.scoring.as_ref().map(|(_, scoring)| scoring.policy());
+                if scored.map(Purpose::Evaluation) == Some(purpose) {
+                    state.count(rollout.trajectory, verdict);
                 }
             }
         }
         state.ask();
-        state.conclude();
+        state.conclude().await?;
         Ok(())
     }
 
@@ -164,19 +170,19 @@ impl Actor for Evaluator {
 
 impl EvaluatorState {
     async fn begin(&mut self, order: EvaluationOrder) -> Result<(), ActorProcessingErr> {
-        let EvaluationOrder { round, policy } = order;
-        if self.scoring.as_ref().is_some_and(|(_, scoring)| scoring.round() == round) {
+        if self.scoring.as_ref().is_some_and(|(at_work, _)| at_work.policy.name == order.policy.name) {
             return Ok(());
         }
-        let problems = self.access.run(|access| access.problems(Split::Evaluate)).await?;
-        if problems.is_empty() {
+        let problems = self.access.run(StoreAccess::held_out_problems).await?;
+        if problems.iter().all(|problem| problem.split != Split::Dev) {
             self.observer.warn("there are no held-out problems: candidates cannot be compared");
         }
         if let Some(generator) = self.device.role() {
-            generator.adopt(&policy);
+            generator.adopt(&order.policy);
         }
         let samples = self.config.samples_per_problem;
-        self.scoring = Some((policy, Scoring::new(round, self.run_seed, problems, samples)));
+        let scoring = Scoring::new(order.policy.name, self.run_seed, problems, samples);
+        self.scoring = Some((order, scoring));
         Ok(())
     }
 
@@ -192,8 +198,8 @@ impl EvaluatorState {
         });
         match opened {
             Ok(generator) => {
-                if let Some((policy, _)) = &self.scoring {
-                    generator.adopt(policy);
+                if let Some((order, _)) = &self.scoring {
+                    generator.adopt(&order.policy);
                 }
                 for asked in self.held.values() {
                     generator.submit(asked.rollout.clone());
@@ -278,7 +284,7 @@ impl EvaluatorState {
         let Some(Asked { credit, .. }) = self.held.remove(id) else { return };
         let Some((_, scoring)) = &self.scoring else { return };
         let Some(problem) = scoring.problem(id) else { return };
-        let purpose = Purpose::Evaluation(scoring.round());
+        let purpose = Purpose::Evaluation(scoring.policy());
         let unjudged = Box::new(Unjudged { rollout, problem, purpose, credit });
         self.ports.verifiers.send(VerifiersMessage::Judge(unjudged));
     }
@@ -299,35 +305,55 @@ impl EvaluatorState {
     fn unanswered(&mut self, id: &AttemptId, reason: &str) {
         if self.held.remove(id).is_some() {
             self.observer.warn(format!("held-out problem {} cannot be answered: {reason}", id.problem));
-            if let Some((_, scoring)) = &mut self.scoring {
-                scoring.unserved(id);
+            let Some((_, scoring)) = &mut self.scoring else { return };
+            if scoring.unserved(id) {
+                let verdict = Verdict {
+                    outcome: Outcome::Error,
+                    extracted: None,
+                    rule: Some(reason.to_owned()),
+                    verifier: String::new(),
+                };
+                let (policy, finish) = (scoring.policy(), FinishReason::Cancelled);
+                let text = String::new();
+                self.judged.push(ScoredAnswer { policy, id: id.clone(), verdict, tokens: 0, finish, text });
             }
             self.tell_progress();
         }
     }
 
-    fn count(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) {
+    fn count(&mut self, trajectory: Trajectory, verdict: Verdict) {
+        let Trajectory { id, tokens, text, finish, .. } = trajectory;
         let Some((_, scoring)) = &mut self.scoring else { return };
-        scoring.judged(id, outcome, finish);
+        if !scoring.judged(&id, verdict.outcome, finish) {
+            return;
+        }
+        let tokens = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
+        let text = if self.config.keep_texts { text } else { String::new() };
+        self.judged.push(ScoredAnswer { policy: scoring.policy(), id, verdict, tokens, finish, text });
         self.tell_progress();
     }
 
     fn tell_progress(&self) {
-        let Some((_, scoring)) = &self.scoring else { return };
+        let Some((order, scoring)) = &self.scoring else { return };
         let (judged, total) = scoring.progress();
         update(&self.observer.board.evaluation, |progress| *progress = EvaluationProgress { judged, total });
-        self.observer.event(Event::Evaluated { round: scoring.round(), judged, total });
+        self.observer.event(Event::Evaluated { round: order.round, judged, total });
     }
 
-    /// Tells the score when it is complete.
-    fn conclude(&mut self) {
+    /// Makes the answers durable, and tells the score when it is complete.
+    async fn conclude(&mut self) -> Result<(), ActorProcessingErr> {
+        let is_complete = self.scoring.as_ref().is_some_and(|(_, scoring)| scoring.is_complete());
+        if self.judged.len() >= GROUP || (is_complete && !self.judged.is_empty()) {
+            let judged = std::mem::take(&mut self.judged);
+            self.access.run(move |access| access.store.put_scored_answers(&judged)).await?;
+        }
         let hard_levels: Vec<u8> = self.config.hard_levels.iter().copied().collect();
-        let scored = self
-            .scoring
-            .as_ref()
-            .and_then(|(_, scoring)| Some((scoring.round(), Box::new(scoring.evaluation(&hard_levels)?))));
-        if let Some((round, evaluation)) = scored {
-            self.ports.conductor.send(ConductorMessage::PolicyScored(round, evaluation));
+        let scored = self.scoring.as_ref().and_then(|(order, scoring)| {
+            let scores = Box::new(scoring.scores(&hard_levels)?);
+            Some(ConductorMessage::PolicyScored { round: order.round, policy: scoring.policy(), scores })
+        });
+        if let Some(scored) = scored {
+            self.ports.conductor.send(scored);
             self.scoring = None;
         }
         let (waiting, in_flight) = match &self.scoring {
@@ -337,5 +363,6 @@ impl EvaluatorState {
         self.device.works(!self.held.is_empty());
         self.device.show(&self.observer.board, ActorName::Evaluator, self.held.len(), self.credits.limit());
         self.observer.progressed(ActorName::Evaluator, waiting, in_flight);
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`conductor`], `round_machine`, `judged_pool`, `sealing` | what happens next in a round |
+//! | [`conductor`], `round_machine`, `judged_pool`, `rescoring`, `sealing` | what happens next in a round |
 //! | [`evaluator`] | scores of candidates on held-out problems |
 //! | [`publisher`] | the policy in force |
 
@@ -10,6 +10,7 @@ pub mod conductor;
 pub mod evaluator;
 mod judged_pool;
 pub mod publisher;
+pub(crate) mod rescoring;
 pub(crate) mod round_config;
 mod round_machine;
 pub(crate) mod sealing;

@@ -14,6 +14,8 @@ pub(crate) struct MachineConfig {
     pub(crate) gate: GateConfig,
     /// Answers that every held-out problem is scored by.
     pub(crate) samples_per_problem: u32,
+    /// Whether the base model is scored, once.
+    pub(crate) scores_base: bool,
     pub(crate) explores: bool,
     pub(crate) lockstep: bool,
     pub(crate) rounds_wanted: u32,

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use ractor::ActorProcessingErr;
-use still_curation::{Candidate, PairsConfig, ProblemTraits, SelectionConfig, SelectionContext};
+use still_curation::{Candidate, PairLimits, PairsConfig, ProblemTraits, SelectionConfig, SelectionContext};
 use still_domain::{
     Algorithm, AttemptId, Problem, ProblemId, Recipe, Round, RoundPhase, TrainingSet, TrainingSetContent,
     TrainingSetId,
 };
 
-use crate::ground::store_access::StoreAccess;
+use crate::{ground::store_access::StoreAccess, rounds::rescoring::ranked_under};
 
 /// How a set is made.
 #[derive(Debug, Clone)]
@@ -84,6 +84,14 @@ fn sealed(
         Recipe::Imitation => Algorithm::Sft,
         Recipe::Improvement => config.objective,
     };
+    let ranked;
+    let pool = match round.tally.ranked_under {
+        Some(policy) => {
+            ranked = ranked_under(pool, &access.store.scores(policy)?);
+            ranked.as_slice()
+        }
+        None => pool,
+    };
     let mut content = TrainingSetContent {
         round: round.round,
         algorithm,
@@ -116,7 +124,11 @@ fn sealed(
         }
         Algorithm::Dpo => {
             content.query = serde_json::to_value(&config.pairs)?;
-            let selection = config.pairs.pair(pool, config.max_sequence_tokens);
+            let limits = PairLimits {
+                max_sequence_tokens: config.max_sequence_tokens,
+                mixed_versions: config.selection.mixed_versions,
+            };
+            let selection = config.pairs.pair(pool, &limits);
             round.tally.decisions = named(selection.counts());
             content.pairs = selection.pairs;
             content.pairs.len()

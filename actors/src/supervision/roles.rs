@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use still_roles::{GeneratorFactory, TrainingFactory, Verifier};
+use still_roles::{GeneratorFactory, OpenScorer, TrainingFactory, Verifier};
 
 use crate::ground::clock::Clock;
 
@@ -15,6 +15,8 @@ pub struct Roles {
     pub evaluation_generator: GeneratorFactory,
     /// Training runs.
     pub training: TrainingFactory,
+    /// What measures trajectories under one policy before they are ranked; opened where selection asks for it.
+    pub scorer: OpenScorer,
     /// The verifier.
     pub verifier: Arc<dyn Verifier>,
     /// The wall clock.

@@ -68,6 +68,7 @@ impl Wiring {
         SamplerArguments {
             generators: self.roles.generators.clone(),
             sampling: self.config.exploration.sampling.settings(),
+            on_publish: self.config.exploration.on_publish,
             supervision: self.config.supervision.clone(),
             policy: self.policy.subscribe(),
             observer: self.observer.clone(),
@@ -129,6 +130,7 @@ impl Wiring {
                 quota_attempts: config.round.quota_attempts(config.exploration.attempts_per_visit),
                 gate: config.gate.clone(),
                 samples_per_problem: config.evaluation.samples_per_problem,
+                scores_base: config.evaluation.score_base,
                 explores: config.exploration.enabled,
                 lockstep: config.lockstep,
                 rounds_wanted: config.rounds,
@@ -139,6 +141,7 @@ impl Wiring {
                 pairs: config.pairs.clone(),
                 max_sequence_tokens: Some(config.max_sequence_tokens).filter(|limit| *limit > 0),
             },
+            scorer: Arc::clone(&self.roles.scorer),
             access: self.access.clone(),
             observer: self.observer.clone(),
             ports: ConductorPorts {

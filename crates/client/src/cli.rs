@@ -116,6 +116,8 @@ pub(crate) enum ProblemsCommand {
         /// Its name.
         id: String,
     },
+    /// List problems whose wrong answers agree with each other: their gold answers are suspect.
+    Suspects,
     /// List problems with what has come of them, those to explore first.
     List {
         /// Only problems of this level.
@@ -262,8 +264,11 @@ pub(crate) enum OnConflict {
 pub(crate) enum SplitName {
     /// The policy explores them.
     Explore,
-    /// Policies are scored on them.
-    Evaluate,
+    /// Candidates are compared on them.
+    #[value(alias = "evaluate")]
+    Dev,
+    /// Policies are scored on them, and nothing is chosen by that.
+    Test,
 }
 
 impl Cli {
@@ -311,7 +316,8 @@ impl From<SplitName> for Split {
     fn from(split: SplitName) -> Self {
         match split {
             SplitName::Explore => Self::Explore,
-            SplitName::Evaluate => Self::Evaluate,
+            SplitName::Dev => Self::Dev,
+            SplitName::Test => Self::Test,
         }
     }
 }

@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use serde::Serialize;
 use still_control::{
     ActivityRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest, PoolEntry,
-    ProblemList, PromoteRequest, RoundReport, SetLine, Status,
+    ProblemList, PromoteRequest, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, Split};
 
@@ -112,6 +112,10 @@ impl Asked<'_> {
                 let on_conflict = still_control::OnConflict::from(*on_conflict);
                 let more = [("split", name(&Split::from(*split))), ("on_conflict", name(&on_conflict))];
                 self.import("/v1/problems/import", import, &more)
+            }
+            ProblemsCommand::Suspects => {
+                let suspects: Vec<SuspectLine> = self.get("/v1/problems/suspects", &[])?.json()?;
+                self.tell(&suspects, |suspects| tables::suspects(suspects))
             }
             ProblemsCommand::List { level, split, limit } => {
                 let mut query = vec![("limit", limit.to_string())];

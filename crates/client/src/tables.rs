@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use still_control::{
-    DemonstrationList, Event, ImportReport, PoolEntry, ProblemList, RoundReport, SetLine, Status,
+    DemonstrationList, Event, ImportReport, LeftOut, PoolEntry, ProblemLine, ProblemList, RoundReport,
+    SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, CheckpointId, Demonstration, Estimate, JudgedTrajectory, PolicyRecord, Problem, Split,
@@ -38,6 +39,9 @@ pub(crate) fn status(status: &Status) -> String {
             ),
         ),
     ];
+    if let Some(base) = &status.base_accuracy {
+        facts.push(("base model", format!("accuracy {}", estimate(base))));
+    }
     if let Some(last) = &status.last_round {
         facts.push(("last round", round_report(last)));
     }
@@ -138,15 +142,27 @@ pub(crate) fn event(event: &Event) -> String {
 
 /// Problems with what has come of them.
 pub(crate) fn problems(list: &ProblemList) -> String {
-    let mut table =
-        headed(&["problem", "kind", "level", "for", "correct of attempts", "statement", "gold", "from"]);
+    let mut table = headed(&[
+        "problem",
+        "kind",
+        "level",
+        "for",
+        "state",
+        "correct of attempts",
+        "pass rate",
+        "statement",
+        "gold",
+        "from",
+    ]);
     for problem in &list.problems {
         table.add_row([
             problem.id.to_string(),
             kind(problem.kind),
             level(problem.level),
             split(problem.split),
+            problem.state.clone().unwrap_or_default(),
             format!("{} of {}", problem.correct, problem.attempts),
+            pass_rate(problem),
             short(&problem.text),
             short(&problem.gold),
             problem.source.clone(),
@@ -232,6 +248,31 @@ pub(crate) fn sets(sets: &[SetLine]) -> String {
     drawn(&table)
 }
 
+/// How often a problem is expected to be solved, give or take what is not known of it.
+fn pass_rate(problem: &ProblemLine) -> String {
+    match (problem.pass_rate, problem.pass_rate_deviation) {
+        (Some(mean), Some(deviation)) => format!("{:.0} ± {:.0} %", 100.0 * mean, 100.0 * deviation),
+        _ => String::new(),
+    }
+}
+
+/// Problems whose gold answers are suspect.
+pub(crate) fn suspects(suspects: &[SuspectLine]) -> String {
+    let mut table = headed(&["problem", "gold", "given instead", "agree", "wrong", "right", "statement"]);
+    for suspect in suspects {
+        table.add_row([
+            suspect.problem.to_string(),
+            short(&suspect.gold),
+            short(&suspect.answer),
+            suspect.agreeing.to_string(),
+            suspect.wrong.to_string(),
+            suspect.correct.to_string(),
+            short(&suspect.text),
+        ]);
+    }
+    table.to_string()
+}
+
 /// What an import brought.
 pub(crate) fn import(report: &ImportReport) -> String {
     let mut text = format!("{} imported, {} known already", report.imported, report.known);
@@ -258,6 +299,16 @@ pub(crate) fn import(report: &ImportReport) -> String {
     }
     for remark in &report.remarks {
         text.push_str(&format!("\n  {remark}"));
+    }
+    if report.imitated > 0 {
+        text.push_str(&format!(", {} left out that are imitated", report.imitated));
+    }
+    if report.cleaned_count > 0 {
+        let faults: Vec<_> = report.faults.iter().map(|(name, count)| format!("{name}: {count}")).collect();
+        text.push_str(&format!(", {} left out by cleaning ({})", report.cleaned_count, faults.join(", ")));
+        for LeftOut { id, reasons } in &report.cleaned {
+            text.push_str(&format!("\n  `{id}` {}", reasons.join(", ")));
+        }
     }
     if report.broken_count > 0 {
         text.push_str(&format!(", {} broken lines left out", report.broken_count));
@@ -373,6 +424,12 @@ fn round_report(report: &RoundReport) -> String {
     }
     if let Some(hard) = &report.hard_accuracy {
         text.push_str(&format!(", hard {}", estimate(hard)));
+    }
+    if let Some(test) = &report.test_accuracy {
+        text.push_str(&format!(", test {}", estimate(test)));
+    }
+    if let Some(base) = &report.base_accuracy {
+        text.push_str(&format!(", base model {}", estimate(base)));
     }
     text.push_str(&by_level(&report.by_level));
     text.push_str(&format!(

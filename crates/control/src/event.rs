@@ -9,6 +9,7 @@ use still_domain::{Estimate, PolicyVersion, Round, RoundNumber, RoundPhase, Trai
 /// Something that happened. Watchers that lag lose the oldest events, never the program's progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "an event is made once, told and gone")]
 pub enum Event {
     /// A round entered a phase.
     Phase {
@@ -124,10 +125,16 @@ pub struct RoundReport {
     pub phase: RoundPhase,
     /// Why.
     pub decision: Option<String>,
-    /// Over all held-out problems.
+    /// Over the held-out problems that candidates are compared on.
     pub accuracy: Option<Estimate>,
     /// Over the hard levels.
     pub hard_accuracy: Option<Estimate>,
+    /// Over the test problems, which nothing is chosen by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<Estimate>,
+    /// The base model's over the held-out problems, in the round that scored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_accuracy: Option<Estimate>,
     /// By level.
     #[serde(deserialize_with = "crate::levels::deserialize")]
     pub by_level: BTreeMap<u8, Estimate>,
@@ -158,6 +165,8 @@ impl RoundReport {
             decision: round.decision.clone(),
             accuracy: evaluation.map(|evaluation| evaluation.accuracy),
             hard_accuracy: evaluation.and_then(|evaluation| evaluation.hard_accuracy),
+            test_accuracy: round.test.as_ref().map(|test| test.accuracy),
+            base_accuracy: round.base.as_ref().map(|base| base.dev.accuracy),
             by_level: evaluation.map(|evaluation| evaluation.by_level.clone()).unwrap_or_default(),
             pool: round.tally.pool,
             selected: round.tally.selected,

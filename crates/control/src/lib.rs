@@ -16,6 +16,7 @@
 //! | `GET /v1/demonstrations/show` | [`DemonstrationShowQuery`] | `still_domain::Demonstration` |
 //! | `GET /v1/rounds` | | list of [`RoundReport`] |
 //! | `GET /v1/sets` | | list of [`SetLine`] |
+//! | `GET /v1/problems/suspects` | | list of [`SuspectLine`] |
 //! | `GET /v1/pool` | [`PoolQuery`] | one [`PoolEntry`] a line |
 //! | `GET /v1/pool/show` | [`PoolShowQuery`] | `still_domain::JudgedTrajectory` |
 //! | `GET /v1/pool/export` | [`PoolQuery`] | one `still_domain::JudgedTrajectory` a line |
@@ -40,8 +41,8 @@ pub use exit::Exit;
 pub use failure::{Failure, OrExit};
 pub use pool::PoolEntry;
 pub use request::{
-    Activity, ActivityRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest, LineProblem,
-    OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest,
+    Activity, ActivityRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest, LeftOut,
+    LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, SuspectLine,
 };
 pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, Status, Wait};
 pub use task::{

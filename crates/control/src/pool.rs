@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use still_domain::{
     AttemptId, AttemptNumber, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Rejection,
+    verdict::number_or_unknown,
 };
 
 /// A trajectory of the pool, as it is listed: who, what, and how it was judged, without its tokens.
@@ -28,7 +29,8 @@ pub struct PoolEntry {
     pub rejection: Option<Rejection>,
     /// Tokens of the response.
     pub tokens: u64,
-    /// Perplexity of the response.
+    /// Perplexity of the response; `null` where nothing is known of it.
+    #[serde(deserialize_with = "number_or_unknown")]
     pub perplexity: f32,
     /// Seed of the draw.
     pub seed: u64,

@@ -107,6 +107,18 @@ pub struct ImportReport {
     /// What was read otherwise than it stands there.
     #[serde(default)]
     pub remarks: Vec<ImportRemark>,
+    /// Problems to explore that were left out because they are imitated.
+    #[serde(default)]
+    pub imitated: u64,
+    /// Demonstrations that were left out because cleaning found a fault with them; the list is cut at a hundred.
+    #[serde(default)]
+    pub cleaned: Vec<LeftOut>,
+    /// How many demonstrations these were.
+    #[serde(default)]
+    pub cleaned_count: u64,
+    /// How many of them have each fault, by its name; one may have several.
+    #[serde(default)]
+    pub faults: BTreeMap<String, u64>,
     /// Lines left out, in order; the list is cut at a hundred.
     pub broken: Vec<LineProblem>,
     /// How many lines were left out.
@@ -122,6 +134,15 @@ pub struct ImportRemark {
     pub count: u64,
     /// The first of them, from 1.
     pub first_line: u64,
+}
+
+/// A record that was left out of an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its name.
+    pub id: String,
+    /// What is wrong with it, all of it.
+    pub reasons: Vec<String>,
 }
 
 /// What is wrong with a line.
@@ -155,6 +176,27 @@ impl std::fmt::Display for LineProblem {
         }
         write!(f, ": {}; {}", self.reason, self.remedy)
     }
+}
+
+/// A problem whose gold answer most of its answers speak against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SuspectLine {
+    /// Its name.
+    pub problem: ProblemId,
+    /// The statement.
+    pub text: String,
+    /// The gold answer.
+    pub gold: String,
+    /// The wrong answer that most agree on.
+    pub answer: String,
+    /// Answers that agree on it.
+    pub agreeing: u32,
+    /// All wrong answers.
+    pub wrong: u32,
+    /// Right answers.
+    pub correct: u32,
+    /// Share of all answers that agree on the wrong one.
+    pub share: f64,
 }
 
 /// Which trajectories to list or export.

@@ -1,7 +1,7 @@
 //! How the daemon stands.
 
 use serde::{Deserialize, Serialize};
-use still_domain::{PolicyVersion, RoundNumber, RoundPhase};
+use still_domain::{Estimate, PolicyVersion, RoundNumber, RoundPhase};
 
 use crate::event::RoundReport;
 
@@ -67,6 +67,9 @@ pub struct Status {
     pub waits: Vec<Wait>,
     /// The last round that ended.
     pub last_round: Option<RoundReport>,
+    /// The base model's accuracy on the held-out problems; `None` before it is scored.
+    #[serde(default)]
+    pub base_accuracy: Option<Estimate>,
 }
 
 /// One actor.

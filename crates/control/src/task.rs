@@ -29,7 +29,7 @@ pub struct ProblemShowQuery {
 }
 
 /// Problems with what has come of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProblemList {
     /// Problems that the query names, before its limit.
     pub total: u64,
@@ -38,7 +38,7 @@ pub struct ProblemList {
 }
 
 /// A problem with what has come of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProblemLine {
     /// Its name.
     pub id: ProblemId,
@@ -56,10 +56,22 @@ pub struct ProblemLine {
     pub text: String,
     /// The gold answer.
     pub gold: String,
-    /// Attempts judged.
+    /// Attempts judged, those that the verifier failed on included.
     pub attempts: u64,
     /// Of these, correct.
     pub correct: u64,
+    /// Of these, cut off without a right answer.
+    #[serde(default)]
+    pub truncated: u64,
+    /// Where it stands: `fresh`, `open`, `retired`, `parked`, `exhausted`; `None` of one that is held out.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// How often the newest policy is expected to solve it, as a share: the mean of its posterior.
+    #[serde(default)]
+    pub pass_rate: Option<f64>,
+    /// How far that is known: the standard deviation of the posterior.
+    #[serde(default)]
+    pub pass_rate_deviation: Option<f64>,
 }
 
 /// Which demonstrations to list.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_domain::{
-    AttemptFact, AttemptId, JudgedTrajectory, Outcome, PolicyVersion, Rejection, fingerprint::of_words,
+    AttemptFact, AttemptId, JudgedTrajectory, Outcome, PolicyVersion, Rejection, Score, fingerprint::of_words,
 };
 
 use crate::curriculum::AttemptResult;
@@ -32,6 +32,8 @@ pub struct Candidate {
     pub fingerprint: u128,
     /// The policy that drew its first token.
     pub version: PolicyVersion,
+    /// Whether several policies drew its tokens.
+    pub is_mixed: bool,
     /// Length of the prompt in tokens; 0 in the facts of earlier programs.
     pub prompt_tokens: u32,
     /// Length of the response in tokens.
@@ -52,6 +54,16 @@ impl Candidate {
             Span::Response => self.perplexity,
         };
         Some(perplexity).filter(|value| value.is_finite())
+    }
+
+    /// The same with its perplexities under another policy; unknown where there is no score.
+    #[must_use]
+    pub fn scored(&self, score: Option<&Score>) -> Self {
+        Self {
+            perplexity: score.map_or(f32::NAN, |score| score.perplexity),
+            thought_perplexity: score.and_then(|score| score.thought_perplexity),
+            ..self.clone()
+        }
     }
 
     /// Whether the answer is right and hygiene has nothing against the response.
@@ -87,6 +99,7 @@ impl From<&JudgedTrajectory> for Candidate {
             rejection: judged.rejection,
             fingerprint: of_words(&judged.trajectory.text),
             version: judged.trajectory.policy_version(),
+            is_mixed: judged.trajectory.is_mixed(),
             prompt_tokens: judged.trajectory.prompt_token_count,
             response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
             thought_tokens: judged.measures.thought_tokens,
@@ -104,6 +117,7 @@ impl From<AttemptFact> for Candidate {
             rejection: fact.rejection,
             fingerprint: fact.fingerprint,
             version: fact.policy_version,
+            is_mixed: fact.is_mixed,
             prompt_tokens: fact.prompt_tokens,
             response_tokens: fact.response_tokens,
             thought_tokens: fact.measures.thought_tokens,
@@ -125,6 +139,7 @@ pub(crate) mod tests {
             rejection: None,
             fingerprint: of_words(id),
             version: PolicyVersion(1),
+            is_mixed: false,
             prompt_tokens: 20,
             response_tokens: 100,
             thought_tokens: 80,

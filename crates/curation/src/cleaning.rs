@@ -78,6 +78,15 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// How many demonstrations have each fault, by its name; one may have several.
+    pub fn counts(removed: &[(DemonstrationId, Vec<Self>)]) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for fault in removed.iter().flat_map(|(_, faults)| faults) {
+            *counts.entry(fault.name()).or_default() += 1;
+        }
+        counts
+    }
+
     /// The name used in reports and as a metric label.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -116,30 +125,33 @@ pub struct Cleaning {
 impl Cleaning {
     /// Demonstrations with each fault, by its name; one may have several.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        let mut counts = BTreeMap::new();
-        for fault in self.removed.iter().flat_map(|(_, faults)| faults) {
-            *counts.entry(fault.name()).or_default() += 1;
-        }
-        counts
+        Fault::counts(&self.removed)
     }
 }
 
 impl CleaningConfig {
-    /// Takes the demonstrations apart into those to imitate and those that break a rule. `judge` compares the answer
-    /// of one with its gold answer.
-    pub fn clean(
+    /// A cleaning that removes nothing.
+    pub const fn none() -> Self {
+        Self { rules: BTreeSet::new(), min_characters: 0 }
+    }
+
+    /// Takes the demonstrations apart into those to imitate and those that break a rule. `known` ones are imitated
+    /// already; `judge` compares the answer of one with its gold answer.
+    pub fn clean<'known>(
         &self,
         hygiene: &HygieneConfig,
+        known: impl IntoIterator<Item = &'known Demonstration>,
         demonstrations: impl IntoIterator<Item = Demonstration>,
         mut judge: impl FnMut(&Demonstration) -> Agreement,
     ) -> Cleaning {
-        let mut texts: HashMap<(u128, u128), DemonstrationId> = HashMap::new();
+        let text = |one: &Demonstration| (of_words(&one.problem), of_words(&one.response));
+        let mut texts: HashMap<(u128, u128), DemonstrationId> =
+            known.into_iter().map(|one| (text(one), one.id.clone())).collect();
         let mut cleaning = Cleaning::default();
         for demonstration in demonstrations {
             let mut faults = self.faults_of_text(hygiene, &demonstration);
             if self.rules.contains(&CleaningRule::Duplicates) {
-                let text = (of_words(&demonstration.problem), of_words(&demonstration.response));
-                let first = texts.entry(text).or_insert_with(|| demonstration.id.clone());
+                let first = texts.entry(text(&demonstration)).or_insert_with(|| demonstration.id.clone());
                 if *first != demonstration.id {
                     faults.push(Fault::Duplicate(first.clone()));
                 }
@@ -196,13 +208,14 @@ mod tests {
                 "<|begin_of_thought|>{response}<|end_of_thought|>\n<|begin_of_solution|>It is \
                 \\boxed{{{id}}}.<|end_of_solution|>"
             ),
+            gold: None,
             level: None,
             source: String::new(),
         }
     }
 
     fn cleaned(demonstrations: Vec<Demonstration>, wrong: &str) -> Cleaning {
-        CleaningConfig::default().clean(&HygieneConfig::default(), demonstrations, |one| {
+        CleaningConfig::default().clean(&HygieneConfig::default(), [], demonstrations, |one| {
             match one.id.as_str() {
                 id if id == wrong => Agreement::Disagrees,
                 "ungraded" => Agreement::Unknown,
@@ -260,8 +273,18 @@ mod tests {
         let bad = demonstration("bad", &loop_in_two_languages);
         let cleaning = cleaned(vec![bad.clone()], "bad");
         assert_eq!(cleaning.removed[0].1, [Fault::Repetitive, Fault::MixedLanguage, Fault::Disagrees]);
-        let all_off = CleaningConfig { rules: BTreeSet::new(), min_characters: 0 };
         let twice = vec![bad.clone(), bad];
-        assert_eq!(all_off.clean(&HygieneConfig::default(), twice, |_| Agreement::Disagrees).kept.len(), 2);
+        let all_off = CleaningConfig::none();
+        let cleaning = all_off.clean(&HygieneConfig::default(), [], twice, |_| Agreement::Disagrees);
+        assert_eq!(cleaning.kept.len(), 2);
+    }
+
+    #[test]
+    fn what_is_imitated_already_is_not_imitated_under_another_name() {
+        let (known, mut twin) = (demonstration("1", THOUGHT), demonstration("1", THOUGHT));
+        twin.id = DemonstrationId::new("twin");
+        let config = CleaningConfig::default();
+        let cleaning = config.clean(&HygieneConfig::default(), [&known], [twin], |_| Agreement::Unknown);
+        assert_eq!(cleaning.removed[0].1, [Fault::Duplicate(DemonstrationId::new("1"))]);
     }
 }

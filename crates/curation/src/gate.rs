@@ -74,9 +74,11 @@ pub enum Rival {
     Incumbent,
     /// The best policy that the run ever promoted.
     Best,
+    /// The base model; the gate compares with it where it is in force alone.
+    Base,
 }
 
-/// The paired difference of two policies.
+/// The paired difference of two policies; displays as part of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairedDifference {
     /// Mean over problems of candidate's share minus rival's share of right answers.
@@ -148,7 +150,7 @@ impl GateConfig {
             let Some(outcomes) = paired_outcomes(&candidate.scores, &scores.scores) else {
                 return decision(false, GateReason::NothingInCommon(rival));
             };
-            let difference = self.difference(&outcomes, rival);
+            let difference = PairedDifference::new(&outcomes, rival, self.tolerance);
             let is_shown = match error_allowed {
                 Some(error) => difference.p_value <= error,
                 // A mean of shares carries rounding errors; a loss of exactly the tolerance is tolerated.
@@ -176,17 +178,39 @@ impl GateConfig {
             Evidence::Difference => None,
         }
     }
+}
 
-    fn difference(&self, outcomes: &PairedOutcomes, rival: Rival) -> PairedDifference {
+impl PairedDifference {
+    /// The difference on the problems that both were scored on; `None` when there is none. No loss is tolerated.
+    pub fn of(candidate: &Evaluation, rival_scores: &Evaluation, rival: Rival) -> Option<Self> {
+        let outcomes = paired_outcomes(&candidate.scores, &rival_scores.scores)?;
+        Some(Self::new(&outcomes, rival, 0.0))
+    }
+
+    fn new(outcomes: &PairedOutcomes, rival: Rival, tolerance: f64) -> Self {
         let (low, high) = outcomes.interval();
-        PairedDifference {
+        Self {
             value: outcomes.mean(),
             low,
             high,
-            p_value: outcomes.p_value(self.tolerance),
+            p_value: outcomes.p_value(tolerance),
             problems: outcomes.problems(),
             rival,
         }
+    }
+}
+
+impl fmt::Display for PairedDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:+.1} points [{:+.1}, {:+.1}] against {} on {} problems",
+            100.0 * self.value,
+            100.0 * self.low,
+            100.0 * self.high,
+            self.rival,
+            self.problems,
+        )
     }
 }
 
@@ -200,16 +224,7 @@ impl fmt::Display for GateDecision {
                 write!(f, "{verb}: the candidate and {rival} were scored on different problems")
             }
             GateReason::GoodEnough(difference) | GateReason::TooLow(difference) => {
-                write!(
-                    f,
-                    "{verb}: {:+.1} points [{:+.1}, {:+.1}] against {} on {} problems, {:+.1} asked for",
-                    100.0 * difference.value,
-                    100.0 * difference.low,
-                    100.0 * difference.high,
-                    difference.rival,
-                    difference.problems,
-                    100.0 * self.bound,
-                )?;
+                write!(f, "{verb}: {difference}, {:+.1} asked for", 100.0 * self.bound)?;
                 match self.error_allowed {
                     Some(error) => write!(f, " (p = {:.4}, at most {error:.4} allowed)", difference.p_value),
                     None => Ok(()),
@@ -224,6 +239,7 @@ impl fmt::Display for Rival {
         f.write_str(match self {
             Self::Incumbent => "the policy in force",
             Self::Best => "the best policy so far",
+            Self::Base => "the base model",
         })
     }
 }

@@ -36,12 +36,12 @@ pub use curriculum::{
     ProblemState, Recorded,
 };
 pub use decontamination::{Contamination, Decontamination, DecontaminationConfig};
-pub use gate::{Evidence, GateConfig, GateDecision, GateReason, Rival, Rivals};
+pub use gate::{Evidence, GateConfig, GateDecision, GateReason, PairedDifference, Rival, Rivals};
 pub use gold::{GivenAnswer, SuspectGold, SuspicionConfig};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
-pub use pairs::{PairSelection, PairsConfig, Unpaired};
+pub use pairs::{PairLimits, PairSelection, PairsConfig, Unpaired};
 pub use scoring::{Question, Scoring};
 pub use selection::{
-    Budget, Decision, Keep, LengthPreference, PerplexityPreference, ProblemTraits, Selection,
-    SelectionConfig, SelectionContext,
+    Budget, Decision, Keep, LengthPreference, MixedVersions, PerplexityPreference, ProblemTraits, ScoredBy,
+    Selection, SelectionConfig, SelectionContext,
 };

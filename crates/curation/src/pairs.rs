@@ -14,8 +14,17 @@ use still_settings::Findings;
 
 use crate::{
     candidate::{Candidate, Span},
-    selection::prefer,
+    selection::{MixedVersions, prefer},
 };
+
+/// What all pairs must keep to, beside their own rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PairLimits {
+    /// The longest sequence that the learner takes, prompt included, in tokens; `None` sets no limit.
+    pub max_sequence_tokens: Option<u32>,
+    /// What becomes of responses that several policies drew.
+    pub mixed_versions: MixedVersions,
+}
 
 /// Which pairs are made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +54,8 @@ pub enum Unpaired {
     WithoutRight,
     /// A problem with clean right responses and no clean wrong one.
     WithoutWrong,
+    /// A response that several policies drew.
+    MixedVersions,
     /// A response that is, with its prompt, longer than the learner takes.
     TooLongToTrain,
     /// A right response that is not more perplexing than any wrong one left, by the margin asked for.
@@ -59,6 +70,7 @@ impl Unpaired {
         match self {
             Self::WithoutRight => "without_right",
             Self::WithoutWrong => "without_wrong",
+            Self::MixedVersions => "mixed_versions",
             Self::TooLongToTrain => "too_long_to_train",
             Self::NotMorePerplexing => "not_more_perplexing",
             Self::LengthRatio => "length_ratio",
@@ -71,8 +83,6 @@ impl Unpaired {
 pub struct PairSelection {
     /// The pairs, sorted.
     pub pairs: Vec<PreferencePair>,
-    /// Problems that gave a pair.
-    pub paired_problems: usize,
     /// What was not paired, by its reason.
     pub unpaired: BTreeMap<Unpaired, u64>,
 }
@@ -103,15 +113,14 @@ impl PairsConfig {
         );
     }
 
-    /// Pairs the candidates of each problem, each of them used once. `max_sequence_tokens` is the longest sequence
-    /// that the learner takes, prompt included; `None` sets no limit.
+    /// Pairs the candidates of each problem, each of them used once.
     ///
     /// Only responses that hygiene has nothing against and whose perplexity is known take part, and as
     /// wrong ones only those whose answer was read and is another one.
     pub fn pair<'pool>(
         &self,
         candidates: impl IntoIterator<Item = &'pool Candidate>,
-        max_sequence_tokens: Option<u32>,
+        limits: &PairLimits,
     ) -> PairSelection {
         let mut selection = PairSelection::default();
         let mut problems: BTreeMap<&ProblemId, Sides<'pool>> = BTreeMap::new();
@@ -124,7 +133,12 @@ impl PairsConfig {
             if candidate.rejection.is_some() || candidate.perplexity_over(self.span).is_none() {
                 continue;
             }
-            if max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit)) {
+            if candidate.is_mixed && limits.mixed_versions == MixedVersions::Reject {
+                selection.note(Unpaired::MixedVersions);
+                continue;
+            }
+            if limits.max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit))
+            {
                 selection.note(Unpaired::TooLongToTrain);
                 continue;
             }
@@ -171,7 +185,6 @@ impl PairsConfig {
                 None => selection.note(Unpaired::LengthRatio),
             }
         }
-        selection.paired_problems += usize::from(remaining < self.max_per_problem);
     }
 
     /// Whether the policy was surer of the wrong response than of the right one, by the margin asked for.
@@ -222,12 +235,12 @@ mod tests {
             candidate("q#0", Outcome::Wrong, 2.0),
             candidate("r#0", Outcome::Correct, 2.0),
         ];
-        let one = PairsConfig::default().pair(&pool, None);
+        let one = PairsConfig::default().pair(&pool, &PairLimits::default());
         assert_eq!(written(&one), ["p#1 > p#2"]);
-        assert_eq!(one.paired_problems, 1);
         assert_eq!(one.counts(), [("paired", 1), ("without_right", 1), ("without_wrong", 1)].into());
         // p#0 > p#3 would prefer an easy right response to an unsure wrong one
-        let two = PairsConfig { max_per_problem: 5, ..Default::default() }.pair(&pool, None);
+        let two =
+            PairsConfig { max_per_problem: 5, ..Default::default() }.pair(&pool, &PairLimits::default());
         assert_eq!(written(&two), ["p#1 > p#2"]);
         assert_eq!(two.unpaired[&Unpaired::NotMorePerplexing], 1);
     }
@@ -235,13 +248,13 @@ mod tests {
     #[test]
     fn a_right_response_that_the_policy_is_surer_of_is_never_paired() {
         let pool = [candidate("p#0", Outcome::Correct, 1.05), candidate("p#1", Outcome::Wrong, 9.0)];
-        let selection = PairsConfig::default().pair(&pool, None);
+        let selection = PairsConfig::default().pair(&pool, &PairLimits::default());
         assert!(selection.pairs.is_empty());
-        assert_eq!((selection.paired_problems, selection.unpaired[&Unpaired::NotMorePerplexing]), (0, 1));
+        assert_eq!(selection.unpaired[&Unpaired::NotMorePerplexing], 1);
         let close = [candidate("p#0", Outcome::Correct, 1.5), candidate("p#1", Outcome::Wrong, 1.4)];
-        assert_eq!(PairsConfig::default().pair(&close, None).pairs.len(), 1);
+        assert_eq!(PairsConfig::default().pair(&close, &PairLimits::default()).pairs.len(), 1);
         let margin = PairsConfig { min_perplexity_margin: 0.2, ..Default::default() };
-        assert!(margin.pair(&close, None).pairs.is_empty());
+        assert!(margin.pair(&close, &PairLimits::default()).pairs.is_empty());
     }
 
     #[test]
@@ -256,7 +269,7 @@ mod tests {
             one.thought_tokens = tokens;
         }
         let config = PairsConfig { max_length_ratio: Some(2.0), max_per_problem: 2, ..Default::default() };
-        let selection = config.pair(&pool, None);
+        let selection = config.pair(&pool, &PairLimits::default());
         assert_eq!(written(&selection), ["p#0 > p#3"], "p#2 is too short for either");
         assert_eq!(selection.unpaired[&Unpaired::LengthRatio], 1);
         assert!(!still_settings::accepts(
@@ -272,9 +285,21 @@ mod tests {
             candidate("p#2", Outcome::Wrong, 1.0),
         ];
         pool[0].response_tokens = 990;
-        let selection = PairsConfig::default().pair(&pool, Some(1_000));
+        let limits = PairLimits { max_sequence_tokens: Some(1_000), ..Default::default() };
+        let selection = PairsConfig::default().pair(&pool, &limits);
         assert_eq!(written(&selection), ["p#1 > p#2"], "a prompt of 20 tokens counts");
         assert_eq!(selection.unpaired[&Unpaired::TooLongToTrain], 1);
+    }
+
+    #[test]
+    fn what_several_policies_drew_is_in_no_pair_unless_it_is_allowed() {
+        let mut pool = [candidate("p#0", Outcome::Correct, 5.0), candidate("p#1", Outcome::Wrong, 1.0)];
+        pool[1].is_mixed = true;
+        let selection = PairsConfig::default().pair(&pool, &PairLimits::default());
+        assert!(selection.pairs.is_empty());
+        assert_eq!(selection.counts()["mixed_versions"], 1);
+        let allowed = PairLimits { mixed_versions: MixedVersions::Allow, ..Default::default() };
+        assert_eq!(PairsConfig::default().pair(&pool, &allowed).pairs.len(), 1);
     }
 
     #[test]
@@ -286,7 +311,7 @@ mod tests {
         looping.rejection = Some(Rejection::Repetitive);
         pool.push(looping);
         pool.push(candidate("p#9", Outcome::Wrong, f32::INFINITY));
-        assert!(PairsConfig::default().pair(&pool, None).pairs.is_empty());
+        assert!(PairsConfig::default().pair(&pool, &PairLimits::default()).pairs.is_empty());
     }
 
     #[test]
@@ -294,7 +319,8 @@ mod tests {
         let mut pool: Vec<_> = (0..2).map(|n| candidate(&format!("p#{n}"), Outcome::Correct, 3.0)).collect();
         pool.extend((2..4).map(|n| candidate(&format!("p#{n}"), Outcome::Wrong, 2.0)));
         pool[1].fingerprint = pool[0].fingerprint;
-        let selection = PairsConfig { max_per_problem: 2, ..Default::default() }.pair(&pool, None);
+        let selection =
+            PairsConfig { max_per_problem: 2, ..Default::default() }.pair(&pool, &PairLimits::default());
         assert_eq!(written(&selection), ["p#0 > p#2"]);
     }
 
@@ -308,7 +334,7 @@ mod tests {
                 .into_iter()
                 .map(|((p, n), (outcome, perplexity))| candidate(&format!("p{p}#{n}"), Outcome::ALL[outcome], perplexity))
                 .collect();
-            let selection = PairsConfig { max_per_problem: cap, ..Default::default() }.pair(&pool, None);
+            let selection = PairsConfig { max_per_problem: cap, ..Default::default() }.pair(&pool, &PairLimits::default());
             let outcome = |id| pool.iter().find(|one| one.id == id).map(|one| one.outcome);
             let mut used = HashSet::new();
             let mut per_problem: BTreeMap<ProblemId, u32> = BTreeMap::new();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use still_domain::{
-    AttemptId, AttemptNumber, Evaluation, FinishReason, Outcome, Problem, ProblemId, ProblemScore,
-    RoundNumber, seed,
+    AttemptId, AttemptNumber, Evaluation, FinishReason, Outcome, PolicyName, PolicyScores, Problem,
+    ProblemId, ProblemScore, Split, seed,
 };
 
 use crate::statistics;
@@ -18,16 +18,24 @@ use crate::statistics;
 /// The score of one policy as its answers come in.
 #[derive(Debug)]
 pub struct Scoring {
-    round: RoundNumber,
+    policy: PolicyName,
     run_seed: u64,
-    problems: BTreeMap<ProblemId, (Arc<Problem>, ProblemScore)>,
+    problems: BTreeMap<ProblemId, Scored>,
     waiting: VecDeque<AttemptId>,
     in_flight: BTreeSet<AttemptId>,
     judged: u64,
     errors: u64,
     unanswered: u64,
-    truncated: u64,
     total: u64,
+}
+
+/// A held-out problem with its score so far.
+#[derive(Debug)]
+struct Scored {
+    problem: Arc<Problem>,
+    score: ProblemScore,
+    /// Answers that hit the token limit.
+    truncated: u32,
 }
 
 /// An answer to ask for.
@@ -42,9 +50,9 @@ pub struct Question {
 }
 
 impl Scoring {
-    /// `samples` answers to each of `problems`, which have different names, in their order. `round` says whose
-    /// candidate it is, and changes no question: outside of any round it is 0.
-    pub fn new(round: RoundNumber, run_seed: u64, problems: Vec<Problem>, samples: u32) -> Self {
+    /// `samples` answers to each of `problems`, which have different names, in their order. `policy` says who is
+    /// scored, and changes no question.
+    pub fn new(policy: PolicyName, run_seed: u64, problems: Vec<Problem>, samples: u32) -> Self {
         let id = |problem: &Problem, number| AttemptId {
             problem: problem.id.clone(),
             number: AttemptNumber(number),
@@ -55,11 +63,11 @@ impl Scoring {
         let score = |problem: Problem| {
             let (problem_id, level) = (problem.id.clone(), problem.level);
             let score = ProblemScore { problem: problem_id.clone(), level, correct: 0, total: 0 };
-            (problem_id, (Arc::new(problem), score))
+            (problem_id, Scored { problem: Arc::new(problem), score, truncated: 0 })
         };
         let problems = problems.into_iter().map(score).collect();
         Self {
-            round,
+            policy,
             run_seed,
             problems,
             waiting,
@@ -67,43 +75,46 @@ impl Scoring {
             judged: 0,
             errors: 0,
             unanswered: 0,
-            truncated: 0,
             total,
         }
     }
 
-    /// The round whose candidate is scored.
-    pub const fn round(&self) -> RoundNumber {
-        self.round
+    /// The policy that is scored.
+    pub const fn policy(&self) -> PolicyName {
+        self.policy
     }
 
     /// The problem that a rollout under way answers.
     pub fn problem(&self, id: &AttemptId) -> Option<Arc<Problem>> {
         let is_under_way = self.in_flight.contains(id);
-        self.problems.get(&id.problem).filter(|_| is_under_way).map(|(problem, _)| Arc::clone(problem))
+        let scored = self.problems.get(&id.problem).filter(|_| is_under_way);
+        scored.map(|scored| Arc::clone(&scored.problem))
     }
 
-    /// Takes a verdict in. The verifier's own failures say nothing about the answer and are not counted.
-    pub fn judged(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) {
+    /// Takes a verdict in; false when its answer is not under way. The verifier's own failures say nothing about the
+    /// answer and are not counted.
+    pub fn judged(&mut self, id: &AttemptId, outcome: Outcome, finish: FinishReason) -> bool {
         if !self.in_flight.remove(id) {
-            return;
+            return false;
         }
         self.judged += 1;
-        self.truncated += u64::from(finish == FinishReason::Length);
-        if outcome == Outcome::Error {
-            self.errors += 1;
-        } else if let Some((_, score)) = self.problems.get_mut(&id.problem) {
-            score.total += 1;
-            score.correct += u32::from(outcome == Outcome::Correct);
+        self.errors += u64::from(outcome == Outcome::Error);
+        if let Some(scored) = self.problems.get_mut(&id.problem) {
+            scored.truncated += u32::from(finish == FinishReason::Length);
+            if outcome != Outcome::Error {
+                scored.score.total += 1;
+                scored.score.correct += u32::from(outcome == Outcome::Correct);
+            }
         }
+        true
     }
 
     /// Learns that a question can never be answered: that says nothing about the policy, and is counted as an error.
-    pub fn unserved(&mut self, id: &AttemptId) {
-        if self.in_flight.contains(id) {
-            self.unanswered += 1;
-            self.judged(id, Outcome::Error, FinishReason::Cancelled);
-        }
+    /// False when its answer is not under way.
+    pub fn unserved(&mut self, id: &AttemptId) -> bool {
+        let is_under_way = self.judged(id, Outcome::Error, FinishReason::Cancelled);
+        self.unanswered += u64::from(is_under_way);
+        is_under_way
     }
 
     /// Answers under way.
@@ -131,13 +142,29 @@ impl Scoring {
         self.errors
     }
 
-    /// The evaluation, once every answer is judged.
-    pub fn evaluation(&self, hard_levels: &[u8]) -> Option<Evaluation> {
-        (self.judged >= self.total).then(|| {
-            let scores = self.problems.values().map(|(_, score)| score.clone()).collect();
-            let truncated = if self.total == 0 { 0.0 } else { self.truncated as f64 / self.total as f64 };
-            statistics::evaluation(scores, hard_levels, truncated)
+    /// Whether every answer is judged.
+    pub const fn is_complete(&self) -> bool {
+        self.judged >= self.total
+    }
+
+    /// The scores, once every answer is judged.
+    pub fn scores(&self, hard_levels: &[u8]) -> Option<PolicyScores> {
+        self.is_complete().then(|| PolicyScores {
+            dev: self.evaluation(|split| split != Split::Test, hard_levels),
+            test: (self.problems.values().any(|scored| scored.problem.split == Split::Test))
+                .then(|| self.evaluation(|split| split == Split::Test, hard_levels)),
         })
+    }
+
+    /// The scores on the problems of the splits asked for.
+    fn evaluation(&self, is_asked_for: impl Fn(Split) -> bool, hard_levels: &[u8]) -> Evaluation {
+        let of_split = || self.problems.values().filter(|scored| is_asked_for(scored.problem.split));
+        let scores: Vec<_> = of_split().map(|scored| scored.score.clone()).collect();
+        let samples = self.total / (self.problems.len().max(1) as u64);
+        let answers = samples * scores.len() as u64;
+        let truncated: u32 = of_split().map(|scored| scored.truncated).sum();
+        let share = if answers == 0 { 0.0 } else { f64::from(truncated) / answers as f64 };
+        statistics::evaluation(scores, hard_levels, share)
     }
 }
 
@@ -148,7 +175,7 @@ impl Iterator for Scoring {
 
     fn next(&mut self) -> Option<Question> {
         let id = self.waiting.pop_front()?;
-        let (problem, _) = self.problems.get(&id.problem)?;
+        let problem = &self.problems.get(&id.problem)?.problem;
         let names = ["evaluation", id.problem.as_str(), &id.number.to_string()];
         let seed = seed::derive(self.run_seed, &names);
         self.in_flight.insert(id.clone());
@@ -158,9 +185,11 @@ impl Iterator for Scoring {
 
 #[cfg(test)]
 mod tests {
-    use still_domain::{AnswerKind, Split};
+    use still_domain::{AnswerKind, PolicyVersion, RoundNumber};
 
     use super::*;
+
+    const BASE: PolicyName = PolicyName::Published(PolicyVersion(0));
 
     fn problem(id: &str, level: u8) -> Problem {
         Problem {
@@ -170,14 +199,14 @@ mod tests {
             kind: AnswerKind::Exact,
             level: Some(level),
             source: String::new(),
-            split: Split::Evaluate,
+            split: Split::Dev,
         }
     }
 
     #[test]
     fn every_sample_is_asked_for_once_and_counted_once() {
         let problems = vec![problem("a", 1), problem("b", 6)];
-        let mut scoring = Scoring::new(RoundNumber(2), 7, problems, 2);
+        let mut scoring = Scoring::new(BASE, 7, problems, 2);
         let questions: Vec<_> = scoring.by_ref().collect();
         let names: Vec<_> = questions.iter().map(|question| question.id.to_string()).collect();
         assert_eq!(names, ["a#0", "a#1", "b#0", "b#1"]);
@@ -191,10 +220,11 @@ mod tests {
         scoring.judged(&questions[0].id, Outcome::Correct, stop);
         scoring.judged(&questions[1].id, Outcome::Error, stop);
         scoring.judged(&questions[2].id, Outcome::NoAnswer, FinishReason::Length);
-        assert_eq!(scoring.evaluation(&[6]), None);
+        assert_eq!(scoring.scores(&[6]), None);
         assert_eq!(scoring.progress(), (3, 4));
         scoring.judged(&questions[3].id, Outcome::Correct, stop);
-        let evaluation = scoring.evaluation(&[6]).unwrap();
+        let PolicyScores { dev: evaluation, test } = scoring.scores(&[6]).unwrap();
+        assert_eq!(test, None, "there are no test problems");
         assert_eq!((evaluation.accuracy.correct, evaluation.accuracy.total), (2, 3), "errors are not wrong");
         assert_eq!((scoring.errors(), scoring.unanswered()), (1, 0));
         let hard = evaluation.hard_accuracy.unwrap();
@@ -204,25 +234,45 @@ mod tests {
 
     #[test]
     fn what_cannot_be_answered_is_an_error_and_no_wrong_answer() {
-        let mut scoring = Scoring::new(RoundNumber(2), 7, vec![problem("a", 1)], 2);
+        let mut scoring = Scoring::new(BASE, 7, vec![problem("a", 1)], 2);
         let questions: Vec<_> = scoring.by_ref().collect();
-        scoring.unserved(&questions[0].id);
-        scoring.unserved(&questions[0].id);
+        assert!(scoring.unserved(&questions[0].id));
+        assert!(!scoring.unserved(&questions[0].id));
         scoring.judged(&questions[1].id, Outcome::Correct, FinishReason::Stop);
-        let evaluation = scoring.evaluation(&[]).unwrap();
+        let evaluation = scoring.scores(&[]).unwrap().dev;
         assert_eq!((evaluation.accuracy.correct, evaluation.accuracy.total), (1, 1));
         assert_eq!((scoring.errors(), scoring.unanswered()), (1, 1));
     }
 
     #[test]
-    fn questions_and_seeds_do_not_depend_on_the_round() {
-        let ask = |round| Scoring::new(RoundNumber(round), 7, vec![problem("a", 1)], 3).collect::<Vec<_>>();
-        assert_eq!(ask(1), ask(2));
+    fn questions_and_seeds_do_not_depend_on_the_policy_or_on_other_problems() {
+        let ask = |policy, problems| Scoring::new(policy, 7, problems, 3).collect::<Vec<_>>();
+        let candidate = PolicyName::Candidate { candidate: RoundNumber(2) };
+        let alone = ask(BASE, vec![problem("a", 1)]);
+        assert_eq!(ask(candidate, vec![problem("a", 1)]), alone);
+        let beside = Problem { split: Split::Test, ..problem("t", 1) };
+        assert_eq!(ask(BASE, vec![problem("a", 1), beside])[..3], alone);
+    }
+
+    #[test]
+    fn test_problems_are_scored_apart() {
+        let test = |id| Problem { split: Split::Test, ..problem(id, 6) };
+        let mut scoring = Scoring::new(BASE, 7, vec![problem("a", 6), test("t"), test("u")], 1);
+        let questions: Vec<_> = scoring.by_ref().collect();
+        scoring.judged(&questions[0].id, Outcome::Correct, FinishReason::Stop);
+        scoring.judged(&questions[1].id, Outcome::Wrong, FinishReason::Length);
+        scoring.judged(&questions[2].id, Outcome::Correct, FinishReason::Stop);
+        let PolicyScores { dev, test } = scoring.scores(&[]).unwrap();
+        let test = test.unwrap();
+        assert_eq!((dev.accuracy.correct, dev.accuracy.total), (1, 1));
+        assert_eq!((test.accuracy.correct, test.accuracy.total), (1, 2));
+        assert_eq!((dev.truncated, test.truncated), (0.0, 0.5));
+        assert_eq!(dev.scores.len(), 1, "the gate sees no test problem");
     }
 
     #[test]
     fn without_held_out_problems_the_evaluation_is_done_and_knows_nothing() {
-        let scoring = Scoring::new(RoundNumber(0), 7, Vec::new(), 1);
-        assert_eq!(scoring.evaluation(&[]).unwrap().accuracy.total, 0);
+        let scoring = Scoring::new(BASE, 7, Vec::new(), 1);
+        assert_eq!(scoring.scores(&[]).unwrap().dev.accuracy.total, 0);
     }
 }

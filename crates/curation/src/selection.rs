@@ -69,6 +69,32 @@ pub enum Keep {
     None,
 }
 
+/// Whose perplexities a set or a pair is chosen by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoredBy {
+    /// Each response's own sampler's, at no cost. Those of different policies, and at temperatures other than 1, are not
+    /// quite comparable.
+    #[default]
+    Sampler,
+    /// The policy's that explored the round: one pass over what could be chosen, before every sealing.
+    Current,
+    /// The imitated policy's, which preference optimisation starts from: what is scored stays scored.
+    Imitated,
+}
+
+/// What becomes of responses that several policies drew, because one was published while they were under way: no policy
+/// has their distribution, and their perplexities are of none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MixedVersions {
+    /// They stay in the pool, and out of sets and pairs.
+    #[default]
+    Reject,
+    /// They are chosen like all others.
+    Allow,
+}
+
 /// What is selected. The defaults take two different right trajectories of a problem, the newest policy's first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -81,6 +107,8 @@ pub struct SelectionConfig {
     pub length: LengthPreference,
     /// What both are measured over. Default: `thought`.
     pub span: Span,
+    /// Whose perplexities are preferred and bounded, in sets and in pairs. Default: `sampler`.
+    pub scored_by: ScoredBy,
     /// Trajectories of one problem in the set. Default: 2.
     pub max_per_problem: u32,
     /// Largest perplexity selected. Default: none.
@@ -102,6 +130,9 @@ pub struct SelectionConfig {
     /// Share of demonstrations below which every sealing warns: what imitation taught is then a small part of
     /// what is trained on. Default: 0.1.
     pub warn_demonstration_share: f64,
+    /// What becomes of responses that several policies drew, in sets and in pairs: see `exploration.on_publish`.
+    /// Default: `reject`.
+    pub mixed_versions: MixedVersions,
     /// Whether only verified answers count; false is the ablation that shows what the verifier is worth.
     /// Default: true.
     pub verified_only: bool,
@@ -114,6 +145,7 @@ impl Default for SelectionConfig {
             perplexity: PerplexityPreference::None,
             length: LengthPreference::None,
             span: Span::Thought,
+            scored_by: ScoredBy::Sampler,
             max_per_problem: 2,
             max_perplexity: None,
             length_quantiles: [0.0, 1.0],
@@ -123,6 +155,7 @@ impl Default for SelectionConfig {
             source_budgets: BTreeMap::new(),
             min_demonstration_share: 0.0,
             warn_demonstration_share: 0.1,
+            mixed_versions: MixedVersions::Reject,
             verified_only: true,
         }
     }
@@ -257,6 +290,9 @@ impl SelectionConfig {
         }
         if let Some(rejection) = candidate.rejection {
             return Some(Decision::Unhygienic(rejection));
+        }
+        if candidate.is_mixed && self.mixed_versions == MixedVersions::Reject {
+            return Some(Decision::MixedVersions);
         }
         if context.max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit)) {
             return Some(Decision::TooLongToTrain);

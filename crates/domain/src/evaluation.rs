@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ProblemId;
+use crate::{
+    ids::{AttemptId, ProblemId},
+    policy::PolicyName,
+    trajectory::FinishReason,
+    verdict::Verdict,
+};
 
 /// A share with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -35,7 +40,35 @@ pub struct ProblemScore {
     pub total: u32,
 }
 
-/// A policy's scores on the held-out problems.
+/// An answer that a policy was scored by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoredAnswer {
+    /// The policy that gave it.
+    pub policy: PolicyName,
+    /// The problem, and which sample of it, from 0.
+    pub id: AttemptId,
+    /// The verifier's finding.
+    pub verdict: Verdict,
+    /// Length of the response in tokens.
+    pub tokens: u32,
+    /// Why generation ended.
+    pub finish: FinishReason,
+    /// The response; empty where texts are not kept, and where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// A policy's scores on everything that is held out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyScores {
+    /// On the problems that candidates are compared on.
+    pub dev: Evaluation,
+    /// On those that nothing is chosen by; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Evaluation>,
+}
+
+/// A policy's scores on the held-out problems of a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Over all held-out problems.

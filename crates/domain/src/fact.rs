@@ -22,6 +22,13 @@ pub struct AttemptFact {
     pub rejection: Option<Rejection>,
     /// The policy that drew its first token.
     pub policy_version: PolicyVersion,
+    /// Whether several policies drew its tokens.
+    #[serde(default)]
+    pub is_mixed: bool,
+    /// The temperature it was drawn at, which decides what texts its perplexities are of; 1 in the facts of earlier
+    /// programs.
+    #[serde(default = "neutral")]
+    pub temperature: f32,
     /// Length of the prompt in tokens; 0 in the facts of earlier programs.
     #[serde(default)]
     pub prompt_tokens: u32,
@@ -33,6 +40,11 @@ pub struct AttemptFact {
     pub fingerprint: u128,
 }
 
+/// The temperature that changes nothing.
+const fn neutral() -> f32 {
+    1.0
+}
+
 impl AttemptFact {
     /// The fact of a trajectory that arrives as the `sequence`-th.
     pub fn of(judged: &JudgedTrajectory, sequence: u64) -> Self {
@@ -42,6 +54,8 @@ impl AttemptFact {
             outcome: judged.verdict.outcome,
             rejection: judged.rejection,
             policy_version: judged.trajectory.policy_version(),
+            is_mixed: judged.trajectory.is_mixed(),
+            temperature: judged.trajectory.sampling.temperature,
             prompt_tokens: judged.trajectory.prompt_token_count,
             response_tokens: u32::try_from(judged.trajectory.tokens.len()).unwrap_or(u32::MAX),
             measures: judged.measures,

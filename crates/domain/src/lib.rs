@@ -30,7 +30,7 @@ pub mod training_set;
 pub mod trajectory;
 pub mod verdict;
 
-pub use evaluation::{Estimate, Evaluation, ProblemScore};
+pub use evaluation::{Estimate, Evaluation, PolicyScores, ProblemScore, ScoredAnswer};
 pub use fact::AttemptFact;
 pub use ids::{
     AttemptId, AttemptIdError, AttemptNumber, CheckpointId, DemonstrationId, PolicyVersion, ProblemId,
@@ -42,4 +42,4 @@ pub use round::{Round, RoundPhase, RoundTally, VersionTally};
 pub use task::Task;
 pub use training_set::{Algorithm, PreferencePair, Recipe, TrainingSet, TrainingSetContent};
 pub use trajectory::{FinishReason, SamplingSettings, Trajectory, VersionSpan};
-pub use verdict::{JudgedTrajectory, Measures, Outcome, Rejection, Verdict};
+pub use verdict::{JudgedTrajectory, Measures, Outcome, Rejection, Score, Verdict};

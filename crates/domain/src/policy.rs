@@ -58,7 +58,17 @@ impl fmt::Display for PolicyName {
     }
 }
 
+impl PolicyName {
+    /// The configured base model, published or not.
+    pub const BASE: Self = Self::Published(PolicyVersion(0));
+}
+
 impl PolicyRef {
+    /// The configured base model.
+    pub const fn base() -> Self {
+        Self { name: PolicyName::BASE, checkpoint: None }
+    }
+
     /// The candidate of a round.
     pub const fn candidate(round: RoundNumber, checkpoint: CheckpointId) -> Self {
         Self { name: PolicyName::Candidate { candidate: round }, checkpoint: Some(checkpoint) }

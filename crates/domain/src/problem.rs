@@ -30,8 +30,31 @@ pub enum Split {
     /// The policy explores it; what it solves may enter a training set.
     #[default]
     Explore,
-    /// Held out: policies are scored on it, and it never enters a training set.
-    Evaluate,
+    /// Held out: candidates are compared on it, and it never enters a training set.
+    // what earlier programs called it, when nothing else was held out
+    #[serde(alias = "evaluate")]
+    Dev,
+    /// Held out as well, and nothing is ever chosen by it: what is reported of a policy.
+    Test,
+}
+
+impl Split {
+    /// Every split, in the order of their definition.
+    pub const ALL: [Self; 3] = [Self::Explore, Self::Dev, Self::Test];
+
+    /// The name used in JSON, in tables and as a metric label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Explore => "explore",
+            Self::Dev => "dev",
+            Self::Test => "test",
+        }
+    }
+
+    /// Whether policies are scored on it: then it is never trained on.
+    pub const fn is_held_out(self) -> bool {
+        matches!(self, Self::Dev | Self::Test)
+    }
 }
 
 /// A problem with its gold answer.
@@ -75,6 +98,9 @@ pub struct Demonstration {
     pub problem: String,
     /// The whole response, thought and solution in the paper's tags.
     pub response: String,
+    /// The gold answer that its own must agree with, where its source gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gold: Option<String>,
     /// Difficulty, larger is harder; unknown when the source gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<u8>,
@@ -87,5 +113,18 @@ impl Demonstration {
     /// Whether both are one demonstration: of the same name, problem and response.
     pub fn is_same_as(&self, other: &Self) -> bool {
         (&self.id, &self.problem, &self.response) == (&other.id, &other.problem, &other.response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_is_called_what_it_is_called_in_json_and_read_under_its_earlier_name() {
+        for split in Split::ALL {
+            assert_eq!(serde_json::to_value(split).unwrap(), split.name());
+        }
+        assert_eq!(serde_json::from_str::<Split>("\"evaluate\"").unwrap(), Split::Dev);
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    evaluation::Evaluation,
+    evaluation::{Evaluation, PolicyScores},
     ids::{PolicyVersion, RoundNumber, TrainingSetId},
     training_set::Recipe,
     verdict::Outcome,
@@ -84,6 +84,10 @@ pub struct RoundTally {
     /// Examples of the set that the learner left out because they are longer than it takes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
+    /// The policy whose perplexities the set was chosen by; `None` where each trajectory's own counted, those under
+    /// the policy that drew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked_under: Option<PolicyVersion>,
     /// Trajectories in the pool, right and wrong.
     pub pool: u64,
 }
@@ -112,8 +116,15 @@ pub struct Round {
     pub tally: RoundTally,
     /// Mean training loss of the last optimizer steps: in nats a token, or over pairs where these were trained on.
     pub training_loss: Option<f64>,
-    /// The candidate's scores.
+    /// The candidate's scores on the held-out problems that candidates are compared on.
     pub evaluation: Option<Evaluation>,
+    /// The candidate's scores on the test problems, which nothing is chosen by; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Evaluation>,
+    /// The base model's scores, in the first round whose candidate was scored; `None` in all others, and in those of
+    /// earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<PolicyScores>,
     /// Why the gate promoted or rejected the candidate.
     pub decision: Option<String>,
     /// The version the candidate was published as.
@@ -141,6 +152,8 @@ impl Round {
             tally: RoundTally::default(),
             training_loss: None,
             evaluation: None,
+            test: None,
+            base: None,
             decision: None,
             promoted_version: None,
             started_at_ms: now_ms,

@@ -9,6 +9,6 @@ pub struct Task {
     pub demonstrations: Vec<Demonstration>,
     /// To explore, in the order in which they are supplied.
     pub problems: Vec<Problem>,
-    /// To score policies on; never explored and never trained on.
+    /// To score policies on, `dev` and `test`; never explored and never trained on.
     pub held_out: Vec<Problem>,
 }

@@ -37,6 +37,18 @@ impl Default for SamplingSettings {
     }
 }
 
+impl SamplingSettings {
+    /// Whether tokens are drawn from the model's own distribution: then their log-probabilities under either are the
+    /// same.
+    pub fn is_unmodified(&self) -> bool {
+        let Self { temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens: _ } = *self;
+        let neutral = Self::default();
+        (temperature, top_p, min_p, repetition_penalty)
+            == (neutral.temperature, neutral.top_p, neutral.min_p, neutral.repetition_penalty)
+            && top_k == neutral.top_k
+    }
+}
+
 /// Why generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,6 +88,10 @@ pub struct Trajectory {
     pub tokens: Vec<u32>,
     /// Log-probability of each token under the unmodified distribution, in nats.
     pub log_probabilities: Vec<f32>,
+    /// Log-probability of each token under the distribution that it was drawn from, in nats; empty where that is the
+    /// unmodified one ([`SamplingSettings::is_unmodified`]), and in the trajectories of earlier programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sampling_log_probabilities: Vec<f32>,
     /// The response as text, stop token left out.
     pub text: String,
     /// How the tokens were drawn.
@@ -93,5 +109,10 @@ impl Trajectory {
     /// where none drew it, which no trajectory of the pool is.
     pub fn policy_version(&self) -> PolicyVersion {
         self.versions.first().and_then(|span| span.policy.version()).unwrap_or_default()
+    }
+
+    /// Whether several policies drew its tokens: then it is of none of them, and neither is its perplexity.
+    pub fn is_mixed(&self) -> bool {
+        self.versions.windows(2).any(|spans| matches!(spans, [one, two] if one.policy != two.policy))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    ids::{AttemptId, ProblemId},
+    ids::{AttemptId, PolicyVersion, ProblemId},
     trajectory::Trajectory,
 };
 
@@ -66,15 +66,42 @@ pub struct Verdict {
     pub verifier: String,
 }
 
-/// Lengths and perplexities, under the policy that drew the tokens.
+/// Lengths and perplexities, under the policy that drew the tokens: those of the trajectory's `versions`.
 ///
-/// A perplexity is `exp` of the mean negative log-probability over the span's tokens.
+/// A perplexity is `exp` of the mean negative log-probability over the span's tokens, under the policy's unmodified
+/// distribution; the temperature that the tokens were drawn at (the trajectory's `sampling`) decides which texts occur.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// Tokens of the thought, tags left out; zero when the format is broken.
     pub thought_tokens: u32,
     /// Tokens of the solution, tags left out; zero when the format is broken.
     pub solution_tokens: u32,
+    /// Perplexity of the whole response; no number where nothing is known of it, which JSON calls `null`.
+    #[serde(deserialize_with = "number_or_unknown")]
+    pub perplexity: f32,
+    /// Perplexity of the thought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thought_perplexity: Option<f32>,
+    /// Perplexity of the solution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub solution_perplexity: Option<f32>,
+}
+
+/// Reads a number that may be unknown: JSON has no word for what is no number but `null`.
+///
+/// # Errors
+/// When it is neither a number nor `null`.
+pub fn number_or_unknown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Option::deserialize(deserializer).map(|number| number.unwrap_or(f32::NAN))
+}
+
+/// The perplexities of a trajectory under a policy that need not have drawn it, of its unmodified distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The trajectory.
+    pub id: AttemptId,
+    /// The policy that they were measured under.
+    pub policy: PolicyVersion,
     /// Perplexity of the whole response.
     pub perplexity: f32,
     /// Perplexity of the thought.
@@ -83,6 +110,14 @@ pub struct Measures {
     /// Perplexity of the solution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solution_perplexity: Option<f32>,
+}
+
+impl Score {
+    /// What was measured of a trajectory under a policy.
+    pub const fn of(id: AttemptId, policy: PolicyVersion, measures: &Measures) -> Self {
+        let Measures { perplexity, thought_perplexity, solution_perplexity, .. } = *measures;
+        Self { id, policy, perplexity, thought_perplexity, solution_perplexity }
+    }
 }
 
 /// Why hygiene keeps a rollout out of every training set. It stays in the pool all the same.
@@ -103,6 +138,8 @@ pub enum Rejection {
     Gibberish,
     /// Several different answers stand in boxes.
     SeveralAnswers,
+    /// An operator put it out, for the reason kept with it.
+    Evicted,
 }
 
 impl Rejection {
@@ -116,6 +153,7 @@ impl Rejection {
             Self::Repetitive => "repetitive",
             Self::Gibberish => "gibberish",
             Self::SeveralAnswers => "several_answers",
+            Self::Evicted => "evicted",
         }
     }
 }
@@ -138,6 +176,9 @@ pub struct JudgedTrajectory {
     /// Why it may not be trained on; `None` when hygiene has nothing against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
+    /// Why an operator put it out; `None` when none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eviction: Option<String>,
 }
 
 impl JudgedTrajectory {

@@ -7,5 +7,5 @@
 mod measure;
 mod policy_generator;
 
-pub use measure::{MeasuredResponse, measure};
+pub use measure::{MeasuredResponse, measured};
 pub use policy_generator::{GeneratorConfig, PolicyGenerator};

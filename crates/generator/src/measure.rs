@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use still_domain::Measures;
+use still_domain::{FinishReason, Measures};
 use still_text::{Tokenizer, TokenizerError, thought};
 
 /// A response as text, with what is known of it.
@@ -16,6 +16,29 @@ pub struct MeasuredResponse {
     pub is_well_formed: bool,
 }
 
+/// Measures a response with its stop token, if it has one, by what is known of its tokens; where that is nothing its
+/// perplexities are unknown, and the whole response's is no number.
+///
+/// # Errors
+/// When the tokens cannot be decoded.
+pub fn measured(
+    tokenizer: &Tokenizer,
+    tokens: &[u32],
+    finish: FinishReason,
+    log_probabilities: Option<&[f32]>,
+) -> Result<MeasuredResponse, TokenizerError> {
+    // the stop token is no part of the text
+    let shown = match (finish, tokens.split_last()) {
+        (FinishReason::Stop, Some((_, before))) => before,
+        _ => tokens,
+    };
+    let mut response = measure(tokenizer, shown, log_probabilities.unwrap_or_default())?;
+    if log_probabilities.is_none() {
+        response.measures.perplexity = f32::NAN;
+    }
+    Ok(response)
+}
+
 /// Measures a response: its tokens, the stop token left out, and their log-probabilities (nats, under the
 /// unmodified distribution; one for the stop token may follow and counts towards the whole).
 ///
@@ -23,7 +46,7 @@ pub struct MeasuredResponse {
 ///
 /// # Errors
 /// When the tokens cannot be decoded.
-pub fn measure(
+fn measure(
     tokenizer: &Tokenizer,
     tokens: &[u32],
     log_probabilities: &[f32],

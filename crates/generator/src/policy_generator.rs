@@ -2,14 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use still_domain::{AttemptId, FinishReason, PolicyRef, ProblemId, Trajectory};
+use still_domain::{AttemptId, PolicyRef, ProblemId, Trajectory};
 use still_embedded::{GeneratorError, GeneratorStep, StepGenerator, Unserved};
 use still_library::{PolicyLibrary, Weights};
 use still_roles::{FinishedRollout, Rollout};
 use still_rollout::{Engine, EngineConfig, Finished, Request, StepError, StepModel, TokenText};
 use still_text::{PromptStyle, Tokenizer};
 
-use crate::measure::measure;
+use crate::measure::measured;
 
 /// What makes a model of the first weights that are published.
 type BuildModel<M> = Box<dyn FnMut(&Weights) -> Result<M, StepError> + Send>;
@@ -89,15 +89,14 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
         let Pending { rollout, prompt_token_count } = self.pending.remove(&ended.id).ok_or_else(|| {
             GeneratorError::Device(format!("the engine ended {}, which nobody asked for", ended.id))
         })?;
-        // the stop token is no part of the text
-        let shown = match (ended.finish, ended.tokens.split_last()) {
-            (FinishReason::Stop, Some((_, before))) => before,
-            _ => ended.tokens.as_slice(),
-        };
-        let response = match measure(&self.tokenizer, shown, &ended.log_probabilities) {
+        let known = Some(ended.log_probabilities.as_slice());
+        let response = match measured(&self.tokenizer, &ended.tokens, ended.finish, known) {
             Ok(response) => response,
             Err(error) => return Ok(Err(Unserved { id: ended.id, reason: error.to_string() })),
         };
+        let is_unmodified = rollout.sampling.is_unmodified();
+        let sampling_log_probabilities =
+            if is_unmodified { Vec::new() } else { ended.sampling_log_probabilities };
         Ok(Ok(FinishedRollout {
             measures: response.measures,
             is_well_formed: response.is_well_formed,
@@ -106,6 +105,7 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
                 prompt_token_count,
                 tokens: ended.tokens,
                 log_probabilities: ended.log_probabilities,
+                sampling_log_probabilities,
                 text: response.text,
                 sampling: rollout.sampling,
                 seed: rollout.seed,

@@ -11,7 +11,7 @@ use std::{
 use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
 use still_curation::Scoring;
-use still_domain::{AnswerKind, Estimate, Evaluation, Problem, RoundNumber, Split};
+use still_domain::{AnswerKind, Estimate, Evaluation, Problem, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
 use still_machine::{GeneratorShape, Model, refuse_unjudgeable, settings::threads};
@@ -34,7 +34,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
                        or one sample";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let read = import::problems_from_file(&arguments.problems, Split::Evaluate, AnswerKind::default());
+    let read = import::problems_from_file(&arguments.problems, Split::Dev, AnswerKind::default());
     let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?.records;
     if arguments.limit > 0 {
         problems.truncate(arguments.limit);
@@ -44,7 +44,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let model = Model::to_generate(&arguments.model)?;
     let (library, shape) = (Arc::new(model.alone()), shape(arguments, &model, &problems)?);
     let mut generator = model.generator(&library, &shape).or_exit(Exit::Device)?;
-    let scoring = Scoring::new(RoundNumber(0), arguments.sampling.seed, problems, arguments.samples);
+    let scoring = Scoring::new(Model::policy().name, arguments.sampling.seed, problems, arguments.samples);
     let out = arguments.out.as_deref().map(AnswerFile::create).transpose()?;
     let mut answers = Answers { scoring, verifier, out };
     let evaluation = answer(arguments, &mut *generator, &mut answers)?;
@@ -112,8 +112,8 @@ fn answer(
                 taken => taken.or_exit(Exit::Device)?,
             }
         }
-        if let Some(evaluation) = answers.scoring.evaluation(&[]) {
-            return Ok(evaluation);
+        if let Some(scores) = answers.scoring.scores(&[]) {
+            return Ok(scores.dev);
         }
         let step = generator.step().or_exit(Exit::Device)?;
         step.finished.iter().try_for_each(|rollout| answers.judge(rollout))?;

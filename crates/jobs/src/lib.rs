@@ -7,6 +7,8 @@ mod generate;
 mod grade;
 mod inspect;
 mod policies;
+mod pool;
+mod rollouts;
 mod score;
 mod train;
 
@@ -16,6 +18,8 @@ pub use generate::generate;
 pub use grade::grade;
 pub use inspect::inspect;
 pub use policies::policies;
+pub use pool::pool;
+pub use rollouts::{RolloutImport, RolloutReport};
 pub use score::score;
 pub use train::train;
 

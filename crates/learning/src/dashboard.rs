@@ -8,9 +8,8 @@ use std::{
 
 use burn::train::{
     Interrupter,
-    logger::TrainingProgressLogger,
     metric::{MetricDefinition, MetricEntry, MetricId, NumericAttributes, NumericEntry, SerializedEntry},
-    renderer::{MetricState, MetricsRenderer, MetricsRendererTraining, tui::TuiMetricsRendererWrapper},
+    renderer::{MetricState, MetricsRenderer, tui::TuiMetricsRendererWrapper},
 };
 use still_domain::Algorithm;
 use still_roles::{LearnerStep, TrainingPlan};

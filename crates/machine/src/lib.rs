@@ -8,7 +8,7 @@
 //! | [`plan`] | what all of it takes of every device, before it takes it |
 //! | [`preflight`] | whether it fits, before anything is taken |
 //! | [`host_memory`] | how much memory the host has |
-//! | [`scorer`] | how likely a text is under a policy |
+//! | [`scorer`], [`trajectory_scorer`] | how likely a text, or a trajectory after its prompt, is under a policy |
 //! | [`mod@verifier`] | who judges, and whether it can judge a problem here |
 //! | [`mod@training`] | who takes the steps of a training job |
 //! | [`settings`] | what the learner and the decoders read of the configuration |
@@ -24,10 +24,13 @@ pub mod preflight;
 pub mod scorer;
 pub mod settings;
 pub mod training;
+pub mod trajectory_scorer;
 pub mod verifier;
 
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use scorer::PolicyScorer;
+pub use still_generator::measured;
 pub use training::training;
-pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, verifier};
+pub use trajectory_scorer::PolicyTrajectoryScorer;
+pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, response_judge, same_answer, verifier};

@@ -23,13 +23,16 @@ use still_operator::{
     cli::ModelArguments,
     config::{Config, Device, EmbeddedModel, ModelSource},
 };
-use still_roles::Response;
+use still_roles::{OpenScorer, Response};
 use still_rollout::EngineConfig;
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
 use still_text::{PromptStyle, Tokenizer, thought};
 use still_training_data::ExampleEncoder;
 
-use crate::placement::{GPU_PREFILL_TOKENS, device_name};
+use crate::{
+    PolicyScorer, PolicyTrajectoryScorer,
+    placement::{GPU_PREFILL_TOKENS, device_name},
+};
 
 /// How a Hugging Face folder is read.
 type LoadFolder = fn(&Path) -> Result<(DecoderConfig, DecoderWeights), DecoderError>;
@@ -264,6 +267,26 @@ impl Model {
         Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
             DeviceDecoder::new(config.clone(), weights, &device, shape.precision, shape.cache_size())
         })))
+    }
+
+    /// Scorers of trajectories under the policies of a library, on a device.
+    pub fn scorers(&self, library: &Arc<PolicyLibrary>, device: Device, prompt: PromptStyle) -> OpenScorer {
+        let (model, library) = (self.clone(), Arc::clone(library));
+        Arc::new(move || {
+            let precision = match device {
+                Device::Cpu => TensorPrecision::F32,
+                Device::Cuda(_) => TensorPrecision::Bf16,
+            };
+            let (library, config) = (Arc::clone(&library), model.config.clone());
+            let scorer = PolicyScorer::new(library, config, device_name(device), precision);
+            let scorer = scorer.map_err(|failure| failure.message.clone())?;
+            Ok(Box::new(PolicyTrajectoryScorer::new(scorer, model.tokenizer.clone(), prompt)))
+        })
+    }
+
+    /// Length of the prompt that a problem makes, in tokens.
+    pub fn prompt_tokens(&self, prompt: PromptStyle, problem: &str) -> Result<usize, Failure> {
+        prompt.encode(problem, &self.tokenizer).map(|tokens| tokens.len()).or_exit(Exit::BadInput)
     }
 
     /// The tokenizer as the learner uses it.

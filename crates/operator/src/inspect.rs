@@ -6,10 +6,17 @@ use std::{
 };
 
 use comfy_table::{Table, presets};
+use serde::Serialize;
 use still_control::{PoolEntry, RoundReport};
-use still_domain::{JudgedTrajectory, PolicyRecord, Problem, Round, Split, TrainingSet};
+use still_domain::{
+    AnswerKind, FinishReason, JudgedTrajectory, Outcome, PolicyName, PolicyRecord, Problem, Round,
+    ScoredAnswer, Split, TrainingSet,
+};
 
 use crate::{cli::InspectSubject, round_table};
+
+/// An answer that a policy was scored by, with its problem.
+pub type ProblemAnswer = (ScoredAnswer, Problem);
 
 /// The records of a data directory. A damaged one is an error in its place, and others come after it.
 pub trait Records {
@@ -24,6 +31,9 @@ pub trait Records {
         &self,
         visit: &mut dyn FnMut(Result<JudgedTrajectory, Self::Error>) -> ControlFlow<()>,
     );
+
+    /// Calls `visit` with every answer that a policy was scored by and its problem, until it breaks off.
+    fn each_answer(&self, visit: &mut dyn FnMut(Result<ProblemAnswer, Self::Error>) -> ControlFlow<()>);
 
     /// Every sealed training set, oldest first.
     fn sets(&self) -> Vec<Result<TrainingSet, Self::Error>>;
@@ -54,7 +64,8 @@ impl Inspected {
 }
 
 /// Writes what `subject` names. `rounds`, `sets` and `policies` are a JSON array with `json`, a table
-/// without; `pool` and problems are one JSON object a line either way. Damaged records are passed over, and given.
+/// without; `pool`, `answers` and problems are one JSON object a line either way. Damaged records are passed over, and
+/// given.
 ///
 /// # Errors
 /// When the output cannot be written.
@@ -82,8 +93,9 @@ pub fn inspect<R: Records>(
             tell(&policies, json, out, |policies| policies_table(policies))?;
         }
         InspectSubject::Problems | InspectSubject::HeldOut => {
-            let split = if subject == InspectSubject::HeldOut { Split::Evaluate } else { Split::Explore };
-            for problem in seen.sound(records.problems()).into_iter().filter(|one| one.split == split) {
+            let is_asked_for =
+                |problem: &Problem| problem.split.is_held_out() == (subject == InspectSubject::HeldOut);
+            for problem in seen.sound(records.problems()).into_iter().filter(is_asked_for) {
                 line(&problem, out)?;
             }
         }
@@ -98,6 +110,17 @@ pub fn inspect<R: Records>(
             records.each_trajectory(&mut visit);
             written?;
         }
+        InspectSubject::Answers => {
+            let mut written = Ok(());
+            let mut visit = |answer: Result<ProblemAnswer, R::Error>| {
+                if let Some((answer, problem)) = seen.one(answer) {
+                    written = line(&AnswerLine::of(&answer, &problem), out);
+                }
+                if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            records.each_answer(&mut visit);
+            written?;
+        }
     }
     out.flush()?;
     Ok(seen)
@@ -106,6 +129,42 @@ pub fn inspect<R: Records>(
 fn line<T: serde::Serialize>(record: &T, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, record)?;
     out.write_all(b"\n")
+}
+
+/// An answer that a policy was scored by, in the fields that `stilld grade` reads and those that it does not.
+#[derive(Serialize)]
+struct AnswerLine<'a> {
+    id: String,
+    gold: &'a str,
+    kind: AnswerKind,
+    prediction: &'a str,
+    policy: PolicyName,
+    split: Split,
+    level: Option<u8>,
+    verdict: Outcome,
+    extracted: Option<&'a str>,
+    verifier: &'a str,
+    tokens: u32,
+    finish: FinishReason,
+}
+
+impl<'a> AnswerLine<'a> {
+    fn of(answer: &'a ScoredAnswer, problem: &'a Problem) -> Self {
+        Self {
+            id: answer.id.to_string(),
+            gold: &problem.gold,
+            kind: problem.kind,
+            prediction: &answer.text,
+            policy: answer.policy,
+            split: problem.split,
+            level: problem.level,
+            verdict: answer.verdict.outcome,
+            extracted: answer.verdict.extracted.as_deref(),
+            verifier: &answer.verdict.verifier,
+            tokens: answer.tokens,
+            finish: answer.finish,
+        }
+    }
 }
 
 fn tell<T: serde::Serialize>(

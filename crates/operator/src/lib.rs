@@ -12,10 +12,12 @@
 //! | [`http`] | the read-only page: metrics, health, dashboard |
 //! | [`import`] | problems and demonstrations from JSONL |
 //! | [`inspect`] | a stopped daemon's records as tables and JSON |
+//! | [`maintenance`] | the pool judged and inspected anew |
 //! | [`progress`] | bars and tables on a terminal, lines on a pipe |
 //! | [`records`] | the store as the control socket, the dashboard and `inspect` see it |
 //! | [`serve`] | HTTP within bounds, and the descriptors for it |
 //! | [`signals`] | the first signal drains, the second ends at once |
+//! | [`suspects`] | problems whose gold answers are suspect |
 
 pub mod admission;
 pub mod cli;
@@ -24,9 +26,11 @@ pub mod control;
 pub mod http;
 pub mod import;
 pub mod inspect;
+pub mod maintenance;
 pub mod progress;
 pub mod records;
 pub mod serve;
 pub mod signals;
+pub mod suspects;
 
 mod round_table;

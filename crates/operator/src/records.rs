@@ -7,21 +7,23 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use futures_util::{StreamExt, stream};
 use still_control::{
-    DemonstrationLine, DemonstrationList, DemonstrationQuery, ErrorKind, ErrorReply, OnConflict, PoolQuery,
-    ProblemLine, ProblemList, ProblemQuery, RoundReport, SetLine,
+    DemonstrationLine, DemonstrationList, DemonstrationQuery, ErrorKind, ErrorReply, LeftOut, OnConflict,
+    PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport, SetLine, SuspectLine,
 };
+use still_curation::{Candidate, Curriculum, CurriculumConfig};
 use still_domain::{
-    AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, Outcome, PolicyRecord, Problem, ProblemId,
-    Round, Split, TrainingSet,
+    AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, Problem, ProblemId, Round,
+    Split, TrainingSet,
 };
 use still_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::{
-    admission::{Admission, AdmissionError, Admitted},
+    admission::{Admission, AdmissionError},
     control::{Imported, TrajectoryStream},
     import::Batch,
-    inspect::Records,
+    inspect::{ProblemAnswer, Records},
+    suspects::{SameAnswer, suspects},
 };
 
 /// Trajectories read ahead of whoever asked for them.
@@ -32,12 +34,14 @@ const READ_AHEAD: usize = 64;
 pub struct StoreRecords {
     store: Store,
     admission: Admission,
+    curriculum: CurriculumConfig,
 }
 
 impl StoreRecords {
-    /// The records of `store`, to which only that is added which `admission` allows.
-    pub const fn new(store: Store, admission: Admission) -> Self {
-        Self { store, admission }
+    /// The records of `store`, to which only that is added which `admission` allows; `curriculum` says how problems
+    /// are attempted.
+    pub const fn new(store: Store, admission: Admission, curriculum: CurriculumConfig) -> Self {
+        Self { store, admission, curriculum }
     }
 
     /// Makes problems durable, as far as the rules of [`Admission`] allow. Whoever supplies them must still
@@ -73,14 +77,24 @@ impl StoreRecords {
     ) -> Result<Imported, ErrorReply> {
         let admission = self.admission.clone();
         let work = move |store: &Store| admission.import(store, demonstrations, problems, on_conflict);
-        let Admitted { report, problems_left_out, demonstrations_left_out, replaced, kept } =
-            self.blocking(work).await?;
+        let admitted = self.blocking(work).await?;
+        let cleaned = admitted.cleaned.iter().map(|(id, faults)| LeftOut {
+            id: id.to_string(),
+            reasons: faults.iter().map(ToString::to_string).collect(),
+        });
         Ok(Imported {
-            imported: report.new,
-            known: report.already_there,
-            contaminated: problems_left_out + demonstrations_left_out,
-            replaced,
-            kept,
+            imported: admitted.report.new,
+            known: admitted.report.already_there,
+            contaminated: admitted.problems_left_out + admitted.demonstrations_left_out,
+            replaced: admitted.replaced,
+            kept: admitted.kept,
+            imitated: admitted.imitated_left_out,
+            cleaned: cleaned.collect(),
+            faults: admitted
+                .fault_counts()
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
         })
     }
 
@@ -89,7 +103,16 @@ impl StoreRecords {
     /// # Errors
     /// When the store fails.
     pub async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
-        self.blocking(move |store| list_problems(store, &query)).await
+        let curriculum = self.curriculum;
+        self.blocking(move |store| list_problems(store, &query, curriculum)).await
+    }
+
+    /// Problems whose gold answers are suspect, the most suspect first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn suspects(&self, is_same: SameAnswer) -> Result<Vec<SuspectLine>, ErrorReply> {
+        self.blocking(move |store| suspects(store, &is_same)).await
     }
 
     /// One problem.
@@ -219,6 +242,30 @@ impl Records for Store {
         let _broken_off = self.trajectories().try_for_each(visit);
     }
 
+    fn each_answer(&self, visit: &mut dyn FnMut(Result<ProblemAnswer, StoreError>) -> ControlFlow<()>) {
+        let mut problems = HashMap::new();
+        for problem in self.each_problem() {
+            match problem {
+                Ok(problem) => {
+                    problems.insert(problem.id.clone(), problem);
+                }
+                Err(error) => {
+                    if visit(Err(error)).is_break() {
+                        return;
+                    }
+                }
+            }
+        }
+        let answers = self.scored_answers().filter_map(|answer| match answer {
+            Ok(answer) => {
+                let problem = problems.get(&answer.id.problem)?.clone();
+                Some(Ok((answer, problem)))
+            }
+            Err(error) => Some(Err(error)),
+        });
+        let _broken_off = { answers }.try_for_each(visit);
+    }
+
     fn sets(&self) -> Vec<Result<TrainingSet, StoreError>> {
         self.each_training_set().collect()
     }
@@ -252,9 +299,10 @@ impl Refuses for AdmissionError {
     fn refusal(&self) -> ErrorReply {
         match self {
             Self::Store(error) => error.refusal(),
-            Self::Unjudgeable { .. } | Self::TrainedOn { .. } | Self::Conflict { .. } => {
-                ErrorReply::new(ErrorKind::BadInput, self.to_string())
-            }
+            Self::Unjudgeable { .. }
+            | Self::TrainedOn { .. }
+            | Self::Conflict { .. }
+            | Self::NothingToImitate(..) => ErrorReply::new(ErrorKind::BadInput, self.to_string()),
         }
     }
 }
@@ -264,7 +312,11 @@ fn shown(limit: Option<u64>) -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, StoreError> {
+fn list_problems(
+    store: &Store,
+    query: &ProblemQuery,
+    curriculum: CurriculumConfig,
+) -> Result<ProblemList, StoreError> {
     let is_asked_for = |problem: &Problem| {
         (query.level.is_none() || problem.level == query.level)
             && query.split.is_none_or(|split| problem.split == split)
@@ -273,19 +325,36 @@ fn list_problems(store: &Store, query: &ProblemQuery) -> Result<ProblemList, Sto
     let total = problems.len() as u64;
     problems.sort_by_key(|problem| problem.split != Split::Explore);
     problems.truncate(shown(query.limit));
-    let mut tallies: HashMap<ProblemId, (u64, u64)> =
-        problems.iter().map(|problem| (problem.id.clone(), (0, 0))).collect();
+    let mut curriculum = Curriculum::new(curriculum);
+    for problem in store.problems()?.iter().filter(|problem| problem.split == Split::Explore) {
+        curriculum.add(problem.id.clone(), &problem.source, problem.level);
+    }
     for fact in store.facts_since(0) {
-        let fact = fact?;
-        if let Some((attempts, correct)) = tallies.get_mut(&fact.id.problem) {
-            *attempts += 1;
-            *correct += u64::from(fact.outcome == Outcome::Correct);
-        }
+        let fact = Candidate::from(fact?);
+        curriculum.record(&fact.id, fact.result());
+    }
+    if let Some(newest) = store.current_policy()? {
+        curriculum.policy_promoted(newest.version);
     }
     let line = |problem: Problem| {
-        let (attempts, correct) = tallies.get(&problem.id).copied().unwrap_or_default();
+        let tally = curriculum.tally(&problem.id).unwrap_or_default();
+        let pass_rate = curriculum.pass_rate(&problem.id);
         let Problem { id, text, gold, kind, level, source, split } = problem;
-        ProblemLine { id, kind, level, split, source, text, gold, attempts, correct }
+        ProblemLine {
+            state: curriculum.state(&id).map(|state| state.name().to_owned()),
+            pass_rate: pass_rate.map(|rate| rate.mean()),
+            pass_rate_deviation: pass_rate.map(|rate| rate.standard_deviation()),
+            id,
+            kind,
+            level,
+            split,
+            source,
+            text,
+            gold,
+            attempts: u64::from(tally.attempts()),
+            correct: u64::from(tally.correct),
+            truncated: u64::from(tally.truncated),
+        }
     };
     Ok(ProblemList { total, problems: problems.into_iter().map(line).collect() })
 }

@@ -23,7 +23,9 @@ pub(crate) fn table(rounds: &[RoundReport]) -> String {
 fn fitting(rounds: &[RoundReport], width: Option<usize>) -> String {
     let mut columns = columns(rounds);
     let is_too_wide = |columns: &[Column]| {
-        width.is_some_and(|width| columns.iter().map(Column::width).sum::<usize>() > width)
+        // a blank stands between two columns
+        let taken = columns.iter().map(|column| column.width() + 1).sum::<usize>().saturating_sub(1);
+        width.is_some_and(|width| taken > width)
     };
     while is_too_wide(&columns)
         && let Some((place, _)) = columns
@@ -64,6 +66,7 @@ fn columns(rounds: &[RoundReport]) -> Vec<Column> {
     columns.extend([
         column("all, 95 % interval", u8::MAX, &|report| shown(&report.accuracy)),
         column("hard, 95 % interval", 5, &|report| shown(&report.hard_accuracy)),
+        column("test, 95 % interval", 5, &|report| shown(&report.test_accuracy)),
         column("pool", 2, &|report| report.pool.to_string()),
         column("kept", 4, &|report| report.selected.to_string()),
         column("drawn/s", 1, &|report| rate(report.rollout_tokens_per_second)),
@@ -91,6 +94,12 @@ pub(crate) fn line(report: &RoundReport) -> String {
     }
     if let Some(hard) = &report.hard_accuracy {
         line.push_str(&format!(", hard {}", interval(hard)));
+    }
+    if let Some(test) = &report.test_accuracy {
+        line.push_str(&format!(", test {}", interval(test)));
+    }
+    if let Some(base) = &report.base_accuracy {
+        line.push_str(&format!(", base model {}", interval(base)));
     }
     for (level, estimate) in &report.by_level {
         line.push_str(&format!(", level {level} {}", percent(estimate.value)));

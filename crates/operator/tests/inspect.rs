@@ -13,14 +13,14 @@ use std::{
 use fake::judged;
 use serde_json::Value;
 use still_domain::{
-    Algorithm, AnswerKind, DemonstrationId, JudgedTrajectory, Outcome, PolicyOrigin, PolicyRecord,
-    PolicyVersion, Problem, ProblemId, Round, RoundNumber, RoundPhase, Split, TrainingSet,
-    TrainingSetContent,
+    Algorithm, AnswerKind, DemonstrationId, JudgedTrajectory, Outcome, PolicyName, PolicyOrigin,
+    PolicyRecord, PolicyVersion, Problem, ProblemId, Round, RoundNumber, RoundPhase, ScoredAnswer, Split,
+    TrainingSet, TrainingSetContent,
 };
 use still_operator::{
     cli::InspectSubject,
     import,
-    inspect::{Records, inspect},
+    inspect::{ProblemAnswer, Records, inspect},
 };
 
 struct Kept;
@@ -52,7 +52,29 @@ impl Records for Kept {
             source: String::new(),
             split,
         };
-        vec![Ok(problem("apart", Split::Evaluate)), Ok(problem("explored", Split::Explore))]
+        vec![Ok(problem("apart", Split::Dev)), Ok(problem("explored", Split::Explore))]
+    }
+
+    fn each_answer(&self, visit: &mut dyn FnMut(Result<ProblemAnswer, Infallible>) -> ControlFlow<()>) {
+        let judged = judged("held-out", 3, Outcome::Correct);
+        let answer = ScoredAnswer {
+            policy: PolicyName::Candidate { candidate: RoundNumber(2) },
+            id: judged.id().clone(),
+            verdict: judged.verdict,
+            tokens: 3,
+            finish: judged.trajectory.finish,
+            text: judged.trajectory.text,
+        };
+        let problem = Problem {
+            id: answer.id.problem.clone(),
+            text: "6+1?".to_owned(),
+            gold: "7".to_owned(),
+            kind: AnswerKind::Integer,
+            level: Some(2),
+            source: String::new(),
+            split: Split::Test,
+        };
+        let _ended = visit(Ok((answer, problem)));
     }
 
     fn sets(&self) -> Vec<Result<TrainingSet, Infallible>> {
@@ -105,6 +127,10 @@ impl Records for Damaged {
         let _broken_off = pool.into_iter().try_for_each(visit);
     }
 
+    fn each_answer(&self, visit: &mut dyn FnMut(Result<ProblemAnswer, Damage>) -> ControlFlow<()>) {
+        let _ended = visit(Err(Damage));
+    }
+
     fn sets(&self) -> Vec<Result<TrainingSet, Damage>> {
         vec![Err(Damage)]
     }
@@ -153,13 +179,29 @@ fn the_pool_is_one_object_a_line_with_what_the_documents_promise() {
 fn problems_are_lines_that_an_evaluation_reads() {
     let (held_out, explored) = (text(InspectSubject::HeldOut, false), text(InspectSubject::Problems, false));
     assert!(explored.contains("explored?") && !explored.contains("apart?"), "{explored}");
-    let read = import::problems(held_out.as_bytes(), "held-out.jsonl", Split::Evaluate);
+    let read = import::problems(held_out.as_bytes(), "held-out.jsonl", Split::Dev);
     assert_eq!((read.records[0].id.as_str(), read.records[0].gold.as_str()), ("apart", "7"));
 }
 
 #[test]
+fn the_answers_that_policies_were_scored_by_are_lines_that_grade_reads() {
+    let line: Value = serde_json::from_str(text(InspectSubject::Answers, false).trim_end()).unwrap();
+    for (field, value) in [("gold", "7"), ("kind", "integer"), ("prediction", "a thought"), ("split", "test")]
+    {
+        assert_eq!(line[field], value, "{line}");
+    }
+    assert_eq!((&line["id"], &line["policy"]["candidate"]), (&"held-out#3".into(), &2.into()));
+    assert_eq!(
+        (&line["verdict"], &line["tokens"], &line["finish"]),
+        (&"correct".into(), &3.into(), &"stop".into())
+    );
+}
+
+#[test]
 fn damage_is_told_and_hides_nothing_else() {
-    for (subject, lines) in [(InspectSubject::Pool, 2), (InspectSubject::Problems, 0)] {
+    for (subject, lines) in
+        [(InspectSubject::Pool, 2), (InspectSubject::Problems, 0), (InspectSubject::Answers, 0)]
+    {
         let mut out = Vec::new();
         let seen = inspect(&Damaged, subject, true, &mut out).unwrap();
         assert_eq!(seen.damaged, ["the checksum of `pool/a#0` does not hold"]);

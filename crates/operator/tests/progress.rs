@@ -60,7 +60,9 @@ impl TermLike for Screen {
     }
 
     fn move_cursor_up(&self, count: usize) -> io::Result<()> {
-        self.0.lock().unwrap().1 -= count;
+        // a terminal stops at its first line
+        let cursor = &mut self.0.lock().unwrap().1;
+        *cursor = cursor.saturating_sub(count);
         Ok(())
     }
 

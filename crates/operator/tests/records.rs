@@ -7,10 +7,16 @@ use fake::judged;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use still_actors::ExplorationSection;
 use still_control::{ErrorKind, OnConflict, PoolQuery, ProblemQuery};
-use still_curation::DecontaminationConfig;
+use still_curation::{CleaningConfig, Fault};
 use still_domain::{AnswerKind, Demonstration, DemonstrationId, Outcome, Problem, ProblemId, Split};
-use still_operator::{admission::Admission, cli::InspectSubject, inspect::inspect, records::StoreRecords};
+use still_operator::{
+    admission::{Admission, AdmissionError, AdmissionRules},
+    cli::InspectSubject,
+    inspect::inspect,
+    records::StoreRecords,
+};
 use still_store::Store;
 
 fn problem(name: &str, level: u8) -> Problem {
@@ -26,7 +32,7 @@ fn problem(name: &str, level: u8) -> Problem {
 }
 
 fn held_out(name: &str) -> Problem {
-    Problem { split: Split::Evaluate, ..problem(name, 1) }
+    Problem { split: Split::Dev, ..problem(name, 1) }
 }
 
 fn demonstration(name: &str, problem: &str) -> Demonstration {
@@ -34,6 +40,7 @@ fn demonstration(name: &str, problem: &str) -> Demonstration {
         id: DemonstrationId::new(name),
         problem: problem.to_owned(),
         response: "because".to_owned(),
+        gold: None,
         level: None,
         source: "test".to_owned(),
     }
@@ -45,7 +52,18 @@ fn records(store: Store) -> StoreRecords {
         Ok(_) => Ok(()),
         Err(_) => Err(format!("problem `{}` has no number", problem.id)),
     };
-    StoreRecords::new(store, Admission::new(DecontaminationConfig::default(), Arc::new(check)))
+    let admission = Admission::new(rules(), Arc::new(check), Arc::new(ends_in_gold));
+    StoreRecords::new(store, admission, ExplorationSection::default().curriculum())
+}
+
+/// Rules by which one word may be a demonstration.
+fn rules() -> AdmissionRules {
+    let cleaning = CleaningConfig { min_characters: 1, ..CleaningConfig::default() };
+    AdmissionRules { cleaning, ..AdmissionRules::default() }
+}
+
+fn ends_in_gold(problem: &Problem, response: &str) -> Outcome {
+    if response.ends_with(&problem.gold) { Outcome::Correct } else { Outcome::Wrong }
 }
 
 fn store() -> Store {
@@ -83,6 +101,10 @@ async fn problems_come_in_the_order_of_import_with_what_has_come_of_them() {
     let lines: Vec<_> =
         list.problems.iter().map(|line| (line.id.as_str(), line.attempts, line.correct)).collect();
     assert_eq!(lines, [("b", 1, 1), ("a", 2, 1), ("c", 0, 0)]);
+    let (solved, untried) = (&list.problems[0], &list.problems[2]);
+    assert_eq!((solved.state.as_deref(), untried.state.as_deref()), (Some("open"), Some("fresh")));
+    assert!(solved.pass_rate > untried.pass_rate, "{solved:?} {untried:?}");
+    assert!(solved.pass_rate_deviation < untried.pass_rate_deviation, "{solved:?} {untried:?}");
     let hard = records.problems(ProblemQuery { level: Some(2), limit: Some(1), split: None }).await.unwrap();
     assert_eq!((hard.total, hard.problems.len()), (2, 1));
 }
@@ -165,11 +187,84 @@ async fn a_problem_is_not_held_out_once_the_run_trains_on_it() {
 #[test]
 fn a_task_that_conflicts_leaves_nothing_behind() {
     let store = Store::in_memory().unwrap();
-    let admission = Admission::new(DecontaminationConfig::default(), Arc::new(|_| Ok(())));
+    let admission = Admission::new(rules(), Arc::new(|_| Ok(())), Arc::new(ends_in_gold));
     admission.import(&store, Vec::new(), vec![problem("a", 1)], OnConflict::Abort).unwrap();
     let other = Problem { gold: "8".to_owned(), ..problem("a", 1) };
     let task = vec![held_out("new"), other];
     admission.import(&store, vec![demonstration("shown", "seen?")], task, OnConflict::Abort).unwrap_err();
     assert!(store.demonstrations().unwrap().is_empty());
     assert_eq!(store.problems().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_demonstration_with_a_fault_is_left_out_counted_and_listed() {
+    let store = Store::in_memory().unwrap();
+    let records = records(store.clone());
+    records.import_problems(vec![problem("known", 1)], OnConflict::Abort).await.unwrap();
+    let shown = |name: &str, statement: &str, response: &str| Demonstration {
+        response: response.to_owned(),
+        ..demonstration(name, statement)
+    };
+    let wrong = shown("wrong", "known?", "it is 8");
+    let mut disagrees = shown("disagrees", "another?", "it is 7");
+    disagrees.gold = Some("9".to_owned());
+    let right = shown("right", "known?", "so it is 7");
+    let twin = shown("twin", "known?", "so  it is\n7");
+    let looping = shown("looping", "third?", &"wait, let me check that again. ".repeat(40));
+    let import = vec![wrong, disagrees, right.clone(), twin, looping];
+    let report = records.import_demonstrations(import.clone()).await.unwrap();
+    assert_eq!((report.imported, report.cleaned.len()), (1, 4));
+    let listed: Vec<_> =
+        report.cleaned.iter().map(|one| format!("{} {}", one.id, one.reasons.join(", "))).collect();
+    assert_eq!(
+        listed,
+        [
+            "wrong does not give the gold answer",
+            "disagrees does not give the gold answer",
+            "twin says the same as `right`",
+            "looping repeats itself",
+        ]
+    );
+    let faults = [("disagrees", 2), ("duplicate", 1), ("repetitive", 1)];
+    assert_eq!(report.faults, faults.map(|(name, count)| (name.to_owned(), count)).into());
+    let again = records.import_demonstrations(import).await.unwrap();
+    assert_eq!((again.imported, again.known, again.cleaned.len()), (0, 1, 4), "the same file again");
+    assert_eq!(store.demonstrations().unwrap(), [right]);
+}
+
+#[test]
+fn cleaning_that_leaves_nothing_to_imitate_is_told() {
+    let store = Store::in_memory().unwrap();
+    let admission = Admission::new(AdmissionRules::default(), Arc::new(|_| Ok(())), Arc::new(ends_in_gold));
+    let shown = vec![demonstration("short", "seen?")];
+    let error =
+        admission.import(&store, shown.clone(), vec![problem("a", 1)], OnConflict::Abort).unwrap_err();
+    assert!(matches!(error, AdmissionError::NothingToImitate(1, _)), "{error}");
+    assert!(
+        error.to_string().contains("too_short: 1") && error.to_string().contains("[cleaning]"),
+        "{error}"
+    );
+    assert!(store.problems().unwrap().is_empty(), "nothing was written");
+    assert_eq!(
+        admission.without_cleaning().import(&store, shown, Vec::new(), OnConflict::Abort).unwrap().report.new,
+        1
+    );
+}
+
+#[test]
+fn what_is_imitated_is_not_explored_again_unless_that_is_asked_for() {
+    for explore_imitated in [false, true] {
+        let store = Store::in_memory().unwrap();
+        let rules = AdmissionRules { explore_imitated, ..rules() };
+        let admission = Admission::new(rules, Arc::new(|_| Ok(())), Arc::new(|_, _| Outcome::Correct));
+        admission.import(&store, Vec::new(), vec![problem("early", 1)], OnConflict::Abort).unwrap();
+        let shown = vec![demonstration("d1", " early? "), demonstration("d2", "late?")];
+        let problems = vec![problem("early", 1), problem("late", 1), problem("fresh", 1)];
+        let admitted = admission.import(&store, shown, problems, OnConflict::Abort).unwrap();
+        assert_eq!(admitted.imitated_left_out, u64::from(!explore_imitated));
+        let explored: Vec<_> = store.problems().unwrap().into_iter().map(|one| one.id.to_string()).collect();
+        let expected = if explore_imitated { vec!["early", "late", "fresh"] } else { vec!["early", "fresh"] };
+        assert_eq!(explored, expected, "what is explored already goes on");
+        assert_eq!(admitted.cleaned, Vec::<(DemonstrationId, Vec<Fault>)>::new());
+    }
 }

@@ -115,7 +115,7 @@ impl QuickStartTask {
         Ok(Task {
             demonstrations: demonstrations.into_iter().map(|(_, demonstration)| demonstration).collect(),
             problems: problems.into_iter().map(|product| to_problem(product, Split::Explore)).collect(),
-            held_out: held_out.into_iter().map(|product| to_problem(product, Split::Evaluate)).collect(),
+            held_out: held_out.into_iter().map(|product| to_problem(product, Split::Dev)).collect(),
         })
     }
 
@@ -176,6 +176,7 @@ impl QuickStartTask {
                     id: DemonstrationId::new(format!("level-{level}-{number:04}")),
                     problem: product.statement(),
                     response,
+                    gold: None,
                     level: Some(level),
                     source: SOURCE.to_owned(),
                 };

@@ -10,6 +10,7 @@
 //! | [`Generator`] | the sampler and the evaluator | many rollouts at once, under a policy that it is given by name |
 //! | [`TrainingRun`] | the trainer | one training job at a time |
 //! | [`Scorer`] | whoever ranks or compares texts | log-probabilities of texts under policies by name |
+//! | [`TrajectoryScorer`] | the conductor, before it seals a set | perplexities of trajectories under one policy |
 //! | [`Verifier`] | the verifier pool's workers | one judgement, in bounded time |
 //!
 //! Policies travel by name ([`still_domain::PolicyRef`]): whoever computes in this process looks their weights up,
@@ -27,7 +28,7 @@ pub use example::{
 };
 pub use generator::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 pub use role::{EventSink, Role, RoleFactory};
-pub use scorer::{ScoreError, ScoreRequest, Scorer};
+pub use scorer::{OpenScorer, ScoreError, ScoreRequest, Scorer, TrajectoryScorer};
 pub use training::{
     CheckpointStore, LearnerStep, NoCheckpoints, PreferenceAlarm, PreferenceMetrics, SavedCheckpoint,
     TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,

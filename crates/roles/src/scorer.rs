@@ -1,6 +1,8 @@
 //! What ranks and compares texts: their log-probabilities under policies by name.
 
-use still_domain::PolicyRef;
+use std::sync::Arc;
+
+use still_domain::{Measures, PolicyRef, Problem, Trajectory};
 use thiserror::Error;
 
 /// A sequence to score.
@@ -33,3 +35,21 @@ pub trait Scorer: Send {
     /// When the sequence cannot be scored, or no sequence can be at present.
     fn score(&mut self, policy: &PolicyRef, request: &ScoreRequest) -> Result<Vec<f32>, ScoreError>;
 }
+
+/// Measures trajectories under policies that need not have drawn them. Blocks while it computes.
+pub trait TrajectoryScorer: Send {
+    /// Lengths and perplexities of a trajectory's response under the policy's unmodified distribution, given the prompt
+    /// that the problem makes.
+    ///
+    /// # Errors
+    /// When the trajectory cannot be scored, or none can be at present.
+    fn score(
+        &mut self,
+        policy: &PolicyRef,
+        problem: &Problem,
+        trajectory: &Trajectory,
+    ) -> Result<Measures, ScoreError>;
+}
+
+/// Opens a scorer for one pass: it holds the memory of its device only as long as it lives.
+pub type OpenScorer = Arc<dyn Fn() -> Result<Box<dyn TrajectoryScorer>, String> + Send + Sync>;

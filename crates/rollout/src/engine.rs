@@ -25,7 +25,7 @@ use crate::{
     stop::TokenText,
 };
 
-pub use config::{CachePolicy, EngineConfig};
+pub use config::EngineConfig;
 pub use report::{EngineError, StepReport};
 
 /// Steps without room for a sequence alone after which it is abandoned.
@@ -120,14 +120,12 @@ impl<M: StepModel, K: Clone + Eq + Hash> Engine<M, K> {
         })
     }
 
-    /// Puts newer weights in force for every token drawn from now on.
+    /// Puts newer weights in force for every token drawn from now on. What running rows have cached is computed again:
+    /// on keys and values of the weights before, the new ones would give a distribution that no policy has.
     pub fn publish(&mut self, policy: impl Into<PolicyName>, weights: M::Weights) -> Result<(), EngineError> {
         self.model.set_weights(weights)?;
         self.policy = policy.into();
-        match self.config.cache_policy {
-            CachePolicy::Keep => self.slots.forget_residents(),
-            CachePolicy::Recompute => self.slots.forget_caches(),
-        }
+        self.slots.forget_caches();
         Ok(())
     }
 

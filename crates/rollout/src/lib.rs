@@ -26,7 +26,7 @@ mod slots;
 mod step_model;
 mod stop;
 
-pub use engine::{CachePolicy, Engine, EngineConfig, EngineError, StepReport};
+pub use engine::{Engine, EngineConfig, EngineError, StepReport};
 pub use penalty::SeenTokens;
 pub use request::{Abandoned, Finished, Progress, Request, SubmitError};
 pub use sampling::{Draw, Sampler, SamplingError, SettingsError, validate};

@@ -23,8 +23,6 @@ struct Slot<K> {
     sequence: Option<Sequence<K>>,
     /// Of a free slot: the tokens whose keys and values it still holds.
     resident: Vec<u32>,
-    /// Whether its cache was filled, in part at least, by an earlier policy: not to be shared.
-    is_stale: bool,
 }
 
 /// A free slot that was found for a rollout.
@@ -50,7 +48,7 @@ pub(crate) enum Prefix {
 
 impl<K> Slots<K> {
     pub(crate) fn new(count: usize, min_shared_tokens: usize) -> Self {
-        let slot = || Slot { sequence: None, resident: Vec::new(), is_stale: false };
+        let slot = || Slot { sequence: None, resident: Vec::new() };
         Self {
             all: std::iter::repeat_with(slot).take(count).collect(),
             free: (0..count).collect(),
@@ -92,7 +90,6 @@ impl<K> Slots<K> {
         self.held.push(free.slot);
         sequence.set_cached(free.shared);
         slot.resident.clear();
-        slot.is_stale = false;
         slot.sequence = Some(sequence);
     }
 
@@ -105,11 +102,9 @@ impl<K> Slots<K> {
         Some(sequence)
     }
 
-    /// Notes what a freed slot's cache still holds; nothing, if an earlier policy had a part in it.
+    /// Notes what a freed slot's cache still holds.
     pub(crate) fn keep_resident(&mut self, number: usize, tokens: Vec<u32>) {
-        if let Some(slot) = self.all.get_mut(number)
-            && !slot.is_stale
-        {
+        if let Some(slot) = self.all.get_mut(number) {
             slot.resident = tokens;
         }
     }
@@ -133,7 +128,7 @@ impl<K> Slots<K> {
                 break;
             }
             is_earlier &= other != number;
-            let Some(slot) = self.all.get(other).filter(|slot| other != number && !slot.is_stale) else {
+            let Some(slot) = self.all.get(other).filter(|_| other != number) else {
                 continue;
             };
             let Some(sequence) = &slot.sequence else { continue };
@@ -155,19 +150,10 @@ impl<K> Slots<K> {
         }
     }
 
-    /// Nothing cached so far may be shared any more: the policy has changed.
-    pub(crate) fn forget_residents(&mut self) {
-        for slot in &mut self.all {
-            slot.resident.clear();
-            slot.is_stale = slot.sequence.as_ref().is_some_and(|sequence| sequence.cached() > 0);
-        }
-    }
-
     /// Every rollout's cache is to be filled again.
     pub(crate) fn forget_caches(&mut self) {
         for slot in &mut self.all {
             slot.resident.clear();
-            slot.is_stale = false;
             if let Some(sequence) = &mut slot.sequence {
                 sequence.forget_cache();
             }

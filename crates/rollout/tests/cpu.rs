@@ -7,9 +7,7 @@ use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, Segments, SpecialTokens, Threads,
     model_hidden_states, token_log_probabilities,
 };
-use still_rollout::{
-    CachePolicy, Engine, EngineConfig, Finished, PolicyVersion, Request, SamplingSettings, StepModel,
-};
+use still_rollout::{Engine, EngineConfig, Finished, PolicyVersion, Request, SamplingSettings, StepModel};
 
 const CAPACITY_TOKENS: usize = 96;
 
@@ -132,8 +130,7 @@ fn after_a_swap_with_recomputed_caches_the_new_weights_alone_decide() {
         stop_ids: Arc::new([]),
         ..requests()[0].clone()
     };
-    let mut engine =
-        engine(2, 1, EngineConfig { cache_policy: CachePolicy::Recompute, ..EngineConfig::default() });
+    let mut engine = engine(2, 1, EngineConfig::default());
     engine.submit(request.clone()).unwrap();
     for _ in 0..8 {
         engine.step().unwrap();

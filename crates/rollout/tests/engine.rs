@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 use scripted::ScriptedModel;
 use still_rollout::{
-    CachePolicy, Engine, EngineConfig, EngineError, FinishReason, Finished, PolicyVersion, Request, Sampler,
+    Engine, EngineConfig, EngineError, FinishReason, Finished, PolicyVersion, Request, Sampler,
     SamplingSettings, SeenTokens, Span, StepError, StepModel, SubmitError, VersionSpan,
 };
 
@@ -223,35 +223,29 @@ fn weights_change_between_steps_and_every_span_knows_its_version() {
             .map(|span| (span.policy.version().unwrap().0, span.start, span.end))
             .collect::<Vec<_>>()
     };
-    let mut tokens = Vec::new();
-    for cache_policy in [CachePolicy::Keep, CachePolicy::Recompute] {
-        let mut engine = engine(2, EngineConfig { cache_policy, ..EngineConfig::default() });
-        engine.submit(request(0, &[1, 2, 3], 10)).unwrap();
-        for _ in 0..4 {
-            engine.step().unwrap();
-        }
-        engine.publish(PolicyVersion(5), 77).unwrap();
-        engine.submit(request(1, &[1, 2, 3], 4)).unwrap();
-        let first = engine.step().unwrap();
-        assert_eq!(first.shared_tokens, 0, "nothing of the old policy's cache is shared");
-        assert_eq!(first.prefill_tokens, if cache_policy == CachePolicy::Keep { 3 } else { 10 });
-        engine.publish(PolicyVersion(6), 78).unwrap();
-        engine.publish(PolicyVersion(7), 77).unwrap();
-        let finished = run(&mut engine);
-        assert_eq!(spans(&finished[&0]), [(0, 0, 4), (5, 4, 5), (7, 5, 10)]);
-        let last = VersionSpan { policy: PolicyVersion(7).into(), start: 1, end: 4 };
-        assert_eq!(finished[&1].versions.last(), Some(&last));
-        tokens.push(finished[&0].tokens.clone());
-
-        // a row that began under the new weights is what it would be in a fresh engine with them
-        let mut fresh =
-            Engine::new(ScriptedModel::new(VOCABULARY, 1, 128), PolicyVersion(5), EngineConfig::default());
-        fresh.publish(PolicyVersion(5), 77).unwrap();
-        fresh.submit(request(1, &[1, 2, 3], 4)).unwrap();
-        assert_eq!(run(&mut fresh)[&1].tokens, finished[&1].tokens);
+    let mut engine = engine(2, EngineConfig::default());
+    engine.submit(request(0, &[1, 2, 3], 10)).unwrap();
+    for _ in 0..4 {
+        engine.step().unwrap();
     }
-    assert_eq!(tokens[0][..4], tokens[1][..4]);
-    assert_ne!(tokens[0], tokens[1], "keeping the cache and filling it again are two things");
+    engine.publish(PolicyVersion(5), 77).unwrap();
+    engine.submit(request(1, &[1, 2, 3], 4)).unwrap();
+    let first = engine.step().unwrap();
+    assert_eq!(first.shared_tokens, 0, "nothing of the old policy's cache is shared");
+    assert_eq!(first.prefill_tokens, 10, "what the old weights cached is computed again");
+    engine.publish(PolicyVersion(6), 78).unwrap();
+    engine.publish(PolicyVersion(7), 77).unwrap();
+    let finished = run(&mut engine);
+    assert_eq!(spans(&finished[&0]), [(0, 0, 4), (5, 4, 5), (7, 5, 10)]);
+    let last = VersionSpan { policy: PolicyVersion(7).into(), start: 1, end: 4 };
+    assert_eq!(finished[&1].versions.last(), Some(&last));
+
+    // a row that began under the new weights is what it would be in a fresh engine with them
+    let mut fresh =
+        Engine::new(ScriptedModel::new(VOCABULARY, 1, 128), PolicyVersion(5), EngineConfig::default());
+    fresh.publish(PolicyVersion(5), 77).unwrap();
+    fresh.submit(request(1, &[1, 2, 3], 4)).unwrap();
+    assert_eq!(run(&mut fresh)[&1].tokens, finished[&1].tokens);
 }
 
 #[test]
@@ -443,8 +437,7 @@ proptest! {
         let requests = mixed_requests(12);
         let mut model = ScriptedModel::new(VOCABULARY, slots, 128);
         model.max_tokens_per_step = memory;
-        let config = EngineConfig { cache_policy: CachePolicy::Recompute, ..EngineConfig::default() };
-        let mut engine = Engine::new(model, PolicyVersion(0), config);
+        let mut engine = Engine::new(model, PolicyVersion(0), EngineConfig::default());
         for request in &requests {
             engine.submit(request.clone()).unwrap();
         }

@@ -8,8 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use burn::tensor::Device;
 use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights};
 use still_rollout::{
-    CachePolicy, Engine, EngineConfig, Finished, PolicyVersion, Request, SamplingSettings, Span, StepError,
-    StepModel,
+    Engine, EngineConfig, Finished, PolicyVersion, Request, SamplingSettings, Span, StepError, StepModel,
 };
 use still_tensor_decoder::{CacheSize, DeviceDecoder, TensorPrecision};
 use support::{Fixture, MODELS, largest_difference};
@@ -258,21 +257,18 @@ fn weights_published_under_way_decide_from_the_next_token_on() {
     for request in &mut greedy {
         request.settings.temperature = 0.0;
     }
-    for cache_policy in [CachePolicy::Keep, CachePolicy::Recompute] {
-        let engine_config = EngineConfig { cache_policy, ..EngineConfig::default() };
-        let drawn = |published: &mut dyn FnMut(&Request<u32>) -> Vec<u32>| {
-            greedy.iter().take(6).map(published).collect::<Vec<_>>()
-        };
-        let on_cpu = drawn(&mut |request| {
-            let model = on_cpu(config, weights, 1);
-            swapped(Engine::new(model, PolicyVersion(1), engine_config), request, &newer)
-        });
-        let on_device = drawn(&mut |request| {
-            let model = on_device(config, weights, 1);
-            swapped(Engine::new(model, PolicyVersion(1), engine_config), request, &newer)
-        });
-        assert_eq!(on_device, on_cpu, "{cache_policy:?}");
-    }
+    let drawn = |published: &mut dyn FnMut(&Request<u32>) -> Vec<u32>| {
+        greedy.iter().take(6).map(published).collect::<Vec<_>>()
+    };
+    let on_cpu = drawn(&mut |request| {
+        let model = on_cpu(config, weights, 1);
+        swapped(Engine::new(model, PolicyVersion(1), EngineConfig::default()), request, &newer)
+    });
+    let on_device = drawn(&mut |request| {
+        let model = on_device(config, weights, 1);
+        swapped(Engine::new(model, PolicyVersion(1), EngineConfig::default()), request, &newer)
+    });
+    assert_eq!(on_device, on_cpu);
 }
 
 /// A response that is begun under the engine's weights and ended under newer ones.

@@ -24,6 +24,7 @@ pub struct ScriptedGenerator {
     capacity: usize,
     policy: Option<(PolicyName, f32)>,
     lost: Vec<Unserved>,
+    cancelled: Vec<FinishedRollout>,
     active: VecDeque<Active>,
     waiting: VecDeque<Rollout>,
 }
@@ -46,6 +47,7 @@ impl ScriptedGenerator {
             capacity,
             policy: None,
             lost: Vec::new(),
+            cancelled: Vec::new(),
             active: VecDeque::new(),
             waiting: VecDeque::new(),
         }
@@ -69,6 +71,7 @@ impl ScriptedGenerator {
             prompt_token_count: 4,
             tokens: (0..TOKENS).collect(),
             log_probabilities: vec![-0.5; TOKENS as usize],
+            sampling_log_probabilities: Vec::new(),
             text: response(&answer.to_string(), rollout.seed),
             sampling: rollout.sampling,
             seed: rollout.seed,
@@ -121,9 +124,21 @@ impl StepGenerator for ScriptedGenerator {
     }
 
     fn cancel(&mut self, id: &AttemptId) {
-        self.waiting.retain(|rollout| rollout.id != *id);
-        self.active.retain(|active| active.rollout.id != *id);
-        self.lost.push(Unserved { id: id.clone(), reason: "it was cancelled".to_owned() });
+        let Some((policy, skill)) = self.policy else { return };
+        let waiting = self.waiting.iter().position(|rollout| rollout.id == *id);
+        let active = self.active.iter().position(|active| active.rollout.id == *id);
+        let cancelled = match (waiting, active) {
+            (Some(place), _) => {
+                self.waiting.remove(place).map(|rollout| Active { rollout, skill, policy, steps_left: 0 })
+            }
+            (None, Some(place)) => self.active.remove(place),
+            (None, None) => None,
+        };
+        self.cancelled.extend(cancelled.map(|active| {
+            let mut finished = Self::finish(active, policy);
+            finished.trajectory.finish = FinishReason::Cancelled;
+            finished
+        }));
     }
 
     fn step(&mut self) -> Result<GeneratorStep, GeneratorError> {
@@ -138,7 +153,8 @@ impl StepGenerator for ScriptedGenerator {
         let (done, active): (VecDeque<_>, VecDeque<_>) =
             self.active.drain(..).partition(|active| active.steps_left == 0);
         self.active = active;
-        let finished = done.into_iter().map(|active| Self::finish(active, newest)).collect();
+        let mut finished = std::mem::take(&mut self.cancelled);
+        finished.extend(done.into_iter().map(|active| Self::finish(active, newest)));
         let lost = std::mem::take(&mut self.lost);
         Ok(GeneratorStep { finished, lost, tokens, ..GeneratorStep::default() })
     }
@@ -148,7 +164,7 @@ impl StepGenerator for ScriptedGenerator {
     }
 
     fn is_idle(&self) -> bool {
-        self.active.is_empty() && self.waiting.is_empty() && self.lost.is_empty()
+        [self.active.len(), self.waiting.len(), self.lost.len(), self.cancelled.len()] == [0; 4]
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::broadcast;
 use crate::{
     generator::{ScriptedGenerator, SkillOf},
     learner::ScriptedLearner,
+    scorer::scripted_scorers,
     script::{Script, take_one},
     verifier::ScriptedVerifier,
     world::{BASE_SKILL, World},
@@ -185,6 +186,7 @@ fn roles(script: &Arc<Script>, checkpoints: &CheckpointFolders) -> Roles {
         generators: vec![generator("sampler-0", 8), generator("sampler-1", 8)],
         evaluation_generator: generator("evaluator", 16),
         training,
+        scorer: scripted_scorers(script, skill_of(checkpoints)),
         verifier: Arc::new(ScriptedVerifier::new(Arc::clone(script))),
         clock: Clock::new(move || ticks.fetch_add(1, Ordering::Relaxed)),
     }

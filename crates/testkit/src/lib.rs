@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`world`] | problems, demonstrations and the one-parameter model |
 //! | [`script`] | what goes wrong, what waits, and what was seen |
-//! | [`generator`], [`learner`], [`verifier`] | the scripted roles |
+//! | [`generator`], [`learner`], [`scorer`], [`verifier`] | the scripted roles |
 //! | [`harness`] | a store, checkpoints and roles; starts the program on them |
 //!
 //! Nothing here is meant to survive a failure gracefully: a double that cannot do its work panics.
@@ -18,6 +18,7 @@
 pub mod generator;
 pub mod harness;
 pub mod learner;
+pub mod scorer;
 pub mod script;
 pub mod verifier;
 pub mod world;

@@ -87,6 +87,9 @@ pub struct Script {
     pub verifier_errors: AtomicU32,
     /// So many coming builds of a learner fail.
     pub learner_build_failures: AtomicU32,
+    /// So many coming scores fail, and with each of them its pass.
+    pub scorer_failures: AtomicU32,
+    scored: Mutex<Vec<AttemptId>>,
     begun: Mutex<HashMap<AttemptId, Vec<u64>>>,
     jobs: Mutex<Vec<Job>>,
 }
@@ -95,6 +98,16 @@ impl Script {
     /// Notes that a generator took a rollout in.
     pub fn rollout_begun(&self, id: &AttemptId, seed: u64) {
         lock(&self.begun).entry(id.clone()).or_default().push(seed);
+    }
+
+    /// Notes that a trajectory was scored.
+    pub fn scored(&self, id: &AttemptId) {
+        lock(&self.scored).push(id.clone());
+    }
+
+    /// Every trajectory scored, in order: once for each time.
+    pub fn scores(&self) -> Vec<AttemptId> {
+        lock(&self.scored).clone()
     }
 
     /// Notes that a learner began a job.

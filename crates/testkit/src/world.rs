@@ -46,7 +46,7 @@ impl World {
             })
         };
         let explored = split(Split::Explore, "explore", self.problems_per_level, 0);
-        let held_out = split(Split::Evaluate, "held-out", self.held_out_per_level, 500);
+        let held_out = split(Split::Dev, "held-out", self.held_out_per_level, 500);
         explored.chain(held_out).collect()
     }
 
@@ -56,6 +56,7 @@ impl World {
             id: DemonstrationId::new(format!("demonstration-{number:03}")),
             problem: format!("level 1: 2*{number}=?"),
             response: response(&(2 * number).to_string(), u64::from(number)),
+            gold: None,
             level: Some(1),
             source: "world".to_owned(),
         };

@@ -28,6 +28,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
             prompt_token_count: 8,
             tokens: vec![number, 1],
             log_probabilities: vec![-0.5, -0.25],
+            sampling_log_probabilities: Vec::new(),
             text: "49".to_owned(),
             sampling: SamplingSettings::default(),
             seed: u64::from(number),
@@ -37,6 +38,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
         verdict: Verdict { outcome, extracted: None, rule: None, verifier: "test-1".to_owned() },
         measures: Measures::default(),
         rejection: None,
+        eviction: None,
     }
 }
 

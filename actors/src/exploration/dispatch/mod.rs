@@ -1,7 +1,9 @@
 //! Which attempt is given out next, and whether any may be: the problem supply without its mailbox.
 //!
 //! Everything here is a function of problems, durable attempts and the conductor's order. Free-running, the
-//! curriculum is asked attempt by attempt. In lockstep a round has a plan, made once from the store as it was
+//! curriculum is asked attempt by attempt, until a round's quota is given out and the visits begun are complete; what
+//! was given out is then waited for. A round that was sealed as soon as its quota is judged would leave the longest
+//! thoughts behind: they are what comes back last. In lockstep a round has a plan, made once from the store as it was
 //! when the round began: earlier rounds are replayed (each took as many attempts as it judged), then the
 //! curriculum names the round's attempts before any of them is made. A process that dies in the middle makes
 //! the same plan again and asks for what is missing.
@@ -9,11 +11,11 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use still_curation::{AttemptResult, Curriculum};
-use still_domain::{AttemptId, PolicyVersion, Problem, ProblemId, RoundNumber};
+use still_domain::{AttemptId, Outcome, PolicyVersion, Problem, ProblemId, RoundNumber};
 
 use crate::{
     config::ExplorationSection,
-    ground::protocol::{Dryness, ExplorationOrder},
+    ground::protocol::{Delivery, Dryness, ExplorationOrder},
 };
 
 /// Times that an attempt may be lost.
@@ -67,6 +69,10 @@ pub(crate) struct Dispatch {
     losses: HashMap<AttemptId, u32>,
     plan: VecDeque<AttemptId>,
     stage: Stage,
+    /// Durable attempts that fill the open round's quota.
+    own: u64,
+    /// Nothing more is given out for the open round.
+    is_cut: bool,
 }
 
 impl Dispatch {
@@ -85,6 +91,8 @@ impl Dispatch {
             losses: HashMap::new(),
             plan: VecDeque::new(),
             stage: Stage::Idle,
+            own: 0,
+            is_cut: false,
         }
     }
 
@@ -105,10 +113,17 @@ impl Dispatch {
         self.losses.remove(id);
         let is_new = self.recorded.insert(id.clone(), result).is_none();
         self.curriculum.record(id, result);
-        if let Stage::Ahead { made, .. } = &mut self.stage {
-            *made += u64::from(is_new);
+        match &mut self.stage {
+            Stage::Idle => false,
+            Stage::Open(order) => {
+                self.own += u64::from(is_new && fills_quota(order, result));
+                result.version < order.policy_version
+            }
+            Stage::Ahead { made, .. } => {
+                *made += u64::from(is_new);
+                false
+            }
         }
-        matches!(&self.stage, Stage::Open(order) if result.version < order.policy_version)
     }
 
     /// Learns that an attempt under way came to nothing. It stays under way: it is given out again before all others,
@@ -146,12 +161,31 @@ impl Dispatch {
             let plan = self.plan_of(&order);
             self.plan = plan.into();
         }
+        let own = self.recorded.values().filter(|result| fills_quota(&order, **result)).count() as u64;
+        self.own = own.saturating_sub(order.counted - order.counted_errors);
+        self.is_cut &= matches!(&self.stage, Stage::Open(open) if open.round == order.round);
         self.stage = Stage::Open(order);
     }
 
-    /// Cuts the plan down to what has been given out.
-    pub(crate) fn cut_plan(&mut self) {
+    /// Gives out nothing more for the open round.
+    pub(crate) fn cut(&mut self) {
         self.plan.clear();
+        self.is_cut = true;
+    }
+
+    /// What was wanted of the open round, once all of it is durable. Free-running alone.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        let Stage::Open(order) = &self.stage else { return None };
+        let is_over = self.in_flight.is_empty() && (self.is_cut || !self.wants_more(order));
+        let delivery = Delivery { round: order.round, quota: order.quota };
+        (!self.lockstep && is_over).then_some(delivery)
+    }
+
+    /// Whether attempts are wanted of the open round beside those under way: up to its quota, and to the end of
+    /// every visit that was begun.
+    fn wants_more(&self, order: &ExplorationOrder) -> bool {
+        let given_out = self.own + self.in_flight.len() as u64;
+        order.quota == 0 || given_out < order.quota || self.curriculum.has_open_visit()
     }
 
     /// In lockstep: the open round, and how many attempts it is made of.
@@ -177,7 +211,8 @@ impl Dispatch {
         }
         let may = match &self.stage {
             Stage::Idle => false,
-            Stage::Open(_) => true,
+            Stage::Open(_) if self.lockstep => true,
+            Stage::Open(order) => !self.is_cut && self.wants_more(order),
             Stage::Ahead { made, .. } => {
                 !self.lockstep
                     && self.settings.max_policy_lag > 0
@@ -270,6 +305,11 @@ impl Dispatch {
         curriculum.policy_promoted(order.policy_version);
         take(&mut curriculum, if order.quota == 0 { u64::MAX } else { order.quota })
     }
+}
+
+/// Whether an attempt fills the quota of a round: one by its policy or a later one that could be judged.
+fn fills_quota(order: &ExplorationOrder, result: AttemptResult) -> bool {
+    result.version >= order.policy_version && result.outcome != Outcome::Error
 }
 
 fn take(curriculum: &mut Curriculum, count: u64) -> Vec<AttemptId> {

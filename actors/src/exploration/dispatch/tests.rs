@@ -1,5 +1,7 @@
 //! What is given out when, and what a lockstep plan is made of.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use still_domain::{AnswerKind, Outcome, Split};
 
 use super::*;
@@ -45,7 +47,15 @@ fn order(round: u32, explored: &[u64], quota: u64) -> ExplorationOrder {
         explored.iter().map(|&judged| ExploredRound { policy_version: V1, problems: None, judged }).collect();
     let counted = explored.iter().map(|round| round.judged).sum();
     let round = RoundNumber(round);
-    ExplorationOrder { round, policy_version: V1, problems: None, explored, counted, quota }
+    ExplorationOrder {
+        round,
+        policy_version: V1,
+        problems: None,
+        explored,
+        counted,
+        counted_errors: 0,
+        quota,
+    }
 }
 
 fn take_all(supply: &mut Dispatch) -> Vec<String> {
@@ -173,7 +183,7 @@ fn cutting_a_plan_leaves_what_was_given_out() {
     supply.open(order(1, &[], 6));
     supply.next().unwrap();
     supply.next().unwrap();
-    supply.cut_plan();
+    supply.cut();
     assert_eq!(supply.plan(), Some((RoundNumber(1), 2)));
     assert_eq!(supply.next(), None);
 }
@@ -230,4 +240,116 @@ fn a_lost_attempt_is_given_out_again_before_all_others_and_given_up_in_the_end()
         judge(&mut supply, &first.to_string(), Outcome::Error);
         assert_eq!(supply.lost(&first), Loss::Unknown, "what is recorded is lost no more");
     }
+}
+
+#[test]
+fn a_round_gives_out_its_quota_completes_its_visits_and_is_delivered_when_all_is_durable() {
+    let mut supply = supply(false);
+    supply.open(order(1, &[], 3));
+    let given = take_all(&mut supply);
+    assert_eq!(given, ["p4#0", "p4#1", "p3#0", "p3#1"], "a visit that was begun is completed");
+    for id in &given[..3] {
+        judge(&mut supply, id, Outcome::Wrong);
+    }
+    assert_eq!(supply.delivery(), None, "one is under way");
+    assert_eq!(supply.next(), None, "and nothing more is given out");
+    judge(&mut supply, &given[3], Outcome::Wrong);
+    assert_eq!(supply.delivery(), Some(Delivery { round: RoundNumber(1), quota: 3 }));
+    // too few of them are right: more is wanted
+    supply.open(order(1, &[], 5));
+    assert_eq!(supply.delivery(), None);
+    assert_eq!(
+        take_all(&mut supply),
+        ["p4#2", "p4#3"],
+        "nothing was learnt of any, and the hardest comes first"
+    );
+}
+
+#[test]
+fn judgements_that_failed_and_attempts_of_an_older_policy_fill_no_quota() {
+    let mut supply = supply(false);
+    supply.open(order(1, &[], 2));
+    let given = take_all(&mut supply);
+    judge(&mut supply, &given[0], Outcome::Error);
+    let id = given[1].parse().unwrap();
+    supply.record(&id, result(Outcome::Wrong, PolicyVersion(0)));
+    assert_eq!(supply.delivery(), None);
+    assert_eq!(take_all(&mut supply).len(), 2, "as many more are given out");
+    // a process that comes up counts the same
+    let mut resumed = Dispatch::new(supply.settings.clone(), false);
+    resumed.add_problem(&problem("p4", Some(4)));
+    resumed.policy_published(V1);
+    judge(&mut resumed, &given[0], Outcome::Error);
+    resumed.record(&id, result(Outcome::Wrong, PolicyVersion(0)));
+    judge(&mut resumed, "p4#2", Outcome::Wrong);
+    judge(&mut resumed, "p4#3", Outcome::Wrong);
+    resumed.open(ExplorationOrder { counted: 1, counted_errors: 1, ..order(1, &[], 2) });
+    assert_eq!(resumed.delivery(), Some(Delivery { round: RoundNumber(1), quota: 2 }));
+}
+
+#[test]
+fn a_round_that_is_cut_is_delivered_with_what_was_given_out() {
+    let mut supply = supply(false);
+    supply.open(order(1, &[], 100));
+    let first = supply.next().unwrap();
+    supply.cut();
+    assert_eq!((supply.next(), supply.delivery()), (None, None));
+    judge(&mut supply, &first.to_string(), Outcome::Wrong);
+    assert_eq!(supply.delivery(), Some(Delivery { round: RoundNumber(1), quota: 100 }));
+    supply.close(RoundNumber(1), 0);
+    supply.open(order(2, &[1], 100));
+    assert!(supply.next().is_some(), "the next round is another one");
+}
+
+/// The tokens of a rollout: log-normal with a median of 3,000 and a standard deviation of 1, cut off at 16,384.
+fn drawn_tokens(random: &mut ChaCha8Rng) -> u64 {
+    // the sum of twelve uniform variables less six is close to a standard normal one
+    let normal: f64 = (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
+    (3_000.0 * normal.exp()).min(16_384.0) as u64
+}
+
+/// 128 rollouts at once, a token each a step, until a round is sealed; what was given out and what came back, each as
+/// the tokens of rollouts. `is_sealed` is asked after every one that comes back.
+fn simulated_round(quota: u64, is_sealed: impl Fn(&Dispatch, usize) -> bool) -> (Vec<u64>, Vec<u64>) {
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut supply = Dispatch::new(ExplorationSection::default(), false);
+    for number in 0..1_000 {
+        supply.add_problem(&problem(&format!("p{number:04}"), None));
+    }
+    supply.policy_published(V1);
+    supply.open(order(1, &[], quota));
+    let (mut given, mut back) = (Vec::new(), Vec::new());
+    let mut at_work: BTreeSet<(u64, u64, AttemptId)> = BTreeSet::new();
+    let mut now = 0;
+    loop {
+        while at_work.len() < 128
+            && let Some(id) = supply.next()
+        {
+            let tokens = drawn_tokens(&mut random);
+            given.push(tokens);
+            at_work.insert((now + tokens, tokens, id));
+        }
+        let Some((end, tokens, id)) = at_work.pop_first() else { return (given, back) };
+        now = end;
+        back.push(tokens);
+        supply.record(&id, result(Outcome::Wrong, V1));
+        if is_sealed(&supply, back.len()) {
+            return (given, back);
+        }
+    }
+}
+
+/// Share of the rollouts above 10,000 tokens that were given out and did not come back before the round was sealed.
+fn lost_share((given, back): &(Vec<u64>, Vec<u64>)) -> f64 {
+    let long = |all: &[u64]| all.iter().filter(|tokens| **tokens > 10_000).count() as f64;
+    1.0 - long(back) / long(given)
+}
+
+#[test]
+fn no_long_thought_is_lost_at_sealing_where_counting_judgements_loses_most_of_them() {
+    let counted = simulated_round(0, |_, judged| judged == 400);
+    assert!(lost_share(&counted) > 0.6, "sealed at once: {:.2} lost", lost_share(&counted));
+    let delivered = simulated_round(400, |supply, _| supply.delivery().is_some());
+    assert_eq!(delivered.0.len(), 400);
+    assert!(lost_share(&delivered).abs() < 1e-12, "waited for: {:.2} lost", lost_share(&delivered));
 }

@@ -29,8 +29,8 @@ pub struct Attempt {
 pub enum Purpose {
     /// It goes into the pool.
     Exploration,
-    /// It scores the candidate of this round.
-    Evaluation(RoundNumber),
+    /// It scores this policy.
+    Evaluation(PolicyName),
 }
 
 /// A finished rollout on its way to a verdict.
@@ -113,7 +113,18 @@ pub struct ExplorationOrder {
     pub explored: Vec<ExploredRound>,
     /// Attempts by the policy in force or a later one that rounds before it counted.
     pub counted: u64,
-    /// Attempts wanted; 0 has no end.
+    /// Those of them that the verifier failed to judge: they fill no quota.
+    pub counted_errors: u64,
+    /// Attempts wanted, in whole visits; 0 has no end.
+    pub quota: u64,
+}
+
+/// What was wanted of a round was given out, nothing more is, and all of it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// The round.
+    pub round: RoundNumber,
+    /// The attempts that were wanted of it.
     pub quota: u64,
 }
 
@@ -126,6 +137,20 @@ pub struct Dryness {
     pub newest: PolicyVersion,
     /// Problems it knows of.
     pub problems: u64,
+}
+
+/// How a pass of scoring ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rescored {
+    /// Everything that can be scored is.
+    Done {
+        /// Trajectories that can never be scored.
+        refused: u64,
+    },
+    /// The policy cannot be had, or the device failed.
+    Failed(String),
+    /// Nobody waits for it any more.
+    Withdrawn,
 }
 
 /// Which policy to train on what.
@@ -154,12 +179,12 @@ pub struct TrainedPolicy {
     pub loss: Option<f64>,
 }
 
-/// A candidate to score.
+/// A policy to score.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationOrder {
-    /// The round.
+    /// The round that asks for it.
     pub round: RoundNumber,
-    /// The candidate.
+    /// The round's candidate, or the base model.
     pub policy: PolicyRef,
 }
 

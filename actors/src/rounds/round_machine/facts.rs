@@ -1,10 +1,10 @@
 //! What the machine takes in: the facts that decide what comes next.
 
 use still_curation::Candidate;
-use still_domain::{Evaluation, PolicyRecord, Round, RoundNumber, RoundPhase};
+use still_domain::{PolicyName, PolicyRecord, PolicyScores, Round, RoundNumber, RoundPhase};
 
 use super::{Asked, Imports, RoundMachine};
-use crate::ground::protocol::Dryness;
+use crate::ground::protocol::{Delivery, Dryness};
 
 impl RoundMachine {
     /// Attempts are durable.
@@ -26,6 +26,14 @@ impl RoundMachine {
         let knows_all = Some(dryness.newest) >= self.in_force() && dryness.problems >= self.imports.problems;
         if is_at_work && knows_all {
             self.is_dry = true;
+        }
+    }
+
+    /// What a round wanted is durable; what was told before more was wanted is past.
+    pub(crate) fn delivered(&mut self, delivery: Delivery) {
+        let explores = |round: &&Round| round.round == delivery.round && round.phase == RoundPhase::Exploring;
+        if self.rounds.last().as_ref().is_some_and(explores) && delivery.quota == self.wanted() {
+            self.is_delivered = true;
         }
     }
 
@@ -68,6 +76,8 @@ impl RoundMachine {
                 self.asked = None;
                 self.planned = None;
                 self.is_dry = false;
+                self.is_delivered = false;
+                self.extension = 0;
                 self.seal_wanted = false;
             }
         }
@@ -107,18 +117,28 @@ impl RoundMachine {
         })
     }
 
-    /// The candidate is scored; `None` when it is not this round's, else the round to make durable.
-    pub(crate) fn scored(&self, number: RoundNumber, evaluation: Evaluation) -> Option<Round> {
+    /// A policy is scored; `None` when the round at work waits for no such scores, else the round to make durable.
+    pub(crate) fn scored(
+        &self,
+        number: RoundNumber,
+        policy: PolicyName,
+        scores: PolicyScores,
+    ) -> Option<Round> {
         let round = self.rounds.last()?;
-        let waits =
-            round.round == number && round.phase == RoundPhase::Evaluating && round.evaluation.is_none();
-        waits.then(|| Round { evaluation: Some(evaluation), ..round.clone() })
+        if round.round != number || round.phase != RoundPhase::Evaluating || round.evaluation.is_some() {
+            return None;
+        }
+        if policy == PolicyName::BASE {
+            return self.base().is_none().then(|| Round { base: Some(scores), ..round.clone() });
+        }
+        let PolicyScores { dev, test } = scores;
+        Some(Round { evaluation: Some(dev), test, ..round.clone() })
     }
 
     /// The candidate's checkpoint is gone: train again.
     pub(crate) fn candidate_lost(&self) -> Option<Round> {
         let round = self.rounds.last()?;
-        Some(Round { phase: RoundPhase::Training, evaluation: None, ..round.clone() })
+        Some(Round { phase: RoundPhase::Training, evaluation: None, test: None, ..round.clone() })
     }
 
     /// A policy is durable and in force: what was hopeless under the one before may be attempted again.
@@ -136,7 +156,7 @@ impl RoundMachine {
 
     /// Evaluation must be asked for again.
     pub(crate) fn evaluator_lost_it(&mut self) {
-        if matches!(self.asked, Some(Asked::Evaluation(_))) {
+        if matches!(self.asked, Some(Asked::BaseEvaluation(_) | Asked::Evaluation(_))) {
             self.asked = None;
         }
     }

@@ -1,16 +1,21 @@
 //! What the gate decides on: whom a candidate is compared with, and how often it has been asked.
 
-use still_curation::Rivals;
-use still_domain::{Evaluation, PolicyOrigin, Recipe, Round, RoundNumber, RoundPhase};
+use still_curation::{PairedDifference, Rival, Rivals};
+use still_domain::{Evaluation, PolicyOrigin, PolicyScores, Recipe, Round, RoundNumber, RoundPhase};
 
 use super::RoundMachine;
 use crate::ground::store_access::effective_version;
 
 impl RoundMachine {
-    /// The imitated policy is always promoted: nothing explores without one.
+    /// The imitated policy is always promoted: nothing explores without one. What it is worth beside the base model is
+    /// told all the same.
     pub(super) fn decide(&self, round: &Round, candidate: &Evaluation) -> (bool, String) {
         if round.recipe() == Recipe::Imitation {
-            return (true, "promoted: the imitated policy is the first".to_owned());
+            let mut decision = "promoted: the imitated policy is the first".to_owned();
+            if let Some(difference) = against_base(round) {
+                decision += &format!(", {difference}");
+            }
+            return (true, decision);
         }
         let rivals = Rivals { incumbent: self.incumbent(), best: self.best() };
         let decision = self.config.gate.decide(candidate, rivals, self.comparison(round));
@@ -38,7 +43,33 @@ impl RoundMachine {
         let record = self.policies.last()?;
         let version = effective_version(&self.policies, record);
         let record = self.policies.iter().find(|record| record.version == version)?;
-        let PolicyOrigin::Round(number) = record.origin else { return None };
-        self.rounds.iter().find(|round| round.round == number)?.evaluation.as_ref()
+        match record.origin {
+            PolicyOrigin::Base => self.base().map(|scores| &scores.dev),
+            PolicyOrigin::Round(number) => {
+                self.rounds.iter().find(|round| round.round == number)?.evaluation.as_ref()
+            }
+            PolicyOrigin::Operator(_) => None,
+        }
     }
+
+    /// How the base model was scored.
+    pub(crate) fn base(&self) -> Option<&PolicyScores> {
+        self.rounds.iter().find_map(|round| round.base.as_ref())
+    }
+}
+
+/// How the candidate of a round compares with the base model that was scored in it.
+fn against_base(round: &Round) -> Option<PairedDifference> {
+    PairedDifference::of(round.evaluation.as_ref()?, &round.base.as_ref()?.dev, Rival::Base)
+}
+
+/// What to tell of a round whose candidate solves fewer problems than the base model that was scored in it.
+pub(in crate::rounds) fn worse_than_base(round: &Round) -> Option<String> {
+    let difference = against_base(round).filter(|difference| difference.value < 0.0)?;
+    let candidate = if round.recipe() == Recipe::Imitation { "the imitated policy" } else { "the candidate" };
+    Some(format!(
+        "{candidate} of round {} is worse than the base model: {difference}; look at the demonstrations, at \
+         `training`, and at the format that answers are asked for in",
+        round.round
+    ))
 }

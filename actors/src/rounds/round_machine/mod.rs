@@ -15,10 +15,11 @@
 //! rebuilt from the store stands where the old one stood. What is asked for once per life of the process
 //! (exploration, training, evaluation, publication) is asked for again by the next one.
 
+mod exploring;
 mod facts;
 mod gating;
 
-use std::collections::BTreeMap;
+pub(super) use gating::worse_than_base;
 
 use still_curation::Candidate;
 use still_domain::{
@@ -28,9 +29,8 @@ use still_domain::{
 
 use crate::{
     config::{PreferenceStart, TrainingStart},
-    ground::protocol::{ExplorationOrder, ExploredRound, TrainingOrder},
-    rounds::judged_pool::{JudgedPool, counted_in},
-    rounds::round_config::MachineConfig,
+    ground::protocol::{ExplorationOrder, TrainingOrder},
+    rounds::{judged_pool::JudgedPool, round_config::MachineConfig},
 };
 
 /// The next thing to do.
@@ -42,12 +42,14 @@ pub(crate) enum Next {
     Save(Box<Round>),
     /// Have attempts made for the round.
     Explore(ExplorationOrder),
-    /// In lockstep: have the plan cut to what was given out.
+    /// Have nothing more given out for the round: what is under way is waited for.
     CutPlan,
     /// Seal the round's set, then ask again.
     Seal(Box<Round>),
     /// The round's set is sealed: attempts are made ahead, and the policy is trained.
     Train { order: TrainingOrder, ahead: u64 },
+    /// Have the base model scored, for once: what candidates are worth beside it; attempts are still made ahead.
+    EvaluateBase { round: RoundNumber, ahead: u64 },
     /// Have the round's candidate scored; attempts are still made ahead.
     Evaluate { round: RoundNumber, ahead: u64 },
     /// Publish the round's candidate, with the round as it will stand.
@@ -66,6 +68,7 @@ enum Asked {
     Exploration(RoundNumber),
     Cut(RoundNumber),
     Training(RoundNumber),
+    BaseEvaluation(RoundNumber),
     Evaluation(RoundNumber),
     Publication(RoundNumber),
     Base,
@@ -82,6 +85,7 @@ pub(crate) struct Imports {
 
 /// The rounds.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that hold independently of one another")]
 pub(crate) struct RoundMachine {
     config: MachineConfig,
     rounds: Vec<Round>,
@@ -91,6 +95,10 @@ pub(crate) struct RoundMachine {
     asked: Option<Asked>,
     planned: Option<u64>,
     is_dry: bool,
+    /// What the round wanted is durable, and nothing of it under way. Free-running alone.
+    is_delivered: bool,
+    /// Attempts wanted beyond the quota, because too few of them can be trained on.
+    extension: u64,
     seal_wanted: bool,
     /// The last round had nothing to train on, and no record has come since.
     came_to_nothing: bool,
@@ -116,6 +124,8 @@ impl RoundMachine {
             asked: None,
             planned: None,
             is_dry: false,
+            is_delivered: false,
+            extension: 0,
             seal_wanted: false,
             came_to_nothing: false,
         }
@@ -161,41 +171,6 @@ impl RoundMachine {
         Next::Save(Box::new(Round { problems: Some(self.imports.problems), ..round }))
     }
 
-    fn explore(&mut self, mut round: Round) -> Next {
-        let number = round.round;
-        if let Some(attempts) = self.came_to_errors(&round) {
-            return Next::GiveUp { round: number, attempts };
-        }
-        if self.is_enough(&round) {
-            round.tally.outcomes = self.pool.outcomes_of(&round, &self.rounds);
-            round.tally.by_version = self.pool.counting_for(&round, &self.rounds);
-            round.tally.pool = self.pool.len();
-            return Next::Seal(Box::new(round));
-        }
-        if self.seal_wanted && self.config.lockstep && self.asked != Some(Asked::Cut(number)) {
-            self.asked = Some(Asked::Cut(number));
-            return Next::CutPlan;
-        }
-        if self.asked == Some(Asked::Cut(number)) {
-            return Next::Wait;
-        }
-        let has_later_problems = round.problems.is_none_or(|known| known < self.imports.problems);
-        if self.config.lockstep && self.planned == Some(0) && has_later_problems {
-            // nothing can be made of the round's own problems: those that came since are made its own
-            (self.planned, self.asked) = (None, None);
-            return Next::Save(Box::new(Round { problems: Some(self.imports.problems), ..round }));
-        }
-        let order = ExplorationOrder {
-            round: number,
-            policy_version: round.policy_version,
-            problems: round.problems,
-            explored: self.explored_before(number),
-            counted: self.counted_before(&round),
-            quota: self.config.quota_attempts,
-        };
-        self.once(Asked::Exploration(number), Next::Explore(order))
-    }
-
     fn train(&mut self, round: &Round) -> Next {
         let Some(training_set) = round.training_set.clone() else { return Next::Wait };
         let recipe = round.recipe();
@@ -230,6 +205,10 @@ impl RoundMachine {
     fn evaluate(&mut self, mut round: Round, now_ms: u64) -> Next {
         let number = round.round;
         let Some(evaluation) = &round.evaluation else {
+            if self.config.scores_base && self.base().is_none() {
+                let next = Next::EvaluateBase { round: number, ahead: self.ahead_of(&round) };
+                return self.once(Asked::BaseEvaluation(number), next);
+            }
             let next = Next::Evaluate { round: number, ahead: self.ahead_of(&round) };
             return self.once(Asked::Evaluation(number), next);
         };
@@ -243,47 +222,6 @@ impl RoundMachine {
             round.phase = RoundPhase::Rejected;
             Next::Save(Box::new(round))
         }
-    }
-
-    /// Whether the round's exploration is over.
-    fn is_enough(&self, round: &Round) -> bool {
-        if !self.config.explores {
-            return true;
-        }
-        let judged = self.judged_of(&self.pool.outcomes_of(round, &self.rounds));
-        let settings = &self.config.round;
-        if self.config.lockstep {
-            let may_be_empty = self.seal_wanted || !self.waits_when_dry();
-            return self.planned.is_some_and(|planned| judged >= planned && (planned > 0 || may_be_empty));
-        }
-        if self.seal_wanted {
-            return true;
-        }
-        let eligible = self.pool.eligible_of(round, &self.rounds);
-        if settings.enough_eligible > 0 && eligible >= settings.enough_eligible {
-            return true;
-        }
-        if self.is_dry {
-            return eligible > 0 || !self.waits_when_dry();
-        }
-        self.config.quota_attempts > 0
-            && judged >= self.config.quota_attempts
-            && eligible >= settings.min_eligible
-    }
-
-    /// How many attempts the round has made where it can make no more, and not one could be judged.
-    fn came_to_errors(&self, round: &Round) -> Option<u64> {
-        let outcomes = self.pool.outcomes_of(round, &self.rounds);
-        let errors = outcomes.get(&Outcome::Error).copied().unwrap_or(0);
-        let is_nothing_else = errors > 0 && outcomes.values().sum::<u64>() == errors;
-        (is_nothing_else && !self.seal_wanted && (self.is_dry || self.is_enough(round))).then_some(errors)
-    }
-
-    /// What the quota counts of a round's outcomes: a judgement that failed says nothing and fills no quota. A
-    /// lockstep plan is over when all of it is durable, whatever came of it.
-    fn judged_of(&self, outcomes: &BTreeMap<Outcome, u64>) -> u64 {
-        let counts = |outcome: Outcome| self.config.lockstep || outcome != Outcome::Error;
-        outcomes.iter().filter(|(outcome, _)| counts(**outcome)).map(|(_, count)| count).sum()
     }
 
     /// Without a limit of rounds, training on and on upon the same set would never end: wait for problems.
@@ -312,33 +250,6 @@ impl RoundMachine {
         round.phase == RoundPhase::Exploring && is_dry && !self.is_enough(round)
     }
 
-    /// The rounds before one, in order. Where a record of an earlier program does not tell the problems of a
-    /// round, they are no more than those of the next one that does.
-    fn explored_before(&self, number: RoundNumber) -> Vec<ExploredRound> {
-        let mut problems = None;
-        let mut explored = Vec::new();
-        for round in self.rounds.iter().rev().filter(|round| round.round > RoundNumber::IMITATION) {
-            problems = round.problems.or(problems);
-            if round.round < number {
-                let judged = round.tally.outcomes.values().sum();
-                explored.push(ExploredRound { policy_version: round.policy_version, problems, judged });
-            }
-        }
-        explored.reverse();
-        explored
-    }
-
-    /// Attempts by the round's policy or a later one that the rounds before it counted.
-    fn counted_before(&self, round: &Round) -> u64 {
-        let mut count = 0;
-        for earlier in self.rounds.iter().filter(|earlier| earlier.round < round.round) {
-            let counted = counted_in(earlier);
-            let own = counted.iter().filter(|tally| tally.version >= round.policy_version);
-            count += own.flat_map(|tally| tally.outcomes.values()).sum::<u64>();
-        }
-        count
-    }
-
     fn limit_is_reached(&self) -> bool {
         self.config.rounds_wanted > 0 && self.rounds_over() >= u64::from(self.config.rounds_wanted)
     }
@@ -354,6 +265,11 @@ impl RoundMachine {
     /// All rounds, in order.
     pub(crate) fn rounds(&self) -> &[Round] {
         &self.rounds
+    }
+
+    /// Every published policy, oldest first.
+    pub(crate) fn policies(&self) -> &[PolicyRecord] {
+        &self.policies
     }
 
     /// The round at work.
@@ -390,7 +306,7 @@ impl RoundMachine {
 
     /// Judgements that the round at work waits for; 0 when there is no quota.
     pub(crate) fn quota(&self) -> u64 {
-        self.planned.unwrap_or(self.config.quota_attempts)
+        self.planned.unwrap_or(self.wanted())
     }
 
     /// The set that the next one grows from.

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use still_curation::{Candidate, Evidence, GateConfig, statistics};
-use still_domain::{AttemptId, AttemptNumber, Evaluation, ProblemId, ProblemScore, TrainingSetId};
+use still_domain::{
+    AttemptId, AttemptNumber, Evaluation, PolicyName, PolicyScores, ProblemId, ProblemScore, TrainingSetId,
+};
 
 use super::*;
 use crate::{
     config::{PreferenceStart, RoundSection},
-    ground::protocol::Dryness,
+    ground::protocol::{Delivery, Dryness, ExploredRound},
 };
 
 const V1: PolicyVersion = PolicyVersion(1);
@@ -21,6 +23,7 @@ fn config(rounds_wanted: u32, lockstep: bool) -> MachineConfig {
         quota_attempts: 4,
         gate: GateConfig { evidence: Evidence::Difference, ..GateConfig::default() },
         samples_per_problem: 1,
+        scores_base: false,
         explores: true,
         lockstep,
         rounds_wanted,
@@ -72,12 +75,25 @@ fn fact(number: u32, version: u64, outcome: Outcome) -> Candidate {
         rejection: None,
         fingerprint: u128::from(number),
         version: PolicyVersion(version),
+        is_mixed: false,
         prompt_tokens: 5,
         response_tokens: 10,
         thought_tokens: 8,
         perplexity: 1.0,
         thought_perplexity: None,
     }
+}
+
+/// The candidate of a round is scored.
+fn scored(machine: &RoundMachine, round: RoundNumber, correct: u32) -> Option<Round> {
+    let scores = PolicyScores { dev: evaluation(correct), test: None };
+    machine.scored(round, PolicyName::Candidate { candidate: round }, scores)
+}
+
+/// The supply has given out what the round at work wants, and all of it is durable.
+fn deliver(machine: &mut RoundMachine) {
+    let round = machine.round().unwrap().round;
+    machine.delivered(Delivery { round, quota: machine.wanted() });
 }
 
 /// After imitation, with round 1 exploring.
@@ -114,6 +130,8 @@ fn the_quota_counts_attempts_of_the_rounds_own_policy_only() {
     machine.judged(&[fact(2, 1, Outcome::Wrong), fact(3, 1, Outcome::Correct)]);
     assert_eq!(machine.next(0), Next::Wait);
     machine.judged(&[fact(4, 2, Outcome::Wrong)]);
+    assert_eq!(machine.next(0), Next::Wait, "more may be under way");
+    deliver(&mut machine);
     let Next::Seal(round) = machine.next(0) else { panic!() };
     assert_eq!(round.tally.outcomes, BTreeMap::from([(Outcome::Wrong, 3), (Outcome::Correct, 1)]));
     assert_eq!(round.tally.pool, 5);
@@ -128,6 +146,7 @@ fn judgements_that_failed_fill_no_quota_but_are_part_of_a_plan() {
         let mut judged = (0..3).map(|number| fact(number, 1, Outcome::Error)).collect::<Vec<_>>();
         judged.push(fact(3, 1, Outcome::Wrong));
         machine.judged(&judged);
+        // the supply counts as the machine does, and has not delivered
         assert_eq!(matches!(machine.next(0), Next::Seal(_)), lockstep);
     }
 }
@@ -163,7 +182,9 @@ fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
     machine.judged(&wrong(0..7));
     let Next::Explore(order) = machine.next(0) else { panic!() };
     assert_eq!(order.explored, [ExploredRound { policy_version: V1, problems: None, judged: 4 }]);
+    assert_eq!((order.counted, order.counted_errors, order.quota), (4, 0, 4));
     machine.judged(&wrong(7..8));
+    deliver(&mut machine);
     assert!(matches!(machine.next(0), Next::Seal(_)));
 }
 
@@ -179,6 +200,7 @@ fn what_a_policy_put_in_force_by_hand_made_is_counted_once() {
         vec![record(1, PolicyOrigin::Round(RoundNumber(0))), record(2, PolicyOrigin::Operator(V1))];
     machine.published(policies, machine.rounds.clone());
     machine.judged(&made(2..4, 2, Outcome::Correct));
+    deliver(&mut machine);
     let Next::Seal(sealed) = machine.next(0) else { panic!() };
     let by_version: Vec<_> = sealed.tally.by_version.iter().map(|one| (one.version, one.eligible)).collect();
     assert_eq!(by_version, [(V1, 0), (V2, 2)]);
@@ -195,6 +217,7 @@ fn what_a_policy_put_in_force_by_hand_made_is_counted_once() {
     machine.judged(&wrong_and_dirty);
     assert_eq!(machine.next(0), Next::Wait);
     machine.judged(&made(7..8, 2, Outcome::Correct));
+    deliver(&mut machine);
     let Next::Seal(sealed) = machine.next(0) else { panic!() };
     assert_eq!(sealed.tally.by_version[0].eligible, 1);
 }
@@ -241,15 +264,84 @@ fn enough_right_ones_seal_early_and_too_few_explore_on() {
     early.round.enough_eligible = 2;
     let mut early = exploring(early);
     early.judged(&[fact(0, 1, Outcome::Correct), fact(1, 1, Outcome::Correct)]);
+    assert!(matches!(early.next(0), Next::Explore(_)), "the supply learns of the round first");
+    assert_eq!(early.next(0), Next::CutPlan);
+    assert_eq!(early.next(0), Next::Wait, "what is under way is waited for");
+    deliver(&mut early);
     assert!(matches!(early.next(0), Next::Seal(_)));
 
     let mut late = config(1, false);
     late.round.min_eligible = 1;
     let mut late = exploring(late);
     late.judged(&(0..9).map(|number| fact(number, 1, Outcome::Wrong)).collect::<Vec<_>>());
-    assert!(matches!(late.next(0), Next::Explore(_)));
+    assert!(matches!(late.next(0), Next::Explore(order) if order.quota == 4));
+    deliver(&mut late);
+    assert!(matches!(late.next(0), Next::Explore(order) if order.quota == 5), "beyond its problems");
+    late.delivered(Delivery { round: RoundNumber(1), quota: 4 });
+    assert_eq!(late.next(0), Next::Wait, "told before more was wanted");
     late.ran_dry(dry(1, 5));
     assert!(matches!(late.next(0), Next::Seal(_)), "as long as a problem may be attempted");
+}
+
+#[test]
+fn an_operator_and_the_clock_close_a_round_and_what_is_under_way_is_waited_for() {
+    for by_clock in [false, true] {
+        let mut machine = exploring(config(1, false));
+        machine.next(0);
+        machine.judged(&[fact(0, 1, Outcome::Correct)]);
+        if by_clock {
+            machine.timed_out(RoundNumber(1));
+        } else {
+            assert_eq!(machine.seal_wanted(), Some(RoundNumber(1)));
+        }
+        assert_eq!(machine.next(0), Next::CutPlan);
+        machine.judged(&[fact(1, 1, Outcome::Correct)]);
+        assert_eq!(machine.next(0), Next::Wait);
+        deliver(&mut machine);
+        let Next::Seal(round) = machine.next(0) else { panic!() };
+        assert_eq!(round.tally.outcomes, BTreeMap::from([(Outcome::Correct, 2)]));
+    }
+}
+
+#[test]
+fn the_base_model_is_scored_once_and_imitation_that_made_it_worse_is_told() {
+    let mut config = config(1, false);
+    config.scores_base = true;
+    let mut imitation = Round::begin(RoundNumber(0), PolicyVersion(0), RoundPhase::Evaluating, 0);
+    imitation.training_set = Some(TrainingSetId::new("set-0"));
+    let mut machine = machine(config, vec![imitation], Vec::new());
+    assert!(matches!(machine.next(0), Next::EvaluateBase { round: RoundNumber(0), .. }));
+    assert_eq!(machine.next(0), Next::Wait);
+    machine.evaluator_lost_it();
+    assert!(matches!(machine.next(0), Next::EvaluateBase { .. }), "a new evaluator is asked again");
+    let base = PolicyScores { dev: evaluation(9), test: Some(evaluation(8)) };
+    let round = machine.scored(RoundNumber(0), PolicyName::BASE, base.clone()).unwrap();
+    assert_eq!(worse_than_base(&round), None, "the candidate is not scored yet");
+    machine.saved(round);
+    assert_eq!(machine.scored(RoundNumber(0), PolicyName::BASE, base), None, "once is enough");
+    assert!(matches!(machine.next(0), Next::Evaluate { round: RoundNumber(0), .. }));
+    let round = scored(&machine, RoundNumber(0), 5).unwrap();
+    let told = worse_than_base(&round).unwrap();
+    assert!(told.contains("the imitated policy of round 0") && told.contains("-20.0 points"), "{told}");
+    machine.saved(round);
+    let Next::Publish(round) = machine.next(9) else { panic!("imitation is published all the same") };
+    let decision = round.decision.as_deref().unwrap();
+    assert!(decision.contains("-20.0 points") && decision.contains("against the base model"), "{decision}");
+    assert_eq!(machine.base().unwrap().dev.accuracy.correct, 9);
+
+    let mut better = Round { evaluation: Some(evaluation(12)), ..*round };
+    assert_eq!(worse_than_base(&better), None);
+    better.base = None;
+    assert_eq!(worse_than_base(&better), None, "nothing is known of the base model");
+}
+
+#[test]
+fn a_first_candidate_is_compared_with_the_base_model_where_that_is_in_force() {
+    let mut first = over(1, 0, RoundPhase::Evaluating, 4, 2);
+    first.base = Some(PolicyScores { dev: evaluation(9), test: None });
+    let mut machine = machine(config(1, false), vec![first], vec![record(0, PolicyOrigin::Base)]);
+    let Next::Save(round) = machine.next(9) else { panic!("a loss of seven problems is promoted") };
+    assert_eq!(round.phase, RoundPhase::Rejected);
 }
 
 #[test]
@@ -292,8 +384,8 @@ fn a_better_candidate_is_published_and_a_worse_one_rejected() {
         assert_eq!(machine.next(0), Next::Wait);
         machine.evaluator_lost_it();
         assert!(matches!(machine.next(0), Next::Evaluate { .. }), "a new evaluator is asked again");
-        assert_eq!(machine.scored(RoundNumber(7), evaluation(correct)), None);
-        let scored = machine.scored(RoundNumber(1), evaluation(correct)).unwrap();
+        assert_eq!(scored(&machine, RoundNumber(7), correct), None);
+        let scored = scored(&machine, RoundNumber(1), correct).unwrap();
         machine.saved(scored);
         match machine.next(9) {
             Next::Publish(round) if promoted => {
@@ -495,6 +587,11 @@ proptest! {
         for one in &facts {
             lived.judged(std::slice::from_ref(one));
         }
+        // in lockstep the plan alone decides
+        let is_delivered = lived.progress().0 >= 4 && !lockstep;
+        if is_delivered {
+            deliver(&mut lived);
+        }
         let stored: Vec<_> = lived.pool().facts().cloned().collect();
         let mut rebuilt = RoundMachine::new(
             config(2, lockstep),
@@ -507,6 +604,9 @@ proptest! {
             IMPORTS,
         );
         rebuilt.planned(RoundNumber(1), planned);
+        if is_delivered {
+            deliver(&mut rebuilt);
+        }
         let (one, two) = (lived.next(0), rebuilt.next(0));
         match one {
             Next::Seal(round) => {
@@ -516,6 +616,8 @@ proptest! {
                 prop_assert_eq!(Next::Seal(round), two);
             }
             Next::Wait => prop_assert!(matches!(two, Next::Explore(_))),
+            // a plan that came to nothing but errors
+            Next::GiveUp { .. } => prop_assert_eq!(one, two),
             other => prop_assert!(false, "{other:?}"),
         }
     }

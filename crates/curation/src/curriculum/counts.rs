@@ -2,12 +2,10 @@
 
 use super::ProblemState;
 
-/// Problems by state, and attempts being made.
+/// Problems by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CurriculumCounts {
     pub(super) by_state: [usize; ProblemState::ALL.len()],
-    /// Attempts given out and not yet recorded.
-    pub running_attempts: usize,
 }
 
 impl CurriculumCounts {

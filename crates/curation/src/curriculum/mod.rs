@@ -185,7 +185,7 @@ impl Curriculum {
     pub fn record(&mut self, attempt: &AttemptId, result: AttemptResult) -> Recorded {
         let Some(&index) = self.index.get(&attempt.problem) else { return Recorded::UnknownProblem };
         let progress = &mut self.problems[index];
-        self.counts.running_attempts -= usize::from(progress.release(attempt.number));
+        progress.release(attempt.number);
         let is_new = progress.record(attempt.number, result);
         let is_correct = result.outcome == Outcome::Correct;
         let says_something = is_correct || !(result.is_truncated || result.outcome == Outcome::Error);
@@ -203,9 +203,13 @@ impl Curriculum {
         let number = progress.standing(&self.config, self.newest).1?.number;
         progress.begin(number);
         let attempt = AttemptId { problem: progress.id.clone(), number };
-        self.counts.running_attempts += 1;
         self.file(index);
         Some(attempt)
+    }
+
+    /// Whether the next attempt completes a visit that was begun.
+    pub fn has_open_visit(&self) -> bool {
+        self.queues.values().filter_map(|queue| queue.first()).any(|rank| !rank.begins_visit)
     }
 
     /// Forgets that an attempt is being made, so that it is given out again under the same name; false
@@ -213,7 +217,6 @@ impl Curriculum {
     pub fn release(&mut self, attempt: &AttemptId) -> bool {
         let Some(&index) = self.index.get(&attempt.problem) else { return false };
         let was_running = self.problems[index].release(attempt.number);
-        self.counts.running_attempts -= usize::from(was_running);
         self.file(index);
         was_running
     }
@@ -226,7 +229,7 @@ impl Curriculum {
         }
     }
 
-    /// Problems by state, and attempts being made.
+    /// Problems by state.
     pub fn counts(&self) -> CurriculumCounts {
         self.counts
     }

@@ -15,6 +15,8 @@ pub enum Decision {
     NotCorrect(Outcome),
     /// Hygiene is against it.
     Unhygienic(Rejection),
+    /// Several policies drew it.
+    MixedVersions,
     /// Prompt and response are longer than the learner takes.
     TooLongToTrain,
     /// Its perplexity exceeds the largest allowed.
@@ -52,6 +54,7 @@ impl Decision {
             Self::Selected => "selected",
             Self::NotCorrect(_) => "not_correct",
             Self::Unhygienic(rejection) => rejection.name(),
+            Self::MixedVersions => "mixed_versions",
             Self::TooLongToTrain => "too_long_to_train",
             Self::TooPerplexing => "too_perplexing",
             Self::OutsideLengths => "outside_lengths",
@@ -82,6 +85,7 @@ impl fmt::Display for Decision {
             Self::Selected => f.write_str("joins the set"),
             Self::NotCorrect(outcome) => write!(f, "left out: the answer was judged `{outcome}`"),
             Self::Unhygienic(rejection) => write!(f, "left out: hygiene found it `{rejection}`"),
+            Self::MixedVersions => f.write_str("left out: several policies drew it"),
             Self::TooLongToTrain => f.write_str("left out: longer than the learner takes"),
             Self::TooPerplexing => f.write_str("left out: more perplexing than `max_perplexity`"),
             Self::OutsideLengths => f.write_str("left out: its length lies outside `length_quantiles`"),

@@ -258,3 +258,15 @@ proptest! {
         prop_assert_eq!(config.select(&SelectionContext::default(), &pool), selection);
     }
 }
+
+#[test]
+fn what_several_policies_drew_stays_out_unless_it_is_allowed() {
+    let mut pool = right(&["p#0", "p#1", "q#0"]);
+    pool[0].is_mixed = true;
+    pool[2].is_mixed = true;
+    let selection = SelectionConfig::default().select(&after(&["p#0"]), &pool);
+    assert_eq!(ids(&selection.members), ["p#1"], "not even as a member of the set before");
+    assert_eq!((selection.counts()["mixed_versions"], ids(&selection.left)), (2, vec!["p#0".to_owned()]));
+    let allowed = SelectionConfig { mixed_versions: MixedVersions::Allow, ..Default::default() };
+    assert_eq!(allowed.select(&after(&[]), &pool).members.len(), 3);
+}

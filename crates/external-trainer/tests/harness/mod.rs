@@ -171,6 +171,7 @@ impl Bench {
         let settings = TrainingSection {
             engine: TrainingEngine::Command,
             command,
+            preference: improvement.clone(),
             improvement,
             ..TrainingSection::default()
         };

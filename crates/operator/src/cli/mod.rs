@@ -4,6 +4,7 @@
 
 mod configuration;
 mod jobs;
+mod pool;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,9 @@ pub use self::{
     jobs::{
         EvalArguments, GenerateArguments, GradeArguments, GradeProfile, ModelArguments, OnError,
         SamplingArguments, ScoreArguments, TrainArguments, TrainCommand,
+    },
+    pool::{
+        EvictArguments, PoolCommand, RescoreArguments, RevisionArguments, RolloutArguments, SuspectsArguments,
     },
 };
 use crate::config::{ConfigError, LoadedConfig};
@@ -44,6 +48,9 @@ pub enum Command {
     Check(CheckArguments),
     /// List a stopped daemon's published policies, or put one in force again.
     Policies(PoliciesArguments),
+    /// Judge or inspect a stopped daemon's pool anew, or put some of it out.
+    #[command(subcommand)]
+    Pool(PoolCommand),
     /// Show, check or document the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -83,7 +90,7 @@ pub struct InspectArguments {
     /// The data directory.
     #[arg(long, value_name = "DIR", env = "STILL_DATA_DIR", default_value = "data")]
     pub data_dir: PathBuf,
-    /// JSON instead of a table; `pool` and problems are one object a line either way.
+    /// JSON instead of a table; `pool`, `answers` and problems are one object a line either way.
     #[arg(long)]
     pub json: bool,
 }
@@ -137,6 +144,8 @@ pub enum InspectSubject {
     Problems,
     /// Held-out problems, one JSON object a line, as `eval` reads them.
     HeldOut,
+    /// The answers that policies were scored by, as lines that `stilld grade` reads.
+    Answers,
 }
 
 impl Cli {
@@ -155,6 +164,7 @@ impl Command {
             Self::Generate(arguments) => arguments.json,
             Self::Score(arguments) => arguments.json,
             Self::Eval(arguments) => arguments.json,
+            Self::Pool(command) => command.is_json(),
             Self::Config(ConfigCommand::Show { json, .. }) => *json,
             Self::Run(_) | Self::Policies(_) | Self::Config(_) | Self::Grade(_) | Self::Train(_) => false,
         }
@@ -216,6 +226,13 @@ mod tests {
             &["grade", "-", "--profile", "strict"],
             &["train", "sft", "--model", "m", "--data", "f.jsonl", "--out", "o"],
             &["train", "dpo", "--model", "m", "--data", "f.jsonl", "--out", "o", "--resume"],
+            &["pool", "suspects", "--data-dir", "d", "--json"],
+            &["pool", "reverify", "--config", "f.toml", "--data-dir", "d", "--dry-run"],
+            &["pool", "reinspect", "--set", "hygiene.max_loop_characters=500", "--json"],
+            &["pool", "evict", "--id", "p#3", "--id", "p#4", "--reason", "a reward hack"],
+            &["pool", "evict", "--problem", "p", "--undo"],
+            &["pool", "import", "f.jsonl", "--config", "f.toml", "--data-dir", "d"],
+            &["pool", "rescore", "--policy", "3", "--dry-run"],
             &["eval", "--model", "m", "--problems", "f.jsonl", "--samples", "4"],
         ] {
             assert!(parse(words).is_ok(), "{words:?}");

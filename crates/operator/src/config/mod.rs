@@ -33,7 +33,9 @@ mod verifier;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_actors::{EvaluationSection, ExplorationSection, RoundSection, SupervisionSection};
-use still_curation::{DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig};
+use still_curation::{
+    CleaningConfig, DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig,
+};
 use still_domain::Algorithm;
 use still_recipe::{LearnerSettings, TrainingSection};
 use still_settings::Findings;
@@ -78,6 +80,8 @@ pub struct Config {
     pub pairs: PairsConfig,
     /// What keeps a response out of every training set.
     pub hygiene: HygieneConfig,
+    /// Which demonstrations of files and of imports are left out.
+    pub cleaning: CleaningConfig,
     /// Which problems repeat a held-out one and are not explored.
     pub decontamination: DecontaminationConfig,
     /// How the learner works.

@@ -75,10 +75,15 @@ pub enum PromptStyle {
 pub struct TaskFiles {
     /// Problems to explore.
     pub problems: Vec<PathBuf>,
-    /// Long thoughts to imitate.
+    /// Long thoughts to imitate; without any the base model explores as it is, as one that reasons already may.
     pub demonstrations: Vec<PathBuf>,
-    /// Problems held out to score policies on.
+    /// Rollouts that were made elsewhere, of problems to explore: judged and counted like the run's own.
+    pub rollouts: Vec<PathBuf>,
+    /// Problems held out that candidates are compared on: the gate sees these alone.
     pub evaluation: Vec<PathBuf>,
+    /// Problems held out whose scores are only reported: nothing is chosen by them, so they tell what a policy is
+    /// worth where the score that chose it is the luckier for having chosen.
+    pub test: Vec<PathBuf>,
     /// What to do with a problem that the data directory knows with another gold answer or kind of answer.
     pub on_conflict: OnConflict,
 }
@@ -143,9 +148,6 @@ impl TaskSection {
                 findings.require(!self.files.evaluation.is_empty(), "task.files.evaluation", || {
                     "source = \"files\" needs held-out problems: without them no policy can be promoted"
                         .to_owned()
-                });
-                findings.require(!self.files.demonstrations.is_empty(), "task.files.demonstrations", || {
-                    "source = \"files\" needs demonstrations to imitate".to_owned()
                 });
             }
         }

@@ -1,12 +1,12 @@
 //! What the control socket and the pages ask of the daemon.
 
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 use crate::import::Batch;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
-    Activity, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, OnConflict, PoolQuery,
-    ProblemList, ProblemQuery, RoundReport, SetLine, Status,
+    Activity, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, LeftOut, OnConflict, PoolQuery,
+    ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
@@ -20,7 +20,7 @@ pub type EventStream = BoxStream<'static, Event>;
 pub type TrajectoryStream = BoxStream<'static, Result<JudgedTrajectory, ErrorReply>>;
 
 /// What an import brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
     /// New records, durable now.
     pub imported: u64,
@@ -32,6 +32,12 @@ pub struct Imported {
     pub replaced: u64,
     /// Known problems that kept theirs.
     pub kept: u64,
+    /// Problems left out: they are imitated.
+    pub imitated: u64,
+    /// Demonstrations left out: cleaning found a fault with them.
+    pub cleaned: Vec<LeftOut>,
+    /// Demonstrations with each fault, by its name.
+    pub faults: BTreeMap<String, u64>,
 }
 
 /// The daemon, as operators see it. Every method answers promptly or fails; none waits for a round.
@@ -107,6 +113,9 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Every sealed training set, oldest first.
     fn sets(&self) -> impl Future<Output = Result<Vec<SetLine>, ErrorReply>> + Send;
+
+    /// Problems whose gold answers are suspect, the most suspect first.
+    fn suspects(&self) -> impl Future<Output = Result<Vec<SuspectLine>, ErrorReply>> + Send;
 
     /// Trajectories of the pool.
     fn pool(&self, query: PoolQuery) -> impl Future<Output = Result<TrajectoryStream, ErrorReply>> + Send;

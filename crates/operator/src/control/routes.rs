@@ -56,6 +56,7 @@ pub(super) fn router<C: ControlPlane>(plane: Arc<C>, closing: watch::Receiver<bo
         .route("/v1/seal", post(seal::<C>))
         .route("/v1/problems", get(problems::<C>))
         .route("/v1/problems/show", get(problem_show::<C>))
+        .route("/v1/problems/suspects", get(suspects::<C>))
         .route("/v1/problems/import", post(import_problems::<C>))
         .route("/v1/demonstrations", get(demonstrations::<C>))
         .route("/v1/demonstrations/show", get(demonstration_show::<C>))
@@ -165,6 +166,10 @@ async fn rounds<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<RoundRep
 
 async fn sets<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<SetLine>> {
     answer(shared.plane.sets().await)
+}
+
+async fn suspects<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<still_control::SuspectLine>> {
+    answer(shared.plane.suspects().await)
 }
 
 async fn import_problems<C: ControlPlane>(
@@ -317,8 +322,21 @@ fn accept<T>(parsed: Parsed<T>, asked: &ImportQuery) -> Result<(Batch<T>, Import
 }
 
 fn complete(report: ImportReport, imported: Imported) -> ImportReport {
-    let Imported { imported, known, contaminated, replaced, kept } = imported;
-    ImportReport { imported, known: report.known + known, contaminated, replaced, kept, ..report }
+    let Imported { imported, known, contaminated, replaced, kept, imitated, mut cleaned, faults } = imported;
+    let cleaned_count = cleaned.len() as u64;
+    cleaned.truncate(MAX_LISTED);
+    ImportReport {
+        imported,
+        known: report.known + known,
+        contaminated,
+        replaced,
+        kept,
+        imitated,
+        cleaned,
+        cleaned_count,
+        faults,
+        ..report
+    }
 }
 
 /// One JSON object a line. An error that comes once the reply has begun is the last line: `{"error": ...}`.

@@ -25,6 +25,8 @@ const PARTS: [(&[&str], &[&str]); 4] = [
     (&["deepseek_thinking_trajectory"], &["deepseek_attempt"]),
     (&["gemini_thinking_trajectory"], &["gemini_attempt"]),
 ];
+/// Names of the gold answer, those left out that may hold the solution itself.
+const GOLD: [&str; 5] = ["gold", "final_answer", "expected_answer", "ground_truth", "reference_answer"];
 /// Names of a conversation.
 const CONVERSATION: [&str; 2] = ["messages", "conversations"];
 /// What a demonstration may come with that has no meaning here.
@@ -68,7 +70,18 @@ pub(super) fn demonstration(fields: &Fields, source: &str) -> Result<Reading<Dem
     remarks.extend(remark);
     let id = fields.name()?.unwrap_or_else(|| hashed_name("demonstration", &[&problem, &response]));
     let id = DemonstrationId::new(id);
-    Ok(Reading::Record(Demonstration { id, problem, response, level, source: source.to_owned() }, remarks))
+    let gold = gold(fields)?;
+    let source = source.to_owned();
+    Ok(Reading::Record(Demonstration { id, problem, response, gold, level, source }, remarks))
+}
+
+/// The gold answer that the demonstration must agree with, where there is one.
+fn gold(fields: &Fields) -> Result<Option<String>, FieldProblem> {
+    if let Some((_, Value::Number(number))) = fields.first(&GOLD) {
+        return Ok(Some(number.to_string()));
+    }
+    let gold = fields.text(&GOLD)?.map(|(_, gold)| gold.trim().to_owned());
+    Ok(gold.filter(|gold| still_curation::gold::is_answer(gold)))
 }
 
 fn from_fields(fields: &Fields, remarks: &mut Vec<String>) -> Result<String, FieldProblem> {
@@ -183,6 +196,18 @@ mod tests {
             TAGGED,
             "kept to the byte"
         );
+    }
+
+    #[test]
+    fn a_gold_answer_beside_the_demonstration_is_kept_and_the_solution_is_none() {
+        let gold = |value| read(value).unwrap().gold;
+        let shown = json!({"problem": "p", "thought": "t", "answer": "s"});
+        assert_eq!(gold(shown.clone()), None);
+        for (given, kept) in [(json!("7"), Some("7")), (json!(7), Some("7")), (json!("proof"), None)] {
+            let mut line = shown.clone();
+            line["expected_answer"] = given;
+            assert_eq!(gold(line).as_deref(), kept);
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod demonstrations;
 mod fields;
 mod options;
 mod problems;
+mod rollouts;
 mod strict;
 
 use std::{
@@ -31,6 +32,7 @@ use still_control::{Exit, ImportRemark, LineProblem};
 use still_domain::{AnswerKind, Demonstration, Problem, Split};
 use thiserror::Error;
 
+pub use self::rollouts::{ImportedResponse, ImportedRollout, ProblemKey};
 use self::{
     fields::{FieldProblem, Fields},
     options::Counting,
@@ -135,6 +137,15 @@ impl ImportError {
 }
 
 impl<T> Parsed<T> {
+    /// Nothing yet, and whether the text may be lines at all; if not, that is what is broken.
+    fn begin(text: &[u8]) -> (Self, bool) {
+        let problem = container::problem(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text));
+        let broken: Vec<_> = problem.map(|problem| problem.at(1)).into_iter().collect();
+        let is_readable = broken.is_empty();
+        let (records, lines, left_out, remarks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        (Self { records, lines, repeated: 0, left_out, remarks, broken }, is_readable)
+    }
+
     /// The records with their lines.
     pub fn into_batch(self) -> Batch<T> {
         Batch { records: self.records, lines: self.lines }
@@ -272,6 +283,25 @@ pub fn kinds(problems: &[Problem]) -> BTreeMap<String, u64> {
     kinds
 }
 
+/// The rollouts of a file, all lines sound. Two that say the same are two.
+///
+/// # Errors
+/// When it cannot be read, is empty, or holds a broken line.
+pub fn rollouts_from_file(path: &Path) -> Result<Vec<ImportedRollout>, ImportError> {
+    let (text, _) = read(path)?;
+    let (mut parsed, is_readable) = Parsed::begin(&text);
+    for (number, line) in lines(&text).filter(|_| is_readable) {
+        match object(line).and_then(|fields| rollouts::rollout(&fields)) {
+            Ok(rollout) => {
+                parsed.records.push(rollout);
+                parsed.lines.push(number);
+            }
+            Err(problem) => parsed.broken.push(problem.at(number)),
+        }
+    }
+    Ok(parsed.all_sound(path)?.records)
+}
+
 fn read(path: &Path) -> Result<(Vec<u8>, String), ImportError> {
     if path.is_dir() {
         return Err(ImportError::Directory { path: path.display().to_string() });
@@ -292,16 +322,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
 /// Reads every line with `read`; two different records of one name are a broken line, as are two that ask the same
 /// and have different answers.
 fn parse<T: Record>(text: &[u8], read: impl Fn(&Fields) -> Result<Reading<T>, FieldProblem>) -> Parsed<T> {
-    let mut parsed = Parsed {
-        records: Vec::new(),
-        lines: Vec::new(),
-        repeated: 0,
-        left_out: Vec::new(),
-        remarks: Vec::new(),
-        broken: Vec::new(),
-    };
-    if let Some(problem) = container::problem(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)) {
-        parsed.broken.push(problem.at(1));
+    let (mut parsed, is_readable) = Parsed::begin(text);
+    if !is_readable {
         return parsed;
     }
     let mut by_name: HashMap<String, usize> = HashMap::new();

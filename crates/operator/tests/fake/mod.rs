@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use still_control::{
     Activity, ActorState, ActorStatus, DemonstrationLine, DemonstrationList, DemonstrationQuery, DeviceState,
     DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery, ProblemLine, ProblemList,
-    ProblemQuery, RoundReport, SetLine, Status, Wait,
+    ProblemQuery, RoundReport, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
@@ -80,6 +80,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
             prompt_token_count: 5,
             tokens: vec![1, 2, 3],
             log_probabilities: vec![-0.1, -0.2, -0.3],
+            sampling_log_probabilities: Vec::new(),
             text: "a thought".to_owned(),
             sampling: SamplingSettings::default(),
             seed: 9,
@@ -94,6 +95,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
         },
         measures: Measures::default(),
         rejection: None,
+        eviction: None,
     }
 }
 
@@ -105,6 +107,8 @@ pub fn report() -> RoundReport {
         decision: Some("better".to_owned()),
         accuracy: Some(estimate(0.5)),
         hard_accuracy: Some(estimate(0.25)),
+        test_accuracy: None,
+        base_accuracy: None,
         by_level: BTreeMap::from([(5, estimate(0.3)), (6, estimate(0.2))]),
         pool: 100,
         selected: 40,
@@ -233,6 +237,7 @@ impl ControlPlane for FakePlane {
                 silent_seconds: Some(61.0),
             }],
             last_round: Some(report()),
+            base_accuracy: None,
         })
     }
 
@@ -313,6 +318,10 @@ impl ControlPlane for FakePlane {
                 gold: problem.gold.clone(),
                 attempts: 4,
                 correct: 1,
+                truncated: 0,
+                state: Some("open".to_owned()),
+                pass_rate: Some(0.25),
+                pass_rate_deviation: Some(0.2),
             })
             .collect();
         let limit = query.limit.unwrap_or(u64::MAX) as usize;
@@ -342,6 +351,19 @@ impl ControlPlane for FakePlane {
             trajectories: 40,
             pairs: 0,
             is_intact: true,
+        }])
+    }
+
+    async fn suspects(&self) -> Result<Vec<SuspectLine>, ErrorReply> {
+        Ok(vec![SuspectLine {
+            problem: ProblemId::new("p7"),
+            text: "6*7?".to_owned(),
+            gold: "41".to_owned(),
+            answer: "42".to_owned(),
+            agreeing: 9,
+            wrong: 10,
+            correct: 0,
+            share: 0.9,
         }])
     }
 

@@ -1,15 +1,5 @@
 //! How an engine uses its model.
 
-/// What happens to the keys and values of running sequences when the policy changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum CachePolicy {
-    /// They stay: the sequence goes on at once, on keys and values of two policies (as asynchronous trainers do).
-    #[default]
-    Keep,
-    /// They are computed again under the new policy.
-    Recompute,
-}
-
 /// How an engine uses its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineConfig {
@@ -22,8 +12,6 @@ pub struct EngineConfig {
     pub cache_tokens: usize,
     /// A beginning that two prompts share is run again, not copied, if it is shorter than this.
     pub min_shared_tokens: usize,
-    /// What happens to caches when the policy changes.
-    pub cache_policy: CachePolicy,
     /// Threads that draw tokens when there are many logits.
     pub sampling_threads: usize,
 }
@@ -35,7 +23,6 @@ impl Default for EngineConfig {
             max_sequences: usize::MAX,
             cache_tokens: usize::MAX,
             min_shared_tokens: 4,
-            cache_policy: CachePolicy::Keep,
             sampling_threads: 1,
         }
     }

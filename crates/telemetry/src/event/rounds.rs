@@ -2,16 +2,13 @@
 
 use metrics::{counter, gauge};
 use still_domain::{
-    Estimate, Evaluation, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId,
+    Estimate, Evaluation, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, Split, TrainingSetId,
 };
 
 use crate::names::{
     ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, EVALUATED_ROUND, HARD_ACCURACY, POLICIES_PUBLISHED,
     POLICY_VERSION, ROUND_EXAMPLES, ROUND_NUMBER, ROUND_PHASE, ROUND_SELECTED, ROUNDS_ENDED, TRUNCATED,
 };
-
-/// Scores are of held-out problems; other splits are not scored yet.
-const SPLIT: &str = "evaluate";
 
 /// A round entered a phase.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +60,8 @@ impl RoundSealed<'_> {
 pub struct RoundEvaluated<'a> {
     /// The round.
     pub round: RoundNumber,
+    /// What it was scored on.
+    pub split: Split,
     /// The scores.
     pub evaluation: &'a Evaluation,
 }
@@ -70,18 +69,19 @@ pub struct RoundEvaluated<'a> {
 impl RoundEvaluated<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
-        let Self { round, evaluation } = self;
+        let Self { round, split, evaluation } = self;
         let hard = evaluation.hard_accuracy.map(|estimate| estimate.value);
-        tracing::info!(%round, accuracy = evaluation.accuracy.value, hard_accuracy = hard, "round evaluated");
+        let (accuracy, split) = (evaluation.accuracy.value, split.name());
+        tracing::info!(%round, split, accuracy, hard_accuracy = hard, "round evaluated");
         gauge!(EVALUATED_ROUND).set(f64::from(round.0));
-        show("all", &evaluation.accuracy);
+        show(split, "all", &evaluation.accuracy);
         for (level, estimate) in &evaluation.by_level {
-            show(&level.to_string(), estimate);
+            show(split, &level.to_string(), estimate);
         }
         if let Some(hard) = hard {
-            gauge!(HARD_ACCURACY, "split" => SPLIT).set(hard);
+            gauge!(HARD_ACCURACY, "split" => split).set(hard);
         }
-        gauge!(TRUNCATED, "split" => SPLIT).set(evaluation.truncated);
+        gauge!(TRUNCATED, "split" => split).set(evaluation.truncated);
     }
 }
 
@@ -133,9 +133,9 @@ pub(super) fn start_at_zero() {
     }
 }
 
-fn show(level: &str, estimate: &Estimate) {
+fn show(split: &'static str, level: &str, estimate: &Estimate) {
     let Estimate { value, low, high, .. } = *estimate;
     for (metric, value) in [(ACCURACY, value), (ACCURACY_LOW, low), (ACCURACY_HIGH, high)] {
-        gauge!(metric, "split" => SPLIT, "level" => level.to_owned()).set(value);
+        gauge!(metric, "split" => split, "level" => level.to_owned()).set(value);
     }
 }

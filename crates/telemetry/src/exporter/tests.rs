@@ -7,7 +7,7 @@ use std::{
 
 use still_domain::{
     CheckpointId, Estimate, Evaluation, Outcome, PolicyOrigin, PolicyVersion, Rejection, Round, RoundNumber,
-    RoundPhase, TrainingSetId,
+    RoundPhase, Split, TrainingSetId,
 };
 
 use metrics::Unit;
@@ -95,7 +95,7 @@ fn emit_everything() {
         scores: Vec::new(),
     };
     for round in [RoundNumber(0), RoundNumber(1)] {
-        RoundEvaluated { round, evaluation: &evaluation }.emit();
+        RoundEvaluated { round, split: Split::Dev, evaluation: &evaluation }.emit();
     }
     let round = Round::begin(RoundNumber(1), PolicyVersion(1), RoundPhase::Promoted, 0);
     RoundEnded { round: &round }.emit();
@@ -197,8 +197,8 @@ fn events_move_the_metrics_that_they_say() {
         "still_round_phase{phase=\"training\"} 1",
         "still_round_phase{phase=\"exploring\"} 0",
         "still_round_ended_total{result=\"promoted\"} 1",
-        "still_evaluation_accuracy_ratio{split=\"evaluate\",level=\"6\"} 0.5",
-        "still_evaluation_accuracy_low_ratio{split=\"evaluate\",level=\"all\"} 0.25",
+        "still_evaluation_accuracy_ratio{split=\"dev\",level=\"6\"} 0.5",
+        "still_evaluation_accuracy_low_ratio{split=\"dev\",level=\"all\"} 0.25",
         "still_evaluation_round_number 1",
         "still_policy_version 2",
     ] {

@@ -1,0 +1,187 @@
+//! `stilld pool`: a stopped daemon's pool judged or inspected anew, or some of it put out.
+
+use std::{
+    io::{Write, stdout},
+    sync::Arc,
+};
+
+use still_control::{Exit, Failure, OrExit};
+use still_domain::{AttemptFact, Outcome, PolicyRef, PolicyVersion, Problem, ProblemId, Score};
+use still_machine::{Model, refuse_unjudgeable_store, same_answer, verifier};
+use still_operator::{
+    cli::{
+        EvictArguments, PoolCommand, RescoreArguments, RevisionArguments, RolloutArguments, SuspectsArguments,
+    },
+    config::Config,
+    maintenance::{self, Change, Eviction, EvictionQuery, RevisionReport},
+    suspects::{suspects, table},
+};
+use still_roles::{ScoreError, Verifier, sheltered_judgement};
+use still_store::{Store, StoreError};
+
+use super::{RolloutImport, output_failed};
+
+/// Does what is asked for, and tells of every change.
+pub fn pool(command: &PoolCommand) -> Result<Exit, Failure> {
+    match command {
+        PoolCommand::Import(arguments) => import_rollouts(arguments),
+        PoolCommand::Reverify(arguments) => revise(arguments, |store, config, tell| {
+            let verifier = verifier(&config.verifier);
+            refuse_unjudgeable_store(&verifier, &store.problems().or_exit(Exit::Store)?)?;
+            let section = serde_json::to_string(&config.verifier).or_exit(Exit::Internal)?;
+            let settings = format!("{} {section}", verifier.version());
+            let judge =
+                |problem: &Problem, response: &str| sheltered_judgement(&verifier, problem, response, || ());
+            maintenance::reverify(store, &judge, &settings, arguments.dry_run, tell).or_exit(Exit::Store)
+        }),
+        PoolCommand::Reinspect(arguments) => revise(arguments, |store, config, tell| {
+            maintenance::reinspect(store, &config.hygiene, arguments.dry_run, tell).or_exit(Exit::Store)
+        }),
+        PoolCommand::Rescore(arguments) => rescore(arguments),
+        PoolCommand::Suspects(arguments) => list_suspects(arguments),
+        PoolCommand::Evict(arguments) => {
+            let EvictArguments { ids, problem, policy, verdict, reason, undo: _, revision } = arguments;
+            let query = EvictionQuery {
+                ids: ids.clone(),
+                problem: problem.as_ref().map(ProblemId::new),
+                policy: policy.map(PolicyVersion),
+                verdict: *verdict,
+            };
+            let eviction = reason.clone().map_or(Eviction::In, Eviction::Out);
+            revise(revision, |store, config, tell| {
+                let evicted =
+                    maintenance::evict(store, &query, &eviction, &config.hygiene, revision.dry_run, tell);
+                evicted.or_exit(Exit::Store)
+            })
+        }
+    }
+}
+
+fn import_rollouts(arguments: &RolloutArguments) -> Result<Exit, Failure> {
+    let loaded = arguments.configuration.load().map_err(|error| Failure::new(error.exit(), error))?;
+    let config = &loaded.config;
+    let store = Store::open_existing(&config.run.data_dir).or_exit(Exit::Store)?;
+    let model = Model::load(config)?;
+    let verifier = verifier(&config.verifier);
+    refuse_unjudgeable_store(&verifier, &store.problems().or_exit(Exit::Store)?)?;
+    let import = RolloutImport {
+        store: &store,
+        model: &model,
+        prompt: config.task.prompt.into(),
+        verifier: &verifier,
+        hygiene: &config.hygiene,
+    };
+    let report = import.file(&arguments.file)?;
+    writeln!(stdout().lock(), "{report}").map_err(|error| output_failed(&error))?;
+    Ok(Exit::Success)
+}
+
+/// Scores what has no score under the policy, and tells of each.
+fn rescore(arguments: &RescoreArguments) -> Result<Exit, Failure> {
+    let RescoreArguments { policy, revision } = arguments;
+    let loaded = revision.configuration.load().map_err(|error| Failure::new(error.exit(), error))?;
+    let (config, data_dir) = (&loaded.config, &loaded.config.run.data_dir);
+    let store =
+        if revision.dry_run { Store::open_read_only(data_dir) } else { Store::open_existing(data_dir) };
+    let store = store.or_exit(Exit::Store)?;
+    let version = PolicyVersion(*policy);
+    let unknown = || Failure::new(Exit::BadInput, format!("no policy has version {version}"));
+    let record = store.policy(version).or_exit(Exit::Store)?.ok_or_else(unknown)?;
+    let known = store.scores(version).or_exit(Exit::Store)?;
+    let facts = store.facts().or_exit(Exit::Store)?;
+    let is_missing = |fact: &&AttemptFact| {
+        fact.rejection.is_none()
+            && matches!(fact.outcome, Outcome::Correct | Outcome::Wrong)
+            && !known.contains_key(&fact.id)
+    };
+    let missing: Vec<_> = facts.iter().filter(is_missing).collect();
+    let mut out = stdout().lock();
+    let mut tell = |line: String| writeln!(out, "{line}").map_err(|error| output_failed(&error));
+    if revision.dry_run {
+        tell(format!("{} trajectories would be scored, {} are", missing.len(), known.len()))?;
+        return Ok(Exit::Success);
+    }
+    let model = Model::load(config)?;
+    let checkpoints = data_dir.join("checkpoints");
+    let library = Arc::new(model.library(move |checkpoint| checkpoints.join(checkpoint.as_str())));
+    let device = config.device.learners.first().copied().unwrap_or_default();
+    let open = model.scorers(&library, device, config.task.prompt.into());
+    let mut scorer = open().or_exit(Exit::Device)?;
+    let policy = PolicyRef::from(&record);
+    let (mut scored, mut refused) = (0_u64, 0_u64);
+    for fact in missing {
+        let judged = store.trajectory(&fact.id).or_exit(Exit::Store)?;
+        let problem = store.problem(&fact.id.problem).or_exit(Exit::Store)?;
+        let (Some(judged), Some(problem)) = (judged, problem) else { continue };
+        match scorer.score(&policy, &problem, &judged.trajectory) {
+            Ok(measures) => {
+                let score = Score::of(fact.id.clone(), version, &measures);
+                let line = if revision.json {
+                    serde_json::to_string(&score).or_exit(Exit::Internal)?
+                } else {
+                    format!("{}  {:.4} -> {:.4}", score.id, judged.measures.perplexity, score.perplexity)
+                };
+                store.put_scores(&[score]).or_exit(Exit::Store)?;
+                scored += 1;
+                tell(line)?;
+            }
+            Err(ScoreError::Refused(reason)) => {
+                eprintln!("{} is left out: {reason}", fact.id);
+                refused += 1;
+            }
+            Err(ScoreError::Failed(reason)) => return Err(Failure::new(Exit::Device, reason)),
+        }
+    }
+    if !revision.json {
+        tell(format!("{scored} trajectories scored, {} were, {refused} cannot be", known.len()))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn list_suspects(arguments: &SuspectsArguments) -> Result<Exit, Failure> {
+    let loaded = arguments.configuration.load().map_err(|error| Failure::new(error.exit(), error))?;
+    let store = Store::open_read_only(&loaded.config.run.data_dir).or_exit(Exit::Store)?;
+    let verifier = Arc::new(verifier(&loaded.config.verifier));
+    let found = suspects(&store, &same_answer(verifier)).or_exit(Exit::Store)?;
+    let text = if arguments.json {
+        serde_json::to_string_pretty(&found).or_exit(Exit::Internal)?
+    } else {
+        table(&found)
+    };
+    writeln!(stdout().lock(), "{text}").map_err(|error| output_failed(&error))?;
+    Ok(Exit::Success)
+}
+
+/// Opens the store, has it revised, and tells what changed.
+fn revise(
+    arguments: &RevisionArguments,
+    work: impl FnOnce(&Store, &Config, &mut dyn FnMut(Change)) -> Result<RevisionReport, Failure>,
+) -> Result<Exit, Failure> {
+    let loaded = arguments.configuration.load().map_err(|error| Failure::new(error.exit(), error))?;
+    let data_dir = &loaded.config.run.data_dir;
+    let opened =
+        if arguments.dry_run { Store::open_read_only(data_dir) } else { Store::open_existing(data_dir) };
+    let store = opened.map_err(|error: StoreError| Failure::new(Exit::Store, error))?;
+    let mut out = stdout().lock();
+    let mut written = Ok(());
+    let mut tell = |change: Change| {
+        if written.is_ok() {
+            written = if arguments.json {
+                serde_json::to_writer(&mut out, &change).map_err(Into::into).and_then(|()| writeln!(out))
+            } else {
+                writeln!(out, "{}  {}", change.id, change.what)
+            };
+        }
+    };
+    let report = work(&store, &loaded.config, &mut tell)?;
+    let written = written.and_then(|()| {
+        if arguments.json {
+            serde_json::to_writer(&mut out, &report)?;
+            writeln!(out)
+        } else {
+            writeln!(out, "{report}")
+        }
+    });
+    written.map_err(|error| output_failed(&error))?;
+    Ok(Exit::Success)
+}
