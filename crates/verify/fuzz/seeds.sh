@@ -8,7 +8,7 @@ awk -F'\t' '
   { at++
     read = sprintf("corpus/read/%05d", at); printf "%s", $2 > read; close(read)
     pair = sprintf("corpus/compare/%05d", at); printf "%s\n%s", $1, $2 > pair; close(pair) }
-' ../tests/equivalence.tsv ../tests/adversarial.tsv
+' ../tests/equivalence.tsv ../tests/adversarial.tsv ../tests/variations.tsv
 python3 - <<'PYTHON'
 import json
 import pathlib

@@ -5,6 +5,7 @@ use crate::expression::Expr;
 use crate::fuel::Fuel;
 use crate::reader;
 use crate::scalar;
+use crate::wrapping;
 
 /// A hash that equal answers share; `None` for an answer without text.
 ///
@@ -23,6 +24,7 @@ pub fn fingerprint(answer: &str) -> Option<u64> {
         // too long to be read: only the very same text is the same answer
         return Some(hash(answer));
     }
+    let answer = &*wrapping::unwrapped(answer);
     let words = text::words(answer);
     if words.is_empty() {
         return None;
@@ -67,7 +69,7 @@ fn key(expr: &Expr, fuel: &mut Fuel) -> Option<String> {
             _ => return None,
         },
         Expr::Quantity(inner, _) | Expr::Degrees(inner) => key(inner, fuel)?,
-        Expr::Word(name) => name.to_string(),
+        Expr::Word(name) => name.to_lowercase().to_string(),
         Expr::Based(digits, base) => format!("{digits} base {base}"),
         Expr::Infinity => "infinity".to_owned(),
         Expr::Negate(inner) => format!("-{}", key(inner, fuel)?),

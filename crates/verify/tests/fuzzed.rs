@@ -26,6 +26,8 @@ fn a_star_is_no_ornament_but_around_a_whole_answer() {
         assert_eq!(equivalent(one, one), Outcome::Correct, "{one}");
     }
     assert_eq!(equivalent("**Paris**", "Paris"), Outcome::Correct);
+    assert_eq!(equivalent("8", "**8**"), Outcome::Correct);
+    assert_eq!(fingerprint("8"), fingerprint("**8**"));
 }
 
 #[test]

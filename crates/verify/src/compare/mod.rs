@@ -75,6 +75,7 @@ pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     // `\boxed{5/4}, or \boxed{1.25}`: alternatives that are all the gold are no hedge
     if let Expr::List(items, Joiner::Or) = answer
+        && !named::has_several_names(answer)
         && !collection::is_collection(gold)
         && !reals::is_set_like(gold)
         && !reals::is_set_like(answer)

@@ -72,6 +72,12 @@ pub(super) fn names_differ(gold: &Expr, answer: &Expr) -> bool {
     !gold.is_empty() && !answer.is_empty() && (lacks(&gold, &answer) || lacks(&answer, &gold))
 }
 
+/// Whether the equations of a list are about several names.
+pub(super) fn has_several_names(list: &Expr) -> bool {
+    let names = heads(list);
+    names.iter().any(|name| names.first().is_some_and(|first| !is_same_head(first, name)))
+}
+
 /// The names that the equations of a list are about.
 fn heads(expr: &Expr) -> Vec<&Expr> {
     let Expr::List(items, _) = expr else { return Vec::new() };

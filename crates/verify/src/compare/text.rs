@@ -3,7 +3,7 @@
 use dashu_ratio::RBig;
 
 /// Names that mean there is nothing.
-const NOTHING: [&str; 11] = [
+const NOTHING: [&str; 19] = [
     "no solution",
     "no solutions",
     "none",
@@ -15,6 +15,14 @@ const NOTHING: [&str; 11] = [
     "there are no real solutions",
     "no such solution",
     "the empty set",
+    "无解",
+    "無解",
+    "解なし",
+    "해가 없다",
+    "aucune solution",
+    "keine lösung",
+    "sin solución",
+    "нет решений",
 ];
 /// Numbers as words.
 const NUMBERS: [&str; 21] = [
@@ -137,12 +145,45 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
             || (is_undefined(&gold) && is_undefined(&answer)))
 }
 
-/// The number that words stand for: `twenty-one`, `one hundred and five`, `two thirds`, `a half`.
+/// Numbers from two to ten in other languages.
+const FOREIGN: [(u8, &[&str]); 10] = [
+    (1, &["eins", "один", "하나"]),
+    (2, &["deux", "zwei", "dos", "due", "dois", "два", "둘"]),
+    (3, &["trois", "drei", "tres", "tre", "três", "три", "셋"]),
+    (4, &["quatre", "vier", "cuatro", "quattro", "quatro", "четыре", "넷"]),
+    (5, &["cinq", "fünf", "cinco", "cinque", "пять", "다섯"]),
+    (6, &["sechs", "seis", "sei", "шесть", "여섯"]),
+    (7, &["sept", "sieben", "siete", "sette", "sete", "семь", "일곱"]),
+    (8, &["huit", "acht", "ocho", "otto", "oito", "восемь", "여덟"]),
+    (9, &["neuf", "neun", "nueve", "nove", "девять", "아홉"]),
+    (10, &["dix", "zehn", "diez", "dieci", "dez", "десять", "열"]),
+];
+
+/// The number that words stand for: `twenty-one`, `one hundred and five`, `two thirds`, `a half`, `minus five`,
+/// `three and a half`, `a dozen`, `fünf`, `十五`, `五分之三`.
 pub(crate) fn number(words: &str) -> Option<RBig> {
     if words.len() > 120 {
         return None;
     }
     let lower = words.to_lowercase();
+    if let Some(rest) = lower.strip_prefix("minus ").or_else(|| lower.strip_prefix("negative ")) {
+        return number(rest).map(|value| -value);
+    }
+    if let Some(rest) = lower.strip_suffix(" and a half") {
+        let parts: Vec<&str> = rest.split([' ', '-']).filter(|part| !part.is_empty()).collect();
+        return whole(&parts).map(|value| RBig::from(value) + RBig::from_parts(1.into(), 2_u8.into()));
+    }
+    match lower.as_str() {
+        "dozen" | "a dozen" => return Some(RBig::from(12)),
+        "half a million" => return Some(RBig::from(500_000)),
+        _ => {}
+    }
+    if let Some((value, _)) = FOREIGN.iter().find(|(_, spellings)| spellings.contains(&lower.as_str())) {
+        return Some(RBig::from(*value));
+    }
+    if !lower.is_ascii() {
+        return ideographic(&lower);
+    }
     let mut parts: Vec<&str> =
         lower.split([' ', '-']).filter(|part| !part.is_empty() && *part != "and").collect();
     let last = parts.last()?;
@@ -155,6 +196,55 @@ pub(crate) fn number(words: &str) -> Option<RBig> {
         return Some(RBig::from_parts(numerator.into(), (*denominator).into()));
     }
     whole(&parts).map(RBig::from)
+}
+
+/// `十五`, `一百零五`, `五分之三`, below ten thousand.
+fn ideographic(text: &str) -> Option<RBig> {
+    if let Some((below, above)) = text.split_once("分之") {
+        let below = ideographic_whole(below).filter(|below| *below > 0)?;
+        return Some(RBig::from_parts(ideographic_whole(above)?.into(), below.into()));
+    }
+    if let Some(rest) = text.strip_prefix(['负', '負']) {
+        return ideographic_whole(rest).map(|value| -RBig::from(value));
+    }
+    ideographic_whole(text).map(RBig::from)
+}
+
+fn ideographic_whole(text: &str) -> Option<u64> {
+    const DIGITS: &str = "零一二三四五六七八九";
+    let digit = |sign: char| DIGITS.chars().position(|known| known == sign).map(|digit| digit as u64);
+    let (mut total, mut current, mut scale_before) = (0, None, 10_000);
+    for sign in text.chars() {
+        let scale = match sign {
+            '十' => 10,
+            '百' => 100,
+            '千' => 1_000,
+            '两' | '兩' if current.is_none() => {
+                current = Some(2);
+                continue;
+            }
+            // a place that is skipped
+            '零' | '〇' if current.is_none() && total > 0 => continue,
+            sign => {
+                if current.is_some() {
+                    return None;
+                }
+                current = Some(digit(sign)?);
+                continue;
+            }
+        };
+        if scale >= scale_before {
+            return None;
+        }
+        let times = match current.take() {
+            Some(times) if times > 0 => times,
+            None if scale == 10 && total == 0 => 1,
+            _ => return None,
+        };
+        total += times * scale;
+        scale_before = scale;
+    }
+    (current.is_some() || total > 0).then(|| total + current.unwrap_or(0))
 }
 
 /// Whether a number in words goes on behind its `and`: `one hundred and twelve`, but not `two and three`.

@@ -27,6 +27,11 @@ const WORDS_LIKE_SCALES: [&str; 16] = [
 ];
 /// Signs that scale a number they stand behind.
 const SCALING_SIGNS: [char; 10] = ['万', '萬', '亿', '億', '만', '억', '千', '천', '百', '백'];
+/// Words behind `or` that make a bound of the number before it.
+const BOUNDS: [&str; 7] = ["more", "less", "fewer", "greater", "larger", "higher", "above"];
+/// Words behind a number in other languages that deny it or make a bound of it.
+const REMARKS: [&str; 10] =
+    ["以上", "以下", "이상", "이하", "未満", "未满", "不对", "不是", "是错", "가아니"];
 /// Units of one letter that are read in a sentence where it ends.
 const LETTERS: [&str; 9] = ["m", "g", "s", "L", "h", "N", "J", "W", "V"];
 
@@ -165,6 +170,10 @@ fn words_behind(text: &str, braced: bool, counts: bool) -> Result<String, Ambigu
         return Err(Ambiguous);
     }
     let more = inside.get(word.len()..).unwrap_or("").trim();
+    let is_bound = word == "or" && BOUNDS.contains(&first_word(more));
+    if is_bound || (!word.is_ascii() && REMARKS.iter().any(|remark| word.starts_with(remark))) {
+        return Err(Ambiguous);
+    }
     if let Some(sign) = word.chars().next().filter(|first| SCALING_SIGNS.contains(first)) {
         return Ok(format!("\\text{{{sign}}}"));
     }

@@ -83,8 +83,20 @@ pub(super) const SEPARATORS: [&str; 45] = [
 ];
 
 /// Words that deny what they stand by.
-const DENIALS: [&str; 10] =
-    ["not", "cannot", "n't", "never", "incorrect", "wrong", "excluded", "rejected", "invalid", "extraneous"];
+const DENIALS: [&str; 12] = [
+    "not",
+    "cannot",
+    "n't",
+    "never",
+    "incorrect",
+    "wrong",
+    "excluded",
+    "rejected",
+    "invalid",
+    "extraneous",
+    "nicht",
+    "keineswegs",
+];
 
 /// Whether a word, or the last of a text, denies.
 pub(super) fn denies(text: &str) -> bool {
@@ -101,6 +113,10 @@ const TURNS: [&str; 8] = ["minus", "negative", "half", "twice", "thrice", "doubl
 const BEFORE_THAN: [&str; 9] =
     ["more", "less", "greater", "fewer", "larger", "smaller", "bigger", "other", "rather"];
 const BEFORE_OF: [&str; 5] = ["half", "third", "quarter", "double", "instead"];
+
+/// The same without spaces between words.
+const DENYING_ENDS: [&str; 9] = ["不是", "不等于", "不等於", "而非", "并非", "並非", " не", "不为", "不為"];
+const TURNING_ENDS: [&str; 9] = ["负", "負", "大于", "小于", "大於", "小於", "超过", "マイナス", "минус"];
 
 /// What a text leaves of the value that follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +135,14 @@ pub(super) fn said(before: &str) -> Said {
     });
     if !text.ends_with(char::is_alphabetic) {
         return Said::Itself;
+    }
+    if !text.is_ascii() {
+        if DENYING_ENDS.iter().any(|end| text.ends_with(end)) {
+            return Said::Denied;
+        }
+        if TURNING_ENDS.iter().any(|end| text.ends_with(end)) {
+            return Said::Another;
+        }
     }
     let mut words = text
         .rsplit(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’')

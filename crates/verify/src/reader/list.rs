@@ -6,7 +6,7 @@ use crate::lexer::ReadError;
 use crate::token::Token;
 
 /// Words before a number that change what is said; any others name it.
-const NO_NAMES: [&str; 46] = [
+const NO_NAMES: &[&str] = &[
     "not",
     "no",
     "none",
@@ -53,7 +53,70 @@ const NO_NAMES: [&str; 46] = [
     "by",
     "increase",
     "decrease",
+    "negative",
+    "other",
+    "rather",
+    "excluding",
+    "excluded",
+    "non",
+    "mindestens",
+    "mehr",
+    "weniger",
+    "als",
+    "nicht",
+    "kein",
+    "keine",
+    "etwa",
+    "rund",
+    "unter",
+    "ohne",
+    "halb",
+    "au",
+    "moins",
+    "pas",
+    "environ",
+    "jamais",
+    "sauf",
+    "demi",
+    "mas",
+    "menos",
+    "aproximadamente",
+    "casi",
+    "nunca",
+    "sin",
+    "veces",
+    "meno",
+    "piu",
+    "almeno",
+    "circa",
+    "quasi",
+    "nao",
+    "exceto",
+    "minder",
+    "mal",
+    "fois",
 ];
+/// What a name of a value in scripts without letters may end with: `最大值为`, `共`, `정답은`.
+const ENDS_OF_NAMES: [char; 23] = [
+    '为', '為', '是', '得', 'は', 'が', '은', '는', '이', '가', '值', '値', '答', '案', '解', '和', '积',
+    '積', '数', '數', '率', '果', '共',
+];
+/// Signs in a name that make another value of the one behind it.
+const NO_SIGNS: [char; 20] = [
+    '不', '非', '没', '沒', '未', '无', '無', '负', '負', '约', '約', '至', '超', '近', '除', '于', '於',
+    '약', '음', '니',
+];
+/// Names of an answer in other alphabets.
+const FOREIGN_NAMES: [&str; 8] =
+    ["ответ", "ответ равен", "значение", "réponse", "la réponse est", "solución", "solução", "résultat"];
+
+/// Whether a word or several may name the value behind them.
+fn names_a_value(name: &str) -> bool {
+    if name.is_ascii() {
+        return !name.split(' ').any(|word| NO_NAMES.contains(&word));
+    }
+    FOREIGN_NAMES.contains(&name) || (name.ends_with(ENDS_OF_NAMES) && !name.contains(NO_SIGNS))
+}
 /// Words that open a remark on the items before it.
 const REMARKS: [&str; 5] = ["for", "where", "with", "when", "any"];
 
@@ -237,7 +300,7 @@ impl Reader {
                     | Token::Pi
                     | Token::OpenRound
             )
-        ) && !name.split(' ').any(|word| NO_NAMES.contains(&word))
+        ) && names_a_value(name)
             && name.chars().all(|letter| letter.is_alphabetic() || letter == ' ')
     }
 

@@ -19,7 +19,8 @@ use std::mem::discriminant;
 
 pub(crate) use self::quantity::scales;
 
-use crate::expression::{Expr, Relation};
+use crate::compare::text;
+use crate::expression::{Expr, Number, Relation};
 use crate::lexer::{self, ReadError};
 use crate::normal;
 use crate::numeral::CommaReading;
@@ -40,6 +41,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expr>, ReadError> {
     if let Some(integer) = integer(text) {
         return Ok(vec![integer]);
     }
+    if let Some(value) = spelled(text) {
+        return Ok(vec![value]);
+    }
     let text = normal::normalise(text);
     let lexed = lexer::lex(&text, CommaReading::Thousands)?;
     let first = Reader::new(lexed.tokens).answer();
@@ -52,6 +56,18 @@ pub(crate) fn read(text: &str) -> Result<Vec<Expr>, ReadError> {
         (Ok(only), Err(_)) | (Err(_), Ok(only)) => Ok(vec![only]),
         (Err(error), Err(_)) => Err(error),
     }
+}
+
+/// A number in words that go on behind an "and", or change their sign: `three and a half`, `minus five`.
+fn spelled(text: &str) -> Option<Expr> {
+    let inside = text.strip_prefix("\\text{").and_then(|inside| inside.strip_suffix('}')).unwrap_or(text);
+    let inside = inside.trim().trim_end_matches('.');
+    let starts = ["minus ", "negative ", "half a ", "a dozen", "负", "負"];
+    let is_spelled = starts.iter().any(|start| inside.starts_with(start)) || inside.ends_with(" and a half");
+    if !is_spelled {
+        return None;
+    }
+    text::number(inside).map(|value| Expr::Number(Number { value, decimal: None }))
 }
 
 /// A short run of digits, perhaps with a minus sign, and nothing else: what the whole way would read it to.

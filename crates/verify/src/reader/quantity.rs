@@ -68,6 +68,12 @@ const NOT_THINGS: [&str; 57] = [
     "factorial",
 ];
 
+/// Signs behind a number that are no counters: tens, tenths, halves, more and less.
+const NO_COUNTERS: [&str; 29] = [
+    "十", "百", "千", "万", "萬", "亿", "億", "割", "成", "半", "多", "余", "餘", "约", "約", "近", "未",
+    "超", "分之", "以上", "以下", "以内", "以外", "左右", "이상", "이하", "미만", "초과", "정도",
+];
+
 impl Reader {
     /// `5 million`: the value with the words multiplied in.
     fn scaled(&mut self, value: Expr) -> Expr {
@@ -233,7 +239,8 @@ impl Reader {
                 labels += 1;
                 // `7 k` counts no things either
                 let is_letter = name.len() == 1;
-                if labels > 2 || is_letter || !name.chars().all(char::is_alphabetic) {
+                let is_counter = name.is_ascii() || !NO_COUNTERS.iter().any(|sign| name.contains(sign));
+                if labels > 2 || is_letter || !is_counter || !name.chars().all(char::is_alphabetic) {
                     return Err(ReadError::NotUnderstood);
                 }
                 Unit::label(&name)
