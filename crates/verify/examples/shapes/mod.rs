@@ -13,7 +13,7 @@ pub(crate) fn is_exact(answer: &str) -> bool {
         };
         rest = rest.get(length..).unwrap_or("");
     }
-    !answer.trim().is_empty()
+    answer.contains(|sign: char| sign.is_ascii_digit()) || answer.contains("\\pi")
 }
 
 /// Whether braces close, and nothing in the text is a mark for the search of an answer.

@@ -25,8 +25,10 @@ pub(crate) struct Boxes {
 /// Finds the boxes of a text in linear time.
 pub(crate) fn find(text: &str) -> Boxes {
     let bytes = text.as_bytes();
-    // open braces: the start of the box command, or none for a plain brace, and where the content starts
-    let mut open: Vec<(Option<usize>, usize)> = Vec::new();
+    // open boxes: where the command and the content start, and how many plain braces were open around it
+    let mut open: Vec<(usize, usize, usize)> = Vec::new();
+    // plain braces that are open in the innermost box
+    let mut depth = 0_usize;
     let mut closed: Vec<Span> = Vec::new();
     let mut position = 0;
     loop {
@@ -59,7 +61,8 @@ pub(crate) fn find(text: &str) -> Boxes {
                         position = next;
                     }
                     Some(b'{') => {
-                        open.push((Some(position), next + 1));
+                        open.push((position, next + 1, depth));
+                        depth = 0;
                         position = next + 1;
                     }
                     // `\boxed 7`, `\boxed7`: one run of digits or one letter
@@ -79,15 +82,18 @@ pub(crate) fn find(text: &str) -> Boxes {
                     }
                     _ if is_mention(bytes.get(next..).unwrap_or(&[])) => position = next,
                     _ => {
-                        open.push((Some(position), next));
+                        open.push((position, next, depth));
+                        depth = 0;
                         position = next;
                     }
                 }
                 continue;
             }
-            b'{' => open.push((None, position + 1)),
+            b'{' => depth += 1,
+            b'}' if depth > 0 => depth -= 1,
             b'}' => {
-                if let Some((Some(start), content_start)) = open.pop() {
+                if let Some((start, content_start, before)) = open.pop() {
+                    depth = before;
                     let span = Span { start, end: position + 1, content_start, content_end: position };
                     close(&mut closed, span);
                 }
@@ -97,7 +103,7 @@ pub(crate) fn find(text: &str) -> Boxes {
         position += 1;
     }
     let last = closed.last().map_or(0, |span| span.end);
-    let unfinished = open.iter().any(|(start, _)| start.is_some_and(|start| start >= last));
+    let unfinished = open.iter().any(|(start, _, _)| *start >= last);
     Boxes { closed, unfinished }
 }
 

@@ -12,6 +12,8 @@ use crate::fuel::Fuel;
 /// Two primes just below 2^61, drawn by chance: no short expression vanishes modulo both. Both leave the remainder one
 /// when divided by four, so that minus one has a square root.
 pub(crate) const PRIMES: [u64; 2] = [2_299_212_397_845_971_417, 2_295_339_076_245_783_677];
+/// `2^122` divided by each of [`PRIMES`], for Barrett's reduction.
+const RECIPROCALS: [u128; 2] = [(1 << 122) / PRIMES[0] as u128, (1 << 122) / PRIMES[1] as u128];
 /// A square root of minus one modulo each of [`PRIMES`].
 pub(super) const IMAGINARY: [u64; 2] = [246_985_089_355_892_208, 131_308_235_748_628_348];
 /// Factorials of more than this are not multiplied out.
@@ -201,7 +203,19 @@ pub(super) fn negate(value: u64, prime: u64) -> u64 {
 }
 
 pub(super) fn multiply(left: u64, right: u64, prime: u64) -> u64 {
-    (u128::from(left) * u128::from(right) % u128::from(prime)) as u64
+    let product = u128::from(left) * u128::from(right);
+    let reciprocal = match prime {
+        prime if prime == PRIMES[0] => RECIPROCALS[0],
+        prime if prime == PRIMES[1] => RECIPROCALS[1],
+        _ => return (product % u128::from(prime)) as u64,
+    };
+    // Barrett: the quotient is at most two too small
+    let quotient = ((product >> 60) * reciprocal) >> 62;
+    let mut rest = (product - quotient * u128::from(prime)) as u64;
+    while rest >= prime {
+        rest -= prime;
+    }
+    rest
 }
 
 pub(super) fn raise(base: u64, exponent: u64, prime: u64) -> u64 {
@@ -219,6 +233,9 @@ pub(super) fn raise(base: u64, exponent: u64, prime: u64) -> u64 {
 pub(super) fn divide(numerator: u64, denominator: u64, prime: u64) -> Result<u64, Stop> {
     if denominator == 0 {
         return Err(Stop::Stuck(Stuck::Undefined));
+    }
+    if denominator == 1 {
+        return Ok(numerator);
     }
     Ok(multiply(numerator, raise(denominator, prime - 2, prime), prime))
 }
@@ -270,6 +287,25 @@ mod tests {
         }
         assert!(!is_prime(PRIMES[0] - 2) || !is_prime(PRIMES[0] - 4));
         assert!(!is_prime(2_147_483_647 * 536_870_909));
+    }
+
+    #[test]
+    fn products_are_reduced_as_by_division() {
+        for prime in PRIMES {
+            let values = [0, 1, 2, 3, 1 << 30, (1 << 60) - 1, 1 << 60, prime / 2, prime - 2, prime - 1];
+            let drawn = (0..500_u64).map(|index| residue_of_name(&index.to_le_bytes(), prime));
+            let values: Vec<u64> = values.into_iter().chain(drawn).collect();
+            for left in &values {
+                for right in &values {
+                    let expected = u128::from(*left) * u128::from(*right) % u128::from(prime);
+                    assert_eq!(
+                        u128::from(multiply(*left, *right, prime)),
+                        expected,
+                        "{left} {right} {prime}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

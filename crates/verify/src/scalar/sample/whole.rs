@@ -13,7 +13,9 @@ pub(in crate::scalar) fn needs_whole_numbers(expr: &Expr) -> bool {
         Expr::Call(Function::Factorial | Function::Binomial | Function::Gcd | Function::Lcm, items) => {
             items.iter().any(Expr::has_symbols)
         }
-        Expr::Power(base, exponent) => exponent.has_symbols() && matches!(**base, Expr::Negate(_)),
+        Expr::Power(base, exponent) => {
+            exponent.has_symbols() && matches!(**base, Expr::Negate(_) | Expr::Imaginary)
+        }
         Expr::Iterated(iteration) => {
             [Some(&iteration.from), iteration.to.as_ref()].into_iter().flatten().any(|bound| match bound {
                 Bound::At(end) => end.has_symbols(),
