@@ -19,6 +19,16 @@ fn any_space_around_an_answer_goes() {
 }
 
 #[test]
+fn a_limit_in_a_relation_in_a_choice_ends() {
+    for answer in [r"C(20, \lim_{x\to0} 1 < y)", r"|\lim_{x\to0} 1 < y|", r"f(C(2, \lim_{x\to0} 1 < y))+1"] {
+        for gold in [r"\binom{20}{3}", r"\lim_{x\to0} 1", "f(2)+1"] {
+            assert_ne!(equivalent(gold, answer), Outcome::Correct, "{gold} and {answer}");
+            assert_ne!(equivalent(answer, gold), Outcome::Correct, "{answer} and {gold}");
+        }
+    }
+}
+
+#[test]
 fn a_star_is_no_ornament_but_around_a_whole_answer() {
     for (one, other) in [("x*", "x"), ("z*", "z"), ("x* ", "x"), ("*-", "-"), ("*Paris", "Paris")] {
         assert_ne!(equivalent(one, other), Outcome::Correct, "{one} and {other}");

@@ -122,6 +122,15 @@ impl Lexer<'_> {
                 return self.styled(name);
             }
             "rm" | "bf" | "it" | "tt" | "sf" | "cal" | "em" => return self.switched(name),
+            // falling and rising powers are no powers
+            "underline" | "overline"
+                if matches!(
+                    self.tokens.as_slice(),
+                    [.., Token::Caret] | [.., Token::Caret, Token::OpenBrace]
+                ) =>
+            {
+                return Err(ReadError::NotUnderstood);
+            }
             "boxed" | "fbox" | "framebox" | "underline" | "mathtt" | "underbrace" | "vec"
             | "overrightarrow" | "hat" | "bar" | "overline" | "widehat" | "tilde" | "mathcal"
             | "mathfrak" | "mathscr" | "mathbf" | "pmb" | "mathit" | "mathsf" => {

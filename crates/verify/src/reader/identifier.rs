@@ -46,6 +46,11 @@ impl Reader {
 
     /// `f(x)`, `f'(2)`, `f^{-1}(3)`, `P(A \mid B)`, `A(1, 2)`.
     fn application(&mut self, base: &Name, name: &Name) -> Result<Option<Expr>, ReadError> {
+        // `E[X]`
+        if CONDITIONAL.contains(&&**base) && self.peek() == Some(&Token::OpenSquare) {
+            let items = self.bracketed_arguments(true)?;
+            return Ok(Some(Expr::Applied(symbol_name(name), items)));
+        }
         // most letters stand alone
         if !matches!(self.peek(), Some(Token::OpenRound | Token::Prime | Token::Caret)) {
             return Ok(None);
@@ -147,9 +152,14 @@ impl Reader {
         false
     }
 
-    /// Arguments in round brackets; a condition stands behind a symbol `|` of its own.
+    /// Arguments in round or square brackets; a condition stands behind a symbol `|` of its own.
     pub(super) fn bracketed_arguments(&mut self, conditional: bool) -> Result<Vec<Expr>, ReadError> {
-        self.expect(&Token::OpenRound)?;
+        let closing = if self.accept(&Token::OpenSquare) {
+            Token::CloseSquare
+        } else {
+            self.expect(&Token::OpenRound)?;
+            Token::CloseRound
+        };
         self.inside(|reader| {
             // a bar starts no absolute value where it may start a condition
             reader.sets = usize::from(conditional);
@@ -164,7 +174,7 @@ impl Reader {
                     Some(Token::Bar | Token::Mid) if conditional => Some("|"),
                     Some(Token::And) => Some("\\land"),
                     Some(Token::Or) => Some("\\lor"),
-                    Some(Token::CloseRound) => {
+                    Some(end) if *end == closing => {
                         reader.position += 1;
                         return Ok(items);
                     }
@@ -174,23 +184,6 @@ impl Reader {
                 reader.position += 1;
             }
         })
-    }
-
-    /// `(f \circ g)(x)` after its first bracket.
-    pub(super) fn composition(&mut self) -> Result<Option<Expr>, ReadError> {
-        let (Some(Token::Symbol(outer)), Some(Token::Degree), Some(Token::Symbol(inner))) =
-            (self.peek(), self.peek_at(1), self.peek_at(2))
-        else {
-            return Ok(None);
-        };
-        let ends = self.peek_at(3) == Some(&Token::CloseRound) && self.peek_at(4) == Some(&Token::OpenRound);
-        if !ends {
-            return Ok(None);
-        }
-        let (outer, inner) = (outer.clone(), inner.clone());
-        self.position += 4;
-        let items = self.bracketed_arguments(false)?;
-        Ok(Some(Expr::Applied(symbol_name(&outer), vec![Expr::Applied(symbol_name(&inner), items)])))
     }
 
     /// `a_{12}`, `x_n`: the subscript is part of the name. Sums in it have an order of their own.
@@ -278,7 +271,12 @@ impl Reader {
             self.position += 1;
             return Ok(Expr::Applied(figure.into(), vec![Expr::Symbol(figure_name(figure, &name))]));
         }
-        if upright && self.peek() == Some(&Token::OpenRound) && !self.base_in_brackets() {
+        let is_bracketed = match self.peek() {
+            Some(Token::OpenRound) => !self.base_in_brackets(),
+            Some(Token::OpenSquare) => matches!(first.to_lowercase().as_str(), "var" | "cov"),
+            _ => false,
+        };
+        if upright && is_bracketed {
             let items = self.bracketed_arguments(false)?;
             return Ok(Expr::Applied(first.to_lowercase(), items));
         }

@@ -14,6 +14,7 @@ mod previous;
 mod quantity;
 mod suffix;
 mod term;
+mod value_name;
 
 use std::mem::discriminant;
 

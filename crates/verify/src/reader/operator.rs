@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::expression::{Expr, Function, Name, Operator};
 use crate::lexer::ReadError;
+use crate::spelling::symbol_name;
 use crate::token::Token;
 
 /// Double factorials of more than this are not multiplied out.
@@ -31,8 +32,26 @@ impl Reader {
             }
             self.position += 1;
         }
-        let argument = self.factor()?;
+        // a power behind brackets is one of the whole: `\det(A)^2`
+        let argument = if self.peek() == Some(&Token::OpenRound) { self.atom()? } else { self.factor()? };
         Ok(Expr::Applied(name.into(), vec![argument]))
+    }
+
+    /// `(f \circ g)(x)` after its first bracket.
+    pub(super) fn composition(&mut self) -> Result<Option<Expr>, ReadError> {
+        let (Some(Token::Symbol(outer)), Some(Token::Degree), Some(Token::Symbol(inner))) =
+            (self.peek(), self.peek_at(1), self.peek_at(2))
+        else {
+            return Ok(None);
+        };
+        let ends = self.peek_at(3) == Some(&Token::CloseRound) && self.peek_at(4) == Some(&Token::OpenRound);
+        if !ends {
+            return Ok(None);
+        }
+        let (outer, inner) = (outer.clone(), inner.clone());
+        self.position += 4;
+        let items = self.bracketed_arguments(false)?;
+        Ok(Some(Expr::Applied(symbol_name(&outer), vec![Expr::Applied(symbol_name(&inner), items)])))
     }
 
     /// `\max`, `\min_{x}`, `\gcd` as names: before a relation, or over a range.

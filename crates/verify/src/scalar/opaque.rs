@@ -64,7 +64,12 @@ pub(super) fn equal_whatever(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Same
         })
     };
     let computable = values.iter().any(|value| matches!(value, Expr::Iterated(_)));
-    match equal(&named(&left), &named(&right), fuel) {
+    let (left, right) = (named(&left), named(&right));
+    // what stands in a relation is not replaced
+    if is_in(&left) || is_in(&right) {
+        return Sameness::of(left == right);
+    }
+    match equal(&left, &right, fuel) {
         Sameness::Equal => Sameness::Equal,
         Sameness::Different if !computable => Sameness::Different,
         _ => Sameness::Undecided,
@@ -89,7 +94,7 @@ fn multiplied(expr: &Expr, other: &Expr) -> Expr {
             Some(exponent) => Expr::Power(Box::new(base), exponent.clone()),
             None => base,
         };
-        if is_choice(node) && !other.any(&is_choice) {
+        if is_choice(node) && items.iter().all(Expr::is_scalar) && !other.any(&is_choice) {
             return Some(raised(Expr::Call(Function::Binomial, items.clone())));
         }
         let [argument @ (Expr::Sum(_) | Expr::Product(_))] = items.as_slice() else { return None };
