@@ -41,6 +41,9 @@ const WORDS_LIKE_UNITS: [&str; 9] = ["in", "won", "second", "degree", "a", "as",
 /// What stands behind a box and belongs to its answer.
 pub(super) fn behind(text: &str, position: Position, opened: Option<char>) -> Result<String, Ambiguous> {
     let whole = reach(text);
+    if denied_behind(whole) {
+        return Err(Ambiguous);
+    }
     let mut rest = whole;
     let mut is_closed = !position.is_formula();
     loop {
@@ -229,6 +232,20 @@ fn compound(text: &str, braced: bool) -> String {
         (true, false) => format!(" {unit}"),
         _ => String::new(),
     }
+}
+
+/// Whether a clause behind an answer denies it: `$5$, which is wrong`.
+pub(super) fn denied_behind(text: &str) -> bool {
+    let closed = text.trim_start_matches(|c: char| c.is_whitespace() || "$)]*\\".contains(c));
+    closed
+        .strip_prefix(',')
+        .map(str::trim_start)
+        .and_then(|clause| {
+            ["which ", "but this ", "but that ", "but it "]
+                .iter()
+                .find_map(|start| clause.strip_prefix(start))
+        })
+        .is_some_and(is_denied)
 }
 
 /// Whether words behind an answer deny it: `is incorrect`, `is not the answer`, `excluded`.

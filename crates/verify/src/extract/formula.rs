@@ -1,5 +1,8 @@
 //! Formulas in running text: `$…$`, `$$…$$`, `\(…\)`, `\[…\]`, and what joins neighbours.
 
+use super::beside::reach_back;
+use super::edge::{Said, said};
+
 /// How two neighbouring formulas are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Joint {
@@ -125,7 +128,11 @@ fn mathematical(word: &str) -> bool {
 /// The last formula of a text; neighbours joined by a conjunction come along.
 pub(crate) fn last(text: &str) -> Option<String> {
     let spans = spans(text);
-    let mut index = spans.len().checked_sub(1)?;
+    // `$43$, not $42$`
+    let is_denied = |span: &(usize, usize, usize, usize)| {
+        said(reach_back(text.get(..span.0).unwrap_or(""))) == Said::Denied
+    };
+    let mut index = spans.iter().rposition(|span| !is_denied(span))?;
     let mut parts = vec![text.get(spans.get(index)?.1..spans.get(index)?.2)?.trim()];
     let mut alternative = false;
     while index > 0 && parts.len() <= super::MAXIMUM_JOINED {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::behind::denied_behind;
 use super::formula;
 use super::phrasebook::{ANNOUNCEMENTS, COMMENTS, CONTINUATIONS, ENDINGS, FILLERS, OTHER_MENTIONS, REMARKS};
 use super::strip_marks;
@@ -156,6 +157,9 @@ fn joined_formulas<'a>(text: &'a str, spans: &[(usize, usize, usize, usize)]) ->
         alternative |= joint == formula::Joint::Or;
         parts.push(content(after)?);
         end = after.3;
+    }
+    if denied_behind(text.get(end..).unwrap_or("")) {
+        return None;
     }
     let joined = match parts.as_slice() {
         [only] => Cow::Borrowed(*only),

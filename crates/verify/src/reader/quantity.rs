@@ -69,9 +69,10 @@ const NOT_THINGS: [&str; 57] = [
 ];
 
 /// Signs behind a number that are no counters: tens, tenths, halves, more and less.
-const NO_COUNTERS: [&str; 29] = [
+const NO_COUNTERS: [&str; 32] = [
     "十", "百", "千", "万", "萬", "亿", "億", "割", "成", "半", "多", "余", "餘", "约", "約", "近", "未",
-    "超", "分之", "以上", "以下", "以内", "以外", "左右", "이상", "이하", "미만", "초과", "정도",
+    "超", "分之", "以上", "以下", "以内", "以外", "左右", "이상", "이하", "미만", "초과", "정도", "아니",
+    "아닙", "아닌",
 ];
 
 impl Reader {
