@@ -35,7 +35,7 @@ pub fn fingerprint(answer: &str) -> Option<u64> {
             let mut fuel = Fuel::new();
             readings.first().and_then(|reading| key(reading, &mut fuel))
         })
-        .unwrap_or(words);
+        .unwrap_or_else(|| text::dense(&words));
     Some(hash(&key))
 }
 

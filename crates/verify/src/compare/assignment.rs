@@ -179,6 +179,8 @@ pub(super) fn is_name(expr: &Expr) -> bool {
         }
         Expr::Sum(items) => items.iter().all(|item| match item {
             Expr::Negate(inner) => is_name(inner),
+            // `|x| + |y| = 1` is a curve
+            Expr::Call(Function::Abs, _) => false,
             item => is_name(item),
         }),
         Expr::Call(Function::Abs, items) => items.iter().all(|item| match item {

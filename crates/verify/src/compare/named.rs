@@ -14,7 +14,7 @@ type Entries<'a> = Vec<(&'a Expr, &'a Expr)>;
 /// Compares two lists of named values: every name of the gold with its value in the answer; values without names stand in
 /// the order of the gold's. `None` where the gold is no such list, or the answer something else.
 pub(super) fn same_entries(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Option<Sameness> {
-    let gold = entries(gold)?;
+    let Some(gold) = entries(gold) else { return loses_names(gold, answer).then_some(Sameness::Different) };
     let Some(answer) = entries(answer) else {
         let values = match answer {
             Expr::List(values, Joiner::Comma | Joiner::And) => Some(values),
@@ -47,6 +47,19 @@ pub(super) fn same_entries(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Optio
 
 fn is_relation(expr: &Expr) -> bool {
     matches!(expr, Expr::Chain(..))
+}
+
+/// Whether one side gives values to several names, and the other one is a set of values, or about one name.
+fn loses_names(gold: &Expr, answer: &Expr) -> bool {
+    let alternatives = matches!(gold, Expr::List(_, Joiner::Or)) && has_several_names(gold);
+    let is_set = |expr: &Expr| match expr {
+        Expr::Set(items) => !items.iter().any(|item| matches!(item, Expr::Group(..))),
+        Expr::Chain(_, rest) => matches!(rest.as_slice(), [(_, Expr::Set(items))]
+            if !items.iter().any(|item| matches!(item, Expr::Group(..)))),
+        _ => false,
+    };
+    (alternatives && !matches!(answer, Expr::List(..)))
+        || (is_set(gold) && entries(answer).is_some_and(|entries| !is_indexed(&entries)))
 }
 
 /// Whether the names are one letter with different indices.
@@ -159,6 +172,10 @@ pub(super) fn joiners_agree(gold: &Expr, answer: &Expr) -> bool {
     let (Expr::List(items, joiner), Expr::List(others, other)) = (gold, answer) else { return true };
     if (*joiner == Joiner::Or) == (*other == Joiner::Or) {
         return true;
+    }
+    // `Alice, Bob` are both
+    if [items, others].iter().all(|items| items.iter().all(|item| matches!(item, Expr::Word(_)))) {
+        return false;
     }
     let explicit = *joiner == Joiner::And || *other == Joiner::And;
     let named = |items: &[Expr]| {

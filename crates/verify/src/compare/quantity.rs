@@ -146,11 +146,11 @@ fn without_unit(gold: &Expr, unit: &Unit, value: &Expr, fuel: &mut Fuel) -> Same
         && !gold.has_symbols()
     {
         let value = Expr::Product(rest.to_vec());
-        if *letter == unit.symbol {
-            return scalar::same(gold, &value, fuel);
-        }
         if let Some(letter) = Unit::named(letter) {
             return converted(gold, unit, &value, &letter, fuel);
+        }
+        if *letter == unit.symbol {
+            return scalar::same(gold, &value, fuel);
         }
     }
     scalar::same(gold, value, fuel)

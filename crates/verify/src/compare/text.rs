@@ -361,7 +361,7 @@ pub(crate) fn same_text(gold: &str, answer: &str) -> bool {
 }
 
 /// A text without its dollar signs and spaces; a space between two digits stays, since `1 2` is not `12`.
-fn dense(text: &str) -> String {
+pub(crate) fn dense(text: &str) -> String {
     let mut dense = String::with_capacity(text.len());
     let mut spaced = false;
     for character in text.chars().filter(|character| *character != '$') {

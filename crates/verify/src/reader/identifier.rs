@@ -313,7 +313,7 @@ impl Reader {
             return Ok(Expr::Reals);
         }
         // letters that may be a product beside one keep their capitals
-        let mixed = !upright && count == 1 && first.len() <= 3;
+        let mixed = count == 1 && first.len() <= 3;
         Ok(Expr::Word(if mixed { first.clone() } else { name }))
     }
 

@@ -89,7 +89,12 @@ pub(crate) fn read_decimal_comma(text: &str) -> Option<Expr> {
     let (before, after) = text.split_once(',')?;
     let digits = after.bytes().take_while(u8::is_ascii_digit).count();
     let zero = before.bytes().rev().take_while(u8::is_ascii_digit).eq(*b"0");
-    let decimal = before.ends_with(|last: char| last.is_ascii_digit())
+    // `[0, 5]` is no 0.5
+    let is_open = [("(", ")"), ("[", "]"), ("\\{", "\\}"), ("\\langle", "\\rangle")]
+        .iter()
+        .any(|(open, close)| before.matches(open).count() > before.matches(close).count());
+    let decimal = !is_open
+        && before.ends_with(|last: char| last.is_ascii_digit())
         && (digits != 3 || zero)
         && digits > 0
         && !after.contains(',');

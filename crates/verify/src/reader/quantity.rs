@@ -8,7 +8,7 @@ use crate::token::Token;
 use crate::units::Unit;
 
 /// Words after a number that change what is said; they are no names of things counted.
-const NOT_THINGS: [&str; 57] = [
+const NOT_THINGS: [&str; 62] = [
     "and",
     "or",
     "not",
@@ -66,6 +66,11 @@ const NOT_THINGS: [&str; 57] = [
     "twice",
     "double",
     "factorial",
+    "fewer",
+    "greater",
+    "larger",
+    "smaller",
+    "ago",
 ];
 
 /// Signs behind a number that are no counters: tens, tenths, halves, more and less.

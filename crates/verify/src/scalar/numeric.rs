@@ -38,6 +38,13 @@ pub(super) fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Samen
     if whole || sample::rounds_whole_numbers(left, right, &names) {
         return equal_at_whole_numbers(left, right, &names, height, fuel);
     }
+    // what undoes a wave has a branch for every turn
+    let wave = |node: &Expr| matches!(node, Expr::Call(Function::Sin | Function::Cos | Function::Tan, items) if items.iter().any(Expr::has_symbols));
+    let undoes = |node: &Expr| {
+        matches!(node, Expr::Call(Function::Arcsin | Function::Arccos | Function::Arctan, items)
+            if items.iter().any(|item| item.any(&wave)))
+    };
+    let enough = if [left, right].iter().any(|side| side.any(&undoes)) { sample::ROUNDS } else { 4 };
     let mut valid = 0;
     for round in 0..sample::ROUNDS {
         let values = sample::generic(&names, round);
@@ -47,7 +54,7 @@ pub(super) fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Samen
             AtPoint::Compared(Sameness::Different) | AtPoint::OneUndefined => return Sameness::Different,
             AtPoint::BothUndefined | AtPoint::Unclear => {}
         }
-        if valid >= 4 {
+        if valid >= enough {
             break;
         }
     }
@@ -97,7 +104,8 @@ fn equal_at_whole_numbers(
     let mut span = sample::Span::default();
     let mut points = sample::whole(left, right, names);
     let mut enough = ENOUGH;
-    if sample::rounds_whole_numbers(left, right, names) {
+    let rounds = |node: &Expr| matches!(node, Expr::Call(Function::Floor | Function::Ceiling, items) if items.iter().any(Expr::has_symbols));
+    if [left, right].iter().any(|side| side.any(&rounds)) {
         let whole =
             |values: &sample::Values| values.iter().all(|(_, value)| value.is_int() && *value >= RBig::ZERO);
         points.extend(sample::at_branches(left, right, names).into_iter().filter(whole));
