@@ -111,7 +111,10 @@
 //!   one number or several items; otherwise it is a factor;
 //! * a function, operator, bound or name that is not modelled (`f(x)`, `\frac{dy}{dx}`, `\nabla u`, `P(A \mid B)`,
 //!   `\vec a \times \vec b`, `1 + 2 + \cdots + n`) is opaque: equal to itself alone, argument by argument;
-//! * names of bounds and of values must agree, and lists of named values are compared name by name.
+//! * names of bounds and of values must agree, and lists of named values are compared name by name; values without names
+//!   stand in the order of the gold's names;
+//! * an application that is the whole of an answer is no product (`h(x + 1)`), inside a product it may be one
+//!   (`\frac12 h(a + b)`); capitals are other letters (`pPp`).
 //!
 //! ```
 //! use still_verify::{Outcome, equivalent};
