@@ -122,7 +122,7 @@ fn what_is_meant_for_a_policy_that_cannot_be_had_waits_for_the_next() {
 }
 
 #[test]
-fn a_device_without_room_is_left_alone_and_orders_are_heard_meanwhile() {
+fn a_device_without_room_is_left_alone_and_others_are_heard_meanwhile() {
     let (mut generator, events, steps) = open(true);
     generator.adopt(&policy(1));
     generator.submit(rollout(0, "stay"));
