@@ -65,37 +65,35 @@ impl Store {
         let known: HashSet<AttemptId> =
             self.facts_since(0).map(|fact| Ok(fact?.id)).collect::<Result<_, StoreError>>()?;
         let mut sequence = self.last_sequence()?;
-        let mut batch: Vec<Change> = Vec::new();
-        let mut bytes = 0;
-        for judged in self.trajectories() {
+        self.put_facts(self.trajectories().map(|judged| {
             let judged = judged?;
             if known.contains(judged.id()) {
-                continue;
+                return Ok(None);
             }
             sequence += 1;
-            let change = self.put_fact(&AttemptFact::of(&judged, sequence))?;
-            bytes += change.bytes();
-            batch.push(change);
-            if bytes >= BATCH_BYTES {
-                self.commit(std::mem::take(&mut batch))?;
-                bytes = 0;
-            }
-        }
-        self.commit(batch)
+            Ok(Some(AttemptFact::of(&judged, sequence)))
+        }))
     }
 
     /// Format 2 to 3: every fact anew from its trajectory, in its place.
     fn renew_facts(&self) -> Result<(), StoreError> {
+        self.put_facts(self.facts_since(0).map(|fact| {
+            let fact = fact?;
+            let renewed = self.trajectory(&fact.id)?.map(|judged| AttemptFact::of(&judged, fact.sequence));
+            Ok(renewed.filter(|renewed| *renewed != fact))
+        }))
+    }
+
+    /// Writes facts, in batches.
+    fn put_facts(
+        &self,
+        facts: impl Iterator<Item = Result<Option<AttemptFact>, StoreError>>,
+    ) -> Result<(), StoreError> {
         let mut batch: Vec<Change> = Vec::new();
         let mut bytes = 0;
-        for fact in self.facts_since(0) {
-            let fact = fact?;
-            let Some(judged) = self.trajectory(&fact.id)? else { continue };
-            let renewed = AttemptFact::of(&judged, fact.sequence);
-            if renewed == fact {
-                continue;
-            }
-            let change = self.put_fact(&renewed)?;
+        for fact in facts {
+            let Some(fact) = fact? else { continue };
+            let change = self.put_fact(&fact)?;
             bytes += change.bytes();
             batch.push(change);
             if bytes >= BATCH_BYTES {
