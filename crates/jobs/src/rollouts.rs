@@ -214,6 +214,7 @@ mod tests {
     use std::fs;
 
     use still_domain::{AnswerKind, PolicyVersion, Rejection};
+    use still_judge::StandardVerifier;
     use still_machine::verifier;
     use still_operator::config::{ModelSource, VerifierSection};
 
@@ -237,20 +238,41 @@ mod tests {
         )
     }
 
+    /// What an import works with: a problem to explore and one that is held out.
+    struct Run {
+        store: Store,
+        model: Model,
+        verifier: StandardVerifier,
+        hygiene: HygieneConfig,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            let store = Store::in_memory().unwrap();
+            store.import_problems(&[problem("7", Split::Explore), problem("8", Split::Test)]).unwrap();
+            Self {
+                store,
+                model: Model::from_source(&ModelSource::Embedded, true).unwrap(),
+                verifier: verifier(&VerifierSection::default()),
+                hygiene: HygieneConfig { min_thought_tokens: 1, ..HygieneConfig::default() },
+            }
+        }
+
+        fn import(&self) -> RolloutImport<'_> {
+            RolloutImport {
+                store: &self.store,
+                model: &self.model,
+                prompt: PromptStyle::Raw,
+                verifier: &self.verifier,
+                hygiene: &self.hygiene,
+            }
+        }
+    }
+
     #[test]
     fn rollouts_made_elsewhere_are_judged_and_counted_like_the_runs_own() {
-        let store = Store::in_memory().unwrap();
-        store.import_problems(&[problem("7", Split::Explore), problem("8", Split::Test)]).unwrap();
-        let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
-        let verifier = verifier(&VerifierSection::default());
-        let hygiene = HygieneConfig { min_thought_tokens: 1, ..HygieneConfig::default() };
-        let import = RolloutImport {
-            store: &store,
-            model: &model,
-            prompt: PromptStyle::Raw,
-            verifier: &verifier,
-            hygiene: &hygiene,
-        };
+        let run = Run::new();
+        let (import, store, model) = (run.import(), &run.store, &run.model);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rollouts.jsonl");
         let tokens = model.tokenizer.encode(&response(48), false).unwrap();
@@ -290,18 +312,8 @@ mod tests {
 
     #[test]
     fn a_rollout_of_a_held_out_or_unknown_problem_keeps_nothing_of_the_file() {
-        let store = Store::in_memory().unwrap();
-        store.import_problems(&[problem("7", Split::Explore), problem("8", Split::Test)]).unwrap();
-        let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
-        let verifier = verifier(&VerifierSection::default());
-        let hygiene = HygieneConfig::default();
-        let import = RolloutImport {
-            store: &store,
-            model: &model,
-            prompt: PromptStyle::Raw,
-            verifier: &verifier,
-            hygiene: &hygiene,
-        };
+        let run = Run::new();
+        let import = run.import();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("rollouts.jsonl");
         for (other, part) in [("8*7=?", "held out"), ("9*7=?", "no such problem")] {
@@ -314,7 +326,7 @@ mod tests {
                 "{}",
                 failure.message
             );
-            assert_eq!(store.last_sequence().unwrap(), 0);
+            assert_eq!(run.store.last_sequence().unwrap(), 0);
         }
     }
 }
