@@ -77,15 +77,15 @@ fn table<'a>(expr: &'a Expr, algebra: Algebra, letters: &mut Vec<&'a Expr>) -> O
             [inner] => Some(!table(inner, algebra, letters)?),
             _ => None,
         },
-        (Expr::Chain(left, rest), Algebra::Statements) => match rest.as_slice() {
-            [(Relation::Implies, right)] => {
-                Some(!table(left, algebra, letters)? | table(right, algebra, letters)?)
+        (Expr::Chain(left, rest), Algebra::Statements) => {
+            let [(relation, right)] = rest.as_slice() else { return None };
+            let (left, right) = (table(left, algebra, letters)?, table(right, algebra, letters)?);
+            match relation {
+                Relation::Implies => Some(!left | right),
+                Relation::Equivalent => Some(!(left ^ right)),
+                _ => None,
             }
-            [(Relation::Equivalent, right)] => {
-                Some(!(table(left, algebra, letters)? ^ table(right, algebra, letters)?))
-            }
-            _ => None,
-        },
+        }
         _ => None,
     }
 }
