@@ -24,7 +24,7 @@ pub(crate) struct Assignments<T> {
     devices: Vec<Device>,
     attempts: HashMap<AttemptId, Held<T>>,
     waiting: VecDeque<AttemptId>,
-    /// The devices that lost attempts which are to be asked for again.
+    /// The devices that lost attempts which are to be asked for again, and those that were given up meanwhile.
     lost: HashMap<AttemptId, usize>,
 }
 
@@ -146,6 +146,11 @@ impl<T: Named> Assignments<T> {
         let attempt = self.remove(id)?;
         self.lost.extend(lost_by.map(|device| (id.clone(), device)));
         Some(attempt)
+    }
+
+    /// What was lost under an earlier policy was asked for again long ago, or given up.
+    pub(crate) fn forget_losses(&mut self) {
+        self.lost.clear();
     }
 
     /// A device is gone: what it held waits again, before all else. How many these were.
@@ -274,6 +279,13 @@ mod tests {
         assignments.remove(&attempt("c", 0)).unwrap();
         assignments.take_in(attempt("a", 0));
         assert_eq!(given(&mut assignments), [(1, "a#0".to_owned())], "nobody else is left");
+
+        assert!(assignments.lose(&attempt("a", 0)).is_some());
+        assignments.forget_losses();
+        assignments.set_capacity(0, 1);
+        assignments.take_in(attempt("b", 1));
+        assignments.take_in(attempt("a", 0));
+        assert_eq!(given(&mut assignments), [(0, "b#1".to_owned()), (1, "a#0".to_owned())]);
     }
 
     #[test]

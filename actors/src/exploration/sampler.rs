@@ -244,8 +244,9 @@ impl SamplerState {
     /// shared out.
     fn adopt(&mut self) {
         let newest = self.newest.borrow().clone();
-        if newest.is_some() {
+        if newest.is_some() && newest != self.policy {
             self.policy = newest;
+            self.assignments.forget_losses();
         }
         let Some(policy) = &self.policy else { return };
         for (index, (device, adopted)) in self.devices.iter_mut().zip(&mut self.adopted).enumerate() {
