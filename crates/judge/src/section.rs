@@ -25,7 +25,7 @@ pub struct CodeSection {
     pub readable: Vec<PathBuf>,
     /// Time by the clock on the wall for one test, in seconds.
     pub wall_seconds: u64,
-    /// Processor time of each process in one test, in seconds.
+    /// Processor time of all processes of a test together, in seconds.
     pub cpu_seconds: u64,
     /// Time by the clock on the wall for all tests of an answer, in seconds.
     pub judgement_seconds: u64,

@@ -10,16 +10,22 @@ use still_roles::Verifier;
 use still_sandbox::Sandbox;
 use still_verify::Profile;
 
-/// Settings under which a test that runs into them is over soon.
+/// Settings under which a program that runs into them is over soon, but for time by the clock on the wall: a busy
+/// machine takes that from honest programs too.
 fn settings() -> CodeSection {
     CodeSection {
-        wall_seconds: 2,
-        cpu_seconds: 5,
+        wall_seconds: 60,
+        cpu_seconds: 2,
         memory_mebibytes: 256,
         output_bytes: 100_000,
-        judgement_seconds: 6,
+        judgement_seconds: 180,
         ..CodeSection::default()
     }
+}
+
+/// Settings under which a program that sleeps is over soon.
+fn impatient() -> CodeSection {
+    CodeSection { wall_seconds: 2, judgement_seconds: 6, ..settings() }
 }
 
 /// A verifier; where nothing can be confined, the proof that it says what is missing, and `None`.
@@ -116,12 +122,11 @@ fn the_thought_is_never_run_and_a_solution_without_a_program_is_no_answer() {
 fn hanging_programs_run_out_of_time_once_and_greedy_ones_are_wrong() {
     let Some(verifier) = verifier(settings()) else { return };
     for (program, outcome, rule) in [
-        ("while True: pass", Outcome::Timeout, "code: 0 of 3 tests; test 1 reached the limit of wall_time"),
-        ("import time\ntime.sleep(60)", Outcome::Timeout, "test 1 reached the limit of wall_time"),
+        ("while True: pass", Outcome::Timeout, "code: 0 of 3 tests; test 1 reached the limit of cpu_time"),
         (
             "n = int(input())\nwhile n == 5: pass\nprint(n * n)",
             Outcome::Timeout,
-            "code: 1 of 3 tests; test 2 reached the limit of wall_time",
+            "code: 1 of 3 tests; test 2 reached the limit of cpu_time",
         ),
         (
             "n = int(input())\nwhile n == 5: pass\nprint(n)",
@@ -134,11 +139,16 @@ fn hanging_programs_run_out_of_time_once_and_greedy_ones_are_wrong() {
         let (found, rule_given) = judged(&verifier, &squares(), program);
         assert!(found == outcome && rule_given.contains(rule), "{program}: {found} {rule_given}");
     }
+    let impatient = StandardVerifier::new(Profile::Strict, impatient());
+    let (found, rule) = judged(&impatient, &squares(), "import time\ntime.sleep(60)");
+    assert_eq!(found, Outcome::Timeout);
+    assert!(rule.contains("test 1 reached the limit of wall_time"), "{rule}");
 }
 
 #[test]
 fn hostile_programs_earn_nothing_and_leave_nothing() {
     let Some(verifier) = verifier(settings()) else { return };
+    let impatient = StandardVerifier::new(Profile::Strict, impatient());
     let hostile = [
         "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
         "import signal, time\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n    \
@@ -151,7 +161,7 @@ fn hostile_programs_earn_nothing_and_leave_nothing() {
         "import sys\nsys.stdout.write('9')\nsys.exit(1)",
     ];
     for program in hostile {
-        let (outcome, rule) = judged(&verifier, &squares(), program);
+        let (outcome, rule) = judged(&impatient, &squares(), program);
         assert!(matches!(outcome, Outcome::Wrong | Outcome::Timeout), "{program}: {outcome} {rule}");
         assert!(rule.starts_with("code: 0 of 3 tests"), "{program}: {rule}");
     }
@@ -165,13 +175,13 @@ fn hostile_programs_earn_nothing_and_leave_nothing() {
 
 #[test]
 fn many_slow_tests_end_with_the_time_for_all_of_them() {
-    let Some(verifier) = verifier(CodeSection { judgement_seconds: 1, ..settings() }) else { return };
+    let Some(verifier) = verifier(CodeSection { judgement_seconds: 1, ..impatient() }) else { return };
     let tests = json!({"inputs": vec!["1"; 50], "outputs": vec!["1"; 50]});
     let slow = "import time\ntime.sleep(0.2)\nprint(input())";
     let (outcome, rule) = judged(&verifier, &problem(&tests), slow);
     assert_eq!(outcome, Outcome::Timeout, "{rule}");
     let passed: u32 = rule.split(' ').nth(1).unwrap().parse().unwrap();
-    assert!((1..=5).contains(&passed), "{rule}");
+    assert!(passed <= 5, "{rule}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const CPU_SLACK: Duration = Duration::from_millis(500);
 pub enum Exceeded {
     /// Time by the clock on the wall.
     WallTime,
-    /// Processor time.
+    /// Processor time of all processes together.
     CpuTime,
     /// Memory of all processes together.
     Memory,
@@ -81,9 +81,7 @@ impl Finish {
         }
         match libc::WTERMSIG(status) {
             libc::SIGXCPU => Some(Self::Exceeded(Exceeded::CpuTime)),
-            libc::SIGKILL if cpu + CPU_SLACK >= Duration::from_secs(limits.cpu_seconds) => {
-                Some(Self::Exceeded(Exceeded::CpuTime))
-            }
+            libc::SIGKILL if cpu + CPU_SLACK >= limits.cpu() => Some(Self::Exceeded(Exceeded::CpuTime)),
             libc::SIGKILL => None,
             signal => Some(Self::Signalled(signal)),
         }

@@ -12,7 +12,7 @@ use thiserror::Error;
 pub struct Limits {
     /// Time by the clock on the wall, in milliseconds. Default: 10000.
     pub wall_milliseconds: u64,
-    /// Processor time of each process, in whole seconds. Default: 8.
+    /// Processor time of all processes together, in whole seconds. Default: 8.
     pub cpu_seconds: u64,
     /// Memory of all processes together, and address space of each, in bytes. Default: 512 MiB.
     pub memory_bytes: u64,
@@ -74,6 +74,11 @@ impl Limits {
     /// Time by the clock on the wall.
     pub const fn wall(&self) -> Duration {
         Duration::from_millis(self.wall_milliseconds)
+    }
+
+    /// Processor time.
+    pub const fn cpu(&self) -> Duration {
+        Duration::from_secs(self.cpu_seconds)
     }
 }
 

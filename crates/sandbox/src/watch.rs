@@ -10,6 +10,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    param::clock_ticks_per_second,
     process::Pid,
 };
 
@@ -20,8 +21,8 @@ use crate::{
     limits::Limits,
 };
 
-/// How often the memory of all processes is added up.
-const MEMORY_INTERVAL: Duration = Duration::from_millis(10);
+/// How often the memory and the processor time of all processes are added up.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -34,17 +35,20 @@ pub(crate) fn watch(mut running: Running, input: &[u8], limits: &Limits) -> Resu
     let mut peak_memory_bytes = 0;
     loop {
         let now = Instant::now();
-        let pause = deadline.saturating_duration_since(now).min(MEMORY_INTERVAL);
+        let pause = deadline.saturating_duration_since(now).min(LOOK_INTERVAL);
         let has_ended = streams.wait(&mut running, pause)?;
         if has_ended {
             break;
         }
-        let memory = memory_bytes(running.id, limits.memory_bytes);
+        let processes = processes_below(running.id);
+        let memory = memory_bytes(&processes, limits.memory_bytes);
         peak_memory_bytes = memory.max(peak_memory_bytes).max(high_water_bytes(running.id));
         exceeded = if streams.is_full() {
             Some(Exceeded::Output)
         } else if memory > limits.memory_bytes {
             Some(Exceeded::Memory)
+        } else if processor_time(&processes) >= limits.cpu() {
+            Some(Exceeded::CpuTime)
         } else if Instant::now() >= deadline {
             Some(Exceeded::WallTime)
         } else {
@@ -203,10 +207,9 @@ fn is_not_ready(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// The memory of the first process and everything below it. Resident memory counts pages that processes
-/// share once for each; only when that sum exceeds the limit is each page's share asked for.
-fn memory_bytes(first: Pid, limit: u64) -> u64 {
-    let processes = processes_below(first);
+/// The memory of all these processes. Resident memory counts pages that processes share once for each; only
+/// when that sum exceeds the limit is each page's share asked for.
+fn memory_bytes(processes: &[i32], limit: u64) -> u64 {
     let resident = processes.iter().map(|id| resident_bytes(*id)).sum();
     if resident <= limit {
         return resident;
@@ -233,6 +236,20 @@ fn processes_below(first: Pid) -> Vec<i32> {
 fn resident_bytes(id: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     kibibytes(&status, &["RssAnon:", "RssShmem:"]) << 10
+}
+
+/// The processor time of all these processes, and of their children that have ended and were waited for.
+fn processor_time(processes: &[i32]) -> Duration {
+    let ticks: u64 = processes.iter().map(|id| processor_ticks(*id)).sum();
+    Duration::from_secs(ticks) / u32::try_from(clock_ticks_per_second()).unwrap_or(u32::MAX)
+}
+
+/// Fields 14 to 17 of `/proc/<id>/stat`, in ticks of the clock: time in the program and in the kernel, its own
+/// and its ended children's. The name in field 2 may hold anything, a parenthesis too.
+fn processor_ticks(id: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    after_name.split_whitespace().skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// The most that a process ever held, program files included.

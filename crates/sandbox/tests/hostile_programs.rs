@@ -15,8 +15,40 @@ fn a_fork_bomb_stops_at_the_process_limit_and_leaves_nothing() {
     let limits = Limits { processes: 16, wall_milliseconds: 1_500, ..tight() };
     let execution = run(sandbox, &bomb, &limits);
     assert!(!execution.finish.is_success(), "{:?}", execution.finish);
-    assert!(execution.wall < Duration::from_secs(5), "{:?}", execution.wall);
+    assert!(execution.wall < Duration::from_secs(30), "{:?}", execution.wall);
     assert_eq!(processes_with(&marker), [0_u32; 0]);
+}
+
+#[test]
+fn processes_that_take_turns_share_one_limit_of_processor_time() {
+    let Some(sandbox) = sandbox() else { return };
+    let (bomb, marker) = marked(python(
+        "
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+",
+    ));
+    let limits = Limits { cpu_seconds: 1, processes: 8, ..tight() };
+    let execution = run(sandbox, &bomb, &limits);
+    assert_eq!(execution.finish, Finish::Exceeded(Exceeded::CpuTime));
+    assert_eq!(processes_with(&marker), [0_u32; 0]);
+    let relay = python(
+        "
+import os, time
+while True:
+    if os.fork() == 0:
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+        os._exit(0)
+    os.wait()
+",
+    );
+    assert_eq!(run(sandbox, &relay, &limits).finish, Finish::Exceeded(Exceeded::CpuTime));
 }
 
 #[test]
@@ -224,11 +256,11 @@ while True:
     time.sleep(60)
 ",
     ));
-    let limits = Limits { wall_milliseconds: 700, ..tight() };
+    let limits = Limits { wall_milliseconds: 5_000, ..tight() };
     let execution = run(sandbox, &stubborn, &limits);
     assert_eq!(execution.finish, Finish::Exceeded(Exceeded::WallTime));
     assert!(output(&execution).starts_with("still here"), "what was written before the end is kept");
-    assert!(execution.wall < Duration::from_secs(3), "{:?}", execution.wall);
+    assert!(execution.wall < Duration::from_secs(30), "{:?}", execution.wall);
     assert_eq!(processes_with(&marker), [0_u32; 0]);
 }
 
@@ -250,14 +282,14 @@ print('gone', flush=True)
     let execution = run(sandbox, &leaver, &tight());
     assert_eq!(execution.finish, Finish::Exited(0));
     assert_eq!(output(&execution), "gone\n");
-    assert!(execution.wall < Duration::from_secs(2), "{:?}", execution.wall);
+    assert!(execution.wall < Duration::from_secs(60), "{:?}", execution.wall);
     assert_eq!(processes_with(&marker), [0_u32; 0]);
 }
 
 #[test]
 fn a_busy_loop_ends_at_the_limit_of_processor_time() {
     let Some(sandbox) = sandbox() else { return };
-    let limits = Limits { cpu_seconds: 1, wall_milliseconds: 20_000, ..tight() };
+    let limits = Limits { cpu_seconds: 1, ..tight() };
     let execution = run(sandbox, &python("while True: pass"), &limits);
     assert_eq!(execution.finish, Finish::Exceeded(Exceeded::CpuTime));
     assert!(execution.cpu >= Duration::from_millis(500), "{:?}", execution.cpu);
@@ -292,7 +324,7 @@ print('alive', resource.getrlimit(resource.RLIMIT_CPU)[0])
 fn a_jail_that_is_killed_from_outside_says_nothing_of_its_program() {
     let Some(sandbox) = sandbox() else { return };
     let (sleeper, marker) = marked(shell("sleep 300; true"));
-    let limits = Limits { wall_milliseconds: 60_000, ..tight() };
+    let limits = tight();
     let killed = thread::scope(|scope| {
         let run = scope.spawn(|| sandbox.execute(&sleeper, &[], &limits));
         let jailed = loop {
@@ -385,7 +417,7 @@ fn a_bomb_next_door_does_not_disturb_honest_programs() {
                 scope.spawn(move || {
                     let program = shell("read n; echo $((n * 2))");
                     let input = format!("{number}\n");
-                    let execution = sandbox.execute(&program, input.as_bytes(), &Limits::default()).unwrap();
+                    let execution = sandbox.execute(&program, input.as_bytes(), &tight()).unwrap();
                     (number, output(&execution))
                 })
             })

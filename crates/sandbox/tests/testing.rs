@@ -156,7 +156,7 @@ fn the_truth_of_an_assertion_is_not_the_candidates_to_define() {
 #[test]
 fn a_candidate_that_hangs_or_hoards_is_reported_as_such() {
     let Some(sandbox) = sandbox() else { return };
-    let limits = Limits { wall_milliseconds: 800, ..tight() };
+    let limits = Limits { wall_milliseconds: 5_000, ..tight() };
     let cases = [call("f", &json!([2]), json!(4))];
     let hang = candidate("import time\ndef f(n):\n    print('began', flush=True)\n    time.sleep(60)");
     let report = sandbox.run(&hang, &cases, &limits, effort(Stop::AtLimit)).unwrap();
@@ -167,7 +167,7 @@ fn a_candidate_that_hangs_or_hoards_is_reported_as_such() {
 #[test]
 fn a_program_that_hangs_is_not_run_again_and_the_time_for_all_cases_is_kept() {
     let Some(sandbox) = sandbox() else { return };
-    let limits = Limits { wall_milliseconds: 400, ..tight() };
+    let limits = Limits { wall_milliseconds: 3_000, ..tight() };
     let hang = Candidate::Program(shell("read n; [ $n = 2 ] && sleep 60; echo $n"));
     let case = |n: u32| TestCase::Output { input: format!("{n}\n"), expected: n.to_string() };
     let cases = [case(1), case(2), case(3)];
