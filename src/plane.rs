@@ -5,11 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
     Activity, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event, OnConflict,
-    PoolQuery, ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
+    PoolQuery, PoolRecord, ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{
-    AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
-    Problem, ProblemId, RoundNumber, RoundPhase,
+    AnswerKind, AttemptId, Demonstration, DemonstrationId, PolicyRecord, PolicyVersion, Problem, ProblemId,
+    RoundNumber, RoundPhase,
 };
 use still_operator::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
@@ -158,7 +158,7 @@ impl ControlPlane for LiveControlPlane {
         self.records.pool(query).await
     }
 
-    async fn trajectory(&self, id: AttemptId) -> Result<Option<JudgedTrajectory>, ErrorReply> {
+    async fn trajectory(&self, id: AttemptId) -> Result<Option<PoolRecord>, ErrorReply> {
         self.records.trajectory(id).await
     }
 

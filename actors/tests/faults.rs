@@ -336,7 +336,7 @@ async fn a_set_that_was_sealed_behind_the_conductors_back_is_taken_over() {
     let mut sealed = harness.store.round(RoundNumber(1)).unwrap().unwrap();
     sealed.phase = RoundPhase::Training;
     sealed.training_set = Some(set.id.clone());
-    harness.store.seal_round(&set, &sealed).unwrap();
+    harness.store.seal_round(&set, &sealed, None).unwrap();
     system.resume(Some(Activity::Explore));
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
     assert_eq!(harness.sets()[1], set.id);

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     /// By training set.
     TrainingSet = 0x30,
     /// By round.
+    SealingDecisions = 0x31,
+    /// By round.
     Round = 0x40,
     /// By round and step.
     Checkpoint = 0x50,

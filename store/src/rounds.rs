@@ -1,11 +1,16 @@
 //! Rounds, and what changes together with them: the sealed set, the published policy.
 
-use still_domain::{PolicyRecord, Round, RoundNumber, TrainingSet};
+use std::collections::BTreeMap;
+
+use still_domain::{
+    AttemptId, PolicyRecord, Round, RoundNumber, SealingDecision, SealingDecisions, TrainingSet,
+};
 
 use crate::{
     error::StoreError,
     key::{Key, Kind},
     policies::policy_key,
+    scan::Records,
     store::Store,
     training_sets::set_key,
 };
@@ -31,12 +36,17 @@ impl Store {
         self.commit(vec![self.put(&round_key(round.round), round)?])
     }
 
-    /// Seals a training set and moves its round on, in one batch, and gives the round as it stands then. A
+    /// Seals a training set, with what was newly decided of the pool, and moves its round on, in one batch, and gives the round as it stands then. A
     /// round is sealed once: one that was sealed before, with this set or another, stays as it is.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the set's name is not the hash of its content.
-    pub fn seal_round(&self, set: &TrainingSet, round: &Round) -> Result<Round, StoreError> {
+    pub fn seal_round(
+        &self,
+        set: &TrainingSet,
+        round: &Round,
+        decisions: Option<&SealingDecisions>,
+    ) -> Result<Round, StoreError> {
         let _writer = self.writer();
         if !set.is_intact() {
             let message = format!("training set {} does not hold what its name says", set.id);
@@ -45,8 +55,32 @@ impl Store {
         if let Some(known) = self.round(round.round)?.filter(|known| known.training_set.is_some()) {
             return Ok(known);
         }
-        self.commit(vec![self.put(&set_key(&set.id), set)?, self.put(&round_key(round.round), round)?])?;
+        let mut batch = vec![self.put(&set_key(&set.id), set)?, self.put(&round_key(round.round), round)?];
+        if let Some(decisions) = decisions {
+            batch.push(self.put(&decisions_key(round.round), decisions)?);
+        }
+        self.commit(batch)?;
         Ok(round.clone())
+    }
+
+    /// What each sealing decided otherwise than those before it, in order.
+    pub fn sealing_decisions(&self) -> Records<SealingDecisions> {
+        self.records(Key::of(Kind::SealingDecisions))
+    }
+
+    /// What the sealings so far have decided of each trajectory, in words.
+    pub fn standing_decisions(&self) -> Result<BTreeMap<AttemptId, String>, StoreError> {
+        let mut standing = BTreeMap::new();
+        for decisions in self.sealing_decisions() {
+            decisions?.apply(&mut standing);
+        }
+        Ok(standing)
+    }
+
+    /// What the sealings have decided of one trajectory, oldest first; one that decided as the one before it is not
+    /// named.
+    pub fn decisions_of(&self, id: &AttemptId) -> Result<Vec<SealingDecision>, StoreError> {
+        self.sealing_decisions().filter_map(|decisions| decisions.map(|one| one.of(id)).transpose()).collect()
     }
 
     /// Ends a round and publishes its policy, where it earned one, in one batch.
@@ -62,6 +96,10 @@ impl Store {
         }
         self.commit(batch)
     }
+}
+
+fn decisions_key(round: RoundNumber) -> Key {
+    Key::of(Kind::SealingDecisions).number(u64::from(round.0))
 }
 
 fn round_key(round: RoundNumber) -> Key {

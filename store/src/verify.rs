@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use still_domain::{
     AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Round, Score,
-    ScoredAnswer, TrainingSet,
+    ScoredAnswer, SealingDecisions, TrainingSet,
 };
 
 use crate::{
@@ -42,6 +42,11 @@ impl Store {
             self.verified::<AttemptFact>(Key::of(Kind::AttemptFact), "facts of attempts", |_| Ok(())),
             self.verified::<Score>(Key::of(Kind::Score), "scores of trajectories", |_| Ok(())),
             self.verified::<TrainingSet>(Key::of(Kind::TrainingSet), "training sets", is_intact),
+            self.verified::<SealingDecisions>(
+                Key::of(Kind::SealingDecisions),
+                "decisions of sealings",
+                |_| Ok(()),
+            ),
             self.verified::<Round>(Key::of(Kind::Round), "rounds", |_| Ok(())),
             self.verified::<CheckpointManifest>(
                 Key::of(Kind::Checkpoint),

@@ -45,7 +45,7 @@ fn commit_for_ever(data_dir: &Path) {
     loop {
         store.commit_trajectories(&members(group)).unwrap();
         let set = training_set(group, &[&format!("{group:08}#0")]);
-        store.seal_round(&set, &round(group, RoundPhase::Training, Some(&set))).unwrap();
+        store.seal_round(&set, &round(group, RoundPhase::Training, Some(&set)), None).unwrap();
         println!("{group}");
         std::io::stdout().flush().unwrap();
         group += 1;

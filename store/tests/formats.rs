@@ -69,7 +69,7 @@ fn fill(store: &Store) {
     store.put_scores(&[score()]).unwrap();
     store.put_scored_answers(&[answer()]).unwrap();
     let set = training_set(1, &["p#0"]);
-    store.seal_round(&set, &round(1, RoundPhase::Training, Some(&set))).unwrap();
+    store.seal_round(&set, &round(1, RoundPhase::Training, Some(&set)), None).unwrap();
     let ended = round(1, RoundPhase::Promoted, Some(&set));
     store.finish_round(&ended, Some(&policy(1, "round-1-step-9"))).unwrap();
 }

@@ -3,10 +3,12 @@
 
 mod samples;
 
+use std::collections::BTreeMap;
+
 use samples::{judged, policy, problem, round, training_set};
 use still_domain::{
     AnswerKind, AttemptNumber, Demonstration, DemonstrationId, Outcome, PolicyVersion, Problem, ProblemId,
-    RoundNumber, RoundPhase, Split,
+    RoundNumber, RoundPhase, SealingDecisions, Split,
 };
 use still_store::{Fault, FaultPlan, RunIdentity, Store, StoreError};
 
@@ -104,23 +106,44 @@ fn a_round_is_sealed_with_one_set_for_ever() {
     let store = Store::in_memory().unwrap();
     let set = training_set(1, &["p#0"]);
     let sealed = round(1, RoundPhase::Training, Some(&set));
-    assert_eq!(store.seal_round(&set, &sealed).unwrap(), sealed);
-    assert_eq!(store.seal_round(&set, &sealed).unwrap(), sealed);
+    assert_eq!(store.seal_round(&set, &sealed, None).unwrap(), sealed);
+    assert_eq!(store.seal_round(&set, &sealed, None).unwrap(), sealed);
     assert_eq!(store.training_set(&set.id).unwrap().unwrap(), set);
 
     let other = training_set(1, &["p#1"]);
-    let resealed = store.seal_round(&other, &round(1, RoundPhase::Training, Some(&other))).unwrap();
+    let resealed = store.seal_round(&other, &round(1, RoundPhase::Training, Some(&other)), None).unwrap();
     assert_eq!(resealed, sealed, "the first set stands");
     assert_eq!(store.training_set(&other.id).unwrap(), None);
 
+    let decided = |round, words: &str, ids: &[&str]| SealingDecisions {
+        round: RoundNumber(round),
+        decided: BTreeMap::from([(words.to_owned(), ids.iter().map(|id| id.parse().unwrap()).collect())]),
+    };
+    let next = training_set(2, &["p#0", "p#1"]);
+    let decisions = decided(2, "joins the set", &["p#0", "p#1"]);
+    store.seal_round(&next, &round(2, RoundPhase::Training, Some(&next)), Some(&decisions)).unwrap();
+    let decisions = decided(2, "left out", &["p#0"]);
+    store.seal_round(&next, &round(2, RoundPhase::Training, Some(&next)), Some(&decisions)).unwrap();
+    let last = training_set(3, &["p#0"]);
+    let decisions = decided(3, "left out", &["p#1"]);
+    store.seal_round(&last, &round(3, RoundPhase::Training, Some(&last)), Some(&decisions)).unwrap();
+    let told: Vec<_> = store.decisions_of(&"p#1".parse().unwrap()).unwrap();
+    let told: Vec<_> = told.iter().map(|one| (one.round.0, one.decision.as_str())).collect();
+    assert_eq!(told, [(2, "joins the set"), (3, "left out")], "a late seal decides nothing");
+    assert_eq!(store.standing_decisions().unwrap().len(), 2);
+
     let further = round(1, RoundPhase::Evaluating, Some(&set));
     store.put_round(&further).unwrap();
-    assert_eq!(store.seal_round(&set, &sealed).unwrap(), further, "a late seal does not set the round back");
-    assert_eq!(store.latest_round().unwrap(), Some(further));
+    assert_eq!(
+        store.seal_round(&set, &sealed, None).unwrap(),
+        further,
+        "a late seal does not set the round back"
+    );
+    assert_eq!(store.round(RoundNumber(1)).unwrap(), Some(further));
 
-    let mut forged = training_set(2, &["p#0"]);
+    let mut forged = training_set(4, &["p#0"]);
     forged.content.trajectories.clear();
-    let error = store.seal_round(&forged, &round(2, RoundPhase::Training, Some(&forged))).unwrap_err();
+    let error = store.seal_round(&forged, &round(4, RoundPhase::Training, Some(&forged)), None).unwrap_err();
     assert!(matches!(error, StoreError::Conflict(_)), "{error}");
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ractor::ActorProcessingErr;
 use still_curation::{Candidate, PairLimits, PairsConfig, ProblemTraits, SelectionConfig, SelectionContext};
 use still_domain::{
-    Algorithm, AttemptId, Problem, ProblemId, Recipe, Round, RoundPhase, TrainingSet, TrainingSetContent,
-    TrainingSetId,
+    Algorithm, AttemptId, Problem, ProblemId, Recipe, Round, RoundPhase, SealingDecisions, TrainingSet,
+    TrainingSetContent, TrainingSetId,
 };
 
 use crate::{ground::store_access::StoreAccess, rounds::rescoring::ranked_under};
@@ -43,7 +43,7 @@ impl SealingConfig {
         pool: &[Candidate],
         now_ms: u64,
     ) -> Result<Sealed, ActorProcessingErr> {
-        let (set, mut round) = sealed(access, self, round, previous, pool)?;
+        let Chosen { set, mut round, decisions } = sealed(access, self, round, previous, pool)?;
         let examples = set.example_count();
         if examples == 0 {
             round.phase = RoundPhase::Rejected;
@@ -54,7 +54,7 @@ impl SealingConfig {
         }
         round.phase = RoundPhase::Training;
         round.training_set = Some(set.id.clone());
-        let standing = access.store.seal_round(&set, &round)?;
+        let standing = access.store.seal_round(&set, &round, decisions.as_ref())?;
         if standing.training_set.as_ref() == Some(&set.id) {
             return Ok(Sealed { round: standing, examples, warning: self.demonstration_warning(&set) });
         }
@@ -70,15 +70,23 @@ impl SealingConfig {
     }
 }
 
-/// `D_t` of a round under the hash of its content, grown from the `previous` set, and the round with the count
-/// of what is new in it. Nothing is durable yet.
+/// What a round is to be sealed with.
+struct Chosen {
+    set: TrainingSet,
+    /// The round, with the counts of what was chosen.
+    round: Round,
+    /// What was decided of the pool otherwise than before.
+    decisions: Option<SealingDecisions>,
+}
+
+/// `D_t` of a round under the hash of its content, grown from the `previous` set. Nothing is durable yet.
 fn sealed(
     access: &StoreAccess,
     config: &SealingConfig,
     mut round: Round,
     previous: Option<TrainingSetId>,
     pool: &[Candidate],
-) -> Result<(TrainingSet, Round), ActorProcessingErr> {
+) -> Result<Chosen, ActorProcessingErr> {
     let recipe = round.recipe();
     let algorithm = match recipe {
         Recipe::Imitation => Algorithm::Sft,
@@ -101,6 +109,7 @@ fn sealed(
         trajectories: Vec::new(),
         pairs: Vec::new(),
     };
+    let mut decisions = BTreeMap::new();
     let selected = match algorithm {
         Algorithm::Sft => {
             let demonstrations = access.store.demonstrations()?;
@@ -118,6 +127,7 @@ fn sealed(
                 let selection = config.selection.select(&context, pool);
                 round.tally.decisions = named(selection.counts());
                 content.query = serde_json::to_value(&config.selection)?;
+                decisions = in_words(selection.decisions);
                 content.trajectories = selection.members;
                 selection.selected.len()
             }
@@ -130,12 +140,14 @@ fn sealed(
             };
             let selection = config.pairs.pair(pool, &limits);
             round.tally.decisions = named(selection.counts());
+            decisions = in_words(selection.decisions);
             content.pairs = selection.pairs;
             content.pairs.len()
         }
     };
     round.tally.selected = selected as u64;
-    Ok((content.seal(), round))
+    let decisions = SealingDecisions::since(&access.store.standing_decisions()?, round.round, decisions);
+    Ok(Chosen { set: content.seal(), round, decisions })
 }
 
 /// The trajectories of the set that one grows from: a set of pairs holds none, and grew from the one before it.
@@ -155,6 +167,10 @@ fn members_before(
 
 fn traits(problem: Problem) -> (ProblemId, ProblemTraits) {
     (problem.id, ProblemTraits { level: problem.level, source: problem.source })
+}
+
+fn in_words<D: ToString>(decisions: BTreeMap<AttemptId, D>) -> BTreeMap<AttemptId, String> {
+    decisions.into_iter().map(|(id, decision)| (id, decision.to_string())).collect()
 }
 
 fn named(counts: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {

@@ -10,7 +10,7 @@ use clap::CommandFactory;
 use serde::Serialize;
 use still_control::{
     ActivityRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest, PoolEntry,
-    ProblemList, PromoteRequest, RoundReport, SetLine, Status, SuspectLine,
+    PoolRecord, ProblemList, PromoteRequest, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, Split};
 
@@ -175,9 +175,8 @@ impl Asked<'_> {
                 self.tell(&entries, |entries| tables::pool(entries))
             }
             PoolCommand::Show { id } => {
-                let judged: JudgedTrajectory =
-                    self.get("/v1/pool/show", &[("id", id.to_string())])?.json()?;
-                self.tell(&judged, tables::trajectory)
+                let record: PoolRecord = self.get("/v1/pool/show", &[("id", id.to_string())])?.json()?;
+                self.tell(&record, tables::trajectory)
             }
             PoolCommand::Export { filter, limit } => {
                 for line in self.get("/v1/pool/export", &pool_query(filter, *limit))?.lines() {

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use still_control::{
-    DemonstrationList, Event, ImportReport, LeftOut, PoolEntry, ProblemLine, ProblemList, RoundReport,
-    SetLine, Status, SuspectLine,
+    DemonstrationList, Event, ImportReport, LeftOut, PoolEntry, PoolRecord, ProblemLine, ProblemList,
+    RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{
-    AnswerKind, CheckpointId, Demonstration, Estimate, JudgedTrajectory, PolicyRecord, Problem, Split,
+    AnswerKind, CheckpointId, Demonstration, Estimate, PolicyRecord, Problem, SealingDecision, Split,
 };
 
 /// Longest text in a cell, in characters.
@@ -337,7 +337,8 @@ pub(crate) fn pool(entries: &[PoolEntry]) -> String {
 }
 
 /// One trajectory with everything known of it but its token ids.
-pub(crate) fn trajectory(judged: &JudgedTrajectory) -> String {
+pub(crate) fn trajectory(record: &PoolRecord) -> String {
+    let PoolRecord { judged, decisions } = record;
     let (trajectory, verdict, measures) = (&judged.trajectory, &judged.verdict, &judged.measures);
     let versions: Vec<_> = trajectory
         .versions
@@ -363,6 +364,9 @@ pub(crate) fn trajectory(judged: &JudgedTrajectory) -> String {
         ("seed", trajectory.seed.to_string()),
     ] {
         table.add_row([name.to_owned(), value]);
+    }
+    for SealingDecision { round, decision } in decisions {
+        table.add_row([format!("round {round}"), decision.clone()]);
     }
     format!("{}\n\n{}", drawn(&table), trajectory.text)
 }

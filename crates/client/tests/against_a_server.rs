@@ -135,6 +135,8 @@ async fn the_pool_is_listed_filtered_shown_and_exported() {
     assert_eq!((&correct[0]["id"], &correct[0]["verdict"]), (&"b#2#0".into(), &"correct".into()));
     let shown = daemon.json(&["pool", "show", "b#2#5"]).await;
     assert_eq!(shown["trajectory"]["tokens"], serde_json::json!([1, 2, 3]));
+    assert_eq!(shown["decisions"][0]["decision"], "joins the set");
+    assert!(daemon.text(&["pool", "show", "b#2#5"]).await.contains("joins the set"));
     let exported = daemon.text(&["pool", "export", "--verdict", "wrong"]).await;
     let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["trajectory"]["id"]), (1, &"a#0".into()));

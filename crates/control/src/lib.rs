@@ -18,7 +18,7 @@
 //! | `GET /v1/sets` | | list of [`SetLine`] |
 //! | `GET /v1/problems/suspects` | | list of [`SuspectLine`] |
 //! | `GET /v1/pool` | [`PoolQuery`] | one [`PoolEntry`] a line |
-//! | `GET /v1/pool/show` | [`PoolShowQuery`] | `still_domain::JudgedTrajectory` |
+//! | `GET /v1/pool/show` | [`PoolShowQuery`] | [`PoolRecord`] |
 //! | `GET /v1/pool/export` | [`PoolQuery`] | one `still_domain::JudgedTrajectory` a line |
 //! | `GET /v1/policies` | | list of `still_domain::PolicyRecord` |
 //! | `POST /v1/policies/promote` | [`PromoteRequest`] | [`Done`] |
@@ -39,7 +39,7 @@ pub use error::{ErrorKind, ErrorReply};
 pub use event::{Event, RoundReport};
 pub use exit::Exit;
 pub use failure::{Failure, OrExit};
-pub use pool::PoolEntry;
+pub use pool::{PoolEntry, PoolRecord};
 pub use request::{
     Activity, ActivityRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest, LeftOut,
     LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, SuspectLine,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use still_domain::{
     AttemptId, AttemptNumber, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Rejection,
-    verdict::number_or_unknown,
+    SealingDecision, verdict::number_or_unknown,
 };
 
 /// A trajectory of the pool, as it is listed: who, what, and how it was judged, without its tokens.
@@ -57,4 +57,15 @@ impl From<&JudgedTrajectory> for PoolEntry {
             text: trajectory.text.clone(),
         }
     }
+}
+
+/// A trajectory of the pool, as it is shown: whole, and with what sealings decided of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PoolRecord {
+    /// The trajectory.
+    #[serde(flatten)]
+    pub judged: JudgedTrajectory,
+    /// What sealings decided of it, oldest first; one that decided as the one before it is not named.
+    #[serde(default)]
+    pub decisions: Vec<SealingDecision>,
 }

@@ -39,7 +39,7 @@ pub use decontamination::{Contamination, Decontamination, DecontaminationConfig}
 pub use gate::{Evidence, GateConfig, GateDecision, GateReason, PairedDifference, Rival, Rivals};
 pub use gold::{GivenAnswer, SuspectGold, SuspicionConfig};
 pub use hygiene::{HygieneConfig, HygieneReport, Response};
-pub use pairs::{PairLimits, PairSelection, PairsConfig, Unpaired};
+pub use pairs::{PairDecision, PairLimits, PairSelection, PairsConfig, Unpaired};
 pub use scoring::{Question, Scoring};
 pub use selection::{
     Budget, Decision, Keep, LengthPreference, MixedVersions, PerplexityPreference, ProblemTraits, ScoredBy,

@@ -5,6 +5,8 @@
 //! would teach the opposite. By choice a pair's lengths must be alike, so that preference for what is right does
 //! not become preference for what is long. What was not paired is counted by its reason.
 
+mod decision;
+
 use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use still_domain::{Outcome, PreferencePair, ProblemId};
 use still_settings::Findings;
 
+pub use self::decision::{PairDecision, PairSelection, Unpaired};
 use crate::{
     candidate::{Candidate, Span},
     selection::{MixedVersions, prefer},
@@ -47,58 +50,6 @@ impl Default for PairsConfig {
     }
 }
 
-/// Why a clean response with a known perplexity is in no pair, or a problem gave none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Unpaired {
-    /// A problem with clean wrong responses and no clean right one.
-    WithoutRight,
-    /// A problem with clean right responses and no clean wrong one.
-    WithoutWrong,
-    /// A response that several policies drew.
-    MixedVersions,
-    /// A response that is, with its prompt, longer than the learner takes.
-    TooLongToTrain,
-    /// A right response that is not more perplexing than any wrong one left, by the margin asked for.
-    NotMorePerplexing,
-    /// A right response that is more perplexing than a wrong one, but too much longer or shorter than each.
-    LengthRatio,
-}
-
-impl Unpaired {
-    /// The name used in records and as a metric label.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::WithoutRight => "without_right",
-            Self::WithoutWrong => "without_wrong",
-            Self::MixedVersions => "mixed_versions",
-            Self::TooLongToTrain => "too_long_to_train",
-            Self::NotMorePerplexing => "not_more_perplexing",
-            Self::LengthRatio => "length_ratio",
-        }
-    }
-}
-
-/// The pairs of a pool.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PairSelection {
-    /// The pairs, sorted.
-    pub pairs: Vec<PreferencePair>,
-    /// What was not paired, by its reason.
-    pub unpaired: BTreeMap<Unpaired, u64>,
-}
-
-impl PairSelection {
-    /// Pairs and what was not paired, by name, for records and metrics.
-    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
-        let unpaired = self.unpaired.iter().map(|(reason, count)| (reason.name(), *count));
-        unpaired.chain([("paired", self.pairs.len() as u64)]).collect()
-    }
-
-    fn note(&mut self, reason: Unpaired) {
-        *self.unpaired.entry(reason).or_default() += 1;
-    }
-}
-
 impl PairsConfig {
     /// Notes what no pair could ever meet.
     pub fn validate(&self, findings: &mut Findings) {
@@ -128,32 +79,53 @@ impl PairsConfig {
             let is_right = match candidate.outcome {
                 Outcome::Correct => true,
                 Outcome::Wrong => false,
-                Outcome::NoAnswer | Outcome::Malformed | Outcome::Timeout | Outcome::Error => continue,
+                Outcome::NoAnswer | Outcome::Malformed | Outcome::Timeout | Outcome::Error => {
+                    selection.decide(&candidate.id, PairDecision::NotAnAnswer(candidate.outcome));
+                    continue;
+                }
             };
-            if candidate.rejection.is_some() || candidate.perplexity_over(self.span).is_none() {
-                continue;
-            }
-            if candidate.is_mixed && limits.mixed_versions == MixedVersions::Reject {
-                selection.note(Unpaired::MixedVersions);
-                continue;
-            }
-            if limits.max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit))
-            {
-                selection.note(Unpaired::TooLongToTrain);
+            if let Some(objection) = self.objection(candidate, limits) {
+                if let PairDecision::Unpaired(reason) = objection {
+                    selection.note(reason);
+                }
+                selection.decide(&candidate.id, objection);
                 continue;
             }
             let sides = problems.entry(&candidate.id.problem).or_default();
             if is_right { sides.right.push(candidate) } else { sides.wrong.push(candidate) }
         }
         for mut sides in problems.into_values() {
-            match (sides.right.is_empty(), sides.wrong.is_empty()) {
-                (true, false) => selection.note(Unpaired::WithoutRight),
-                (false, true) => selection.note(Unpaired::WithoutWrong),
-                _ => self.pair_problem(&mut sides, &mut selection),
+            let lacking = match (sides.right.is_empty(), sides.wrong.is_empty()) {
+                (true, false) => Some(Unpaired::WithoutRight),
+                (false, true) => Some(Unpaired::WithoutWrong),
+                _ => None,
+            };
+            for one in sides.right.iter().chain(&sides.wrong) {
+                selection.decide(&one.id, lacking.map_or(PairDecision::NotNeeded, PairDecision::Unpaired));
+            }
+            match lacking {
+                Some(lacking) => selection.note(lacking),
+                None => self.pair_problem(&mut sides, &mut selection),
             }
         }
         selection.pairs.sort();
         selection
+    }
+
+    /// What keeps an answer from every pair.
+    fn objection(&self, candidate: &Candidate, limits: &PairLimits) -> Option<PairDecision> {
+        if let Some(rejection) = candidate.rejection {
+            return Some(PairDecision::Unhygienic(rejection));
+        }
+        if candidate.perplexity_over(self.span).is_none() {
+            return Some(PairDecision::UnknownPerplexity);
+        }
+        if candidate.is_mixed && limits.mixed_versions == MixedVersions::Reject {
+            return Some(PairDecision::Unpaired(Unpaired::MixedVersions));
+        }
+        let is_too_long =
+            limits.max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit));
+        is_too_long.then_some(PairDecision::Unpaired(Unpaired::TooLongToTrain))
     }
 
     /// The most perplexing right response meets the least perplexing wrong one that its length allows, and so on.
@@ -174,15 +146,21 @@ impl PairsConfig {
             let mut confident = wrong.iter().take_while(|wrong| self.is_surer(wrong, right)).peekable();
             if confident.peek().is_none() {
                 selection.note(Unpaired::NotMorePerplexing);
+                selection.decide(&right.id, PairDecision::Unpaired(Unpaired::NotMorePerplexing));
                 continue;
             }
             match confident.position(|wrong| self.is_alike_in_length(wrong, right)) {
                 Some(position) => {
                     let rejected = wrong.remove(position).id.clone();
+                    selection.decide(&right.id, PairDecision::Chosen(rejected.clone()));
+                    selection.decide(&rejected, PairDecision::Rejected(right.id.clone()));
                     selection.pairs.push(PreferencePair { chosen: right.id.clone(), rejected });
                     remaining -= 1;
                 }
-                None => selection.note(Unpaired::LengthRatio),
+                None => {
+                    selection.note(Unpaired::LengthRatio);
+                    selection.decide(&right.id, PairDecision::Unpaired(Unpaired::LengthRatio));
+                }
             }
         }
     }
@@ -237,6 +215,18 @@ mod tests {
         ];
         let one = PairsConfig::default().pair(&pool, &PairLimits::default());
         assert_eq!(written(&one), ["p#1 > p#2"]);
+        let decided: Vec<_> = one.decisions.iter().map(|(id, decision)| format!("{id} {decision}")).collect();
+        assert_eq!(
+            decided,
+            [
+                "p#0 unpaired: its problem's pairs were made of others",
+                "p#1 preferred to p#2",
+                "p#2 rejected for p#1",
+                "p#3 unpaired: its problem's pairs were made of others",
+                "q#0 unpaired: its problem has no clean right response",
+                "r#0 unpaired: its problem has no clean wrong response",
+            ]
+        );
         assert_eq!(one.counts(), [("paired", 1), ("without_right", 1), ("without_wrong", 1)].into());
         // p#0 > p#3 would prefer an easy right response to an unsure wrong one
         let two =

@@ -10,6 +10,7 @@
 //! | [`trajectory`] | one rollout: tokens, log-probabilities, provenance |
 //! | [`verdict`] | what the verifier, the hygiene rules and the measures say of a rollout |
 //! | [`training_set`] | a sealed, hashed manifest of a query over the pool |
+//! | [`sealing`] | what each sealing decided of the pool's trajectories |
 //! | [`round`] | the life of one explore, train, evaluate round |
 //! | [`fact`] | a judged trajectory without its tokens: the pool's index |
 //! | [`fingerprint`] | names made of content, versioned |
@@ -24,6 +25,7 @@ pub mod ids;
 pub mod policy;
 pub mod problem;
 pub mod round;
+pub mod sealing;
 pub mod seed;
 pub mod task;
 pub mod training_set;
@@ -39,6 +41,7 @@ pub use ids::{
 pub use policy::{CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef};
 pub use problem::{AnswerKind, Demonstration, Problem, Split};
 pub use round::{Round, RoundPhase, RoundTally, VersionTally};
+pub use sealing::{SealingDecision, SealingDecisions};
 pub use task::Task;
 pub use training_set::{Algorithm, PreferencePair, Recipe, TrainingSet, TrainingSetContent};
 pub use trajectory::{FinishReason, SamplingSettings, Trajectory, VersionSpan};

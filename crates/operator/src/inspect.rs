@@ -9,8 +9,8 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use still_control::{PoolEntry, RoundReport};
 use still_domain::{
-    AnswerKind, FinishReason, JudgedTrajectory, Outcome, PolicyName, PolicyRecord, Problem, Round,
-    ScoredAnswer, Split, TrainingSet,
+    AnswerKind, AttemptId, FinishReason, JudgedTrajectory, Outcome, PolicyName, PolicyRecord, Problem, Round,
+    RoundNumber, ScoredAnswer, SealingDecisions, Split, TrainingSet,
 };
 
 use crate::{cli::InspectSubject, round_table};
@@ -37,6 +37,9 @@ pub trait Records {
 
     /// Every sealed training set, oldest first.
     fn sets(&self) -> Vec<Result<TrainingSet, Self::Error>>;
+
+    /// What each sealing decided otherwise than those before it, oldest first.
+    fn decisions(&self) -> Vec<Result<SealingDecisions, Self::Error>>;
 
     /// Every published policy, oldest first.
     fn policies(&self) -> Vec<Result<PolicyRecord, Self::Error>>;
@@ -99,6 +102,15 @@ pub fn inspect<R: Records>(
                 line(&problem, out)?;
             }
         }
+        InspectSubject::Decisions => {
+            for SealingDecisions { round, decided } in seen.sound(records.decisions()) {
+                for (decision, ids) in &decided {
+                    for id in ids {
+                        line(&DecisionLine { id, round, decision }, out)?;
+                    }
+                }
+            }
+        }
         InspectSubject::Pool => {
             let mut written = Ok(());
             let mut visit = |judged: Result<JudgedTrajectory, R::Error>| {
@@ -129,6 +141,14 @@ pub fn inspect<R: Records>(
 fn line<T: serde::Serialize>(record: &T, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, record)?;
     out.write_all(b"\n")
+}
+
+/// What a sealing decided of a trajectory.
+#[derive(Serialize)]
+struct DecisionLine<'a> {
+    id: &'a AttemptId,
+    round: RoundNumber,
+    decision: &'a str,
 }
 
 /// An answer that a policy was scored by, in the fields that `stilld grade` reads and those that it does not.

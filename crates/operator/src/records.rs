@@ -8,12 +8,12 @@ use std::{collections::HashMap, ops::ControlFlow};
 use futures_util::{StreamExt, stream};
 use still_control::{
     DemonstrationLine, DemonstrationList, DemonstrationQuery, ErrorKind, ErrorReply, LeftOut, OnConflict,
-    PoolQuery, ProblemLine, ProblemList, ProblemQuery, RoundReport, SetLine, SuspectLine,
+    PoolQuery, PoolRecord, ProblemLine, ProblemList, ProblemQuery, RoundReport, SetLine, SuspectLine,
 };
 use still_curation::{Candidate, Curriculum, CurriculumConfig};
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, Problem, ProblemId, Round,
-    Split, TrainingSet,
+    SealingDecisions, Split, TrainingSet,
 };
 use still_store::{Store, StoreError};
 use tokio::sync::mpsc;
@@ -195,8 +195,12 @@ impl StoreRecords {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn trajectory(&self, id: AttemptId) -> Result<Option<JudgedTrajectory>, ErrorReply> {
-        self.blocking(move |store| store.trajectory(&id)).await
+    pub async fn trajectory(&self, id: AttemptId) -> Result<Option<PoolRecord>, ErrorReply> {
+        let record = move |store: &Store| {
+            let Some(judged) = store.trajectory(&id)? else { return Ok::<_, StoreError>(None) };
+            Ok(Some(PoolRecord { judged, decisions: store.decisions_of(&id)? }))
+        };
+        self.blocking(record).await
     }
 
     /// Published policies, oldest first.
@@ -268,6 +272,10 @@ impl Records for Store {
 
     fn sets(&self) -> Vec<Result<TrainingSet, StoreError>> {
         self.each_training_set().collect()
+    }
+
+    fn decisions(&self) -> Vec<Result<SealingDecisions, StoreError>> {
+        self.sealing_decisions().collect()
     }
 
     fn policies(&self) -> Vec<Result<PolicyRecord, StoreError>> {

@@ -13,9 +13,9 @@ use std::{
 use fake::judged;
 use serde_json::Value;
 use still_domain::{
-    Algorithm, AnswerKind, DemonstrationId, JudgedTrajectory, Outcome, PolicyName, PolicyOrigin,
-    PolicyRecord, PolicyVersion, Problem, ProblemId, Round, RoundNumber, RoundPhase, ScoredAnswer, Split,
-    TrainingSet, TrainingSetContent,
+    Algorithm, AnswerKind, AttemptId, DemonstrationId, JudgedTrajectory, Outcome, PolicyName, PolicyOrigin,
+    PolicyRecord, PolicyVersion, Problem, ProblemId, Round, RoundNumber, RoundPhase, ScoredAnswer,
+    SealingDecisions, Split, TrainingSet, TrainingSetContent,
 };
 use still_operator::{
     cli::InspectSubject,
@@ -53,6 +53,15 @@ impl Records for Kept {
             split,
         };
         vec![Ok(problem("apart", Split::Dev)), Ok(problem("explored", Split::Explore))]
+    }
+
+    fn decisions(&self) -> Vec<Result<SealingDecisions, Infallible>> {
+        let id = |id: &str| id.parse::<AttemptId>().unwrap();
+        let decided = [
+            ("joins the set".to_owned(), vec![id("a#1")]),
+            ("left out: the answer was judged `wrong`".to_owned(), vec![id("a#0"), id("b#0")]),
+        ];
+        vec![Ok(SealingDecisions { round: RoundNumber(1), decided: decided.into() })]
     }
 
     fn each_answer(&self, visit: &mut dyn FnMut(Result<ProblemAnswer, Infallible>) -> ControlFlow<()>) {
@@ -131,6 +140,10 @@ impl Records for Damaged {
         let _ended = visit(Err(Damage));
     }
 
+    fn decisions(&self) -> Vec<Result<SealingDecisions, Damage>> {
+        vec![Err(Damage)]
+    }
+
     fn sets(&self) -> Vec<Result<TrainingSet, Damage>> {
         vec![Err(Damage)]
     }
@@ -176,6 +189,23 @@ fn the_pool_is_one_object_a_line_with_what_the_documents_promise() {
 }
 
 #[test]
+fn what_sealings_decided_is_one_line_for_each_trajectory() {
+    let lines: Vec<Value> = text(InspectSubject::Decisions, false)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told = |line: &Value| format!("{} {} {}", line["round"], line["id"], line["decision"]);
+    assert_eq!(
+        lines.iter().map(told).collect::<Vec<_>>(),
+        [
+            r#"1 "a#1" "joins the set""#,
+            r#"1 "a#0" "left out: the answer was judged `wrong`""#,
+            r#"1 "b#0" "left out: the answer was judged `wrong`""#,
+        ]
+    );
+}
+
+#[test]
 fn problems_are_lines_that_an_evaluation_reads() {
     let (held_out, explored) = (text(InspectSubject::HeldOut, false), text(InspectSubject::Problems, false));
     assert!(explored.contains("explored?") && !explored.contains("apart?"), "{explored}");
@@ -199,9 +229,12 @@ fn the_answers_that_policies_were_scored_by_are_lines_that_grade_reads() {
 
 #[test]
 fn damage_is_told_and_hides_nothing_else() {
-    for (subject, lines) in
-        [(InspectSubject::Pool, 2), (InspectSubject::Problems, 0), (InspectSubject::Answers, 0)]
-    {
+    for (subject, lines) in [
+        (InspectSubject::Pool, 2),
+        (InspectSubject::Problems, 0),
+        (InspectSubject::Answers, 0),
+        (InspectSubject::Decisions, 0),
+    ] {
         let mut out = Vec::new();
         let seen = inspect(&Damaged, subject, true, &mut out).unwrap();
         assert_eq!(seen.damaged, ["the checksum of `pool/a#0` does not hold"]);

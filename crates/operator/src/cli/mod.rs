@@ -136,6 +136,8 @@ pub enum InspectSubject {
     Rounds,
     /// Trajectories with their verdicts.
     Pool,
+    /// What each sealing decided of the trajectories, as far as it is otherwise than before: one JSON object a line.
+    Decisions,
     /// Sealed training sets.
     Sets,
     /// Published policies.

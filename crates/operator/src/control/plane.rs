@@ -6,7 +6,7 @@ use crate::import::Batch;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
     Activity, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, LeftOut, OnConflict, PoolQuery,
-    ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
+    PoolRecord, ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
@@ -124,7 +124,7 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn trajectory(
         &self,
         id: AttemptId,
-    ) -> impl Future<Output = Result<Option<JudgedTrajectory>, ErrorReply>> + Send;
+    ) -> impl Future<Output = Result<Option<PoolRecord>, ErrorReply>> + Send;
 
     /// Published policies, oldest first.
     fn policies(&self) -> impl Future<Output = Result<Vec<PolicyRecord>, ErrorReply>> + Send;

@@ -18,8 +18,8 @@ use futures_util::{
 use serde::{Serialize, de::DeserializeOwned};
 use still_control::{
     ActivityRequest, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, Done, ErrorKind,
-    ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry, PoolQuery, PoolShowQuery,
-    ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, SetLine,
+    ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry, PoolQuery, PoolRecord,
+    PoolShowQuery, ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, SetLine,
 };
 use tokio::sync::watch;
 
@@ -207,10 +207,7 @@ async fn pool_list<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Result
     Ok(lines(pool.map(|item| item.map(|judged| PoolEntry::from(&judged))).boxed()))
 }
 
-async fn pool_show<C: ControlPlane>(
-    State(shared): Shell<C>,
-    uri: Uri,
-) -> Answer<still_domain::JudgedTrajectory> {
+async fn pool_show<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Answer<PoolRecord> {
     let PoolShowQuery { id } = query(&uri)?;
     let found = shared.plane.trajectory(id.clone()).await.map_err(Refusal)?;
     found.map(Json).ok_or_else(|| missing(format!("the pool holds no trajectory `{id}`")))

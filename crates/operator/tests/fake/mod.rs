@@ -13,13 +13,13 @@ use std::{
 use futures_util::{StreamExt, stream};
 use still_control::{
     Activity, ActorState, ActorStatus, DemonstrationLine, DemonstrationList, DemonstrationQuery, DeviceState,
-    DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery, ProblemLine, ProblemList,
-    ProblemQuery, RoundReport, SetLine, Status, SuspectLine, Wait,
+    DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery, PoolRecord, ProblemLine,
+    ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
     PolicyOrigin, PolicyRecord, PolicyVersion, Problem, ProblemId, RoundNumber, RoundPhase, SamplingSettings,
-    TrainingSetId, Trajectory, Verdict, VersionSpan,
+    SealingDecision, TrainingSetId, Trajectory, Verdict, VersionSpan,
 };
 use still_operator::{
     control::{ControlPlane, ControlServer, EventStream, Imported, SocketError, TrajectoryStream},
@@ -387,8 +387,11 @@ impl ControlPlane for FakePlane {
         Ok(stream::iter(chosen).boxed())
     }
 
-    async fn trajectory(&self, id: AttemptId) -> Result<Option<JudgedTrajectory>, ErrorReply> {
-        Ok((id.problem.as_str() == "b#2").then(|| judged("b#2", id.number.0, Outcome::Correct)))
+    async fn trajectory(&self, id: AttemptId) -> Result<Option<PoolRecord>, ErrorReply> {
+        Ok((id.problem.as_str() == "b#2").then(|| PoolRecord {
+            judged: judged("b#2", id.number.0, Outcome::Correct),
+            decisions: vec![SealingDecision { round: RoundNumber(1), decision: "joins the set".to_owned() }],
+        }))
     }
 
     async fn policies(&self) -> Result<Vec<PolicyRecord>, ErrorReply> {
