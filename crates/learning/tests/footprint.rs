@@ -40,7 +40,7 @@ fn training_allocates_what_was_foretold_within_a_tenth() {
         let cases = if is_fused(mode) {
             &[(1, 1_500), (2, 1_500), (2, 3_000)][..]
         } else {
-            &[(1, 700), (1, 1_500)][..]
+            &[(1, 1_000), (1, 1_500)][..]
         };
         for &(threads, tokens) in cases {
             let output = Command::new(std::env::current_exe().unwrap())

@@ -165,8 +165,15 @@ pub fn job(examples: Vec<Example>) -> LearnerJob {
 }
 
 /// Ways to work of which memory is measured: first by the CPU's fused operators, then by the composed ones of GPUs.
-pub const MEMORY_MODES: [&str; 6] =
-    ["kept", "recomputed", "adapters", "composed", "composed-bf16", "composed-adapters"];
+pub const MEMORY_MODES: [&str; 7] = [
+    "kept",
+    "recomputed",
+    "adapters",
+    "composed",
+    "composed-bf16",
+    "composed-adapters",
+    "composed-bf16-adapters",
+];
 
 /// Whether it is one of the former.
 pub fn is_fused(mode: &str) -> bool {
@@ -177,7 +184,7 @@ pub fn is_fused(mode: &str) -> bool {
 fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
     let settings = learner_config(3, |training| {
         training.recompute_activations = mode == "recomputed";
-        training.precision = if mode == "composed-bf16" { Precision::Bf16 } else { Precision::F32 };
+        training.precision = if mode.contains("bf16") { Precision::Bf16 } else { Precision::F32 };
         training.lora = lora(if mode.ends_with("adapters") { 16 } else { 0 }, 32.0);
     });
     LearnerConfig { threads, ..settings }

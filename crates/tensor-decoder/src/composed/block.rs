@@ -79,7 +79,7 @@ impl<'a> Block<'a> {
         let (query_size, group_size) = (config.query_size(), config.key_value_size());
         let token_count = x.dims()[0];
         let normed = rms_norm(x, &layer.input_norm.val(), config.rms_norm_epsilon);
-        let mut qkv = normed.matmul(layer.qkv.val().transpose());
+        let mut qkv = layer.qkv.project(normed);
         if let Some(bias) = &layer.qkv_bias {
             let dtype: FloatDType = qkv.dtype().into();
             qkv = qkv + bias.val().cast(dtype).unsqueeze_dim(0);
@@ -100,12 +100,12 @@ impl<'a> Block<'a> {
     /// The rest of the block from the attended values, `[tokens, query]`.
     fn finish(&self, layer: &DecoderLayer, x: Tensor<2>, attended: Tensor<2>) -> Tensor<2> {
         let inner = self.config.intermediate_size;
-        let x = x + attended.matmul(layer.output.val().transpose());
+        let x = x + layer.output.project(attended);
         let normed = rms_norm(x.clone(), &layer.post_attention_norm.val(), self.config.rms_norm_epsilon);
-        let gate_up = normed.matmul(layer.gate_up.val().transpose());
+        let gate_up = layer.gate_up.project(normed);
         let gate = gate_up.clone().narrow(1, 0, inner);
         let up = gate_up.narrow(1, inner, inner);
-        x + (activation::silu(gate) * up).matmul(layer.down.val().transpose())
+        x + layer.down.project(activation::silu(gate) * up)
     }
 
     /// Turns every head by its token's position, half-split.
