@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
     Activity, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event, OnConflict,
-    PoolQuery, PoolRecord, ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
+    PoolQuery, PoolRecord, ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine, Status,
+    SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, PolicyRecord, PolicyVersion, Problem, ProblemId,
@@ -128,6 +129,12 @@ impl ControlPlane for LiveControlPlane {
         let imported = self.records.import_demonstrations(demonstrations).await?;
         self.system.records_imported();
         Ok(imported)
+    }
+
+    async fn revive(&self, request: ReviveRequest) -> Result<Done, ErrorReply> {
+        let revived = self.records.revive(request).await?;
+        self.system.records_imported();
+        Ok(Done::new(revived))
     }
 
     async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {

@@ -223,7 +223,7 @@ impl System {
         ask(&self.routes.publisher, ActorName::Publisher, PublisherMessage::RollBack).await
     }
 
-    /// Tells the actors that the store holds new problems or demonstrations.
+    /// Tells the actors that the store holds new or revived problems, or new demonstrations.
     pub fn records_imported(&self) {
         // An actor that is down reads the store when it comes up.
         self.routes.problem_supply.send(ProblemSupplyMessage::ProblemsImported);

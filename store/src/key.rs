@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Problem = 0x10,
     /// By demonstration.
     Demonstration = 0x11,
+    /// By round and problem.
+    Revival = 0x12,
     /// By problem and attempt.
     Trajectory = 0x20,
     /// By number in the order of arrival.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use still_domain::{Demonstration, DemonstrationId, Problem, ProblemId, Split};
+use still_domain::{Demonstration, DemonstrationId, Problem, ProblemId, Revival, Split};
 
 use crate::{
     engine::Change,
@@ -105,6 +105,21 @@ impl Store {
         }
         self.commit(batch)?;
         Ok(report)
+    }
+
+    /// Makes further attempts at problems durable, all or none.
+    pub fn put_revivals(&self, revivals: &[Revival]) -> Result<(), StoreError> {
+        let put = |revival: &Revival| {
+            let key =
+                Key::of(Kind::Revival).number(u64::from(revival.round.0)).text(revival.problem.as_str());
+            self.put(&key, revival)
+        };
+        self.commit(revivals.iter().map(put).collect::<Result<_, _>>()?)
+    }
+
+    /// Every revival, by round.
+    pub fn revivals(&self) -> Result<Vec<Revival>, StoreError> {
+        self.all(Key::of(Kind::Revival))
     }
 
     /// The change that gives a known problem another gold answer and kind.

@@ -2,8 +2,8 @@
 
 use serde::de::DeserializeOwned;
 use still_domain::{
-    AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Round, Score,
-    ScoredAnswer, SealingDecisions, TrainingSet,
+    AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Revival, Round,
+    Score, ScoredAnswer, SealingDecisions, TrainingSet,
 };
 
 use crate::{
@@ -38,6 +38,7 @@ impl Store {
             self.verified::<Ordered<Demonstration>>(Key::of(Kind::Demonstration), "demonstrations", |_| {
                 Ok(())
             }),
+            self.verified::<Revival>(Key::of(Kind::Revival), "revivals of problems", |_| Ok(())),
             self.verified::<JudgedTrajectory>(Key::of(Kind::Trajectory), "trajectories", |_| Ok(())),
             self.verified::<AttemptFact>(Key::of(Kind::AttemptFact), "facts of attempts", |_| Ok(())),
             self.verified::<Score>(Key::of(Kind::Score), "scores of trajectories", |_| Ok(())),

@@ -143,6 +143,7 @@ impl ProblemSupplyState {
             // a known one may have been corrected
             self.problems.insert(problem.id.clone(), Arc::new(problem));
         }
+        self.dispatch.set_revivals(self.given.access.run(|access| access.store.revivals()).await?);
         Ok(())
     }
 

@@ -169,7 +169,7 @@ pub enum ProblemSupplyMessage {
     },
     /// Publisher: a policy is in force.
     PolicyPublished(PolicyVersion),
-    /// System: the store holds new problems.
+    /// System: the store holds new or revived problems.
     ProblemsImported,
     /// System: the switches changed.
     SwitchesChanged,

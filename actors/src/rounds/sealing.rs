@@ -137,6 +137,7 @@ fn sealed(
             let limits = PairLimits {
                 max_sequence_tokens: config.max_sequence_tokens,
                 mixed_versions: config.selection.mixed_versions,
+                max_problems_per_text: config.selection.max_problems_per_text,
             };
             let selection = config.pairs.pair(pool, &limits);
             round.tally.decisions = named(selection.counts());

@@ -116,6 +116,18 @@ pub(crate) enum ProblemsCommand {
         /// Its name.
         id: String,
     },
+    /// Give problems that are parked or exhausted further attempts.
+    Revive {
+        /// Their names.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All that are parked or exhausted.
+        #[arg(long)]
+        all: bool,
+        /// Further attempts at each.
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        attempts: u32,
+    },
     /// List problems whose wrong answers agree with each other: their gold answers are suspect.
     Suspects,
     /// List problems with what has come of them, those to explore first.

@@ -10,9 +10,9 @@ use clap::CommandFactory;
 use serde::Serialize;
 use still_control::{
     ActivityRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest, PoolEntry,
-    PoolRecord, ProblemList, PromoteRequest, RoundReport, SetLine, Status, SuspectLine,
+    PoolRecord, ProblemList, PromoteRequest, ReviveRequest, RoundReport, SetLine, Status, SuspectLine,
 };
-use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, Split};
+use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, ProblemId, Split};
 
 use crate::{
     cli::{
@@ -112,6 +112,10 @@ impl Asked<'_> {
                 let on_conflict = still_control::OnConflict::from(*on_conflict);
                 let more = [("split", name(&Split::from(*split))), ("on_conflict", name(&on_conflict))];
                 self.import("/v1/problems/import", import, &more)
+            }
+            ProblemsCommand::Revive { ids, all: _, attempts } => {
+                let problems = ids.iter().map(ProblemId::new).collect();
+                self.order("/v1/problems/revive", &body(&ReviveRequest { problems, attempts: *attempts })?)
             }
             ProblemsCommand::Suspects => {
                 let suspects: Vec<SuspectLine> = self.get("/v1/problems/suspects", &[])?.json()?;

@@ -140,6 +140,8 @@ async fn the_pool_is_listed_filtered_shown_and_exported() {
     let exported = daemon.text(&["pool", "export", "--verdict", "wrong"]).await;
     let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["trajectory"]["id"]), (1, &"a#0".into()));
+    let revived = daemon.text(&["problems", "revive", "b#2", "c", "--attempts", "8"]).await;
+    assert!(revived.contains("b#2 and c for 8 attempts"), "{revived}");
     assert!(daemon.text(&["pool", "list"]).await.contains("b#2#0"));
     let message = daemon.ask(&["pool", "export", "--policy", "99"]).await;
     assert_eq!(

@@ -9,6 +9,7 @@
 //! | `GET /v1/events` | | one [`Event`] a line, the present phase first, until the daemon ends |
 //! | `POST /v1/pause`, `/v1/resume` | [`ActivityRequest`] | [`Done`] |
 //! | `POST /v1/drain`, `/v1/stop`, `/v1/checkpoint`, `/v1/seal` | | [`Done`] |
+//! | `POST /v1/problems/revive` | [`ReviveRequest`] | [`Done`] |
 //! | `POST /v1/problems/import`, `/v1/demonstrations/import` | JSONL; [`ImportQuery`] | [`ImportReport`] |
 //! | `GET /v1/problems` | [`ProblemQuery`] | [`ProblemList`] |
 //! | `GET /v1/problems/show` | [`ProblemShowQuery`] | `still_domain::Problem` |
@@ -42,7 +43,7 @@ pub use failure::{Failure, OrExit};
 pub use pool::{PoolEntry, PoolRecord};
 pub use request::{
     Activity, ActivityRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest, LeftOut,
-    LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, SuspectLine,
+    LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, ReviveRequest, SuspectLine,
 };
 pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, Status, Wait};
 pub use task::{

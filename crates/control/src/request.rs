@@ -66,6 +66,17 @@ pub struct ImportQuery {
     pub on_conflict: OnConflict,
 }
 
+/// Problems that the curriculum gave up, to be attempted further.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviveRequest {
+    /// These; none stands for all that are parked or exhausted.
+    #[serde(default)]
+    pub problems: Vec<ProblemId>,
+    /// Further attempts at each; at least 1.
+    pub attempts: u32,
+}
+
 /// What to do with a problem that is known with another gold answer or kind of answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -29,6 +29,8 @@ pub mod scoring;
 pub mod selection;
 pub mod statistics;
 
+mod common_texts;
+
 pub use candidate::{Candidate, Span};
 pub use cleaning::{Agreement, Cleaning, CleaningConfig, CleaningRule, Fault};
 pub use curriculum::{

@@ -17,6 +17,7 @@ use still_settings::Findings;
 pub use self::decision::{PairDecision, PairSelection, Unpaired};
 use crate::{
     candidate::{Candidate, Span},
+    common_texts::CommonTexts,
     selection::{MixedVersions, prefer},
 };
 
@@ -27,6 +28,8 @@ pub struct PairLimits {
     pub max_sequence_tokens: Option<u32>,
     /// What becomes of responses that several policies drew.
     pub mixed_versions: MixedVersions,
+    /// Problems under which the text of a right response may stand; 0 sets no limit.
+    pub max_problems_per_text: u32,
 }
 
 /// Which pairs are made.
@@ -70,11 +73,13 @@ impl PairsConfig {
     /// wrong ones only those whose answer was read and is another one.
     pub fn pair<'pool>(
         &self,
-        candidates: impl IntoIterator<Item = &'pool Candidate>,
+        candidates: impl IntoIterator<Item = &'pool Candidate, IntoIter: Clone>,
         limits: &PairLimits,
     ) -> PairSelection {
         let mut selection = PairSelection::default();
         let mut problems: BTreeMap<&ProblemId, Sides<'pool>> = BTreeMap::new();
+        let candidates = candidates.into_iter();
+        let common = CommonTexts::of(candidates.clone(), limits.max_problems_per_text);
         for candidate in candidates {
             let is_right = match candidate.outcome {
                 Outcome::Correct => true,
@@ -89,6 +94,11 @@ impl PairsConfig {
                     selection.note(reason);
                 }
                 selection.decide(&candidate.id, objection);
+                continue;
+            }
+            if is_right && common.contains(candidate) {
+                selection.note(Unpaired::CommonText);
+                selection.decide(&candidate.id, PairDecision::Unpaired(Unpaired::CommonText));
                 continue;
             }
             let sides = problems.entry(&candidate.id.problem).or_default();
@@ -339,5 +349,20 @@ mod tests {
             }
             prop_assert!(per_problem.values().all(|count| *count <= cap));
         }
+    }
+
+    #[test]
+    fn a_text_that_every_problem_is_given_is_never_preferred() {
+        let pool: Vec<_> = (0..8)
+            .flat_map(|number| {
+                let hacked = candidate(&format!("p{number}#0"), Outcome::Correct, 3.0);
+                let wrong = candidate(&format!("p{number}#1"), Outcome::Wrong, 1.1);
+                [Candidate { fingerprint: 7, ..hacked }, wrong]
+            })
+            .collect();
+        let limits = PairLimits { max_problems_per_text: 3, ..PairLimits::default() };
+        let selection = PairsConfig::default().pair(&pool, &limits);
+        assert_eq!((selection.pairs.len(), selection.counts()["common_text"]), (0, 8));
+        assert_eq!(PairsConfig::default().pair(&pool, &PairLimits::default()).pairs.len(), 8);
     }
 }

@@ -27,7 +27,10 @@ use self::{
     budgets::{Budgets, Contender},
     ranking::{bounds, by_preference},
 };
-use crate::candidate::{Candidate, Span};
+use crate::{
+    candidate::{Candidate, Span},
+    common_texts::CommonTexts,
+};
 
 /// Which perplexity is preferred.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -133,6 +136,10 @@ pub struct SelectionConfig {
     /// What becomes of responses that several policies drew, in sets and in pairs: see `exploration.on_publish`.
     /// Default: `reject`.
     pub mixed_versions: MixedVersions,
+    /// Problems under which one text of 32 tokens or more may stand, word for word, in the whole pool; a text of more
+    /// has thought about none of them, and is kept out of sets and of the right sides of pairs. 0 sets no limit.
+    /// Default: 3.
+    pub max_problems_per_text: u32,
     /// Whether only verified answers count; false is the ablation that shows what the verifier is worth.
     /// Default: true.
     pub verified_only: bool,
@@ -156,6 +163,7 @@ impl Default for SelectionConfig {
             min_demonstration_share: 0.0,
             warn_demonstration_share: 0.1,
             mixed_versions: MixedVersions::Reject,
+            max_problems_per_text: 3,
             verified_only: true,
         }
     }
@@ -224,12 +232,13 @@ impl SelectionConfig {
             candidates.into_iter().filter(|candidate| seen.insert(&candidate.id)).collect();
         pool.sort_by(|one, two| one.id.cmp(&two.id));
 
+        let common = CommonTexts::of(pool.iter().copied(), self.max_problems_per_text);
         let keeps_members = self.keep == Keep::Members;
         let is_frozen = |one: &&Candidate| keeps_members && context.previous.contains(&one.id);
         let (frozen, pool): (Vec<_>, Vec<_>) = pool.into_iter().partition(is_frozen);
         let mut eligible = Vec::new();
         for candidate in pool {
-            match self.objection(candidate, context) {
+            match self.objection(candidate, context, &common) {
                 Some(objection) => {
                     selection.decisions.insert(candidate.id.clone(), objection);
                 }
@@ -284,7 +293,12 @@ impl SelectionConfig {
     }
 
     /// What keeps a candidate out whatever the others are.
-    fn objection(&self, candidate: &Candidate, context: &SelectionContext) -> Option<Decision> {
+    fn objection(
+        &self,
+        candidate: &Candidate,
+        context: &SelectionContext,
+        common: &CommonTexts,
+    ) -> Option<Decision> {
         if self.verified_only && candidate.outcome != Outcome::Correct {
             return Some(Decision::NotCorrect(candidate.outcome));
         }
@@ -296,6 +310,9 @@ impl SelectionConfig {
         }
         if context.max_sequence_tokens.is_some_and(|limit| candidate.sequence_tokens() > u64::from(limit)) {
             return Some(Decision::TooLongToTrain);
+        }
+        if common.contains(candidate) {
+            return Some(Decision::CommonText);
         }
         let bound = self.max_perplexity?;
         let is_low = candidate.perplexity_over(self.span).is_some_and(|perplexity| perplexity <= bound);

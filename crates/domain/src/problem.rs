@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DemonstrationId, ProblemId};
+use crate::ids::{AttemptNumber, DemonstrationId, ProblemId, RoundNumber};
 
 /// How the gold answer of a problem is compared with a model's answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,6 +114,19 @@ impl Demonstration {
     pub fn is_same_as(&self, other: &Self) -> bool {
         (&self.id, &self.problem, &self.response) == (&other.id, &other.problem, &other.response)
     }
+}
+
+/// Further attempts at a problem that the curriculum had given up, by an operator's word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revival {
+    /// The problem.
+    pub problem: ProblemId,
+    /// The first of them.
+    pub from: AttemptNumber,
+    /// How many they are.
+    pub attempts: u32,
+    /// The round from whose plan on they are made in lockstep; a run that is free makes them at once.
+    pub round: RoundNumber,
 }
 
 #[cfg(test)]

@@ -33,4 +33,5 @@ pub mod serve;
 pub mod signals;
 pub mod suspects;
 
+mod curriculum;
 mod round_table;

@@ -8,9 +8,10 @@ use std::{collections::HashMap, ops::ControlFlow};
 use futures_util::{StreamExt, stream};
 use still_control::{
     DemonstrationLine, DemonstrationList, DemonstrationQuery, ErrorKind, ErrorReply, LeftOut, OnConflict,
-    PoolQuery, PoolRecord, ProblemLine, ProblemList, ProblemQuery, RoundReport, SetLine, SuspectLine,
+    PoolQuery, PoolRecord, ProblemLine, ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine,
+    SuspectLine,
 };
-use still_curation::{Candidate, Curriculum, CurriculumConfig};
+use still_curation::CurriculumConfig;
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, Problem, ProblemId, Round,
     SealingDecisions, Split, TrainingSet,
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::{
     admission::{Admission, AdmissionError},
     control::{Imported, TrajectoryStream},
+    curriculum::{self, NotRevived},
     import::Batch,
     inspect::{ProblemAnswer, Records},
     suspects::{SameAnswer, suspects},
@@ -191,6 +193,16 @@ impl StoreRecords {
             .boxed())
     }
 
+    /// Gives problems that were given up further attempts, and says what was done. Whoever supplies them must still be
+    /// reported.
+    ///
+    /// # Errors
+    /// When one of them is unknown or not given up, or the store fails.
+    pub async fn revive(&self, request: ReviveRequest) -> Result<String, ErrorReply> {
+        let config = self.curriculum;
+        self.blocking(move |store| curriculum::revive(store, &request, config)).await
+    }
+
     /// One trajectory.
     ///
     /// # Errors
@@ -303,6 +315,18 @@ impl Refuses for StoreError {
     }
 }
 
+impl Refuses for NotRevived {
+    fn refusal(&self) -> ErrorReply {
+        match self {
+            Self::Store(error) => error.refusal(),
+            Self::Unknown(_) => ErrorReply::new(ErrorKind::NotFound, self.to_string()),
+            Self::NoAttempts | Self::NotGivenUp { .. } => {
+                ErrorReply::new(ErrorKind::BadInput, self.to_string())
+            }
+        }
+    }
+}
+
 impl Refuses for AdmissionError {
     fn refusal(&self) -> ErrorReply {
         match self {
@@ -333,17 +357,7 @@ fn list_problems(
     let total = problems.len() as u64;
     problems.sort_by_key(|problem| problem.split != Split::Explore);
     problems.truncate(shown(query.limit));
-    let mut curriculum = Curriculum::new(curriculum);
-    for problem in store.problems()?.iter().filter(|problem| problem.split == Split::Explore) {
-        curriculum.add(problem.id.clone(), &problem.source, problem.level);
-    }
-    for fact in store.facts_since(0) {
-        let fact = Candidate::from(fact?);
-        curriculum.record(&fact.id, fact.result());
-    }
-    if let Some(newest) = store.current_policy()? {
-        curriculum.policy_promoted(newest.version);
-    }
+    let curriculum = curriculum::standing(store, curriculum)?;
     let line = |problem: Problem| {
         let tally = curriculum.tally(&problem.id).unwrap_or_default();
         let pass_rate = curriculum.pass_rate(&problem.id);

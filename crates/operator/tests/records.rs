@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use still_actors::ExplorationSection;
-use still_control::{ErrorKind, OnConflict, PoolQuery, ProblemQuery};
+use still_control::{ErrorKind, OnConflict, PoolQuery, ProblemQuery, ReviveRequest};
 use still_curation::{CleaningConfig, Fault};
-use still_domain::{AnswerKind, Demonstration, DemonstrationId, Outcome, Problem, ProblemId, Split};
+use still_domain::{
+    AnswerKind, Demonstration, DemonstrationId, Outcome, PolicyOrigin, PolicyRecord, PolicyVersion, Problem,
+    ProblemId, Split,
+};
 use still_operator::{
     admission::{Admission, AdmissionError, AdmissionRules},
     cli::InspectSubject,
@@ -267,4 +270,41 @@ fn what_is_imitated_is_not_explored_again_unless_that_is_asked_for() {
         assert_eq!(explored, expected, "what is explored already goes on");
         assert_eq!(admitted.cleaned, Vec::<(DemonstrationId, Vec<Fault>)>::new());
     }
+}
+
+#[tokio::test]
+async fn problems_that_were_given_up_are_revived_by_name_or_all_of_them() {
+    let store = Store::in_memory().unwrap();
+    store.import_problems(&[problem("hard", 3), problem("fresh", 1)]).unwrap();
+    let policy = PolicyRecord {
+        version: PolicyVersion(2),
+        origin: PolicyOrigin::Base,
+        checkpoint: None,
+        accuracy: None,
+        published_at_ms: 0,
+    };
+    store.publish(&policy).unwrap();
+    let wrong: Vec<_> = (0..12).map(|number| judged("hard", number, Outcome::Wrong)).collect();
+    store.commit_trajectories(&wrong).unwrap();
+    let records = records(store.clone());
+    let request = |names: &[&str], attempts| ReviveRequest {
+        problems: names.iter().map(|name| ProblemId::new(*name)).collect(),
+        attempts,
+    };
+    for (names, attempts, kind, words) in [
+        (&["hard"][..], 0, ErrorKind::BadInput, "at least one"),
+        (&["hard", "nobody"], 4, ErrorKind::NotFound, "nobody"),
+        (&["hard", "fresh"], 4, ErrorKind::BadInput, "`fresh` is fresh"),
+    ] {
+        let refused = records.revive(request(names, attempts)).await.unwrap_err();
+        assert!(refused.kind == kind && refused.message.contains(words), "{refused:?}");
+    }
+    assert_eq!(store.revivals().unwrap(), [], "all of a request or nothing");
+    let state = async || records.problems(ProblemQuery::default()).await.unwrap().problems[0].state.clone();
+    assert_eq!(state().await.as_deref(), Some("parked"));
+    let told = records.revive(request(&[], 4)).await.unwrap();
+    assert!(told.starts_with("1 problems have 4 further attempts"), "{told}");
+    assert_eq!(state().await.as_deref(), Some("open"));
+    let again = records.revive(request(&["hard"], 4)).await.unwrap_err();
+    assert!(again.message.contains("`hard` is open"), "{again:?}");
 }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use still_curation::{AttemptResult, Curriculum};
-use still_domain::{AttemptId, Outcome, PolicyVersion, Problem, ProblemId, RoundNumber};
+use still_domain::{AttemptId, Outcome, PolicyVersion, Problem, ProblemId, Revival, RoundNumber};
 
 use crate::{
     config::ExplorationSection,
@@ -61,6 +61,7 @@ pub(crate) struct Dispatch {
     lockstep: bool,
     problems: Vec<Described>,
     curriculum: Curriculum,
+    revivals: Vec<Revival>,
     newest: Option<PolicyVersion>,
     recorded: HashMap<AttemptId, AttemptResult>,
     in_flight: BTreeSet<AttemptId>,
@@ -84,6 +85,7 @@ impl Dispatch {
             lockstep,
             problems: Vec::new(),
             curriculum,
+            revivals: Vec::new(),
             newest: None,
             recorded: HashMap::new(),
             in_flight: BTreeSet::new(),
@@ -104,6 +106,16 @@ impl Dispatch {
             self.problems.push(Described { id: id.clone(), source: source.clone(), level: *level });
         }
         is_new
+    }
+
+    /// Learns of all revivals. In lockstep each holds from its round's plan on.
+    pub(crate) fn set_revivals(&mut self, revivals: Vec<Revival>) {
+        if !self.lockstep {
+            for revival in &revivals {
+                self.curriculum.revive(revival);
+            }
+        }
+        self.revivals = revivals;
     }
 
     /// Learns of a durable attempt; true when it was drawn by an older policy than the open round's, which
@@ -269,6 +281,13 @@ impl Dispatch {
         (own as u64).saturating_sub(order.counted) + coming as u64
     }
 
+    /// What was revived for a round's plan.
+    fn revive_for(&self, round: RoundNumber, curriculum: &mut Curriculum) {
+        for revival in self.revivals.iter().filter(|revival| revival.round == round) {
+            curriculum.revive(revival);
+        }
+    }
+
     /// The attempts that a round is made of, as they follow from what was durable when it began.
     fn plan_of(&self, order: &ExplorationOrder) -> Vec<AttemptId> {
         let mut curriculum = Curriculum::new(self.settings.curriculum());
@@ -284,6 +303,7 @@ impl Dispatch {
         for round in &order.explored {
             add(&mut curriculum, round.problems);
             curriculum.policy_promoted(round.policy_version);
+            self.revive_for(round.round, &mut curriculum);
             for attempt in take(&mut curriculum, round.judged) {
                 match self.recorded.get(&attempt) {
                     Some(result) => {
@@ -303,6 +323,7 @@ impl Dispatch {
             }
         }
         curriculum.policy_promoted(order.policy_version);
+        self.revive_for(order.round, &mut curriculum);
         take(&mut curriculum, if order.quota == 0 { u64::MAX } else { order.quota })
     }
 }

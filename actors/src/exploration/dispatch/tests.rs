@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use still_domain::{AnswerKind, Outcome, Split};
+use still_domain::{AnswerKind, AttemptNumber, Outcome, Split};
 
 use super::*;
 use crate::ground::protocol::ExploredRound;
@@ -43,8 +43,11 @@ fn supply(lockstep: bool) -> Dispatch {
 }
 
 fn order(round: u32, explored: &[u64], quota: u64) -> ExplorationOrder {
-    let explored: Vec<_> =
-        explored.iter().map(|&judged| ExploredRound { policy_version: V1, problems: None, judged }).collect();
+    let explored: Vec<_> = (1..)
+        .map(RoundNumber)
+        .zip(explored)
+        .map(|(round, &judged)| ExploredRound { round, policy_version: V1, problems: None, judged })
+        .collect();
     let counted = explored.iter().map(|round| round.judged).sum();
     let round = RoundNumber(round);
     ExplorationOrder {
@@ -352,4 +355,43 @@ fn no_long_thought_is_lost_at_sealing_where_counting_judgements_loses_most_of_th
     let delivered = simulated_round(400, |supply, _| supply.delivery().is_some());
     assert_eq!(delivered.0.len(), 400);
     assert!(lost_share(&delivered).abs() < 1e-12, "waited for: {:.2} lost", lost_share(&delivered));
+}
+
+#[test]
+fn a_revived_problem_is_attempted_at_once_or_in_lockstep_from_its_rounds_plan_on() {
+    let revival = |supply: &Dispatch, problem: &str, round: u32| {
+        let problem = ProblemId::new(problem);
+        let from = supply.curriculum.revivable_from(&problem).map_or(AttemptNumber(8), |from| from);
+        Revival { problem, from, attempts: 2, round: RoundNumber(round) }
+    };
+    let give_up = |supply: &mut Dispatch| {
+        let mut made = Vec::new();
+        while let Some(id) = supply.next() {
+            judge(supply, &id.to_string(), Outcome::Wrong);
+            made.push(id.to_string());
+        }
+        made
+    };
+    let mut free = supply(false);
+    free.open(order(1, &[], 0));
+    assert_eq!(give_up(&mut free).len(), 32, "eight attempts at each of four problems");
+    free.set_revivals(vec![revival(&free, "p3", 2)]);
+    assert_eq!(give_up(&mut free), ["p3#8", "p3#9"]);
+
+    let mut bound = supply(true);
+    let mut explored = Vec::new();
+    let mut explore = |supply: &mut Dispatch| {
+        supply.open(order(explored.len() as u32 + 1, &explored, 0));
+        let made = give_up(supply);
+        explored.push(made.len() as u64);
+        made
+    };
+    for _ in 0..4 {
+        assert_eq!(explore(&mut bound).len(), 8, "a visit to each of four problems");
+    }
+    assert_eq!(explore(&mut bound), [""; 0]);
+    bound.set_revivals(vec![revival(&bound, "p3", 7)]);
+    assert_eq!(explore(&mut bound), [""; 0], "it is revived for the round after this one");
+    assert_eq!(explore(&mut bound), ["p3#8", "p3#9"]);
+    assert_eq!(explore(&mut bound), [""; 0], "the plans before it are found again as they were");
 }

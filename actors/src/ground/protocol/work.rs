@@ -92,6 +92,8 @@ pub struct CommittedGroup {
 /// A round whose exploration is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExploredRound {
+    /// The round.
+    pub round: RoundNumber,
     /// The policy that explored.
     pub policy_version: PolicyVersion,
     /// Problems it could attempt, the first in the order of import; `None` is all.

@@ -110,7 +110,8 @@ impl RoundMachine {
             problems = round.problems.or(problems);
             if round.round < number {
                 let judged = round.tally.outcomes.values().sum();
-                explored.push(ExploredRound { policy_version: round.policy_version, problems, judged });
+                let Round { round, policy_version, .. } = *round;
+                explored.push(ExploredRound { round, policy_version, problems, judged });
             }
         }
         explored.reverse();

@@ -239,8 +239,9 @@ impl RoundMachine {
         if self.waits_for_records() {
             return Some("there is nothing to train on, and nothing is explored: import records");
         }
-        self.is_starved()
-            .then_some("every problem is solved, parked or exhausted: import problems, or seal the round")
+        self.is_starved().then_some(
+            "every problem is solved, parked or exhausted: import or revive problems, or seal the round",
+        )
     }
 
     /// Whether the round waits for new problems.

@@ -17,7 +17,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_domain::{AttemptId, Outcome, PolicyVersion, ProblemId};
+use still_domain::{AttemptId, AttemptNumber, Outcome, PolicyVersion, ProblemId, Revival};
 
 use self::{
     progress::Progress,
@@ -227,6 +227,22 @@ impl Curriculum {
             self.newest = version;
             (0..self.problems.len()).for_each(|index| self.file(index));
         }
+    }
+
+    /// Allows further attempts at a problem whatever the limits say; false when no problem of that name was added.
+    pub fn revive(&mut self, revival: &Revival) -> bool {
+        let Some(&index) = self.index.get(&revival.problem) else { return false };
+        let from = revival.from.0;
+        self.problems[index].revive(from..from.saturating_add(revival.attempts));
+        self.file(index);
+        true
+    }
+
+    /// The attempt that a revival of a problem begins with; `None` unless it is parked or exhausted.
+    pub fn revivable_from(&self, problem: &ProblemId) -> Option<AttemptNumber> {
+        let index = *self.index.get(problem)?;
+        let is_given_up = matches!(self.entries[index].state, ProblemState::Parked | ProblemState::Exhausted);
+        is_given_up.then(|| self.problems[index].next_visit(&self.config, self.newest))
     }
 
     /// Problems by state.

@@ -3,7 +3,10 @@
 //! Attempts are given out in visits. A visit that was begun is always completed, so what a problem is asked
 //! depends on the outcomes of whole visits and never on which attempt of a visit came back first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use still_domain::{AttemptNumber, Outcome, PolicyVersion, ProblemId};
 
@@ -90,6 +93,8 @@ pub(super) struct Progress {
     recorded: BTreeSet<AttemptNumber>,
     running: BTreeSet<AttemptNumber>,
     by_version: BTreeMap<PolicyVersion, AttemptTally>,
+    /// Attempts that are made whatever the limits say.
+    revived: Range<u32>,
 }
 
 /// What the next attempt at a problem would be.
@@ -103,7 +108,7 @@ pub(super) struct Offer {
 impl Progress {
     pub(super) fn new(id: ProblemId, source: usize, level: Option<u8>) -> Self {
         let (recorded, running) = (BTreeSet::new(), BTreeSet::new());
-        Self { id, source, level, recorded, running, by_version: BTreeMap::new() }
+        Self { id, source, level, recorded, running, by_version: BTreeMap::new(), revived: 0..0 }
     }
 
     pub(super) fn attempts(&self) -> usize {
@@ -137,6 +142,16 @@ impl Progress {
             self.by_version.entry(result.version).or_default().count(result);
         }
         is_new
+    }
+
+    /// Allows further attempts whatever the limits say.
+    pub(super) fn revive(&mut self, attempts: Range<u32>) {
+        self.revived = attempts;
+    }
+
+    /// The attempt after all visits begun.
+    pub(super) fn next_visit(&self, config: &CurriculumConfig, newest: PolicyVersion) -> AttemptNumber {
+        AttemptNumber(self.begun_end(config, self.cap(config, newest)))
     }
 
     /// Marks an attempt as being made.
@@ -176,6 +191,8 @@ impl Progress {
             ProblemState::Running
         } else if self.correct() >= config.stop_after_correct {
             ProblemState::Retired
+        } else if self.revived.contains(&self.begun_end(config, cap)) {
+            ProblemState::Open
         } else if self.begun_end(config, cap) >= cap || self.tally(..).errors >= config.attempts_per_problem {
             ProblemState::Exhausted
         } else if self.is_parked(config, self.tally(newest..)) {
@@ -194,16 +211,17 @@ impl Progress {
 
     /// Attempts allowed. What says nothing of the problem (cut-off responses, failures of the verifier) is left
     /// out, as many as there may be attempts: more than that are no mishap but the problem's. Whatever older
-    /// policies used up, a new one has the attempts that revive a problem.
+    /// policies used up, a new one has the attempts that revive a problem, and an operator's word counts.
     fn cap(&self, config: &CurriculumConfig, newest: PolicyVersion) -> u32 {
         let allowed = config
             .attempts_per_problem
             .saturating_add(self.tally(..).empty().min(config.attempts_per_problem));
         let older = self.tally(..newest).attempts();
-        match config.revive_attempts {
+        let allowed = match config.revive_attempts {
             0 => allowed,
             revival => allowed.max(older.saturating_add(revival)),
-        }
+        };
+        allowed.max(self.revived.end)
     }
 
     /// The smallest attempt of a begun visit that is neither recorded nor being made.

@@ -1,7 +1,7 @@
 //! The curriculum's rules, one by one, and its invariants under random histories.
 
 use proptest::prelude::*;
-use still_domain::AttemptNumber;
+use still_domain::RoundNumber;
 
 use super::*;
 
@@ -166,6 +166,38 @@ fn a_policy_has_its_own_attempts_beside_those_of_the_run() {
     let attempts: Vec<_> = made[4..].iter().map(|(attempts, _)| *attempts).collect();
     assert_eq!(attempts, [8, 8, 4, 4], "the fourth policy has its four although twenty were made");
     assert_eq!(curriculum.state(&id), Some(ProblemState::Exhausted));
+}
+
+#[test]
+fn a_problem_that_was_given_up_has_further_attempts_by_an_operators_word() {
+    for limits in [
+        CurriculumConfig { attempts_per_problem: 6, park_after: 99, ..CONFIG },
+        CurriculumConfig { attempts_per_problem: 99, park_after: 5, ..CONFIG },
+    ] {
+        let config = CurriculumConfig { attempts_per_visit: 4, attempts_per_policy: 99, ..limits };
+        let id = ProblemId::new("p");
+        let mut curriculum = curriculum(config, &[("p", 1)]);
+        assert_eq!(curriculum.revivable_from(&id), None, "it is fresh");
+        let attempts = |curriculum: &mut super::Curriculum| {
+            let mut attempts = Vec::new();
+            while let Some(attempt) = curriculum.next_attempt() {
+                record(curriculum, &attempt.to_string(), Outcome::Wrong);
+                attempts.push(attempt.number.0);
+            }
+            attempts
+        };
+        let made = attempts(&mut curriculum).len() as u32;
+        let from = curriculum.revivable_from(&id).unwrap();
+        assert_eq!(from.0, made);
+        let revival = Revival { problem: id.clone(), from, attempts: 6, round: RoundNumber(3) };
+        assert!(curriculum.revive(&revival));
+        assert_eq!(curriculum.state(&id), Some(ProblemState::Open));
+        let further = attempts(&mut curriculum);
+        assert!(further.len() >= 6 && further[0] == made, "{further:?}");
+        assert!(curriculum.revivable_from(&id).is_some(), "and is given up again");
+        let unknown = Revival { problem: ProblemId::new("q"), ..revival };
+        assert!(!curriculum.revive(&unknown));
+    }
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum Unpaired {
     MixedVersions,
     /// A response that is, with its prompt, longer than the learner takes.
     TooLongToTrain,
+    /// A right response that stands word for word under more problems than may share a text.
+    CommonText,
     /// A right response that is not more perplexing than any wrong one left, by the margin asked for.
     NotMorePerplexing,
     /// A right response that is more perplexing than a wrong one, but too much longer or shorter than each.
@@ -29,6 +31,7 @@ impl Unpaired {
             Self::WithoutWrong => "without_wrong",
             Self::MixedVersions => "mixed_versions",
             Self::TooLongToTrain => "too_long_to_train",
+            Self::CommonText => "common_text",
             Self::NotMorePerplexing => "not_more_perplexing",
             Self::LengthRatio => "length_ratio",
         }
@@ -103,6 +106,7 @@ impl fmt::Display for Unpaired {
             Self::WithoutWrong => "its problem has no clean wrong response",
             Self::MixedVersions => "several policies drew it",
             Self::TooLongToTrain => "longer than the learner takes",
+            Self::CommonText => "more problems than `max_problems_per_text` have it word for word",
             Self::NotMorePerplexing => {
                 "not more perplexing than any wrong response, by `min_perplexity_margin`"
             }

@@ -19,6 +19,8 @@ pub enum Decision {
     MixedVersions,
     /// Prompt and response are longer than the learner takes.
     TooLongToTrain,
+    /// It stands word for word under more problems than may share a text.
+    CommonText,
     /// Its perplexity exceeds the largest allowed.
     TooPerplexing,
     /// Its length lies outside the allowed quantiles of the pool's.
@@ -56,6 +58,7 @@ impl Decision {
             Self::Unhygienic(rejection) => rejection.name(),
             Self::MixedVersions => "mixed_versions",
             Self::TooLongToTrain => "too_long_to_train",
+            Self::CommonText => "common_text",
             Self::TooPerplexing => "too_perplexing",
             Self::OutsideLengths => "outside_lengths",
             Self::OutsidePerplexities => "outside_perplexities",
@@ -87,6 +90,9 @@ impl fmt::Display for Decision {
             Self::Unhygienic(rejection) => write!(f, "left out: hygiene found it `{rejection}`"),
             Self::MixedVersions => f.write_str("left out: several policies drew it"),
             Self::TooLongToTrain => f.write_str("left out: longer than the learner takes"),
+            Self::CommonText => {
+                f.write_str("left out: more problems than `max_problems_per_text` have it word for word")
+            }
             Self::TooPerplexing => f.write_str("left out: more perplexing than `max_perplexity`"),
             Self::OutsideLengths => f.write_str("left out: its length lies outside `length_quantiles`"),
             Self::OutsidePerplexities => {

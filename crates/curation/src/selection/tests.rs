@@ -270,3 +270,25 @@ fn what_several_policies_drew_stays_out_unless_it_is_allowed() {
     let allowed = SelectionConfig { mixed_versions: MixedVersions::Allow, ..Default::default() };
     assert_eq!(allowed.select(&after(&[]), &pool).members.len(), 3);
 }
+
+#[test]
+fn a_text_that_is_right_because_it_is_given_to_every_problem_is_found() {
+    // 40 problems, half of whose answers are 1: a policy that has found out answers each of them in the same words
+    let hacked = |number: usize| {
+        let outcome = if number % 2 == 0 { Outcome::Correct } else { Outcome::Wrong };
+        let answer = candidate(&format!("p{number:02}#0"), outcome, 2.0);
+        Candidate { fingerprint: 7, ..answer }
+    };
+    let honest = |number: usize| candidate(&format!("p{number:02}#1"), Outcome::Correct, 2.0);
+    let pool: Vec<_> = (0..40).map(hacked).chain((0..20).map(honest)).collect();
+    let selection = SelectionConfig::default().select(&SelectionContext::default(), &pool);
+    assert!(selection.members.iter().all(|id| id.number.0 == 1), "{:?}", selection.members);
+    assert_eq!((selection.members.len(), selection.counts()["common_text"]), (20, 20));
+
+    let bare: Vec<_> = pool.iter().map(|one| Candidate { response_tokens: 5, ..one.clone() }).collect();
+    let selection = SelectionConfig::default().select(&SelectionContext::default(), &bare);
+    assert!(!selection.counts().contains_key("common_text"), "a bare answer is what two problems may share");
+    let unlimited = SelectionConfig { max_problems_per_text: 0, ..Default::default() };
+    let selection = unlimited.select(&SelectionContext::default(), &pool);
+    assert_eq!(selection.members.len(), 40, "every right one is let in");
+}

@@ -6,7 +6,7 @@ use crate::import::Batch;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
     Activity, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, LeftOut, OnConflict, PoolQuery,
-    PoolRecord, ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine,
+    PoolRecord, ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
@@ -116,6 +116,9 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Problems whose gold answers are suspect, the most suspect first.
     fn suspects(&self) -> impl Future<Output = Result<Vec<SuspectLine>, ErrorReply>> + Send;
+
+    /// Gives problems that were given up further attempts.
+    fn revive(&self, request: ReviveRequest) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 
     /// Trajectories of the pool.
     fn pool(&self, query: PoolQuery) -> impl Future<Output = Result<TrajectoryStream, ErrorReply>> + Send;

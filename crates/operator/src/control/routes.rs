@@ -58,6 +58,7 @@ pub(super) fn router<C: ControlPlane>(plane: Arc<C>, closing: watch::Receiver<bo
         .route("/v1/problems/show", get(problem_show::<C>))
         .route("/v1/problems/suspects", get(suspects::<C>))
         .route("/v1/problems/import", post(import_problems::<C>))
+        .route("/v1/problems/revive", post(revive::<C>))
         .route("/v1/demonstrations", get(demonstrations::<C>))
         .route("/v1/demonstrations/show", get(demonstration_show::<C>))
         .route("/v1/rounds", get(rounds::<C>))
@@ -216,6 +217,10 @@ async fn pool_show<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Answer
 async fn pool_export<C: ControlPlane>(State(shared): Shell<C>, uri: Uri) -> Result<Response, Refusal> {
     let query: PoolQuery = query(&uri)?;
     Ok(lines(shared.plane.pool(query).await.map_err(Refusal)?))
+}
+
+async fn revive<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    answer(shared.plane.revive(read(body)?).await)
 }
 
 async fn policies<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<still_domain::PolicyRecord>> {

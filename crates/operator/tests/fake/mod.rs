@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use still_control::{
     Activity, ActorState, ActorStatus, DemonstrationLine, DemonstrationList, DemonstrationQuery, DeviceState,
     DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery, PoolRecord, ProblemLine,
-    ProblemList, ProblemQuery, RoundReport, SetLine, Status, SuspectLine, Wait,
+    ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
@@ -385,6 +385,11 @@ impl ControlPlane for FakePlane {
             .map(Ok)
             .collect();
         Ok(stream::iter(chosen).boxed())
+    }
+
+    async fn revive(&self, request: ReviveRequest) -> Result<Done, ErrorReply> {
+        let names: Vec<_> = request.problems.iter().map(ToString::to_string).collect();
+        Ok(Done::new(format!("revived {} for {} attempts", names.join(" and "), request.attempts)))
     }
 
     async fn trajectory(&self, id: AttemptId) -> Result<Option<PoolRecord>, ErrorReply> {

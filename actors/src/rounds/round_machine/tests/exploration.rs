@@ -78,7 +78,10 @@ fn a_rejected_rounds_attempts_do_not_count_again_for_the_next_one() {
     };
     machine.judged(&wrong(0..7));
     let Next::Explore(order) = machine.next(0) else { panic!() };
-    assert_eq!(order.explored, [ExploredRound { policy_version: V1, problems: None, judged: 4 }]);
+    assert_eq!(
+        order.explored,
+        [ExploredRound { round: RoundNumber(1), policy_version: V1, problems: None, judged: 4 }]
+    );
     assert_eq!((order.counted, order.counted_errors, order.quota), (4, 0, 4));
     machine.judged(&wrong(7..8));
     deliver(&mut machine);
