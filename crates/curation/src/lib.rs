@@ -44,6 +44,6 @@ pub use hygiene::{HygieneConfig, HygieneReport, Response};
 pub use pairs::{PairDecision, PairLimits, PairSelection, PairsConfig, Unpaired};
 pub use scoring::{Question, Scoring};
 pub use selection::{
-    Budget, Decision, Keep, LengthPreference, MixedVersions, PerplexityPreference, ProblemTraits, ScoredBy,
-    Selection, SelectionConfig, SelectionContext,
+    Budget, Decision, Keep, LengthPreference, MixedVersions, Order, PerplexityPreference, ProblemTraits,
+    ScoredBy, Selection, SelectionConfig, SelectionContext,
 };

@@ -159,18 +159,15 @@ impl PairsConfig {
                 selection.decide(&right.id, PairDecision::Unpaired(Unpaired::NotMorePerplexing));
                 continue;
             }
-            match confident.position(|wrong| self.is_alike_in_length(wrong, right)) {
-                Some(position) => {
-                    let rejected = wrong.remove(position).id.clone();
-                    selection.decide(&right.id, PairDecision::Chosen(rejected.clone()));
-                    selection.decide(&rejected, PairDecision::Rejected(right.id.clone()));
-                    selection.pairs.push(PreferencePair { chosen: right.id.clone(), rejected });
-                    remaining -= 1;
-                }
-                None => {
-                    selection.note(Unpaired::LengthRatio);
-                    selection.decide(&right.id, PairDecision::Unpaired(Unpaired::LengthRatio));
-                }
+            if let Some(position) = confident.position(|wrong| self.is_alike_in_length(wrong, right)) {
+                let rejected = wrong.remove(position).id.clone();
+                selection.decide(&right.id, PairDecision::Chosen(rejected.clone()));
+                selection.decide(&rejected, PairDecision::Rejected(right.id.clone()));
+                selection.pairs.push(PreferencePair { chosen: right.id.clone(), rejected });
+                remaining -= 1;
+            } else {
+                selection.note(Unpaired::LengthRatio);
+                selection.decide(&right.id, PairDecision::Unpaired(Unpaired::LengthRatio));
             }
         }
     }

@@ -282,7 +282,7 @@ print('gone', flush=True)
     let execution = run(sandbox, &leaver, &tight());
     assert_eq!(execution.finish, Finish::Exited(0));
     assert_eq!(output(&execution), "gone\n");
-    assert!(execution.wall < Duration::from_secs(60), "{:?}", execution.wall);
+    assert!(execution.wall < Duration::from_mins(1), "{:?}", execution.wall);
     assert_eq!(processes_with(&marker), [0_u32; 0]);
 }
 

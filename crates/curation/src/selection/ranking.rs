@@ -2,15 +2,22 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::{LengthPreference, PerplexityPreference, SelectionConfig};
+use still_domain::fingerprint::of_words;
+
+use super::{LengthPreference, Order, PerplexityPreference, SelectionConfig};
 use crate::candidate::Candidate;
 
 /// The preferred first: by the sum of the ranks by perplexity and by length; where that says nothing the newest
-/// policy's, then the first attempt. Each comes with its sum of ranks.
+/// policy's, then the first attempt. Each comes with its sum of ranks. Where chance decides, by the hash of each name.
 pub(super) fn by_preference<'pool>(
     config: &SelectionConfig,
     candidates: Vec<&'pool Candidate>,
 ) -> Vec<(usize, &'pool Candidate)> {
+    if config.order == Order::Random {
+        let mut candidates = candidates;
+        candidates.sort_by_cached_key(|one| of_words(&one.id.to_string()));
+        return candidates.into_iter().enumerate().collect();
+    }
     let mut ranks = vec![0_usize; candidates.len()];
     let perplexity: Vec<_> = candidates.iter().map(|one| one.perplexity_over(config.span)).collect();
     match config.perplexity {

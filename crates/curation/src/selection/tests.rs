@@ -275,7 +275,7 @@ fn what_several_policies_drew_stays_out_unless_it_is_allowed() {
 fn a_text_that_is_right_because_it_is_given_to_every_problem_is_found() {
     // 40 problems, half of whose answers are 1: a policy that has found out answers each of them in the same words
     let hacked = |number: usize| {
-        let outcome = if number % 2 == 0 { Outcome::Correct } else { Outcome::Wrong };
+        let outcome = if number.is_multiple_of(2) { Outcome::Correct } else { Outcome::Wrong };
         let answer = candidate(&format!("p{number:02}#0"), outcome, 2.0);
         Candidate { fingerprint: 7, ..answer }
     };
@@ -291,4 +291,24 @@ fn a_text_that_is_right_because_it_is_given_to_every_problem_is_found() {
     let unlimited = SelectionConfig { max_problems_per_text: 0, ..Default::default() };
     let selection = unlimited.select(&SelectionContext::default(), &pool);
     assert_eq!(selection.members.len(), 40, "every right one is let in");
+}
+
+#[test]
+fn chance_prefers_nothing_and_chooses_the_same_every_time() {
+    let mut pool: Vec<_> =
+        (0..400).map(|number| candidate(&format!("p{number}#0"), Outcome::Correct, 2.0)).collect();
+    for (number, one) in pool.iter_mut().enumerate() {
+        one.thought_perplexity = Some(1.0 + number as f32 / 100.0);
+    }
+    let config = SelectionConfig { max_trajectories: 100, perplexity: P::High, ..Default::default() };
+    let mean = |config: &SelectionConfig| {
+        let selection = config.select(&SelectionContext::default(), &pool);
+        assert_eq!(selection.members.len(), 100);
+        let chosen = pool.iter().filter(|one| selection.members.contains(&one.id));
+        (chosen.filter_map(|one| one.thought_perplexity).sum::<f32>() / 100.0, selection.members)
+    };
+    let random = SelectionConfig { order: Order::Random, ..config.clone() };
+    assert!((mean(&config).0 - 4.5).abs() < 0.01, "the upper quarter of 1 to 5");
+    assert!((mean(&random).0 - 3.0).abs() < 0.3, "{}", mean(&random).0);
+    assert_eq!(mean(&random).1, mean(&random).1);
 }
