@@ -13,8 +13,14 @@ python3 - <<'PYTHON'
 import json
 import pathlib
 
-lines = [line for table in ("extraction.jsonl", "fixtures/grading_sample.jsonl")
-         for line in pathlib.Path("../tests", table).read_text(encoding="utf-8").splitlines()]
+tables = ("extraction.jsonl", "context.jsonl", "fixtures/grading_sample.jsonl", "fixtures/grading_failures_2026_11.jsonl")
+lines = [line for table in tables for line in pathlib.Path("../tests", table).read_text(encoding="utf-8").splitlines()]
 for at, line in enumerate(lines):
-    pathlib.Path(f"corpus/judge/{at:05}").write_text(json.loads(line)["prediction"], encoding="utf-8")
+    case = json.loads(line)
+    pathlib.Path(f"corpus/judge/{at:05}").write_text(case["prediction"], encoding="utf-8")
+    # what stands in the one box of an answer, beside its gold
+    answer = case["prediction"].removeprefix("$\\boxed{").removesuffix("}$")
+    if "\n" not in case["gold"] + answer:
+        pathlib.Path(f"corpus/read/j{at:05}").write_text(answer, encoding="utf-8")
+        pathlib.Path(f"corpus/compare/j{at:05}").write_text(f"{case['gold']}\n{answer}", encoding="utf-8")
 PYTHON

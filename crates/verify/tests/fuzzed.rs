@@ -63,3 +63,14 @@ fn zero_to_the_power_of_zero_is_no_value() {
     assert_eq!(equivalent("0", "0^{1/2}"), Outcome::Correct);
     assert_eq!(equivalent("x^0", "1"), Outcome::Correct);
 }
+
+#[test]
+fn a_denominator_of_a_hundred_thousand_bits_is_no_decimal() {
+    for (gold, answer) in [
+        (r"10^{-30001 \times 10^0}", r"1.0000001 \times 10^{-15}"),
+        (r"1.0000001 \times 10^{-15}", r"10^{-30001 \times 10^0}"),
+        (r"3^{-20000 \times 2^0}", "1.0000001"),
+    ] {
+        assert_ne!(equivalent(gold, answer), Outcome::Correct, "{gold} and {answer}");
+    }
+}

@@ -32,6 +32,26 @@ const BOUNDS: [&str; 7] = ["more", "less", "fewer", "greater", "larger", "higher
 /// Words behind a number in other languages that deny it or make a bound of it.
 const REMARKS: [&str; 10] =
     ["以上", "以下", "이상", "이하", "未満", "未满", "不对", "不是", "是错", "가아니"];
+/// What an answer is or does, unless that is denied.
+const FITTING: [&str; 17] = [
+    "be",
+    "correct",
+    "right",
+    "true",
+    "valid",
+    "possible",
+    "answer",
+    "solution",
+    "it",
+    "work",
+    "satisfy",
+    "hold",
+    "fit",
+    "count",
+    "happen",
+    "root",
+    "acceptable",
+];
 /// Units of one letter that are read in a sentence where it ends.
 const LETTERS: [&str; 9] = ["m", "g", "s", "L", "h", "N", "J", "W", "V"];
 
@@ -249,23 +269,43 @@ pub(super) fn denied_behind(text: &str) -> bool {
 }
 
 /// Whether words behind an answer deny it: `is incorrect`, `is not the answer`, `excluded`.
-fn is_denied(text: &str) -> bool {
-    let mut words = text.split(|c: char| !c.is_alphabetic() && c != '\'').filter(|word| !word.is_empty());
+pub(super) fn is_denied(text: &str) -> bool {
+    let mut words =
+        text.split(|c: char| !c.is_alphabetic() && c != '\'' && c != '’').filter(|word| !word.is_empty());
     let Some(first) = words.next() else { return false };
-    if first != "not" && denies(first) {
-        return true;
-    }
-    if !matches!(first, "is" | "was" | "are" | "would" | "not" | "cannot" | "can" | "isn't") {
-        return false;
-    }
     let next: Vec<&str> = words.take(3).collect();
-    let denied = |word: &str| word != "not" && denies(word);
+    let is_verb = matches!(
+        first,
+        "is" | "was"
+            | "are"
+            | "would"
+            | "not"
+            | "cannot"
+            | "can"
+            | "can't"
+            | "does"
+            | "doesn't"
+            | "must"
+            | "isn't"
+            | "wasn't"
+    );
+    if !is_verb {
+        return denies(first) || matches!(first, "fails" | "impossible");
+    }
+    let is_negated = denies(first);
+    let denied = |word: &str| word != "not" && (denies(word) || word == "impossible");
     match next.as_slice() {
-        ["be", word, ..] | [word, ..] if first != "not" && denied(word) => true,
-        ["not", "be" | "correct" | "right" | "valid" | "possible", ..]
-        | ["not", "the", "answer" | "correct" | "right" | "solution"]
-        | ["the", "wrong", ..] => true,
-        ["the", "answer" | "correct" | "right", ..] => matches!(first, "isn't" | "not"),
+        // `which cannot be reduced` denies nothing
+        ["be", word, ..] | [word, ..] if is_negated => {
+            FITTING.contains(word)
+                || ["the", "a"].contains(word) && next.iter().any(|word| FITTING.contains(word))
+        }
+        ["be", word, ..] | [word, ..] if denied(word) => true,
+        ["not", word, ..] if FITTING.contains(word) => true,
+        ["not", "the" | "a", word] if FITTING.contains(word) => true,
+        ["the", "wrong", ..] | ["not", "be", "the" | "a" | "correct" | "right" | "true" | "valid" | "it"] => {
+            true
+        }
         _ => false,
     }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use super::before::Before;
 use super::behind::behind;
 use super::boxes::Span;
+use super::stance::is_retracted;
 use super::surroundings::position;
 
 /// What stands beside a box makes the answer ambiguous.
@@ -34,6 +35,9 @@ pub(super) fn with_surroundings<'a>(
     }
     let position = position(solution, first.start);
     if solution.get(..first.start).is_some_and(|before| before.ends_with("~~")) {
+        return Err(Ambiguous);
+    }
+    if is_retracted(solution.get(last.end..).unwrap_or("")) {
         return Err(Ambiguous);
     }
     let before = Before::of(solution.get(..first.start).unwrap_or(""), position)?;

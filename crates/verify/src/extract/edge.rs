@@ -150,12 +150,16 @@ pub(super) fn said(before: &str) -> Said {
         .map(str::to_lowercase);
     let (last, earlier) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     match (earlier.as_str(), last.as_str()) {
-        ("rather" | "other", "than") | ("instead", "of") => Said::Denied,
         (word, "than") if BEFORE_THAN.contains(&word) => Said::Another,
         (word, "of") if BEFORE_OF.contains(&word) => Said::Another,
         ("equal", "to") if words.next().is_some_and(|word| denies(&word)) => Said::Denied,
         (word, "be" | "equal") if denies(word) => Said::Denied,
+        ("rather" | "other", "than")
+        | ("instead", "of")
+        | ("ruled" | "rule" | "ruling", "out")
+        | (_, "nor" | "neither" | "reject" | "rejecting" | "discard") => Said::Denied,
         (_, word) if denies(word) => Said::Denied,
+        ("differs" | "different" | "far" | "away", "from") | (_, "exceeds" | "exceed") => Said::Another,
         (_, word) if TURNS.contains(&word) => Said::Another,
         _ => Said::Itself,
     }

@@ -1,7 +1,9 @@
 //! Formulas in running text: `$…$`, `$$…$$`, `\(…\)`, `\[…\]`, and what joins neighbours.
 
-use super::beside::reach_back;
-use super::edge::{Said, said};
+use super::stance::{Stance, stance};
+
+/// No more denied formulas than this are passed over.
+const MAXIMUM_DENIED: usize = 16;
 
 /// How two neighbouring formulas are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,10 +131,17 @@ fn mathematical(word: &str) -> bool {
 pub(crate) fn last(text: &str) -> Option<String> {
     let spans = spans(text);
     // `$43$, not $42$`
-    let is_denied = |span: &(usize, usize, usize, usize)| {
-        said(reach_back(text.get(..span.0).unwrap_or(""))) == Said::Denied
-    };
-    let mut index = spans.iter().rposition(|span| !is_denied(span))?;
+    let stands = |span: &(usize, usize, usize, usize)| stance(text, span.0, span.3);
+    let (mut index, found) = spans
+        .iter()
+        .enumerate()
+        .rev()
+        .take(MAXIMUM_DENIED)
+        .map(|(index, span)| (index, stands(span)))
+        .find(|(_, stance)| *stance != Stance::Denied)?;
+    if found != Stance::Stated {
+        return None;
+    }
     let mut parts = vec![text.get(spans.get(index)?.1..spans.get(index)?.2)?.trim()];
     let mut alternative = false;
     while index > 0 && parts.len() <= super::MAXIMUM_JOINED {

@@ -13,12 +13,14 @@ mod formula;
 mod phrase;
 mod phrasebook;
 mod region;
+mod stance;
 mod surroundings;
 mod table;
 
 use std::borrow::Cow;
 
 pub use region::solution;
+use stance::{Stance, stance};
 
 use crate::outcome::{Profile, Rule};
 
@@ -73,9 +75,12 @@ pub(crate) fn extract<'a>(
     if let Some(text) = answer_element(solution) {
         return Ok(Found::new(Cow::Borrowed(text), Rule::AnswerElement));
     }
-    if let Some(text) = phrase::find(solution) {
-        return Ok(Found::new(text, Rule::Phrase));
-    }
+    // what stands before an announcement that was taken back is no answer either
+    let solution = match phrase::find(solution) {
+        phrase::Phrase::Answer(text) => return Ok(Found::new(text, Rule::Phrase)),
+        phrase::Phrase::Withdrawn(end) => solution.get(end..).unwrap_or(""),
+        phrase::Phrase::Absent => solution,
+    };
     if !whole.is_empty() && bare(whole) {
         return Ok(Found::new(Cow::Borrowed(whole), Rule::Bare));
     }
@@ -174,6 +179,14 @@ fn bold(solution: &str) -> Option<&str> {
         let before = rest.get(..end)?;
         let start = before.rfind("**")?;
         let content = before.get(start + 2..)?.trim();
+        match stance(solution, start, end + 2) {
+            Stance::Stated => {}
+            Stance::Denied => {
+                rest = before.get(..start)?;
+                continue;
+            }
+            Stance::Doubted | Stance::Raised => return None,
+        }
         let heading = content.ends_with(':') || content.starts_with("Step") || content.contains('\n');
         if !content.is_empty()
             && content.len() <= 200

@@ -5,32 +5,68 @@ use std::borrow::Cow;
 use super::behind::denied_behind;
 use super::formula;
 use super::phrasebook::{ANNOUNCEMENTS, COMMENTS, CONTINUATIONS, ENDINGS, FILLERS, OTHER_MENTIONS, REMARKS};
+use super::stance::{Stance, is_refusal, sentence, stance_of_announcement};
 use super::strip_marks;
 use super::table;
 
 /// No more announcements than this are passed over.
 const MAXIMUM_PASSED: usize = 4;
 
+/// What the announcements of a text say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Phrase<'a> {
+    /// There is none.
+    Absent,
+    Answer(Cow<'a, str>),
+    /// The last one states no answer, and none before it does; its sentence ends at this byte.
+    Withdrawn(usize),
+}
+
 /// The text after the last announcement, up to the end of its formula or sentence.
 ///
-/// What comments an answer, as `This answer is correct.` does, is passed over where one was announced before.
-pub(crate) fn find(solution: &str) -> Option<Cow<'_, str>> {
+/// What comments an answer, as `This answer is correct.` does, is passed over where one was announced before; so is a
+/// denial of another answer, and a question whether this one is right.
+pub(crate) fn find(solution: &str) -> Phrase<'_> {
     let mut end = solution.len();
     let mut last = None;
+    let mut withdrawn: Option<(usize, Stance, Option<Cow<'_, str>>)> = None;
     for _ in 0..MAXIMUM_PASSED {
-        let Some(announced) = last_announcement(solution.get(..end)?) else { break };
-        last.get_or_insert(announced);
-        if let Some(answer) =
-            announced_at(solution, announced).filter(|answer| !is_comment(solution, announced, answer))
-        {
-            return Some(answer);
+        let Some(announced) = solution.get(..end).and_then(last_announcement) else { break };
+        let answer = announced_at(solution, announced);
+        let stance = stance_of_announcement(solution, announced);
+        let is_comment = answer.as_deref().is_some_and(|answer| is_comment(solution, announced, answer));
+        if stance != Stance::Stated && !is_comment {
+            let rest = solution.get(announced..).unwrap_or("");
+            withdrawn.get_or_insert((announced + sentence(rest).len(), stance, answer));
+        } else if let Some(answer) = answer.filter(|_| !is_comment) {
+            let Some((position, stance, other)) = withdrawn else { return Phrase::Answer(answer) };
+            let is_same = other.as_deref().is_none_or(|other| is_within(&answer, other) || is_refusal(other));
+            return match stance {
+                Stance::Denied if !is_same => Phrase::Answer(answer),
+                Stance::Raised if is_same => Phrase::Answer(answer),
+                _ => Phrase::Withdrawn(position),
+            };
+        } else {
+            last.get_or_insert(announced);
         }
         end = announced - 1;
         while !solution.is_char_boundary(end) {
             end -= 1;
         }
     }
-    announced_at(solution, last?)
+    if let Some((position, _, _)) = withdrawn {
+        return Phrase::Withdrawn(position);
+    }
+    last.and_then(|last| announced_at(solution, last)).map_or(Phrase::Absent, Phrase::Answer)
+}
+
+/// Whether an answer stands in a text as a whole.
+fn is_within(answer: &str, text: &str) -> bool {
+    text.match_indices(answer).any(|(start, _)| {
+        let before = text.get(..start).unwrap_or("");
+        let after = text.get(start + answer.len()..).unwrap_or("");
+        !before.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric)
+    })
 }
 
 /// Whether what was announced says something about an answer that was given before.
@@ -103,7 +139,7 @@ fn answer_at(text: &str, is_labelled: bool) -> Option<Cow<'_, str>> {
     if let Some(rest) = text.strip_prefix("**") {
         return rest.split("**").next().map(Cow::Borrowed);
     }
-    let whole = text.get(..sentence_end(text, &spans))?.trim();
+    let whole = without_other(text.get(..sentence_end(text, &spans))?.trim());
     let mut answer = whole;
     while let Some(last) = answer.bytes().last()
         && let Some(ending) = ENDINGS.having(last).find(|ending| table::ends_with(answer.as_bytes(), ending))
@@ -118,6 +154,19 @@ fn answer_at(text: &str, is_labelled: bool) -> Option<Cow<'_, str>> {
         answer = answer.get(..answer.len() - ending.len())?.trim_end();
     }
     Some(Cow::Borrowed(without_remark(answer)))
+}
+
+/// `42, not 43` without the other number.
+fn without_other(text: &str) -> &str {
+    let is_number = |text: &str| {
+        text.contains(|c: char| c.is_ascii_digit())
+            && text.chars().all(|c| c.is_ascii_digit() || "-.,/%".contains(c))
+    };
+    [", not ", " and not ", ", no ", " but not ", ", nicht ", ", pas ", ", non ", ", não "]
+        .iter()
+        .find_map(|denial| text.split_once(denial))
+        .filter(|(before, other)| is_number(before) && is_number(other.trim_end_matches(['.', '!'])))
+        .map_or(text, |(before, _)| before)
 }
 
 /// `42 (see above)` without the remark.

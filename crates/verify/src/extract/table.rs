@@ -37,6 +37,16 @@ impl Table {
             self.spellings.get(index).copied()
         })
     }
+
+    /// Whether a word is one of the spellings, whatever its case.
+    pub(super) fn has(&self, word: &str) -> bool {
+        let Some(first) = word.bytes().next() else { return false };
+        let mut candidates = self.having(first);
+        if word.is_ascii() {
+            return candidates.any(|known| known.eq_ignore_ascii_case(word));
+        }
+        candidates.any(|known| known.chars().eq(word.chars().flat_map(char::to_lowercase)))
+    }
 }
 
 /// Whether a text starts so, whatever the case of its ASCII letters.

@@ -15,6 +15,7 @@ mod quantity;
 mod suffix;
 mod term;
 mod value_name;
+mod wording;
 
 use std::mem::discriminant;
 

@@ -1,84 +1,12 @@
 //! Units, words of things counted and words that multiply, behind a value.
 
 use super::Reader;
+use super::wording::{KILO, NO_COUNTERS, NOT_THINGS};
 use crate::compare::text;
 use crate::expression::{Expr, Function, Name, Number};
 use crate::lexer::ReadError;
 use crate::token::Token;
 use crate::units::Unit;
-
-/// Words after a number that change what is said; they are no names of things counted.
-const NOT_THINGS: [&str; 62] = [
-    "and",
-    "or",
-    "not",
-    "is",
-    "are",
-    "was",
-    "than",
-    "more",
-    "less",
-    "least",
-    "most",
-    "about",
-    "approximately",
-    "around",
-    "unknown",
-    "maybe",
-    "but",
-    "if",
-    "when",
-    "where",
-    "for",
-    "to",
-    "from",
-    "plus",
-    "minus",
-    "times",
-    "divided",
-    "over",
-    "squared",
-    "cubed",
-    "wrong",
-    "no",
-    "none",
-    "never",
-    "incorrect",
-    "false",
-    "invalid",
-    "excluded",
-    "rejected",
-    "discarded",
-    "extraneous",
-    "impossible",
-    "omitted",
-    "removed",
-    "missing",
-    "cannot",
-    "except",
-    "without",
-    "nor",
-    "neither",
-    "too",
-    "mod",
-    "modulo",
-    "half",
-    "twice",
-    "double",
-    "factorial",
-    "fewer",
-    "greater",
-    "larger",
-    "smaller",
-    "ago",
-];
-
-/// Signs behind a number that are no counters: tens, tenths, halves, more and less.
-const NO_COUNTERS: [&str; 32] = [
-    "十", "百", "千", "万", "萬", "亿", "億", "割", "成", "半", "多", "余", "餘", "约", "約", "近", "未",
-    "超", "分之", "以上", "以下", "以内", "以外", "左右", "이상", "이하", "미만", "초과", "정도", "아니",
-    "아닙", "아닌",
-];
 
 impl Reader {
     /// `5 million`: the value with the words multiplied in.
@@ -245,7 +173,8 @@ impl Reader {
                 labels += 1;
                 // `7 k` counts no things either
                 let is_letter = name.len() == 1;
-                let is_counter = name.is_ascii() || !NO_COUNTERS.iter().any(|sign| name.contains(sign));
+                let counter = KILO.iter().find_map(|unit| name.strip_prefix(unit)).unwrap_or(&name);
+                let is_counter = name.is_ascii() || !NO_COUNTERS.iter().any(|sign| counter.contains(sign));
                 if labels > 2 || is_letter || !is_counter || !name.chars().all(char::is_alphabetic) {
                     return Err(ReadError::NotUnderstood);
                 }

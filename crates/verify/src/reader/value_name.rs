@@ -1,121 +1,30 @@
 //! Values behind their names: `\text{remainder } 12`, `最大值为5`.
 
+use super::wording::{ENDS_OF_NAMES, FOREIGN_NAMES, NO_NAMES, NO_SIGNS, SAME_LY, SAME_OF};
 use super::{Reader, chain};
 use crate::expression::{Expr, Name, Relation};
 use crate::lexer::ReadError;
 use crate::token::Token;
 
-/// Words before a number that change what is said; any others name it.
-const NO_NAMES: &[&str] = &[
-    "not",
-    "no",
-    "none",
-    "never",
-    "less",
-    "more",
-    "fewer",
-    "greater",
-    "than",
-    "least",
-    "most",
-    "about",
-    "approximately",
-    "approx",
-    "around",
-    "nearly",
-    "almost",
-    "over",
-    "under",
-    "above",
-    "below",
-    "between",
-    "up",
-    "to",
-    "from",
-    "except",
-    "without",
-    "all",
-    "any",
-    "either",
-    "neither",
-    "if",
-    "unless",
-    "half",
-    "twice",
-    "double",
-    "triple",
-    "minus",
-    "plus",
-    "times",
-    "false",
-    "wrong",
-    "incorrect",
-    "by",
-    "increase",
-    "decrease",
-    "negative",
-    "other",
-    "rather",
-    "excluding",
-    "excluded",
-    "non",
-    "mindestens",
-    "mehr",
-    "weniger",
-    "als",
-    "nicht",
-    "kein",
-    "keine",
-    "etwa",
-    "rund",
-    "unter",
-    "ohne",
-    "halb",
-    "au",
-    "moins",
-    "pas",
-    "environ",
-    "jamais",
-    "sauf",
-    "demi",
-    "mas",
-    "menos",
-    "aproximadamente",
-    "casi",
-    "nunca",
-    "sin",
-    "veces",
-    "meno",
-    "piu",
-    "almeno",
-    "circa",
-    "quasi",
-    "nao",
-    "exceto",
-    "minder",
-    "mal",
-    "fois",
-];
-/// What a name of a value in scripts without letters may end with: `最大值为`, `共`, `정답은`.
-const ENDS_OF_NAMES: [char; 23] = [
-    '为', '為', '是', '得', 'は', 'が', '은', '는', '이', '가', '值', '値', '答', '案', '解', '和', '积',
-    '積', '数', '數', '率', '果', '共',
-];
-/// Signs in a name that make another value of the one behind it.
-const NO_SIGNS: [char; 20] = [
-    '不', '非', '没', '沒', '未', '无', '無', '负', '負', '约', '約', '至', '超', '近', '除', '于', '於',
-    '약', '음', '니',
-];
-/// Names of an answer in other alphabets.
-const FOREIGN_NAMES: [&str; 8] =
-    ["ответ", "ответ равен", "значение", "réponse", "la réponse est", "solución", "solução", "résultat"];
-
 /// Whether a word or several may name the value behind them.
 fn names_a_value(name: &str) -> bool {
     if name.is_ascii() {
-        return !name.split(' ').any(|word| NO_NAMES.contains(&word));
+        return !name.split(' ').any(changes) && !is_of_another(name);
     }
     FOREIGN_NAMES.contains(&name) || (name.ends_with(ENDS_OF_NAMES) && !name.contains(NO_SIGNS))
+}
+
+/// Whether a word changes what is said of the value behind it.
+fn changes(word: &str) -> bool {
+    NO_NAMES.contains(&word) || (word.len() > 4 && word.ends_with("ly") && !SAME_LY.contains(&word))
+}
+
+/// `the square of`, but `a total of`.
+fn is_of_another(name: &str) -> bool {
+    let Some(before) = name.strip_suffix(" of") else { return name == "of" };
+    let mut words = before.rsplit(' ');
+    let last = words.next().unwrap_or("");
+    !SAME_OF.contains(&last) || words.next().is_some_and(|word| word == "absolute")
 }
 
 impl Reader {

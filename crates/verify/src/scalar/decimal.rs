@@ -1,5 +1,6 @@
 //! Decimals beside exact values: when a rounded decimal stands for an exact value, and when it does not.
 
+use dashu_base::BitTest;
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
 
@@ -105,13 +106,30 @@ fn rounds_to(value: &Expr, decimal: &RBig, digits: Decimal, cut: bool, fuel: &mu
     within(value, decimal, &bound, fuel)
 }
 
-/// Whether a fraction with this denominator is a terminating decimal.
+/// Whether a fraction with this denominator is a terminating decimal: a product of twos and fives.
 fn terminates(denominator: &UBig) -> bool {
-    let mut rest = denominator.clone();
-    for prime in [2_u8, 5] {
-        while (&rest % UBig::from(prime)) == UBig::ZERO {
-            rest /= UBig::from(prime);
+    let rest = denominator >> denominator.trailing_zeros().unwrap_or(0);
+    // the only power of five that can have so many bits
+    let fives = (rest.bit_len() as f64 / 5_f64.log2()) as usize;
+    rest == UBig::from(5_u8).pow(fives)
+}
+
+#[cfg(test)]
+mod tests {
+    use dashu_int::UBig;
+
+    use super::terminates;
+
+    #[test]
+    fn products_of_twos_and_fives_terminate() {
+        let (two, five) = (UBig::from(2_u8), UBig::from(5_u8));
+        for (twos, fives) in (0..40).flat_map(|twos| (0..40).map(move |fives| (twos, fives))) {
+            let product = two.pow(twos) * five.pow(fives);
+            assert!(terminates(&product), "2^{twos} 5^{fives}");
+            for other in [3_u8, 7, 13] {
+                assert!(!terminates(&(&product * UBig::from(other))), "{other} 2^{twos} 5^{fives}");
+            }
         }
+        assert!((0..2_000).step_by(37).all(|fives| terminates(&five.pow(fives))));
     }
-    rest == UBig::ONE
 }

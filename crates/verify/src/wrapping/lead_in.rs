@@ -23,7 +23,17 @@ const LEAD_INS: [&str; 16] = [
 ];
 
 /// Words that deny what they stand by.
-const DENIALS: [&str; 26] = [
+const DENIALS: [&str; 36] = [
+    "doubt",
+    "doubtful",
+    "unsure",
+    "maybe",
+    "perhaps",
+    "possibly",
+    "unlikely",
+    "suppose",
+    "assuming",
+    "whether",
     "omitted",
     "removed",
     "eliminated",

@@ -1,8 +1,16 @@
 //! Hostile inputs: towers, factorials, millions of digits, deep nesting, thousands of open boxes.
 
 /// Golds of several kinds, none of which any hostile input equals.
-pub(crate) const GOLDS: [&str; 7] =
-    ["77777", "\\sqrt{77777}", "x^2+77777", "(7,77777)", "\\{7, 77777\\}", "y = 77777x", "\\text{Evelyn}"];
+pub(crate) const GOLDS: [&str; 8] = [
+    "77777",
+    "1.0000001 \\times 10^{-15}",
+    "\\sqrt{77777}",
+    "x^2+77777",
+    "(7,77777)",
+    "\\{7, 77777\\}",
+    "y = 77777x",
+    "\\text{Evelyn}",
+];
 
 /// Every hostile answer.
 pub(crate) fn inputs() -> Vec<String> {
@@ -15,6 +23,7 @@ pub(crate) fn inputs() -> Vec<String> {
         "((((9!)!)!)!)!",
         "1000000!",
         "5000!^{5000}",
+        "10^{-30001 \\times 10^0}",
         "\\binom{1000000000}{500000000}",
         "\\binom{100000}{50000}",
         "e^{e^{e^{e^{e}}}}",
@@ -101,6 +110,11 @@ pub(crate) fn inputs() -> Vec<String> {
     inputs.push("<".repeat(500_000));
     inputs.push("<think>".repeat(50_000) + &"</think>".repeat(50_000));
     inputs.push("answer is ".repeat(50_000));
+    inputs.push("The answer is not 2. ".repeat(20_000));
+    inputs.push("not ".repeat(50_000) + "the answer is 2");
+    inputs.push("Is it $2$? ".repeat(20_000));
+    inputs.push("It is not $2$. ".repeat(20_000));
+    inputs.push("**2** is wrong. ".repeat(20_000));
     inputs.push("\\frac".repeat(4_000) + "2");
     inputs.push("}1".repeat(2_000));
     inputs.push("{1}".repeat(1_300));
