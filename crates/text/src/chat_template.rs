@@ -7,17 +7,16 @@
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Local, NaiveDateTime, format::StrftimeItems};
-use minijinja::{
-    Environment, Error, ErrorKind, Value,
-    syntax::SyntaxConfig,
-    value::{Kwargs, Serde},
-};
+use minijinja::{Environment, Error, ErrorKind, Value, syntax::SyntaxConfig, value::Serde};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{error::TemplateError, tokenizer::SpecialTokens};
 
+mod jinja2;
 mod python_json;
+mod python_methods;
+mod python_value;
 
 const NAME: &str = "chat_template";
 
@@ -121,9 +120,7 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         let compiled = (|| {
             environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-            environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-            environment.add_filter("tojson", to_json);
-            environment.add_function("raise_exception", raise_exception);
+            jinja2::install(&mut environment);
             environment.add_function("strftime_now", move |format: String| strftime(now(), &format));
             environment.add_template_owned(NAME, without_generation_blocks(source))
         })();
@@ -144,10 +141,6 @@ fn describe(error: &Error) -> String {
     format!("{}{line}", error.detail().map_or_else(|| error.kind().to_string(), str::to_owned))
 }
 
-fn raise_exception(message: String) -> Result<String, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message))
-}
-
 fn strftime(now: NaiveDateTime, format: &str) -> Result<String, Error> {
     let items = StrftimeItems::new(format).parse().map_err(|_| {
         Error::new(ErrorKind::InvalidOperation, format!("`{format}` is not a format of strftime"))
@@ -155,31 +148,7 @@ fn strftime(now: NaiveDateTime, format: &str) -> Result<String, Error> {
     Ok(now.format_with_items(items.iter()).to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
-fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let ascii: Option<bool> = options.get("ensure_ascii")?;
-    let indent: Option<usize> = options.get("indent")?;
-    let sort: Option<bool> = options.get("sort_keys")?;
-    let separators: Option<Vec<String>> = options.get("separators")?;
-    options.assert_all_used()?;
-    let json = serde_json::to_value(value).map_err(|error| {
-        Error::new(ErrorKind::InvalidOperation, format!("cannot be written as JSON: {error}"))
-    })?;
-    let (item, key) = match separators.as_deref() {
-        Some([item, key]) => (Some(item.clone()), Some(key.clone())),
-        _ => (None, None),
-    };
-    let style = python_json::Style {
-        ascii: ascii.unwrap_or(false),
-        indent,
-        sort_keys: sort.unwrap_or(false),
-        item_separator: item.unwrap_or_else(|| if indent.is_some() { "," } else { ", " }.to_owned()),
-        key_separator: key.unwrap_or_else(|| ": ".to_owned()),
-    };
-    Ok(python_json::write(&json, &style))
-}
-
-/// `{% generation %}` marks what the assistant said; for the prompt's text it is a block without effect.
+/// `{% generation %}` marks what the assistant said; for the prompt's text it is a block whose variables are its own.
 fn without_generation_blocks(source: &str) -> String {
     let mut output = String::with_capacity(source.len());
     let mut rest = source;
@@ -190,8 +159,8 @@ fn without_generation_blocks(source: &str) -> String {
         output.push_str(before);
         let name = tag.trim_start_matches("{%").trim_end_matches("%}").trim_matches(['-', '+']).trim();
         match name {
-            "generation" => output.push_str(&tag.replacen("generation", "if true", 1)),
-            "endgeneration" => output.push_str(&tag.replacen("endgeneration", "endif", 1)),
+            "generation" => output.push_str(&tag.replacen("generation", "with", 1)),
+            "endgeneration" => output.push_str(&tag.replacen("endgeneration", "endwith", 1)),
             _ => output.push_str(tag),
         }
         rest = rest.get(end..).unwrap_or_default();
