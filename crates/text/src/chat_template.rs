@@ -47,6 +47,8 @@ pub struct ChatContext {
 pub struct ChatTemplate {
     environment: Arc<Environment<'static>>,
     special_tokens: SpecialTokens,
+    /// The template that is used in its place where there are tools.
+    tool_use: Option<Box<ChatTemplate>>,
 }
 
 impl ChatMessage {
@@ -83,6 +85,12 @@ impl ChatTemplate {
         Self::compile(source, special_tokens, move || now)
     }
 
+    /// With another template in its place where there are tools.
+    pub(crate) fn with_tool_use(self, source: &str) -> Result<Self, TemplateError> {
+        let tool_use = Self::new(source, self.special_tokens.clone())?;
+        Ok(Self { tool_use: Some(Box::new(tool_use)), ..self })
+    }
+
     /// Renders plain messages.
     pub fn render(
         &self,
@@ -98,6 +106,9 @@ impl ChatTemplate {
 
     /// Renders everything a template may read: tools, tool calls, extra variables.
     pub fn render_context(&self, context: &ChatContext) -> Result<String, TemplateError> {
+        if let (Some(tool_use), Some(_)) = (&self.tool_use, &context.tools) {
+            return tool_use.render_context(context);
+        }
         let mut variables: Map<String, Json> = self
             .special_tokens
             .iter()
@@ -125,7 +136,7 @@ impl ChatTemplate {
             environment.add_template_owned(NAME, without_generation_blocks(source))
         })();
         compiled.map_err(|error: Error| TemplateError::Compile(describe(&error)))?;
-        Ok(Self { environment: Arc::new(environment), special_tokens })
+        Ok(Self { environment: Arc::new(environment), special_tokens, tool_use: None })
     }
 }
 

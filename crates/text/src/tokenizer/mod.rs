@@ -13,8 +13,11 @@ use crate::{
     error::TokenizerError,
     incremental::{DecodedTokens, IncrementalDecoder},
 };
-use files::Companions;
+use files::{AddedTokenEntry, Companions};
 use token_bytes::TokenBytes;
+
+/// The longest run of white space in a text, and one more.
+const MAX_BLANKS: usize = 1_000_000;
 
 /// The special tokens by the names that chat templates know them under (`bos_token`, `eos_token`, ...).
 pub type SpecialTokens = BTreeMap<String, String>;
@@ -84,6 +87,7 @@ impl Tokenizer {
     /// `with_special_tokens` adds what the model's post-processor adds around a text (such as a beginning
     /// token); leave it off for responses and for rendered chats, which bring their own.
     pub fn encode(&self, text: &str, with_special_tokens: bool) -> Result<Vec<u32>, TokenizerError> {
+        refuse_endless_blanks(text)?;
         let encoding = self.inner.tokenizer.encode_fast(text, with_special_tokens);
         Ok(encoding.map_err(|error| refused("encode the text", &*error))?.get_ids().to_vec())
     }
@@ -182,12 +186,19 @@ impl Tokenizer {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| refused("switch truncation off", &*error))?;
         add_missing_tokens(&mut tokenizer, &companions, folder)?;
+        tokenizer.set_encode_special_tokens(companions.splits_special_tokens);
         surround_as_llama(&mut tokenizer, &companions, folder)?;
         let roles = resolve_roles(&tokenizer, &companions, folder)?;
         let chat_template = companions
             .chat_template
             .as_deref()
-            .map(|source| ChatTemplate::new(source, companions.special_tokens.clone()))
+            .map(|source| {
+                let template = ChatTemplate::new(source, companions.special_tokens.clone())?;
+                match companions.named_templates.get(files::TOOL_USE) {
+                    Some(source) => template.with_tool_use(source),
+                    None => Ok(template),
+                }
+            })
             .transpose()
             .map_err(|error| TokenizerError::Malformed {
                 path: folder.join(files::CONFIG),
@@ -212,35 +223,75 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
+/// The library's patterns give up without a word on longer runs of white space before a word.
+fn refuse_endless_blanks(text: &str) -> Result<(), TokenizerError> {
+    if text.len() < MAX_BLANKS {
+        return Ok(());
+    }
+    let mut run = 0;
+    for character in text.chars() {
+        run = if character.is_whitespace() { run + 1 } else { 0 };
+        if run >= MAX_BLANKS {
+            let reason = format!("it has a run of {MAX_BLANKS} blanks or more; shorten the run");
+            return Err(TokenizerError::Refused { action: "encode the text", reason });
+        }
+    }
+    Ok(())
+}
+
 fn refused(action: &'static str, error: &dyn std::error::Error) -> TokenizerError {
     TokenizerError::Refused { action, reason: error.to_string() }
 }
 
-/// Adds the tokens that only `tokenizer_config.json` knows, in id order, and checks that they get their ids.
+/// Adds the tokens that only the files around `tokenizer.json` make added ones, or give other flags, as transformers does:
+/// those with an id in its order, then special tokens that are no added tokens yet.
 fn add_missing_tokens(
     tokenizer: &mut tokenizers::Tokenizer,
     companions: &Companions,
     folder: &Path,
 ) -> Result<(), TokenizerError> {
-    for (&id, token) in &companions.added_tokens {
-        if tokenizer.token_to_id(&token.content) == Some(id) {
-            continue;
-        }
-        let added = AddedToken::from(token.content.clone(), token.special)
-            .lstrip(token.lstrip)
-            .rstrip(token.rstrip)
-            .single_word(token.single_word)
-            .normalized(token.normalized);
-        tokenizer.add_tokens([added]).map_err(|error| refused("take an added token", &*error))?;
-        if tokenizer.token_to_id(&token.content) != Some(id) {
+    let known = tokenizer.get_added_tokens_decoder();
+    let is_known = |entry: &AddedTokenEntry| known.values().any(|token| entry_of(token) == *entry);
+    let listed = companions.added_tokens.iter().filter(|(_, entry)| !is_known(entry));
+    for (&id, entry) in listed {
+        add(tokenizer, entry)?;
+        if tokenizer.token_to_id(&entry.content) != Some(id) {
             return Err(TokenizerError::Malformed {
                 path: folder.join(files::CONFIG),
-                reason: format!("added token `{}` cannot have the id {id}", token.content),
+                reason: format!("added token `{}` cannot have the id {id}", entry.content),
                 remedy: "copy tokenizer.json and tokenizer_config.json from one model folder",
             });
         }
     }
+    for entry in &companions.special {
+        let added = tokenizer.get_added_tokens_decoder();
+        let is_added = added.values().any(|token| token.content == entry.content);
+        // a role whose token the vocabulary lacks is refused by name where the roles are looked up
+        if !is_added && tokenizer.token_to_id(&entry.content).is_some() {
+            add(tokenizer, entry)?;
+        }
+    }
     Ok(())
+}
+
+fn add(tokenizer: &mut tokenizers::Tokenizer, entry: &AddedTokenEntry) -> Result<(), TokenizerError> {
+    let token = AddedToken::from(entry.content.clone(), entry.special)
+        .lstrip(entry.lstrip)
+        .rstrip(entry.rstrip)
+        .single_word(entry.single_word)
+        .normalized(entry.normalized);
+    tokenizer.add_tokens([token]).map(drop).map_err(|error| refused("take an added token", &*error))
+}
+
+fn entry_of(token: &AddedToken) -> AddedTokenEntry {
+    AddedTokenEntry {
+        content: token.content.clone(),
+        lstrip: token.lstrip,
+        rstrip: token.rstrip,
+        single_word: token.single_word,
+        normalized: token.normalized,
+        special: token.special,
+    }
 }
 
 /// What transformers does to a tokenizer of the class of Llama 2, whatever its `tokenizer.json` says: the tokens around
