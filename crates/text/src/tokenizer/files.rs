@@ -180,6 +180,27 @@ impl Companions {
         })
     }
 
+    /// A hash of what was read of `tokenizer.json` and of all else here that tokens and prompts depend on.
+    pub(super) fn fingerprint(&self, read: &[u8]) -> String {
+        let mut config = self.config.clone();
+        // these say where a tokenizer came from, and not what it is
+        for name in ["name_or_path", "model_max_length", "transformers_version"] {
+            config.remove(name);
+        }
+        let parts = json!({
+            "config": config,
+            "special_tokens": self.special_tokens,
+            "added_tokens": self.added_tokens_file,
+            "stop_ids": self.generation.stop_ids,
+            "chat_template": self.chat_template,
+            "named_templates": self.named_templates,
+        });
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(read);
+        hasher.update(parts.to_string().as_bytes());
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// Which tokens stand around a text where the tokenizer's class decides that; transformers' defaults.
     pub(super) fn llama_surroundings(&self) -> Option<Surroundings> {
         let class = self.config.get("tokenizer_class")?.as_str()?;

@@ -1,19 +1,27 @@
 //! A tokenizer with what surrounds it in a Hugging Face folder: special tokens, stop tokens, chat template.
 
+mod added;
 mod files;
 mod quick_start;
 mod token_bytes;
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
-use tokenizers::{AddedToken, decoders::DecoderWrapper, processors::template::TemplateProcessing};
+use tokenizers::decoders::DecoderWrapper;
 
 use crate::{
     chat_template::ChatTemplate,
+    conversation,
     error::TokenizerError,
     incremental::{DecodedTokens, IncrementalDecoder},
 };
-use files::{AddedTokenEntry, Companions};
+use added::{add_missing_tokens, surround_as_llama, tokens_before};
+use files::Companions;
 use token_bytes::TokenBytes;
 
 /// The longest run of white space in a text, and one more.
@@ -34,6 +42,12 @@ struct Inner {
     companions: Companions,
     chat_template: Option<ChatTemplate>,
     roles: RoleIds,
+    /// What the post-processor puts before a text.
+    before: Vec<u32>,
+    /// How the chat template ends the assistant's turn, and the token that it ends with.
+    turn_end: OnceLock<(String, Option<u32>)>,
+    /// What the tokenizer and its template are, as a hash of what was read.
+    fingerprint: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -62,16 +76,18 @@ impl Tokenizer {
         // the library panics at a decoder that is no JSON
         serde_json::from_slice::<serde_json::Value>(&content)
             .map_err(|error| malformed(error.to_string()))?;
+        let read = blake3::hash(&content);
         let tokenizer =
             tokenizers::Tokenizer::from_bytes(content).map_err(|error| malformed(error.to_string()))?;
-        Self::assemble(tokenizer, Companions::load(folder)?, folder)
+        Self::assemble(tokenizer, Companions::load(folder)?, folder, read.as_bytes())
     }
 
     /// The embedded tokenizer of the quick start, 26 entries: padding and end token, the paper's four tags,
     /// `\boxed{`, `Wait,` and the single characters `0`-`9`, `+-*=;?}` and space. Other characters encode
     /// to nothing.
     pub fn quick_start() -> Result<Self, TokenizerError> {
-        Self::assemble(quick_start::tokenizer()?, quick_start::companions(), Path::new("quick start"))
+        let (tokenizer, companions) = (quick_start::tokenizer()?, quick_start::companions());
+        Self::assemble(tokenizer, companions, Path::new("quick start"), b"quick start")
     }
 
     /// Writes the tokenizer's files into `folder`, so that `transformers` loads them beside the weights.
@@ -159,6 +175,55 @@ impl Tokenizer {
         &self.inner.roles.stop
     }
 
+    /// The tokens that the model puts before a text, such as a beginning token; what it puts behind one is left out.
+    pub fn tokens_before(&self) -> &[u32] {
+        &self.inner.before
+    }
+
+    /// The text that ends the assistant's turn in the chat template, up to and with its special token; empty where the
+    /// template has none, or there is no template.
+    pub fn turn_end(&self) -> &str {
+        &self.turn_end_with_id().0
+    }
+
+    fn turn_end_with_id(&self) -> &(String, Option<u32>) {
+        self.inner.turn_end.get_or_init(|| {
+            let text = conversation::turn_end_of(self).unwrap_or_default();
+            let id = self.encode(&text, false).ok().and_then(|ids| ids.last().copied());
+            (text, id)
+        })
+    }
+
+    /// A hash of all that the folder says of tokens and of the chat template: prompts of another one are other tokens.
+    pub fn fingerprint(&self) -> &str {
+        &self.inner.fingerprint
+    }
+
+    /// Whether a token ends a turn: one that ends generation, or the template's own.
+    pub fn is_turn_end(&self, id: u32) -> bool {
+        self.stop_ids().contains(&id) || self.turn_end_with_id().1 == Some(id)
+    }
+
+    /// Whether a text ends with a token that ends a turn.
+    pub(crate) fn ends_turn(&self, text: &str) -> bool {
+        self.without_turn_end(text).is_some()
+    }
+
+    /// The length of a text without the token at its end that ends a turn; `None` where there is none.
+    pub(crate) fn without_turn_end(&self, text: &str) -> Option<usize> {
+        let trimmed = text.trim_end();
+        let of_template = self.turn_end().trim();
+        let stops = self.stop_ids().iter().filter_map(|id| self.id_to_token(*id));
+        let ends = stops.chain(Some(of_template.to_owned())).filter(|end| !end.is_empty());
+        ends.filter_map(|end| trimmed.strip_suffix(end.as_str()).map(str::len)).min()
+    }
+
+    /// The special tokens as they are written in a text.
+    pub(crate) fn special_texts(&self) -> impl Iterator<Item = &str> {
+        let added = self.inner.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        added.values().filter(|token| token.special).map(|token| token.content.as_str())
+    }
+
     /// The special tokens by name.
     pub fn special_tokens(&self) -> &SpecialTokens {
         &self.inner.companions.special_tokens
@@ -182,6 +247,7 @@ impl Tokenizer {
         mut tokenizer: tokenizers::Tokenizer,
         companions: Companions,
         folder: &Path,
+        read: &[u8],
     ) -> Result<Self, TokenizerError> {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| refused("switch truncation off", &*error))?;
@@ -210,7 +276,12 @@ impl Tokenizer {
             reason: format!("the id {largest} lies far beyond the number of its tokens"),
             remedy: "copy it again from the model's repository",
         })?;
-        Ok(Self { inner: Arc::new(Inner { tokenizer, token_bytes, companions, chat_template, roles }) })
+        let before = tokens_before(&tokenizer);
+        let turn_end = OnceLock::new();
+        let fingerprint = companions.fingerprint(read);
+        let inner =
+            Inner { tokenizer, token_bytes, companions, chat_template, roles, before, turn_end, fingerprint };
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 
@@ -241,91 +312,6 @@ fn refuse_endless_blanks(text: &str) -> Result<(), TokenizerError> {
 
 fn refused(action: &'static str, error: &dyn std::error::Error) -> TokenizerError {
     TokenizerError::Refused { action, reason: error.to_string() }
-}
-
-/// Adds the tokens that only the files around `tokenizer.json` make added ones, or give other flags, as transformers does:
-/// those with an id in its order, then special tokens that are no added tokens yet.
-fn add_missing_tokens(
-    tokenizer: &mut tokenizers::Tokenizer,
-    companions: &Companions,
-    folder: &Path,
-) -> Result<(), TokenizerError> {
-    let known = tokenizer.get_added_tokens_decoder();
-    let is_known = |entry: &AddedTokenEntry| known.values().any(|token| entry_of(token) == *entry);
-    let listed = companions.added_tokens.iter().filter(|(_, entry)| !is_known(entry));
-    for (&id, entry) in listed {
-        add(tokenizer, entry)?;
-        if tokenizer.token_to_id(&entry.content) != Some(id) {
-            return Err(TokenizerError::Malformed {
-                path: folder.join(files::CONFIG),
-                reason: format!("added token `{}` cannot have the id {id}", entry.content),
-                remedy: "copy tokenizer.json and tokenizer_config.json from one model folder",
-            });
-        }
-    }
-    for entry in &companions.special {
-        let added = tokenizer.get_added_tokens_decoder();
-        let is_added = added.values().any(|token| token.content == entry.content);
-        // a role whose token the vocabulary lacks is refused by name where the roles are looked up
-        if !is_added && tokenizer.token_to_id(&entry.content).is_some() {
-            add(tokenizer, entry)?;
-        }
-    }
-    Ok(())
-}
-
-fn add(tokenizer: &mut tokenizers::Tokenizer, entry: &AddedTokenEntry) -> Result<(), TokenizerError> {
-    let token = AddedToken::from(entry.content.clone(), entry.special)
-        .lstrip(entry.lstrip)
-        .rstrip(entry.rstrip)
-        .single_word(entry.single_word)
-        .normalized(entry.normalized);
-    tokenizer.add_tokens([token]).map(drop).map_err(|error| refused("take an added token", &*error))
-}
-
-fn entry_of(token: &AddedToken) -> AddedTokenEntry {
-    AddedTokenEntry {
-        content: token.content.clone(),
-        lstrip: token.lstrip,
-        rstrip: token.rstrip,
-        single_word: token.single_word,
-        normalized: token.normalized,
-        special: token.special,
-    }
-}
-
-/// What transformers does to a tokenizer of the class of Llama 2, whatever its `tokenizer.json` says: the tokens around
-/// a text are those that `add_bos_token` and `add_eos_token` ask for. `DeepSeek-R1-Distill-Qwen` is such a one.
-fn surround_as_llama(
-    tokenizer: &mut tokenizers::Tokenizer,
-    companions: &Companions,
-    folder: &Path,
-) -> Result<(), TokenizerError> {
-    let Some(roles) = companions.llama_surroundings() else { return Ok(()) };
-    let mut tokens = Vec::new();
-    let mut piece_of = |role: &'static str| {
-        let id = special_id(role, tokenizer, companions, folder)?;
-        Ok(id.zip(companions.special_tokens.get(role)).map(|(id, token)| {
-            tokens.push((token.clone(), id));
-            format!("{token}:0")
-        }))
-    };
-    let before = if roles.begins { piece_of("bos_token")? } else { None };
-    let after = if roles.ends { piece_of("eos_token")? } else { None };
-    let pieces: Vec<String> = before.into_iter().chain(["$A:0".to_owned()]).chain(after).collect();
-    let malformed = |error: &dyn fmt::Display| TokenizerError::Malformed {
-        path: folder.join(files::CONFIG),
-        reason: format!("its tokens cannot be put around a text: {error}"),
-        remedy: files::REPAIR,
-    };
-    let template = TemplateProcessing::builder()
-        .try_single(pieces)
-        .map_err(|error| malformed(&error))?
-        .special_tokens(tokens)
-        .build()
-        .map_err(|error| malformed(&error))?;
-    tokenizer.with_post_processor(Some(template));
-    Ok(())
 }
 
 fn resolve_roles(
