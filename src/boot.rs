@@ -22,23 +22,22 @@
 //! work, and this waits for their end.
 
 use std::{
-    io::{Write, stdout},
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
-use still_domain::{PolicyRecord, Split};
+use still_domain::PolicyRecord;
 use still_embedded::EmbeddedGenerator;
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
-    GeneratorPlacement, GeneratorShape, Model,
+    Encoder, GeneratorPlacement, GeneratorShape, Model,
     plan::Plan,
     preflight::{problem_check, refuse_misfit, remarks},
-    response_judge, same_answer, settings as machine_settings, training, verifier,
+    prompter, response_judge, same_answer, settings as machine_settings, training, verifier,
 };
 use still_operator::{
     admission::{Admission, AdmissionRules},
@@ -54,15 +53,14 @@ use still_operator::{
 use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, RunIdentity, Store};
 use still_telemetry::Exporter;
+use still_text::Prompter;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
 };
 
-use crate::{logging, plane::LiveControlPlane, preflight, settings, task};
+use crate::{farewell::farewell, logging, plane::LiveControlPlane, preflight, settings, task};
 
-/// A problem that is shown as an example is no longer than this.
-const MAX_EXAMPLE_BYTES: usize = 80;
 /// The folder of what a command is to train, inside the data directory.
 const TRAINING: &str = "training";
 /// Longest wait for clients and pages once the actors have ended.
@@ -93,8 +91,9 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let verifier = Arc::new(verifier(&config.verifier));
     let task = task::read(&config, &verifier)?;
     let model = Model::load(&config)?;
-    model.check_prompts(config.task.prompt.into())?;
-    let check = problem_check(&config, &model, Arc::clone(&verifier));
+    let clock = clock(&store)?;
+    let prompter = prompter(&model, &config.task, Some(clock))?;
+    let check = problem_check(&config, &model, prompter.clone(), Arc::clone(&verifier));
     let rules = AdmissionRules {
         decontamination: config.decontamination.clone(),
         cleaning: config.cleaning.clone(),
@@ -103,9 +102,9 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     };
     let admission = Admission::new(rules, check, response_judge(Arc::clone(&verifier)));
     let same_answer = same_answer(Arc::clone(&verifier));
-    let roles = build_roles(&config, &model, &checkpoints, Arc::clone(&verifier))?;
+    let roles = build_roles(&config, &model, &prompter, &checkpoints, Arc::clone(&verifier))?;
     let mut told = task.told.clone();
-    let identity = identity(&config, &model);
+    let identity = identity(&config, &model, &prompter);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         data_dir = %config.run.data_dir.display(),
@@ -116,8 +115,8 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         "stilld starts"
     );
     told.push(task::make_durable(task, &config, &store, &verifier, &admission, &identity)?);
-    told.extend(task::import_rollouts(&config, &store, &model, &verifier)?);
-    task::warn_of_untrainable(&config, &store, &model)?;
+    told.extend(task::import_rollouts(&config, &store, &prompter, &verifier)?);
+    task::warn_of_untrainable(&config, &store, &prompter)?;
     refuse_damaged_policy(&store, &checkpoints, &config)?;
     let records = store.clone();
 
@@ -129,6 +128,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         data_dir: std::path::absolute(&config.run.data_dir).unwrap_or_else(|_| config.run.data_dir.clone()),
         page: page.as_ref().map(PageServer::address),
         answer_kind: config.verifier.kind,
+        format: config.task.format.into(),
         same_answer,
         started,
     });
@@ -154,32 +154,6 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         FinishReason::NoResult { .. } => Err(Failure::new(Exit::NoResult, reason)),
         FinishReason::StoreFailed { .. } => Err(Failure::new(Exit::Store, reason)),
         FinishReason::MeltDown { .. } => Err(Failure::new(Exit::MeltDown, reason)),
-    }
-}
-
-/// Says where the policy in force lies, and how it is tried and scored.
-fn farewell(config: &Config, store: &Store) {
-    // whoever stops reading, or a store that fails at the very end, changes nothing of how the run ended
-    if let Ok(Some(PolicyRecord { version, checkpoint: Some(checkpoint), .. })) = store.current_policy() {
-        let data_dir =
-            std::path::absolute(&config.run.data_dir).unwrap_or_else(|_| config.run.data_dir.clone());
-        let folder = data_dir.join(CHECKPOINTS_NAME).join(checkpoint.as_str());
-        let (folder, data_dir) = (folder.display(), data_dir.display());
-        let style = config.task.prompt.name();
-        let tokens = config.evaluation.sampling.max_new_tokens;
-        let problem = store.each_problem().filter_map(Result::ok).find(|problem| {
-            problem.split == Split::Dev
-                && problem.text.len() <= MAX_EXAMPLE_BYTES
-                && !problem.text.contains('\'')
-        });
-        let example = problem.map_or_else(|| "...".to_owned(), |problem| problem.text);
-        let _nobody_reads = writeln!(
-            stdout().lock(),
-            "policy {version} is a Hugging Face folder: {folder}\n  \
-             try it:   stilld generate --model {folder} --style {style} --prompt '{example}'\n  \
-             score it: stilld inspect held-out --data-dir {data_dir} > held-out.jsonl\n            \
-             stilld eval --model {folder} --prompt {style} --max-new-tokens {tokens} --problems held-out.jsonl"
-        );
     }
 }
 
@@ -228,15 +202,28 @@ fn follow_signals() -> Result<Arc<Notify>, Failure> {
     Ok(drain_asked)
 }
 
-/// What makes this run this run: a store is never continued under another identity.
-pub(crate) fn identity(config: &Config, model: &Model) -> RunIdentity {
+/// The time that prompts are told: that of the run's first start, so that a problem is one prompt in all of the run.
+fn clock(store: &Store) -> Result<i64, Failure> {
+    let known = store.identity().or_exit(Exit::Store)?.and_then(|identity| identity.clock());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(known.unwrap_or_else(|| i64::try_from(now).unwrap_or(i64::MAX)))
+}
+
+/// What makes this run this run: a store is never continued under another identity. What asks is a part of it: what was
+/// drawn after one prompt is not trained on after another.
+pub(crate) fn identity(config: &Config, model: &Model, prompter: &Prompter) -> RunIdentity {
     let facts = [
         ("model", config.model.source.to_string()),
         ("model sizes", model.sizes()),
         ("task", config.task.source.name().to_owned()),
     ];
-    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value));
-    RunIdentity { seed: config.run.seed, facts: facts.collect() }
+    let facts = facts.into_iter().chain(prompter.identity());
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    let identity = RunIdentity { seed: config.run.seed, facts: facts.collect() };
+    match prompter.book().now.filter(|_| prompter.tells_time()) {
+        Some(now) => identity.with_clock(now),
+        None => identity,
+    }
 }
 
 /// What no other daemon may have open at the same time.
@@ -334,6 +321,7 @@ const fn exit_of(error: &StartError) -> Exit {
 fn build_roles(
     config: &Config,
     model: &Model,
+    prompter: &Prompter,
     checkpoints: &CheckpointFolders,
     verifier: Arc<StandardVerifier>,
 ) -> Result<Roles, Failure> {
@@ -349,7 +337,7 @@ fn build_roles(
         threads: machine_settings::threads(threads),
         rollouts: placed.rollouts,
         tokens: placed.tokens,
-        prompt: config.task.prompt.into(),
+        prompter: prompter.clone(),
         stop_strings: Vec::new(),
     };
     for placed in placement.all().filter(|placed| placed.rollouts < placed.wanted_rollouts) {
@@ -365,17 +353,13 @@ fn build_roles(
         generator(format!("sampler-{index}"), model, &library, shape(placed, device.sampler_threads))
     });
     let evaluator = shape(&placement.evaluator, device.evaluator_threads);
-    let encoder = Arc::new(model.encoder(config.task.prompt.into()));
+    let encoder = Arc::new(Encoder::new(prompter.clone()));
     Ok(Roles {
         generators: samplers.collect::<Result<_, _>>()?,
         evaluation_generator: generator("evaluator".to_owned(), model, &library, evaluator)?,
         training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING))?,
         // the learner does not work while a set is chosen
-        scorer: model.scorers(
-            &library,
-            device.learners.first().copied().unwrap_or_default(),
-            config.task.prompt.into(),
-        ),
+        scorer: model.scorers(&library, device.learners.first().copied().unwrap_or_default(), prompter),
         verifier,
         clock: Clock::system(),
     })

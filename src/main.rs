@@ -1,6 +1,7 @@
 //! `stilld`: the daemon, and one-shot jobs on the same code.
 
 mod boot;
+mod farewell;
 mod logging;
 mod plane;
 mod preflight;

@@ -18,6 +18,7 @@ use still_operator::{
     records::StoreRecords,
     suspects::SameAnswer,
 };
+use still_text::Format;
 
 /// The running system with what is known around it.
 pub(crate) struct LiveControlPlane {
@@ -26,6 +27,7 @@ pub(crate) struct LiveControlPlane {
     pub(crate) data_dir: PathBuf,
     pub(crate) page: Option<SocketAddr>,
     pub(crate) answer_kind: AnswerKind,
+    pub(crate) format: Format,
     pub(crate) same_answer: SameAnswer,
     pub(crate) started: Instant,
 }
@@ -71,6 +73,10 @@ impl ControlPlane for LiveControlPlane {
 
     fn answer_kind(&self) -> AnswerKind {
         self.answer_kind
+    }
+
+    fn format(&self) -> Format {
+        self.format
     }
 
     fn events(&self) -> EventStream {

@@ -12,10 +12,11 @@ use still_machine::{
     Model,
     plan::Plan,
     preflight::{problem_check, refuse_absent_devices, refuse_misfit, remarks},
-    verifier,
+    prompter, verifier,
 };
 use still_operator::config::Config;
 use still_store::{Store, StoreError};
+use still_text::Prompter;
 
 use crate::{boot, logging, task};
 
@@ -56,13 +57,14 @@ impl Preflight {
         let verifier = Arc::new(verifier(&config.verifier));
         let task = found.take(task::read(config, &verifier));
         if let Some(model) = found.take(Model::load(config)) {
-            found.note(model.check_prompts(config.task.prompt.into()));
             found.look_at_model(config, &model);
-            if let Some(task) = &task {
-                let check = problem_check(config, &model, verifier);
-                found.note(task.refuse_unfit(&check));
+            if let Some(prompter) = found.take(prompter(&model, &config.task, None)) {
+                if let Some(task) = &task {
+                    let check = problem_check(config, &model, prompter.clone(), verifier);
+                    found.note(task.refuse_unfit(&check));
+                }
+                found.note(look_at_data(config, &model, &prompter, is_start));
             }
-            found.note(look_at_data(config, &model, is_start));
         }
         found.note(refuse_absent_devices(config));
         if is_start {
@@ -131,7 +133,7 @@ fn hours(seconds: f64) -> String {
 }
 
 /// Whether the data directory, if there is one, is this run's, and nobody at work in it.
-fn look_at_data(config: &Config, model: &Model, is_start: bool) -> Result<(), Failure> {
+fn look_at_data(config: &Config, model: &Model, prompter: &Prompter, is_start: bool) -> Result<(), Failure> {
     let data_dir = &config.run.data_dir;
     let store = match Store::open_read_only(data_dir) {
         Ok(store) => store,
@@ -140,7 +142,7 @@ fn look_at_data(config: &Config, model: &Model, is_start: bool) -> Result<(), Fa
         Err(StoreError::InUse { .. }) if !is_start => return Ok(()),
         Err(error) => return Err(Failure::new(Exit::Store, error)),
     };
-    store.check_identity(&boot::identity(config, model)).or_exit(Exit::Store)
+    store.check_identity(&boot::identity(config, model, prompter)).or_exit(Exit::Store)
 }
 
 /// Whether the page's address can be had.

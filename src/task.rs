@@ -12,13 +12,14 @@ use still_control::{Exit, Failure, OrExit};
 use still_domain::{Demonstration, Problem, Split, Task};
 use still_jobs::{RolloutImport, RolloutReport};
 use still_judge::StandardVerifier;
-use still_machine::{Model, refuse_unjudgeable, refuse_unjudgeable_store};
+use still_machine::{prompt_tokens, refuse_unjudgeable, refuse_unjudgeable_store};
 use still_operator::{
     admission::{Admission, AdmissionError, Admitted, JudgeCheck},
     config::{Config, TaskSource},
     import::{self, Batch, Parsed},
 };
 use still_store::{RunIdentity, Store};
+use still_text::Prompter;
 
 /// A task as it was read.
 #[derive(Default)]
@@ -129,11 +130,10 @@ pub(crate) fn make_durable(
 pub(crate) fn import_rollouts(
     config: &Config,
     store: &Store,
-    model: &Model,
+    prompter: &Prompter,
     verifier: &StandardVerifier,
 ) -> Result<Vec<String>, Failure> {
-    let import =
-        RolloutImport { store, model, prompt: config.task.prompt.into(), verifier, hygiene: &config.hygiene };
+    let import = RolloutImport { store, prompter, verifier, hygiene: &config.hygiene };
     let mut told = Vec::new();
     for path in &config.task.files.rollouts {
         let RolloutReport { outcomes, eligible, known } = import.file(path)?;
@@ -150,11 +150,15 @@ pub(crate) fn import_rollouts(
 
 /// Says which answers are drawn, judged and never trained on because the learner takes shorter sequences than rollouts
 /// may become.
-pub(crate) fn warn_of_untrainable(config: &Config, store: &Store, model: &Model) -> Result<(), Failure> {
+pub(crate) fn warn_of_untrainable(
+    config: &Config,
+    store: &Store,
+    prompter: &Prompter,
+) -> Result<(), Failure> {
     let problems = store.problems().or_exit(Exit::Store)?;
     let explored = problems.iter().filter(|problem| problem.split == Split::Explore);
     let Some(longest) = explored.max_by_key(|problem| problem.text.len()) else { return Ok(()) };
-    let prompt = model.prompt_tokens(config.task.prompt.into(), &longest.text)?;
+    let prompt = prompt_tokens(prompter, longest)?;
     let (limit, answer) =
         (config.training.improvement.max_sequence_tokens, config.exploration.sampling.max_new_tokens);
     if limit > 0 && prompt + answer as usize > limit as usize {
@@ -237,7 +241,7 @@ fn of_files(config: &Config) -> Result<ReadTask, Failure> {
         (&files.problems, Split::Explore, "problems to explore"),
     ];
     for path in &files.demonstrations {
-        let parsed = import::demonstrations_from_file(path).map_err(failed)?;
+        let parsed = import::demonstrations_from_file(path, config.task.format.into()).map_err(failed)?;
         task.told.extend(read_in_words(path, "demonstrations", &parsed, ""));
         task.demonstrations.extend(parsed.into_batch());
     }

@@ -19,6 +19,23 @@ pub struct RunIdentity {
     pub facts: BTreeMap<String, String>,
 }
 
+/// The fact that holds the time which prompts are told, in seconds since 1970 (UTC).
+const CLOCK: &str = "clock";
+
+impl RunIdentity {
+    /// The time that prompts are told, in seconds since 1970 (UTC); `None` where they do not depend on it.
+    pub fn clock(&self) -> Option<i64> {
+        self.facts.get(CLOCK)?.parse().ok()
+    }
+
+    /// With the time that prompts are told.
+    #[must_use]
+    pub fn with_clock(mut self, unix_seconds: i64) -> Self {
+        self.facts.insert(CLOCK.to_owned(), unix_seconds.to_string());
+        self
+    }
+}
+
 impl Store {
     /// Records who this run is: once, and whatever an earlier program did not record yet.
     ///

@@ -276,7 +276,7 @@ impl SamplerState {
         while let Some((index, attempt)) = self.assignments.next() {
             let rollout = Rollout {
                 id: attempt.id.clone(),
-                problem: attempt.problem.text.clone(),
+                problem: (&*attempt.problem).into(),
                 sampling: self.sampling,
                 seed: attempt.seed,
             };

@@ -2,10 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
-use still_domain::{AttemptId, ProblemId, TrainingSet};
+use still_domain::{AttemptId, ProblemId, Statement, TrainingSet};
 use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample, SourceError};
 use still_store::StoreError;
 
@@ -16,7 +16,7 @@ pub(crate) struct SealedExamples {
     access: StoreAccess,
     set: TrainingSet,
     /// Statements of problems, each read once and shared by all examples of it.
-    statements: Mutex<HashMap<ProblemId, Arc<str>>>,
+    statements: Mutex<HashMap<ProblemId, Statement>>,
 }
 
 impl SealedExamples {
@@ -30,15 +30,15 @@ impl SealedExamples {
         Ok(Response::Tokens(judged.trajectory.tokens))
     }
 
-    fn statement(&self, id: &ProblemId) -> Result<Arc<str>, SourceError> {
+    fn statement(&self, id: &ProblemId) -> Result<Statement, SourceError> {
         let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = statements.get(id) {
-            return Ok(Arc::clone(text));
+        if let Some(statement) = statements.get(id) {
+            return Ok(statement.clone());
         }
         let problem = self.access.store.problem(id).map_err(|error| failed(&error))?;
-        let text: Arc<str> = problem.ok_or_else(|| missing("problem", id))?.text.into();
-        statements.insert(id.clone(), Arc::clone(&text));
-        Ok(text)
+        let statement = Statement::from(&problem.ok_or_else(|| missing("problem", id))?);
+        statements.insert(id.clone(), statement.clone());
+        Ok(statement)
     }
 }
 
@@ -52,8 +52,9 @@ impl ExampleSource for SealedExamples {
         if let Some(id) = content.demonstrations.get(index) {
             let demonstration = self.access.store.demonstration(id).map_err(|error| failed(&error))?;
             let demonstration = demonstration.ok_or_else(|| missing("demonstration", id))?;
+            let problem = Statement::from(&demonstration);
             let response = Response::Text(demonstration.response);
-            return Ok(Example::Sft(SftExample { problem: demonstration.problem.into(), response }));
+            return Ok(Example::Sft(SftExample { problem, response }));
         }
         let index = index - content.demonstrations.len();
         if let Some(id) = content.trajectories.get(index) {

@@ -266,7 +266,7 @@ impl EvaluatorState {
             let Some(question) = scoring.next() else { break };
             let rollout = Rollout {
                 id: question.id.clone(),
-                problem: question.problem.text.clone(),
+                problem: (&*question.problem).into(),
                 sampling: self.config.sampling.settings(),
                 seed: question.seed,
             };

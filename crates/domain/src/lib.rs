@@ -39,7 +39,7 @@ pub use ids::{
     RoundNumber, TrainingSetId,
 };
 pub use policy::{CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef};
-pub use problem::{AnswerKind, Demonstration, Problem, Revival, Split};
+pub use problem::{AnswerKind, Demonstration, Problem, Revival, Split, Statement};
 pub use round::{Round, RoundPhase, RoundTally, VersionTally};
 pub use sealing::{SealingDecision, SealingDecisions};
 pub use task::Task;

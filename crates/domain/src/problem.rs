@@ -1,5 +1,7 @@
 //! What the model works on: problems with gold answers, and demonstrations of long thoughts.
 
+use std::{ops::Deref, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptNumber, DemonstrationId, ProblemId, RoundNumber};
@@ -21,6 +23,20 @@ pub enum AnswerKind {
     Regex,
     /// A program that passes every test; the gold answer holds the tests as a JSON object.
     Code,
+}
+
+impl AnswerKind {
+    /// The name used in JSONL and in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Math => "math",
+            Self::Integer => "integer",
+            Self::MultipleChoice => "multiple_choice",
+            Self::Exact => "exact",
+            Self::Regex => "regex",
+            Self::Code => "code",
+        }
+    }
 }
 
 /// What a problem is for.
@@ -89,6 +105,57 @@ impl Problem {
     }
 }
 
+/// What a problem says, with what else decides how it is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The statement, before any prompt template.
+    pub text: Arc<str>,
+    /// The kind of its answer; `None` where it is not known.
+    pub kind: Option<AnswerKind>,
+    /// Where it comes from: a file's name or a task's; may be empty.
+    pub source: Arc<str>,
+}
+
+impl Deref for Statement {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq<&str> for Statement {
+    fn eq(&self, other: &&str) -> bool {
+        *self.text == **other
+    }
+}
+
+impl From<&str> for Statement {
+    fn from(text: &str) -> Self {
+        Self { text: text.into(), kind: None, source: "".into() }
+    }
+}
+
+impl From<String> for Statement {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<&Problem> for Statement {
+    fn from(problem: &Problem) -> Self {
+        let Problem { text, kind, source, .. } = problem;
+        Self { text: text.as_str().into(), kind: Some(*kind), source: source.as_str().into() }
+    }
+}
+
+impl From<&Demonstration> for Statement {
+    fn from(demonstration: &Demonstration) -> Self {
+        let Demonstration { problem, source, .. } = demonstration;
+        Self { text: problem.as_str().into(), kind: None, source: source.as_str().into() }
+    }
+}
+
 /// A long-form thought to imitate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demonstration {
@@ -96,7 +163,7 @@ pub struct Demonstration {
     pub id: DemonstrationId,
     /// The problem statement, before any prompt template.
     pub problem: String,
-    /// The whole response, thought and solution in the paper's tags.
+    /// The whole response, thought and solution in the run's format.
     pub response: String,
     /// The gold answer that its own must agree with, where its source gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

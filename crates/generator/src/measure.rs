@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use still_domain::{FinishReason, Measures};
-use still_text::{Tokenizer, TokenizerError, thought};
+use still_text::{Prompter, TokenizerError};
 
 /// A response as text, with what is known of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +22,7 @@ pub struct MeasuredResponse {
 /// # Errors
 /// When the tokens cannot be decoded.
 pub fn measured(
-    tokenizer: &Tokenizer,
+    prompter: &Prompter,
     tokens: &[u32],
     finish: FinishReason,
     log_probabilities: Option<&[f32]>,
@@ -32,7 +32,7 @@ pub fn measured(
         (FinishReason::Stop, Some((_, before))) => before,
         _ => tokens,
     };
-    let mut response = measure(tokenizer, shown, log_probabilities.unwrap_or_default())?;
+    let mut response = measure(prompter, shown, log_probabilities.unwrap_or_default())?;
     if log_probabilities.is_none() {
         response.measures.perplexity = f32::NAN;
     }
@@ -47,13 +47,13 @@ pub fn measured(
 /// # Errors
 /// When the tokens cannot be decoded.
 fn measure(
-    tokenizer: &Tokenizer,
+    prompter: &Prompter,
     tokens: &[u32],
     log_probabilities: &[f32],
 ) -> Result<MeasuredResponse, TokenizerError> {
     let whole = Measures { perplexity: perplexity(log_probabilities).unwrap_or(1.0), ..Measures::default() };
-    let decoded = tokenizer.decode_with_ends(tokens)?;
-    let Ok(parts) = thought::parse(&decoded.text) else {
+    let decoded = prompter.tokenizer().decode_with_ends(tokens)?;
+    let Ok(parts) = prompter.format().parse(&decoded.text) else {
         return Ok(MeasuredResponse { text: decoded.text, measures: whole, is_well_formed: false });
     };
     let log_probabilities_of = |span: Range<usize>| log_probabilities.get(span).unwrap_or_default();
@@ -80,6 +80,8 @@ fn perplexity(log_probabilities: &[f32]) -> Option<f32> {
 
 #[cfg(test)]
 mod tests {
+    use still_text::{Format, PromptBook, PromptStyle, Tokenizer, thought};
+
     use super::*;
 
     const RESPONSE: &str =
@@ -88,13 +90,14 @@ mod tests {
     #[test]
     fn spans_leave_the_tags_out() {
         let tokenizer = Tokenizer::quick_start().unwrap();
+        let prompter = Prompter::new(tokenizer.clone(), PromptStyle::Raw);
         let tokens = tokenizer.encode(RESPONSE, false).unwrap();
         // certain about the thought, torn between two about the rest
         let end_of_thought = tokenizer.token_to_id(thought::END_OF_THOUGHT).unwrap();
         let border = tokens.iter().position(|id| *id == end_of_thought).unwrap();
         let log_probabilities: Vec<f32> =
             (0..tokens.len()).map(|index| if index < border { 0.0 } else { 0.5_f32.ln() }).collect();
-        let response = measure(&tokenizer, &tokens, &log_probabilities).unwrap();
+        let response = measure(&prompter, &tokens, &log_probabilities).unwrap();
         let measures = response.measures;
         assert!(response.is_well_formed);
         assert_eq!(response.text, RESPONSE);
@@ -107,10 +110,24 @@ mod tests {
     #[test]
     fn a_broken_format_has_a_perplexity_but_no_spans() {
         let tokenizer = Tokenizer::quick_start().unwrap();
+        let prompter = Prompter::new(tokenizer.clone(), PromptStyle::Raw);
         let tokens = tokenizer.encode("49;49", false).unwrap();
-        let response = measure(&tokenizer, &tokens, &[0.25_f32.ln(); 5]).unwrap();
+        let response = measure(&prompter, &tokens, &[0.25_f32.ln(); 5]).unwrap();
         assert!(!response.is_well_formed);
         assert!((response.measures.perplexity - 4.0).abs() < 1e-4);
         assert_eq!(response.measures.thought_perplexity, None);
+    }
+
+    #[test]
+    fn without_a_format_all_of_a_response_is_its_solution() {
+        let tokenizer = Tokenizer::quick_start().unwrap();
+        let tokens = tokenizer.encode("49;49", false).unwrap();
+        let book = PromptBook { style: PromptStyle::Raw, format: Format::Plain, ..PromptBook::default() };
+        let response = measure(&Prompter::new(tokenizer, book), &tokens, &[0.25_f32.ln(); 5]).unwrap();
+        let measures = response.measures;
+        assert!(response.is_well_formed);
+        assert_eq!((measures.thought_tokens, measures.solution_tokens), (0, 5));
+        assert_eq!(measures.thought_perplexity, None);
+        assert!((measures.solution_perplexity.unwrap() - 4.0).abs() < 1e-4);
     }
 }

@@ -7,9 +7,9 @@ use still_embedded::{GeneratorError, GeneratorStep, StepGenerator, Unserved};
 use still_library::{PolicyLibrary, Weights};
 use still_roles::{FinishedRollout, Rollout};
 use still_rollout::{Engine, EngineConfig, Finished, Request, StepError, StepModel, TokenText};
-use still_text::{PromptStyle, Tokenizer};
+use still_text::Prompter;
 
-use crate::measure::measured;
+use crate::{measure::measured, question_of};
 
 /// What makes a model of the first weights that are published.
 type BuildModel<M> = Box<dyn FnMut(&Weights) -> Result<M, StepError> + Send>;
@@ -17,8 +17,8 @@ type BuildModel<M> = Box<dyn FnMut(&Weights) -> Result<M, StepError> + Send>;
 /// How problems become rollouts.
 #[derive(Debug, Clone)]
 pub struct GeneratorConfig {
-    /// How a problem becomes a prompt.
-    pub prompt_style: PromptStyle,
+    /// How a problem becomes a prompt, and a response is read.
+    pub prompter: Prompter,
     /// Strings that end a response.
     pub stop_strings: Vec<String>,
     /// Rollouts that are worth holding at once, active and waiting.
@@ -30,7 +30,6 @@ pub struct GeneratorConfig {
 /// A policy that works on many rollouts at once.
 pub struct PolicyGenerator<M: StepModel<Weights = Weights>> {
     library: Arc<PolicyLibrary>,
-    tokenizer: Tokenizer,
     config: GeneratorConfig,
     stop_ids: Arc<[u32]>,
     stop_strings: Arc<[String]>,
@@ -52,15 +51,13 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
     /// A generator that looks policies up in a library and builds its model from the first.
     pub fn new(
         library: Arc<PolicyLibrary>,
-        tokenizer: Tokenizer,
         config: GeneratorConfig,
         build_model: impl FnMut(&Weights) -> Result<M, StepError> + Send + 'static,
     ) -> Self {
         Self {
             library,
-            stop_ids: tokenizer.stop_ids().into(),
+            stop_ids: config.prompter.tokenizer().stop_ids().into(),
             stop_strings: config.stop_strings.clone().into(),
-            tokenizer,
             config,
             build_model: Box::new(build_model),
             engine: None,
@@ -75,7 +72,7 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
         {
             return Ok(Arc::clone(prompt));
         }
-        let encoded = self.config.prompt_style.encode(&rollout.problem, &self.tokenizer);
+        let encoded = self.config.prompter.prompt(question_of(&rollout.problem));
         let prompt: Arc<[u32]> = encoded.map_err(|error| refuse(&rollout.id, &error))?.into();
         self.latest_prompt = Some((rollout.id.problem.clone(), Arc::clone(&prompt)));
         Ok(prompt)
@@ -90,7 +87,7 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
             GeneratorError::Device(format!("the engine ended {}, which nobody asked for", ended.id))
         })?;
         let known = Some(ended.log_probabilities.as_slice());
-        let response = match measured(&self.tokenizer, &ended.tokens, ended.finish, known) {
+        let response = match measured(&self.config.prompter, &ended.tokens, ended.finish, known) {
             Ok(response) => response,
             Err(error) => return Ok(Err(Unserved { id: ended.id, reason: error.to_string() })),
         };
@@ -124,7 +121,7 @@ impl<M: StepModel<Weights = Weights> + Send> StepGenerator for PolicyGenerator<M
             return engine.publish(policy.name, weights).map_err(|error| device(&error));
         }
         let model = (self.build_model)(&weights).map_err(|error| device(&error))?;
-        let tokenizer = self.tokenizer.clone();
+        let tokenizer = self.config.prompter.tokenizer().clone();
         let token_text: Arc<dyn TokenText> = Arc::new(move |token: u32, text: &mut Vec<u8>| {
             text.extend_from_slice(tokenizer.token_bytes(token));
         });
@@ -201,6 +198,7 @@ mod tests {
     use still_domain::{AttemptNumber, CheckpointId, PolicyVersion, SamplingSettings, seed};
     use still_library::BaseModel;
     use still_rollout::Span;
+    use still_text::{PromptStyle, Tokenizer};
 
     use super::*;
 
@@ -244,18 +242,18 @@ mod tests {
 
     fn generator() -> PolicyGenerator<Parrot> {
         let config = GeneratorConfig {
-            prompt_style: PromptStyle::Raw,
+            prompter: Prompter::new(Tokenizer::quick_start().unwrap(), PromptStyle::Raw),
             stop_strings: Vec::new(),
             capacity: 8,
             engine: EngineConfig::default(),
         };
-        PolicyGenerator::new(library(), Tokenizer::quick_start().unwrap(), config, |_| Ok(Parrot))
+        PolicyGenerator::new(library(), config, |_| Ok(Parrot))
     }
 
     fn rollout(number: u32) -> Rollout {
         let id = AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) };
         let seed = seed::of_attempt(0, &id);
-        Rollout { id, problem: "7*4827=?".to_owned(), sampling: SamplingSettings::default(), seed }
+        Rollout { id, problem: "7*4827=?".into(), sampling: SamplingSettings::default(), seed }
     }
 
     fn library() -> Arc<PolicyLibrary> {
@@ -305,7 +303,7 @@ mod tests {
     fn a_problem_that_cannot_be_served_is_refused_by_name() {
         let mut generator = generator();
         generator.adopt(&policy(0)).unwrap();
-        let error = generator.submit(Rollout { problem: "1".repeat(80), ..rollout(0) }).unwrap_err();
+        let error = generator.submit(Rollout { problem: "1".repeat(80).into(), ..rollout(0) }).unwrap_err();
         assert!(matches!(error, GeneratorError::Refused { .. }), "{error}");
         assert!(generator.is_idle());
     }

@@ -14,10 +14,9 @@ use still_curation::Scoring;
 use still_domain::{AnswerKind, Estimate, Evaluation, Problem, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
-use still_machine::{GeneratorShape, Model, refuse_unjudgeable, settings::threads};
-use still_operator::{cli::EvalArguments, import};
+use still_machine::{GeneratorShape, Model, prompt_tokens, prompter, refuse_unjudgeable, settings::threads};
+use still_operator::{cli::EvalArguments, config::PromptStyle, import};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
-use still_text::PromptStyle;
 
 use super::{answer_file::AnswerFile, generate, output_failed, precision, verifier_of_job};
 
@@ -67,15 +66,12 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
 /// Room for the longest prompt and the longest answer, as far as the model reaches.
 fn shape(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<GeneratorShape, Failure> {
     // a model without a template has learnt from plain problems
-    let usual =
-        if model.tokenizer.chat_template().is_some() { PromptStyle::default() } else { PromptStyle::Raw };
-    let prompt = arguments.prompt.map_or(usual, PromptStyle::from);
+    let usual = if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };
+    let style = arguments.prompt.unwrap_or(usual);
+    let prompter = prompter(model, &arguments.asked.section(style), None)?;
     let mut longest = 0;
     for problem in problems {
-        let tokens = prompt.encode(&problem.text, &model.tokenizer).map_err(|error| {
-            Failure::new(Exit::BadInput, format!("problem `{}` cannot be encoded: {error}", problem.id))
-        })?;
-        longest = longest.max(tokens.len());
+        longest = longest.max(prompt_tokens(&prompter, problem)?);
     }
     let wanted = longest + arguments.sampling.max_new_tokens as usize;
     Ok(GeneratorShape {
@@ -84,7 +80,7 @@ fn shape(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
         threads: threads(0),
         rollouts: problems.len().saturating_mul(arguments.samples as usize).clamp(1, MAX_ROLLOUTS),
         tokens: wanted.min(model.config.max_position_count),
-        prompt,
+        prompter,
         stop_strings: Vec::new(),
     })
 }
@@ -106,7 +102,7 @@ fn answer(
             && let Some(question) = answers.scoring.next()
         {
             let (id, seed) = (question.id, question.seed);
-            let rollout = Rollout { id, problem: question.problem.text.clone(), sampling, seed };
+            let rollout = Rollout { id, problem: (&*question.problem).into(), sampling, seed };
             match generator.submit(rollout) {
                 Err(GeneratorError::Refused { id, reason }) => answers.unserved(&Unserved { id, reason })?,
                 taken => taken.or_exit(Exit::Device)?,

@@ -1,21 +1,26 @@
 //! `stilld generate`: responses from a model.
 
 use std::{
+    fs,
     io::{Read, Write, stdin, stdout},
+    path::Path,
     sync::Arc,
 };
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use still_control::{Exit, Failure, OrExit};
 use still_decoder::CpuDecoder;
-use still_domain::{PolicyVersion, SamplingSettings};
-use still_machine::{Model, device_name, settings};
-use still_operator::cli::{GenerateArguments, SamplingArguments};
+use still_domain::{AnswerKind, PolicyVersion, SamplingSettings};
+use still_machine::{Model, device_name, prompter, settings};
+use still_operator::{
+    cli::{GenerateArguments, SamplingArguments},
+    config::PromptStyle,
+};
 use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName};
-use still_text::{PromptStyle, Tokenizer};
+use still_text::{ChatContext, Question, Tokenizer};
 
-use super::{output_failed, precision};
+use super::{chat_context, output_failed, precision};
 
 /// Draws responses and prints them, as text or a JSON object each.
 pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
@@ -25,15 +30,7 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     let model = Model::to_generate(&arguments.model)?;
-    let mut prompt = arguments.prompt.clone();
-    if prompt == "-" {
-        prompt.clear();
-        let read = stdin().read_to_string(&mut prompt);
-        read.map_err(|error| format!("the prompt on standard input: {error}")).or_exit(Exit::BadInput)?;
-    }
-    let plain = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
-    let style = arguments.style.map_or(plain, PromptStyle::from);
-    let prompt: Arc<[u32]> = style.encode(&prompt, &model.tokenizer).or_exit(Exit::BadInput)?.into();
+    let prompt: Arc<[u32]> = prompt(arguments, &model)?.into();
     let settings = settings(&arguments.sampling);
     let longest = model.config.max_position_count;
     if prompt.len() >= longest {
@@ -59,6 +56,54 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let decoder = DeviceDecoder::new(model.config, &weights, &device, precision, size);
     drop(weights);
     respond(arguments, &model.tokenizer, decoder.or_exit(Exit::Device)?, &prompt)
+}
+
+/// What the model is asked, as the daemon asks it; or a conversation that it is to go on with.
+fn prompt(arguments: &GenerateArguments, model: &Model) -> Result<Vec<u32>, Failure> {
+    if let Some(path) = &arguments.messages {
+        let variables = arguments.asked.variables.iter().cloned();
+        return conversation(path, variables, &model.tokenizer)
+            .map_err(|reason| Failure::new(Exit::BadInput, format!("`{}`: {reason}", path.display())));
+    }
+    let mut text = arguments.prompt.clone().unwrap_or_default();
+    if text == "-" {
+        text.clear();
+        let read = stdin().read_to_string(&mut text);
+        read.map_err(|error| format!("the prompt on standard input: {error}")).or_exit(Exit::BadInput)?;
+    }
+    let plain = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
+    let style = arguments.style.unwrap_or(plain);
+    let prompter = prompter(model, &arguments.asked.section(style), None)?;
+    let kind = arguments.kind.map_or("", AnswerKind::name);
+    prompter.prompt(Question { text: &text, kind, source: "" }).or_exit(Exit::BadInput)
+}
+
+/// The tokens of a conversation in a file, with the opening of the assistant's turn.
+fn conversation(
+    path: &Path,
+    variables: impl Iterator<Item = (String, Value)>,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<u32>, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let mut fields = match serde_json::from_str(&text).map_err(|error| format!("it is no JSON: {error}"))? {
+        Value::Array(messages) => Map::from_iter([("messages".to_owned(), messages.into())]),
+        Value::Object(fields) => fields,
+        _ => {
+            return Err(
+                "it is no list of messages; write [{\"role\": \"user\", \"content\": \"...\"}]".to_owned()
+            );
+        }
+    };
+    let messages = match fields.remove("messages") {
+        Some(Value::Array(messages)) if !messages.is_empty() => messages,
+        _ => return Err("`messages` is no list of messages".to_owned()),
+    };
+    let template =
+        tokenizer.chat_template().ok_or("the model has no chat template for messages; give --prompt")?;
+    let mut context = ChatContext { messages, add_generation_prompt: true, ..chat_context(&fields)? };
+    context.variables.extend(variables);
+    let text = template.render_context(&context).map_err(|error| error.to_string())?;
+    tokenizer.encode(&text, false).map_err(|error| error.to_string())
 }
 
 /// Draws every response on a decoder that holds the model.

@@ -7,7 +7,7 @@ use std::{
 
 use still_control::{Exit, Failure, OrExit};
 use still_domain::{AttemptFact, Outcome, PolicyRef, PolicyVersion, Problem, ProblemId, Score};
-use still_machine::{Model, refuse_unjudgeable_store, same_answer, verifier};
+use still_machine::{Model, prompter, refuse_unjudgeable_store, same_answer, verifier};
 use still_operator::{
     cli::{
         EvictArguments, PoolCommand, RescoreArguments, RevisionArguments, RolloutArguments, SuspectsArguments,
@@ -20,6 +20,11 @@ use still_roles::{ScoreError, Verifier, sheltered_judgement};
 use still_store::{Store, StoreError};
 
 use super::{RolloutImport, output_failed};
+
+/// The time that the run's prompts are told.
+fn clock(store: &Store) -> Result<Option<i64>, Failure> {
+    Ok(store.identity().or_exit(Exit::Store)?.and_then(|identity| identity.clock()))
+}
 
 /// Does what is asked for, and tells of every change.
 pub fn pool(command: &PoolCommand) -> Result<Exit, Failure> {
@@ -66,8 +71,7 @@ fn import_rollouts(arguments: &RolloutArguments) -> Result<Exit, Failure> {
     refuse_unjudgeable_store(&verifier, &store.problems().or_exit(Exit::Store)?)?;
     let import = RolloutImport {
         store: &store,
-        model: &model,
-        prompt: config.task.prompt.into(),
+        prompter: &prompter(&model, &config.task, clock(&store)?)?,
         verifier: &verifier,
         hygiene: &config.hygiene,
     };
@@ -105,7 +109,7 @@ fn rescore(arguments: &RescoreArguments) -> Result<Exit, Failure> {
     let checkpoints = data_dir.join("checkpoints");
     let library = Arc::new(model.library(move |checkpoint| checkpoints.join(checkpoint.as_str())));
     let device = config.device.learners.first().copied().unwrap_or_default();
-    let open = model.scorers(&library, device, config.task.prompt.into());
+    let open = model.scorers(&library, device, &prompter(&model, &config.task, clock(&store)?)?);
     let mut scorer = open().or_exit(Exit::Device)?;
     let policy = PolicyRef::from(&record);
     let (mut scored, mut refused) = (0_u64, 0_u64);

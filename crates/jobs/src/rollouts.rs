@@ -11,13 +11,13 @@ use still_control::{Exit, Failure, LineProblem, OrExit};
 use still_curation::{HygieneConfig, Response};
 use still_domain::{
     AttemptId, AttemptNumber, FinishReason, JudgedTrajectory, Outcome, Problem, ProblemId, SamplingSettings,
-    Split, Trajectory, VersionSpan, fingerprint::of_words,
+    Split, Statement, Trajectory, VersionSpan, fingerprint::of_words,
 };
-use still_machine::{Model, measured};
+use still_machine::{measured, question_of};
 use still_operator::import::{self, ImportedResponse, ImportedRollout, ProblemKey};
 use still_roles::{FinishedRollout, Verifier, sheltered_judgement};
 use still_store::Store;
-use still_text::PromptStyle;
+use still_text::Prompter;
 
 /// Trajectories of one commit.
 const GROUP: usize = 64;
@@ -27,10 +27,8 @@ const GROUP: usize = 64;
 pub struct RolloutImport<'a> {
     /// Where they are kept.
     pub store: &'a Store,
-    /// Whose tokenizer they are read with.
-    pub model: &'a Model,
-    /// What their prompts are made of.
-    pub prompt: PromptStyle,
+    /// What they are asked by and read by.
+    pub prompter: &'a Prompter,
     /// Who judges them.
     pub verifier: &'a dyn Verifier,
     /// What they are held to.
@@ -111,8 +109,10 @@ impl RolloutImport<'_> {
         rollout: ImportedRollout,
     ) -> Result<FinishedRollout, Failure> {
         let named = |error: &dyn fmt::Display| format!("a rollout of problem `{}`: {error}", problem.id);
-        let tokenizer = &self.model.tokenizer;
-        let prompt = self.prompt.encode(&problem.text, tokenizer);
+        let tokenizer = self.prompter.tokenizer();
+        let statement = Statement::from(problem);
+        let question = question_of(&statement);
+        let prompt = self.prompter.prompt(question);
         let prompt = prompt.map_err(|error| named(&error)).or_exit(Exit::BadInput)?;
         let ImportedRollout { response, log_probabilities, finish, temperature, policy, problem: _ } =
             rollout;
@@ -124,17 +124,18 @@ impl RolloutImport<'_> {
                 (tokens, finish.unwrap_or(told))
             }
             ImportedResponse::Text(text) => {
-                let encoded = tokenizer.encode(&text, false);
-                let mut tokens = encoded.map_err(|error| named(&error)).or_exit(Exit::BadInput)?;
+                let encoded = self.prompter.gone_on(question, &text);
+                let encoded = encoded.map_err(|error| named(&error)).or_exit(Exit::BadInput)?;
+                let mut tokens = encoded.ids.get(encoded.prompt_tokens..).unwrap_or_default().to_vec();
                 let finish = finish.unwrap_or(FinishReason::Stop);
-                // what ends a response is learnt with it
-                if finish == FinishReason::Stop {
-                    tokens.extend(stops.first());
+                // what ends a response is learnt with it, and what was cut off has no end
+                if finish != FinishReason::Stop {
+                    tokens.pop();
                 }
                 (tokens, finish)
             }
         };
-        let response = measured(tokenizer, &tokens, finish, log_probabilities.as_deref());
+        let response = measured(self.prompter, &tokens, finish, log_probabilities.as_deref());
         let response = response.map_err(|error| named(&error)).or_exit(Exit::BadInput)?;
         let length = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         let trajectory = Trajectory {
@@ -215,8 +216,9 @@ mod tests {
 
     use still_domain::{AnswerKind, PolicyVersion, Rejection};
     use still_judge::StandardVerifier;
-    use still_machine::verifier;
+    use still_machine::{Model, verifier};
     use still_operator::config::{ModelSource, VerifierSection};
+    use still_text::PromptStyle;
 
     use super::*;
 
@@ -242,6 +244,7 @@ mod tests {
     struct Run {
         store: Store,
         model: Model,
+        prompter: Prompter,
         verifier: StandardVerifier,
         hygiene: HygieneConfig,
     }
@@ -250,9 +253,11 @@ mod tests {
         fn new() -> Self {
             let store = Store::in_memory().unwrap();
             store.import_problems(&[problem("7", Split::Explore), problem("8", Split::Test)]).unwrap();
+            let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
             Self {
                 store,
-                model: Model::from_source(&ModelSource::Embedded, true).unwrap(),
+                prompter: Prompter::new(model.tokenizer.clone(), PromptStyle::Raw),
+                model,
                 verifier: verifier(&VerifierSection::default()),
                 hygiene: HygieneConfig { min_thought_tokens: 1, ..HygieneConfig::default() },
             }
@@ -261,8 +266,7 @@ mod tests {
         fn import(&self) -> RolloutImport<'_> {
             RolloutImport {
                 store: &self.store,
-                model: &self.model,
-                prompt: PromptStyle::Raw,
+                prompter: &self.prompter,
                 verifier: &self.verifier,
                 hygiene: &self.hygiene,
             }

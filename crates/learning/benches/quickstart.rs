@@ -15,7 +15,6 @@ use still_learning::{BasePolicy, LearnerConfig, PolicyLearner};
 use still_quickstart::QuickStartTask;
 use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
-use still_training_data::ExampleEncoder;
 
 const STEPS: u64 = 1_000;
 /// Longest response, in tokens.
@@ -57,7 +56,7 @@ fn accuracy(weights: &DecoderWeights) -> String {
     let config = decoder_config(64, 3);
     let mut decoder = CpuDecoder::new(config.clone(), weights, problems.len(), 256, 2);
     let mut sequences: Vec<Vec<u32>> =
-        problems.iter().map(|problem| encoder.prompt(&problem.text).unwrap()).collect();
+        problems.iter().map(|problem| encoder.0.encode(&problem.text, false).unwrap()).collect();
     let prompts: Vec<usize> = sequences.iter().map(Vec::len).collect();
     let mut seen = vec![0; sequences.len()];
     let mut logits = Vec::new();

@@ -93,6 +93,7 @@ mod tests {
 
     use burn::tensor::Device;
     use still_decoder::hugging_face;
+    use still_domain::Statement;
     use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
     use still_embedded::{Learner, LearnerJob};
     use still_library::{BaseModel, PolicyLibrary};
@@ -100,7 +101,7 @@ mod tests {
     use still_roles::{
         Example, ExamplesInMemory, LearnerStep, NoCheckpoints, Response, SftExample, TrainingJob,
     };
-    use still_training_data::ExampleEncoder;
+    use still_training_data::{EncodedExample, ExampleEncoder};
 
     use super::*;
     use crate::{BasePolicy, LearnerConfig, PolicyLearner};
@@ -129,15 +130,17 @@ mod tests {
     struct Numbers;
 
     impl ExampleEncoder for Numbers {
-        fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
-            problem.split(' ').map(|token| token.parse().map_err(|error| format!("{error}"))).collect()
-        }
-
-        fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+        fn encode(&self, problem: &Statement, response: &Response) -> Result<EncodedExample, String> {
+            let numbers = |text: &str| -> Result<Vec<u32>, String> {
+                text.split(' ').map(|token| token.parse().map_err(|error| format!("{error}"))).collect()
+            };
+            let mut tokens = numbers(problem)?;
+            let prompt_tokens = tokens.len();
             match response {
-                Response::Tokens(tokens) => Ok(tokens.clone()),
-                Response::Text(text) => self.prompt(text),
+                Response::Tokens(drawn) => tokens.extend(drawn),
+                Response::Text(text) => tokens.extend(numbers(text)?),
             }
+            Ok(EncodedExample { tokens, prompt_tokens })
         }
 
         fn thought(&self, _: &[u32]) -> Option<Range<usize>> {

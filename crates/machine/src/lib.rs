@@ -21,6 +21,7 @@ pub mod model;
 pub mod placement;
 pub mod plan;
 pub mod preflight;
+mod prompter;
 pub mod scorer;
 pub mod settings;
 pub mod training;
@@ -29,8 +30,9 @@ pub mod verifier;
 
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
+pub use prompter::{prompt_tokens, prompter};
 pub use scorer::PolicyScorer;
-pub use still_generator::measured;
+pub use still_generator::{measured, question_of};
 pub use training::training;
 pub use trajectory_scorer::PolicyTrajectoryScorer;
 pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, response_judge, same_answer, verifier};

@@ -13,9 +13,9 @@ use still_decoder::{
     WeightPrecision,
     hugging_face::{load_config, load_folder, load_folder_as_stored},
 };
-use still_domain::{CheckpointId, PolicyRef, PolicyVersion, seed};
+use still_domain::{CheckpointId, PolicyRef, PolicyVersion, Statement, seed};
 use still_embedded::StepGenerator;
-use still_generator::{GeneratorConfig, PolicyGenerator};
+use still_generator::{GeneratorConfig, PolicyGenerator, question_of};
 use still_hub::{Hub, HubConfig};
 use still_learning::{BasePolicy, ModelName, holds_policy, load_policy};
 use still_library::{BaseModel, PolicyLibrary, Weights};
@@ -26,8 +26,8 @@ use still_operator::{
 use still_roles::{OpenScorer, Response};
 use still_rollout::EngineConfig;
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
-use still_text::{PromptStyle, Tokenizer, thought};
-use still_training_data::ExampleEncoder;
+use still_text::{Prompter, Tokenizer};
+use still_training_data::{EncodedExample, ExampleEncoder};
 
 use crate::{
     PolicyScorer, PolicyTrajectoryScorer,
@@ -152,21 +152,6 @@ impl Model {
         Ok(Self { name: Some(name), folder: None, config, tokenizer, read })
     }
 
-    /// Makes sure that problems can be asked in a style, before any work.
-    ///
-    /// # Errors
-    /// When the model has no chat template, or its template refuses a plain question.
-    pub fn check_prompts(&self, style: PromptStyle) -> Result<(), Failure> {
-        let asked = style.encode("1+1=?", &self.tokenizer);
-        asked.map(drop).map_err(|error| {
-            let message = format!(
-                "problems cannot be asked as `task.prompt` says: {error}; for a model without a chat template write \
-                 task.prompt = \"raw\""
-            );
-            Failure::new(Exit::Configuration, message)
-        })
-    }
-
     /// Its sizes in words that never change for the same sizes: a run's checkpoints fit no other model.
     pub fn sizes(&self) -> String {
         let DecoderConfig {
@@ -240,17 +225,17 @@ impl Model {
         shape: &GeneratorShape,
     ) -> Result<Box<dyn StepGenerator>, String> {
         let mut generator = GeneratorConfig {
-            prompt_style: shape.prompt,
+            prompter: shape.prompter.clone(),
             stop_strings: shape.stop_strings.clone(),
             capacity: shape.rollouts * 2,
             engine: EngineConfig::default(),
         };
         let library = Arc::clone(library);
-        let (tokenizer, config, shape) = (self.tokenizer.clone(), self.config.clone(), shape.clone());
+        let (config, shape) = (self.config.clone(), shape.clone());
         let name = device_name(shape.device);
         generator.engine.sampling_threads = shape.threads.max(1);
         if name == DeviceName::Cpu {
-            return Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
+            return Ok(Box::new(PolicyGenerator::new(library, generator, move |weights| {
                 let (precision, slots, tokens) = (shape.weight_precision(), shape.rollouts, shape.tokens);
                 Ok(CpuDecoder::with_precision(
                     config.clone(),
@@ -264,14 +249,14 @@ impl Model {
         }
         let device = name.open().map_err(|error| error.to_string())?;
         generator.engine.prefill_tokens_per_step = GPU_PREFILL_TOKENS;
-        Ok(Box::new(PolicyGenerator::new(library, tokenizer, generator, move |weights| {
+        Ok(Box::new(PolicyGenerator::new(library, generator, move |weights| {
             DeviceDecoder::new(config.clone(), weights, &device, shape.precision, shape.cache_size())
         })))
     }
 
     /// Scorers of trajectories under the policies of a library, on a device.
-    pub fn scorers(&self, library: &Arc<PolicyLibrary>, device: Device, prompt: PromptStyle) -> OpenScorer {
-        let (model, library) = (self.clone(), Arc::clone(library));
+    pub fn scorers(&self, library: &Arc<PolicyLibrary>, device: Device, prompter: &Prompter) -> OpenScorer {
+        let (model, library, prompter) = (self.clone(), Arc::clone(library), prompter.clone());
         Arc::new(move || {
             let precision = match device {
                 Device::Cpu => TensorPrecision::F32,
@@ -280,18 +265,8 @@ impl Model {
             let (library, config) = (Arc::clone(&library), model.config.clone());
             let scorer = PolicyScorer::new(library, config, device_name(device), precision);
             let scorer = scorer.map_err(|failure| failure.message.clone())?;
-            Ok(Box::new(PolicyTrajectoryScorer::new(scorer, model.tokenizer.clone(), prompt)))
+            Ok(Box::new(PolicyTrajectoryScorer::new(scorer, prompter.clone())))
         })
-    }
-
-    /// Length of the prompt that a problem makes, in tokens.
-    pub fn prompt_tokens(&self, prompt: PromptStyle, problem: &str) -> Result<usize, Failure> {
-        prompt.encode(problem, &self.tokenizer).map(|tokens| tokens.len()).or_exit(Exit::BadInput)
-    }
-
-    /// The tokenizer as the learner uses it.
-    pub fn encoder(&self, prompt: PromptStyle) -> Encoder {
-        Encoder { tokenizer: self.tokenizer.clone(), prompt }
     }
 }
 
@@ -317,8 +292,8 @@ pub struct GeneratorShape {
     pub rollouts: usize,
     /// Tokens of a rollout, prompt included.
     pub tokens: usize,
-    /// How a problem is asked.
-    pub prompt: PromptStyle,
+    /// How a problem is asked, and a response read.
+    pub prompter: Prompter,
     /// Texts that end a rollout.
     pub stop_strings: Vec<String>,
 }
@@ -340,37 +315,38 @@ impl GeneratorShape {
 
 /// Makes tokens of problems and responses as the sampler does.
 pub struct Encoder {
-    tokenizer: Tokenizer,
-    prompt: PromptStyle,
+    prompter: Prompter,
+}
+
+impl Encoder {
+    /// One that asks as `prompter` does.
+    pub const fn new(prompter: Prompter) -> Self {
+        Self { prompter }
+    }
 }
 
 impl ExampleEncoder for Encoder {
-    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
-        self.prompt.encode(problem, &self.tokenizer).map_err(|error| error.to_string())
-    }
-
-    fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+    fn encode(&self, problem: &Statement, response: &Response) -> Result<EncodedExample, String> {
+        let question = question_of(problem);
         match response {
-            Response::Tokens(tokens) => Ok(tokens.clone()),
+            Response::Tokens(drawn) => {
+                let mut tokens = self.prompter.prompt(question).map_err(|error| error.to_string())?;
+                let prompt_tokens = tokens.len();
+                tokens.extend(drawn);
+                Ok(EncodedExample { tokens, prompt_tokens })
+            }
             Response::Text(text) => {
-                let mut tokens = self.tokenizer.encode(text, false).map_err(|error| error.to_string())?;
-                tokens.extend(self.tokenizer.end_id());
-                Ok(tokens)
+                let encoded = self.prompter.answered(question, text).map_err(|error| error.to_string())?;
+                Ok(EncodedExample { tokens: encoded.ids, prompt_tokens: encoded.prompt_tokens })
             }
         }
     }
 
     fn thought(&self, response: &[u32]) -> Option<Range<usize>> {
-        let shown = match response.split_last() {
-            Some((last, before)) if self.tokenizer.stop_ids().contains(last) => before,
-            _ => response,
-        };
-        let decoded = self.tokenizer.decode_with_ends(shown).ok()?;
-        let span = thought::parse(&decoded.text).ok()?.thought_span;
-        Some(decoded.tokens_of(span))
+        self.prompter.thought(response)
     }
 
     fn save(&self, folder: &Path) -> Result<(), String> {
-        self.tokenizer.save(folder).map_err(|error| error.to_string())
+        self.prompter.tokenizer().save(folder).map_err(|error| error.to_string())
     }
 }

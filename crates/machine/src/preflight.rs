@@ -6,12 +6,13 @@ use still_control::{Exit, Failure};
 use still_domain::Problem;
 use still_judge::StandardVerifier;
 use still_operator::{admission::JudgeCheck, config::Config};
-use still_text::PromptStyle;
+use still_text::Prompter;
 
 use crate::{
     model::Model,
     placement::{self, device_name, in_words},
     plan::Plan,
+    prompter::prompt_tokens,
 };
 
 /// What an operator should know before the run: answers that the model's context cuts off.
@@ -67,14 +68,16 @@ pub fn refuse_absent_devices(config: &Config) -> Result<(), Failure> {
 }
 
 /// The word on a problem for the rules of imports: whether it can be judged here, and its prompt fits.
-pub fn problem_check(config: &Config, model: &Model, verifier: Arc<StandardVerifier>) -> JudgeCheck {
+pub fn problem_check(
+    config: &Config,
+    model: &Model,
+    prompter: Prompter,
+    verifier: Arc<StandardVerifier>,
+) -> JudgeCheck {
     let longest = longest_prompt(config, model);
-    let (style, tokenizer) = (PromptStyle::from(config.task.prompt), model.tokenizer.clone());
     Arc::new(move |problem: &Problem| {
         verifier.check([problem]).map_err(|error| error.to_string())?;
-        let tokens = style.encode(&problem.text, &tokenizer);
-        let tokens =
-            tokens.map_err(|error| format!("problem `{}` cannot be asked: {error}", problem.id))?.len();
+        let tokens = prompt_tokens(&prompter, problem).map_err(|failure| failure.message)?;
         if tokens <= longest {
             return Ok(());
         }
@@ -99,7 +102,7 @@ mod tests {
     use still_operator::config::{ConfigLayers, VerifierSection};
 
     use super::*;
-    use crate::verifier;
+    use crate::{prompter, verifier};
 
     fn quick_start(more: &[&str]) -> (Config, Model) {
         let layers = ConfigLayers::new().text("q", still_operator::config::QUICKSTART);
@@ -113,7 +116,7 @@ mod tests {
         let (config, model) = quick_start(&[]);
         refuse_misfit(&Plan::of(&config, &model.config).unwrap()).unwrap();
         assert!(remarks(&config, &model).is_empty());
-        model.check_prompts(config.task.prompt.into()).unwrap();
+        prompter(&model, &config.task, None).unwrap();
     }
 
     #[test]
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn a_model_without_a_template_cannot_be_asked_through_one() {
         let (config, model) = quick_start(&["task.prompt=paper"]);
-        let refused = model.check_prompts(config.task.prompt.into()).unwrap_err();
+        let refused = prompter(&model, &config.task, None).unwrap_err();
         assert_eq!(refused.exit, Exit::Configuration);
         assert!(refused.message.contains("task.prompt"), "{}", refused.message);
     }
@@ -138,7 +141,8 @@ mod tests {
     #[test]
     fn a_prompt_that_does_not_fit_is_named_with_the_key() {
         let (config, model) = quick_start(&["task.max_prompt_tokens=20"]);
-        let check = problem_check(&config, &model, Arc::new(verifier(&VerifierSection::default())));
+        let prompter = prompter(&model, &config.task, None).unwrap();
+        let check = problem_check(&config, &model, prompter, Arc::new(verifier(&VerifierSection::default())));
         let problem = |text: &str| Problem {
             id: ProblemId::new("long-one"),
             text: text.to_owned(),

@@ -2,24 +2,23 @@
 
 use std::fmt;
 
-use still_domain::{Measures, PolicyRef, Problem, Trajectory};
-use still_generator::measured;
+use still_domain::{Measures, PolicyRef, Problem, Statement, Trajectory};
+use still_generator::{measured, question_of};
 use still_roles::{ScoreError, ScoreRequest, Scorer, TrajectoryScorer};
-use still_text::{PromptStyle, Tokenizer};
+use still_text::Prompter;
 
 use crate::PolicyScorer;
 
-/// Puts a tokenizer and a prompt style in front of a [`PolicyScorer`].
+/// Puts a [`Prompter`] in front of a [`PolicyScorer`].
 pub struct PolicyTrajectoryScorer {
     scorer: PolicyScorer,
-    tokenizer: Tokenizer,
-    prompt: PromptStyle,
+    prompter: Prompter,
 }
 
 impl PolicyTrajectoryScorer {
-    /// A scorer of trajectories that were drawn after prompts of this style.
-    pub const fn new(scorer: PolicyScorer, tokenizer: Tokenizer, prompt: PromptStyle) -> Self {
-        Self { scorer, tokenizer, prompt }
+    /// A scorer of trajectories that were drawn after prompts of this kind.
+    pub const fn new(scorer: PolicyScorer, prompter: Prompter) -> Self {
+        Self { scorer, prompter }
     }
 }
 
@@ -37,8 +36,8 @@ impl TrajectoryScorer for PolicyTrajectoryScorer {
         trajectory: &Trajectory,
     ) -> Result<Measures, ScoreError> {
         let refused = |error: &dyn ToString| ScoreError::Refused(error.to_string());
-        let mut tokens =
-            self.prompt.encode(&problem.text, &self.tokenizer).map_err(|error| refused(&error))?;
+        let statement = Statement::from(problem);
+        let mut tokens = self.prompter.prompt(question_of(&statement)).map_err(|error| refused(&error))?;
         let prompt = tokens.len();
         if prompt != trajectory.prompt_token_count as usize {
             return Err(ScoreError::Refused(format!(
@@ -49,7 +48,7 @@ impl TrajectoryScorer for PolicyTrajectoryScorer {
         tokens.extend_from_slice(&trajectory.tokens);
         let log_probabilities = self.scorer.score(policy, &ScoreRequest { tokens, from: prompt })?;
         let Trajectory { tokens, finish, .. } = trajectory;
-        let response = measured(&self.tokenizer, tokens, *finish, Some(&log_probabilities));
+        let response = measured(&self.prompter, tokens, *finish, Some(&log_probabilities));
         response.map(|response| response.measures).map_err(|error| refused(&error))
     }
 }
@@ -63,6 +62,7 @@ mod tests {
     };
     use still_operator::config::ModelSource;
     use still_tensor_decoder::{DeviceName, TensorPrecision};
+    use still_text::PromptStyle;
 
     use super::*;
     use crate::Model;
@@ -103,9 +103,10 @@ mod tests {
             PolicyScorer::new(Arc::clone(&library), config.clone(), DeviceName::Cpu, TensorPrecision::F32)
                 .unwrap()
         };
-        let prompt = PromptStyle::Raw.encode("7*7=?", &model.tokenizer).unwrap();
+        let prompter = Prompter::new(model.tokenizer.clone(), PromptStyle::Raw);
+        let prompt = prompter.prompt("7*7=?").unwrap();
         let trajectory = trajectory(&model, prompt.len() as u32);
-        let mut scorer = PolicyTrajectoryScorer::new(open(), model.tokenizer.clone(), PromptStyle::Raw);
+        let mut scorer = PolicyTrajectoryScorer::new(open(), prompter);
         let measures = scorer.score(&Model::policy(), &problem(), &trajectory).unwrap();
 
         let tokens = [prompt.clone(), trajectory.tokens.clone()].concat();

@@ -7,6 +7,7 @@ use still_operator::{
     config::ConfigLayers,
     import::{self, Parsed},
 };
+use still_text::Format;
 
 /// Lines that are JSON more often than chance would have it.
 fn line() -> impl Strategy<Value = String> {
@@ -49,7 +50,7 @@ proptest! {
         let filled = text.strip_prefix('\u{feff}').unwrap_or(&text).split('\n').filter(|line| !line.as_bytes().trim_ascii().is_empty()).count() as u64;
         let problems = import::problems(text.as_bytes(), "f", Split::Explore);
         prop_assert!(is_all_told(&problems, filled), "{:?}", problems);
-        let demonstrations = import::demonstrations(text.as_bytes(), "f");
+        let demonstrations = import::demonstrations(text.as_bytes(), "f", Format::Paper);
         prop_assert!(is_all_told(&demonstrations, filled), "{:?}", demonstrations);
         for problem in problems.broken.iter().chain(&demonstrations.broken) {
             prop_assert!(problem.line >= 1 && problem.line <= lines.len() as u64);

@@ -4,7 +4,7 @@
 
 use still_domain::{AnswerKind, Demonstration, Problem, Split};
 use still_operator::import::{self, Parsed};
-use still_text::thought;
+use still_text::{Format, thought};
 
 /// What comes of a file of problems.
 enum Comes {
@@ -23,7 +23,7 @@ fn problems(text: &str) -> Parsed<Problem> {
 }
 
 fn demonstrations(text: &str) -> Parsed<Demonstration> {
-    import::demonstrations(text.as_bytes(), "file.jsonl")
+    import::demonstrations(text.as_bytes(), "file.jsonl", Format::Paper)
 }
 
 fn holds(name: &str, text: &str, comes: &Comes) {

@@ -1,7 +1,6 @@
 //! What a job trains on: a source that is read example by example, never a copy in memory.
 
-use std::sync::Arc;
-
+use still_domain::Statement;
 use thiserror::Error;
 
 /// A response to train on.
@@ -16,8 +15,8 @@ pub enum Response {
 /// A problem with a response to imitate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SftExample {
-    /// The problem statement, before any prompt template.
-    pub problem: Arc<str>,
+    /// The problem, before any prompt template.
+    pub problem: Statement,
     /// The response; the loss covers its tokens only.
     pub response: Response,
 }
@@ -25,8 +24,8 @@ pub struct SftExample {
 /// A problem with a right and a wrong response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreferenceExample {
-    /// The problem statement, before any prompt template.
-    pub problem: Arc<str>,
+    /// The problem, before any prompt template.
+    pub problem: Statement,
     /// The response to prefer.
     pub chosen: Response,
     /// The response to avoid.

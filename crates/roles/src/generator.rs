@@ -1,6 +1,6 @@
 //! What the sampler and the evaluator hold: a policy that works on many rollouts at once, here or elsewhere.
 
-use still_domain::{AttemptId, Measures, PolicyName, PolicyRef, SamplingSettings, Trajectory};
+use still_domain::{AttemptId, Measures, PolicyName, PolicyRef, SamplingSettings, Statement, Trajectory};
 
 use crate::role::{Role, RoleFactory};
 
@@ -9,8 +9,8 @@ use crate::role::{Role, RoleFactory};
 pub struct Rollout {
     /// The attempt it answers; the rollouts of one problem share their prompt's prefill.
     pub id: AttemptId,
-    /// The problem statement, before any prompt template.
-    pub problem: String,
+    /// The problem, before any prompt template.
+    pub problem: Statement,
     /// How tokens are drawn.
     pub sampling: SamplingSettings,
     /// Seed of the draw.

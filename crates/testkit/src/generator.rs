@@ -196,7 +196,7 @@ mod tests {
         for number in 0..200 {
             let id = AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) };
             let seed = still_domain::seed::of_attempt(1, &id);
-            let problem = format!("level {level}: 2*21=?");
+            let problem = format!("level {level}: 2*21=?").into();
             generator.submit(Rollout { id, problem, sampling: SamplingSettings::default(), seed }).unwrap();
         }
         let mut right = 0;

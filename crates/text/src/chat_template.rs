@@ -7,19 +7,20 @@
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Local, NaiveDateTime, format::StrftimeItems};
-use minijinja::{
-    Environment, Error, ErrorKind, Value,
-    syntax::SyntaxConfig,
-    value::{Kwargs, Serde},
-};
+use minijinja::{Environment, Error, ErrorKind, Value, context, syntax::SyntaxConfig, value::Serde};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{error::TemplateError, tokenizer::SpecialTokens};
 
+mod jinja2;
 mod python_json;
+mod python_methods;
+mod python_value;
 
 const NAME: &str = "chat_template";
+/// Where a message's thought stands, if not in its text; the first is what most templates read.
+pub(crate) const THOUGHTS: [&str; 3] = ["reasoning_content", "thinking", "reasoning"];
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct ChatContext {
     pub add_generation_prompt: bool,
     /// More variables by name, such as `enable_thinking`.
     pub variables: Map<String, Json>,
+    /// What `strftime_now` tells, in seconds since 1970 (UTC); the local clock where it is `None`.
+    pub now: Option<i64>,
 }
 
 /// A compiled chat template; cheap to clone.
@@ -48,6 +51,9 @@ pub struct ChatContext {
 pub struct ChatTemplate {
     environment: Arc<Environment<'static>>,
     special_tokens: SpecialTokens,
+    /// The template that is used in its place where there are tools.
+    tool_use: Option<Box<ChatTemplate>>,
+    tells_time: bool,
 }
 
 impl ChatMessage {
@@ -68,20 +74,30 @@ impl ChatMessage {
 }
 
 impl ChatTemplate {
-    /// Compiles `source`; the template sees `special_tokens` as variables. `strftime_now` tells local time.
+    /// Compiles `source`; the template sees `special_tokens` as variables.
     pub fn new(source: &str, special_tokens: SpecialTokens) -> Result<Self, TemplateError> {
-        Self::compile(source, special_tokens, || Local::now().naive_local())
+        let mut environment = Environment::new();
+        let compiled = (|| {
+            environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+            jinja2::install(&mut environment);
+            environment
+                .add_function("strftime_now", |format: String| strftime(Local::now().naive_local(), &format));
+            environment.add_template_owned(NAME, without_generation_blocks(&with_line_feeds(source)))
+        })();
+        compiled.map_err(|error: Error| TemplateError::Compile(describe(&error)))?;
+        let tells_time = source.contains("strftime_now");
+        Ok(Self { environment: Arc::new(environment), special_tokens, tool_use: None, tells_time })
     }
 
-    /// As [`Self::new`], with `strftime_now` telling the fixed time `unix_seconds` (UTC): prompts that hold
-    /// a date come out the same every day.
-    pub fn with_fixed_time(
-        source: &str,
-        special_tokens: SpecialTokens,
-        unix_seconds: i64,
-    ) -> Result<Self, TemplateError> {
-        let now = DateTime::from_timestamp(unix_seconds, 0).unwrap_or_default().naive_utc();
-        Self::compile(source, special_tokens, move || now)
+    /// Whether what it renders may depend on the time.
+    pub const fn tells_time(&self) -> bool {
+        self.tells_time
+    }
+
+    /// With another template in its place where there are tools.
+    pub(crate) fn with_tool_use(self, source: &str) -> Result<Self, TemplateError> {
+        let tool_use = Self::new(source, self.special_tokens.clone())?;
+        Ok(Self { tool_use: Some(Box::new(tool_use)), ..self })
     }
 
     /// Renders plain messages.
@@ -99,36 +115,27 @@ impl ChatTemplate {
 
     /// Renders everything a template may read: tools, tool calls, extra variables.
     pub fn render_context(&self, context: &ChatContext) -> Result<String, TemplateError> {
+        if let (Some(tool_use), Some(_)) = (&self.tool_use, &context.tools) {
+            return tool_use.render_context(context);
+        }
         let mut variables: Map<String, Json> = self
             .special_tokens
             .iter()
             .map(|(name, token)| (name.clone(), Json::from(token.as_str())))
             .collect();
         variables.extend(context.variables.clone());
-        variables.insert("messages".to_owned(), Json::Array(context.messages.clone()));
+        let messages = context.messages.iter().cloned().map(with_thought).collect();
+        variables.insert("messages".to_owned(), Json::Array(messages));
         variables.insert("tools".to_owned(), context.tools.clone().map_or(Json::Null, Json::Array));
         variables.insert("documents".to_owned(), Json::Null);
         variables.insert("add_generation_prompt".to_owned(), Json::Bool(context.add_generation_prompt));
-        let render = || self.environment.get_template(NAME)?.render(Value::from(Serde(&variables)));
+        let variables = Value::from(Serde(&variables));
+        let variables = match context.now {
+            Some(now) => context! { strftime_now => fixed_clock(now), ..variables },
+            None => variables,
+        };
+        let render = || self.environment.get_template(NAME)?.render(variables);
         render().map_err(|error| TemplateError::Render(describe(&error)))
-    }
-
-    fn compile(
-        source: &str,
-        special_tokens: SpecialTokens,
-        now: impl Fn() -> NaiveDateTime + Send + Sync + 'static,
-    ) -> Result<Self, TemplateError> {
-        let mut environment = Environment::new();
-        let compiled = (|| {
-            environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-            environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-            environment.add_filter("tojson", to_json);
-            environment.add_function("raise_exception", raise_exception);
-            environment.add_function("strftime_now", move |format: String| strftime(now(), &format));
-            environment.add_template_owned(NAME, without_generation_blocks(source))
-        })();
-        compiled.map_err(|error: Error| TemplateError::Compile(describe(&error)))?;
-        Ok(Self { environment: Arc::new(environment), special_tokens })
     }
 }
 
@@ -144,8 +151,22 @@ fn describe(error: &Error) -> String {
     format!("{}{line}", error.detail().map_or_else(|| error.kind().to_string(), str::to_owned))
 }
 
-fn raise_exception(message: String) -> Result<String, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message))
+/// A message whose thought has the names that templates read, whatever name it came under.
+fn with_thought(message: Json) -> Json {
+    let Json::Object(mut fields) = message else { return message };
+    let thought =
+        THOUGHTS.iter().find_map(|name| fields.get(*name).filter(|value| !value.is_null()).cloned());
+    if let Some(thought) = thought {
+        fields.entry("thinking").or_insert_with(|| thought.clone());
+        fields.insert("reasoning_content".to_owned(), thought);
+    }
+    Json::Object(fields)
+}
+
+/// A function of templates that always tells one time (seconds since 1970, UTC).
+fn fixed_clock(now: i64) -> Value {
+    let now = DateTime::from_timestamp(now, 0).unwrap_or_default().naive_utc();
+    Value::from_function(move |format: String| strftime(now, &format))
 }
 
 fn strftime(now: NaiveDateTime, format: &str) -> Result<String, Error> {
@@ -155,31 +176,12 @@ fn strftime(now: NaiveDateTime, format: &str) -> Result<String, Error> {
     Ok(now.format_with_items(items.iter()).to_string())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
-fn to_json(value: &Value, options: Kwargs) -> Result<String, Error> {
-    let ascii: Option<bool> = options.get("ensure_ascii")?;
-    let indent: Option<usize> = options.get("indent")?;
-    let sort: Option<bool> = options.get("sort_keys")?;
-    let separators: Option<Vec<String>> = options.get("separators")?;
-    options.assert_all_used()?;
-    let json = serde_json::to_value(value).map_err(|error| {
-        Error::new(ErrorKind::InvalidOperation, format!("cannot be written as JSON: {error}"))
-    })?;
-    let (item, key) = match separators.as_deref() {
-        Some([item, key]) => (Some(item.clone()), Some(key.clone())),
-        _ => (None, None),
-    };
-    let style = python_json::Style {
-        ascii: ascii.unwrap_or(false),
-        indent,
-        sort_keys: sort.unwrap_or(false),
-        item_separator: item.unwrap_or_else(|| if indent.is_some() { "," } else { ", " }.to_owned()),
-        key_separator: key.unwrap_or_else(|| ": ".to_owned()),
-    };
-    Ok(python_json::write(&json, &style))
+/// Jinja2 ends every line with a line feed.
+fn with_line_feeds(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// `{% generation %}` marks what the assistant said; for the prompt's text it is a block without effect.
+/// `{% generation %}` marks what the assistant said; for the prompt's text it is a block whose variables are its own.
 fn without_generation_blocks(source: &str) -> String {
     let mut output = String::with_capacity(source.len());
     let mut rest = source;
@@ -190,8 +192,8 @@ fn without_generation_blocks(source: &str) -> String {
         output.push_str(before);
         let name = tag.trim_start_matches("{%").trim_end_matches("%}").trim_matches(['-', '+']).trim();
         match name {
-            "generation" => output.push_str(&tag.replacen("generation", "if true", 1)),
-            "endgeneration" => output.push_str(&tag.replacen("endgeneration", "endif", 1)),
+            "generation" => output.push_str(&tag.replacen("generation", "with", 1)),
+            "endgeneration" => output.push_str(&tag.replacen("endgeneration", "endwith", 1)),
             _ => output.push_str(tag),
         }
         rest = rest.get(end..).unwrap_or_default();

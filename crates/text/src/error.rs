@@ -72,3 +72,31 @@ pub enum TemplateError {
     #[error("the tokenizer has no chat template; use the `raw` prompt style, or an instruction-tuned model")]
     Missing,
 }
+
+/// Why messages are no conversation that a model can learn from.
+#[derive(Debug, Error)]
+pub enum ConversationError {
+    /// There is no template, or it refuses the messages.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The tokenizer refused the text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The last message is none of the assistant with something to say.
+    #[error(
+        "a message of `assistant` with `content` is missing; write the user's turn, then the assistant's"
+    )]
+    NoAnswer,
+    /// The template leaves out what the answer holds.
+    #[error(
+        "the model's chat template leaves `{0}` of the answer out, so that it could not be learnt; write it into \
+         `content`, or take a model whose template reads it"
+    )]
+    LeftOut(&'static str),
+    /// What stands before the answer is another text once there is an answer.
+    #[error(
+        "the model's chat template renders what stands before the answer otherwise once the answer is there, so that \
+         no prompt leads to it; leave the line out, or take another template"
+    )]
+    Rewritten,
+}

@@ -77,7 +77,65 @@ pub enum FormatError {
     TextOutsideTags(usize),
 }
 
-/// Takes a response apart.
+/// How a response is to keep its thought and its solution apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Format {
+    /// The paper's tags; `<think>` is understood too.
+    #[default]
+    Paper,
+    /// `<think> steps </think> answer`, the first tag perhaps in the prompt.
+    Think,
+    /// No tags: the response reasons in words, and all of it is the solution.
+    Plain,
+}
+
+impl Format {
+    /// Takes a response apart.
+    ///
+    /// # Errors
+    /// What the format is broken by.
+    pub fn parse(self, response: &str) -> Result<ThoughtAndSolution<'_>, FormatError> {
+        match self {
+            Self::Paper => parse(response),
+            Self::Think => parse_think(response),
+            Self::Plain => {
+                let solution_span = trimmed(response, 0..response.len());
+                if solution_span.is_empty() {
+                    return Err(FormatError::EmptySolution);
+                }
+                let solution = slice(response, &solution_span);
+                Ok(ThoughtAndSolution {
+                    thought: "",
+                    solution,
+                    thought_span: 0..0,
+                    solution_span,
+                    thought_block: 0..0,
+                })
+            }
+        }
+    }
+
+    /// A thought and a solution as one response.
+    pub fn render(self, thought: &str, solution: &str) -> String {
+        let (thought, solution) = (thought.trim(), solution.trim());
+        match self {
+            Self::Paper => render(thought, solution),
+            Self::Think => format!("{BEGIN_OF_THINK}\n{thought}\n{END_OF_THINK}\n\n{solution}"),
+            Self::Plain => format!("{thought}\n\n{solution}"),
+        }
+    }
+
+    /// The name used in configurations and in a run's identity, which is durable.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::Think => "think",
+            Self::Plain => "none",
+        }
+    }
+}
+
+/// Takes a response in the paper's tags or in those of DeepSeek-R1 apart.
 pub fn parse(response: &str) -> Result<ThoughtAndSolution<'_>, FormatError> {
     let uses_paper_tags = TAGS.iter().any(|tag| response.contains(tag));
     if !uses_paper_tags && (response.contains(END_OF_THINK) || response.contains(BEGIN_OF_THINK)) {

@@ -39,8 +39,7 @@ fn fixture() -> Fixture {
 
 fn compiled(fixture: &Fixture, name: &str) -> ChatTemplate {
     let template = &fixture.templates[name];
-    ChatTemplate::with_fixed_time(&template.source, template.special_tokens.clone(), fixture.unix_seconds)
-        .unwrap()
+    ChatTemplate::new(&template.source, template.special_tokens.clone()).unwrap()
 }
 
 #[test]
@@ -55,6 +54,7 @@ fn every_conversation_renders_as_transformers_renders_it() {
                 tools: case.tools.clone(),
                 add_generation_prompt: case.add_generation_prompt,
                 variables: case.variables.clone(),
+                now: Some(fixture.unix_seconds),
             });
             match (&case.expected, &case.error) {
                 (Some(expected), None) => {

@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use still_text::{PromptStyle, Tokenizer, thought};
+use still_text::{PromptStyle, Prompter, Tokenizer, thought};
 
 /// A byte-level BPE over a few bytes: `Ã` and `©` are the two bytes of `é`.
 fn tiny_tokenizer(merges: &Value) -> Value {
@@ -37,6 +37,10 @@ fn tiny_tokenizer(merges: &Value) -> Value {
             "merges": merges
         }
     })
+}
+
+fn asked(tokenizer: &Tokenizer, style: PromptStyle) -> Prompter {
+    Prompter::new(tokenizer.clone(), style)
 }
 
 fn pair_merges() -> Value {
@@ -85,9 +89,9 @@ fn the_files_around_the_tokenizer_are_heard() {
     assert_eq!(tokenizer.beginning_id(), Some(8));
     assert_eq!(tokenizer.stop_ids(), [10, 11]);
     assert_eq!(tokenizer.vocabulary_size(), 13);
-    assert_eq!(PromptStyle::Chat.render("a", &tokenizer).unwrap(), "a<|end|>");
-    assert_eq!(PromptStyle::Chat.encode("a", &tokenizer).unwrap(), [0, 10]);
-    let paper = PromptStyle::Paper.render("the {problem}", &tokenizer).unwrap();
+    assert_eq!(asked(&tokenizer, PromptStyle::Chat).render("a").unwrap(), "a<|end|>");
+    assert_eq!(asked(&tokenizer, PromptStyle::Chat).prompt("a").unwrap(), [0, 10]);
+    let paper = asked(&tokenizer, PromptStyle::Paper).render("the {problem}").unwrap();
     assert!(paper.ends_with("the {problem}<|end|>") && paper.contains(thought::END_OF_SOLUTION), "{paper}");
 
     let copy = tempfile::tempdir().unwrap();
@@ -95,7 +99,7 @@ fn the_files_around_the_tokenizer_are_heard() {
     let again = Tokenizer::load(copy.path()).unwrap();
     assert_eq!(again.stop_ids(), tokenizer.stop_ids());
     assert_eq!(again.padding_id(), Some(12));
-    assert_eq!(PromptStyle::Chat.render("a", &again).unwrap(), "a<|end|>");
+    assert_eq!(asked(&again, PromptStyle::Chat).render("a").unwrap(), "a<|end|>");
 }
 
 #[test]
@@ -338,7 +342,7 @@ fn the_tokenizer_of_smollm2_gives_the_reference_ids() {
         let style = if prompt["kind"] == "chat" { PromptStyle::Chat } else { PromptStyle::Raw };
         let problem = prompt["user"].as_str().or_else(|| prompt["prompt"].as_str()).unwrap();
         let ids: Vec<u32> = serde_json::from_value(prompt["ids"].clone()).unwrap();
-        assert_eq!(style.encode(problem, &tokenizer).unwrap(), ids, "{problem}");
+        assert_eq!(asked(&tokenizer, style).prompt(problem).unwrap(), ids, "{problem}");
     }
     for byte in 0..=u8::MAX {
         tokenizer.encode(&char::from(byte).to_string(), false).unwrap();

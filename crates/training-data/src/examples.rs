@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use still_domain::Algorithm;
+use still_domain::{Algorithm, Statement};
 use still_recipe::DpoSpan;
 use still_roles::{Example, ExampleSource, PreferenceExample, Response, SftExample, SourceError};
 use thiserror::Error;
@@ -20,17 +20,12 @@ pub enum DataError {
 
 /// Makes tokens of problems and responses, as the policy's sampler does.
 pub trait ExampleEncoder: Send + Sync {
-    /// The prompt of a problem.
+    /// The prompt of a problem and a response to it end to end, as one text where the response is text; what ends the
+    /// response's turn is the last of them.
     ///
     /// # Errors
-    /// Why the problem cannot be encoded.
-    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String>;
-
-    /// A response with its stop token at the end.
-    ///
-    /// # Errors
-    /// Why the response cannot be encoded.
-    fn response(&self, response: &Response) -> Result<Vec<u32>, String>;
+    /// Why they cannot be encoded.
+    fn encode(&self, problem: &Statement, response: &Response) -> Result<EncodedExample, String>;
 
     /// Which of a response's tokens make up its thought; `None` when it has none.
     fn thought(&self, response: &[u32]) -> Option<Range<usize>>;
@@ -40,6 +35,15 @@ pub trait ExampleEncoder: Send + Sync {
     /// # Errors
     /// Why they cannot be written.
     fn save(&self, folder: &std::path::Path) -> Result<(), String>;
+}
+
+/// A prompt and a response end to end, before it is known what the loss covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedExample {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// How many of them are the prompt's.
+    pub prompt_tokens: usize,
 }
 
 /// A prompt and a response end to end.
@@ -176,17 +180,21 @@ struct Encoded {
 }
 
 impl Encoded {
-    fn new(encoder: &dyn ExampleEncoder, problem: &str, response: &Response) -> Result<Self, DataError> {
-        let refused = |reason: String| DataError::Refused(format!("the example of `{problem}`: {reason}"));
-        let mut tokens = encoder.prompt(problem).map_err(refused)?;
-        let response = encoder.response(response).map_err(refused)?;
-        if tokens.is_empty() || response.is_empty() {
+    fn new(
+        encoder: &dyn ExampleEncoder,
+        problem: &Statement,
+        response: &Response,
+    ) -> Result<Self, DataError> {
+        let refused =
+            |reason: String| DataError::Refused(format!("the example of `{}`: {reason}", problem.text));
+        let encoded = encoder.encode(problem, response).map_err(refused)?;
+        let EncodedExample { tokens, prompt_tokens: start } = encoded;
+        let response = tokens.get(start..).unwrap_or_default();
+        if start == 0 || response.is_empty() {
             return Err(refused("its prompt or its response has no token".to_owned()));
         }
-        let start = tokens.len();
-        let thought = encoder.thought(&response).filter(|thought| !thought.is_empty());
+        let thought = encoder.thought(response).filter(|thought| !thought.is_empty());
         let thought = thought.map(|thought| start + thought.start..start + thought.end);
-        tokens.extend(response);
         Ok(Self { response: start..tokens.len(), tokens, thought })
     }
 
@@ -212,15 +220,14 @@ mod tests {
     struct Bytes;
 
     impl ExampleEncoder for Bytes {
-        fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
-            Ok(problem.bytes().map(u32::from).collect())
-        }
-
-        fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+        fn encode(&self, problem: &Statement, response: &Response) -> Result<EncodedExample, String> {
+            let mut tokens: Vec<u32> = problem.bytes().map(u32::from).collect();
+            let prompt_tokens = tokens.len();
             match response {
-                Response::Tokens(tokens) => Ok(tokens.clone()),
-                Response::Text(text) => self.prompt(text),
+                Response::Tokens(drawn) => tokens.extend(drawn),
+                Response::Text(text) => tokens.extend(text.bytes().map(u32::from)),
             }
+            Ok(EncodedExample { tokens, prompt_tokens })
         }
 
         fn thought(&self, response: &[u32]) -> Option<Range<usize>> {

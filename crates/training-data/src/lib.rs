@@ -14,5 +14,7 @@ pub mod identity;
 mod job_version;
 
 pub use data_order::DataOrder;
-pub use examples::{DataError, EncodingRules, ExampleEncoder, Examples, Sequence, encode_all, pair_length};
+pub use examples::{
+    DataError, EncodedExample, EncodingRules, ExampleEncoder, Examples, Sequence, encode_all, pair_length,
+};
 pub use job_version::JobVersion;

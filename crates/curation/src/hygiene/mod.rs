@@ -173,11 +173,15 @@ impl HygieneConfig {
 
     /// The first rule that is broken whatever the text says.
     fn broken_unread(&self, response: &Response<'_>) -> Option<Rejection> {
+        // a format without a thought apart: the response reasons as a whole
+        let is_all_solution = response.is_well_formed && response.thought_tokens == 0;
+        let reasoning_tokens =
+            if is_all_solution { response.response_tokens } else { response.thought_tokens };
         let is_cut_off = matches!(response.finish, FinishReason::Length | FinishReason::Cancelled);
         first_broken([
             (is_cut_off, Rejection::Truncated),
             (self.require_format && !response.is_well_formed, Rejection::BrokenFormat),
-            (response.thought_tokens < self.min_thought_tokens, Rejection::TooShort),
+            (reasoning_tokens < self.min_thought_tokens, Rejection::TooShort),
             (response.response_tokens > self.max_response_tokens, Rejection::TooLong),
         ])
     }

@@ -75,7 +75,7 @@ fn open(is_starved: bool) -> (Box<dyn Generator>, mpsc::Receiver<GeneratorEvent>
 
 fn rollout(number: u32, problem: &str) -> Rollout {
     let id = AttemptId { problem: ProblemId::new("p"), number: AttemptNumber(number) };
-    Rollout { id, problem: problem.to_owned(), sampling: SamplingSettings::default(), seed: 0 }
+    Rollout { id, problem: problem.into(), sampling: SamplingSettings::default(), seed: 0 }
 }
 
 fn policy(version: u64) -> PolicyRef {

@@ -18,7 +18,7 @@ use still_decoder::{
     DecoderConfig, DecoderWeights,
     hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder},
 };
-use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
+use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, Statement, TrainingSetId};
 use still_external_trainer::ExternalTrainer;
 use still_library::{BaseModel, PolicyLibrary};
 use still_recipe::{LearnerSettings, TrainingCommand, TrainingEngine, TrainingSection};
@@ -27,7 +27,7 @@ use still_roles::{
     SftExample, TrainingEvent, TrainingFailure, TrainingJob, TrainingRun,
 };
 use still_text::{Tokenizer, thought};
-use still_training_data::ExampleEncoder;
+use still_training_data::{EncodedExample, ExampleEncoder};
 
 /// Far more than anything here takes; a test that waits this long has found a hang.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -57,15 +57,13 @@ bring() {
 struct Encoder(Tokenizer);
 
 impl ExampleEncoder for Encoder {
-    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
-        self.0.encode(problem, false).map_err(|error| error.to_string())
-    }
-
-    fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+    fn encode(&self, problem: &Statement, response: &Response) -> Result<EncodedExample, String> {
         let Response::Text(text) = response else { panic!("texts alone") };
-        let mut tokens = self.0.encode(text, false).map_err(|error| error.to_string())?;
+        let mut tokens = self.0.encode(problem, false).map_err(|error| error.to_string())?;
+        let prompt_tokens = tokens.len();
+        tokens.extend(self.0.encode(text, false).map_err(|error| error.to_string())?);
         tokens.extend(self.0.end_id());
-        Ok(tokens)
+        Ok(EncodedExample { tokens, prompt_tokens })
     }
 
     fn thought(&self, response: &[u32]) -> Option<Range<usize>> {

@@ -32,15 +32,16 @@ use still_control::{Exit, Failure, OrExit};
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, PolicyRef, Recipe, RoundNumber};
 use still_library::PolicyLibrary;
-use still_machine::{Model, training};
+use still_machine::{Model, prompter, training};
 use still_operator::{
     cli::{ModelArguments, TrainArguments, TrainCommand},
-    config::Config,
+    config::{Config, PromptStyle},
     signals::{EndSignals, exit_at_once},
 };
 use still_roles::{
     EventSink, ExamplesInMemory, TrainingEvent, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
+use still_text::Prompter;
 use tokio::runtime::Runtime;
 
 use self::{
@@ -78,11 +79,11 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
     let (happen, happenings) = mpsc::channel();
     let (_interruption, keys) = (Interruption::watch(happen.clone())?, happen.clone());
     let model = Model::from_arguments(&arguments.model)?;
-    let mut prompts = Prompts::new(model.tokenizer.clone(), config.task.prompt.into());
+    let mut prompts = Prompts::new(asked(&model, config)?);
     let job = job(objective, arguments, config.checkpoints.every_steps, &mut prompts, checkpoints)?;
     let checkpoints = Arc::clone(&job.checkpoints);
     let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
-    let encoder = Arc::new(RenderedPrompts::new(&model, prompts));
+    let encoder = Arc::new(RenderedPrompts::new(prompts));
     let training = training(config, &model, &library, encoder, arguments.out.join(TRAINING))?;
     let events = EventSink::new(move |event| {
         let _has_ended = happen.send(Happening::Told(event));
@@ -104,6 +105,15 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
     }
+}
+
+/// What asks the problems of a file. A model without a chat template has learnt from plain problems.
+fn asked(model: &Model, config: &Config) -> Result<Prompter, Failure> {
+    let mut task = config.task.clone();
+    if model.tokenizer.chat_template().is_none() {
+        task.prompt = PromptStyle::Raw;
+    }
+    prompter(model, &task, None)
 }
 
 fn job(

@@ -29,9 +29,11 @@ pub(super) fn name(objective: Algorithm, examples: &[Example], start: &str) -> T
 pub(super) fn legacy_name(objective: Algorithm, examples: &[Example], start: &str) -> TrainingSetId {
     let each = examples.iter().map(|example| match example {
         Example::Sft(SftExample { problem, response }) => {
-            format!("SftExample {{ problem: {problem:?}, response: {} }}", legacy_response(response))
+            let (problem, response) = (&**problem, legacy_response(response));
+            format!("SftExample {{ problem: {problem:?}, response: {response} }}")
         }
         Example::Preference(PreferenceExample { problem, chosen, rejected }) => {
+            let problem = &**problem;
             let (chosen, rejected) = (legacy_response(chosen), legacy_response(rejected));
             format!("PreferenceExample {{ problem: {problem:?}, chosen: {chosen}, rejected: {rejected} }}")
         }

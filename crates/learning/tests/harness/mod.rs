@@ -9,7 +9,7 @@ use std::{
 
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
-use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
+use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, Statement, TrainingSetId};
 use still_embedded::{Learner, LearnerJob};
 use still_learning::{BasePolicy, Footprint, LearnerConfig, ModelName, PolicyLearner, load_policy};
 use still_library::{BaseModel, PolicyLibrary};
@@ -19,25 +19,23 @@ use still_roles::{
     Example, ExamplesInMemory, NoCheckpoints, PreferenceExample, Response, SftExample, TrainingJob,
 };
 use still_text::{Tokenizer, thought};
-use still_training_data::ExampleEncoder;
+use still_training_data::{EncodedExample, ExampleEncoder};
 
 /// The quick start's tokenizer as the learner wants it.
 pub struct Encoder(pub Tokenizer);
 
 impl ExampleEncoder for Encoder {
-    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
-        self.0.encode(problem, false).map_err(|error| error.to_string())
-    }
-
-    fn response(&self, response: &Response) -> Result<Vec<u32>, String> {
+    fn encode(&self, problem: &Statement, response: &Response) -> Result<EncodedExample, String> {
+        let mut tokens = self.0.encode(problem, false).map_err(|error| error.to_string())?;
+        let prompt_tokens = tokens.len();
         match response {
-            Response::Tokens(tokens) => Ok(tokens.clone()),
+            Response::Tokens(drawn) => tokens.extend(drawn),
             Response::Text(text) => {
-                let mut tokens = self.0.encode(text, false).map_err(|error| error.to_string())?;
+                tokens.extend(self.0.encode(text, false).map_err(|error| error.to_string())?);
                 tokens.extend(self.0.end_id());
-                Ok(tokens)
             }
         }
+        Ok(EncodedExample { tokens, prompt_tokens })
     }
 
     fn thought(&self, response: &[u32]) -> Option<Range<usize>> {

@@ -3,9 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use still_domain::AnswerKind;
 
 use super::configuration::environment;
-use crate::config::{ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, PromptStyle};
+use crate::config::{
+    ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, PromptStyle, PromptTexts, ResponseFormat,
+    TaskSection,
+};
 
 /// A model.
 #[derive(Debug, Clone, Args)]
@@ -47,6 +51,37 @@ pub struct SamplingArguments {
     pub seed: u64,
 }
 
+/// What problems are asked by, as the `[task]` section says it for the daemon.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PromptArguments {
+    /// What the system says before the user: `task.prompts.system`.
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// A file of the user's turn with `{problem}` where the problem belongs: `task.prompts.template`.
+    #[arg(long = "prompt-template", value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// A variable of the model's chat template, for example `enable_thinking=false`; may be given again.
+    #[arg(long = "template-variable", value_name = "NAME=JSON", value_parser = variable)]
+    pub variables: Vec<(String, serde_json::Value)>,
+    /// How a response keeps its thought and its solution apart, which the prompt of the style "paper" asks for: "paper",
+    /// "think" or "none".
+    #[arg(long, value_name = "FORMAT", value_parser = response_format)]
+    pub format: Option<ResponseFormat>,
+}
+
+impl PromptArguments {
+    /// The section that asks so, in a style.
+    pub fn section(&self, prompt: PromptStyle) -> TaskSection {
+        let prompts = PromptTexts {
+            system: self.system.clone().unwrap_or_default(),
+            template: self.template.clone(),
+            variables: self.variables.iter().cloned().collect(),
+            ..PromptTexts::default()
+        };
+        TaskSection { prompt, prompts, format: self.format.unwrap_or_default(), ..TaskSection::default() }
+    }
+}
+
 /// Draw responses from a model.
 #[derive(Debug, Clone, Args)]
 pub struct GenerateArguments {
@@ -57,14 +92,24 @@ pub struct GenerateArguments {
     #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
     pub device: Device,
     /// The prompt; "-" reads standard input.
-    #[arg(long)]
-    pub prompt: String,
+    #[arg(long, required_unless_present = "messages")]
+    pub prompt: Option<String>,
+    /// A JSON file of a conversation (a list of messages, or an object with `messages` and perhaps `tools`), which the
+    /// response goes on from in the model's chat template.
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["prompt", "chat", "style", "system", "template", "kind"])]
+    pub messages: Option<PathBuf>,
+    /// The kind of answer that the prompt asks for: the style "paper" asks "code" problems for a program.
+    #[arg(long, value_name = "KIND", value_parser = answer_kind)]
+    pub kind: Option<AnswerKind>,
     /// Put the prompt into the user turn of the model's chat template: `--style chat`.
     #[arg(long, conflicts_with = "style")]
     pub chat: bool,
     /// How the prompt is put to the model, as `task.prompt` says it for the daemon: "raw" (as it is), "chat" or "paper".
     #[arg(long, value_name = "STYLE", value_parser = prompt_style)]
     pub style: Option<PromptStyle>,
+    /// What asks.
+    #[command(flatten)]
+    pub asked: PromptArguments,
     /// End a response at this text; may be given again.
     #[arg(long = "stop", value_name = "TEXT")]
     pub stops: Vec<String>,
@@ -218,6 +263,9 @@ pub struct EvalArguments {
     /// a chat template, else "raw".
     #[arg(long, value_name = "STYLE", value_parser = prompt_style)]
     pub prompt: Option<PromptStyle>,
+    /// What asks.
+    #[command(flatten)]
+    pub asked: PromptArguments,
     /// Answers drawn for a problem; more than one needs a temperature above 0.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub samples: u32,
@@ -241,6 +289,25 @@ pub struct EvalArguments {
 /// A style by its name in the configuration.
 fn prompt_style(name: &str) -> Result<PromptStyle, String> {
     serde_json::from_value(name.into()).map_err(|_| "write raw, chat or paper".to_owned())
+}
+
+/// A format by its name in the configuration.
+fn response_format(name: &str) -> Result<ResponseFormat, String> {
+    serde_json::from_value(name.into()).map_err(|_| "write paper, think or none".to_owned())
+}
+
+/// A kind of answer by its name in JSONL.
+fn answer_kind(name: &str) -> Result<AnswerKind, String> {
+    serde_json::from_value(name.into())
+        .map_err(|_| "write math, integer, multiple_choice, exact, regex or code".to_owned())
+}
+
+/// A name with its value; what is no JSON is text.
+fn variable(assignment: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) =
+        assignment.split_once('=').ok_or("write NAME=JSON, for example enable_thinking=false")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
 }
 
 /// What to do at a broken line of an input file.

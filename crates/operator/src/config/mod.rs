@@ -50,7 +50,7 @@ pub use model::{EmbeddedModel, ModelSection, ModelSource};
 pub use origin::Origin;
 pub use run::RunSection;
 pub use show::{reference, schema, show_json, show_toml};
-pub use task::{PromptStyle, TaskFiles, TaskSection, TaskSource};
+pub use task::{PromptStyle, PromptTexts, ResponseFormat, TaskFiles, TaskSection, TaskSource};
 pub use verifier::{VerifierProfile, VerifierSection};
 
 /// The quick start's configuration, in force when no file is named.

@@ -1,9 +1,10 @@
 //! `[task]`: what the model learns to solve.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use still_domain::AnswerKind;
 use still_quickstart::QuickStartTask;
 use still_settings::Findings;
 
@@ -15,6 +16,10 @@ pub struct TaskSection {
     pub source: TaskSource,
     /// How a problem is put to the model.
     pub prompt: PromptStyle,
+    /// How a response keeps its thought and its solution apart.
+    pub format: ResponseFormat,
+    /// What the prompts say, where the style alone does not say it.
+    pub prompts: PromptTexts,
     /// Longest prompt, in tokens: every rollout's slot has room for it. A problem with a longer one is refused.
     pub max_prompt_tokens: usize,
     /// The JSONL files, read once when the daemon starts with `source = "files"`.
@@ -28,6 +33,8 @@ impl Default for TaskSection {
         Self {
             source: TaskSource::default(),
             prompt: PromptStyle::default(),
+            format: ResponseFormat::default(),
+            prompts: PromptTexts::default(),
             max_prompt_tokens: 2_048,
             files: TaskFiles::default(),
             quickstart: QuickStartTask::default(),
@@ -67,6 +74,39 @@ pub enum PromptStyle {
     Paper,
     /// The problem alone, in the user turn of the model's chat template.
     Chat,
+}
+
+/// How a response keeps its thought and its solution apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// The tags of the paper: `<|begin_of_thought|>`, `<|end_of_thought|>`, `<|begin_of_solution|>`, `<|end_of_solution|>`.
+    /// What a model writes as `<think>` is understood, and imitated in these tags.
+    #[default]
+    Paper,
+    /// `<think>...</think>` and then the solution, as DeepSeek-R1 and Qwen3 write it; the chat template may open the
+    /// thought itself.
+    Think,
+    /// No tags: a response reasons in words, and all of it is its solution.
+    None,
+}
+
+/// What the prompts say. Files are UTF-8 text with `{problem}` where the problem belongs; their paths are relative to the
+/// folder the daemon is started in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PromptTexts {
+    /// What the system says before the user; nothing where it is empty, and a chat template may then say something of its
+    /// own. Before a raw prompt it stands as it is.
+    pub system: String,
+    /// The file of the user's turn, in place of the style's.
+    pub template: Option<PathBuf>,
+    /// Files for kinds of answers, by name: `code = "prompts/code.txt"`. They go before `template`.
+    pub by_kind: BTreeMap<String, PathBuf>,
+    /// Files for sources of problems, by name: `"aime.jsonl" = "prompts/aime.txt"`. They go before `by_kind`.
+    pub by_source: BTreeMap<String, PathBuf>,
+    /// Variables of the model's chat template, for example `enable_thinking = true`.
+    pub variables: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The JSONL files of a task. Paths are relative to the folder the daemon is started in.
@@ -122,6 +162,16 @@ impl PromptStyle {
     }
 }
 
+impl From<ResponseFormat> for still_text::Format {
+    fn from(format: ResponseFormat) -> Self {
+        match format {
+            ResponseFormat::Paper => Self::Paper,
+            ResponseFormat::Think => Self::Think,
+            ResponseFormat::None => Self::Plain,
+        }
+    }
+}
+
 impl From<PromptStyle> for still_text::PromptStyle {
     fn from(style: PromptStyle) -> Self {
         match style {
@@ -138,6 +188,12 @@ impl TaskSection {
         findings.require(self.max_prompt_tokens > 0, "task.max_prompt_tokens", || {
             "0 leaves no room for a prompt: write at least 1".to_owned()
         });
+        for name in self.prompts.by_kind.keys() {
+            let is_kind = serde_json::from_value::<AnswerKind>(name.as_str().into()).is_ok();
+            findings.require(is_kind, "task.prompts.by_kind", || {
+                format!("`{name}` is no kind of answer: write math, integer, multiple_choice, exact, regex or code")
+            });
+        }
         match self.source {
             TaskSource::Quickstart => {
                 if let Err(error) = self.quickstart.generate(0) {

@@ -12,6 +12,7 @@ use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
     Problem, ProblemId,
 };
+use still_text::Format;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// What happens, as it happens; ends when the daemon does.
@@ -51,6 +52,11 @@ pub trait ControlPlane: Send + Sync + 'static {
     /// How answers are compared where an imported problem does not say.
     fn answer_kind(&self) -> AnswerKind {
         AnswerKind::default()
+    }
+
+    /// How imported demonstrations are to keep thought and solution apart.
+    fn format(&self) -> Format {
+        Format::default()
     }
 
     /// The phase that the round is in, then what happens from now on.

@@ -195,8 +195,8 @@ async fn import_demonstrations<C: ControlPlane>(
 ) -> Answer<ImportReport> {
     let asked: ImportQuery = query(&uri)?;
     let text = body.map_err(too_large)?;
-    let source = asked.source.clone();
-    let parsed = in_background(move || import::demonstrations(&text, &source)).await?;
+    let (source, format) = (asked.source.clone(), shared.plane.format());
+    let parsed = in_background(move || import::demonstrations(&text, &source, format)).await?;
     let (records, report) = accept(parsed, &asked)?;
     let imported = shared.plane.import_demonstrations(records).await.map_err(Refusal)?;
     Ok(Json(complete(report, imported)))

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use still_domain::{Demonstration, DemonstrationId};
-use still_text::{FormatError, thought};
+use still_text::{Format, FormatError, thought};
 
 use super::{
     Reading,
@@ -25,6 +25,8 @@ const PARTS: [(&[&str], &[&str]); 4] = [
     (&["deepseek_thinking_trajectory"], &["deepseek_attempt"]),
     (&["gemini_thinking_trajectory"], &["gemini_attempt"]),
 ];
+/// Names of a response that reasons in words, where the format has no thought apart.
+const SOLUTION: [&str; 2] = ["solution", "answer"];
 /// Names of the gold answer, those left out that may hold the solution itself.
 const GOLD: [&str; 5] = ["gold", "final_answer", "expected_answer", "ground_truth", "reference_answer"];
 /// Names of a conversation.
@@ -44,7 +46,11 @@ const REFUSED: [Refused; 2] = [
 ];
 
 /// Reads a demonstration from the fields of a line.
-pub(super) fn demonstration(fields: &Fields, source: &str) -> Result<Reading<Demonstration>, FieldProblem> {
+pub(super) fn demonstration(
+    fields: &Fields,
+    source: &str,
+    format: Format,
+) -> Result<Reading<Demonstration>, FieldProblem> {
     fields.refuse(&REFUSED)?;
     let mut remarks = Vec::new();
     let (problem, response) = if let Some((field, conversation)) = fields.first(&CONVERSATION) {
@@ -52,12 +58,12 @@ pub(super) fn demonstration(fields: &Fields, source: &str) -> Result<Reading<Dem
         if read.had_system {
             remarks.push(format!("the system's message in `{field}` is left out: what is imitated is asked by the prompt of `task.prompt`"));
         }
-        from_conversation(field, read)?
+        from_conversation(field, read, format)?
     } else {
         let Some((_, problem)) = fields.text(&STATEMENT)? else {
             return Err(fields.missing(&STATEMENT, "the problem's statement"));
         };
-        (problem.to_owned(), from_fields(fields, &mut remarks)?)
+        (problem.to_owned(), from_fields(fields, format, &mut remarks)?)
     };
     if let Some((name, _)) = fields.first(&["system", "system_prompt"]) {
         remarks
@@ -84,7 +90,7 @@ fn gold(fields: &Fields) -> Result<Option<String>, FieldProblem> {
     Ok(gold.filter(|gold| still_curation::gold::is_answer(gold)))
 }
 
-fn from_fields(fields: &Fields, remarks: &mut Vec<String>) -> Result<String, FieldProblem> {
+fn from_fields(fields: &Fields, format: Format, remarks: &mut Vec<String>) -> Result<String, FieldProblem> {
     let mut thoughts = PARTS.iter().filter_map(|(names, solutions)| Some((fields.first(names)?, *solutions)));
     if let Some(((name, value), solutions)) = thoughts.next() {
         if let Some(((other, _), _)) = thoughts.next() {
@@ -94,10 +100,15 @@ fn from_fields(fields: &Fields, remarks: &mut Vec<String>) -> Result<String, Fie
         let Some((_, solution)) = fields.text(solutions)? else {
             return Err(fields.missing(solutions, "the solution that belongs to the thought"));
         };
-        return canonical("solution", &thought::render(thought, solution));
+        return canonical("solution", &thought::render(thought, solution), format);
     }
     if let Some((field, response)) = fields.text(&RESPONSE)? {
-        return canonical(field, response);
+        return canonical(field, response, format);
+    }
+    if format == Format::Plain
+        && let Some((field, response)) = fields.text(&SOLUTION)?
+    {
+        return canonical(field, response, format);
     }
     let remedy = "add `response` with both in their tags, or `thought` and `solution`";
     let reason = "the thought and the solution are missing";
@@ -115,21 +126,31 @@ fn one_text<'a>(name: &str, value: &'a Value) -> Result<&'a str, FieldProblem> {
 }
 
 /// The one question and the one answer of a conversation.
-fn from_conversation(field: &str, read: Conversation) -> Result<(String, String), FieldProblem> {
+fn from_conversation(
+    field: &str,
+    read: Conversation,
+    format: Format,
+) -> Result<(String, String), FieldProblem> {
     let remedy = "write a list of one `user` and one `assistant` message with `content`";
     let missing = || FieldProblem::new(field, "has no message of the assistant", remedy);
     let Turn { content, thought } = read.answer.ok_or_else(missing)?;
     let response = match thought {
-        Some(thought) => canonical(field, &thought::render(&thought, &content))?,
-        None => canonical(field, &content)?,
+        Some(thought) => canonical(field, &thought::render(&thought, &content), format)?,
+        None => canonical(field, &content, format)?,
     };
     Ok((read.question, response))
 }
 
-/// The response with thought and solution in the paper's tags. One that keeps the format already stays as
-/// it is to the byte, and so does a solution without a thought.
-fn canonical(field: &str, response: &str) -> Result<String, FieldProblem> {
-    match thought::parse(response) {
+/// The response with thought and solution in a format. One that keeps the format already stays as it is to the byte, and
+/// so does a solution without a thought in the paper's tags, or a text without any where the format has none.
+fn canonical(field: &str, response: &str, format: Format) -> Result<String, FieldProblem> {
+    let parsed = thought::parse(response);
+    match parsed {
+        Ok(_) if format == Format::Think && !response.contains(thought::BEGIN_OF_THOUGHT) => {
+            Ok(response.to_owned())
+        }
+        Ok(parts) if format != Format::Paper => Ok(format.render(parts.thought, parts.solution)),
+        Err(_) if format == Format::Plain && !has_tags(response) => Ok(response.to_owned()),
         Ok(_) if response.contains(thought::BEGIN_OF_THOUGHT) => Ok(response.to_owned()),
         Ok(parts) => Ok(thought::render(parts.thought, parts.solution)),
         Err(FormatError::MissingTag(_))
@@ -150,6 +171,12 @@ fn canonical(field: &str, response: &str) -> Result<String, FieldProblem> {
     }
 }
 
+fn has_tags(response: &str) -> bool {
+    let tags =
+        [thought::BEGIN_OF_THOUGHT, thought::END_OF_THOUGHT, thought::BEGIN_OF_THINK, thought::END_OF_THINK];
+    tags.iter().any(|tag| response.contains(tag))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -160,7 +187,7 @@ mod tests {
 
     fn read(value: Value) -> Result<Demonstration, FieldProblem> {
         let Value::Object(fields) = value else { panic!("no object") };
-        demonstration(&Fields::new(fields), "f.jsonl").map(|reading| match reading {
+        demonstration(&Fields::new(fields), "f.jsonl", Format::Paper).map(|reading| match reading {
             Reading::Record(record, _) => record,
             Reading::LeftOut(_) => panic!("left out"),
         })
@@ -196,6 +223,33 @@ mod tests {
             TAGGED,
             "kept to the byte"
         );
+    }
+
+    #[test]
+    fn a_response_is_brought_into_the_runs_format() {
+        let read = |value: Value, format| {
+            let Value::Object(fields) = value else { panic!("no object") };
+            demonstration(&Fields::new(fields), "f.jsonl", format).map(|reading| match reading {
+                Reading::Record(record, _) => record.response,
+                Reading::LeftOut(_) => panic!("left out"),
+            })
+        };
+        let parts = json!({"problem": "p", "thought": "t", "solution": "s"});
+        let thinking = "<think>\nt</think>s";
+        assert_eq!(read(parts.clone(), Format::Think).unwrap(), "<think>\nt\n</think>\n\ns");
+        assert_eq!(read(parts, Format::Plain).unwrap(), "t\n\ns");
+        let tagged = json!({"problem": "p", "response": TAGGED});
+        assert_eq!(read(tagged.clone(), Format::Think).unwrap(), "<think>\nt\n</think>\n\ns");
+        assert_eq!(read(tagged, Format::Plain).unwrap(), "t\n\ns");
+        let kept = json!({"problem": "p", "response": thinking});
+        assert_eq!(read(kept, Format::Think).unwrap(), thinking, "kept to the byte");
+        let words = json!({"question": "p", "answer": "2 and 2 is 4.\n#### 4"});
+        assert_eq!(read(words.clone(), Format::Plain).unwrap(), "2 and 2 is 4.\n#### 4");
+        for format in [Format::Paper, Format::Think] {
+            assert!(read(words.clone(), format).unwrap_err().at(1).reason.contains("missing"));
+        }
+        let open = json!({"problem": "p", "response": "<think>t"});
+        assert!(read(open, Format::Plain).is_err(), "a thought that never ends");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use std::{
 use serde_json::Value;
 use still_control::{Exit, ImportRemark, LineProblem};
 use still_domain::{AnswerKind, Demonstration, Problem, Split};
+use still_text::Format;
 use thiserror::Error;
 
 pub use self::rollouts::{ImportedResponse, ImportedRollout, ProblemKey};
@@ -245,9 +246,9 @@ pub fn problems_of_kind(text: &[u8], source: &str, split: Split, kind: AnswerKin
     parse(text, |fields| problems::problem(fields, source, split, kind, counting))
 }
 
-/// The demonstrations of JSONL text.
-pub fn demonstrations(text: &[u8], source: &str) -> Parsed<Demonstration> {
-    parse(text, |fields| demonstrations::demonstration(fields, source))
+/// The demonstrations of JSONL text, their responses in a format.
+pub fn demonstrations(text: &[u8], source: &str, format: Format) -> Parsed<Demonstration> {
+    parse(text, |fields| demonstrations::demonstration(fields, source, format))
 }
 
 /// The problems of a file, all lines sound.
@@ -263,13 +264,13 @@ pub fn problems_from_file(
     problems_of_kind(&text, &source, split, kind).all_sound(path)
 }
 
-/// The demonstrations of a file, all lines sound.
+/// The demonstrations of a file, all lines sound, their responses in a format.
 ///
 /// # Errors
 /// When it cannot be read, is empty, or holds a broken line.
-pub fn demonstrations_from_file(path: &Path) -> Result<Parsed<Demonstration>, ImportError> {
+pub fn demonstrations_from_file(path: &Path, format: Format) -> Result<Parsed<Demonstration>, ImportError> {
     let (text, source) = read(path)?;
-    demonstrations(&text, &source).all_sound(path)
+    demonstrations(&text, &source, format).all_sound(path)
 }
 
 /// How many problems there are of each kind, by the kind's name in JSONL.

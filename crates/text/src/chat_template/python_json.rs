@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use minijinja::{Error, ErrorKind, Value, value::ValueKind};
+
+use super::python_value;
 
 /// The keyword arguments of `json.dumps` that templates use.
 #[derive(Debug, Clone)]
@@ -14,40 +16,80 @@ pub(super) struct Style {
     pub(super) key_separator: String,
 }
 
-pub(super) fn write(value: &Value, style: &Style) -> String {
+/// # Errors
+/// Of what Python has no JSON for: something undefined, a function, an iterator.
+pub(super) fn write(value: &Value, style: &Style) -> Result<String, Error> {
     let mut output = String::new();
-    write_value(value, style, 0, &mut output);
-    output
+    write_value(value, style, 0, &mut output)?;
+    Ok(output)
 }
 
-fn write_value(value: &Value, style: &Style, depth: usize, output: &mut String) {
-    match value {
-        Value::String(text) => write_string(text, style.ascii, output),
-        Value::Array(items) if !items.is_empty() => {
+fn write_value(value: &Value, style: &Style, depth: usize, output: &mut String) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::String => write_string(value.as_str().unwrap_or_default(), style.ascii, output),
+        ValueKind::None | ValueKind::Bool | ValueKind::Number => output.push_str(&scalar(value)),
+        ValueKind::Seq => {
+            let items = python_value::items(value);
             output.push('[');
             for (index, item) in items.iter().enumerate() {
                 separate(index, style, depth + 1, output);
-                write_value(item, style, depth + 1, output);
+                write_value(item, style, depth + 1, output)?;
             }
-            break_line(style, depth, output);
+            if !items.is_empty() {
+                break_line(style, depth, output);
+            }
             output.push(']');
         }
-        Value::Object(map) if !map.is_empty() => {
-            output.push('{');
-            let mut entries: Vec<_> = map.iter().collect();
-            if style.sort_keys {
-                entries.sort_by_key(|(key, _)| *key);
+        ValueKind::Map => {
+            let mut entries = Vec::new();
+            for key in python_value::items(value) {
+                let item = value.get_item(&key)?;
+                entries.push((name(&key)?, item));
             }
-            for (index, (key, item)) in entries.into_iter().enumerate() {
+            if style.sort_keys {
+                entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            }
+            output.push('{');
+            for (index, (key, item)) in entries.iter().enumerate() {
                 separate(index, style, depth + 1, output);
                 write_string(key, style.ascii, output);
                 output.push_str(&style.key_separator);
-                write_value(item, style, depth + 1, output);
+                write_value(item, style, depth + 1, output)?;
             }
-            break_line(style, depth, output);
+            if !entries.is_empty() {
+                break_line(style, depth, output);
+            }
             output.push('}');
         }
-        other => output.push_str(&other.to_string()),
+        other => {
+            let message = format!("a value that is {other} cannot be written as JSON");
+            return Err(Error::new(ErrorKind::InvalidOperation, message));
+        }
+    }
+    Ok(())
+}
+
+/// `null`, a truth value or a number.
+fn scalar(value: &Value) -> String {
+    match (value.kind(), python_value::text(value).as_str()) {
+        (ValueKind::None, _) => "null".to_owned(),
+        (ValueKind::Bool, _) => value.is_true().to_string(),
+        (_, "nan") => "NaN".to_owned(),
+        (_, "inf") => "Infinity".to_owned(),
+        (_, "-inf") => "-Infinity".to_owned(),
+        (_, number) => number.to_owned(),
+    }
+}
+
+/// A key, which is text or a scalar.
+fn name(key: &Value) -> Result<String, Error> {
+    match key.kind() {
+        ValueKind::String => Ok(key.as_str().unwrap_or_default().to_owned()),
+        ValueKind::None | ValueKind::Bool | ValueKind::Number => Ok(scalar(key)),
+        other => {
+            let message = format!("a key that is {other} cannot be written as JSON");
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        }
     }
 }
 

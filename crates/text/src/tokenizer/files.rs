@@ -14,6 +14,11 @@ const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 const GENERATION_CONFIG: &str = "generation_config.json";
 const MODEL_CONFIG: &str = "config.json";
 const CHAT_TEMPLATE: &str = "chat_template.jinja";
+const ADDED_TOKENS: &str = "added_tokens.json";
+/// Templates by name, one a file.
+const NAMED_TEMPLATES: &str = "additional_chat_templates";
+/// The template that is used where there are tools.
+pub(super) const TOOL_USE: &str = "tool_use";
 
 pub(super) const REPAIR: &str = "copy it again from the model's repository, or remove it";
 const ROLES: [&str; 7] =
@@ -39,13 +44,22 @@ pub(super) struct Companions {
     /// `generation_config.json` as read.
     pub(super) generation_config: Map<String, Value>,
     pub(super) special_tokens: SpecialTokens,
+    /// Tokens that are added ones whatever `tokenizer.json` says, by id.
     pub(super) added_tokens: BTreeMap<u32, AddedTokenEntry>,
+    /// Special tokens by role, then those without one, as they are to be added where they are not yet.
+    pub(super) special: Vec<AddedTokenEntry>,
+    /// `added_tokens.json` as read.
+    pub(super) added_tokens_file: Map<String, Value>,
+    /// Special tokens that are written out in a text are spelt out.
+    pub(super) splits_special_tokens: bool,
     pub(super) generation: GenerationIds,
     pub(super) chat_template: Option<String>,
+    /// The templates that have a name, the default left out.
+    pub(super) named_templates: BTreeMap<String, String>,
 }
 
 /// One entry of `added_tokens_decoder`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "the file's own fields")]
 pub(super) struct AddedTokenEntry {
@@ -106,6 +120,13 @@ impl Default for AddedTokenEntry {
     }
 }
 
+impl AddedTokenEntry {
+    /// A special token without flags of its own.
+    fn special(content: &str) -> Self {
+        Self { content: content.to_owned(), special: true, normalized: false, ..Self::default() }
+    }
+}
+
 impl Companions {
     pub(super) fn load(folder: &Path) -> Result<Self, TokenizerError> {
         let config: Map<String, Value> = read_json(&folder.join(CONFIG))?.unwrap_or_default();
@@ -113,16 +134,30 @@ impl Companions {
         let generation_path = folder.join(GENERATION_CONFIG);
         let generation_config: Map<String, Value> = read_json(&generation_path)?.unwrap_or_default();
         let generation: GenerationFile = convert(Value::Object(generation_config.clone()), &generation_path)?;
-        let added_tokens = match config.get("added_tokens_decoder") {
-            Some(entries) => convert(entries.clone(), &folder.join(CONFIG))?,
-            None => BTreeMap::new(),
-        };
+        let added_tokens_file: Map<String, Value> =
+            read_json(&folder.join(ADDED_TOKENS))?.unwrap_or_default();
         let mut special_tokens = special_tokens(&map);
         special_tokens.extend(self::special_tokens(&config));
+        let listed = config.get("added_tokens_decoder");
+        // where the configuration lists the added tokens the older files are not read
+        let sources: &[&Map<String, Value>] = if listed.is_some() { &[&config] } else { &[&map, &config] };
+        let special = special_entries(&special_tokens, sources);
+        let added_tokens = match listed {
+            Some(entries) => convert(entries.clone(), &folder.join(CONFIG))?,
+            None => added_entries(&added_tokens_file, &special),
+        };
+        let templates = config.get("chat_template");
+        let mut named_templates = named_templates(templates);
+        named_templates.extend(read_templates(&folder.join(NAMED_TEMPLATES))?);
         let chat_template = match read_text(&folder.join(CHAT_TEMPLATE))? {
             Some(text) => Some(text),
-            None => default_template(config.get("chat_template")),
+            None => named_templates
+                .get("default")
+                .cloned()
+                .or_else(|| templates.and_then(Value::as_str).map(str::to_owned)),
         };
+        named_templates.remove("default");
+        let splits_special_tokens = config.get("split_special_tokens") == Some(&Value::Bool(true));
         let model: GenerationFile = read_json(&folder.join(MODEL_CONFIG))?.unwrap_or_default();
         let either =
             |ids: Option<Ids>, other: Option<Ids>| ids.or(other).map(Ids::into_vec).unwrap_or_default();
@@ -131,7 +166,39 @@ impl Companions {
             beginning_id: either(generation.beginning, model.beginning).first().copied(),
             padding_id: either(generation.padding, model.padding).first().copied(),
         };
-        Ok(Self { config, generation_config, special_tokens, added_tokens, generation, chat_template })
+        Ok(Self {
+            config,
+            generation_config,
+            special_tokens,
+            added_tokens,
+            special,
+            added_tokens_file,
+            splits_special_tokens,
+            generation,
+            chat_template,
+            named_templates,
+        })
+    }
+
+    /// A hash of what was read of `tokenizer.json` and of all else here that tokens and prompts depend on.
+    pub(super) fn fingerprint(&self, read: &[u8]) -> String {
+        let mut config = self.config.clone();
+        // these say where a tokenizer came from, and not what it is
+        for name in ["name_or_path", "model_max_length", "transformers_version"] {
+            config.remove(name);
+        }
+        let parts = json!({
+            "config": config,
+            "special_tokens": self.special_tokens,
+            "added_tokens": self.added_tokens_file,
+            "stop_ids": self.generation.stop_ids,
+            "chat_template": self.chat_template,
+            "named_templates": self.named_templates,
+        });
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(read);
+        hasher.update(parts.to_string().as_bytes());
+        hasher.finalize().to_hex().to_string()
     }
 
     /// Which tokens stand around a text where the tokenizer's class decides that; transformers' defaults.
@@ -150,6 +217,17 @@ impl Companions {
         if !self.generation_config.is_empty() {
             write_json(&folder.join(GENERATION_CONFIG), &json!(self.generation_config))?;
         }
+        if !self.added_tokens_file.is_empty() {
+            write_json(&folder.join(ADDED_TOKENS), &json!(self.added_tokens_file))?;
+        }
+        if !self.named_templates.is_empty() {
+            let named = folder.join(NAMED_TEMPLATES);
+            fs::create_dir_all(&named)
+                .map_err(|source| TokenizerError::Write { path: named.clone(), source })?;
+            for (name, template) in &self.named_templates {
+                write(&named.join(format!("{name}.jinja")), template)?;
+            }
+        }
         match &self.chat_template {
             Some(template) => write(&folder.join(CHAT_TEMPLATE), template),
             None => Ok(()),
@@ -167,16 +245,71 @@ fn special_tokens(config: &Map<String, Value>) -> SpecialTokens {
     ROLES.iter().filter_map(|&role| Some((role.to_owned(), config.get(role).and_then(text)?))).collect()
 }
 
-/// The template itself, or the one named `default` in a list of `{name, template}`.
-fn default_template(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(template) => Some(template.clone()),
-        Value::Array(templates) => templates
-            .iter()
-            .find(|entry| entry.get("name").and_then(Value::as_str) == Some("default"))
-            .and_then(|entry| entry.get("template")?.as_str().map(str::to_owned)),
+/// The special tokens as added ones: those that have a role, then those of the lists and the roles that only this model
+/// has. Each has the flags that it is given with, or those of a special token.
+fn special_entries(roles: &SpecialTokens, sources: &[&Map<String, Value>]) -> Vec<AddedTokenEntry> {
+    let entry = |value: &Value| match value {
+        Value::String(content) => Some(AddedTokenEntry::special(content)),
+        Value::Object(_) => serde_json::from_value(value.clone())
+            .ok()
+            .map(|entry: AddedTokenEntry| AddedTokenEntry { special: true, ..entry }),
         _ => None,
+    };
+    let given = |role: &str| sources.iter().find_map(|source| source.get(role).and_then(entry));
+    let with_role = roles.iter().map(|(role, content)| {
+        given(role).filter(|entry| entry.content == *content).unwrap_or(AddedTokenEntry::special(content))
+    });
+    let more = sources.iter().flat_map(|source| source.iter()).flat_map(|(name, value)| match value {
+        Value::Array(tokens) if is_list_of_tokens(name) => tokens.iter().filter_map(entry).collect(),
+        Value::Object(tokens) if is_list_of_tokens(name) => tokens.values().filter_map(entry).collect(),
+        _ if name.ends_with("_token") && !ROLES.contains(&name.as_str()) => {
+            entry(value).into_iter().collect()
+        }
+        _ => Vec::new(),
+    });
+    with_role.chain(more).filter(|entry| !entry.content.is_empty()).collect()
+}
+
+fn is_list_of_tokens(name: &str) -> bool {
+    ["additional_special_tokens", "extra_special_tokens"].contains(&name)
+}
+
+/// The entries of `added_tokens.json`, which gives ids to texts.
+fn added_entries(file: &Map<String, Value>, special: &[AddedTokenEntry]) -> BTreeMap<u32, AddedTokenEntry> {
+    let entry = |(content, id): (&String, &Value)| {
+        let id = u32::try_from(id.as_u64()?).ok()?;
+        let special = special.iter().any(|entry| entry.content == *content);
+        let content = content.clone();
+        Some((id, AddedTokenEntry { content, special, normalized: !special, ..AddedTokenEntry::default() }))
+    };
+    file.iter().filter_map(entry).collect()
+}
+
+/// The templates of a list of `{name, template}`.
+fn named_templates(value: Option<&Value>) -> BTreeMap<String, String> {
+    let templates = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = |entry: &Value, part: &str| entry.get(part)?.as_str().map(str::to_owned);
+    templates.iter().filter_map(|entry| Some((text(entry, "name")?, text(entry, "template")?))).collect()
+}
+
+/// The templates of a folder, each a file named for it.
+fn read_templates(folder: &Path) -> Result<BTreeMap<String, String>, TokenizerError> {
+    let read = |source| TokenizerError::Read { path: folder.to_owned(), source, remedy: REPAIR };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        entries => entries.map_err(read)?,
+    };
+    let mut templates = BTreeMap::new();
+    for entry in entries {
+        let path = entry.map_err(read)?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).map(str::to_owned);
+        if let (Some(name), true) = (name, path.extension().is_some_and(|end| end == "jinja"))
+            && let Some(template) = read_text(&path)?
+        {
+            templates.insert(name, template);
+        }
     }
+    Ok(templates)
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, TokenizerError> {

@@ -1,20 +1,31 @@
 //! A tokenizer with what surrounds it in a Hugging Face folder: special tokens, stop tokens, chat template.
 
+mod added;
 mod files;
 mod quick_start;
 mod token_bytes;
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
-use tokenizers::{AddedToken, decoders::DecoderWrapper, processors::template::TemplateProcessing};
+use tokenizers::decoders::DecoderWrapper;
 
 use crate::{
     chat_template::ChatTemplate,
+    conversation,
     error::TokenizerError,
     incremental::{DecodedTokens, IncrementalDecoder},
 };
+use added::{add_missing_tokens, surround_as_llama, tokens_before};
 use files::Companions;
 use token_bytes::TokenBytes;
+
+/// The longest run of white space in a text, and one more.
+const MAX_BLANKS: usize = 1_000_000;
 
 /// The special tokens by the names that chat templates know them under (`bos_token`, `eos_token`, ...).
 pub type SpecialTokens = BTreeMap<String, String>;
@@ -31,6 +42,12 @@ struct Inner {
     companions: Companions,
     chat_template: Option<ChatTemplate>,
     roles: RoleIds,
+    /// What the post-processor puts before a text.
+    before: Vec<u32>,
+    /// How the chat template ends the assistant's turn, and the token that it ends with.
+    turn_end: OnceLock<(String, Option<u32>)>,
+    /// What the tokenizer and its template are, as a hash of what was read.
+    fingerprint: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -59,16 +76,18 @@ impl Tokenizer {
         // the library panics at a decoder that is no JSON
         serde_json::from_slice::<serde_json::Value>(&content)
             .map_err(|error| malformed(error.to_string()))?;
+        let read = blake3::hash(&content);
         let tokenizer =
             tokenizers::Tokenizer::from_bytes(content).map_err(|error| malformed(error.to_string()))?;
-        Self::assemble(tokenizer, Companions::load(folder)?, folder)
+        Self::assemble(tokenizer, Companions::load(folder)?, folder, read.as_bytes())
     }
 
     /// The embedded tokenizer of the quick start, 26 entries: padding and end token, the paper's four tags,
     /// `\boxed{`, `Wait,` and the single characters `0`-`9`, `+-*=;?}` and space. Other characters encode
     /// to nothing.
     pub fn quick_start() -> Result<Self, TokenizerError> {
-        Self::assemble(quick_start::tokenizer()?, quick_start::companions(), Path::new("quick start"))
+        let (tokenizer, companions) = (quick_start::tokenizer()?, quick_start::companions());
+        Self::assemble(tokenizer, companions, Path::new("quick start"), b"quick start")
     }
 
     /// Writes the tokenizer's files into `folder`, so that `transformers` loads them beside the weights.
@@ -84,6 +103,7 @@ impl Tokenizer {
     /// `with_special_tokens` adds what the model's post-processor adds around a text (such as a beginning
     /// token); leave it off for responses and for rendered chats, which bring their own.
     pub fn encode(&self, text: &str, with_special_tokens: bool) -> Result<Vec<u32>, TokenizerError> {
+        refuse_endless_blanks(text)?;
         let encoding = self.inner.tokenizer.encode_fast(text, with_special_tokens);
         Ok(encoding.map_err(|error| refused("encode the text", &*error))?.get_ids().to_vec())
     }
@@ -155,6 +175,55 @@ impl Tokenizer {
         &self.inner.roles.stop
     }
 
+    /// The tokens that the model puts before a text, such as a beginning token; what it puts behind one is left out.
+    pub fn tokens_before(&self) -> &[u32] {
+        &self.inner.before
+    }
+
+    /// The text that ends the assistant's turn in the chat template, up to and with its special token; empty where the
+    /// template has none, or there is no template.
+    pub fn turn_end(&self) -> &str {
+        &self.turn_end_with_id().0
+    }
+
+    fn turn_end_with_id(&self) -> &(String, Option<u32>) {
+        self.inner.turn_end.get_or_init(|| {
+            let text = conversation::turn_end_of(self).unwrap_or_default();
+            let id = self.encode(&text, false).ok().and_then(|ids| ids.last().copied());
+            (text, id)
+        })
+    }
+
+    /// A hash of all that the folder says of tokens and of the chat template: prompts of another one are other tokens.
+    pub fn fingerprint(&self) -> &str {
+        &self.inner.fingerprint
+    }
+
+    /// Whether a token ends a turn: one that ends generation, or the template's own.
+    pub fn is_turn_end(&self, id: u32) -> bool {
+        self.stop_ids().contains(&id) || self.turn_end_with_id().1 == Some(id)
+    }
+
+    /// Whether a text ends with a token that ends a turn.
+    pub(crate) fn ends_turn(&self, text: &str) -> bool {
+        self.without_turn_end(text).is_some()
+    }
+
+    /// The length of a text without the token at its end that ends a turn; `None` where there is none.
+    pub(crate) fn without_turn_end(&self, text: &str) -> Option<usize> {
+        let trimmed = text.trim_end();
+        let of_template = self.turn_end().trim();
+        let stops = self.stop_ids().iter().filter_map(|id| self.id_to_token(*id));
+        let ends = stops.chain(Some(of_template.to_owned())).filter(|end| !end.is_empty());
+        ends.filter_map(|end| trimmed.strip_suffix(end.as_str()).map(str::len)).min()
+    }
+
+    /// The special tokens as they are written in a text.
+    pub(crate) fn special_texts(&self) -> impl Iterator<Item = &str> {
+        let added = self.inner.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+        added.values().filter(|token| token.special).map(|token| token.content.as_str())
+    }
+
     /// The special tokens by name.
     pub fn special_tokens(&self) -> &SpecialTokens {
         &self.inner.companions.special_tokens
@@ -178,16 +247,24 @@ impl Tokenizer {
         mut tokenizer: tokenizers::Tokenizer,
         companions: Companions,
         folder: &Path,
+        read: &[u8],
     ) -> Result<Self, TokenizerError> {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| refused("switch truncation off", &*error))?;
         add_missing_tokens(&mut tokenizer, &companions, folder)?;
+        tokenizer.set_encode_special_tokens(companions.splits_special_tokens);
         surround_as_llama(&mut tokenizer, &companions, folder)?;
         let roles = resolve_roles(&tokenizer, &companions, folder)?;
         let chat_template = companions
             .chat_template
             .as_deref()
-            .map(|source| ChatTemplate::new(source, companions.special_tokens.clone()))
+            .map(|source| {
+                let template = ChatTemplate::new(source, companions.special_tokens.clone())?;
+                match companions.named_templates.get(files::TOOL_USE) {
+                    Some(source) => template.with_tool_use(source),
+                    None => Ok(template),
+                }
+            })
             .transpose()
             .map_err(|error| TokenizerError::Malformed {
                 path: folder.join(files::CONFIG),
@@ -199,7 +276,12 @@ impl Tokenizer {
             reason: format!("the id {largest} lies far beyond the number of its tokens"),
             remedy: "copy it again from the model's repository",
         })?;
-        Ok(Self { inner: Arc::new(Inner { tokenizer, token_bytes, companions, chat_template, roles }) })
+        let before = tokens_before(&tokenizer);
+        let turn_end = OnceLock::new();
+        let fingerprint = companions.fingerprint(read);
+        let inner =
+            Inner { tokenizer, token_bytes, companions, chat_template, roles, before, turn_end, fingerprint };
+        Ok(Self { inner: Arc::new(inner) })
     }
 }
 
@@ -212,69 +294,24 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-fn refused(action: &'static str, error: &dyn std::error::Error) -> TokenizerError {
-    TokenizerError::Refused { action, reason: error.to_string() }
-}
-
-/// Adds the tokens that only `tokenizer_config.json` knows, in id order, and checks that they get their ids.
-fn add_missing_tokens(
-    tokenizer: &mut tokenizers::Tokenizer,
-    companions: &Companions,
-    folder: &Path,
-) -> Result<(), TokenizerError> {
-    for (&id, token) in &companions.added_tokens {
-        if tokenizer.token_to_id(&token.content) == Some(id) {
-            continue;
-        }
-        let added = AddedToken::from(token.content.clone(), token.special)
-            .lstrip(token.lstrip)
-            .rstrip(token.rstrip)
-            .single_word(token.single_word)
-            .normalized(token.normalized);
-        tokenizer.add_tokens([added]).map_err(|error| refused("take an added token", &*error))?;
-        if tokenizer.token_to_id(&token.content) != Some(id) {
-            return Err(TokenizerError::Malformed {
-                path: folder.join(files::CONFIG),
-                reason: format!("added token `{}` cannot have the id {id}", token.content),
-                remedy: "copy tokenizer.json and tokenizer_config.json from one model folder",
-            });
+/// The library's patterns give up without a word on longer runs of white space before a word.
+fn refuse_endless_blanks(text: &str) -> Result<(), TokenizerError> {
+    if text.len() < MAX_BLANKS {
+        return Ok(());
+    }
+    let mut run = 0;
+    for character in text.chars() {
+        run = if character.is_whitespace() { run + 1 } else { 0 };
+        if run >= MAX_BLANKS {
+            let reason = format!("it has a run of {MAX_BLANKS} blanks or more; shorten the run");
+            return Err(TokenizerError::Refused { action: "encode the text", reason });
         }
     }
     Ok(())
 }
 
-/// What transformers does to a tokenizer of the class of Llama 2, whatever its `tokenizer.json` says: the tokens around
-/// a text are those that `add_bos_token` and `add_eos_token` ask for. `DeepSeek-R1-Distill-Qwen` is such a one.
-fn surround_as_llama(
-    tokenizer: &mut tokenizers::Tokenizer,
-    companions: &Companions,
-    folder: &Path,
-) -> Result<(), TokenizerError> {
-    let Some(roles) = companions.llama_surroundings() else { return Ok(()) };
-    let mut tokens = Vec::new();
-    let mut piece_of = |role: &'static str| {
-        let id = special_id(role, tokenizer, companions, folder)?;
-        Ok(id.zip(companions.special_tokens.get(role)).map(|(id, token)| {
-            tokens.push((token.clone(), id));
-            format!("{token}:0")
-        }))
-    };
-    let before = if roles.begins { piece_of("bos_token")? } else { None };
-    let after = if roles.ends { piece_of("eos_token")? } else { None };
-    let pieces: Vec<String> = before.into_iter().chain(["$A:0".to_owned()]).chain(after).collect();
-    let malformed = |error: &dyn fmt::Display| TokenizerError::Malformed {
-        path: folder.join(files::CONFIG),
-        reason: format!("its tokens cannot be put around a text: {error}"),
-        remedy: files::REPAIR,
-    };
-    let template = TemplateProcessing::builder()
-        .try_single(pieces)
-        .map_err(|error| malformed(&error))?
-        .special_tokens(tokens)
-        .build()
-        .map_err(|error| malformed(&error))?;
-    tokenizer.with_post_processor(Some(template));
-    Ok(())
+fn refused(action: &'static str, error: &dyn std::error::Error) -> TokenizerError {
+    TokenizerError::Refused { action, reason: error.to_string() }
 }
 
 fn resolve_roles(

@@ -1,0 +1,74 @@
+//! How a run asks, made of its `[task]` section: styles, texts, format, time.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use still_control::{Exit, Failure};
+use still_domain::{Problem, Statement};
+use still_generator::question_of;
+use still_operator::config::TaskSection;
+use still_text::{PROBLEM_PLACEHOLDER, PromptBook, Prompter};
+
+use crate::Model;
+
+/// What asks in a run: the model's tokenizer with the prompts of its `[task]` section. `now` is the time that chat
+/// templates are told (seconds since 1970, UTC); the local clock where it is `None`.
+///
+/// # Errors
+/// When a text cannot be read or has no place for the problem, and when a plain question cannot be asked so.
+pub fn prompter(model: &Model, task: &TaskSection, now: Option<i64>) -> Result<Prompter, Failure> {
+    let prompts = &task.prompts;
+    let texts = |key: &str, files: &BTreeMap<String, PathBuf>| {
+        let read = |(name, path): (&String, &PathBuf)| {
+            Ok((name.clone(), text_of(&format!("task.prompts.{key}.{name}"), path)?))
+        };
+        files.iter().map(read).collect::<Result<BTreeMap<_, _>, Failure>>()
+    };
+    let book = PromptBook {
+        style: task.prompt.into(),
+        format: task.format.into(),
+        system: prompts.system.clone(),
+        text: prompts.template.as_deref().map(|path| text_of("task.prompts.template", path)).transpose()?,
+        by_kind: texts("by_kind", &prompts.by_kind)?,
+        by_source: texts("by_source", &prompts.by_source)?,
+        variables: prompts.variables.clone(),
+        now,
+    };
+    let prompter = Prompter::new(model.tokenizer.clone(), book);
+    let asked = prompter.prompt("1+1=?");
+    asked.map_err(|error| {
+        let message = format!(
+            "problems cannot be asked as `task.prompt` says: {error}; for a model without a chat template write \
+             task.prompt = \"raw\""
+        );
+        Failure::new(Exit::Configuration, message)
+    })?;
+    Ok(prompter)
+}
+
+/// Length of the prompt that a problem makes, in tokens.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn prompt_tokens(prompter: &Prompter, problem: &Problem) -> Result<usize, Failure> {
+    let prompt = prompter.prompt(question_of(&Statement::from(problem)));
+    let named =
+        |error| Failure::new(Exit::BadInput, format!("problem `{}` cannot be asked: {error}", problem.id));
+    prompt.map(|tokens| tokens.len()).map_err(named)
+}
+
+/// The text of a file, with a place for the problem.
+fn text_of(key: &str, path: &Path) -> Result<String, Failure> {
+    let refused =
+        |reason: String| Failure::new(Exit::Configuration, format!("`{key}`: `{}` {reason}", path.display()));
+    let text = fs::read_to_string(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+    if !text.contains(PROBLEM_PLACEHOLDER) {
+        return Err(refused(format!(
+            "has no place for the problem: write {PROBLEM_PLACEHOLDER} where it belongs"
+        )));
+    }
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}

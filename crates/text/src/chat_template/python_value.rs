@@ -1,0 +1,100 @@
+//! Values as Python writes them: `str()` for what a template prints, `repr()` for what lies within a list or a mapping.
+
+use minijinja::{Value, value::ValueKind};
+
+/// What `str()` of a value gives.
+pub(super) fn text(value: &Value) -> String {
+    match value.kind() {
+        ValueKind::Number => number(value),
+        ValueKind::Seq | ValueKind::Map => repr(value),
+        _ => value.to_string(),
+    }
+}
+
+/// What `repr()` of a value gives.
+pub(super) fn repr(value: &Value) -> String {
+    match value.kind() {
+        ValueKind::Number => number(value),
+        ValueKind::Undefined => "Undefined".to_owned(),
+        ValueKind::Seq if is_plain(value) => {
+            let items: Vec<String> = items(value).iter().map(repr).collect();
+            match (value.is_tuple(), items.as_slice()) {
+                (true, [only]) => format!("({only},)"),
+                (true, _) => format!("({})", items.join(", ")),
+                (false, _) => format!("[{}]", items.join(", ")),
+            }
+        }
+        ValueKind::Map if is_plain(value) => {
+            let entry = |key: &Value| {
+                let item = value.get_item(key).unwrap_or_default();
+                format!("{}: {}", repr(key), repr(&item))
+            };
+            let entries: Vec<String> = items(value).iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        _ => format!("{value:?}"),
+    }
+}
+
+/// Whether a list or mapping is one of data: other objects (namespaces, loops) write themselves.
+fn is_plain(value: &Value) -> bool {
+    let shown = value.to_string();
+    shown.starts_with(['[', '(', '{'])
+}
+
+/// The items of a list, the keys of a mapping.
+pub(super) fn items(value: &Value) -> Vec<Value> {
+    value.try_iter().map(Iterator::collect).unwrap_or_default()
+}
+
+fn number(value: &Value) -> String {
+    if value.is_integer() {
+        return value.to_string();
+    }
+    f64::try_from(value.clone()).map_or_else(|_| value.to_string(), float)
+}
+
+/// A float as Python writes it: the shortest digits that give it again, with an exponent below 1e-4 and from 1e16 on.
+pub(super) fn float(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific.as_str(), "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if value == 0.0 || (-4..16).contains(&exponent) {
+        let fixed = value.to_string();
+        return if fixed.contains('.') { fixed } else { fixed + ".0" };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_written_as_python_writes_them() {
+        for (value, written) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1e-5, "1e-05"),
+            (1e-7, "1e-07"),
+            (0.0001, "0.0001"),
+            (1.5e-5, "1.5e-05"),
+            (3.0, "3.0"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e15, "1000000000000000.0"),
+            (1e16, "1e+16"),
+            (1.25e22, "1.25e+22"),
+            (5e-324, "5e-324"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(float(value), written);
+        }
+    }
+}
