@@ -337,7 +337,8 @@ fn a_pause_takes_no_further_step_and_a_job_goes_on_after_it() {
         r#"
         echo $$ > "$STILL_JOB/trainer"
         progress 1
-        while [ ! -e "$STILL_JOB/go" ]; do sleep 0.05; done
+        # a shell that starts nothing: one that waits for a child that is stopped before it runs is not stopped itself
+        while [ ! -e "$STILL_JOB/go" ]; do :; done
         bring "$base"
         "#,
     );

@@ -217,7 +217,7 @@ impl Prompter {
     /// Whether prompts may depend on the time.
     pub fn tells_time(&self) -> bool {
         self.book.style != PromptStyle::Raw
-            && self.tokenizer.chat_template().is_some_and(|template| template.tells_time())
+            && self.tokenizer.chat_template().is_some_and(crate::ChatTemplate::tells_time)
     }
 
     /// The prompt text of a problem.
