@@ -1,5 +1,6 @@
 //! Public chat templates against what transformers makes of them (`fixtures/public_templates.json`, made by the script
 //! beside it, which says where the templates come from): hashes of texts, as the templates are their makers'.
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
@@ -135,7 +136,7 @@ fn a_conversation_is_the_beginning_of_what_the_template_renders() {
                     );
                 }
                 Err(error) => {
-                    refused.push(format!("{}--{}, {}: {error}", template.origin, template.name, case.label))
+                    refused.push(format!("{}--{}, {}: {error}", template.origin, template.name, case.label));
                 }
             }
         }
