@@ -94,6 +94,7 @@ fn what_asks_is_one_for_all_of_a_run_and_formats_are_heard_from_the_file_to_the_
         "cleaning.min_characters=1".to_owned(),
         "hygiene.min_thought_tokens=1".to_owned(),
         "round.problems=1".to_owned(),
+        "training.imitation.steps=40".to_owned(),
         "gate.tolerance=1.0".to_owned(),
     ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -102,26 +103,13 @@ fn what_asks_is_one_for_all_of_a_run_and_formats_are_heard_from_the_file_to_the_
     assert!(status.success() || said.contains("no result"), "{said}");
     let drawn = pool(&data);
     assert!(!drawn.is_empty(), "{said}");
-    for judged in &drawn {
-        // `*9=*0+7*8=?=`: the system, then the text of the kind with the problem
-        assert_eq!(judged["trajectory"]["prompt_token_count"], 12, "{judged}");
-        assert_ne!(judged["rejection"], "broken_format", "{judged}");
-        assert_eq!(judged["measures"]["thought_tokens"], 0, "{judged}");
-    }
-    // as the daemon asks, so can be asked
+    assert!(drawn.iter().all(|judged| judged["rejection"] != "broken_format"), "{drawn:?}");
+    assert!(drawn.iter().all(|judged| judged["verdict"] != "error"), "{drawn:?}");
+
+    // as the daemon asks, so can be asked: `*9=*0+7*8=?=`, the system, then the text of the kind with the problem
     let mut generate = stilld();
-    generate.args([
-        "generate",
-        "--json",
-        "--max-new-tokens",
-        "1",
-        "--style",
-        "chat",
-        "--system",
-        "9",
-        "--model",
-    ]);
-    generate.arg(&model).args(["--prompt", "7*8=?", "--prompt-template"]).arg(&text);
+    generate.args(["generate", "--json", "--max-new-tokens", "1", "--style", "chat", "--model"]).arg(&model);
+    generate.args(["--system", "9", "--prompt", "7*8=?", "--prompt-template"]).arg(&text);
     let answer: Value = serde_json::from_str(printed(generate).trim()).unwrap();
     assert_eq!(answer["prompt_ids"].as_array().unwrap().len(), 12);
     let messages = place.join("messages.json");

@@ -127,6 +127,17 @@ fn a_tied_checkpoint_may_repeat_its_embedding_but_not_change_it() {
 }
 
 #[test]
+fn a_tied_checkpoint_may_hold_what_is_shared_under_the_heads_name_alone() {
+    let fixture = Fixture::load("qwen3");
+    let folder = edit(&fixture, |tensors| {
+        for (name, ..) in tensors.iter_mut().filter(|(name, ..)| name == "model.embed_tokens.weight") {
+            "lm_head.weight".clone_into(name);
+        }
+    });
+    assert_eq!(load_folder(folder.path()).unwrap().1, fixture.weights);
+}
+
+#[test]
 fn cut_off_and_senseless_files_are_refused() {
     let fixture = Fixture::load("llama");
     let folder = edit(&fixture, |_| {});

@@ -313,6 +313,10 @@ impl GeneratorShape {
     }
 }
 
+/// Why a response cannot stand behind the prompt that asks for it.
+const UNOPENED: &str = "the model's chat template opens a thought at the end of the prompt, and the response has none: \
+    write task.format = \"think\", or turn the thought off (task.prompts.variables = { enable_thinking = false })";
+
 /// Makes tokens of problems and responses as the sampler does.
 pub struct Encoder {
     prompter: Prompter,
@@ -336,7 +340,14 @@ impl ExampleEncoder for Encoder {
                 Ok(EncodedExample { tokens, prompt_tokens })
             }
             Response::Text(text) => {
-                let encoded = self.prompter.answered(question, text).map_err(|error| error.to_string())?;
+                let conversation =
+                    self.prompter.conversation(question, text).map_err(|error| error.to_string())?;
+                let asked = self.prompter.render(question).map_err(|error| error.to_string())?;
+                if conversation.prompt != asked {
+                    return Err(UNOPENED.to_owned());
+                }
+                let encoded =
+                    conversation.encode(self.prompter.tokenizer()).map_err(|error| error.to_string())?;
                 Ok(EncodedExample { tokens: encoded.ids, prompt_tokens: encoded.prompt_tokens })
             }
         }

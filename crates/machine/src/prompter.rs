@@ -72,3 +72,68 @@ fn text_of(key: &str, path: &Path) -> Result<String, Failure> {
     }
     Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use still_operator::config::{ModelSource, PromptStyle, PromptTexts, ResponseFormat};
+    use still_roles::Response;
+    use still_text::Tokenizer;
+    use still_training_data::ExampleEncoder;
+
+    use super::*;
+    use crate::Encoder;
+
+    /// The embedded model with a chat template.
+    fn model(template: &str) -> Model {
+        let folder = tempfile::tempdir().unwrap();
+        Tokenizer::quick_start().unwrap().save(folder.path()).unwrap();
+        fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+        let mut model = Model::from_source(&ModelSource::Embedded, true).unwrap();
+        model.tokenizer = Tokenizer::load(folder.path()).unwrap();
+        model
+    }
+
+    #[test]
+    fn a_text_without_a_place_for_the_problem_is_refused_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text.txt");
+        let task = |path: &Path| TaskSection {
+            prompts: PromptTexts {
+                by_kind: [("code".to_owned(), path.to_owned())].into(),
+                ..PromptTexts::default()
+            },
+            ..TaskSection::default()
+        };
+        let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
+        for (content, part) in [(None, "cannot be read"), (Some("1+1"), "{problem}")] {
+            content.map(|content| fs::write(&path, content).unwrap());
+            let refused = prompter(&model, &task(&path), None).unwrap_err();
+            assert_eq!(refused.exit, Exit::Configuration);
+            assert!(refused.message.contains("task.prompts.by_kind.code"), "{}", refused.message);
+            assert!(refused.message.contains(part), "{}", refused.message);
+        }
+        fs::write(&path, "0+{problem}\n").unwrap();
+        prompter(&model, &task(&path), None).unwrap();
+    }
+
+    #[test]
+    fn a_response_without_the_thought_that_the_prompt_opens_is_not_imitated() {
+        let model = model(
+            "{% for m in messages %}{{ '*' if m.role == 'user' else '=' }}{{ m.content.split('</think>')[-1] }}\
+             {{ eos_token if m.role == 'assistant' }}{% endfor %}{% if add_generation_prompt %}=<think>{% endif %}",
+        );
+        let task = TaskSection {
+            prompt: PromptStyle::Chat,
+            format: ResponseFormat::Think,
+            ..TaskSection::default()
+        };
+        let prompter = prompter(&model, &task, None).unwrap();
+        let asked = prompter.prompt("1+1").unwrap();
+        let encoder = Encoder::new(prompter);
+        let encode = |text: &str| encoder.encode(&"1+1".into(), &Response::Text(text.to_owned()));
+        let encoded = encode("<think>1</think>2").unwrap();
+        assert_eq!(encoded.tokens[..encoded.prompt_tokens], asked);
+        let refused = encode("2").unwrap_err();
+        assert!(refused.contains("task.format = \"think\""), "{refused}");
+    }
+}

@@ -199,7 +199,7 @@ impl fmt::Display for RevisionReport {
     }
 }
 
-/// What today's hygiene makes of a trajectory. Which of them keep the format is told by their solutions: only those of
+/// What today's hygiene makes of a trajectory. Which of them keep the format is told by their parts: only those of
 /// a well-formed response are measured.
 fn inspected(hygiene: &HygieneConfig, judged: &JudgedTrajectory, problem: &Problem) -> Looked {
     let trajectory = &judged.trajectory;
@@ -209,7 +209,7 @@ fn inspected(hygiene: &HygieneConfig, judged: &JudgedTrajectory, problem: &Probl
         text: &trajectory.text,
         response_tokens: u32::try_from(trajectory.tokens.len()).unwrap_or(u32::MAX),
         thought_tokens: judged.measures.thought_tokens,
-        is_well_formed: judged.measures.solution_tokens > 0,
+        is_well_formed: judged.measures.thought_tokens > 0 || judged.measures.solution_tokens > 0,
         finish: trajectory.finish,
     };
     // of what was never drawn there is nothing to say

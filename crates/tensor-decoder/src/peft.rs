@@ -76,7 +76,7 @@ pub fn save(
     let targets: Vec<_> = first.iter().map(|adapter| adapter.projection.name()).collect();
     let config = json!({
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_model, "revision": revision,
-        "r": rank, "lora_alpha": f64::from(adapters.scale) * rank as f64, "lora_dropout": 0.0,
+        "r": rank, "lora_alpha": alpha_of(adapters.scale, rank), "lora_dropout": 0.0,
         "target_modules": targets, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
         "use_rslora": false, "use_dora": false, "modules_to_save": null,
     });
@@ -100,6 +100,14 @@ pub fn save(
     let views = views.collect::<Result<Vec<_>, _>>().map_err(|error| malformed(error.to_string()))?;
     let bytes = safetensors::serialize(views, None).map_err(|error| malformed(error.to_string()))?;
     write(&path, &bytes)
+}
+
+/// The number of the fewest digits that gives the scale again: what was divided by the rank.
+fn alpha_of(scale: f32, rank: usize) -> f64 {
+    let exact = f64::from(scale) * rank as f64;
+    let rounded = (0..17).filter_map(|digits| format!("{exact:.digits$e}").parse::<f64>().ok());
+    let mut again = rounded.filter(|alpha| ((alpha / rank as f64) as f32).to_bits() == scale.to_bits());
+    again.next().unwrap_or(exact)
 }
 
 /// Reads adapters for a decoder of these sizes.
@@ -251,4 +259,17 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), PeftError> {
         file.sync_all()
     };
     write().map_err(|source| PeftError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpha_is_written_as_it_was_given() {
+        for (alpha, rank) in [(16.0_f64, 3), (32.0, 32), (0.1, 7), (3.0, 2), (12.5, 48), (1e-3, 64)] {
+            let scale = (alpha / rank as f64) as f32;
+            assert_eq!(alpha_of(scale, rank).to_string(), alpha.to_string());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::{
-    chat_template::ChatContext,
+    chat_template::{ChatContext, ChatTemplate},
     conversation::{self, Conversation, EncodedConversation},
     error::{ConversationError, TemplateError, TokenizerError},
     thought::{self, Format},
@@ -217,7 +217,7 @@ impl Prompter {
     /// Whether prompts may depend on the time.
     pub fn tells_time(&self) -> bool {
         self.book.style != PromptStyle::Raw
-            && self.tokenizer.chat_template().is_some_and(crate::ChatTemplate::tells_time)
+            && self.tokenizer.chat_template().is_some_and(ChatTemplate::tells_time)
     }
 
     /// The prompt text of a problem.

@@ -17,8 +17,10 @@ use crate::{DecoderConfig, DecoderError, DecoderWeights, NamedParameter, Paramet
 const LARGEST_HEADER_BYTES: u64 = 100 << 20;
 /// A buffer that old Llama checkpoints carry; it follows from the configuration.
 const IGNORED_SUFFIX: &str = "rotary_emb.inv_freq";
-/// The head, which tied checkpoints may repeat.
+/// The head, which tied checkpoints may repeat, or hold alone.
 const HEAD: &str = "lm_head.weight";
+/// The embedding.
+const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// Reads a checkpoint, widened to f32.
 ///
@@ -192,6 +194,13 @@ fn open_folder(folder: &Path) -> Result<(DecoderConfig, Checkpoint), DecoderErro
         if stored != Some(&location) {
             return Err(DecoderError::MissingTensor { name, location: location.display().to_string() });
         }
+    }
+    // of tensors that share their memory some programs write one, under whichever name comes first
+    if config.tied_embeddings
+        && !checkpoint.tensors.contains_key(EMBEDDING)
+        && let Some(shared) = checkpoint.tensors.remove(HEAD)
+    {
+        checkpoint.tensors.insert(EMBEDDING.to_owned(), shared);
     }
     Ok((config, checkpoint))
 }
