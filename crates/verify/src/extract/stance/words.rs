@@ -180,3 +180,17 @@ pub(super) static FOREIGN_SUBJECTS: Table = Table::by_first_byte(&[
     "risposta", "è", "a", "resposta", "é", "ответ", "final", "richtige", "correcte", "correcta",
     "corretta", "que", "dass", "che", "elle", "das", "ergebnis", "lösung", "ответом", "является",
 ]);
+/// Names of an answer.
+pub(super) static ANSWERS: Table =
+    Table::by_first_byte(&["answer", "answers", "result", "value", "solution", "option", "choice", "guess"]);
+/// What is said of an answer that one might take.
+pub(super) static TEMPTING: Table = Table::by_first_byte(&[
+    "tempting",
+    "naive",
+    "naïve",
+    "erroneous",
+    "trap",
+    "rejected",
+    "extraneous",
+    "bogus",
+]);
