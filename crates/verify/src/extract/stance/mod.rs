@@ -152,9 +152,11 @@ fn by_others(earlier: &[&str]) -> bool {
 fn is_left_open(earlier: &[&str], word: &str, later: &[&str]) -> bool {
     let is_end = later.first().is_none_or(|next| next.eq_ignore_ascii_case("that"));
     let Some((last, before)) = earlier.split_last() else { return false };
+    // `it can't be that`
+    let is_denied = !later.is_empty() && word == "be" && is_negation(last);
     is_end
         && match word {
-            "be" | "equal" => MODALS.has(last) && !last.eq_ignore_ascii_case("would"),
+            "be" | "equal" => is_denied || MODALS.has(last) && !last.eq_ignore_ascii_case("would"),
             "been" => {
                 last.eq_ignore_ascii_case("have") && before.last().is_some_and(|modal| MODALS.has(modal))
             }

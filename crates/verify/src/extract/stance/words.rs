@@ -34,7 +34,7 @@ pub(super) static DOUBTS: Table = Table::by_first_byte(&[
     "wondering", "wonders", "deny", "denies", "denied", "disagree", "disagrees", "maybe", "perhaps",
     "possibly", "conceivably", "misconception", "fallacy", "mistakenly", "erroneously", "wrongly",
     "falsely", "incorrectly", "refuse", "refuses", "questionable", "unconvinced", "supposedly",
-    "allegedly",
+    "allegedly", "hesitant", "hesitate", "reluctant",
 ]);
 /// Verbs of doubt, where the clause that they speak of follows at once: `I hope the answer is`.
 #[rustfmt::skip]
