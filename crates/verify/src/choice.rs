@@ -83,6 +83,21 @@ const CUES: [&str; 18] = [
     "then",
     "actually",
 ];
+/// Words between options of which only one is meant.
+const HEDGING: [&str; 5] = ["or", "또는", "ou", "oder", "或"];
+/// Stands among options that are joined so.
+const UNDECIDED: char = '|';
+/// What is said of an option that is chosen.
+const CONFIRMATIONS: [&str; 8] = [
+    " is correct",
+    " is right",
+    " is the answer",
+    " is the correct answer",
+    " is the right answer",
+    " is the correct option",
+    " is the correct choice",
+    " is the best answer",
+];
 /// Words that join options.
 const JOINING: [&str; 12] = ["and", "or", "&", "和", "与", "及", "와", "과", "et", "und", "y", "또는"];
 
@@ -105,6 +120,8 @@ impl Choice {
             return None;
         }
         let rest = without_rejected(rest);
+        let end = rest.trim_end_matches(['.', '!']);
+        let rest = CONFIRMATIONS.iter().find_map(|said| end.strip_suffix(said)).unwrap_or(rest);
         several(rest).or_else(|| with_text(rest))
     }
 
@@ -245,16 +262,26 @@ fn option(word: &str) -> Option<char> {
 /// Options and nothing else.
 fn several(text: &str) -> Option<Choice> {
     let mut options = BTreeSet::new();
+    let mut is_hedged = false;
     for word in text.split([' ', ',', ';', '/']) {
-        if word.is_empty() || word == "." || JOINING.contains(&word.to_lowercase().as_str()) {
-            continue;
+        let lower = word.to_lowercase();
+        if HEDGING.contains(&lower.as_str()) {
+            is_hedged = true;
+        } else if !word.is_empty()
+            && !matches!(word, "." | "-" | "–" | "—")
+            && !JOINING.contains(&lower.as_str())
+        {
+            options.insert(option(word)?);
         }
-        options.insert(option(word)?);
     }
     // letters and digits are not the options of one question: `C) 5 A`
     let digits = options.iter().filter(|option| option.is_ascii_digit()).count();
-    (!options.is_empty() && (digits == 0 || digits == options.len()))
-        .then_some(Choice { options, text: None })
+    let is_one_kind = !options.is_empty() && (digits == 0 || digits == options.len());
+    // `A or C` chooses neither of them
+    if is_hedged && options.len() > 1 {
+        options.insert(UNDECIDED);
+    }
+    is_one_kind.then_some(Choice { options, text: None })
 }
 
 /// One option, a mark that ends its name, and its text.

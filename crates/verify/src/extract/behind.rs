@@ -273,7 +273,6 @@ pub(super) fn is_denied(text: &str) -> bool {
     let mut words =
         text.split(|c: char| !c.is_alphabetic() && c != '\'' && c != '’').filter(|word| !word.is_empty());
     let Some(first) = words.next() else { return false };
-    let next: Vec<&str> = words.take(3).collect();
     let is_verb = matches!(
         first,
         "is" | "was"
@@ -292,6 +291,7 @@ pub(super) fn is_denied(text: &str) -> bool {
     if !is_verb {
         return denies(first) || matches!(first, "fails" | "impossible");
     }
+    let next: Vec<&str> = words.take(3).collect();
     let is_negated = denies(first);
     let denied = |word: &str| word != "not" && (denies(word) || word == "impossible");
     match next.as_slice() {
@@ -303,9 +303,9 @@ pub(super) fn is_denied(text: &str) -> bool {
         ["be", word, ..] | [word, ..] if denied(word) => true,
         ["not", word, ..] if FITTING.contains(word) => true,
         ["not", "the" | "a", word] if FITTING.contains(word) => true,
-        ["the", "wrong", ..] | ["not", "be", "the" | "a" | "correct" | "right" | "true" | "valid" | "it"] => {
-            true
-        }
+        ["the", "wrong", ..]
+        | ["ruled", "out", ..]
+        | ["not", "be", "the" | "a" | "correct" | "right" | "true" | "valid" | "it"] => true,
         _ => false,
     }
 }

@@ -159,6 +159,7 @@ pub(super) fn said(before: &str) -> Said {
         | ("ruled" | "rule" | "ruling", "out")
         | (_, "nor" | "neither" | "reject" | "rejecting" | "discard") => Said::Denied,
         (_, word) if denies(word) => Said::Denied,
+        (word, "get" | "have" | "obtain" | "find" | "equals") if denies(word) => Said::Denied,
         ("differs" | "different" | "far" | "away", "from") | (_, "exceeds" | "exceed") => Said::Another,
         (_, word) if TURNS.contains(&word) => Said::Another,
         _ => Said::Itself,

@@ -81,7 +81,9 @@ pub(crate) fn extract<'a>(
         phrase::Phrase::Withdrawn(end) => solution.get(end..).unwrap_or(""),
         phrase::Phrase::Absent => solution,
     };
-    if !whole.is_empty() && bare(whole) {
+    // `**42** is the answer` has lost half of its marks
+    let is_whole = whole.len() == solution.trim().len() || !whole.contains("**");
+    if !whole.is_empty() && is_whole && bare(whole) {
         return Ok(Found::new(Cow::Borrowed(whole), Rule::Bare));
     }
     if let Some(text) = bold(solution) {

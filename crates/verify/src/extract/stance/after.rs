@@ -22,12 +22,19 @@ pub(in super::super) fn sentence(text: &str) -> &str {
 
 /// Where a sentence ends, formulas skipped, and the sign that ends it.
 fn sentence_end(text: &str) -> Option<(usize, char)> {
+    let bytes = text.as_bytes();
     let mut index =
         text.len() - text.trim_start_matches(|c: char| c.is_whitespace() || "*:：".contains(c)).len();
-    while let Some(next) = text.get(index..).and_then(|rest| rest.chars().next()) {
+    loop {
+        // signs that end a sentence or open a formula; those of wide scripts start with the last two bytes
+        index += bytes
+            .get(index..)?
+            .iter()
+            .position(|byte| matches!(byte, b'$' | b'\\' | b'?' | b'.' | b'!' | b'\n' | 0xe3 | 0xef))?;
         if index > MAXIMUM_REACH_BYTES {
             return None;
         }
+        let next = text.get(index..)?.chars().next()?;
         let length = next.len_utf8();
         let rest = text.get(index + length..).unwrap_or("");
         match next {
@@ -53,7 +60,6 @@ fn sentence_end(text: &str) -> Option<(usize, char)> {
             _ => index += length,
         }
     }
-    None
 }
 
 /// Whether what follows an answer takes it back: `, which is wrong`, `is not the answer`, `. Wait, that is wrong.`

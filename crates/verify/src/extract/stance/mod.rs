@@ -17,8 +17,8 @@ use super::edge::{Said, denies, said};
 use after::is_asked;
 use clause::Clause;
 use words::{
-    BELIEFS, COMPLEMENTS, CONJOINED, DOUBTFUL, DOUBTING_VERBS, DOUBTS, EASY, FACTS, HYPOTHESES, KNOWING,
-    MODALS, NEGATIONS, OTHERS, REACHING, SUBJECTS, SURE, TELLING,
+    ANSWERS, BELIEFS, COMPLEMENTS, CONJOINED, DOUBTFUL, DOUBTING_VERBS, DOUBTS, EASY, FACTS, HYPOTHESES,
+    KNOWING, MODALS, NEGATIONS, OTHERS, REACHING, SUBJECTS, SURE, TELLING, TEMPTING, WRONG,
 };
 
 /// A negation reaches a word over no more words than this.
@@ -94,6 +94,15 @@ fn before_answer(before: &str) -> Stance {
     }) {
         return stance;
     }
+    // `not the answer: 42`
+    if let [before @ .., last] = words
+        && last.eq_ignore_ascii_case("answer")
+    {
+        let before = before.strip_suffix(&["the"]).unwrap_or(before);
+        if before.last().is_some_and(|denial| is_negation(denial)) {
+            return Stance::Denied;
+        }
+    }
     if is_question(words) { Stance::Raised } else { languages::words(words) }
 }
 
@@ -107,6 +116,9 @@ fn word_stance(earlier: &[&str], word: &str, later: &[&str]) -> Option<Stance> {
         return Some(Stance::Raised);
     }
     let next = later.first().copied().unwrap_or("");
+    if (WRONG.has(word) || TEMPTING.has(word)) && ANSWERS.has(next) {
+        return Some(Stance::Denied);
+    }
     // `a mistake is to say that`
     let next = if ["is", "was"].contains(&next) { later.get(1).copied().unwrap_or("") } else { next };
     let is_believed = BELIEFS.has(word) || TELLING.has(word);
@@ -140,9 +152,11 @@ fn by_others(earlier: &[&str]) -> bool {
 fn is_left_open(earlier: &[&str], word: &str, later: &[&str]) -> bool {
     let is_end = later.first().is_none_or(|next| next.eq_ignore_ascii_case("that"));
     let Some((last, before)) = earlier.split_last() else { return false };
+    // `it can't be that`
+    let is_denied = !later.is_empty() && word == "be" && is_negation(last);
     is_end
         && match word {
-            "be" | "equal" => MODALS.has(last) && !last.eq_ignore_ascii_case("would"),
+            "be" | "equal" => is_denied || MODALS.has(last) && !last.eq_ignore_ascii_case("would"),
             "been" => {
                 last.eq_ignore_ascii_case("have") && before.last().is_some_and(|modal| MODALS.has(modal))
             }

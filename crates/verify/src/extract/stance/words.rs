@@ -34,7 +34,7 @@ pub(super) static DOUBTS: Table = Table::by_first_byte(&[
     "wondering", "wonders", "deny", "denies", "denied", "disagree", "disagrees", "maybe", "perhaps",
     "possibly", "conceivably", "misconception", "fallacy", "mistakenly", "erroneously", "wrongly",
     "falsely", "incorrectly", "refuse", "refuses", "questionable", "unconvinced", "supposedly",
-    "allegedly",
+    "allegedly", "hesitant", "hesitate", "reluctant",
 ]);
 /// Verbs of doubt, where the clause that they speak of follows at once: `I hope the answer is`.
 #[rustfmt::skip]
@@ -179,4 +179,18 @@ pub(super) static FOREIGN_SUBJECTS: Table = Table::by_first_byte(&[
     "die", "antwort", "ist", "lautet", "wäre", "la", "réponse", "est", "finale", "respuesta", "es",
     "risposta", "è", "a", "resposta", "é", "ответ", "final", "richtige", "correcte", "correcta",
     "corretta", "que", "dass", "che", "elle", "das", "ergebnis", "lösung", "ответом", "является",
+]);
+/// Names of an answer.
+pub(super) static ANSWERS: Table =
+    Table::by_first_byte(&["answer", "answers", "result", "value", "solution", "option", "choice", "guess"]);
+/// What is said of an answer that one might take.
+pub(super) static TEMPTING: Table = Table::by_first_byte(&[
+    "tempting",
+    "naive",
+    "naïve",
+    "erroneous",
+    "trap",
+    "rejected",
+    "extraneous",
+    "bogus",
 ]);
