@@ -173,7 +173,10 @@ impl HygieneConfig {
 
     /// The first rule that is broken whatever the text says.
     fn broken_unread(&self, response: &Response<'_>) -> Option<Rejection> {
-        let is_cut_off = matches!(response.finish, FinishReason::Length | FinishReason::Cancelled);
+        let is_cut_off = matches!(
+            response.finish,
+            FinishReason::Length | FinishReason::Cancelled | FinishReason::Repetition
+        );
         first_broken([
             (is_cut_off, Rejection::Truncated),
             (self.require_format && !response.is_well_formed, Rejection::BrokenFormat),
