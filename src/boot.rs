@@ -31,10 +31,11 @@ use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
 use still_domain::PolicyRecord;
 use still_embedded::EmbeddedGenerator;
+use still_engines::schedule::Lane;
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
-    Encoder, GeneratorPlacement, GeneratorShape, Model,
+    Encoder, GeneratorPlacement, GeneratorShape, Model, fleet,
     plan::Plan,
     preflight::{problem_check, refuse_misfit, remarks},
     prompter, response_judge, same_answer, settings as machine_settings, training, verifier,
@@ -63,6 +64,8 @@ use crate::{farewell::farewell, logging, plane::LiveControlPlane, preflight, set
 
 /// The folder of what a command is to train, inside the data directory.
 const TRAINING: &str = "training";
+/// The folder of policies that servers are named, inside the data directory.
+const PUBLICATIONS: &str = "published";
 /// Longest wait for clients and pages once the actors have ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -349,14 +352,32 @@ fn build_roles(
     // every engine computes in this process: a model that cannot be read is reported now
     library.base_weights().or_exit(Exit::BadInput)?;
     let device = &config.device;
-    let samplers = placement.samplers.iter().enumerate().map(|(index, placed)| {
-        generator(format!("sampler-{index}"), model, &library, shape(placed, device.sampler_threads))
-    });
-    let evaluator = shape(&placement.evaluator, device.evaluator_threads);
+    let (generators, evaluation_generator) = if let Some(evaluator) = &placement.evaluator {
+        let samplers = placement.samplers.iter().enumerate().map(|(index, placed)| {
+            generator(format!("sampler-{index}"), model, &library, shape(placed, device.sampler_threads))
+        });
+        let evaluator = shape(evaluator, device.evaluator_threads);
+        let evaluator = generator("evaluator".to_owned(), model, &library, evaluator)?;
+        (samplers.collect::<Result<_, _>>()?, evaluator)
+    } else {
+        let data_dir = std::path::absolute(&config.run.data_dir).or_exit(Exit::Internal)?;
+        let fleet = fleet(
+            config,
+            model,
+            prompter,
+            &library,
+            data_dir.join(PUBLICATIONS),
+            &tokio::runtime::Handle::current(),
+        )?;
+        (
+            vec![fleet.generators("servers", Lane::Exploration)],
+            fleet.generators("servers (evaluation)", Lane::Evaluation),
+        )
+    };
     let encoder = Arc::new(Encoder::new(prompter.clone()));
     Ok(Roles {
-        generators: samplers.collect::<Result<_, _>>()?,
-        evaluation_generator: generator("evaluator".to_owned(), model, &library, evaluator)?,
+        generators,
+        evaluation_generator,
         training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING))?,
         // the learner does not work while a set is chosen
         scorer: model.scorers(&library, device.learners.first().copied().unwrap_or_default(), prompter),

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{PATIENCE, lines::Lines};
+use super::{lines::Lines, patience};
 
 /// The client, built beside the daemon by `cargo test --workspace`.
 fn program() -> PathBuf {
@@ -75,7 +75,8 @@ impl Watch {
 
     /// Waits for the end of the stream; gives how the client ended, and every event that it reported.
     pub fn finish(mut self) -> (ExitStatus, Vec<Value>) {
-        assert!(self.lines.end_within(PATIENCE), "watching after {PATIENCE:?}: {:#?}", self.lines.seen());
+        let patience = patience();
+        assert!(self.lines.end_within(patience), "watching after {patience:?}: {:#?}", self.lines.seen());
         let events = self.lines.seen().iter().map(|line| parse(line)).collect();
         (self.child.wait().unwrap(), events)
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::PATIENCE;
+use super::patience;
 
 /// Lines of one or more streams, in the order in which they come.
 pub struct Lines {
@@ -34,7 +34,8 @@ impl Lines {
 
     /// Waits for a line that meets `is_it`, and gives it.
     pub fn wait_for(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let patience = patience();
+        let deadline = Instant::now() + patience;
         loop {
             match self.coming.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -43,7 +44,7 @@ impl Lines {
                         return line;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("no {what} in {PATIENCE:?}: {:#?}", self.seen),
+                Err(RecvTimeoutError::Timeout) => panic!("no {what} in {patience:?}: {:#?}", self.seen),
                 Err(RecvTimeoutError::Disconnected) => panic!("ended without {what}: {:#?}", self.seen),
             }
         }

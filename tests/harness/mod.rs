@@ -33,6 +33,15 @@ pub use self::{
 /// Far more than anything here takes; a test that waits this long has found a hang.
 pub const PATIENCE: Duration = Duration::from_mins(4);
 
+/// The variable that names the minutes to wait where more than the programs themselves is waited for.
+const PATIENCE_MINUTES: &str = "STILL_TEST_PATIENCE_MINUTES";
+
+/// [`PATIENCE`], or what the environment asks for.
+pub fn patience() -> Duration {
+    let minutes = std::env::var(PATIENCE_MINUTES).ok().and_then(|text| text.parse().ok());
+    minutes.map_or(PATIENCE, Duration::from_mins)
+}
+
 /// Settings that shrink the quick start to seconds; accuracy is not the point where they are used.
 pub const SMALL: &[&str] = &[
     "training.imitation.steps=60",
@@ -115,7 +124,8 @@ impl Daemon {
 
     /// Waits for the end by itself, and gives how it ended and all it printed.
     pub fn finish(mut self) -> (ExitStatus, String) {
-        assert!(self.ends_within(PATIENCE), "still running after {PATIENCE:?}: {:#?}", self.lines.seen());
+        let patience = patience();
+        assert!(self.ends_within(patience), "still running after {patience:?}: {:#?}", self.lines.seen());
         (self.child.wait().unwrap(), self.lines.seen().join("\n"))
     }
 

@@ -192,6 +192,7 @@ impl SamplerState {
             GeneratorEvent::NotAdopted { policy, reason } => {
                 self.failed(device, format!("{policy} cannot be had: {reason}"), myself)?;
             }
+            GeneratorEvent::Warning(text) => self.observer.warn(text),
             GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
         }
         Ok(())
@@ -255,7 +256,8 @@ impl SamplerState {
             }
             // one that is being opened again holds nothing, and is told when it is open
             let Some(generator) = device.role() else { continue };
-            if self.on_publish == OnPublish::Finish && self.assignments.held(index) > 0 {
+            let must_be_empty = self.on_publish == OnPublish::Finish && !generator.keeps_policies_apart();
+            if must_be_empty && self.assignments.held(index) > 0 {
                 self.assignments.set_closed(index, true);
                 continue;
             }

@@ -233,6 +233,7 @@ impl EvaluatorState {
                 self.held.clear();
                 self.failed(format!("{policy} cannot be had: {reason}"), myself)?;
             }
+            GeneratorEvent::Warning(text) => self.observer.warn(text),
             GeneratorEvent::Adopted(_) | GeneratorEvent::Drawn(_) => {}
         }
         Ok(())

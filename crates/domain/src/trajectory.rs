@@ -61,6 +61,8 @@ pub enum FinishReason {
     Length,
     /// The request was withdrawn.
     Cancelled,
+    /// A server saw it repeat itself and ended it: the response is truncated.
+    Repetition,
 }
 
 /// The policy that drew a run of tokens.
@@ -89,7 +91,8 @@ pub struct Trajectory {
     /// Log-probability of each token under the unmodified distribution, in nats.
     pub log_probabilities: Vec<f32>,
     /// Log-probability of each token under the distribution that it was drawn from, in nats; empty where that is the
-    /// unmodified one ([`SamplingSettings::is_unmodified`]), and in the trajectories of earlier programs.
+    /// unmodified one ([`SamplingSettings::is_unmodified`]), in the trajectories of earlier programs, and where the engine
+    /// does not tell them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sampling_log_probabilities: Vec<f32>,
     /// The response as text, stop token left out.

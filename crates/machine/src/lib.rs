@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`model`] | which parameters, tokenizer and prompts a configuration or a command line names |
 //! | [`placement`] | which generator runs where, with how many rollouts at once |
+//! | [`mod@fleet`] | the servers that draw rollouts, where the configuration names some |
 //! | [`plan`] | what all of it takes of every device, before it takes it |
 //! | [`preflight`] | whether it fits, before anything is taken |
 //! | [`host_memory`] | how much memory the host has |
@@ -16,6 +17,7 @@
 //! Nothing here knows actors or the store. What fails says with which code the program is to end
 //! ([`still_control::Failure`]).
 
+pub mod fleet;
 pub mod host_memory;
 pub mod model;
 pub mod placement;
@@ -28,6 +30,7 @@ pub mod training;
 pub mod trajectory_scorer;
 pub mod verifier;
 
+pub use fleet::fleet;
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use prompter::{prompt_tokens, prompter};

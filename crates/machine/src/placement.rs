@@ -29,10 +29,10 @@ const SHARES: usize = 1_000;
 /// Where every generator runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// The samplers', in the order of `device.samplers`.
+    /// The samplers', in the order of `device.samplers`; none where servers draw rollouts.
     pub samplers: Vec<GeneratorPlacement>,
-    /// The evaluator's.
-    pub evaluator: GeneratorPlacement,
+    /// The evaluator's, unless servers draw its answers.
+    pub evaluator: Option<GeneratorPlacement>,
 }
 
 /// Where a generator runs, and how much it holds.
@@ -73,6 +73,9 @@ impl Placement {
         learner_bytes: usize,
         total_bytes: impl Fn(Device) -> Option<usize>,
     ) -> Result<Self, Failure> {
+        if still_engines::is_remote(&config.engines) {
+            return Ok(Self { samplers: Vec::new(), evaluator: None });
+        }
         let (exploration, evaluation) = (&config.exploration, &config.evaluation);
         let prompt_tokens = config.task.max_prompt_tokens;
         let precision = tensor_precision(config.device.precision);
@@ -92,7 +95,8 @@ impl Placement {
             evaluation.concurrent_rollouts,
             evaluation.sampling.max_new_tokens,
         );
-        let mut placement = Self { samplers: samplers.iter().map(sampler).collect(), evaluator };
+        let samplers = samplers.iter().map(sampler).collect();
+        let mut placement = Self { samplers, evaluator: Some(evaluator) };
         let gpus: BTreeSet<usize> = placement.all().filter_map(|placed| gpu(placed.device)).collect();
         for number in gpus {
             let device = Device::Cuda(number);
@@ -106,7 +110,7 @@ impl Placement {
 
     /// Where every generator runs.
     pub fn all(&self) -> impl Iterator<Item = &GeneratorPlacement> {
-        self.samplers.iter().chain([&self.evaluator])
+        self.samplers.iter().chain(&self.evaluator)
     }
 
     /// Lowers the rollouts at once on a device until they fit beside what is taken there.
@@ -136,7 +140,7 @@ impl Placement {
             let middle = fitting + (unknown - fitting).div_ceil(2);
             if needed(middle) <= planned { fitting = middle } else { unknown = middle - 1 }
         }
-        for placed in self.samplers.iter_mut().chain([&mut self.evaluator]) {
+        for placed in self.samplers.iter_mut().chain(&mut self.evaluator) {
             if placed.device == device {
                 *placed = placed.with_share(fitting);
             }
@@ -255,8 +259,9 @@ mod tests {
         assert_eq!((shared.wanted_rollouts, alone.wanted_rollouts), (128, 128));
         assert!(shared.rollouts < alone.rollouts && alone.rollouts < 128, "{placement:?}");
         assert!((shared.rollouts..alone.rollouts).contains(&beside.rollouts), "{placement:?}");
-        assert!(placement.evaluator.rollouts >= 1);
-        let taken = shared.memory(&decoder).total() + placement.evaluator.memory(&decoder).total() + learner;
+        let evaluator = placement.evaluator.as_ref().unwrap();
+        assert!(evaluator.rollouts >= 1);
+        let taken = shared.memory(&decoder).total() + evaluator.memory(&decoder).total() + learner;
         let planned = (80.0 * GIB as f64 * PLANNED_SHARE) as usize;
         assert!(taken <= planned, "{taken} of {planned}");
         // not a rollout less than there is room for, but for rounding

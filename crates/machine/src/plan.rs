@@ -32,6 +32,8 @@ pub struct Plan {
     items: Vec<Item>,
     /// The program that trains, where none of this process's devices does.
     trained_by: Option<String>,
+    /// The servers that draw rollouts, where none of this process's devices does.
+    drawn_by: Vec<String>,
 }
 
 impl Plan {
@@ -44,7 +46,8 @@ impl Plan {
         let items = items(config, decoder, &placement);
         let is_by_command = config.training.engine == TrainingEngine::Command;
         let trained_by = is_by_command.then(|| config.training.command.program.clone());
-        Ok(Self { placement, items, trained_by })
+        let drawn_by = config.engines.iter().flat_map(|section| section.addresses.clone()).collect();
+        Ok(Self { placement, items, trained_by, drawn_by })
     }
 
     /// The plan for people.
@@ -52,6 +55,10 @@ impl Plan {
         let mut text = table(&self.items, placement::total_bytes);
         if let Some(program) = &self.trained_by {
             text.push_str(&format!("trained by `{program}`, whose memory is not planned here\n"));
+        }
+        if !self.drawn_by.is_empty() {
+            let servers = self.drawn_by.join(", ");
+            text.push_str(&format!("rollouts drawn by {servers}, whose memory is not planned here\n"));
         }
         text
     }
@@ -99,7 +106,9 @@ fn items(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Vec
     for (number, sampler) in placement.samplers.iter().enumerate() {
         items.extend(generator_items(&format!("sampler {number}"), sampler, decoder));
     }
-    items.extend(generator_items("evaluator", &placement.evaluator, decoder));
+    if let Some(evaluator) = &placement.evaluator {
+        items.extend(generator_items("evaluator", evaluator, decoder));
+    }
     items
 }
 

@@ -61,7 +61,9 @@ pub fn refuse_misfit(plan: &Plan) -> Result<(), Failure> {
 /// When one is not there, or not in this build.
 pub fn refuse_absent_devices(config: &Config) -> Result<(), Failure> {
     let section = &config.device;
-    for device in section.learners.iter().chain(&section.samplers).chain([&section.evaluator]) {
+    let draws_here = !still_engines::is_remote(&config.engines);
+    let generators = section.samplers.iter().chain([&section.evaluator]).filter(|_| draws_here);
+    for device in section.learners.iter().chain(generators) {
         device_name(*device).open().map_err(|error| Failure::new(Exit::Device, error))?;
     }
     Ok(())

@@ -106,7 +106,9 @@ mod tests {
         };
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
         for (content, part) in [(None, "cannot be read"), (Some("1+1"), "{problem}")] {
-            content.map(|content| fs::write(&path, content).unwrap());
+            if let Some(content) = content {
+                fs::write(&path, content).unwrap();
+            }
             let refused = prompter(&model, &task(&path), None).unwrap_err();
             assert_eq!(refused.exit, Exit::Configuration);
             assert!(refused.message.contains("task.prompts.by_kind.code"), "{}", refused.message);

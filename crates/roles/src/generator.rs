@@ -63,6 +63,8 @@ pub enum GeneratorEvent {
         /// Why, and what to change.
         reason: String,
     },
+    /// Something an operator should know of.
+    Warning(String),
     /// The device or server failed, and all that it held is lost: its last word. A fresh generator may do better.
     Failed(String),
 }
@@ -79,6 +81,12 @@ pub trait Generator: Role {
     /// Withdraws a rollout. It ends as [`still_domain::FinishReason::Cancelled`], with the tokens drawn so far; one
     /// that has ended already stays as it is.
     fn cancel(&mut self, id: &AttemptId);
+
+    /// Whether rollouts under way end under the policy that they began with while others are drawn by the one adopted
+    /// last: then a new policy need not wait until nothing is under way.
+    fn keeps_policies_apart(&self) -> bool {
+        false
+    }
 }
 
 /// Opens generators on one device or server.

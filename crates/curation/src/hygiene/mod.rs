@@ -177,7 +177,10 @@ impl HygieneConfig {
         let is_all_solution = response.is_well_formed && response.thought_tokens == 0;
         let reasoning_tokens =
             if is_all_solution { response.response_tokens } else { response.thought_tokens };
-        let is_cut_off = matches!(response.finish, FinishReason::Length | FinishReason::Cancelled);
+        let is_cut_off = matches!(
+            response.finish,
+            FinishReason::Length | FinishReason::Cancelled | FinishReason::Repetition
+        );
         first_broken([
             (is_cut_off, Rejection::Truncated),
             (self.require_format && !response.is_well_formed, Rejection::BrokenFormat),

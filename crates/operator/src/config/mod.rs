@@ -32,11 +32,12 @@ mod verifier;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use still_actors::{EvaluationSection, ExplorationSection, RoundSection, SupervisionSection};
+use still_actors::{EvaluationSection, ExplorationSection, OnPublish, RoundSection, SupervisionSection};
 use still_curation::{
     CleaningConfig, DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig,
 };
 use still_domain::Algorithm;
+use still_engines::EngineSection;
 use still_recipe::{LearnerSettings, TrainingSection};
 use still_settings::Findings;
 use still_store::CheckpointsSection;
@@ -66,6 +67,9 @@ pub struct Config {
     pub run: RunSection,
     /// Where tensor work runs.
     pub device: DeviceSection,
+    /// What draws the rollouts and the answers to held-out problems: servers, each section with its kind and addresses
+    /// (docs/engines.md). Without one this process does, on the devices of `device`.
+    pub engines: Vec<EngineSection>,
     /// The base model.
     pub model: ModelSection,
     /// What the model learns to solve.
@@ -108,6 +112,8 @@ impl Config {
         let mut findings = Findings::default();
         self.run.validate(&mut findings);
         self.device.validate(&mut findings);
+        still_engines::validate(&self.engines, &mut findings);
+        self.validate_with_servers(&mut findings);
         self.model.validate(&mut findings);
         self.task.validate(&mut findings);
         self.exploration.validate(&mut findings);
@@ -125,6 +131,23 @@ impl Config {
         self.decontamination.validate(&mut findings);
         self.gate.validate(&mut findings);
         findings
+    }
+
+    /// Notes what servers cannot do.
+    fn validate_with_servers(&self, findings: &mut Findings) {
+        if !still_engines::is_remote(&self.engines) {
+            return;
+        }
+        findings.require(self.exploration.on_publish != OnPublish::Recompute, "exploration.on_publish", || {
+            "\"recompute\" is for the embedded engine: with servers (`engines`) write \"finish\" or \"cancel\"".to_owned()
+        });
+        findings.require(!self.run.lockstep, "run.lockstep", || {
+            "is for the embedded engine: what servers (`engines`) draw depends on what else they draw"
+                .to_owned()
+        });
+        findings.require(self.model.source != ModelSource::Embedded, "model.source", || {
+            "servers (`engines`) load models from folders: name one, or a repository of the hub".to_owned()
+        });
     }
 
     /// What rounds train by, and the section that says so.

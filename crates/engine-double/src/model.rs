@@ -1,0 +1,295 @@
+//! The model behind a double: a thread that steps the generation engine, as vLLM's core does.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use still_decoder::{
+    CpuDecoder, DecoderConfig, DecoderWeights, Segments, Threads, WeightPrecision, hugging_face::load_folder,
+    model_hidden_states, token_log_probabilities,
+};
+use still_domain::{FinishReason, PolicyVersion, SamplingSettings};
+use still_rollout::{Engine, EngineConfig, Request};
+use tokio::sync::oneshot;
+
+/// What the numbers are off by while the cache holds what other weights computed.
+const STALE: f32 = -0.375;
+
+/// A response asked for.
+pub(crate) struct Draw {
+    pub(crate) prompt: Vec<u32>,
+    pub(crate) settings: SamplingSettings,
+    pub(crate) seed: u64,
+    pub(crate) stop_ids: Vec<u32>,
+}
+
+/// A response drawn.
+pub(crate) struct Drawn {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) log_probabilities: Vec<f32>,
+    /// `None`: it was ended from outside.
+    pub(crate) finish: Option<FinishReason>,
+    /// The version that drew each run of tokens.
+    pub(crate) versions: Vec<(String, usize, usize)>,
+}
+
+/// How busy the model is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Busy {
+    pub(crate) running: usize,
+    pub(crate) waiting: usize,
+    pub(crate) slots: usize,
+    pub(crate) tokens: u64,
+    pub(crate) ended: u64,
+    pub(crate) aborted: u64,
+}
+
+pub(crate) enum Order {
+    Draw { id: u64, draw: Draw, answer: oneshot::Sender<Result<Drawn, String>> },
+    Cancel(u64),
+    CancelAll,
+    Score { tokens: Vec<u32>, answer: oneshot::Sender<Result<Vec<f32>, String>> },
+    Load { folder: std::path::PathBuf, answer: oneshot::Sender<Result<(), String>> },
+    ResetCache,
+    Name(String),
+    Pause(bool),
+    Freeze(bool),
+    Busy(oneshot::Sender<Busy>),
+    End,
+}
+
+/// The model's sizes.
+#[derive(Debug, Clone)]
+pub(crate) struct Sizes {
+    pub(crate) context: usize,
+    pub(crate) vocabulary: usize,
+}
+
+/// Starts the model of a folder on a thread of its own.
+pub(crate) fn start(folder: &Path, slots: usize, context: usize) -> (Sender<Order>, Sizes) {
+    let (config, weights) = load_folder(folder).unwrap();
+    let context = context.min(config.max_position_count);
+    let sizes = Sizes { context, vocabulary: config.vocabulary_size };
+    let (orders, taken) = channel();
+    thread::spawn(move || Core::new(config, weights, slots, context).run(&taken));
+    (orders, sizes)
+}
+
+/// The thread.
+#[allow(clippy::struct_excessive_bools)] // each is a thing that happens to a server by itself
+struct Core {
+    config: DecoderConfig,
+    weights: Arc<DecoderWeights>,
+    engine: Engine<CpuDecoder, u64>,
+    asked: HashMap<u64, oneshot::Sender<Result<Drawn, String>>>,
+    /// Names of weights by the engine's own number.
+    names: Vec<String>,
+    is_paused: bool,
+    is_frozen: bool,
+    /// A failed load has left no model: the first request ends the process.
+    is_empty: bool,
+    is_stale: bool,
+    has_cached: bool,
+    busy: Busy,
+}
+
+impl Core {
+    fn new(config: DecoderConfig, weights: DecoderWeights, slots: usize, context: usize) -> Self {
+        let weights = Arc::new(weights);
+        let model =
+            CpuDecoder::with_precision(config.clone(), &weights, WeightPrecision::AsGiven, slots, context, 1);
+        Self {
+            config,
+            weights,
+            engine: Engine::new(model, PolicyVersion(0), EngineConfig::default()),
+            asked: HashMap::new(),
+            names: vec!["default".to_owned()],
+            is_paused: false,
+            is_frozen: false,
+            is_empty: false,
+            is_stale: false,
+            has_cached: false,
+            busy: Busy { slots, ..Busy::default() },
+        }
+    }
+
+    fn run(mut self, orders: &Receiver<Order>) {
+        loop {
+            let is_idle = self.is_paused || self.is_frozen || self.engine.is_idle();
+            let order = if is_idle {
+                match orders.recv() {
+                    Ok(order) => Some(order),
+                    Err(_) => return,
+                }
+            } else {
+                match orders.recv_timeout(Duration::ZERO) {
+                    Ok(order) => Some(order),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            };
+            match order {
+                Some(Order::End) => return,
+                Some(order) => {
+                    if !self.obey(order) {
+                        return;
+                    }
+                }
+                None => self.step(),
+            }
+        }
+    }
+
+    /// Whether the process lives on.
+    fn obey(&mut self, order: Order) -> bool {
+        match order {
+            Order::Draw { id, draw, answer } => {
+                if self.is_empty {
+                    return false;
+                }
+                self.has_cached = true;
+                let request = Request {
+                    id,
+                    prompt: draw.prompt.into(),
+                    settings: draw.settings,
+                    seed: draw.seed,
+                    stop_ids: draw.stop_ids.into(),
+                    stop_strings: Arc::default(),
+                };
+                match self.engine.submit(request) {
+                    Ok(()) => {
+                        self.asked.insert(id, answer);
+                    }
+                    Err(error) => {
+                        let _ = answer.send(Err(error.to_string()));
+                    }
+                }
+            }
+            Order::Cancel(id) => {
+                if self.asked.remove(&id).is_some() {
+                    self.busy.aborted += 1;
+                }
+                self.engine.cancel(&id);
+                self.collect();
+            }
+            Order::CancelAll => {
+                let ids: Vec<u64> = self.asked.keys().copied().collect();
+                for id in ids {
+                    self.engine.cancel(&id);
+                }
+                self.collect();
+            }
+            Order::Score { tokens, answer } => {
+                if self.is_empty {
+                    return false;
+                }
+                self.has_cached = true;
+                let _ = answer.send(self.score(&tokens));
+            }
+            Order::Load { folder, answer } => {
+                let _ = answer.send(self.load(&folder));
+            }
+            Order::ResetCache => self.is_stale = false,
+            Order::Name(name) => {
+                self.names.push(name);
+                self.engine
+                    .publish(PolicyVersion(self.names.len() as u64 - 1), Arc::clone(&self.weights))
+                    .unwrap();
+            }
+            Order::Pause(is_paused) => self.is_paused = is_paused,
+            Order::Freeze(is_frozen) => self.is_frozen = is_frozen,
+            Order::Busy(answer) => {
+                let held = self.asked.len();
+                self.busy.running = held.min(self.busy.slots);
+                self.busy.waiting = held - self.busy.running;
+                let _ = answer.send(self.busy);
+            }
+            Order::End => return false,
+        }
+        true
+    }
+
+    /// As vLLM takes every file of tensors in the folder, and knows only those of the model.
+    fn load(&mut self, folder: &Path) -> Result<(), String> {
+        let strange = std::fs::read_dir(folder)
+            .map_err(|error| error.to_string())?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .find(|name| name.ends_with(".safetensors") && !name.starts_with("model"));
+        let loaded = match strange {
+            Some(name) => Err(format!("unknown tensors in {name}")),
+            None => load_folder(folder).map_err(|error| error.to_string()),
+        };
+        match loaded {
+            Ok((config, weights)) if config.vocabulary_size == self.config.vocabulary_size => {
+                self.weights = Arc::new(weights);
+                self.is_empty = false;
+                self.is_stale = self.has_cached;
+                let version = PolicyVersion(self.names.len() as u64 - 1);
+                self.engine.publish(version, Arc::clone(&self.weights)).unwrap();
+                Ok(())
+            }
+            Ok(_) => {
+                self.is_empty = true;
+                Err("tensors of another shape".to_owned())
+            }
+            Err(error) => {
+                self.is_empty = true;
+                Err(error)
+            }
+        }
+    }
+
+    fn score(&self, tokens: &[u32]) -> Result<Vec<f32>, String> {
+        let Some((_, targets)) = tokens.split_first() else { return Err("no token".to_owned()) };
+        let inputs = &tokens[..targets.len()];
+        let threads = Threads::single();
+        let segments = Segments::from_lengths([inputs.len()]);
+        let hidden = model_hidden_states(&self.config, &self.weights, &segments, inputs, &threads)
+            .map_err(|error| error.to_string())?;
+        let head = self.weights.head().as_f32().ok_or("no f32")?;
+        let values =
+            token_log_probabilities(&hidden, head, self.config.hidden_size, targets, &threads).values;
+        Ok(values.into_iter().map(|value| value + self.stale()).collect())
+    }
+
+    const fn stale(&self) -> f32 {
+        if self.is_stale { STALE } else { 0.0 }
+    }
+
+    fn step(&mut self) {
+        self.collect();
+    }
+
+    /// Takes a step, and answers what it ended.
+    fn collect(&mut self) {
+        let report = self.engine.step().unwrap();
+        self.busy.tokens += (report.tokens + report.prefill_tokens) as u64;
+        let stale = self.stale();
+        for ended in report.finished {
+            let Some(answer) = self.asked.remove(&ended.id) else { continue };
+            let is_aborted = ended.finish == FinishReason::Cancelled;
+            self.busy.aborted += u64::from(is_aborted);
+            self.busy.ended += u64::from(!is_aborted);
+            let version = |policy: still_domain::PolicyName| {
+                let number = policy.version().map_or(0, |version| version.0 as usize);
+                self.names.get(number).cloned().unwrap_or_default()
+            };
+            let versions = ended.versions.iter();
+            let _ = answer.send(Ok(Drawn {
+                tokens: ended.tokens,
+                log_probabilities: ended.log_probabilities.into_iter().map(|value| value + stale).collect(),
+                finish: (!is_aborted).then_some(ended.finish),
+                versions: versions
+                    .map(|span| (version(span.policy), span.start as usize, span.end as usize))
+                    .collect(),
+            }));
+        }
+    }
+}

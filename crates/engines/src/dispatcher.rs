@@ -1,0 +1,297 @@
+//! One task that carries out what the schedule orders: requests and looks at servers are tasks of their own, and tell it
+//! what came of them.
+
+mod lane;
+mod obedience;
+mod policies;
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    pin::pin,
+    sync::{Arc, mpsc::Sender},
+    time::Duration,
+};
+
+use still_domain::{AttemptId, PolicyRef};
+use still_roles::{EventSink, FinishedRollout, GeneratorEvent, Rollout};
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::AbortHandle,
+    time::{Instant, MissedTickBehavior},
+};
+
+use self::{lane::LaneState, obedience::cancelled, policies::Shelf};
+use crate::{
+    endpoint::{Endpoint, Prepared},
+    engine::{Fault, Load},
+    fleet::FleetSeams,
+    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, Verdict},
+};
+
+/// Share of the servers that evaluation takes while exploration goes on under another policy.
+const EVALUATION_SHARE: f64 = 0.25;
+/// Whoever holds a lane hears that it is alive as often; a server's silence is the schedule's business.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// What a lane's holder orders. Orders of an earlier opening are not listened to.
+pub(crate) enum Command {
+    Open { lane: Lane, incarnation: u64, events: EventSink<GeneratorEvent> },
+    Adopt { lane: Lane, incarnation: u64, policy: PolicyRef },
+    Submit { lane: Lane, incarnation: u64, rollout: Rollout },
+    Cancel { lane: Lane, incarnation: u64, id: AttemptId },
+    Close { lane: Lane, incarnation: u64, done: Option<Sender<()>> },
+}
+
+/// What a task came to.
+pub(super) enum Outcome {
+    Prepared { policy: PolicyRef, result: Result<Prepared, String> },
+    Attached { server: ServerId, epoch: u64, result: Result<Option<PolicyId>, String> },
+    Swapped { server: ServerId, epoch: u64, result: Result<(), String> },
+    Polled { server: ServerId, epoch: u64, result: Result<Load, String> },
+    Ended { job: JobId, ticket: u64, result: Result<Box<FinishedRollout>, Fault> },
+}
+
+/// A rollout that was submitted and has not ended.
+struct Held {
+    lane: Lane,
+    rollout: Arc<Rollout>,
+    task: Option<AbortHandle>,
+}
+
+/// The task.
+pub(crate) struct Dispatcher {
+    seams: FleetSeams,
+    servers: Vec<(Arc<Endpoint>, Limits)>,
+    schedule: Schedule,
+    lanes: HashMap<Lane, LaneState>,
+    shelf: Shelf,
+    held: HashMap<JobId, Held>,
+    next_job: u64,
+    probe: Arc<[u32]>,
+    stop_ids: Arc<[u32]>,
+    started: Instant,
+    outcomes: UnboundedSender<Outcome>,
+    told: UnboundedReceiver<Outcome>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(seams: FleetSeams, servers: Vec<(Arc<Endpoint>, Limits)>) -> Self {
+        let (outcomes, told) = mpsc::unbounded_channel();
+        Self {
+            probe: seams.texts.probe().into(),
+            stop_ids: seams.texts.stop_ids().into(),
+            schedule: Schedule::new(EVALUATION_SHARE),
+            lanes: Lane::ALL.into_iter().map(|lane| (lane, LaneState::default())).collect(),
+            shelf: Shelf::new(seams.publications.clone()),
+            held: HashMap::new(),
+            next_job: 0,
+            started: Instant::now(),
+            seams,
+            servers,
+            outcomes,
+            told,
+        }
+    }
+
+    /// Works until nobody can order anything any more.
+    pub(crate) async fn run(mut self, mut orders: UnboundedReceiver<Command>) {
+        self.started = Instant::now();
+        let servers: Vec<Limits> = self.servers.iter().map(|(_, limits)| *limits).collect();
+        for limits in servers {
+            self.schedule.add_server(Duration::ZERO, limits);
+        }
+        self.obey();
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wake = self.schedule.next_wake();
+            let is_due = wake.is_some();
+            let at = self.started + wake.unwrap_or(Duration::from_hours(1));
+            let mut due = pin!(tokio::time::sleep_until(at));
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => break,
+                },
+                Some(outcome) = self.told.recv() => self.hear(outcome),
+                () = &mut due, if is_due => {
+                    let now = self.now();
+                    self.schedule.tick(now);
+                }
+                _ = beat.tick() => self.beat(),
+            }
+            self.obey();
+        }
+        for task in self.held.into_values().filter_map(|held| held.task) {
+            task.abort();
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut LaneState {
+        self.lanes.entry(lane).or_default()
+    }
+
+    // --- orders of who holds a lane --------------------------------------------------------------------------------
+
+    fn take(&mut self, command: Command) {
+        match command {
+            Command::Open { lane, incarnation, events } => {
+                self.close(lane);
+                let capacity = self.schedule.capacity(lane);
+                self.lane(lane).open(incarnation, events, capacity);
+            }
+            Command::Adopt { lane, incarnation, policy } if self.lane(lane).is(incarnation) => {
+                self.adopt(lane, policy);
+            }
+            Command::Submit { lane, incarnation, rollout } if self.lane(lane).is(incarnation) => {
+                self.submit(lane, rollout);
+            }
+            Command::Cancel { lane, incarnation, id } if self.lane(lane).is(incarnation) => {
+                self.cancel(lane, &id);
+            }
+            Command::Close { lane, incarnation, done } => {
+                if self.lane(lane).is(incarnation) {
+                    self.close(lane);
+                }
+                if let Some(done) = done {
+                    // whoever asked may have stopped waiting
+                    let _ = done.send(());
+                }
+            }
+            Command::Adopt { .. } | Command::Submit { .. } | Command::Cancel { .. } => {}
+        }
+    }
+
+    fn adopt(&mut self, lane: Lane, policy: PolicyRef) {
+        let now = self.now();
+        let known = self.shelf.find(&policy);
+        let state = self.lane(lane);
+        state.wanted = Some(policy.clone());
+        if known.is_some() {
+            state.tell(GeneratorEvent::Adopted(policy.name));
+        }
+        // nothing that is meant for a policy may be drawn by the one before while it is made ready
+        self.schedule.adopt(now, lane, known);
+        if known.is_none() {
+            self.shelf.prepare(policy, &self.seams, &self.probe, &self.outcomes);
+        }
+    }
+
+    fn submit(&mut self, lane: Lane, rollout: Rollout) {
+        let (now, job) = (self.now(), JobId(self.next_job));
+        self.next_job += 1;
+        let mut hasher = DefaultHasher::new();
+        rollout.id.problem.hash(&mut hasher);
+        let (group, max_tokens) = (hasher.finish(), rollout.sampling.max_new_tokens);
+        self.lane(lane).jobs.insert(rollout.id.clone(), job);
+        self.held.insert(job, Held { lane, rollout: Arc::new(rollout), task: None });
+        self.schedule.submit(now, lane, job, group, max_tokens);
+    }
+
+    fn cancel(&mut self, lane: Lane, id: &AttemptId) {
+        let now = self.now();
+        let Some(job) = self.lane(lane).jobs.remove(id) else { return };
+        self.schedule.cancel(now, job);
+        self.obey();
+        let Some(held) = self.held.remove(&job) else { return };
+        let cancelled = cancelled(&held.rollout);
+        self.lane(lane).tell(GeneratorEvent::Finished(vec![cancelled]));
+    }
+
+    /// Forgets all that a lane holds.
+    fn close(&mut self, lane: Lane) {
+        let now = self.now();
+        let jobs: Vec<JobId> = self.lane(lane).jobs.drain().map(|(_, job)| job).collect();
+        for job in &jobs {
+            self.schedule.cancel(now, *job);
+        }
+        self.obey();
+        for job in jobs {
+            self.held.remove(&job);
+        }
+        self.schedule.adopt(now, lane, None);
+        self.lanes.insert(lane, LaneState::default());
+    }
+
+    // --- what tasks came to ----------------------------------------------------------------------------------------
+
+    fn hear(&mut self, outcome: Outcome) {
+        let now = self.now();
+        match outcome {
+            Outcome::Prepared { policy, result } => self.prepared(&policy, result),
+            Outcome::Attached { server, epoch, result } => {
+                self.schedule.attached(now, server, epoch, result);
+                self.tell_capacities();
+            }
+            Outcome::Swapped { server, epoch, result } => {
+                self.schedule.swapped(now, server, epoch, result);
+                self.tell_capacities();
+            }
+            Outcome::Polled { server, epoch, result } => self.schedule.polled(now, server, epoch, result),
+            Outcome::Ended { job, ticket, result } => self.ended(job, ticket, result),
+        }
+    }
+
+    fn prepared(&mut self, policy: &PolicyRef, result: Result<Prepared, String>) {
+        let now = self.now();
+        let result = self.shelf.put(policy, result);
+        for lane in Lane::ALL {
+            let state = self.lane(lane);
+            let Some(wanted) = state.wanted.clone().filter(|wanted| wanted.checkpoint == policy.checkpoint)
+            else {
+                continue;
+            };
+            match &result {
+                Ok(id) => {
+                    state.tell(GeneratorEvent::Adopted(wanted.name));
+                    self.schedule.adopt(now, lane, Some(*id));
+                }
+                Err(reason) => {
+                    state.wanted = None;
+                    state.tell(GeneratorEvent::NotAdopted { policy: wanted.name, reason: reason.clone() });
+                }
+            }
+        }
+        let wanted = Lane::ALL.into_iter().filter_map(|lane| self.lanes.get(&lane)?.wanted.as_ref());
+        self.shelf.forget_all_but_a_few(wanted);
+    }
+
+    fn ended(&mut self, job: JobId, ticket: u64, result: Result<Box<FinishedRollout>, Fault>) {
+        let now = self.now();
+        let end = result.as_ref().map(|rollout| rollout.trajectory.tokens.len() as u32);
+        if self.schedule.ended(now, job, ticket, end) != Verdict::Settled {
+            return;
+        }
+        let Some(held) = self.held.remove(&job) else { return };
+        let id = held.rollout.id.clone();
+        let state = self.lane(held.lane);
+        state.jobs.remove(&id);
+        match result {
+            Ok(rollout) => {
+                state.tell(GeneratorEvent::Drawn(rollout.trajectory.tokens.len() as u64));
+                state.tell(GeneratorEvent::Finished(vec![*rollout]));
+            }
+            Err(Fault::Refused(reason)) => state.tell(GeneratorEvent::Refused { id, reason }),
+            Err(fault) => state.tell(GeneratorEvent::Lost { id, reason: format!("{fault:?}") }),
+        }
+    }
+
+    fn beat(&mut self) {
+        for lane in Lane::ALL {
+            self.lane(lane).tell(GeneratorEvent::Drawn(0));
+        }
+        self.tell_capacities();
+    }
+
+    fn tell_capacities(&mut self) {
+        for lane in Lane::ALL {
+            let capacity = self.schedule.capacity(lane);
+            self.lane(lane).tell_capacity(capacity);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What the schedule orders, carried out.
+
+use std::sync::Arc;
+
+use still_domain::{FinishReason, Measures, PolicyRef, Trajectory, VersionSpan};
+use still_roles::{FinishedRollout, GeneratorEvent, Rollout};
+
+use super::{Dispatcher, Outcome, lane::LaneState};
+use crate::{
+    endpoint::Endpoint,
+    engine::{Fault, Request},
+    schedule::{JobId, Lane, Order, ServerId},
+    seams::Texts,
+    vllm,
+};
+
+impl Dispatcher {
+    pub(super) fn obey(&mut self) {
+        for order in self.schedule.orders() {
+            match order {
+                Order::Attach { server, epoch, is_doubted } => self.ask(server, move |endpoint| async move {
+                    let result = vllm::attach(&endpoint, is_doubted).await;
+                    Outcome::Attached { server, epoch, result }
+                }),
+                Order::Swap { server, epoch, policy } => {
+                    let (known, probe) = (self.shelf.all(), Arc::clone(&self.probe));
+                    let wanted = known.iter().find(|one| one.id == policy).cloned();
+                    self.ask(server, move |endpoint| async move {
+                        let result = match wanted {
+                            Some(policy) => vllm::swap(&endpoint, &policy, &known, &probe).await,
+                            None => Err("its policy was given up meanwhile".to_owned()),
+                        };
+                        Outcome::Swapped { server, epoch, result }
+                    });
+                }
+                Order::Poll { server, epoch } => self.ask(server, move |endpoint| async move {
+                    let result = vllm::poll(&endpoint).await;
+                    Outcome::Polled { server, epoch, result }
+                }),
+                Order::Send { server, job, ticket } => self.send(server, job, ticket),
+                Order::Withdraw(job) => {
+                    if let Some(task) = self.held.get_mut(&job).and_then(|held| held.task.take()) {
+                        task.abort();
+                    }
+                }
+                Order::Lose { job, reason } => {
+                    let Some(held) = self.held.remove(&job) else { continue };
+                    let id = held.rollout.id.clone();
+                    let state = self.lane(held.lane);
+                    state.jobs.remove(&id);
+                    state.tell(GeneratorEvent::Lost { id, reason });
+                }
+                Order::Warn { server, text } => self.warn(server, &text),
+            }
+        }
+    }
+
+    fn ask<F>(&self, server: ServerId, ask: impl FnOnce(Arc<Endpoint>) -> F)
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let Some((endpoint, _)) = self.servers.get(server.0) else { return };
+        let (outcomes, asked) = (self.outcomes.clone(), ask(Arc::clone(endpoint)));
+        tokio::spawn(async move {
+            // a dispatcher that has ended wants no answer
+            let _ = outcomes.send(asked.await);
+        });
+    }
+
+    fn send(&mut self, server: ServerId, job: JobId, ticket: u64) {
+        let (outcomes, texts, stop_ids) =
+            (self.outcomes.clone(), Arc::clone(&self.seams.texts), Arc::clone(&self.stop_ids));
+        let Some((endpoint, _)) = self.servers.get(server.0) else { return };
+        let endpoint = Arc::clone(endpoint);
+        let Some(held) = self.held.get_mut(&job) else { return };
+        let wanted = self.lanes.get(&held.lane).and_then(|lane| lane.wanted.clone());
+        let served = wanted.as_ref().and_then(|wanted| self.shelf.find(wanted));
+        let rollout = Arc::clone(&held.rollout);
+        let task = tokio::spawn(async move {
+            let result = match (wanted, endpoint.serves().filter(|one| Some(one.policy) == served)) {
+                (Some(policy), Some(serves)) => {
+                    let name = format!("still-{}-{ticket}", job.0);
+                    draw(&endpoint, &*texts, &rollout, &policy, name, serves.version, stop_ids).await
+                }
+                _ => Err(Fault::OtherWeights("it has been given other weights meanwhile".to_owned())),
+            };
+            let _ = outcomes.send(Outcome::Ended { job, ticket, result });
+        });
+        held.task = Some(task.abort_handle());
+    }
+
+    fn warn(&mut self, server: ServerId, text: &str) {
+        let Some((endpoint, _)) = self.servers.get(server.0) else { return };
+        let warning = format!("server {}: {text}", endpoint.http.address());
+        let open = [Lane::Exploration, Lane::Evaluation]
+            .into_iter()
+            .find(|lane| self.lanes.get(lane).is_some_and(LaneState::is_open));
+        if let Some(lane) = open {
+            self.lane(lane).tell(GeneratorEvent::Warning(warning));
+        } else {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+/// Draws a rollout on a server.
+async fn draw(
+    endpoint: &Endpoint,
+    texts: &dyn Texts,
+    rollout: &Rollout,
+    policy: &PolicyRef,
+    name: String,
+    version: String,
+    stop_ids: Arc<[u32]>,
+) -> Result<Box<FinishedRollout>, Fault> {
+    let prompt = texts.prompt(&rollout.problem).map_err(Fault::Refused)?;
+    let prompt_token_count = prompt.len() as u32;
+    let request = Request { name, prompt, sampling: rollout.sampling, seed: rollout.seed, stop_ids, version };
+    let response = vllm::generate(endpoint, &request).await?;
+    let read =
+        texts.read(&response.tokens, response.finish, &response.log_probabilities).map_err(Fault::Refused)?;
+    let end = response.tokens.len() as u32;
+    Ok(Box::new(FinishedRollout {
+        measures: read.measures,
+        is_well_formed: read.is_well_formed,
+        trajectory: Trajectory {
+            id: rollout.id.clone(),
+            prompt_token_count,
+            tokens: response.tokens,
+            log_probabilities: response.log_probabilities,
+            sampling_log_probabilities: Vec::new(),
+            text: read.text,
+            sampling: rollout.sampling,
+            seed: rollout.seed,
+            finish: response.finish,
+            versions: vec![VersionSpan { policy: policy.name, start: 0, end }],
+        },
+    }))
+}
+
+/// A rollout that was withdrawn: what the server had drawn of it went with its connection.
+pub(super) fn cancelled(rollout: &Rollout) -> FinishedRollout {
+    FinishedRollout {
+        measures: Measures::default(),
+        is_well_formed: false,
+        trajectory: Trajectory {
+            id: rollout.id.clone(),
+            prompt_token_count: 0,
+            tokens: Vec::new(),
+            log_probabilities: Vec::new(),
+            sampling_log_probabilities: Vec::new(),
+            text: String::new(),
+            sampling: rollout.sampling,
+            seed: rollout.seed,
+            finish: FinishReason::Cancelled,
+            versions: Vec::new(),
+        },
+    }
+}

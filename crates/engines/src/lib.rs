@@ -1,0 +1,35 @@
+//! Rollouts by inference servers: a fleet of them, behind the generator role.
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`EngineSection`] | `[[engines]]`: which servers, and how much they are trusted with |
+//! | [`Fleet`] | the servers of a run: what is asked of them, and what comes of it |
+//! | [`schedule`] | which request goes where, and which server is left out: a machine without input or output |
+//! | `generator` | the role that the sampler and the evaluator hold |
+//! | `vllm` | what a server of vLLM is asked, in which order |
+//! | `publication` | a policy as a folder that servers read |
+//! | `probe` | what a server serves, told by what it thinks of a fixed text |
+//! | `endpoint`, `http`, `connections`, `metrics` | one server, questions to it, and its numbers |
+//!
+//! Nothing here computes: what texts and policies are it asks of [`Texts`] and [`Policies`]. Requests are tasks of one
+//! runtime, not threads. What is said to servers and heard of them is docs/engines.md.
+
+mod connections;
+mod dispatcher;
+mod endpoint;
+mod engine;
+mod fleet;
+mod generator;
+mod http;
+mod metrics;
+mod probe;
+mod publication;
+pub mod schedule;
+mod seams;
+mod settings;
+mod vllm;
+
+pub use engine::{Fault, Load};
+pub use fleet::{Fleet, FleetSeams};
+pub use seams::{Policies, ReadResponse, Texts};
+pub use settings::{EngineKind, EngineSection, is_remote, validate};

@@ -1,0 +1,202 @@
+//! A policy as a folder that servers read: nothing but the policy, and there for as long as anybody names it.
+//!
+//! A checkpoint's folder holds the learner's state beside the policy, which an engine would take for weights, and it is
+//! removed when it is old. So servers are named a folder of links to the policy's own files; it is made under another
+//! name, and complete before it has its own.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+/// Longest header of a file of tensors that is read, in bytes.
+const MAX_HEADER_BYTES: u64 = 100 << 20;
+/// How the names of files of tensors end.
+const TENSORS: &str = "safetensors";
+
+/// A folder that servers are named. It goes with the last who holds it.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    folder: PathBuf,
+}
+
+impl Publication {
+    /// Links the policy that a folder holds to `root/name`.
+    ///
+    /// # Errors
+    /// When the folder holds no model, or the links cannot be made.
+    pub(crate) fn make(root: &Path, name: &str, policy: &Path) -> Result<Self, String> {
+        let failed = |path: &Path, error: &io::Error| format!("`{}`: {error}", path.display());
+        let (folder, pending) = (root.join(name), root.join(format!("{name}.pending")));
+        for old in [&folder, &pending] {
+            match fs::remove_dir_all(old) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(old, &error)),
+                _ => {}
+            }
+        }
+        fs::create_dir_all(&pending).map_err(|error| failed(&pending, &error))?;
+        let linked = link(policy, &pending);
+        let made =
+            linked.and_then(|()| fs::rename(&pending, &folder).map_err(|error| failed(&folder, &error)));
+        if let Err(error) = made {
+            let _what_is_left_is_swept_away_by_the_next = fs::remove_dir_all(&pending);
+            return Err(error);
+        }
+        Ok(Self { folder })
+    }
+
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        // what is left is swept away at the next start
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Sweeps away what an earlier run published.
+pub(crate) fn sweep(root: &Path) -> Result<(), String> {
+    match fs::remove_dir_all(root) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("`{}`: {error}", root.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file of a model's folder is part of the model.
+fn is_of_model(names: &[String], name: &str) -> bool {
+    // the learner's own state lies beside the policy
+    let is_single = names.iter().any(|name| name == "model.safetensors");
+    match Path::new(name).extension().and_then(OsStr::to_str) {
+        Some(TENSORS) if is_single => name == "model.safetensors",
+        Some(TENSORS) => name.starts_with("model-"),
+        Some("json") => !name.starts_with("learner") && name != "external.json" && name != "complete.json",
+        Some("txt" | "model" | "jinja" | "tiktoken") => true,
+        _ => false,
+    }
+}
+
+fn link(policy: &Path, into: &Path) -> Result<(), String> {
+    let failed = |path: &Path, error: &io::Error| format!("`{}`: {error}", path.display());
+    let entries = fs::read_dir(policy).map_err(|error| failed(policy, &error))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| failed(policy, &error))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    let mut tensors = 0;
+    for name in names.iter().filter(|name| is_of_model(&names, name)) {
+        // the hub's cache holds links to its blobs: it is the file that is linked
+        let from = fs::canonicalize(policy.join(name)).map_err(|error| failed(&policy.join(name), &error))?;
+        if !from.is_file() {
+            continue;
+        }
+        if name.ends_with(TENSORS) {
+            check_header(&from)?;
+            tensors += 1;
+        }
+        let to = into.join(name);
+        // another disk, or one without hard links: then the file lives as long as the checkpoint does
+        if fs::hard_link(&from, &to).is_err() {
+            std::os::unix::fs::symlink(&from, &to).map_err(|error| failed(&to, &error))?;
+        }
+    }
+    if tensors == 0 || !into.join("config.json").exists() {
+        return Err(format!(
+            "`{}` holds no model that a server can load: config.json and model.safetensors are wanted",
+            policy.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Makes sure that a file of tensors is whole: a server that loads a truncated one is left without a model.
+fn check_header(path: &Path) -> Result<(), String> {
+    let damaged = |reason: &dyn ToString| format!("`{}` is damaged: {}", path.display(), reason.to_string());
+    let mut file = fs::File::open(path).map_err(|error| damaged(&error))?;
+    let length = file.metadata().map_err(|error| damaged(&error))?.len();
+    let mut size = [0; 8];
+    file.read_exact(&mut size).map_err(|error| damaged(&error))?;
+    let size_bytes = u64::from_le_bytes(size);
+    if size_bytes > MAX_HEADER_BYTES.min(length) {
+        return Err(damaged(&"its header is longer than the file"));
+    }
+    let mut header = size.to_vec();
+    file.take(size_bytes).read_to_end(&mut header).map_err(|error| damaged(&error))?;
+    let tensors: serde_json::Map<String, Value> =
+        serde_json::from_slice(header.get(8..).unwrap_or_default()).map_err(|error| damaged(&error))?;
+    let ends = tensors.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());
+    let wanted = 8 + size_bytes + ends.max().unwrap_or(0);
+    if wanted == length { Ok(()) } else { Err(damaged(&format!("{length} bytes of {wanted}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensors(values: &[f32]) -> Vec<u8> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![values.len()], &bytes)
+            .unwrap();
+        safetensors::serialize([("w", view)], None).unwrap()
+    }
+
+    fn checkpoint(folder: &Path) -> PathBuf {
+        let policy = folder.join("checkpoint");
+        fs::create_dir_all(policy.join("adapter")).unwrap();
+        for name in ["config.json", "tokenizer.json", "learner.json", "external.json", "notes.md"] {
+            fs::write(policy.join(name), "{}").unwrap();
+        }
+        fs::write(policy.join("model.safetensors"), tensors(&[1.0])).unwrap();
+        fs::write(policy.join("learner.safetensors"), tensors(&[2.0])).unwrap();
+        policy
+    }
+
+    #[test]
+    fn the_policy_alone_is_linked_and_outlives_its_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let (policy, root) = (checkpoint(folder.path()), folder.path().join("served"));
+        let publication = Publication::make(&root, "v1", &policy).unwrap();
+        fs::remove_dir_all(&policy).unwrap();
+        let mut names: Vec<_> = fs::read_dir(publication.folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["config.json", "model.safetensors", "tokenizer.json"]);
+        assert_eq!(fs::read(publication.folder().join("model.safetensors")).unwrap(), tensors(&[1.0]));
+        let path = publication.folder().to_owned();
+        drop(publication);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_no_server_can_load_is_refused_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (policy, root) = (checkpoint(folder.path()), folder.path().join("served"));
+        let refused = || Publication::make(&root, "v1", &policy).unwrap_err();
+        let whole = tensors(&[1.0, 2.0, 3.0]);
+        for (bytes, part) in [
+            (&whole[..whole.len() - 4], "bytes of"),
+            (&whole[..4], "damaged"),
+            (&[255; 64], "longer than the file"),
+        ] {
+            fs::write(policy.join("model.safetensors"), bytes).unwrap();
+            assert!(refused().contains(part), "{}", refused());
+            assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+        }
+        fs::remove_file(policy.join("model.safetensors")).unwrap();
+        assert!(refused().contains("holds no model"), "{}", refused());
+    }
+}

@@ -1,0 +1,57 @@
+//! What a fleet needs of the house: texts as tokens, policies as folders, and what they think of a probe.
+
+use std::path::PathBuf;
+
+use still_domain::{FinishReason, Measures, PolicyRef, Statement};
+
+/// A response as text, with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadResponse {
+    /// The text, stop token left out.
+    pub text: String,
+    /// Lengths and perplexities.
+    pub measures: Measures,
+    /// Whether the thought and solution format is kept.
+    pub is_well_formed: bool,
+}
+
+/// Texts as the run's tokenizer and prompt make them.
+pub trait Texts: Send + Sync {
+    /// The prompt that a problem makes.
+    ///
+    /// # Errors
+    /// When the problem cannot be asked.
+    fn prompt(&self, problem: &Statement) -> Result<Vec<u32>, String>;
+
+    /// Reads a response of these tokens, the stop token included.
+    ///
+    /// # Errors
+    /// When the tokens are no text.
+    fn read(
+        &self,
+        tokens: &[u32],
+        finish: FinishReason,
+        log_probabilities: &[f32],
+    ) -> Result<ReadResponse, String>;
+
+    /// Tokens that end a response.
+    fn stop_ids(&self) -> &[u32];
+
+    /// Tokens that every policy is asked about, more than one and fewer than the shortest context. Always the same.
+    fn probe(&self) -> Vec<u32>;
+}
+
+/// The policies of the run.
+pub trait Policies: Send + Sync {
+    /// The folder that holds a policy, complete.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, String>;
+
+    /// The log-probability of every token but the first under a policy, in nats, computed here. Blocks.
+    ///
+    /// # Errors
+    /// When the policy cannot be had.
+    fn log_probabilities(&self, policy: &PolicyRef, tokens: &[u32]) -> Result<Vec<f32>, String>;
+}

@@ -1,0 +1,235 @@
+//! `[[engines]]`: what draws the rollouts.
+
+use std::{env, fs, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use still_settings::Findings;
+
+use crate::{http::Address, schedule::Limits};
+
+/// What draws rollouts and the evaluation's answers. Servers of all sections make one fleet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSection {
+    /// What it is.
+    pub kind: EngineKind,
+    /// Where its servers are, for example `http://127.0.0.1:8000`. They belong to this run: it gives them weights, pauses
+    /// them and ends what others have running there.
+    pub addresses: Vec<String>,
+    /// A file that holds the servers' key, which is never shown.
+    pub key_file: Option<PathBuf>,
+    /// A variable of the environment that holds the servers' key.
+    pub key_variable: Option<String>,
+    /// Requests that a server holds at once, at most; how many it is given within that follows from its own load.
+    pub max_in_flight: usize,
+    /// A server that holds requests and draws nothing for longer, in seconds, is left out, and its requests go elsewhere.
+    pub max_silence_seconds: u64,
+    /// Between two looks at a server's load, in milliseconds.
+    pub poll_milliseconds: u64,
+    /// How long a server may take over new weights, in seconds.
+    pub max_load_seconds: u64,
+    /// How far the servers' log-probabilities of a probe may be from those computed here, in nats a token on average: a
+    /// server that is further away serves something else and is not used. A server in f32 is within 0.001, one in bf16
+    /// within some hundredths.
+    pub max_gap_nats: f64,
+}
+
+/// What an engine is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineKind {
+    /// This process, on the devices of `device.samplers` and `device.evaluator`.
+    #[default]
+    Embedded,
+    /// Servers of vLLM, started with `VLLM_SERVER_DEV_MODE=1`.
+    Vllm,
+    /// Servers of `SGLang`: not yet.
+    Sglang,
+    /// Servers that speak as `OpenAI`'s do: not yet.
+    Openai,
+}
+
+impl Default for EngineSection {
+    fn default() -> Self {
+        Self {
+            kind: EngineKind::Embedded,
+            addresses: Vec::new(),
+            key_file: None,
+            key_variable: None,
+            max_in_flight: 256,
+            max_silence_seconds: 120,
+            poll_milliseconds: 1000,
+            max_load_seconds: 1800,
+            max_gap_nats: 0.1,
+        }
+    }
+}
+
+/// Whether rollouts are drawn by servers.
+pub fn is_remote(engines: &[EngineSection]) -> bool {
+    engines.iter().any(|section| section.kind != EngineKind::Embedded)
+}
+
+/// Notes what cannot be used.
+pub fn validate(engines: &[EngineSection], findings: &mut Findings) {
+    let is_embedded = engines.iter().any(|section| section.kind == EngineKind::Embedded);
+    findings.require(!is_embedded || engines.len() == 1, "engines", || {
+        "rollouts are drawn by this process or by servers: name either one section of kind \"embedded\" or servers alone"
+            .to_owned()
+    });
+    for (index, section) in engines.iter().enumerate() {
+        section.validate(&format!("engines[{index}]"), findings);
+    }
+    let mut all: Vec<&str> =
+        engines.iter().flat_map(|section| &section.addresses).map(String::as_str).collect();
+    all.sort_unstable();
+    if let Some([twice, _]) = all.windows(2).find(|pair| matches!(pair, [one, two] if one == two)) {
+        findings
+            .note("engines", format!("`{twice}` is named twice: it would be given twice what it can take"));
+    }
+}
+
+impl EngineSection {
+    fn validate(&self, key: &str, findings: &mut Findings) {
+        let is_remote = self.kind != EngineKind::Embedded;
+        let kind = format!("{key}.kind");
+        findings.require(self.kind != EngineKind::Sglang, &kind, || {
+            "\"sglang\" cannot be served by this version; take \"vllm\" or \"embedded\"".to_owned()
+        });
+        findings.require(self.kind != EngineKind::Openai, &kind, || {
+            "\"openai\" cannot be served by this version: such servers take no weights; take \"vllm\" or \"embedded\""
+                .to_owned()
+        });
+        let addresses = format!("{key}.addresses");
+        findings.require(is_remote != self.addresses.is_empty(), &addresses, || {
+            if is_remote {
+                "name at least one server, for example [\"http://127.0.0.1:8000\"]".to_owned()
+            } else {
+                "an embedded engine has no address: name the kind of the servers, for example kind = \"vllm\""
+                    .to_owned()
+            }
+        });
+        for address in &self.addresses {
+            if let Err(reason) = address.parse::<Address>() {
+                findings.note(&addresses, reason);
+            }
+        }
+        findings.require(self.key_file.is_none() || self.key_variable.is_none(), &format!("{key}.key_file"), || {
+            format!("the key is in a file or in a variable: leave out one of `{key}.key_file` and `{key}.key_variable`")
+        });
+        for (name, value, least, most) in [
+            ("max_in_flight", self.max_in_flight as u64, 1, 1_000_000),
+            ("max_silence_seconds", self.max_silence_seconds, 1, 1_000_000),
+            ("poll_milliseconds", self.poll_milliseconds, 10, 600_000),
+            ("max_load_seconds", self.max_load_seconds, 1, 1_000_000),
+        ] {
+            findings.require((least..=most).contains(&value), &format!("{key}.{name}"), || {
+                format!("must be from {least} to {most}")
+            });
+        }
+        let is_gap = self.max_gap_nats.is_finite() && self.max_gap_nats > 0.0;
+        findings.require(is_gap, &format!("{key}.max_gap_nats"), || "must be above 0".to_owned());
+    }
+
+    /// The servers' key, if they have one.
+    ///
+    /// # Errors
+    /// When it cannot be had; the message names the place, never the key.
+    pub fn key(&self) -> Result<Option<String>, String> {
+        let key = match (&self.key_file, &self.key_variable) {
+            (Some(path), _) => fs::read_to_string(path).map_err(|error| {
+                format!("the key of `engines` cannot be read from `{}`: {error}", path.display())
+            })?,
+            (None, Some(name)) => env::var(name).map_err(|_| {
+                format!("the key of `engines` is to be in the variable `{name}`, which is not set")
+            })?,
+            (None, None) => return Ok(None),
+        };
+        let key = key.trim();
+        // it goes into a header
+        if key.is_empty() || !key.chars().all(|letter| letter.is_ascii_graphic()) {
+            return Err(
+                "the key of `engines` is empty, or holds what no key holds: one line of ASCII is wanted"
+                    .to_owned(),
+            );
+        }
+        Ok(Some(key.to_owned()))
+    }
+
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits {
+            max_in_flight: self.max_in_flight,
+            poll_every: Duration::from_millis(self.poll_milliseconds),
+            max_silence: Duration::from_secs(self.max_silence_seconds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(engines: &[EngineSection]) -> Vec<(String, String)> {
+        let mut findings = Findings::default();
+        validate(engines, &mut findings);
+        findings.into_vec().into_iter().map(|finding| (finding.key, finding.reason)).collect()
+    }
+
+    fn vllm(addresses: &[&str]) -> EngineSection {
+        EngineSection {
+            kind: EngineKind::Vllm,
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            ..EngineSection::default()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_served_is_refused_by_name_and_never_passed_over() {
+        assert!(found(&[]).is_empty() && found(&[EngineSection::default()]).is_empty());
+        assert!(found(&[vllm(&["http://127.0.0.1:8000"])]).is_empty());
+        let sound = "http://a:1";
+        for (engines, key, part) in [
+            (vec![EngineSection { kind: EngineKind::Sglang, ..vllm(&[sound]) }], "engines[0].kind", "sglang"),
+            (vec![EngineSection { kind: EngineKind::Openai, ..vllm(&[sound]) }], "engines[0].kind", "openai"),
+            (vec![vllm(&[sound]), EngineSection::default()], "engines", "either"),
+            (vec![vllm(&[])], "engines[0].addresses", "at least one"),
+            (
+                vec![EngineSection { kind: EngineKind::Embedded, ..vllm(&[sound]) }],
+                "engines[0].addresses",
+                "no address",
+            ),
+            (vec![vllm(&["https://a"])], "engines[0].addresses", "http://"),
+            (vec![vllm(&[sound]), vllm(&[sound])], "engines", "twice"),
+            (
+                vec![EngineSection { max_gap_nats: 0.0, ..vllm(&[sound]) }],
+                "engines[0].max_gap_nats",
+                "above 0",
+            ),
+            (
+                vec![EngineSection { max_in_flight: 0, ..vllm(&[sound]) }],
+                "engines[0].max_in_flight",
+                "from 1",
+            ),
+        ] {
+            let found = found(&engines);
+            let is_told = found.iter().any(|(at, reason)| at == key && reason.contains(part));
+            assert!(is_told, "{key}, {part}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_from_a_file_and_its_absence_names_the_place_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "s3cret\n").unwrap();
+        let section = EngineSection { key_file: Some(path.clone()), ..vllm(&[]) };
+        assert_eq!(section.key(), Ok(Some("s3cret".to_owned())));
+        fs::write(&path, "s3cret and more").unwrap();
+        assert!(!section.key().unwrap_err().contains("s3cret"));
+        fs::remove_file(&path).unwrap();
+        assert!(section.key().unwrap_err().contains(&*path.to_string_lossy()));
+        let section = EngineSection { key_variable: Some("STILL_NO_SUCH_KEY".to_owned()), ..vllm(&[]) };
+        assert!(section.key().unwrap_err().contains("STILL_NO_SUCH_KEY"));
+    }
+}

@@ -1,0 +1,460 @@
+//! vLLM by its own interface: tokens in and out, weights from a folder, load from its metrics.
+//!
+//! | what | how |
+//! |---|---|
+//! | a response | `/inference/v1/generate`, which tells the weights' version of every token; where it is off, `/v1/completions` |
+//! | a score | the same with `prompt_logprobs` |
+//! | new weights | pause, `reload_weights`, prefix cache, version, resume, probe |
+//! | load | `/metrics` and `/is_paused` |
+//!
+//! What the server does on its own was seen on a live one: docs/engines.md.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+use still_domain::FinishReason;
+
+use crate::{
+    endpoint::{About, Endpoint, Prepared, Serves},
+    engine::{Fault, Load, Request, Response},
+    http::HttpFault,
+    metrics::Metrics,
+    probe,
+    schedule::PolicyId,
+};
+
+/// Responses with token ids and the weights' version.
+const GENERATE: &str = "/inference/v1/generate";
+/// Responses where the other is off.
+const COMPLETIONS: &str = "/v1/completions";
+/// Tries to empty the prefix cache: blocks of requests that were just ended may still be held.
+const CACHE_TRIES: u32 = 20;
+/// Between two of them.
+const CACHE_WAIT: Duration = Duration::from_millis(250);
+/// Longest log-probability that is none.
+const NO_LOG_PROBABILITY: &str = "a token has no log-probability";
+
+/// Why weights could not be taken over.
+struct LoadFault {
+    reason: String,
+    /// Whether the server holds a whole model and may be resumed.
+    is_whole: bool,
+}
+
+/// Looks at a server: the policy that it was given by this run and serves still, if it does. Weights that this run has not
+/// named are never taken for a policy's, however near they seem: the checkpoints of two rounds may be nearer to each other
+/// than a server's arithmetic is to ours.
+pub(crate) async fn attach(endpoint: &Endpoint, is_doubted: bool) -> Result<Option<PolicyId>, String> {
+    let (http, word) = (&endpoint.http, endpoint.patience.word);
+    http.text("/health", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
+    let models = http.get("/v1/models", word).await.map_err(|fault| told(&fault))?;
+    let base = models["data"].as_array().into_iter().flatten().find(|model| model["parent"].is_null());
+    let model =
+        base.and_then(|model| model["id"].as_str()).ok_or("it serves no model: /v1/models is empty")?;
+    let context = base.and_then(|model| model["max_model_len"].as_u64()).unwrap_or(u64::MAX);
+    let is_paused = is_paused(endpoint).await?;
+    let version = weight_version(endpoint).await?;
+    if let Some(serves) = endpoint.serves().filter(|serves| !is_doubted && serves.version == version) {
+        if is_paused {
+            resume(endpoint).await?;
+        }
+        return Ok(Some(serves.policy));
+    }
+    endpoint.set_serves(None);
+    endpoint.set_about(About { model: model.to_owned(), context, has_generate: None });
+    let engine = http.get("/version", word).await.ok();
+    let engine =
+        engine.as_ref().and_then(|value| value["version"].as_str()).unwrap_or("of an unknown version");
+    tracing::info!(server = %http.address(), model, context, is_paused, "vLLM {engine}");
+    Ok(None)
+}
+
+/// Gives a server a policy, and makes sure that it serves that and nothing else.
+pub(crate) async fn swap(
+    endpoint: &Endpoint,
+    policy: &Arc<Prepared>,
+    others: &[Arc<Prepared>],
+    probe: &[u32],
+) -> Result<(), String> {
+    let http = &endpoint.http;
+    endpoint.set_serves(None);
+    http.post("/pause?mode=abort", None, Some(endpoint.patience.word)).await.map_err(|fault| told(&fault))?;
+    let loaded = load_paused(endpoint, policy).await;
+    let version = match loaded {
+        Ok(version) => version,
+        Err(LoadFault { reason, is_whole: true }) => {
+            resume(endpoint).await.map_err(|error| format!("{reason}; and it stays paused: {error}"))?;
+            return Err(reason);
+        }
+        Err(LoadFault { reason, .. }) => return Err(reason),
+    };
+    resume(endpoint).await?;
+    let scored = score(endpoint, probe).await.map_err(|fault| format!("the probe: {}", told(&fault)))?;
+    let others = others.iter().filter(|one| one.id != policy.id);
+    let others = others.map(|one| (one.name.as_str(), &one.reference[..]));
+    let gap = probe::confirm(&scored, (&policy.name, &policy.reference), others, endpoint.max_gap_nats)?;
+    endpoint.set_good(policy);
+    endpoint.set_serves(Some(Serves { version, policy: policy.id }));
+    let path = if endpoint.about().is_some_and(|about| about.has_generate == Some(true)) {
+        GENERATE
+    } else {
+        COMPLETIONS
+    };
+    tracing::info!(server = %http.address(), policy = policy.name, gap, "it serves what it was given, by {path}");
+    Ok(())
+}
+
+/// Loads weights into a paused server; where that fails, those that it had.
+async fn load_paused(endpoint: &Endpoint, policy: &Prepared) -> Result<String, LoadFault> {
+    let whole = |reason| LoadFault { reason, is_whole: true };
+    if let Err(reason) = reload(endpoint, policy).await {
+        let reason = format!("it cannot load {}: {reason}", policy.name);
+        // a failed load leaves no model behind: the first request would end the server
+        let Some(good) = endpoint.good() else {
+            let reason =
+                format!("{reason}; it is left paused, for it may hold no model any more: start it anew");
+            return Err(LoadFault { reason, is_whole: false });
+        };
+        return Err(match reload(endpoint, &good).await {
+            Ok(()) => match renew(endpoint, &good.name).await {
+                Ok(version) => {
+                    endpoint.set_serves(Some(Serves { version, policy: good.id }));
+                    whole(format!("{reason}; it was given {} again", good.name))
+                }
+                Err(error) => whole(format!("{reason}; it was given {} again, but: {error}", good.name)),
+            },
+            Err(error) => LoadFault {
+                reason: format!(
+                    "{reason}; nor {} again: {error}; it is left paused, for it holds no model any more: start it anew",
+                    good.name
+                ),
+                is_whole: false,
+            },
+        });
+    }
+    renew(endpoint, &policy.name).await.map_err(whole)
+}
+
+async fn reload(endpoint: &Endpoint, policy: &Prepared) -> Result<(), String> {
+    let folder = policy.publication.folder().display().to_string();
+    let body = json!({"method": "reload_weights", "kwargs": {"weights_path": folder}});
+    let answer = endpoint.http.post("/collective_rpc", Some(&body), Some(endpoint.patience.load)).await;
+    answer.map(drop).map_err(|fault| told(&fault))
+}
+
+/// Forgets what the weights before have computed, and names the new ones.
+async fn renew(endpoint: &Endpoint, name: &str) -> Result<String, String> {
+    let mut tries = 0;
+    loop {
+        let answer = endpoint
+            .http
+            .post("/reset_prefix_cache", None, Some(endpoint.patience.word))
+            .await
+            .map_err(|fault| told(&fault))?;
+        if answer["success"] != json!(false) {
+            break;
+        }
+        tries += 1;
+        if tries == CACHE_TRIES {
+            return Err(
+                "its prefix cache cannot be emptied: it would mix keys and values of two policies".to_owned()
+            );
+        }
+        tokio::time::sleep(CACHE_WAIT).await;
+    }
+    set_version(endpoint, name).await
+}
+
+/// Names the weights that a server holds as nothing else names any.
+async fn set_version(endpoint: &Endpoint, name: &str) -> Result<String, String> {
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let version = format!("still {name} {nanoseconds:x}");
+    let body = json!({"new_version": version});
+    endpoint
+        .http
+        .post("/update_weight_version", Some(&body), Some(endpoint.patience.word))
+        .await
+        .map_err(|fault| told(&fault))?;
+    let found = weight_version(endpoint).await?;
+    if found == version {
+        Ok(version)
+    } else {
+        Err(format!("it calls its weights `{found}` and not `{version}`"))
+    }
+}
+
+async fn weight_version(endpoint: &Endpoint) -> Result<String, String> {
+    let answer = endpoint.http.get("/weight_info", endpoint.patience.word).await;
+    let answer = answer.map_err(|fault| no_development_mode(&fault))?;
+    answer["weight_version"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("/weight_info tells no version: {answer}"))
+}
+
+async fn is_paused(endpoint: &Endpoint) -> Result<bool, String> {
+    let answer = endpoint.http.get("/is_paused", endpoint.patience.sign).await;
+    let answer = answer.map_err(|fault| no_development_mode(&fault))?;
+    answer["is_paused"].as_bool().ok_or_else(|| format!("/is_paused does not say: {answer}"))
+}
+
+async fn resume(endpoint: &Endpoint) -> Result<(), String> {
+    endpoint.http.post("/resume", None, Some(endpoint.patience.word)).await.map_err(|fault| told(&fault))?;
+    if is_paused(endpoint).await? { Err("it is still paused after /resume".to_owned()) } else { Ok(()) }
+}
+
+/// What a server says of its load.
+pub(crate) async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
+    let text = endpoint.http.text("/metrics", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
+    let metrics = Metrics::of(&text);
+    let sum = |name| metrics.sum(name).ok_or_else(|| format!("/metrics has no {name}"));
+    Ok(Load {
+        running: sum("vllm:num_requests_running")? as u64,
+        waiting: sum("vllm:num_requests_waiting")? as u64,
+        cache_share: metrics.most("vllm:kv_cache_usage_perc").unwrap_or(0.0),
+        generated_tokens: (sum("vllm:generation_tokens_total")?
+            + metrics.sum("vllm:prompt_tokens_total").unwrap_or(0.0)) as u64,
+        is_paused: is_paused(endpoint).await?,
+    })
+}
+
+/// Asks for a response.
+pub(crate) async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
+    let about = endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
+    let room = about.context.saturating_sub(request.prompt.len() as u64);
+    if room == 0 {
+        return Err(Fault::Refused(format!(
+            "the prompt has {} tokens, and the server's context is {}: start it with a larger --max-model-len, or lower \
+             `task.max_prompt_tokens`",
+            request.prompt.len(),
+            about.context
+        )));
+    }
+    // all of them: a server fills what is left out from the model's generation_config.json
+    let sampling = &request.sampling;
+    let mut body = json!({
+        "max_tokens": u64::from(sampling.max_new_tokens).min(room),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": if sampling.top_k == 0 { -1 } else { i64::from(sampling.top_k) },
+        "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repetition_penalty,
+        "seed": request.seed >> 1,
+        "n": 1,
+        "logprobs": 0,
+        "stop_token_ids": &request.stop_ids[..],
+    });
+    let path = if about.has_generate == Some(false) { COMPLETIONS } else { GENERATE };
+    if path == GENERATE {
+        body = json!({
+            "model": about.model, "request_id": request.name, "token_ids": request.prompt, "sampling_params": body
+        });
+    } else {
+        let fields = [
+            ("model", json!(about.model)),
+            ("prompt", json!(request.prompt)),
+            ("return_token_ids", json!(true)),
+            ("return_weight_versions", json!(true)),
+        ];
+        for (name, value) in fields {
+            body[name] = value;
+        }
+    }
+    let answer = endpoint.http.post(path, Some(&body), None).await.map_err(|fault| fault_of(&fault))?;
+    let choice = &answer["choices"][0];
+    let (response, versions) = read_choice(choice, path == GENERATE)?;
+    match versions {
+        Some(versions) if versions.iter().all(|version| *version == request.version) => {}
+        Some(versions) => {
+            return Err(Fault::OtherWeights(format!(
+                "it was drawn by weights called {versions:?} and not `{}`",
+                request.version
+            )));
+        }
+        None => {
+            // a name is given once: weights that have it now had it then
+            let now = weight_version(endpoint).await.map_err(Fault::Broken)?;
+            if now != request.version {
+                let reason = format!("the server's weights are called `{now}` and not `{}`", request.version);
+                return Err(Fault::OtherWeights(reason));
+            }
+        }
+    }
+    Ok(response)
+}
+
+/// A response, and the versions that its tokens were drawn with, where they are told.
+fn read_choice(choice: &Value, is_generate: bool) -> Result<(Response, Option<Vec<String>>), Fault> {
+    let failed = |reason: &str| Fault::Failed(format!("an answer that is none: {reason}: {}", short(choice)));
+    let finish = match choice["finish_reason"].as_str() {
+        Some("stop") => FinishReason::Stop,
+        Some("length") => FinishReason::Length,
+        Some("repetition") => FinishReason::Repetition,
+        Some("abort") => return Err(Fault::Aborted("the server ended it before its time".to_owned())),
+        _ => return Err(failed("no known reason of its end")),
+    };
+    let ids = choice["token_ids"].as_array().ok_or_else(|| failed("no token ids"))?;
+    let tokens: Vec<u32> = ids.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).collect();
+    let logprobs = &choice["logprobs"];
+    let values: Vec<&Value> = if is_generate {
+        let content = logprobs["content"].as_array().ok_or_else(|| failed("no log-probabilities"))?;
+        let is_of_tokens = content
+            .iter()
+            .zip(&tokens)
+            .all(|(one, token)| one["token_id"].as_u64() == Some(u64::from(*token)));
+        if !is_of_tokens {
+            return Err(failed("log-probabilities of other tokens"));
+        }
+        content.iter().map(|one| &one["logprob"]).collect()
+    } else {
+        let values = logprobs["token_logprobs"].as_array().ok_or_else(|| failed("no log-probabilities"))?;
+        values.iter().collect()
+    };
+    let log_probabilities: Vec<f32> =
+        values.iter().filter_map(|value| value.as_f64()).map(|value| value as f32).collect();
+    if tokens.len() != ids.len() || tokens.is_empty() || log_probabilities.len() != tokens.len() {
+        return Err(failed("tokens and log-probabilities are not of one length"));
+    }
+    let spans = choice["weight_versions"].as_array();
+    let versions = spans.map(|spans| {
+        spans.iter().map(|span| span["version"].as_str().unwrap_or_default().to_owned()).collect()
+    });
+    Ok((Response { tokens, log_probabilities, finish }, versions))
+}
+
+/// The log-probability of every token but the first.
+pub(crate) async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
+    let about =
+        endpoint.about().ok_or_else(|| HttpFault::Content("nothing is known of the server".to_owned()))?;
+    if about.has_generate != Some(false) {
+        let body = json!({
+            "model": about.model, "token_ids": tokens,
+            "sampling_params": {"max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0}
+        });
+        match endpoint.http.post(GENERATE, Some(&body), Some(endpoint.patience.load)).await {
+            // it is off
+            Err(HttpFault::Status { status: 403 | 404 | 405 | 501, .. }) => {}
+            answer => {
+                endpoint.set_about(About { has_generate: Some(true), ..about });
+                return read_scores(&answer?["prompt_logprobs"], tokens);
+            }
+        }
+    }
+    let body = json!({
+        "model": about.model, "prompt": tokens, "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0
+    });
+    let answer = endpoint.http.post(COMPLETIONS, Some(&body), Some(endpoint.patience.load)).await?;
+    endpoint.set_about(About { has_generate: Some(false), ..about });
+    read_scores(&answer["choices"][0]["prompt_logprobs"], tokens)
+}
+
+fn read_scores(values: &Value, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
+    let none = || HttpFault::Content(NO_LOG_PROBABILITY.to_owned());
+    let values = values.as_array().filter(|values| values.len() == tokens.len()).ok_or_else(none)?;
+    // by the token itself: the most likely one may stand beside it
+    let of = |(value, token): (&Value, &u32)| {
+        value[token.to_string()]["logprob"].as_f64().map(|value| value as f32)
+    };
+    values.iter().zip(tokens).skip(1).map(of).collect::<Option<_>>().ok_or_else(none)
+}
+
+/// What an answer that is none means for the request that it was to.
+fn fault_of(fault: &HttpFault) -> Fault {
+    let text = fault.to_string();
+    match (fault, fault.status()) {
+        (_, Some(400 | 413 | 422)) => Fault::Refused(text),
+        (_, Some(429 | 503)) => Fault::Busy(text),
+        (_, Some(401 | 403)) => {
+            Fault::Failed(format!("{text}; see `key_file` and `key_variable` of its section"))
+        }
+        (HttpFault::Broken(_) | HttpFault::Late(_), _) => Fault::Broken(text),
+        _ => Fault::Failed(text),
+    }
+}
+
+fn told(fault: &HttpFault) -> String {
+    match fault.status() {
+        Some(401 | 403) => format!("{fault}; see `key_file` and `key_variable` of its section"),
+        _ => fault.to_string(),
+    }
+}
+
+fn no_development_mode(fault: &HttpFault) -> String {
+    match fault.status() {
+        Some(404) => {
+            format!("{fault}: start it with VLLM_SERVER_DEV_MODE=1, so that it can be given weights")
+        }
+        _ => told(fault),
+    }
+}
+
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choice(finish: &str) -> Value {
+        json!({
+            "index": 0, "finish_reason": finish, "stop_reason": null, "token_ids": [7042, 2],
+            "weight_versions": [{"version": "v1", "start": 0, "end": 2}],
+            "logprobs": {"content": [
+                {"token_id": 7042, "logprob": -0.25, "rank": 1, "top_logprobs": []},
+                {"token_id": 2, "logprob": -1.5, "rank": 3, "top_logprobs": []}
+            ]}
+        })
+    }
+
+    #[test]
+    fn a_choice_is_read_whole_or_not_at_all() {
+        let (response, versions) = read_choice(&choice("stop"), true).unwrap();
+        assert_eq!(response.tokens, [7042, 2]);
+        assert_eq!(response.log_probabilities, [-0.25, -1.5]);
+        assert_eq!((response.finish, versions), (FinishReason::Stop, Some(vec!["v1".to_owned()])));
+        for (finish, expected) in [("length", FinishReason::Length), ("repetition", FinishReason::Repetition)]
+        {
+            assert_eq!(read_choice(&choice(finish), true).unwrap().0.finish, expected);
+        }
+        assert!(matches!(read_choice(&choice("abort"), true), Err(Fault::Aborted(_))));
+        assert!(matches!(read_choice(&choice("of something new"), true), Err(Fault::Failed(_))));
+        let mut other = choice("stop");
+        other["logprobs"]["content"][1]["token_id"] = json!(3);
+        assert!(matches!(read_choice(&other, true), Err(Fault::Failed(_))));
+        let mut fewer = choice("stop");
+        fewer["token_ids"] = json!([7042, 2, 5]);
+        assert!(matches!(read_choice(&fewer, true), Err(Fault::Failed(_))));
+        let plain = json!({
+            "finish_reason": "stop", "token_ids": [5], "logprobs": {"token_logprobs": [-0.5]}
+        });
+        let (response, versions) = read_choice(&plain, false).unwrap();
+        assert_eq!((response.log_probabilities, versions), (vec![-0.5], None));
+    }
+
+    #[test]
+    fn a_score_is_looked_up_by_its_token() {
+        let values =
+            json!([null, {"9": {"logprob": -0.1}, "5": {"logprob": -3.5}}, {"7": {"logprob": -2.0}}]);
+        assert_eq!(read_scores(&values, &[1, 5, 7]).unwrap(), [-3.5, -2.0]);
+        assert!(read_scores(&values, &[1, 4, 7]).is_err());
+        assert!(read_scores(&values, &[1, 5]).is_err());
+    }
+
+    #[test]
+    fn what_an_error_means_follows_from_its_status() {
+        let status = |status| HttpFault::Status { status, text: "t".to_owned() };
+        assert!(matches!(fault_of(&status(400)), Fault::Refused(_)));
+        assert!(matches!(fault_of(&status(503)), Fault::Busy(_)));
+        assert!(matches!(fault_of(&status(429)), Fault::Busy(_)));
+        assert!(matches!(fault_of(&status(500)), Fault::Failed(_)));
+        assert!(matches!(fault_of(&status(401)), Fault::Failed(reason) if reason.contains("key_file")));
+        assert!(matches!(fault_of(&HttpFault::Broken(String::new())), Fault::Broken(_)));
+    }
+}
+
+#[cfg(test)]
+mod conformance;

@@ -1,0 +1,428 @@
+//! A fleet of doubles behind the generator role: every rollout ends once, drawn by the policy that it was asked of,
+//! whatever becomes of the servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
+};
+
+use still_decoder::{
+    DecoderConfig, DecoderWeights, Segments, Threads,
+    hugging_face::{Precision, load_folder, save_folder},
+    model_hidden_states, token_log_probabilities,
+};
+use still_domain::{
+    AttemptId, AttemptNumber, CheckpointId, FinishReason, Measures, PolicyRef, PolicyVersion, ProblemId,
+    RoundNumber, SamplingSettings, Statement, Trajectory,
+};
+use still_engine_double::{Fault, Options, VllmDouble};
+use still_engines::{
+    EngineKind, EngineSection, Fleet, FleetSeams, Policies, ReadResponse, Texts, schedule::Lane,
+};
+use still_roles::{EventSink, Generator, GeneratorEvent, Rollout};
+use tokio::runtime::Runtime;
+
+const FIXTURE: &str = "../decoder/tests/fixtures/llama_smollm";
+/// Far more than anything here takes.
+const PATIENCE: Duration = Duration::from_mins(4);
+
+/// Problems are numbers, and prompts so many tokens.
+struct Numbers;
+
+impl Texts for Numbers {
+    fn prompt(&self, problem: &Statement) -> Result<Vec<u32>, String> {
+        let text = &problem.text;
+        let number: u32 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+        Ok((0..6).map(|place| (number * 13 + place * 7) % 500).collect())
+    }
+
+    fn read(&self, tokens: &[u32], _: FinishReason, _: &[f32]) -> Result<ReadResponse, String> {
+        Ok(ReadResponse { text: format!("{tokens:?}"), measures: Measures::default(), is_well_formed: false })
+    }
+
+    fn stop_ids(&self) -> &[u32] {
+        &[2]
+    }
+
+    fn probe(&self) -> Vec<u32> {
+        (0..20).map(|place| (place * 31 + 3) % 500).collect()
+    }
+}
+
+/// Two policies: the base and one checkpoint.
+struct Two {
+    folders: [PathBuf; 2],
+    models: [(DecoderConfig, DecoderWeights); 2],
+}
+
+impl Two {
+    fn make(folder: &Path) -> Self {
+        let (config, mut weights) = load_folder(Path::new(FIXTURE)).unwrap();
+        for (place, value) in weights.final_norm.iter_mut().enumerate() {
+            *value *= 1.0 + 0.1 * (place % 5) as f32;
+        }
+        let other = folder.join("other");
+        save_folder(&other, &config, &weights, Precision::F32, u64::MAX).unwrap();
+        let base = folder.join("base");
+        fs::create_dir_all(&base).unwrap();
+        for name in ["config.json", "model.safetensors"] {
+            fs::copy(Path::new(FIXTURE).join(name), base.join(name)).unwrap();
+        }
+        let models = [load_folder(&base).unwrap(), load_folder(&other).unwrap()];
+        Self { folders: [base, other], models }
+    }
+
+    fn score(&self, number: usize, tokens: &[u32]) -> Vec<f32> {
+        let (config, weights) = &self.models[number];
+        let (inputs, targets, threads) = (&tokens[..tokens.len() - 1], &tokens[1..], Threads::single());
+        let segments = Segments::from_lengths([inputs.len()]);
+        let hidden = model_hidden_states(config, weights, &segments, inputs, &threads).unwrap();
+        let head = weights.head().as_f32().unwrap();
+        token_log_probabilities(&hidden, head, config.hidden_size, targets, &threads).values
+    }
+
+    /// Makes sure that a trajectory was drawn by the policy that it names.
+    fn check(&self, problem: &str, trajectory: &Trajectory) {
+        let [span] = &trajectory.versions[..] else { panic!("one policy: {:?}", trajectory.versions) };
+        assert_eq!((span.start, span.end as usize), (0, trajectory.tokens.len()));
+        let number = usize::from(span.policy != PolicyVersion(0).into());
+        let prompt = Numbers.prompt(&problem.into()).unwrap();
+        let scored = self.score(number, &[&prompt[..], &trajectory.tokens].concat());
+        let apart = scored[prompt.len() - 1..].iter().zip(&trajectory.log_probabilities);
+        let most = apart.map(|(one, two)| (one - two).abs()).fold(0.0, f32::max);
+        assert!(most < 1e-3, "{} is {most} from what policy {} draws", trajectory.id, span.policy);
+    }
+}
+
+fn base() -> PolicyRef {
+    PolicyRef { name: PolicyVersion(0).into(), checkpoint: None }
+}
+
+fn other() -> PolicyRef {
+    PolicyRef::candidate(RoundNumber(1), CheckpointId::new("round-1-step-9"))
+}
+
+impl Policies for Two {
+    fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, String> {
+        Ok(self.folders[usize::from(policy.checkpoint.is_some())].clone())
+    }
+
+    fn log_probabilities(&self, policy: &PolicyRef, tokens: &[u32]) -> Result<Vec<f32>, String> {
+        Ok(self.score(usize::from(policy.checkpoint.is_some()), tokens))
+    }
+}
+
+/// A lane of a fleet, with what it has told.
+struct Holder {
+    generator: Box<dyn Generator>,
+    events: Receiver<GeneratorEvent>,
+    ended: BTreeMap<u32, Trajectory>,
+    warnings: Vec<String>,
+    others: Vec<GeneratorEvent>,
+    capacity: usize,
+}
+
+impl Holder {
+    fn open(fleet: &Fleet, lane: Lane) -> Self {
+        let (sender, events) = channel();
+        let sink = EventSink::new(move |event| {
+            let _ = sender.send(event);
+        });
+        let generator = fleet.generators("servers", lane).open(sink).unwrap();
+        Self {
+            generator,
+            events,
+            ended: BTreeMap::new(),
+            warnings: Vec::new(),
+            others: Vec::new(),
+            capacity: 0,
+        }
+    }
+
+    fn submit(&mut self, numbers: std::ops::Range<u32>, max_new_tokens: u32) {
+        for number in numbers {
+            self.generator.submit(rollout(number, max_new_tokens));
+        }
+    }
+
+    fn hear(&mut self) {
+        match self.events.recv_timeout(PATIENCE).expect("something is told") {
+            GeneratorEvent::Finished(finished) => {
+                for one in finished {
+                    let twice = self.ended.insert(one.trajectory.id.number.0, one.trajectory);
+                    assert!(twice.is_none(), "an attempt ended twice: {twice:?}");
+                }
+            }
+            GeneratorEvent::Warning(warning) => self.warnings.push(warning),
+            GeneratorEvent::Capacity(capacity) => self.capacity = capacity,
+            GeneratorEvent::Drawn(_) => {}
+            other => self.others.push(other),
+        }
+    }
+
+    fn until(&mut self, condition: impl Fn(&Self) -> bool) {
+        while !condition(self) {
+            self.hear();
+        }
+    }
+
+    fn until_ended(&mut self, count: usize) {
+        self.until(|holder| holder.ended.len() >= count);
+    }
+}
+
+fn rollout(number: u32, max_new_tokens: u32) -> Rollout {
+    Rollout {
+        id: AttemptId { problem: ProblemId::new(format!("{}", number % 10)), number: AttemptNumber(number) },
+        problem: (number % 10).to_string().into(),
+        sampling: SamplingSettings { max_new_tokens, ..SamplingSettings::default() },
+        seed: u64::from(number),
+    }
+}
+
+fn section(doubles: &[VllmDouble]) -> EngineSection {
+    EngineSection {
+        kind: EngineKind::Vllm,
+        addresses: doubles.iter().map(VllmDouble::address).collect(),
+        poll_milliseconds: 20,
+        ..EngineSection::default()
+    }
+}
+
+struct World {
+    fleet: Fleet,
+    two: Arc<Two>,
+    folder: tempfile::TempDir,
+    _runtime: Runtime,
+}
+
+fn world(make: impl FnOnce(&Two) -> (Vec<VllmDouble>, EngineSection)) -> (World, Vec<VllmDouble>) {
+    let folder = tempfile::tempdir().unwrap();
+    let two = Arc::new(Two::make(folder.path()));
+    let (doubles, section) = make(&two);
+    let runtime = Runtime::new().unwrap();
+    let seams = FleetSeams {
+        texts: Arc::new(Numbers),
+        policies: Arc::clone(&two) as Arc<dyn Policies>,
+        publications: folder.path().join("published"),
+    };
+    let fleet = Fleet::start(&[section], seams, runtime.handle()).unwrap();
+    (World { fleet, two, folder, _runtime: runtime }, doubles)
+}
+
+fn two_doubles(two: &Two) -> (Vec<VllmDouble>, EngineSection) {
+    let doubles: Vec<_> = (0..2).map(|_| VllmDouble::start(Options::new(&two.folders[0]))).collect();
+    let section = section(&doubles);
+    (doubles, section)
+}
+
+impl World {
+    fn check(&self, holder: &Holder) {
+        for (number, trajectory) in &holder.ended {
+            self.two.check(&(number % 10).to_string(), trajectory);
+        }
+    }
+}
+
+#[test]
+fn rollouts_come_back_with_the_policy_that_drew_them_across_a_publication() {
+    let (world, _doubles) = world(two_doubles);
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.submit(0..10, 20);
+    holder.generator.adopt(&base());
+    holder.until_ended(10);
+    holder.submit(10..40, 20);
+    holder.generator.adopt(&other());
+    holder.submit(40..60, 20);
+    holder.until_ended(60);
+    world.check(&holder);
+    let by_other = |number: u32| holder.ended[&number].versions[0].policy == other().name;
+    assert!((40..60).all(by_other), "what is submitted after a policy is drawn by it");
+    assert!((0..10).all(|number| !by_other(number)));
+    assert!(holder.warnings.is_empty() && holder.capacity > 0, "{:?}", holder.warnings);
+    assert!(
+        holder.others.iter().all(|event| matches!(event, GeneratorEvent::Adopted(_))),
+        "{:?}",
+        holder.others
+    );
+    let reasons: HashMap<_, usize> = holder.ended.values().fold(HashMap::new(), |mut counts, one| {
+        *counts.entry(one.finish).or_default() += 1;
+        counts
+    });
+    assert!(
+        reasons.keys().all(|reason| matches!(reason, FinishReason::Length | FinishReason::Stop)),
+        "{reasons:?}"
+    );
+}
+
+#[test]
+fn evaluation_and_exploration_share_one_server_in_turns() {
+    let (world, _doubles) = world(|two| {
+        let doubles = vec![VllmDouble::start(Options::new(&two.folders[0]))];
+        let section = section(&doubles);
+        (doubles, section)
+    });
+    let mut exploring = Holder::open(&world.fleet, Lane::Exploration);
+    let mut evaluating = Holder::open(&world.fleet, Lane::Evaluation);
+    exploring.generator.adopt(&base());
+    exploring.submit(0..8, 10);
+    exploring.until_ended(4);
+    evaluating.generator.adopt(&other());
+    evaluating.submit(100..110, 10);
+    exploring.submit(8..16, 10);
+    evaluating.until_ended(10);
+    exploring.until_ended(16);
+    world.check(&exploring);
+    world.check(&evaluating);
+    assert!(evaluating.ended.values().all(|one| one.versions[0].policy == other().name));
+    assert!(exploring.ended.values().all(|one| one.versions[0].policy == base().name));
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_servers_fail_in_every_way_and_come_back_as_others() {
+    let (world, mut doubles) = world(two_doubles);
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.generator.adopt(&other());
+    holder.submit(0..20, 20);
+    holder.until_ended(10);
+    let generate = "/inference/v1/generate";
+    for (fault, times) in
+        [(Fault::Status(503), 3), (Fault::Status(500), 2), (Fault::Drop, 2), (Fault::DropAfter, 2)]
+    {
+        doubles[0].fail(generate, fault.clone(), times);
+        doubles[1].fail(generate, fault, times);
+    }
+    holder.submit(20..60, 20);
+    holder.until_ended(60);
+    // killed and started anew in the middle of its work, with the weights of its command line
+    for round in 0..3 {
+        let start = 60 + round * 40;
+        holder.submit(start..start + 40, 30);
+        holder.until_ended(start as usize + 5);
+        let one = &mut doubles[(round % 2) as usize];
+        one.kill();
+        holder.until_ended(start as usize + 15);
+        one.restart(None);
+        holder.until_ended(start as usize + 40);
+    }
+    assert_eq!(holder.ended.len(), 180);
+    world.check(&holder);
+    assert!(holder.ended.values().all(|one| one.versions[0].policy == other().name));
+    assert!(
+        holder.others.iter().all(|event| matches!(event, GeneratorEvent::Adopted(_))),
+        "{:?}",
+        holder.others
+    );
+    // what it serves after that is what it was given, not what it was started with
+    let given = doubles[0].log().iter().filter(|asked| asked.contains("/collective_rpc")).count();
+    assert!(given >= 2, "{given}");
+}
+
+#[test]
+fn a_server_that_stops_is_left_out_and_what_it_holds_goes_elsewhere() {
+    let (world, doubles) = world(|two| {
+        let (doubles, section) = two_doubles(two);
+        (doubles, EngineSection { max_silence_seconds: 2, ..section })
+    });
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.generator.adopt(&base());
+    // one that stops while it takes weights over has much longer to do so: the first answer of a server is of the probe
+    let mut submitted = 0;
+    while asked_to_draw(&doubles[0]) < 2 {
+        holder.submit(submitted..submitted + 4, 10);
+        submitted += 4;
+        holder.until_ended(submitted as usize);
+    }
+    doubles[0].freeze(true);
+    holder.submit(submitted..submitted + 36, 10);
+    holder.until_ended(submitted as usize + 36);
+    holder.until(|holder| holder.warnings.iter().any(|warning| warning.contains("left out")));
+    let is_of_first = |warning: &String| warning.contains(&doubles[0].address());
+    assert!(holder.warnings.iter().all(is_of_first), "{:?}", holder.warnings);
+    doubles[0].freeze(false);
+    let asked = doubles[0].log().len();
+    holder.submit(submitted + 36..submitted + 56, 10);
+    holder.until_ended(submitted as usize + 56);
+    doubles[0].wait_until_asked(|log| log.iter().skip(asked).any(|one| one.contains("/is_paused")));
+    world.check(&holder);
+}
+
+#[test]
+fn a_server_that_serves_something_else_under_the_name_is_not_used_and_named() {
+    let (world, doubles) = world(|two| {
+        let doubles = vec![VllmDouble::start(Options::new(&two.folders[0]))];
+        let section = section(&doubles);
+        (doubles, section)
+    });
+    // what is published is not what the daemon takes it for
+    let (config, mut weights) = load_folder(Path::new(FIXTURE)).unwrap();
+    weights.final_norm.iter_mut().for_each(|value| *value *= 3.0);
+    save_folder(&world.folder.path().join("other"), &config, &weights, Precision::F32, u64::MAX).unwrap();
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.generator.adopt(&other());
+    holder.submit(0..4, 10);
+    holder.until(|holder| !holder.warnings.is_empty());
+    assert!(
+        holder.warnings[0].contains("round-1-step-9") && holder.warnings[0].contains("max_gap_nats"),
+        "{:?}",
+        holder.warnings
+    );
+    assert!(holder.warnings[0].contains(&doubles[0].address()));
+    assert!(holder.ended.is_empty());
+    // another policy is another matter
+    holder.generator.adopt(&base());
+    holder.until_ended(4);
+    world.check(&holder);
+}
+
+#[test]
+fn what_is_withdrawn_ends_as_such_and_what_cannot_be_served_is_refused_with_its_reason() {
+    let (world, doubles) = world(two_doubles);
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    for double in &doubles {
+        double.fail("/inference/v1/generate", Fault::Hang, 0);
+    }
+    holder.generator.adopt(&base());
+    holder.submit(0..1, 10);
+    holder.until_ended(1);
+    for double in &doubles {
+        double.fail("/inference/v1/generate", Fault::Hang, 1_000);
+    }
+    let before: usize = doubles.iter().map(asked_to_draw).sum();
+    holder.submit(1..3, 10);
+    let mut asked = 0;
+    while asked < before + 2 {
+        holder.hear();
+        asked = doubles.iter().map(asked_to_draw).sum();
+    }
+    for number in 1..3 {
+        holder.generator.cancel(&rollout(number, 10).id);
+    }
+    holder.until_ended(3);
+    assert!((1..3).all(|number| holder.ended[&number].finish == FinishReason::Cancelled));
+    for double in &doubles {
+        double.heal();
+    }
+    let unreadable = Rollout { problem: "no number".into(), ..rollout(9, 10) };
+    holder.generator.submit(unreadable);
+    holder.until(|holder| holder.others.iter().any(|event| matches!(event, GeneratorEvent::Refused { .. })));
+    let refused = holder.others.iter().find_map(|event| match event {
+        GeneratorEvent::Refused { id, reason } => Some((id.number.0, reason.clone())),
+        _ => None,
+    });
+    assert_eq!(refused, Some((9, "`no number` is no number".to_owned())));
+    holder.submit(20..24, 10);
+    holder.until_ended(7);
+    holder.generator.end();
+}
+
+fn asked_to_draw(double: &VllmDouble) -> usize {
+    double.log().iter().filter(|asked| asked.contains("/inference/v1/generate")).count()
+}

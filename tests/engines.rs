@@ -1,0 +1,284 @@
+//! Rounds whose rollouts servers draw: nothing lost, nothing twice, nothing under a wrong policy, whatever becomes of the
+//! servers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+mod harness;
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use harness::{Daemon, Watch, ids, pool, rounds, small, stilld};
+use still_decoder::{
+    DecoderConfig, DecoderWeights, Segments, Threads,
+    hugging_face::{Precision, load_folder, save_folder},
+    model_hidden_states, token_log_probabilities,
+};
+use still_domain::PolicyName;
+use still_engine_double::{Fault, Options, VllmDouble};
+use still_store::Store;
+use still_text::{PromptStyle, Prompter, Tokenizer};
+
+/// A model in a folder, trained a little: servers load no model that is made of a seed.
+fn model(folder: &Path) -> PathBuf {
+    let line = |number: usize| {
+        let (factor, product) = (number % 7 + 2, (number + 12) * (number % 7 + 2));
+        let problem = format!("{}*{factor}=", number + 12);
+        let completion = format!(
+            "<|begin_of_thought|>{product};<|end_of_thought|><|begin_of_solution|>{product}<|end_of_solution|>"
+        );
+        serde_json::json!({"prompt": problem, "completion": completion}).to_string()
+    };
+    let (data, out) = (folder.join("first.jsonl"), folder.join("base"));
+    fs::write(&data, (0..22).map(line).collect::<Vec<_>>().join("\n")).unwrap();
+    let mut command = stilld();
+    command.args(["train", "sft", "--model", "embedded", "--data"]).arg(&data).arg("--out").arg(&out);
+    for setting in [
+        "training.improvement.steps=10",
+        "training.improvement.batch_sequences=4",
+        "training.improvement.peak_learning_rate=3e-3",
+        "training.precision=f32",
+        "device.learner_threads=1",
+    ] {
+        command.args(["--set", setting]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+/// The settings that have these servers draw.
+fn engines(addresses: &[String]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("engines=[{{kind = \"vllm\", addresses = [{}], poll_milliseconds = 50}}]", addresses.join(", "))
+}
+
+/// A policy's weights, and what they think of texts.
+struct Policy(DecoderConfig, DecoderWeights);
+
+impl Policy {
+    fn score(&self, tokens: &[u32]) -> Vec<f32> {
+        let Self(config, weights) = self;
+        let (inputs, targets, threads) = (&tokens[..tokens.len() - 1], &tokens[1..], Threads::single());
+        let segments = Segments::from_lengths([inputs.len()]);
+        let hidden = model_hidden_states(config, weights, &segments, inputs, &threads).unwrap();
+        let head = weights.head().as_f32().unwrap();
+        token_log_probabilities(&hidden, head, config.hidden_size, targets, &threads).values
+    }
+}
+
+/// Makes sure that every trajectory of a stopped daemon was drawn by the policy that it names, as far as that is still on
+/// the disk; gives how many were drawn by each policy that was looked at. `most_apart` is what arithmetic may differ by.
+fn checked(
+    data_dir: &Path,
+    base: &Path,
+    prompt: PromptStyle,
+    most_apart: f32,
+) -> BTreeMap<PolicyName, usize> {
+    let store = Store::open_read_only(data_dir).unwrap();
+    let prompter = Prompter::new(Tokenizer::load(base).unwrap(), prompt);
+    let mut policies = BTreeMap::new();
+    for record in store.policies().unwrap() {
+        let folder = match &record.checkpoint {
+            Some(checkpoint) => data_dir.join("checkpoints").join(checkpoint.as_str()),
+            None => base.to_owned(),
+        };
+        if folder.exists() {
+            let (config, weights) = load_folder(&folder).unwrap();
+            policies.insert(PolicyName::from(record.version), Policy(config, weights));
+        }
+    }
+    let problems: BTreeMap<_, _> =
+        store.each_problem().map(|problem| problem.unwrap()).map(|one| (one.id, one.text)).collect();
+    let mut counts = BTreeMap::new();
+    for judged in store.trajectories() {
+        let trajectory = judged.unwrap().trajectory;
+        let [span] = &trajectory.versions[..] else { panic!("one policy: {:?}", trajectory.versions) };
+        let prompt = prompter.prompt(problems[&trajectory.id.problem].as_str()).unwrap();
+        assert_eq!(prompt.len(), trajectory.prompt_token_count as usize);
+        assert_eq!(trajectory.tokens.len(), trajectory.log_probabilities.len());
+        if let Some(policy) = policies.get(&span.policy) {
+            let scored = policy.score(&[&prompt[..], &trajectory.tokens].concat());
+            let pairs = scored[prompt.len() - 1..].iter().zip(&trajectory.log_probabilities);
+            let most = pairs.map(|(one, two)| (one - two).abs()).fold(0.0, f32::max);
+            assert!(most < most_apart, "{} is {most} from policy {}", trajectory.id, span.policy);
+            *counts.entry(span.policy).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn rounds_go_on_while_servers_are_killed_started_anew_with_other_weights_and_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = model(folder.path());
+    let mut doubles: Vec<_> = (0..2).map(|_| VllmDouble::start(Options::new(&base))).collect();
+    let data_dir = folder.path().join("data");
+    let source = format!("model.source={}", base.display());
+    let engines = engines(&doubles.iter().map(VllmDouble::address).collect::<Vec<_>>());
+    let settings = small(&[]);
+    let settings: Vec<&str> = settings.into_iter().chain([&*source, &*engines]).collect();
+    let mut daemon = Daemon::start(&data_dir, 2, &settings);
+    daemon.wait_until_up();
+    let mut watch = Watch::start(&data_dir);
+    for round in 1..=2 {
+        watch.wait_for("explored", |event| event["round"] == round && event["judged"].as_u64() > Some(2));
+        let other = &mut doubles[round as usize % 2];
+        other.fail("/inference/v1/generate", Fault::Status(503), 3);
+        other.fail("/inference/v1/generate", Fault::Drop, 2);
+        let one = &mut doubles[(round as usize + 1) % 2];
+        one.kill();
+        watch.wait_for("explored", |event| event["round"] == round && event["judged"].as_u64() > Some(6));
+        one.restart(None);
+    }
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    let rounds = rounds(&data_dir);
+    assert_eq!(rounds.len(), 3, "{rounds:?}");
+    let pool = pool(&data_dir);
+    ids(&pool);
+    let counts = checked(&data_dir, &base, PromptStyle::Raw, 1e-2);
+    assert!(counts.values().sum::<usize>() >= 48, "{counts:?} of {}", pool.len());
+    assert_eq!(
+        fs::read_dir(data_dir.join("published")).map_or(0, Iterator::count),
+        0,
+        "nobody is named them any more"
+    );
+}
+
+#[test]
+fn what_servers_cannot_do_is_refused_by_the_key_that_asks_for_it() {
+    let check = |settings: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        fs::write(&file, settings).unwrap();
+        let output = stilld().args(["config", "check"]).arg(&file).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let servers = "[[engines]]\nkind = \"vllm\"\naddresses = [\"http://127.0.0.1:9\"]\n";
+    for (settings, key) in [
+        (servers.to_owned(), "model.source"),
+        (format!("{servers}[run]\nlockstep = true\n"), "run.lockstep"),
+        (format!("{servers}[exploration]\non_publish = \"recompute\"\n"), "exploration.on_publish"),
+        (servers.replace("vllm", "sglang"), "engines[0].kind"),
+        (servers.replace("vllm", "openai"), "engines[0].kind"),
+        (servers.replace("http:", "https:"), "engines[0].addresses"),
+        (servers.replace("kind = \"vllm\"", ""), "engines[0].addresses"),
+        ("[[engines]]\nknid = \"vllm\"\n".to_owned(), "knid"),
+    ] {
+        let (code, message) = check(&settings);
+        assert_eq!(code, Some(3), "{settings}: {message}");
+        assert!(message.contains(key), "{key}: {message}");
+    }
+}
+
+/// A server of vLLM on the processor, as `.ci/vllm` starts it: three processes, one group.
+struct Vllm {
+    port: u16,
+    log: PathBuf,
+    group: Option<u32>,
+}
+
+impl Vllm {
+    fn start(folder: &Path, model: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Self { port, log: folder.join("vllm.log"), group: None };
+        server.restart(model);
+        server
+    }
+
+    fn restart(&mut self, model: &Path) {
+        let program = env::var("STILL_VLLM_SERVE").expect("STILL_VLLM_SERVE names .ci/vllm");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log).unwrap();
+        let mut command = Command::new(program);
+        command.args(["serve", &self.port.to_string()]).arg(model);
+        command.process_group(0).stdout(log.try_clone().unwrap()).stderr(log);
+        self.group = Some(command.spawn().unwrap().id());
+    }
+
+    fn signal(&self, name: &str) {
+        let Some(group) = self.group else { return };
+        let status = Command::new("kill").args(["-s", name, "--", &format!("-{group}")]).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn kill(&mut self) {
+        self.signal("KILL");
+        self.group = None;
+    }
+}
+
+impl Drop for Vllm {
+    fn drop(&mut self) {
+        if self.group.is_some() {
+            self.kill();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a live vLLM: run by .ci/vllm"]
+fn rounds_go_on_while_a_live_server_is_killed_stopped_and_started_anew_with_other_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = PathBuf::from(env::var("STILL_VLLM_MODEL").expect("STILL_VLLM_MODEL names a model's folder"));
+    let strange = folder.path().join("strange");
+    let (config, mut weights) = load_folder(&base).unwrap();
+    weights.final_norm.iter_mut().step_by(3).for_each(|value| *value *= 1.2);
+    save_folder(&strange, &config, &weights, Precision::F32, u64::MAX).unwrap();
+    drop(weights);
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(base.join(name), strange.join(name)).unwrap();
+    }
+    let mut server = Vllm::start(folder.path(), &base);
+    let data_dir = folder.path().join("data");
+    let source = format!("model.source={}", base.display());
+    let engines = format!(
+        "engines=[{{kind = \"vllm\", addresses = [\"http://127.0.0.1:{}\"], max_silence_seconds = 60, \
+         max_gap_nats = 0.005}}]",
+        server.port
+    );
+    let settings = [
+        &*source,
+        &*engines,
+        "training.imitation.steps=2",
+        "training.imitation.batch_sequences=2",
+        "training.improvement.steps=2",
+        "training.improvement.batch_sequences=2",
+        "training.precision=f32",
+        "checkpoints.every_steps=10",
+        "round.problems=12",
+        "task.quickstart.problems=60",
+        "task.quickstart.held_out_per_level=2",
+        "exploration.attempts_per_visit=2",
+        "exploration.sampling.max_new_tokens=24",
+        "evaluation.sampling.max_new_tokens=16",
+        "supervision.max_silence_ms=900000",
+    ];
+    let mut daemon = Daemon::start(&data_dir, 2, &settings);
+    daemon.wait_until_up();
+    let mut watch = Watch::start(&data_dir);
+    let explored = |round: u64, judged: u64| {
+        move |event: &serde_json::Value| event["round"] == round && event["judged"].as_u64() >= Some(judged)
+    };
+    watch.wait_for("explored", explored(1, 2));
+    server.kill();
+    watch.wait_for("warning", |event| event["message"].as_str().unwrap().contains("left out"));
+    server.restart(&strange);
+    watch.wait_for("explored", explored(1, 6));
+    server.signal("STOP");
+    watch.wait_for("warning", |event| event["message"].as_str().unwrap().contains("left out"));
+    server.signal("CONT");
+    watch.wait_for("explored", explored(2, 2));
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    assert_eq!(rounds(&data_dir).len(), 3);
+    ids(&pool(&data_dir));
+    let counts = checked(&data_dir, &base, PromptStyle::Raw, 1e-2);
+    println!("trajectories by policy, each within 0.01 nats of it: {counts:?}");
+    assert!(counts.values().sum::<usize>() >= 24, "{counts:?}");
+}
