@@ -10,7 +10,8 @@
 //! Only the solution is read: the text after the last end of a thought, up to the end of the solution. An
 //! answer in a thought that never ended is no answer. [`Profile::Strict`] takes the last balanced box;
 //! [`Profile::Lenient`] goes on with answer elements, phrases in several languages, a bare answer, bold text
-//! and the last formula. Boxes that stand together are one answer, so hedging is wrong.
+//! and the last formula. Boxes that stand together are one answer, so hedging is wrong. Outside of boxes an answer
+//! counts where its clause states it: what is denied, doubted, asked or supposed is none.
 //!
 //! ```
 //! use still_verify::{Gold, Kind, Outcome, Profile, Rule, judge};
@@ -22,6 +23,9 @@
 //! assert_eq!(outcome(r"\boxed{45} or \boxed{46}"), Outcome::Wrong);
 //! assert_eq!(outcome("The answer is 45."), Outcome::Correct);
 //! assert_eq!(outcome("정답은 45입니다."), Outcome::Correct);
+//! assert_eq!(outcome("I was not sure, but the answer is 45."), Outcome::Correct);
+//! assert_eq!(outcome("I am not sure that the answer is 45."), Outcome::NoAnswer);
+//! assert_eq!(outcome("Is the answer $45$?"), Outcome::NoAnswer);
 //! assert_eq!(judge(&gold, "#### 45", Profile::Lenient).rule, Some(Rule::Phrase));
 //! assert_eq!(judge(&gold, "#### 45", Profile::Strict).outcome, Outcome::NoAnswer);
 //! # Ok::<(), still_verify::GoldError>(())
