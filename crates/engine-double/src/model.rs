@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
+use safetensors::{Dtype, SafeTensors};
 use still_decoder::{
-    CpuDecoder, DecoderConfig, DecoderWeights, Segments, Threads, WeightPrecision, hugging_face::load_folder,
-    model_hidden_states, token_log_probabilities,
+    CpuDecoder, DecoderConfig, DecoderWeights, Matrix, Segments, Threads, WeightPrecision,
+    hugging_face::load_folder, model_hidden_states, token_log_probabilities,
 };
 use still_domain::{FinishReason, PolicyVersion, SamplingSettings};
 use still_rollout::{Engine, EngineConfig, Request};
@@ -222,12 +223,15 @@ impl Core {
             .map_err(|error| error.to_string())?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
             .find(|name| name.ends_with(".safetensors") && !name.starts_with("model"));
+        let head = head_of(folder);
         let loaded = match strange {
             Some(name) => Err(format!("unknown tensors in {name}")),
             None => load_folder(folder).map_err(|error| error.to_string()),
         };
         match loaded {
-            Ok((config, weights)) if config.vocabulary_size == self.config.vocabulary_size => {
+            Ok((config, mut weights)) if config.vocabulary_size == self.config.vocabulary_size => {
+                // as vLLM does on a processor: a head that no file names stays as it was, though it be tied
+                weights.head = Some(head.unwrap_or_else(|| self.weights.head().clone()));
                 self.weights = Arc::new(weights);
                 self.is_empty = false;
                 self.is_stale = self.has_cached;
@@ -292,4 +296,18 @@ impl Core {
             }));
         }
     }
+}
+
+/// The head that a file of the folder names.
+fn head_of(folder: &Path) -> Option<Matrix> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files = files.filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    files.find_map(|path| {
+        let bytes = std::fs::read(path).ok()?;
+        let tensors = SafeTensors::deserialize(&bytes).ok()?;
+        let head = tensors.tensor("lm_head.weight").ok()?;
+        let &[rows, columns] = head.shape() else { return None };
+        let values = head.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        (head.dtype() == Dtype::F32).then(|| Matrix::from_f32(rows, columns, values))
+    })
 }

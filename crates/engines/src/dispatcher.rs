@@ -67,6 +67,8 @@ pub(crate) struct Dispatcher {
     lanes: HashMap<Lane, LaneState>,
     shelf: Shelf,
     held: HashMap<JobId, Held>,
+    /// What looks at a server, or gives it weights.
+    at_work: HashMap<ServerId, AbortHandle>,
     next_job: u64,
     probe: Arc<[u32]>,
     stop_ids: Arc<[u32]>,
@@ -85,6 +87,7 @@ impl Dispatcher {
             lanes: Lane::ALL.into_iter().map(|lane| (lane, LaneState::default())).collect(),
             shelf: Shelf::new(seams.publications.clone()),
             held: HashMap::new(),
+            at_work: HashMap::new(),
             next_job: 0,
             started: Instant::now(),
             seams,
@@ -123,7 +126,8 @@ impl Dispatcher {
             }
             self.obey();
         }
-        for task in self.held.into_values().filter_map(|held| held.task) {
+        let requests = self.held.into_values().filter_map(|held| held.task);
+        for task in requests.chain(self.at_work.into_values()) {
             task.abort();
         }
     }

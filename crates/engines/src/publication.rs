@@ -4,17 +4,17 @@
 //! removed when it is old. So servers are named a folder of links to the policy's own files; it is made under another
 //! name, and complete before it has its own.
 
+mod head;
+mod tensor_file;
+
 use std::{
     ffi::OsStr,
-    fs,
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use self::tensor_file::TensorFile;
 
-/// Longest header of a file of tensors that is read, in bytes.
-const MAX_HEADER_BYTES: u64 = 100 << 20;
 /// How the names of files of tensors end.
 const TENSORS: &str = "safetensors";
 
@@ -95,7 +95,7 @@ fn link(policy: &Path, into: &Path) -> Result<(), String> {
             names.push(name);
         }
     }
-    let mut tensors = 0;
+    let mut tensors = Vec::new();
     for name in names.iter().filter(|name| is_of_model(&names, name)) {
         // the hub's cache holds links to its blobs: it is the file that is linked
         let from = fs::canonicalize(policy.join(name)).map_err(|error| failed(&policy.join(name), &error))?;
@@ -103,8 +103,7 @@ fn link(policy: &Path, into: &Path) -> Result<(), String> {
             continue;
         }
         if name.ends_with(TENSORS) {
-            check_header(&from)?;
-            tensors += 1;
+            tensors.push(TensorFile::read(&from)?);
         }
         let to = into.join(name);
         // another disk, or one without hard links: then the file lives as long as the checkpoint does
@@ -112,33 +111,13 @@ fn link(policy: &Path, into: &Path) -> Result<(), String> {
             std::os::unix::fs::symlink(&from, &to).map_err(|error| failed(&to, &error))?;
         }
     }
-    if tensors == 0 || !into.join("config.json").exists() {
+    if tensors.is_empty() || !into.join("config.json").exists() {
         return Err(format!(
             "`{}` holds no model that a server can load: config.json and model.safetensors are wanted",
             policy.display()
         ));
     }
-    Ok(())
-}
-
-/// Makes sure that a file of tensors is whole: a server that loads a truncated one is left without a model.
-fn check_header(path: &Path) -> Result<(), String> {
-    let damaged = |reason: &dyn ToString| format!("`{}` is damaged: {}", path.display(), reason.to_string());
-    let mut file = fs::File::open(path).map_err(|error| damaged(&error))?;
-    let length = file.metadata().map_err(|error| damaged(&error))?.len();
-    let mut size = [0; 8];
-    file.read_exact(&mut size).map_err(|error| damaged(&error))?;
-    let size_bytes = u64::from_le_bytes(size);
-    if size_bytes > MAX_HEADER_BYTES.min(length) {
-        return Err(damaged(&"its header is longer than the file"));
-    }
-    let mut header = size.to_vec();
-    file.take(size_bytes).read_to_end(&mut header).map_err(|error| damaged(&error))?;
-    let tensors: serde_json::Map<String, Value> =
-        serde_json::from_slice(header.get(8..).unwrap_or_default()).map_err(|error| damaged(&error))?;
-    let ends = tensors.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());
-    let wanted = 8 + size_bytes + ends.max().unwrap_or(0);
-    if wanted == length { Ok(()) } else { Err(damaged(&format!("{length} bytes of {wanted}"))) }
+    head::add(&tensors, into)
 }
 
 #[cfg(test)]

@@ -458,3 +458,6 @@ mod tests {
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+#[allow(clippy::print_stdout)]
+mod throughput;

@@ -10,7 +10,7 @@ use std::{
         Arc,
         mpsc::{Receiver, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use still_decoder::{
@@ -68,6 +68,7 @@ impl Two {
         for (place, value) in weights.final_norm.iter_mut().enumerate() {
             *value *= 1.0 + 0.1 * (place % 5) as f32;
         }
+        weights.embedding.as_f32_mut().unwrap().iter_mut().step_by(5).for_each(|value| *value *= 1.05);
         let other = folder.join("other");
         save_folder(&other, &config, &weights, Precision::F32, u64::MAX).unwrap();
         let base = folder.join("base");
@@ -160,7 +161,10 @@ impl Holder {
                     assert!(twice.is_none(), "an attempt ended twice: {twice:?}");
                 }
             }
-            GeneratorEvent::Warning(warning) => self.warnings.push(warning),
+            GeneratorEvent::Warning(warning) => {
+                eprintln!("{warning}");
+                self.warnings.push(warning);
+            }
             GeneratorEvent::Capacity(capacity) => self.capacity = capacity,
             GeneratorEvent::Drawn(_) => {}
             other => self.others.push(other),
@@ -168,7 +172,15 @@ impl Holder {
     }
 
     fn until(&mut self, condition: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
         while !condition(self) {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{} ended; {:?}; {:?}",
+                self.ended.len(),
+                self.warnings,
+                self.others
+            );
             self.hear();
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use still_domain::{FinishReason, Measures, PolicyRef, Trajectory, VersionSpan};
 use still_roles::{FinishedRollout, GeneratorEvent, Rollout};
+use tokio::task::AbortHandle;
 
 use super::{Dispatcher, Outcome, lane::LaneState};
 use crate::{
@@ -18,25 +19,31 @@ impl Dispatcher {
     pub(super) fn obey(&mut self) {
         for order in self.schedule.orders() {
             match order {
-                Order::Attach { server, epoch, is_doubted } => self.ask(server, move |endpoint| async move {
-                    let result = vllm::attach(&endpoint, is_doubted).await;
-                    Outcome::Attached { server, epoch, result }
-                }),
+                Order::Attach { server, epoch, is_doubted } => {
+                    let task = self.ask(server, move |endpoint| async move {
+                        let result = vllm::attach(&endpoint, is_doubted).await;
+                        Outcome::Attached { server, epoch, result }
+                    });
+                    self.takes_over(server, task);
+                }
                 Order::Swap { server, epoch, policy } => {
                     let (known, probe) = (self.shelf.all(), Arc::clone(&self.probe));
                     let wanted = known.iter().find(|one| one.id == policy).cloned();
-                    self.ask(server, move |endpoint| async move {
+                    let task = self.ask(server, move |endpoint| async move {
                         let result = match wanted {
                             Some(policy) => vllm::swap(&endpoint, &policy, &known, &probe).await,
                             None => Err("its policy was given up meanwhile".to_owned()),
                         };
                         Outcome::Swapped { server, epoch, result }
                     });
+                    self.takes_over(server, task);
                 }
-                Order::Poll { server, epoch } => self.ask(server, move |endpoint| async move {
-                    let result = vllm::poll(&endpoint).await;
-                    Outcome::Polled { server, epoch, result }
-                }),
+                Order::Poll { server, epoch } => {
+                    let _task = self.ask(server, move |endpoint| async move {
+                        let result = vllm::poll(&endpoint).await;
+                        Outcome::Polled { server, epoch, result }
+                    });
+                }
                 Order::Send { server, job, ticket } => self.send(server, job, ticket),
                 Order::Withdraw(job) => {
                     if let Some(task) = self.held.get_mut(&job).and_then(|held| held.task.take()) {
@@ -55,16 +62,24 @@ impl Dispatcher {
         }
     }
 
-    fn ask<F>(&self, server: ServerId, ask: impl FnOnce(Arc<Endpoint>) -> F)
+    /// What looks at a server or gives it weights: one at a time, or an earlier one undoes what a later one has done.
+    fn takes_over(&mut self, server: ServerId, task: Option<AbortHandle>) {
+        if let Some(earlier) = task.and_then(|task| self.at_work.insert(server, task)) {
+            earlier.abort();
+        }
+    }
+
+    fn ask<F>(&self, server: ServerId, ask: impl FnOnce(Arc<Endpoint>) -> F) -> Option<AbortHandle>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let Some((endpoint, _)) = self.servers.get(server.0) else { return };
+        let (endpoint, _) = self.servers.get(server.0)?;
         let (outcomes, asked) = (self.outcomes.clone(), ask(Arc::clone(endpoint)));
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             // a dispatcher that has ended wants no answer
             let _ = outcomes.send(asked.await);
         });
+        Some(task.abort_handle())
     }
 
     fn send(&mut self, server: ServerId, job: JobId, ticket: u64) {
