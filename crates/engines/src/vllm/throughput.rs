@@ -8,7 +8,7 @@ use std::{
 };
 
 use still_domain::{
-    AttemptId, AttemptNumber, Measures, PolicyRef, PolicyVersion, ProblemId, SamplingSettings,
+    AttemptId, AttemptNumber, Measures, PolicyRef, PolicyVersion, ProblemId, SamplingSettings, Statement,
 };
 use still_engine_double::{Options, VllmDouble};
 use still_roles::{EventSink, GeneratorEvent, Rollout};
@@ -38,8 +38,8 @@ fn prompt(number: u32) -> Vec<u32> {
 }
 
 impl Texts for Seams {
-    fn prompt(&self, problem: &str) -> Result<Vec<u32>, String> {
-        Ok(prompt(problem.parse().map_err(|_| "no number".to_owned())?))
+    fn prompt(&self, problem: &Statement) -> Result<Vec<u32>, String> {
+        Ok(prompt(problem.text.parse().map_err(|_| "no number".to_owned())?))
     }
 
     fn read(&self, _: &[u32], _: FinishReason, _: &[f32]) -> Result<ReadResponse, String> {
@@ -101,7 +101,7 @@ fn through_a_fleet(fleet: &Fleet, turn: u32) -> f64 {
     generator.adopt(&PolicyRef { name: PolicyVersion(0).into(), checkpoint: None });
     let rollout = |number: u32| Rollout {
         id: AttemptId { problem: ProblemId::new(number.to_string()), number: AttemptNumber(turn) },
-        problem: number.to_string(),
+        problem: number.to_string().into(),
         sampling: SamplingSettings { max_new_tokens: TOKENS, ..SamplingSettings::default() },
         seed: u64::from(number),
     };
