@@ -9,8 +9,11 @@
 //! accuracy on the held-out problems with its 95 % interval after imitation and after the last round.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
-use std::{path::Path, process::Command, time::Instant};
+mod quick_start;
 
+use std::time::Instant;
+
+use quick_start::{argument, estimate, levels, rounds, run};
 use serde_json::Value;
 
 /// A variant of the quick start: its name and the settings that make it.
@@ -35,14 +38,9 @@ const VARIANTS: &[Variant] = &[
 ];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let value = |flag: &str| {
-        let position = arguments.iter().position(|argument| argument == flag)?;
-        arguments.get(position + 1).cloned()
-    };
-    let seeds = value("--seeds").unwrap_or_else(|| "0,1,2".to_owned());
-    let rounds = value("--rounds").unwrap_or_else(|| "5".to_owned());
-    let chosen = value("--variants");
+    let seeds = argument("--seeds").unwrap_or_else(|| "0,1,2".to_owned());
+    let round_count = argument("--rounds").unwrap_or_else(|| "5".to_owned());
+    let chosen = argument("--variants");
     println!(
         "| variant | seed | seconds | imitation: 3 / 4 / 5 / 6 | last round: 3 / 4 / 5 / 6 | hard levels, 95 % interval |"
     );
@@ -54,59 +52,23 @@ fn main() {
         for seed in seeds.split(',') {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let begun = Instant::now();
-            run(folder.path(), variant, seed, &rounds);
+            run(folder.path(), seed, &round_count, variant.settings);
             let seconds = begun.elapsed().as_secs_f64();
-            report(variant, seed, seconds, &inspect(folder.path()));
+            report(variant, seed, seconds, &rounds(folder.path()));
         }
     }
 }
 
-fn run(data_dir: &Path, variant: &Variant, seed: &str, rounds: &str) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stilld"));
-    command.args(["run", "--config", "configs/quickstart.toml"]);
-    command.arg("--data-dir").arg(data_dir).args(["--rounds", rounds]);
-    command.args(["--set", &format!("run.seed={seed}"), "--set", "http.listen=127.0.0.1:0"]);
-    for setting in variant.settings {
-        command.args(["--set", setting]);
-    }
-    let output = command.output().expect("stilld starts");
-    assert!(
-        output.status.success(),
-        "{} with seed {seed} ended with {}:\n{}",
-        variant.name,
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-fn inspect(data_dir: &Path) -> Vec<Value> {
-    let output = Command::new(env!("CARGO_BIN_EXE_stilld"))
-        .args(["inspect", "rounds", "--json", "--data-dir"])
-        .arg(data_dir)
-        .output()
-        .expect("stilld inspects");
-    serde_json::from_slice(&output.stdout).expect("inspect prints JSON")
-}
-
 fn report(variant: &Variant, seed: &str, seconds: f64, rounds: &[Value]) {
-    let levels = |round: &Value| {
-        let by_level = round["evaluation"]["by_level"].as_object().cloned().unwrap_or_default();
-        let shares =
-            by_level.values().map(|level| format!("{:.1}", 100.0 * level["value"].as_f64().unwrap_or(0.0)));
-        shares.collect::<Vec<_>>().join(" / ")
-    };
     let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else {
         println!("| {} | {seed} | {seconds:.0} | no rounds | | |", variant.name);
         return;
     };
-    let percent = |key: &str| 100.0 * last["evaluation"]["hard_accuracy"][key].as_f64().unwrap_or(0.0);
     println!(
-        "| {} | {seed} | {seconds:.0} | {} | {} | {:.1} ({:.1} to {:.1}) |",
+        "| {} | {seed} | {seconds:.0} | {} | {} | {} |",
         variant.name,
         levels(first),
         levels(last),
-        percent("value"),
-        percent("low"),
-        percent("high"),
+        estimate(&last["evaluation"]["hard_accuracy"]),
     );
 }

@@ -10,9 +10,11 @@
 //! Markdown table: greedy accuracy on the held-out problems.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
-use std::{fs, path::Path, process::Command};
+mod quick_start;
 
-use serde_json::Value;
+use std::{fs, path::Path};
+
+use quick_start::{argument, estimate, levels, rounds, run};
 
 /// A choice: its name and the settings that make it.
 const CHOICES: &[(&str, &[&str])] = &[
@@ -26,19 +28,15 @@ const CHOICES: &[(&str, &[&str])] = &[
 ];
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let value = |flag: &str, default: &str| {
-        let position = arguments.iter().position(|argument| argument == flag);
-        position.and_then(|at| arguments.get(at + 1).cloned()).unwrap_or_else(|| default.to_owned())
-    };
-    let rounds: u32 = value("--rounds", "3").parse().expect("a number of rounds");
+    let value = |flag: &str, default: &str| argument(flag).unwrap_or_else(|| default.to_owned());
+    let explored: u32 = value("--rounds", "3").parse().expect("a number of rounds");
     let (trajectories, steps) = (value("--trajectories", "400"), value("--steps", "2500"));
     println!(
         "| choice | seed | trajectories | 3 / 4 / 5 / 6 | all levels, 95 % interval |\n|---|---|---|---|---|"
     );
     for seed in value("--seeds", "0,1,2").split(',') {
         let pool = tempfile::tempdir().expect("a temporary folder");
-        run(pool.path(), seed, rounds, &[]);
+        run(pool.path(), seed, &explored.to_string(), &[]);
         for (name, settings) in CHOICES {
             let copy = tempfile::tempdir().expect("a temporary folder");
             copy_folder(pool.path(), copy.path());
@@ -52,21 +50,13 @@ fn main() {
                 &size,
                 &steps,
             ];
-            run(copy.path(), seed, rounds + 1, &[&sealing, *settings].concat());
-            report(name, seed, &inspect(copy.path()));
+            run(copy.path(), seed, &(explored + 1).to_string(), &[&sealing, *settings].concat());
+            let rounds = rounds(copy.path());
+            let last = rounds.last().expect("a round");
+            let accuracy = estimate(&last["evaluation"]["accuracy"]);
+            println!("| {name} | {seed} | {} | {} | {accuracy} |", last["selected"], levels(last));
         }
     }
-}
-
-fn run(data_dir: &Path, seed: &str, rounds: u32, settings: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stilld"));
-    command.args(["run", "--config", "configs/quickstart.toml", "--rounds", &rounds.to_string()]);
-    command.arg("--data-dir").arg(data_dir);
-    command.args(["--set", &format!("run.seed={seed}"), "--set", "http.listen=127.0.0.1:0"]);
-    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
-    let output = command.output().expect("stilld starts");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "seed {seed}, {settings:?}: {}:\n{error}", output.status);
 }
 
 fn copy_folder(from: &Path, to: &Path) {
@@ -80,30 +70,4 @@ fn copy_folder(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).expect("a file is copied");
         }
     }
-}
-
-fn inspect(data_dir: &Path) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_stilld"))
-        .args(["inspect", "rounds", "--json", "--data-dir"])
-        .arg(data_dir)
-        .output()
-        .expect("stilld inspects");
-    let rounds: Vec<Value> = serde_json::from_slice(&output.stdout).expect("inspect prints JSON");
-    rounds.last().cloned().expect("a round")
-}
-
-fn report(name: &str, seed: &str, round: &Value) {
-    let evaluation = &round["evaluation"];
-    let percent = |value: &Value| 100.0 * value.as_f64().unwrap_or(f64::NAN);
-    let by_level = evaluation["by_level"].as_object().cloned().unwrap_or_default();
-    let levels: Vec<_> = by_level.values().map(|level| format!("{:.1}", percent(&level["value"]))).collect();
-    let all = &evaluation["accuracy"];
-    println!(
-        "| {name} | {seed} | {} | {} | {:.1} ({:.1} to {:.1}) |",
-        round["selected"],
-        levels.join(" / "),
-        percent(&all["value"]),
-        percent(&all["low"]),
-        percent(&all["high"]),
-    );
 }

@@ -349,7 +349,8 @@ fn build_roles(
     }
     let checkpoints = checkpoints.clone();
     let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
-    // every engine computes in this process: a model that cannot be read is reported now
+    // what computes in this process does so with these, and what a server serves is told by them: a model that cannot
+    // be read is reported now
     library.base_weights().or_exit(Exit::BadInput)?;
     let device = &config.device;
     let (generators, evaluation_generator) = if let Some(evaluator) = &placement.evaluator {
