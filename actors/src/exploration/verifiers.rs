@@ -8,10 +8,7 @@ use std::{collections::VecDeque, sync::Arc, thread};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
-use still_domain::{
-    AttemptId, FinishReason, Measures, Outcome, PolicyName, SamplingSettings, Trajectory, Verdict,
-    VersionSpan,
-};
+use still_domain::{Outcome, Verdict};
 use still_roles::{FinishedRollout, Verifier, sheltered_judgement};
 use still_telemetry::event::LossReason;
 
@@ -148,7 +145,7 @@ impl VerifiersState {
             rule: Some(reason),
             verifier: self.verifier.version().to_owned(),
         };
-        let rollout = empty_rollout(id, seed, sampling, policy);
+        let rollout = FinishedRollout::undrawn(id, seed, sampling, Some(policy));
         let purpose = Purpose::Exploration;
         let judged = Box::new(Judged { rollout, problem, purpose, verdict, credit });
         self.ports.curator.send(CuratorMessage::Commit(judged));
@@ -173,30 +170,5 @@ impl VerifiersState {
             }
             None => {}
         }
-    }
-}
-
-/// The rollout of an attempt that was never begun.
-fn empty_rollout(
-    id: AttemptId,
-    seed: u64,
-    sampling: SamplingSettings,
-    policy: PolicyName,
-) -> FinishedRollout {
-    FinishedRollout {
-        trajectory: Trajectory {
-            id,
-            prompt_token_count: 0,
-            tokens: Vec::new(),
-            log_probabilities: Vec::new(),
-            sampling_log_probabilities: Vec::new(),
-            text: String::new(),
-            sampling,
-            seed,
-            finish: FinishReason::Cancelled,
-            versions: vec![VersionSpan { policy, start: 0, end: 0 }],
-        },
-        measures: Measures::default(),
-        is_well_formed: false,
     }
 }

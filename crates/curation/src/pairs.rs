@@ -97,8 +97,7 @@ impl PairsConfig {
                 continue;
             }
             if is_right && common.contains(candidate) {
-                selection.note(Unpaired::CommonText);
-                selection.decide(&candidate.id, PairDecision::Unpaired(Unpaired::CommonText));
+                selection.leave_out(&candidate.id, Unpaired::CommonText);
                 continue;
             }
             let sides = problems.entry(&candidate.id.problem).or_default();
@@ -155,8 +154,7 @@ impl PairsConfig {
             }
             let mut confident = wrong.iter().take_while(|wrong| self.is_surer(wrong, right)).peekable();
             if confident.peek().is_none() {
-                selection.note(Unpaired::NotMorePerplexing);
-                selection.decide(&right.id, PairDecision::Unpaired(Unpaired::NotMorePerplexing));
+                selection.leave_out(&right.id, Unpaired::NotMorePerplexing);
                 continue;
             }
             if let Some(position) = confident.position(|wrong| self.is_alike_in_length(wrong, right)) {
@@ -166,8 +164,7 @@ impl PairsConfig {
                 selection.pairs.push(PreferencePair { chosen: right.id.clone(), rejected });
                 remaining -= 1;
             } else {
-                selection.note(Unpaired::LengthRatio);
-                selection.decide(&right.id, PairDecision::Unpaired(Unpaired::LengthRatio));
+                selection.leave_out(&right.id, Unpaired::LengthRatio);
             }
         }
     }

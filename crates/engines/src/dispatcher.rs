@@ -100,9 +100,8 @@ impl Dispatcher {
     /// Works until nobody can order anything any more.
     pub(crate) async fn run(mut self, mut orders: UnboundedReceiver<Command>) {
         self.started = Instant::now();
-        let servers: Vec<Limits> = self.servers.iter().map(|(_, limits)| *limits).collect();
-        for limits in servers {
-            self.schedule.add_server(Duration::ZERO, limits);
+        for (_, limits) in &self.servers {
+            self.schedule.add_server(Duration::ZERO, *limits);
         }
         self.obey();
         let mut beat = tokio::time::interval(BEAT);

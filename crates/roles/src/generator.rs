@@ -1,6 +1,9 @@
 //! What the sampler and the evaluator hold: a policy that works on many rollouts at once, here or elsewhere.
 
-use still_domain::{AttemptId, Measures, PolicyName, PolicyRef, SamplingSettings, Statement, Trajectory};
+use still_domain::{
+    AttemptId, FinishReason, Measures, PolicyName, PolicyRef, SamplingSettings, Statement, Trajectory,
+    VersionSpan,
+};
 
 use crate::role::{Role, RoleFactory};
 
@@ -26,6 +29,28 @@ pub struct FinishedRollout {
     pub measures: Measures,
     /// Whether the response keeps the thought and solution format.
     pub is_well_formed: bool,
+}
+
+impl FinishedRollout {
+    /// The rollout of an attempt that came to nothing, by the policy that was to draw it, where there is one.
+    pub fn undrawn(id: AttemptId, seed: u64, sampling: SamplingSettings, policy: Option<PolicyName>) -> Self {
+        Self {
+            trajectory: Trajectory {
+                id,
+                prompt_token_count: 0,
+                tokens: Vec::new(),
+                log_probabilities: Vec::new(),
+                sampling_log_probabilities: Vec::new(),
+                text: String::new(),
+                sampling,
+                seed,
+                finish: FinishReason::Cancelled,
+                versions: policy.map(|policy| VersionSpan { policy, start: 0, end: 0 }).into_iter().collect(),
+            },
+            measures: Measures::default(),
+            is_well_formed: false,
+        }
+    }
 }
 
 /// What a generator tells. Every rollout that is submitted comes to exactly one of `Finished`, `Lost` and `Refused`,

@@ -55,22 +55,10 @@ impl FusedMatrix {
             return plain;
         }
         let (x, dtype) = (x.cast(FloatDType::F32), FloatDType::from(plain.dtype()));
-        let (mut parts, mut row) = (Vec::new(), 0);
-        for change in &self.changes {
-            if change.first_row > row {
-                parts.push(plain.clone().narrow(1, row, change.first_row - row));
-            }
-            let rows = change.up.val().dims()[0];
+        self.changed(&plain, 1, |change, part| {
             let thin = x.clone().matmul(change.down.val().transpose()).mul_scalar(change.scale);
-            let part = plain.clone().narrow(1, change.first_row, rows).cast(FloatDType::F32);
-            parts.push((part + thin.matmul(change.up.val().transpose())).cast(dtype));
-            row = change.first_row + rows;
-        }
-        let total = plain.dims()[1];
-        if row < total {
-            parts.push(plain.narrow(1, row, total - row));
-        }
-        Tensor::cat(parts, 1)
+            (part.cast(FloatDType::F32) + thin.matmul(change.up.val().transpose())).cast(dtype)
+        })
     }
 
     /// The projection with its changes added to it, for operators that compute in f32.
@@ -79,22 +67,34 @@ impl FusedMatrix {
         if self.changes.is_empty() {
             return base;
         }
-        let dtype: FloatDType = base.dtype().into();
+        let dtype = FloatDType::from(base.dtype());
+        self.changed(&base, 0, |change, part| {
+            part + change.up.val().matmul(change.down.val()).mul_scalar(change.scale).cast(dtype)
+        })
+    }
+
+    /// `whole` has the projection's rows in a dimension: the same with those that changes are of put through `change`.
+    fn changed(
+        &self,
+        whole: &Tensor<2>,
+        dimension: usize,
+        change: impl Fn(&LowRankChange, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let rows = |first, count| whole.clone().narrow(dimension, first, count);
         let (mut parts, mut row) = (Vec::new(), 0);
-        for change in &self.changes {
-            if change.first_row > row {
-                parts.push(base.clone().narrow(0, row, change.first_row - row));
+        for one in &self.changes {
+            if one.first_row > row {
+                parts.push(rows(row, one.first_row - row));
             }
-            let added = change.up.val().matmul(change.down.val()).mul_scalar(change.scale);
-            let rows = added.dims()[0];
-            parts.push(base.clone().narrow(0, change.first_row, rows) + added.cast(dtype));
-            row = change.first_row + rows;
+            let count = one.up.val().dims()[0];
+            parts.push(change(one, rows(one.first_row, count)));
+            row = one.first_row + count;
         }
-        let total = base.dims()[0];
+        let total = whole.dims()[dimension];
         if row < total {
-            parts.push(base.narrow(0, row, total - row));
+            parts.push(rows(row, total - row));
         }
-        Tensor::cat(parts, 0)
+        Tensor::cat(parts, dimension)
     }
 }
 

@@ -79,6 +79,12 @@ impl PairSelection {
         *self.unpaired.entry(reason).or_default() += 1;
     }
 
+    /// Notes that something kept a response from a pair.
+    pub(super) fn leave_out(&mut self, id: &AttemptId, reason: Unpaired) {
+        self.note(reason);
+        self.decide(id, PairDecision::Unpaired(reason));
+    }
+
     /// Notes what became of a response.
     pub(super) fn decide(&mut self, id: &AttemptId, decision: PairDecision) {
         self.decisions.insert(id.clone(), decision);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use still_domain::{FinishReason, Measures, PolicyRef, Trajectory, VersionSpan};
+use still_domain::{PolicyRef, Trajectory, VersionSpan};
 use still_roles::{FinishedRollout, GeneratorEvent, Rollout};
 use tokio::task::AbortHandle;
 
@@ -155,20 +155,5 @@ async fn draw(
 
 /// A rollout that was withdrawn: what the server had drawn of it went with its connection.
 pub(super) fn cancelled(rollout: &Rollout) -> FinishedRollout {
-    FinishedRollout {
-        measures: Measures::default(),
-        is_well_formed: false,
-        trajectory: Trajectory {
-            id: rollout.id.clone(),
-            prompt_token_count: 0,
-            tokens: Vec::new(),
-            log_probabilities: Vec::new(),
-            sampling_log_probabilities: Vec::new(),
-            text: String::new(),
-            sampling: rollout.sampling,
-            seed: rollout.seed,
-            finish: FinishReason::Cancelled,
-            versions: Vec::new(),
-        },
-    }
+    FinishedRollout::undrawn(rollout.id.clone(), rollout.seed, rollout.sampling, None)
 }
