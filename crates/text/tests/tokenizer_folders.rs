@@ -10,26 +10,31 @@ use still_text::Tokenizer;
 #[derive(Deserialize)]
 struct Fixture {
     texts: Vec<String>,
-    vocab: Value,
+    /// By what they are made of.
+    vocabularies: BTreeMap<String, Value>,
     folders: Vec<Folder>,
 }
 
 #[derive(Deserialize)]
 struct Folder {
     name: String,
+    vocabulary: String,
     files: BTreeMap<String, Value>,
     /// One row a text.
     ids: Vec<Vec<u32>>,
+    /// What the ids are decoded to, special tokens included.
+    decoded: Vec<String>,
 }
 
 #[test]
 fn every_folder_gives_the_ids_of_transformers_and_gives_them_again_once_saved() {
     let fixture: Fixture = serde_json::from_str(include_str!("fixtures/tokenizer_folders.json")).unwrap();
-    assert_eq!(fixture.folders.len(), 14);
+    assert_eq!(fixture.folders.len(), 31);
     let mut other = Vec::new();
-    for Folder { name, mut files, ids } in fixture.folders {
+    for Folder { name, vocabulary, mut files, ids, decoded } in fixture.folders {
         let folder = tempfile::tempdir().unwrap();
-        files.get_mut("tokenizer.json").unwrap()["model"]["vocab"] = fixture.vocab.clone();
+        let vocabulary = fixture.vocabularies[&vocabulary].clone();
+        files.get_mut("tokenizer.json").unwrap()["model"]["vocab"] = vocabulary;
         for (file, content) in &files {
             fs::write(folder.path().join(file), content.to_string()).unwrap();
         }
@@ -37,10 +42,14 @@ fn every_folder_gives_the_ids_of_transformers_and_gives_them_again_once_saved() 
         let copy = tempfile::tempdir().unwrap();
         tokenizer.save(copy.path()).unwrap();
         let again = Tokenizer::load(copy.path()).unwrap();
-        for (text, ids) in fixture.texts.iter().zip(&ids) {
+        for ((text, ids), decoded) in fixture.texts.iter().zip(&ids).zip(&decoded) {
             let (found, saved) = (tokenizer.encode(text, false).unwrap(), again.encode(text, false).unwrap());
             if found != *ids || saved != *ids {
                 other.push(format!("{name}: {text:?}: {found:?}, saved {saved:?} for {ids:?}"));
+            }
+            let back = tokenizer.decode(ids).unwrap();
+            if back != *decoded {
+                other.push(format!("{name}: {ids:?}: {back:?} for {decoded:?}"));
             }
         }
     }

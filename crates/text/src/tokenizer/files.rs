@@ -24,7 +24,7 @@ pub(super) const REPAIR: &str = "copy it again from the model's repository, or r
 const ROLES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// The classes of transformers that put tokens around a text whatever `tokenizer.json` says.
+/// The classes of transformers that make a tokenizer anew of the vocabulary and merges in `tokenizer.json`.
 const LLAMA_CLASSES: [&str; 2] = ["LlamaTokenizer", "LlamaTokenizerFast"];
 
 /// Which special tokens stand around a text.
@@ -34,6 +34,17 @@ pub(super) struct Surroundings {
     pub(super) begins: bool,
     /// The end token, after it.
     pub(super) ends: bool,
+}
+
+/// Where a `SentencePiece` vocabulary has a blank put before a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PrefixSpace {
+    /// Nowhere.
+    Never,
+    /// Before the text alone.
+    First,
+    /// Before every stretch between two added tokens, too.
+    Always,
 }
 
 /// What the files around `tokenizer.json` say.
@@ -203,11 +214,24 @@ impl Companions {
 
     /// Which tokens stand around a text where the tokenizer's class decides that; transformers' defaults.
     pub(super) fn llama_surroundings(&self) -> Option<Surroundings> {
-        let class = self.config.get("tokenizer_class")?.as_str()?;
         let flag = |name, default| self.config.get(name).map_or(default, |value| *value == true);
-        LLAMA_CLASSES
-            .contains(&class)
+        self.is_of_llama()
             .then(|| Surroundings { begins: flag("add_bos_token", true), ends: flag("add_eos_token", false) })
+    }
+
+    /// Where a blank is put before a text where the tokenizer's class decides that; transformers' defaults.
+    pub(super) fn llama_prefix_space(&self) -> Option<PrefixSpace> {
+        let flag = |name| self.config.get(name).and_then(Value::as_bool);
+        self.is_of_llama().then(|| match (flag("add_prefix_space"), flag("legacy")) {
+            (Some(false), _) => PrefixSpace::Never,
+            (_, Some(true)) => PrefixSpace::Always,
+            _ => PrefixSpace::First,
+        })
+    }
+
+    fn is_of_llama(&self) -> bool {
+        let class = self.config.get("tokenizer_class").and_then(Value::as_str);
+        class.is_some_and(|class| LLAMA_CLASSES.contains(&class))
     }
 
     /// Writes every companion file that has content.

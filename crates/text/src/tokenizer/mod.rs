@@ -3,6 +3,7 @@
 mod added;
 mod files;
 mod quick_start;
+mod sentence_piece;
 mod token_bytes;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::{
 };
 use added::{add_missing_tokens, surround_as_llama, tokens_before};
 use files::Companions;
+use sentence_piece::made_as_llama;
 use token_bytes::TokenBytes;
 
 /// The longest run of white space in a text, and one more.
@@ -251,6 +253,7 @@ impl Tokenizer {
     ) -> Result<Self, TokenizerError> {
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| refused("switch truncation off", &*error))?;
+        made_as_llama(&mut tokenizer, &companions)?;
         add_missing_tokens(&mut tokenizer, &companions, folder)?;
         tokenizer.set_encode_special_tokens(companions.splits_special_tokens);
         surround_as_llama(&mut tokenizer, &companions, folder)?;
