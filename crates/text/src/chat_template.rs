@@ -17,6 +17,7 @@ mod jinja2;
 mod python_json;
 mod python_methods;
 mod python_value;
+mod source;
 
 const NAME: &str = "chat_template";
 /// Where a message's thought stands, if not in its text; the first is what most templates read.
@@ -74,18 +75,18 @@ impl ChatMessage {
 }
 
 impl ChatTemplate {
-    /// Compiles `source`; the template sees `special_tokens` as variables.
-    pub fn new(source: &str, special_tokens: SpecialTokens) -> Result<Self, TemplateError> {
+    /// Compiles `text`; the template sees `special_tokens` as variables.
+    pub fn new(text: &str, special_tokens: SpecialTokens) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
         let compiled = (|| {
             environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
             jinja2::install(&mut environment);
             environment
                 .add_function("strftime_now", |format: String| strftime(Local::now().naive_local(), &format));
-            environment.add_template_owned(NAME, without_generation_blocks(&with_line_feeds(source)))
+            environment.add_template_owned(NAME, source::rewritten(text))
         })();
         compiled.map_err(|error: Error| TemplateError::Compile(describe(&error)))?;
-        let tells_time = source.contains("strftime_now");
+        let tells_time = text.contains("strftime_now");
         Ok(Self { environment: Arc::new(environment), special_tokens, tool_use: None, tells_time })
     }
 
@@ -174,30 +175,4 @@ fn strftime(now: NaiveDateTime, format: &str) -> Result<String, Error> {
         Error::new(ErrorKind::InvalidOperation, format!("`{format}` is not a format of strftime"))
     })?;
     Ok(now.format_with_items(items.iter()).to_string())
-}
-
-/// Jinja2 ends every line with a line feed.
-fn with_line_feeds(source: &str) -> String {
-    source.replace("\r\n", "\n").replace('\r', "\n")
-}
-
-/// `{% generation %}` marks what the assistant said; for the prompt's text it is a block whose variables are its own.
-fn without_generation_blocks(source: &str) -> String {
-    let mut output = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let Some(length) = rest.get(start..).and_then(|tag| tag.find("%}")) else { break };
-        let end = start + length + 2;
-        let (before, tag) = (rest.get(..start).unwrap_or_default(), rest.get(start..end).unwrap_or_default());
-        output.push_str(before);
-        let name = tag.trim_start_matches("{%").trim_end_matches("%}").trim_matches(['-', '+']).trim();
-        match name {
-            "generation" => output.push_str(&tag.replacen("generation", "with", 1)),
-            "endgeneration" => output.push_str(&tag.replacen("endgeneration", "endwith", 1)),
-            _ => output.push_str(tag),
-        }
-        rest = rest.get(end..).unwrap_or_default();
-    }
-    output.push_str(rest);
-    output
 }

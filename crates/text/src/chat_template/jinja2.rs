@@ -4,10 +4,11 @@
 
 use minijinja::{
     Environment, Error, ErrorKind, State, Value,
+    formatting::FormatStyle,
     value::{Kwargs, Rest, ValueKind, from_args},
 };
 
-use super::{python_json, python_methods, python_value};
+use super::{python_json, python_methods, python_value, source};
 
 /// Longest text that a filter pads to.
 const MAX_WIDTH: usize = 1_000_000;
@@ -51,6 +52,36 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
     environment.add_function("joiner", minijinja_contrib::globals::joiner);
     environment.add_function("raise_exception", raise_exception);
+    environment.add_filter(source::ITERATED, iterated);
+    environment.add_function(source::PRINTED, printed);
+}
+
+/// What a loop goes through; `none` is nothing that one could.
+fn iterated(value: Value) -> Result<Value, Error> {
+    if value.is_none() {
+        return Err(Error::new(ErrorKind::InvalidOperation, "'NoneType' object is not iterable"));
+    }
+    Ok(value)
+}
+
+/// Python's `%` behind a text: the values of a tuple, those of a mapping by name, or a single one. Of numbers it is the
+/// remainder, should the text turn out to be one.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a function")]
+fn printed(format: Value, values: Value) -> Result<String, Error> {
+    let Some(format) = format.as_str() else {
+        let message = format!("{} is no text to format by `%`", format.kind());
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    };
+    let shown = |value: &Value| match value.kind() {
+        ValueKind::Number | ValueKind::Bool | ValueKind::String => value.clone(),
+        _ => Value::from(python_value::text(value)),
+    };
+    let values: Vec<Value> = match values.kind() {
+        ValueKind::Map => vec![values.clone()],
+        _ if values.is_tuple() => python_value::items(&values).iter().map(shown).collect(),
+        _ => vec![shown(&values)],
+    };
+    minijinja::formatting::format(FormatStyle::Printf, format, &values)
 }
 
 /// What Python's `iter` takes.

@@ -1,8 +1,10 @@
 //! Methods of Python's `str`, `list` and `dict` that `minijinja_contrib` lacks or has otherwise.
 
+use std::{fmt, sync::Arc};
+
 use minijinja::{
     Error, ErrorKind, State, Value,
-    value::{Tuple, ValueKind, from_args},
+    value::{Enumerator, Object, ObjectRepr, Tuple, ValueKind, from_args},
 };
 
 use super::{jinja2, python_value};
@@ -11,10 +13,68 @@ pub(super) fn call(state: &mut State, value: &Value, method: &str, args: &[Value
     let own = match value.kind() {
         ValueKind::String => of_text(value.as_str().unwrap_or_default(), method, args),
         ValueKind::Seq if method == "index" => Some(index_of_item(value, args)),
+        ValueKind::Map if View::of(method).is_some() => {
+            View::of(method).map(|view| from_args(args).map(|()| view.of_map(value)))
+        }
         ValueKind::Seq | ValueKind::Map if method == "copy" => Some(from_args(args).map(|()| value.clone())),
         _ => None,
     };
     own.unwrap_or_else(|| minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args))
+}
+
+/// What `dict.keys`, `dict.values` and `dict.items` give: something to go through that prints itself by its name.
+#[derive(Debug)]
+struct DictView {
+    name: &'static str,
+    items: Vec<Value>,
+}
+
+impl Object for DictView {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Iterable
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.items.clone())
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items: Vec<String> = self.items.iter().map(python_value::repr).collect();
+        write!(f, "{}([{}])", self.name, items.join(", "))
+    }
+}
+
+/// Which part of a mapping.
+#[derive(Clone, Copy)]
+enum View {
+    Keys,
+    Values,
+    Items,
+}
+
+impl View {
+    fn of(method: &str) -> Option<Self> {
+        match method {
+            "keys" => Some(Self::Keys),
+            "values" => Some(Self::Values),
+            "items" => Some(Self::Items),
+            _ => None,
+        }
+    }
+
+    fn of_map(self, map: &Value) -> Value {
+        let keys = python_value::items(map);
+        let item = |key: &Value| map.get_item(key).unwrap_or_default();
+        let (name, items) = match self {
+            Self::Keys => ("dict_keys", keys),
+            Self::Values => ("dict_values", keys.iter().map(item).collect()),
+            Self::Items => {
+                let pair = |key: &Value| Value::from(Tuple::from([key.clone(), item(key)]));
+                ("dict_items", keys.iter().map(pair).collect())
+            }
+        };
+        Value::from_object(DictView { name, items })
+    }
 }
 
 /// `None` where the method is not one of these.
