@@ -18,8 +18,8 @@
 //! Everything that can refuse does so before the first actor starts: a bad configuration, a directory or a
 //! port in use, a file with a broken line, a model that cannot be loaded, a device that is not there. Until
 //! the whole task is checked, nothing of the run is written: taking the directory makes its store, or brings
-//! it to the present format, and sweeps away what a crash left of checkpoints. After that the actors own the
-//! work, and this waits for their end.
+//! it to the present format, and sweeps away what a crash left of checkpoints. All of it is done beside the signals: one
+//! that comes meanwhile ends the program. After that the actors own the work, and this waits for their end.
 
 use std::{
     path::Path,
@@ -41,7 +41,7 @@ use still_machine::{
     prompter, response_judge, same_answer, settings as machine_settings, training, verifier,
 };
 use still_operator::{
-    admission::{Admission, AdmissionRules},
+    admission::{Admission, AdmissionRules, JudgeCheck},
     cli::RunArguments,
     config::{Config, LoadedConfig},
     control::{ControlPlane, ControlServer},
@@ -50,6 +50,7 @@ use still_operator::{
     records::StoreRecords,
     serve::raise_descriptors,
     signals::{EndSignals, exit_at_once},
+    suspects::SameAnswer,
 };
 use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, RunIdentity, Store};
@@ -68,6 +69,8 @@ const TRAINING: &str = "training";
 const PUBLICATIONS: &str = "published";
 /// Longest wait for clients and pages once the actors have ended.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A start that takes longer says what it is at, each time that so long has passed.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// Runs the daemon; gives how it ended.
 pub(crate) fn run(arguments: &RunArguments) -> Result<Exit, Failure> {
@@ -90,37 +93,16 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     let drain_asked = follow_signals()?;
     let Opened { store, checkpoints, socket, page } = Opened::open(&config).await?;
     let exporter = Exporter::install().or_exit(Exit::Internal)?;
+    let mut progress = Progress::new(config.log.progress_style());
 
-    let verifier = Arc::new(verifier(&config.verifier));
-    let task = task::read(&config, &verifier)?;
-    let model = Model::load(&config)?;
-    let clock = clock(&store)?;
-    let prompter = prompter(&model, &config.task, Some(clock))?;
-    let check = problem_check(&config, &model, prompter.clone(), Arc::clone(&verifier));
-    let rules = AdmissionRules {
-        decontamination: config.decontamination.clone(),
-        cleaning: config.cleaning.clone(),
-        hygiene: config.hygiene.clone(),
-        explore_imitated: config.exploration.explore_imitated,
+    let (stage, mut stages) = watch::channel("reading the task");
+    let (of, on, beside) = (config.clone(), store.clone(), checkpoints.clone());
+    let preparing = tokio::task::spawn_blocking(move || Prepared::new(&of, &on, &beside, &stage));
+    let Some(prepared) = while_preparing(preparing, &mut stages, &drain_asked, &mut progress).await? else {
+        progress.announce(&["ended while it was starting: nothing was at work yet".to_owned()]);
+        return Ok(Exit::Success);
     };
-    let admission = Admission::new(rules, check, response_judge(Arc::clone(&verifier)));
-    let same_answer = same_answer(Arc::clone(&verifier));
-    let roles = build_roles(&config, &model, &prompter, &checkpoints, Arc::clone(&verifier))?;
-    let mut told = task.told.clone();
-    let identity = identity(&config, &model, &prompter);
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        data_dir = %config.run.data_dir.display(),
-        model = %config.model.source,
-        sizes = model.sizes(),
-        seed = config.run.seed,
-        rounds = config.run.rounds,
-        "stilld starts"
-    );
-    told.push(task::make_durable(task, &config, &store, &verifier, &admission, &identity)?);
-    told.extend(task::import_rollouts(&config, &store, &prompter, &verifier)?);
-    task::warn_of_untrainable(&config, &store, &prompter)?;
-    refuse_damaged_policy(&store, &checkpoints, &config)?;
+    let Prepared { roles, admission, same_answer, told } = prepared;
     let records = store.clone();
 
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
@@ -136,7 +118,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         started,
     });
     let is_told = config.log.shows_progress();
-    let watchers = Watchers::start(&config, &plane, &told, socket, page, exporter);
+    let watchers = Watchers::start(progress, &plane, &told, socket, page, exporter);
     let drained = system.clone();
     tokio::spawn(async move {
         drain_asked.notified().await;
@@ -157,6 +139,84 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         FinishReason::NoResult { .. } => Err(Failure::new(Exit::NoResult, reason)),
         FinishReason::StoreFailed { .. } => Err(Failure::new(Exit::Store, reason)),
         FinishReason::MeltDown { .. } => Err(Failure::new(Exit::MeltDown, reason)),
+    }
+}
+
+/// What is read, checked and written before the first actor starts.
+struct Prepared {
+    roles: Roles,
+    admission: Admission,
+    same_answer: SameAnswer,
+    /// What an operator should know.
+    told: Vec<String>,
+}
+
+impl Prepared {
+    /// Blocks; `stage` says what is at work.
+    fn new(
+        config: &Config,
+        store: &Store,
+        checkpoints: &CheckpointFolders,
+        stage: &watch::Sender<&'static str>,
+    ) -> Result<Self, Failure> {
+        let verifier = Arc::new(verifier(&config.verifier));
+        let task = task::read(config, &verifier)?;
+        stage.send_replace("reading the model");
+        let model = Model::load(config)?;
+        let clock = clock(store)?;
+        let prompter = prompter(&model, &config.task, Some(clock))?;
+        let check = problem_check(config, &model, prompter.clone(), Arc::clone(&verifier));
+        let rules = AdmissionRules {
+            decontamination: config.decontamination.clone(),
+            cleaning: config.cleaning.clone(),
+            hygiene: config.hygiene.clone(),
+            explore_imitated: config.exploration.explore_imitated,
+        };
+        let admission = Admission::new(rules, check, response_judge(Arc::clone(&verifier)));
+        let same_answer = same_answer(Arc::clone(&verifier));
+        let roles =
+            build_roles(config, &model, &prompter, checkpoints, Arc::clone(&verifier), admission.check())?;
+        let mut told = task.told.clone();
+        let identity = identity(config, &model, &prompter);
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            data_dir = %config.run.data_dir.display(),
+            model = %config.model.source,
+            sizes = model.sizes(),
+            seed = config.run.seed,
+            rounds = config.run.rounds,
+            "stilld starts"
+        );
+        stage.send_replace("checking the task and making it durable");
+        told.push(task::make_durable(task, config, store, &verifier, &admission, &identity)?);
+        stage.send_replace("judging rollouts made elsewhere");
+        told.extend(task::import_rollouts(config, store, &prompter, &verifier)?);
+        task::warn_of_untrainable(config, store, &prompter)?;
+        stage.send_replace("checking the policy in force");
+        refuse_damaged_policy(store, checkpoints, config)?;
+        Ok(Self { roles, admission, same_answer, told })
+    }
+}
+
+/// Waits for what is prepared, and says what is at work when that takes long; `None` where a signal came first.
+async fn while_preparing(
+    mut preparing: JoinHandle<Result<Prepared, Failure>>,
+    stages: &mut watch::Receiver<&'static str>,
+    drain_asked: &Notify,
+    progress: &mut Progress,
+) -> Result<Option<Prepared>, Failure> {
+    let began = Instant::now();
+    let mut quiet = tokio::time::interval_at((began + QUIET).into(), QUIET);
+    loop {
+        tokio::select! {
+            prepared = &mut preparing => return prepared.or_exit(Exit::Internal)?.map(Some),
+            () = drain_asked.notified() => return Ok(None),
+            _ = quiet.tick() => {
+                let (stage, seconds) = (*stages.borrow_and_update(), began.elapsed().as_secs());
+                tracing::info!(seconds, "still starting: {stage}");
+                progress.announce(&[format!("still starting, for {seconds} s: {stage}")]);
+            }
+        }
     }
 }
 
@@ -264,7 +324,7 @@ struct Watchers {
 
 impl Watchers {
     fn start(
-        config: &Config,
+        mut progress: Progress,
         plane: &Arc<LiveControlPlane>,
         told: &[String],
         socket: ControlServer,
@@ -272,7 +332,6 @@ impl Watchers {
         exporter: Exporter,
     ) -> Self {
         let (shutdown, asked) = watch::channel(false);
-        let mut progress = Progress::new(config.log.progress_style());
         progress.announce(&greeting(plane, socket.path()));
         progress.announce(told);
         let mut tasks = vec![tokio::spawn(progress.follow(plane.events()))];
@@ -327,6 +386,7 @@ fn build_roles(
     prompter: &Prompter,
     checkpoints: &CheckpointFolders,
     verifier: Arc<StandardVerifier>,
+    check: JudgeCheck,
 ) -> Result<Roles, Failure> {
     let plan = Plan::of(config, &model.config)?;
     refuse_misfit(&plan)?;
@@ -383,6 +443,7 @@ fn build_roles(
         // the learner does not work while a set is chosen
         scorer: model.scorers(&library, device.learners.first().copied().unwrap_or_default(), prompter),
         verifier,
+        check,
         clock: Clock::system(),
     })
 }

@@ -3,7 +3,7 @@
 
 mod harness;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs::File, path::Path, process::Command};
 
 use harness::{Daemon, Watch, ids, pool, rounds, small, stillctl};
 use serde_json::Value;
@@ -113,4 +113,19 @@ fn a_second_signal_ends_at_once_and_loses_nothing_acknowledged() {
     let (status, output) = daemon.finish();
     assert_eq!(status.code(), Some(130), "{output}");
     assert!(ids(&pool(data)).is_superset(&acknowledged));
+}
+
+#[test]
+fn a_signal_while_the_daemon_is_starting_ends_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("problems.jsonl");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let files = format!("task.files.evaluation=[{pipe:?}]");
+    let mut daemon = Daemon::start(&folder.path().join("data"), 1, &["task.source=files", &files]);
+    // the file opens for writing once the daemon reads it, which lasts as long as it is open
+    let held = File::options().write(true).open(&pipe).unwrap();
+    daemon.signal("TERM");
+    daemon.wait_for_line("ended while it was starting");
+    drop(held);
+    assert_eq!(daemon.finish().0.code(), Some(0));
 }

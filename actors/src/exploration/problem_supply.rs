@@ -3,11 +3,16 @@
 //! What is given out and when is decided by the pure `Dispatch`; the actor reads problems and attempts from the
 //! store when it comes up, takes credits, and sends attempts down.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
 use still_domain::{AttemptId, Problem, ProblemId, RoundNumber, Split, seed};
+use still_roles::ProblemCheck;
+use still_store::StoreError;
 
 use crate::{
     config::ExplorationSection,
@@ -32,6 +37,8 @@ pub(crate) struct ProblemSupply;
 /// What it is given.
 pub(crate) struct ProblemSupplyArguments {
     pub(crate) config: ExplorationSection,
+    /// What can be attempted here.
+    pub(crate) check: ProblemCheck,
     pub(crate) run_seed: u64,
     pub(crate) lockstep: bool,
     pub(crate) access: StoreAccess,
@@ -119,6 +126,7 @@ impl Actor for ProblemSupply {
                 }
             }
             ProblemSupplyMessage::AttemptLost { id, reason } => state.lost(&id, &reason),
+            ProblemSupplyMessage::AttemptRefused(id) => state.dispatch.refused(&id.problem),
             ProblemSupplyMessage::PolicyPublished(version) => {
                 state.dispatch.policy_published(version);
                 state.told_dry = None;
@@ -137,11 +145,23 @@ impl Actor for ProblemSupply {
 
 impl ProblemSupplyState {
     async fn read_problems(&mut self) -> Result<(), ActorProcessingErr> {
-        let problems = self.given.access.run(|access| access.problems(Split::Explore)).await?;
-        for problem in problems {
+        let (check, known) = (Arc::clone(&self.given.check), self.problems.keys().cloned().collect());
+        let checked = self.given.access.run(move |access| checked(access, &check, &known)).await?;
+        let mut left_out = Vec::new();
+        for (problem, unfit) in checked {
+            if let Some(reason) = unfit {
+                left_out.extend(self.dispatch.leave_out(&problem).then_some(reason));
+                continue;
+            }
             self.dispatch.add_problem(&problem);
             // a known one may have been corrected
             self.problems.insert(problem.id.clone(), Arc::new(problem));
+        }
+        if let Some(first) = left_out.first() {
+            let count = left_out.len();
+            self.given.observer.warn(format!(
+                "{count} of the store's problems are not attempted, as this run cannot ask or judge them; {first}"
+            ));
         }
         self.dispatch.set_revivals(self.given.access.run(|access| access.store.revivals()).await?);
         Ok(())
@@ -216,4 +236,18 @@ impl ProblemSupplyState {
             self.given.ports.conductor.send(ConductorMessage::RoundPlanned { round, attempts });
         }
     }
+}
+
+/// The problems to explore, each with what keeps it from being attempted; `known` ones were looked at before.
+fn checked(
+    access: &StoreAccess,
+    check: &ProblemCheck,
+    known: &HashSet<ProblemId>,
+) -> Result<Vec<(Problem, Option<String>)>, StoreError> {
+    let problems = access.problems(Split::Explore)?;
+    let look = |problem: Problem| {
+        let unfit = if known.contains(&problem.id) { None } else { check(&problem).err() };
+        (problem, unfit)
+    };
+    Ok(problems.into_iter().map(look).collect())
 }

@@ -317,9 +317,11 @@ impl SamplerState {
         self.ports.problem_supply.send(ProblemSupplyMessage::AttemptLost { id, reason });
     }
 
-    /// What can never be served is recorded as an error, or it would be asked for again for ever.
+    /// What can never be served is recorded as an error, or it would be asked for again for ever, and no more of its kind
+    /// is asked for.
     fn refused(&mut self, id: &AttemptId, reason: &str) {
         let Some(attempt) = self.assignments.remove(id) else { return };
+        self.ports.problem_supply.send(ProblemSupplyMessage::AttemptRefused(id.clone()));
         self.observer.warn(format!("attempt {id} is refused: {reason}"));
         let policy = self.policy.as_ref().map(|policy| policy.name);
         let unanswered = Unanswered {

@@ -8,6 +8,7 @@
 //!   ProblemSupply ─Generate─► Sampler ─Judge─► Verifiers ─Commit─► Curator
 //!   Sampler, ProblemSupply ─Unanswered─► Verifiers        (what can never be served)
 //!   Sampler ─AttemptLost─► ProblemSupply                     (it is asked for again)
+//!   Sampler ─AttemptRefused─► ProblemSupply                  (its problem is set aside)
 //!   Curator ─AttemptsJudged─► Conductor, ProblemSupply
 //!
 //! a round
@@ -167,6 +168,8 @@ pub enum ProblemSupplyMessage {
         /// What stood in the way.
         reason: String,
     },
+    /// Sampler: this attempt can never be served.
+    AttemptRefused(AttemptId),
     /// Publisher: a policy is in force.
     PolicyPublished(PolicyVersion),
     /// System: the store holds new or revived problems.

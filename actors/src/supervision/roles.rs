@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use still_roles::{GeneratorFactory, OpenScorer, TrainingFactory, Verifier};
+use still_roles::{GeneratorFactory, OpenScorer, ProblemCheck, TrainingFactory, Verifier};
 
 use crate::ground::clock::Clock;
 
@@ -19,6 +19,8 @@ pub struct Roles {
     pub scorer: OpenScorer,
     /// The verifier.
     pub verifier: Arc<dyn Verifier>,
+    /// Which problems of the store can be asked and judged here; others are not attempted.
+    pub check: ProblemCheck,
     /// The wall clock.
     pub clock: Clock,
 }

@@ -108,6 +108,7 @@ impl Wiring {
     pub(super) fn problem_supply(&self) -> ProblemSupplyArguments {
         ProblemSupplyArguments {
             config: self.config.exploration.clone(),
+            check: Arc::clone(&self.roles.check),
             run_seed: self.config.seed,
             lockstep: self.config.lockstep,
             access: self.access.clone(),

@@ -63,7 +63,8 @@ pub struct ProblemLine {
     /// Of these, cut off without a right answer.
     #[serde(default)]
     pub truncated: u64,
-    /// Where it stands: `fresh`, `open`, `retired`, `parked`, `exhausted`; `None` of one that is held out.
+    /// Where it stands: `fresh`, `open`, `retired`, `parked`, `exhausted`, or `unusable` of one that the run cannot ask or
+    /// judge; `None` of one that is held out.
     #[serde(default)]
     pub state: Option<String>,
     /// How often the newest policy is expected to solve it, as a share: the mean of its posterior.

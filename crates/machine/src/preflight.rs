@@ -12,7 +12,7 @@ use crate::{
     model::Model,
     placement::{self, device_name, in_words},
     plan::Plan,
-    prompter::prompt_tokens,
+    prompter::longer_than,
 };
 
 /// What an operator should know before the run: answers that the model's context cuts off.
@@ -79,10 +79,8 @@ pub fn problem_check(
     let longest = longest_prompt(config, model);
     Arc::new(move |problem: &Problem| {
         verifier.check([problem]).map_err(|error| error.to_string())?;
-        let tokens = prompt_tokens(&prompter, problem).map_err(|failure| failure.message)?;
-        if tokens <= longest {
-            return Ok(());
-        }
+        let longer = longer_than(&prompter, problem, longest).map_err(|failure| failure.message)?;
+        let Some(tokens) = longer else { return Ok(()) };
         Err(format!(
             "problem `{}` takes a prompt of {tokens} tokens, and there is room for {longest}: shorten it, raise \
              `task.max_prompt_tokens`, or take a model with a longer context",

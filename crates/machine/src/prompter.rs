@@ -60,6 +60,25 @@ pub fn prompt_tokens(prompter: &Prompter, problem: &Problem) -> Result<usize, Fa
     prompt.map(|tokens| tokens.len()).map_err(named)
 }
 
+/// Whether the prompt that a problem makes has at most `longest` tokens: how many it has, where it has more. Most are
+/// short enough by their bytes, of which a token has one at least.
+///
+/// # Errors
+/// When it cannot be asked.
+pub(crate) fn longer_than(
+    prompter: &Prompter,
+    problem: &Problem,
+    longest: usize,
+) -> Result<Option<usize>, Failure> {
+    let named =
+        |error| Failure::new(Exit::BadInput, format!("problem `{}` cannot be asked: {error}", problem.id));
+    let text = prompter.render(question_of(&Statement::from(problem))).map_err(named)?;
+    if text.len() + prompter.tokenizer().tokens_before().len() <= longest {
+        return Ok(None);
+    }
+    Ok(Some(prompt_tokens(prompter, problem)?).filter(|tokens| *tokens > longest))
+}
+
 /// The text of a file, with a place for the problem.
 fn text_of(key: &str, path: &Path) -> Result<String, Failure> {
     let refused =

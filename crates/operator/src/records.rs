@@ -20,7 +20,7 @@ use still_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 use crate::{
-    admission::{Admission, AdmissionError},
+    admission::{Admission, AdmissionError, JudgeCheck},
     control::{Imported, TrajectoryStream},
     curriculum::{self, NotRevived},
     import::Batch,
@@ -28,6 +28,8 @@ use crate::{
     suspects::{SameAnswer, suspects},
 };
 
+/// The state of a problem that this run cannot ask or judge, and that is not attempted.
+const UNUSABLE: &str = "unusable";
 /// Trajectories read ahead of whoever asked for them.
 const READ_AHEAD: usize = 64;
 
@@ -105,8 +107,8 @@ impl StoreRecords {
     /// # Errors
     /// When the store fails.
     pub async fn problems(&self, query: ProblemQuery) -> Result<ProblemList, ErrorReply> {
-        let curriculum = self.curriculum;
-        self.blocking(move |store| list_problems(store, &query, curriculum)).await
+        let (curriculum, check) = (self.curriculum, self.admission.check());
+        self.blocking(move |store| list_problems(store, &query, curriculum, &check)).await
     }
 
     /// Problems whose gold answers are suspect, the most suspect first.
@@ -348,6 +350,7 @@ fn list_problems(
     store: &Store,
     query: &ProblemQuery,
     curriculum: CurriculumConfig,
+    check: &JudgeCheck,
 ) -> Result<ProblemList, StoreError> {
     let is_asked_for = |problem: &Problem| {
         (query.level.is_none() || problem.level == query.level)
@@ -361,9 +364,12 @@ fn list_problems(
     let line = |problem: Problem| {
         let tally = curriculum.tally(&problem.id).unwrap_or_default();
         let pass_rate = curriculum.pass_rate(&problem.id);
+        let is_unusable = problem.split == Split::Explore && check(&problem).is_err();
         let Problem { id, text, gold, kind, level, source, split } = problem;
         ProblemLine {
-            state: curriculum.state(&id).map(|state| state.name().to_owned()),
+            state: curriculum
+                .state(&id)
+                .map(|state| if is_unusable { UNUSABLE } else { state.name() }.to_owned()),
             pass_rate: pass_rate.map(|rate| rate.mean()),
             pass_rate_deviation: pass_rate.map(|rate| rate.standard_deviation()),
             id,

@@ -33,4 +33,4 @@ pub use training::{
     CheckpointStore, LearnerStep, NoCheckpoints, PreferenceAlarm, PreferenceMetrics, SavedCheckpoint,
     TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
-pub use verifier::{Verifier, panic_text, sheltered_judgement};
+pub use verifier::{ProblemCheck, Verifier, panic_text, sheltered_judgement};

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use still_domain::{Outcome, Problem, Verdict};
@@ -16,6 +17,9 @@ pub trait Verifier: Send + Sync {
     /// The verifier and its version, as written into verdicts.
     fn version(&self) -> &str;
 }
+
+/// Says why a problem cannot be asked or judged by what is at work, and what helps.
+pub type ProblemCheck = Arc<dyn Fn(&Problem) -> Result<(), String> + Send + Sync>;
 
 /// One judgement, sheltered: a verifier that panics or fails twice has failed, and says nothing about the
 /// answer. `retry` is called before the second try.

@@ -188,6 +188,7 @@ fn roles(script: &Arc<Script>, checkpoints: &CheckpointFolders) -> Roles {
         training,
         scorer: scripted_scorers(script, skill_of(checkpoints)),
         verifier: Arc::new(ScriptedVerifier::new(Arc::clone(script))),
+        check: Arc::new(|_| Ok(())),
         clock: Clock::new(move || ticks.fetch_add(1, Ordering::Relaxed)),
     }
 }

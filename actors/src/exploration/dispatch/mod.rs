@@ -8,7 +8,7 @@
 //! curriculum names the round's attempts before any of them is made. A process that dies in the middle makes
 //! the same plan again and asks for what is missing.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use still_curation::{AttemptResult, Curriculum};
 use still_domain::{AttemptId, Outcome, PolicyVersion, Problem, ProblemId, Revival, RoundNumber};
@@ -54,12 +54,21 @@ struct Described {
     level: Option<u8>,
 }
 
+impl Described {
+    fn of(problem: &Problem) -> Self {
+        let Problem { id, source, level, .. } = problem;
+        Self { id: id.clone(), source: source.clone(), level: *level }
+    }
+}
+
 /// What is given out, and what is not.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
     settings: ExplorationSection,
     lockstep: bool,
     problems: Vec<Described>,
+    /// Those of them that cannot be attempted here.
+    left_out: HashSet<ProblemId>,
     curriculum: Curriculum,
     revivals: Vec<Revival>,
     newest: Option<PolicyVersion>,
@@ -84,6 +93,7 @@ impl Dispatch {
             settings,
             lockstep,
             problems: Vec::new(),
+            left_out: HashSet::new(),
             curriculum,
             revivals: Vec::new(),
             newest: None,
@@ -100,12 +110,29 @@ impl Dispatch {
 
     /// Learns of a problem; false when it is known.
     pub(crate) fn add_problem(&mut self, problem: &Problem) -> bool {
-        let Problem { id, source, level, .. } = problem;
-        let is_new = self.curriculum.add(id.clone(), source, *level);
+        let is_new = self.curriculum.add(problem.id.clone(), &problem.source, problem.level);
         if is_new {
-            self.problems.push(Described { id: id.clone(), source: source.clone(), level: *level });
+            self.problems.push(Described::of(problem));
         }
         is_new
+    }
+
+    /// Learns of a problem that cannot be attempted here: it counts among the problems, and no attempt at it is given
+    /// out. False when it is known.
+    pub(crate) fn leave_out(&mut self, problem: &Problem) -> bool {
+        let is_new = self.left_out.insert(problem.id.clone());
+        if is_new {
+            self.problems.push(Described::of(problem));
+        }
+        is_new
+    }
+
+    /// Learns that attempts at a problem can never be served: until the program starts again no more are given out. In
+    /// lockstep a plan is kept all the same, as it follows from what is durable alone.
+    pub(crate) fn refused(&mut self, problem: &ProblemId) {
+        if !self.lockstep {
+            self.curriculum.set_aside(problem);
+        }
     }
 
     /// Learns of all revivals. In lockstep each holds from its round's plan on.
@@ -296,7 +323,9 @@ impl Dispatch {
         let mut add = |curriculum: &mut Curriculum, problems: Option<u64>| {
             let count = problems.unwrap_or(u64::MAX).saturating_sub(added);
             for problem in later.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
-                curriculum.add(problem.id.clone(), &problem.source, problem.level);
+                if !self.left_out.contains(&problem.id) {
+                    curriculum.add(problem.id.clone(), &problem.source, problem.level);
+                }
                 added += 1;
             }
         };

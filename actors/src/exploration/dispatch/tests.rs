@@ -395,3 +395,38 @@ fn a_revived_problem_is_attempted_at_once_or_in_lockstep_from_its_rounds_plan_on
     assert_eq!(explore(&mut bound), ["p3#8", "p3#9"]);
     assert_eq!(explore(&mut bound), [""; 0], "the plans before it are found again as they were");
 }
+
+#[test]
+fn a_problem_that_cannot_be_attempted_here_counts_and_is_never_given_out() {
+    for lockstep in [false, true] {
+        let mut supply = supply(lockstep);
+        assert!(supply.leave_out(&problem("too-long", Some(9))));
+        assert!(!supply.leave_out(&problem("too-long", Some(9))), "it is known");
+        assert!(supply.add_problem(&problem("late", Some(9))));
+        assert_eq!(supply.problems(), 6);
+        supply.open(ExplorationOrder { problems: Some(5), ..order(1, &[], 100) });
+        let given = take_all(&mut supply);
+        assert!(!given.iter().any(|id| id.starts_with("too-long")), "{given:?}");
+        // a plan is made of the problems that were there; what came later is the next round's
+        assert_eq!(given.iter().any(|id| id.starts_with("late")), !lockstep, "{given:?}");
+    }
+}
+
+#[test]
+fn attempts_that_no_device_takes_are_not_asked_for_again_until_the_problem_is_revived() {
+    let mut supply = supply(false);
+    supply.open(order(1, &[], 100));
+    let first: AttemptId = supply.next().unwrap();
+    supply.refused(&first.problem);
+    assert!(take_all(&mut supply).iter().all(|id| !id.starts_with(first.problem.as_str())));
+    judge(&mut supply, &first.to_string(), Outcome::Error);
+    assert_eq!(supply.next(), None);
+    let revival = Revival {
+        problem: first.problem.clone(),
+        from: AttemptNumber(2),
+        attempts: 2,
+        round: RoundNumber(1),
+    };
+    supply.set_revivals(vec![revival]);
+    assert!(take_all(&mut supply).iter().any(|id| id.starts_with(first.problem.as_str())));
+}

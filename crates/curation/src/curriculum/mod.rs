@@ -238,6 +238,15 @@ impl Curriculum {
         true
     }
 
+    /// Gives out no further attempt at a problem, whatever the policy, until it is revived; false when no problem of that
+    /// name was added.
+    pub fn set_aside(&mut self, problem: &ProblemId) -> bool {
+        let Some(&index) = self.index.get(problem) else { return false };
+        self.problems[index].set_aside();
+        self.file(index);
+        true
+    }
+
     /// The attempt that a revival of a problem begins with; `None` unless it is parked or exhausted.
     pub fn revivable_from(&self, problem: &ProblemId) -> Option<AttemptNumber> {
         let index = *self.index.get(problem)?;

@@ -23,7 +23,7 @@ pub enum ProblemState {
     Running,
     /// Solved often enough.
     Retired,
-    /// Failed, cut off or attempted too often under the newest policy: waits for another one.
+    /// Failed, cut off or attempted too often under the newest policy, and waits for another one; or no device takes it.
     Parked,
     /// Attempted as often as is allowed in the run.
     Exhausted,
@@ -95,6 +95,8 @@ pub(super) struct Progress {
     by_version: BTreeMap<PolicyVersion, AttemptTally>,
     /// Attempts that are made whatever the limits say.
     revived: Range<u32>,
+    /// No further attempt is made.
+    is_aside: bool,
 }
 
 /// What the next attempt at a problem would be.
@@ -108,7 +110,16 @@ pub(super) struct Offer {
 impl Progress {
     pub(super) fn new(id: ProblemId, source: usize, level: Option<u8>) -> Self {
         let (recorded, running) = (BTreeSet::new(), BTreeSet::new());
-        Self { id, source, level, recorded, running, by_version: BTreeMap::new(), revived: 0..0 }
+        Self {
+            id,
+            source,
+            level,
+            recorded,
+            running,
+            by_version: BTreeMap::new(),
+            revived: 0..0,
+            is_aside: false,
+        }
     }
 
     pub(super) fn attempts(&self) -> usize {
@@ -146,7 +157,12 @@ impl Progress {
 
     /// Allows further attempts whatever the limits say.
     pub(super) fn revive(&mut self, attempts: Range<u32>) {
-        self.revived = attempts;
+        (self.revived, self.is_aside) = (attempts, false);
+    }
+
+    /// Makes no further attempt, until it is revived.
+    pub(super) const fn set_aside(&mut self) {
+        self.is_aside = true;
     }
 
     /// The attempt after all visits begun.
@@ -171,6 +187,10 @@ impl Progress {
         newest: PolicyVersion,
     ) -> (ProblemState, Option<Offer>) {
         let cap = self.cap(config, newest);
+        if self.is_aside {
+            let is_over = self.running.is_empty();
+            return (if is_over { ProblemState::Parked } else { ProblemState::Running }, None);
+        }
         if let Some(number) = self.gap(config, cap) {
             return (ProblemState::Open, Some(Offer { number, completes_visit: true }));
         }

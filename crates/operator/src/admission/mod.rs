@@ -144,6 +144,11 @@ impl Admission {
         Self { rules, check, judge, one_at_a_time: Arc::default() }
     }
 
+    /// What is asked whether a problem can be asked and judged.
+    pub fn check(&self) -> JudgeCheck {
+        Arc::clone(&self.check)
+    }
+
     /// The same rules for demonstrations that the program made itself: nothing of them is left out for its form.
     #[must_use]
     pub fn without_cleaning(&self) -> Self {
