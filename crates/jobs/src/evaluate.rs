@@ -5,20 +5,25 @@
 
 use std::{
     io::{Write, stdout},
+    path::Path,
     sync::Arc,
 };
 
 use serde_json::json;
 use still_control::{Exit, Failure, OrExit};
 use still_curation::Scoring;
-use still_domain::{AnswerKind, Estimate, Evaluation, Problem, Split};
+use still_domain::{AnswerKind, Estimate, Evaluation, Problem, SamplingSettings, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
 use still_machine::{GeneratorShape, Model, prompt_tokens, prompter, refuse_unjudgeable, settings::threads};
 use still_operator::{cli::EvalArguments, config::PromptStyle, import};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
+use still_text::{PromptBook, Prompter};
 
-use super::{answer_file::AnswerFile, generate, output_failed, precision, verifier_of_job};
+use super::{
+    answer_file::AnswerFile, conversations, generate, output_failed, precision, sign_of_life::SignOfLife,
+    verifier_of_job,
+};
 
 /// Rollouts at once, at most.
 const MAX_ROLLOUTS: usize = 32;
@@ -33,20 +38,20 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
                        or one sample";
         return Err(Failure::new(Exit::Usage, message));
     }
-    let read = import::problems_from_file(&arguments.problems, Split::Dev, AnswerKind::default());
-    let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?.records;
+    let sampling = generate::settings(&arguments.sampling)?;
+    let model = Model::to_generate(&arguments.model)?;
+    let mut problems = read(arguments, &model)?;
     if arguments.limit > 0 {
         problems.truncate(arguments.limit);
     }
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
-    let model = Model::to_generate(&arguments.model)?;
     let (library, shape) = (Arc::new(model.alone()), shape(arguments, &model, &problems)?);
     let mut generator = model.generator(&library, &shape).or_exit(Exit::Device)?;
     let scoring = Scoring::new(Model::policy().name, arguments.sampling.seed, problems, arguments.samples);
     let out = arguments.out.as_deref().map(AnswerFile::create).transpose()?;
     let mut answers = Answers { scoring, verifier, out };
-    let evaluation = answer(arguments, &mut *generator, &mut answers)?;
+    let evaluation = answer(sampling, &mut *generator, &mut answers)?;
     let (errors, unanswered) = (answers.scoring.errors(), answers.scoring.unanswered());
     let shown = if arguments.json {
         as_json(arguments, &evaluation, errors, unanswered)?
@@ -63,12 +68,28 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
+/// The problems that the model is scored on.
+fn read(arguments: &EvalArguments, model: &Model) -> Result<Vec<Problem>, Failure> {
+    if let Some(path) = &arguments.messages {
+        return conversations::problems(path, &arguments.asked.variables, &model.tokenizer);
+    }
+    let path = arguments.problems.as_deref().unwrap_or_else(|| Path::new("-"));
+    let read = import::problems_from_file(path, Split::Dev, AnswerKind::default());
+    Ok(read.map_err(|error| Failure::new(error.exit(), error))?.records)
+}
+
 /// Room for the longest prompt and the longest answer, as far as the model reaches.
 fn shape(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<GeneratorShape, Failure> {
-    // a model without a template has learnt from plain problems
-    let usual = if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };
-    let style = arguments.prompt.unwrap_or(usual);
-    let prompter = prompter(model, &arguments.asked.section(style), None)?;
+    let prompter = if arguments.messages.is_some() {
+        let format = arguments.asked.format.unwrap_or_default().into();
+        let book = PromptBook { style: still_text::PromptStyle::Rendered, format, ..PromptBook::default() };
+        Prompter::new(model.tokenizer.clone(), book)
+    } else {
+        // a model without a template has learnt from plain problems
+        let usual =
+            if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };
+        prompter(model, &arguments.asked.section(arguments.prompt.unwrap_or(usual)), None)?
+    };
     let mut longest = 0;
     for problem in problems {
         longest = longest.max(prompt_tokens(&prompter, problem)?);
@@ -87,7 +108,7 @@ fn shape(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Resu
 
 /// Draws every answer, as many at once as the generator holds, and sums them up.
 fn answer(
-    arguments: &EvalArguments,
+    sampling: SamplingSettings,
     generator: &mut dyn StepGenerator,
     answers: &mut Answers,
 ) -> Result<Evaluation, Failure> {
@@ -95,8 +116,7 @@ fn answer(
         GeneratorError::Policy(_) => Failure::new(Exit::BadInput, error),
         other => Failure::new(Exit::Device, other),
     })?;
-    let sampling = generate::settings(&arguments.sampling);
-    let mut reported = 0;
+    let (mut reported, mut drawn, mut alive) = (0, 0, SignOfLife::new());
     loop {
         while answers.scoring.in_flight() < generator.capacity()
             && let Some(question) = answers.scoring.next()
@@ -114,11 +134,14 @@ fn answer(
         let step = generator.step().or_exit(Exit::Device)?;
         step.finished.iter().try_for_each(|rollout| answers.judge(rollout))?;
         step.lost.iter().chain(&step.refused).try_for_each(|unserved| answers.unserved(unserved))?;
+        drawn += step.tokens;
         let (judged, total) = answers.scoring.progress();
         let twentieths = judged * 20 / total.max(1);
         if twentieths > reported {
-            reported = twentieths;
+            (reported, alive) = (twentieths, SignOfLife::new());
             eprintln!("{judged} of {total} answers");
+        } else if alive.is_due() {
+            eprintln!("{judged} of {total} answers, {drawn} tokens drawn");
         }
     }
 }

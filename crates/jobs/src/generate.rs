@@ -16,11 +16,11 @@ use still_operator::{
     cli::{GenerateArguments, SamplingArguments},
     config::PromptStyle,
 };
-use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText};
+use still_rollout::{Engine, EngineConfig, Request, StepModel, TokenText, validate};
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName};
-use still_text::{ChatContext, Question, Tokenizer};
+use still_text::{Question, Tokenizer};
 
-use super::{chat_context, output_failed, precision};
+use super::{conversations::rendered, output_failed, precision, sign_of_life::SignOfLife};
 
 /// Draws responses and prints them, as text or a JSON object each.
 pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
@@ -29,9 +29,9 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
             "at `--temperature 0` all responses are the same: give a temperature above 0, or `--count 1`";
         return Err(Failure::new(Exit::Usage, message));
     }
+    let settings = settings(&arguments.sampling)?;
     let model = Model::to_generate(&arguments.model)?;
     let prompt: Arc<[u32]> = prompt(arguments, &model)?.into();
-    let settings = settings(&arguments.sampling);
     let longest = model.config.max_position_count;
     if prompt.len() >= longest {
         let message = format!(
@@ -61,8 +61,7 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
 /// What the model is asked, as the daemon asks it; or a conversation that it is to go on with.
 fn prompt(arguments: &GenerateArguments, model: &Model) -> Result<Vec<u32>, Failure> {
     if let Some(path) = &arguments.messages {
-        let variables = arguments.asked.variables.iter().cloned();
-        return conversation(path, variables, &model.tokenizer)
+        return conversation(path, &arguments.asked.variables, &model.tokenizer)
             .map_err(|reason| Failure::new(Exit::BadInput, format!("`{}`: {reason}", path.display())));
     }
     let mut text = arguments.prompt.clone().unwrap_or_default();
@@ -81,7 +80,7 @@ fn prompt(arguments: &GenerateArguments, model: &Model) -> Result<Vec<u32>, Fail
 /// The tokens of a conversation in a file, with the opening of the assistant's turn.
 fn conversation(
     path: &Path,
-    variables: impl Iterator<Item = (String, Value)>,
+    variables: &[(String, Value)],
     tokenizer: &Tokenizer,
 ) -> Result<Vec<u32>, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
@@ -94,15 +93,10 @@ fn conversation(
             );
         }
     };
-    let messages = match fields.remove("messages") {
-        Some(Value::Array(messages)) if !messages.is_empty() => messages,
-        _ => return Err("`messages` is no list of messages".to_owned()),
+    let Some(Value::Array(messages)) = fields.remove("messages") else {
+        return Err("`messages` is no list of messages".to_owned());
     };
-    let template =
-        tokenizer.chat_template().ok_or("the model has no chat template for messages; give --prompt")?;
-    let mut context = ChatContext { messages, add_generation_prompt: true, ..chat_context(&fields)? };
-    context.variables.extend(variables);
-    let text = template.render_context(&context).map_err(|error| error.to_string())?;
+    let text = rendered(messages, &fields, variables, tokenizer)?;
     tokenizer.encode(&text, false).map_err(|error| error.to_string())
 }
 
@@ -113,7 +107,7 @@ fn respond(
     decoder: impl StepModel,
     prompt: &Arc<[u32]>,
 ) -> Result<Exit, Failure> {
-    let settings = settings(&arguments.sampling);
+    let settings = settings(&arguments.sampling)?;
     let bytes = tokenizer.clone();
     let text: Arc<dyn TokenText> =
         Arc::new(move |token: u32, text: &mut Vec<u8>| text.extend_from_slice(bytes.token_bytes(token)));
@@ -130,8 +124,13 @@ fn respond(
         engine.submit(request).or_exit(Exit::BadInput)?;
     }
     let mut out = stdout().lock();
+    let (mut alive, mut drawn) = (SignOfLife::new(), 0);
     while !engine.is_idle() {
         let report = engine.step().or_exit(Exit::Device)?;
+        drawn += report.tokens;
+        if alive.is_due() {
+            eprintln!("{drawn} tokens drawn");
+        }
         if let Some(lost) = report.abandoned.first() {
             return Err(Failure::new(
                 Exit::Device,
@@ -163,13 +162,18 @@ fn respond(
 }
 
 /// The command line's sampling settings.
-pub(super) const fn settings(arguments: &SamplingArguments) -> SamplingSettings {
-    SamplingSettings {
+///
+/// # Errors
+/// When one of them is out of its range.
+pub(super) fn settings(arguments: &SamplingArguments) -> Result<SamplingSettings, Failure> {
+    let settings = SamplingSettings {
         temperature: arguments.temperature,
         top_k: arguments.top_k,
         top_p: arguments.top_p,
         min_p: arguments.min_p,
         repetition_penalty: arguments.repetition_penalty,
         max_new_tokens: arguments.max_new_tokens,
-    }
+    };
+    validate(&settings).or_exit(Exit::Usage)?;
+    Ok(settings)
 }

@@ -2,6 +2,7 @@
 
 mod answer_file;
 mod check;
+mod conversations;
 mod evaluate;
 mod generate;
 mod grade;
@@ -10,6 +11,7 @@ mod policies;
 mod pool;
 mod rollouts;
 mod score;
+mod sign_of_life;
 mod train;
 
 pub use check::check;

@@ -76,6 +76,8 @@ const CODE: &str = "code";
 pub enum PromptStyle {
     /// The problem as it is, for base models and the quick start.
     Raw,
+    /// The text as it is, with nothing around it: it has been rendered already.
+    Rendered,
     /// The problem as the user's turn of the model's chat template.
     Chat,
     /// [`EXPLORATION_PROMPT`] with the problem, as the user's turn of the model's chat template.
@@ -129,10 +131,16 @@ impl<'a> From<&'a str> for Question<'a> {
 }
 
 impl PromptStyle {
+    /// Whether the model's chat template stands around a problem.
+    const fn is_templated(self) -> bool {
+        matches!(self, Self::Chat | Self::Paper)
+    }
+
     /// The name used in configurations and in a run's identity, which is durable.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
+            Self::Rendered => "rendered",
             Self::Chat => "chat",
             Self::Paper => "paper",
         }
@@ -216,8 +224,7 @@ impl Prompter {
 
     /// Whether prompts may depend on the time.
     pub fn tells_time(&self) -> bool {
-        self.book.style != PromptStyle::Raw
-            && self.tokenizer.chat_template().is_some_and(ChatTemplate::tells_time)
+        self.book.style.is_templated() && self.tokenizer.chat_template().is_some_and(ChatTemplate::tells_time)
     }
 
     /// The prompt text of a problem.
@@ -226,7 +233,7 @@ impl Prompter {
     /// When there is no chat template, or it refuses the question.
     pub fn render<'a>(&self, question: impl Into<Question<'a>>) -> Result<String, TemplateError> {
         let user_turn = self.book.user_turn(&question.into());
-        if self.book.style == PromptStyle::Raw {
+        if !self.book.style.is_templated() {
             return Ok(format!("{}{user_turn}", self.book.system));
         }
         let template = self.tokenizer.chat_template().ok_or(TemplateError::Missing)?;
@@ -270,8 +277,10 @@ impl Prompter {
         response: &str,
     ) -> Result<Conversation, ConversationError> {
         let question = question.into();
-        if self.book.style == PromptStyle::Raw {
-            return Ok(Conversation::plain(self.render(question)?, response));
+        if !self.book.style.is_templated() {
+            let is_plain = self.book.style == PromptStyle::Raw;
+            let prompt = self.render(question)?;
+            return Ok(Conversation { prompt, response: response.to_owned(), is_plain });
         }
         let mut context = self.context(&self.book.user_turn(&question));
         context.messages.push(serde_json::json!({ "role": "assistant", "content": response }));

@@ -257,8 +257,12 @@ pub struct EvalArguments {
     #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
     pub device: Device,
     /// Problems as JSONL in any layout that `problems import` reads.
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub problems: PathBuf,
+    #[arg(long, value_name = "FILE.jsonl", required_unless_present = "messages")]
+    pub problems: Option<PathBuf>,
+    /// In their place: JSONL whose lines hold a conversation each (`messages`, perhaps `tools`) beside the gold answer. Each
+    /// is asked as it stands, in the model's chat template.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["problems", "prompt", "system", "template"])]
+    pub messages: Option<PathBuf>,
     /// How a problem is put to the model: "raw", "chat" or "paper"; by default "paper" where the model has
     /// a chat template, else "raw".
     #[arg(long, value_name = "STYLE", value_parser = prompt_style)]
