@@ -1,6 +1,9 @@
 //! The running program, as the daemon and its control plane see it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use ractor::{Actor, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,11 @@ use crate::{
     },
     supervision::{Roles, Root, RootArguments, Wiring},
 };
+
+/// After so long a silence it is told what is waited for.
+const QUIET_MS: u64 = 60_000;
+/// Time between two looks at how long the silence has been.
+const QUIET_LOOKS: Duration = Duration::from_secs(10);
 
 /// How the program stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,7 +120,37 @@ impl System {
         let (root, _handle) = Actor::spawn(None, Root, arguments).await.map_err(|error| {
             StartError::Actor { actor: "root supervisor".to_owned(), reason: error.to_string() }
         })?;
-        Ok(Self { root, routes, switches, observer, policy, finish, rounds_wanted })
+        let system = Self { root, routes, switches, observer, policy, finish, rounds_wanted };
+        tokio::spawn(system.clone().tell_waits());
+        Ok(system)
+    }
+
+    /// Tells what is waited for when nothing else has been told for long, and when a drain begins, until the end.
+    async fn tell_waits(self) {
+        let (mut finish, mut events) = (self.finish.clone(), self.subscribe());
+        let mut looks = tokio::time::interval(QUIET_LOOKS);
+        loop {
+            let is_due = tokio::select! {
+                _ = finish.wait_for(Option::is_some) => return,
+                _ = looks.tick() => self.observer.quiet_ms() >= QUIET_MS,
+                event = events.recv() => matches!(event, Ok(Event::Draining)),
+            };
+            if is_due {
+                self.tell_what_is_waited_for();
+            }
+        }
+    }
+
+    /// Tells who waits for whom, in an event and in the log, if anybody does.
+    pub fn tell_what_is_waited_for(&self) {
+        let mut waits = self.status().waits;
+        // whoever waits for an operator's word has been told so
+        waits.retain(|wait| wait.silent_seconds.is_some());
+        if waits.is_empty() {
+            return;
+        }
+        tracing::info!("{}", Event::at_work(&waits));
+        self.observer.event(Event::AtWork { waits });
     }
 
     /// How the program stands. Never waits.

@@ -411,3 +411,83 @@ async fn a_store_that_fails_ends_the_program_and_acknowledges_nothing_that_is_no
         assert_eq!(system.status().finished, Some(reason));
     }
 }
+
+/// The training of a first round that stands at a step until its gate is opened, while attempts are made ahead.
+async fn at_a_step_that_lasts(harness: &Harness, change: impl Fn(&mut SystemConfig)) -> System {
+    let mut config = config(0);
+    config.checkpoints.every_steps = 0;
+    change(&mut config);
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    system.pause(Some(Activity::Explore));
+    let explores = |event: &Event| matches!(event, Event::Phase { phase: RoundPhase::Exploring, .. });
+    wait_for(&system, &mut events, explores).await;
+    harness.script.training_steps.store(1_000_000_000, Ordering::SeqCst);
+    system.resume(Some(Activity::Explore));
+    let trained = |event: &Event| matches!(event, Event::Trained { round, step: 3, .. } if round.0 > 0);
+    wait_for(&system, &mut events, trained).await;
+    harness.script.training.close();
+    system
+}
+
+/// The step that the newest checkpoint was written after.
+fn saved_step(harness: &Harness) -> u64 {
+    let checkpoints = harness.store.checkpoints().unwrap();
+    checkpoints.iter().max_by_key(|manifest| (manifest.round, manifest.step)).unwrap().step
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_outlasted_by_attempts_and_a_step_leaves_the_attempts_behind_and_saves_the_training() {
+    let harness = Harness::new(World::default());
+    let too_late = |config: &mut SystemConfig| {
+        config.supervision.drain_deadline_seconds = 0;
+        config.exploration.max_ahead_attempts = u64::MAX;
+        config.exploration.attempts_per_problem = u32::MAX;
+        config.exploration.attempts_per_policy = u32::MAX;
+        config.exploration.stop_after_correct = u32::MAX;
+        config.exploration.park_after = 0;
+    };
+    let system = at_a_step_that_lasts(&harness, too_late).await;
+    harness.script.judgement.close();
+    let waits = || system.status().actors[ActorName::Verifiers.ordinal()].queued > 0;
+    while !waits() {
+        tokio::task::yield_now().await;
+    }
+    let mut events = system.subscribe();
+    system.drain();
+    let told =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("the trainer is at"));
+    wait_for(&system, &mut events, told).await;
+    assert_eq!(system.status().finished, None, "it waits for the step");
+    harness.script.training.open();
+    let cause = drained_in_part(&harness, &system).await;
+    assert!(cause.contains("problem_supply") && !cause.contains("trainer"), "{cause}");
+    assert!(saved_step(&harness) >= 3, "what was trained is saved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_takes_long_tells_of_its_parts_and_is_given_up_between_two_of_them_when_the_program_drains()
+ {
+    let harness = Harness::new(World::default());
+    let system = at_a_step_that_lasts(&harness, |_| ()).await;
+    // the whole step at the gate goes through, and the next one is taken in parts
+    harness.script.parts_of_a_step.store(1_000_000_000, Ordering::SeqCst);
+    harness.script.training.open();
+    let parts = || system.status().training.parts;
+    while parts() == 0 {
+        tokio::task::yield_now().await;
+    }
+    harness.script.training.close();
+    let mut events = system.subscribe();
+    system.tell_what_is_waited_for();
+    let is_told = |event: &Event| matches!(event, Event::AtWork { waits } if waits.iter().any(|wait| wait.reason.contains("parts done")));
+    wait_for(&system, &mut events, is_told).await;
+    let step = system.status().training.step;
+    system.drain();
+    wait_for(&system, &mut events, |event| matches!(event, Event::Draining)).await;
+    wait_for(&system, &mut events, is_told).await;
+    harness.script.training.open();
+    let reason = finished(&system).await;
+    assert!(reason.is_success(), "{reason:?}");
+    assert_eq!(saved_step(&harness), step, "the part of a step at work is done again");
+}

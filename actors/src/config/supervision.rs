@@ -18,7 +18,8 @@ pub struct SupervisionSection {
     pub window_seconds: u64,
     /// Longest wait for an actor to stop before it is killed, in seconds.
     pub stop_deadline_seconds: u64,
-    /// Longest wait for work in flight when the daemon drains, in seconds.
+    /// Longest wait for rollouts in flight when the daemon drains, in seconds; training is waited for until it has saved
+    /// what it has come to, which takes the part of a step that it is at.
     pub drain_deadline_seconds: u64,
     /// Longest silence of a device or server at work before it is given up and replaced, in milliseconds; one that is
     /// slow by nature gets ten times its slowest step where that is longer; 0 waits for ever.

@@ -3,7 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,12 +41,15 @@ const EVENT_CAPACITY: usize = 4096;
 pub(crate) struct Observer {
     pub(crate) board: Arc<StatusBoard>,
     events: broadcast::Sender<Event>,
+    /// When something was told last.
+    told_ms: Arc<AtomicU64>,
     pub(crate) clock: Clock,
 }
 
 impl Observer {
     pub(crate) fn new(clock: Clock) -> Self {
-        Self { board: Arc::default(), events: broadcast::Sender::new(EVENT_CAPACITY), clock }
+        let told_ms = Arc::new(AtomicU64::new(clock.now_ms()));
+        Self { board: Arc::default(), events: broadcast::Sender::new(EVENT_CAPACITY), told_ms, clock }
     }
 
     /// What happens from now on.
@@ -53,7 +59,13 @@ impl Observer {
 
     /// Something happened. Nobody need be watching.
     pub(crate) fn event(&self, event: Event) {
+        self.told_ms.store(self.now_ms(), Ordering::Relaxed);
         let _nobody_watches = self.events.send(event);
+    }
+
+    /// How long nothing has been told, in milliseconds.
+    pub(crate) fn quiet_ms(&self) -> u64 {
+        self.now_ms().saturating_sub(self.told_ms.load(Ordering::Relaxed))
     }
 
     pub(crate) fn warn(&self, message: impl Into<String>) {
@@ -119,7 +131,6 @@ impl Observer {
         JudgementEnded { is_error, error_ratio, is_alarm_raised }.emit();
     }
 
-    /// What a device shows.
     /// A device failed, or hung and was given up.
     pub(crate) fn device_failed(&self, device: &str, restarts: u64, reason: &str, prospect: Prospect) {
         DeviceFailed { device, restarts, reason }.emit();
@@ -220,7 +231,16 @@ impl Observer {
             training.round = Some(round);
             training.step = plan.resumed_step;
             training.total_steps = plan.total_steps;
+            (training.parts_done, training.parts) = (0, 0);
             training.loss = None;
+        });
+    }
+
+    /// Parts of the step at work are done.
+    pub(crate) fn part_done(&self, done: usize, parts: usize) {
+        self.board.meter(ActorName::Trainer).progressed(self.now_ms());
+        update(&self.board.training, |training| {
+            (training.parts_done, training.parts) = (done as u64, parts as u64);
         });
     }
 
@@ -233,6 +253,7 @@ impl Observer {
         update(&self.board.training, |training| {
             training.step = number;
             training.total_steps = total_steps;
+            (training.parts_done, training.parts) = (0, 0);
             training.loss = Some(loss);
             training.skipped_steps += u64::from(step.skipped);
             training.rollbacks += u64::from(step.rolled_back);
@@ -323,8 +344,6 @@ const fn compared(metrics: PreferenceMetrics) -> PairsCompared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-
     use still_telemetry::Exporter;
 
     use super::*;

@@ -98,6 +98,12 @@ pub struct TrainingProgress {
     pub step: u64,
     /// Optimizer steps of the job; 0 before it begins.
     pub total_steps: u64,
+    /// Parts of the step at work that are done.
+    #[serde(default)]
+    pub parts_done: u64,
+    /// Parts of the step at work; 0 where none of them is done, or there is only one.
+    #[serde(default)]
+    pub parts: u64,
     /// Loss of the last step.
     pub loss: Option<f64>,
     /// Steps left out because loss or gradient was not finite, since the start.

@@ -46,8 +46,12 @@ impl Standing<'_> {
         if self.training_paused {
             return waits.push(wait(ActorName::Trainer, OPERATOR, "training is paused".to_owned(), None));
         }
-        let TrainingProgress { step, total_steps, .. } = self.training;
-        self.devices_of(ActorName::Trainer, &format!("step {} of {total_steps}", step + 1), waits);
+        let TrainingProgress { step, total_steps, parts_done, parts, .. } = self.training;
+        let mut what = format!("step {} of {total_steps}", step + 1);
+        if *parts > 0 {
+            what.push_str(&format!(", {parts_done} of its {parts} parts done"));
+        }
+        self.devices_of(ActorName::Trainer, &what, waits);
     }
 
     fn sampling(&self, waits: &mut Vec<Wait>) {

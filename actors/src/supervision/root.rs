@@ -36,6 +36,8 @@ pub(crate) struct RootState {
     restart: u64,
     timers: Vec<AbortHandle>,
     drained: Option<BTreeSet<ActorName>>,
+    /// What a drain has left behind.
+    left_behind: Option<String>,
 }
 
 impl Actor for Root {
@@ -59,6 +61,7 @@ impl Actor for Root {
             restart: 0,
             timers: Vec::new(),
             drained: None,
+            left_behind: None,
         };
         for name in ActorName::ALL {
             state.start(name, &myself).await.map_err(|error| format!("the {name} did not start: {error}"))?;
@@ -89,27 +92,13 @@ impl Actor for Root {
                     DRAINED.iter().all(|name| drained.contains(name))
                 });
                 if is_complete {
-                    state.finish(FinishReason::Drained, &myself).await;
+                    let left_behind = state.left_behind.take();
+                    let reason = left_behind
+                        .map_or(FinishReason::Drained, |cause| FinishReason::DrainedInPart { cause });
+                    state.finish(reason, &myself).await;
                 }
             }
-            RootMessage::DrainTimedOut => {
-                let waited_for: Vec<_> = DRAINED
-                    .into_iter()
-                    .filter(|name| state.drained.as_ref().is_none_or(|drained| !drained.contains(name)))
-                    .map(ActorName::as_str)
-                    .collect();
-                // the trainer answers for its device: one that hangs is given up, and what was trained is saved otherwise
-                let is_overseen = state.wiring.config.supervision.max_silence().is_some();
-                if is_overseen && waited_for == [ActorName::Trainer.as_str()] {
-                    state.wiring.observer.warn(
-                        "the drain waits for the step that the trainer is at, to save what is trained; once more ends \
-                         at once, and training goes on from the checkpoint before",
-                    );
-                    return Ok(());
-                }
-                let cause = format!("work of the {} did not end in time", waited_for.join(" and the "));
-                state.finish_in_part(cause, &myself).await;
-            }
+            RootMessage::DrainTimedOut => state.drain_timed_out(&myself).await,
             #[cfg(feature = "fault-injection")]
             RootMessage::Kill(name) => {
                 if let Some(child) = &state.children[name.ordinal()] {
@@ -237,6 +226,31 @@ impl RootState {
         let deadline = self.wiring.config.supervision.drain_deadline();
         let timer = myself.send_after(deadline, || RootMessage::DrainTimedOut);
         self.timers.push(timer.abort_handle());
+    }
+
+    /// Attempts under way are left behind, to be asked for again at the next start; training is waited for until it has
+    /// saved what it has come to, which the trainer answers for: a device that hangs is given up.
+    async fn drain_timed_out(&mut self, myself: &ActorRef<RootMessage>) {
+        let Some(drained) = &mut self.drained else { return };
+        let waited_for: Vec<_> = DRAINED.into_iter().filter(|name| !drained.contains(name)).collect();
+        let named = waited_for.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" and the ");
+        let cause = format!("work of the {named} did not end in time");
+        let is_overseen = self.wiring.config.supervision.max_silence().is_some();
+        if !is_overseen || !waited_for.contains(&ActorName::Trainer) {
+            return self.finish_in_part(cause, myself).await;
+        }
+        if waited_for.len() > 1 {
+            drained.insert(ActorName::ProblemSupply);
+            let cause = format!("work of the {} did not end in time", ActorName::ProblemSupply);
+            self.wiring.observer.warn(&*cause);
+            self.left_behind = Some(cause);
+            // what draws and judges leaves the processor to the step that is waited for
+            self.stop_from(ActorName::Sampler, ActorState::Stopped).await;
+        }
+        self.wiring.observer.warn(
+            "the drain waits for the part of a step that the trainer is at, to save what is trained; once more ends at \
+             once, and training goes on from the checkpoint before",
+        );
     }
 
     async fn finish_in_part(&mut self, cause: String, myself: &ActorRef<RootMessage>) {

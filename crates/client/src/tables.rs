@@ -136,6 +136,7 @@ pub(crate) fn event(event: &Event) -> String {
             format!("{device} failed ({restarts}), is opened again in {seconds:.1} s: {reason}")
         }
         Event::Warning { message } => format!("warning: {message}"),
+        Event::AtWork { waits } => Event::at_work(waits),
         Event::Draining => "draining".to_owned(),
     }
 }

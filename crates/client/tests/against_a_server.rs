@@ -239,7 +239,14 @@ async fn watch_tells_every_kind_of_event_and_progress_in_twenty_lines_a_phase() 
     assert!(is_success, "{lines:?}");
     let about = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
     assert_eq!((about("explored"), about("trained"), about("evaluated")), (20, 20, 20), "{lines:#?}");
-    for part in ["sealed 44", "checkpoint at step 40", "by level 5: 30.0 / 6: 20.0", "unplugged", "drained"] {
+    for part in [
+        "sealed 44",
+        "checkpoint at step 40",
+        "by level 5: 30.0 / 6: 20.0",
+        "unplugged",
+        "2 of its 8 parts",
+        "drained",
+    ] {
         assert!(about(part) > 0, "`{part}` is missing in {lines:#?}");
     }
     assert!(lines.iter().all(|line| line.get(8..9) == Some("Z")), "every line has its time: {lines:#?}");

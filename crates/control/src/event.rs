@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use still_domain::{Estimate, PolicyVersion, Round, RoundNumber, RoundPhase, TrainingSetId};
 
+use crate::status::Wait;
+
 /// Something that happened. Watchers that lag lose the oldest events, never the program's progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -107,6 +109,11 @@ pub enum Event {
         /// What.
         message: String,
     },
+    /// Nothing else has been told for a while, or a drain has begun: what is waited for.
+    AtWork {
+        /// Who waits for whom.
+        waits: Vec<Wait>,
+    },
     /// The daemon finishes its work in flight and will end.
     Draining,
     /// The daemon has ended.
@@ -114,6 +121,14 @@ pub enum Event {
         /// Why, in a sentence.
         reason: String,
     },
+}
+
+impl Event {
+    /// The sentence of [`Event::AtWork`].
+    pub fn at_work(waits: &[Wait]) -> String {
+        let waits: Vec<_> = waits.iter().map(Wait::to_string).collect();
+        format!("at work: {}", waits.join("; "))
+    }
 }
 
 /// What a round brought, in the figures of its table.

@@ -1,5 +1,7 @@
 //! How the daemon stands.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use still_domain::{Estimate, PolicyVersion, RoundNumber, RoundPhase};
 
@@ -147,6 +149,17 @@ pub struct Wait {
     pub reason: String,
     /// Seconds since whoever is waited for last did something; `None` where it waits for an operator's word.
     pub silent_seconds: Option<f64>,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { who, waits_for, reason, silent_seconds } = self;
+        write!(f, "{who} waits for {waits_for} ({reason}")?;
+        match silent_seconds {
+            Some(seconds) => write!(f, ", last heard of {seconds:.0} s ago)"),
+            None => write!(f, ")"),
+        }
+    }
 }
 
 /// What an actor is doing.

@@ -1,6 +1,13 @@
 //! What takes optimizer steps: one job at a time.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use still_roles::{LearnerStep, SourceError, TrainingJob, TrainingPlan};
 use thiserror::Error;
@@ -15,12 +22,70 @@ pub struct LearnerJob {
     /// How often training has gone back because it diverged, where the checkpoint does not know yet: each
     /// time halves the learning rate.
     pub rollbacks: u32,
+    /// How its steps are overseen.
+    pub oversight: StepOversight,
+}
+
+/// How a step is overseen while it is taken: of every part that is done it is told, and between two parts it may be given
+/// up.
+#[derive(Clone)]
+pub struct StepOversight {
+    part_done: Arc<dyn Fn(usize, usize) + Send + Sync>,
+    is_given_up: Halting,
+}
+
+/// Whether whoever takes steps is to take no further one, nor to end the one at work. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Halting(Arc<AtomicBool>);
+
+impl Halting {
+    /// Asks for it, or for nothing any more.
+    pub fn set(&self, is_halting: bool) {
+        self.0.store(is_halting, Ordering::Relaxed);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl StepOversight {
+    /// `part_done` hears how many parts of how many are done.
+    pub fn new(is_given_up: Halting, part_done: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        Self { part_done: Arc::new(part_done), is_given_up }
+    }
+
+    /// Tells that so many parts of a step are done.
+    pub fn part_done(&self, done: usize, parts: usize) {
+        (self.part_done)(done, parts);
+    }
+
+    /// Whether the next part is to be worked on.
+    ///
+    /// # Errors
+    /// [`LearnerError::GivenUp`].
+    pub fn goes_on(&self) -> Result<(), LearnerError> {
+        if self.is_given_up.is_asked() { Err(LearnerError::GivenUp) } else { Ok(()) }
+    }
+}
+
+impl Default for StepOversight {
+    /// Nobody oversees it.
+    fn default() -> Self {
+        Self::new(Halting::default(), |_, _| ())
+    }
+}
+
+impl fmt::Debug for StepOversight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepOversight").field("is_given_up", &self.is_given_up).finish_non_exhaustive()
+    }
 }
 
 impl LearnerJob {
     /// A job that has not begun yet.
-    pub const fn fresh(job: TrainingJob) -> Self {
-        Self { job, resume: None, rollbacks: 0 }
+    pub fn fresh(job: TrainingJob) -> Self {
+        Self { job, resume: None, rollbacks: 0, oversight: StepOversight::default() }
     }
 }
 
@@ -41,6 +106,9 @@ pub enum LearnerError {
     /// A step or a save was asked for with no job begun.
     #[error("no training job has begun")]
     NoJob,
+    /// The step at work was given up between two of its parts; nothing of the job has changed.
+    #[error("the step was given up")]
+    GivenUp,
     /// Too many steps in a row were not finite.
     #[error("training diverged at step {step}: {reason}")]
     Diverged {

@@ -22,6 +22,6 @@ mod training_thread;
 
 pub use background::Background;
 pub use generator::{EmbeddedGenerator, GeneratorError, GeneratorStep, StepGenerator, Unserved};
-pub use learner::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
+pub use learner::{Halting, Learner, LearnerError, LearnerJob, LearnerSnapshot, StepOversight};
 pub use training::EmbeddedTraining;
 pub use training_thread::{TrainingOrder, TrainingThread};

@@ -1,6 +1,8 @@
 //! The training loop: one job at a time, step by step, checkpoints in between.
 //!
-//! The thread obeys every order that waits between two optimizer steps. Paused or without a job it sleeps.
+//! The thread obeys every order that waits between two optimizer steps. Paused or without a job it sleeps. A step that is
+//! taken in parts tells of each, and is given up between two of them when training is to halt: what it was at is done
+//! again from the state before it.
 //!
 //! A checkpoint stops training for its snapshot alone: a second thread writes and syncs the files and has them made
 //! durable. Checkpoints become durable in the order of their steps, and a failure to write one ends training at the
@@ -22,7 +24,7 @@ use still_roles::{
 
 use crate::{
     background::Background,
-    learner::{Learner, LearnerError, LearnerJob},
+    learner::{Halting, Learner, LearnerError, LearnerJob, StepOversight},
     training_thread::{TrainingOrder, TrainingThread},
 };
 
@@ -40,6 +42,7 @@ type Writing = Background<Result<CheckpointId, TrainingFailure>>;
 struct Training<'a> {
     learner: &'a mut dyn Learner,
     events: &'a EventSink<TrainingEvent>,
+    halting: &'a Halting,
     writing: Writing,
     work: Option<Work>,
     /// Who asked for a checkpoint since the last step.
@@ -67,16 +70,20 @@ impl EmbeddedTraining {
         name: impl Into<String>,
         build: impl Fn() -> Result<Box<dyn Learner>, String> + Clone + Send + Sync + 'static,
     ) -> TrainingFactory {
-        TrainingThread::factory(name, build, |learner: &mut (dyn Learner + 'static), orders, events| {
-            Training::new(learner, events).work(orders)
-        })
+        TrainingThread::factory(
+            name,
+            build,
+            |learner: &mut (dyn Learner + 'static), orders, events, halting| {
+                Training::new(learner, events, halting).work(orders)
+            },
+        )
     }
 }
 
 impl<'a> Training<'a> {
-    fn new(learner: &'a mut dyn Learner, events: &'a EventSink<TrainingEvent>) -> Self {
+    fn new(learner: &'a mut dyn Learner, events: &'a EventSink<TrainingEvent>, halting: &'a Halting) -> Self {
         let writing = Writing::new("checkpoint");
-        Self { learner, events, writing, work: None, asked: Vec::new(), is_paused: false }
+        Self { learner, events, halting, writing, work: None, asked: Vec::new(), is_paused: false }
     }
 
     /// Works until the channel's other end is gone.
@@ -120,6 +127,7 @@ impl<'a> Training<'a> {
                 }
             }
             TrainingOrder::Halt => {
+                self.halting.set(false);
                 self.answer()?;
                 if let Some(mut halted) = self.work.take() {
                     self.keep(&mut halted)?;
@@ -181,7 +189,13 @@ impl<'a> Training<'a> {
     /// it can never be run.
     fn begin(&mut self, job: TrainingJob, rollbacks: u32) -> Result<Result<Work, String>, TrainingFailure> {
         let checkpoints = Arc::clone(&job.checkpoints);
-        let mut learner_job = LearnerJob { job, resume: None, rollbacks };
+        let events = self.events.clone();
+        let oversight = StepOversight::new(self.halting.clone(), move |done, parts| {
+            if parts > 1 {
+                events.tell(TrainingEvent::PartDone { done, parts });
+            }
+        });
+        let mut learner_job = LearnerJob { job, resume: None, rollbacks, oversight };
         let mut unfit = None;
         for resume in checkpoints.newest_first()?.into_iter().map(Some).chain([None]) {
             let resume = match resume {
@@ -242,6 +256,8 @@ impl<'a> Training<'a> {
                 return self.go_back(work, &diverged, rollbacks).map(Ok);
             }
             Err(error @ LearnerError::Refused(_)) => return Ok(Err(error.to_string())),
+            // the order to halt is on its way
+            Err(LearnerError::GivenUp) => return Ok(Ok(())),
             step => step.map_err(failure)?,
         };
         work.step = step.step;

@@ -5,12 +5,13 @@ use still_roles::{
     EventSink, Role, TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingRun,
 };
 
-use crate::{device::DeviceLock, role_thread::RoleThread};
+use crate::{device::DeviceLock, learner::Halting, role_thread::RoleThread};
 
 /// A [`TrainingRun`] whose orders go to a thread of its own.
 #[derive(Debug)]
 pub struct TrainingThread {
     thread: RoleThread<TrainingOrder>,
+    halting: Halting,
 }
 
 /// The orders of the thread; [`TrainingRun`] says what each means.
@@ -28,11 +29,17 @@ pub enum TrainingOrder {
 
 impl TrainingThread {
     /// Training runs that are called `name`. What takes the steps is built by `build` on the thread, one at a time, and
-    /// works by `work` until the orders' other end is gone.
+    /// works by `work` until the orders' other end is gone. [`Halting`] is asked for before the order to halt or the end of
+    /// the orders comes: whoever obeys the order takes it back.
     pub fn factory<W: ?Sized + 'static>(
         name: impl Into<String>,
         build: impl Fn() -> Result<Box<W>, String> + Clone + Send + Sync + 'static,
-        work: impl Fn(&mut W, &Receiver<TrainingOrder>, &EventSink<TrainingEvent>) -> Result<(), TrainingFailure>
+        work: impl Fn(
+            &mut W,
+            &Receiver<TrainingOrder>,
+            &EventSink<TrainingEvent>,
+            &Halting,
+        ) -> Result<(), TrainingFailure>
         + Clone
         + Send
         + Sync
@@ -41,9 +48,10 @@ impl TrainingThread {
         let (name, lock) = (name.into(), DeviceLock::default());
         TrainingFactory::new(name.clone(), move |events| {
             let (reported, failed) = (events.clone(), events);
-            let (thread, work) = (name.clone(), work.clone());
+            let (thread, work, halting) = (name.clone(), work.clone(), Halting::default());
+            let asked = halting.clone();
             let work = move |worker: &mut W, orders: &Receiver<TrainingOrder>| {
-                work(worker, orders, &reported).map_err(|failure| match failure {
+                work(worker, orders, &reported, &asked).map_err(|failure| match failure {
                     TrainingFailure::Device(reason) => TrainingFailure::Device(format!("{thread}: {reason}")),
                     disk @ TrainingFailure::Disk(_) => disk,
                 })
@@ -51,7 +59,7 @@ impl TrainingThread {
             let failed = move |failure| failed.tell(TrainingEvent::Failed(failure));
             let thread = RoleThread::spawn(&name, &lock, build.clone(), work, failed)
                 .map_err(|error| format!("{name}: no thread can be had: {error}"))?;
-            let opened: Box<dyn TrainingRun> = Box::new(Self { thread });
+            let opened: Box<dyn TrainingRun> = Box::new(Self { thread, halting });
             Ok(opened)
         })
     }
@@ -59,10 +67,12 @@ impl TrainingThread {
 
 impl Role for TrainingThread {
     fn end(self: Box<Self>) {
+        self.halting.set(true);
         self.thread.end();
     }
 
     fn abandon(self: Box<Self>) {
+        self.halting.set(true);
         self.thread.abandon();
     }
 }
@@ -81,6 +91,7 @@ impl TrainingRun for TrainingThread {
     }
 
     fn halt(&mut self) {
+        self.halting.set(true);
         self.thread.send(TrainingOrder::Halt);
     }
 }

@@ -44,7 +44,7 @@ impl ExternalTrainer {
     pub fn factory(self, name: impl Into<String>) -> TrainingFactory {
         let given = Arc::new(self);
         let build = move || Ok(Box::new(Supervisor::new(Arc::clone(&given))));
-        TrainingThread::factory(name, build, |supervisor: &mut Supervisor, orders, events| {
+        TrainingThread::factory(name, build, |supervisor: &mut Supervisor, orders, events, _| {
             supervisor.work(orders, events)
         })
     }

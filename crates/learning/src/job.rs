@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use still_embedded::LearnerError;
+use still_embedded::{LearnerError, StepOversight};
 use still_library::Weights;
 use still_recipe::{BoundReached, DpoSettings, LearnerSettings, PreferenceBound};
 use still_roles::{PreferenceAlarm, PreferenceMetrics};
@@ -34,6 +34,7 @@ pub(crate) struct Job {
     /// The state to go back to when training diverges: where the job began or was last saved.
     pub(crate) last_good: Option<Arc<TrainingState>>,
     pub(crate) total_steps: u64,
+    pub(crate) oversight: StepOversight,
     /// Whether the last step was near a bound of preference optimisation: told of once.
     pub(crate) is_alarmed: bool,
 }
@@ -171,15 +172,23 @@ impl Job {
         work: impl Fn(&Replica, &Decoder, Vec<usize>) -> Result<Part, BatchError> + Clone + Send + 'static,
     ) -> Result<StepGradients, LearnerError> {
         let parts = parts(batch, limit, |index| self.examples.length(*index));
+        let count = parts.len();
         let parts = parts.into_iter().map(<[usize]>::to_vec).collect();
-        let trained = self.state.trained.clone();
-        let mut sum: Option<Part> = None;
+        let (trained, overseen) = (self.state.trained.clone(), self.oversight.clone());
+        let (mut sum, mut done): (Option<Part>, usize) = (None, 0);
         replicas.each(
             // the masters are let go of before the first part, so that nothing is shared when they change
             move |replica| replica.decoder(&trained),
             parts,
-            move |replica, decoder, part| work(replica, decoder, part).map_err(|error| refused(&error)),
-            |part| add(&mut sum, part),
+            move |replica, decoder, part| {
+                overseen.goes_on()?;
+                work(replica, decoder, part).map_err(|error| refused(&error))
+            },
+            |part| {
+                add(&mut sum, part);
+                done += 1;
+                self.oversight.part_done(done, count);
+            },
         )?;
         let (whole, preferences) =
             sum.ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))?;

@@ -131,12 +131,17 @@ enum Begun {
 impl Learner for PolicyLearner {
     fn begin(&mut self, job: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
         self.end();
-        let LearnerJob { job, resume, rollbacks: rolled_back } = job;
+        let LearnerJob { job, resume, rollbacks: rolled_back, oversight } = job;
         let start = self.start(job)?;
         let fresh = self.fresh(job, &start)?;
         let frozen = fresh.base().cloned();
-        let planning =
-            Planning { job, learner: &self.config, encoder: &*self.encoder, frozen: frozen.as_deref() };
+        let planning = Planning {
+            job,
+            learner: &self.config,
+            encoder: &*self.encoder,
+            positions: self.base.config.max_position_count,
+            frozen: frozen.as_deref(),
+        };
         let (plan, begun) = match resume {
             None => {
                 let plan = planning.begin()?;
@@ -225,6 +230,7 @@ impl Learner for PolicyLearner {
             state,
             last_good,
             total_steps,
+            oversight: oversight.clone(),
             is_alarmed: false,
         });
         Ok(plan)

@@ -3,11 +3,17 @@
 
 mod harness;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use harness::{
-    job, job_config, learner, learner_config, learner_with, lora, preference_examples, sft_examples,
+    job, job_config, learner, learner_config, learner_on, learner_with, lora, preference_examples,
+    sft_examples,
 };
 use still_domain::Recipe;
-use still_embedded::{Learner, LearnerError, LearnerJob};
+use still_embedded::{Halting, Learner, LearnerError, LearnerJob, StepOversight};
 use still_recipe::LearnerSettings;
 
 #[test]
@@ -215,4 +221,31 @@ fn a_state_between_skipped_steps_is_no_state_to_go_back_to() {
     learner.begin(&LearnerJob { resume: Some(folder.path().to_owned()), ..job(sft_examples()) }).unwrap();
     let error = learner.step().unwrap_err();
     assert!(matches!(error, LearnerError::BackToCheckpoint { rollbacks: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_step_that_is_given_up_between_its_parts_changes_nothing_and_is_taken_again() {
+    for replicas in [1, 2] {
+        let in_parts = || {
+            let settings = learner_config(4, |training| training.micro_batch_tokens = 64);
+            learner_on(replicas, 16, 1, settings)
+        };
+        let mut whole = in_parts();
+        whole.begin(&job(sft_examples())).unwrap();
+        let expected = [whole.step().unwrap(), whole.step().unwrap()];
+
+        let (halting, parts) = (Halting::default(), Arc::new(AtomicUsize::new(0)));
+        let (asked, seen) = (halting.clone(), Arc::clone(&parts));
+        let oversight = StepOversight::new(halting.clone(), move |_, parts| {
+            if seen.swap(parts, Ordering::SeqCst) == 0 {
+                asked.set(true);
+            }
+        });
+        let mut overseen = in_parts();
+        overseen.begin(&LearnerJob { oversight, ..job(sft_examples()) }).unwrap();
+        assert!(matches!(overseen.step(), Err(LearnerError::GivenUp)), "{replicas}");
+        assert!(parts.load(Ordering::SeqCst) > 2, "{parts:?}");
+        halting.set(false);
+        assert_eq!([overseen.step().unwrap(), overseen.step().unwrap()], expected, "{replicas}");
+    }
 }

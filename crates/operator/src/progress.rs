@@ -200,6 +200,7 @@ fn rare(event: &Event) -> Option<String> {
         Event::Draining => {
             Some("draining: the work in flight is finished first; a second signal ends at once".to_owned())
         }
+        Event::AtWork { waits } => Some(Event::at_work(waits)),
         Event::Finished { reason } => Some(reason.clone()),
         Event::Phase { .. }
         | Event::Sealed { .. }

@@ -229,6 +229,13 @@ pub enum TrainingEvent {
     },
     /// It is alive, and between two steps.
     Alive,
+    /// Parts of the step at work are done.
+    PartDone {
+        /// How many.
+        done: usize,
+        /// Of how many.
+        parts: usize,
+    },
     /// A step was taken, or training went back.
     Progress {
         /// The round it is for.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
+use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot, StepOversight};
 use still_roles::{LearnerStep, TrainingPlan};
 
 use crate::{
@@ -26,6 +26,7 @@ pub struct ScriptedLearner {
     script: Arc<Script>,
     skill_of: SkillOf,
     total_steps: u64,
+    oversight: StepOversight,
     work: Option<Work>,
 }
 
@@ -41,8 +42,8 @@ struct Work {
 
 impl ScriptedLearner {
     /// A learner that takes `total_steps` for every job.
-    pub const fn new(script: Arc<Script>, skill_of: SkillOf, total_steps: u64) -> Self {
-        Self { script, skill_of, total_steps, work: None }
+    pub fn new(script: Arc<Script>, skill_of: SkillOf, total_steps: u64) -> Self {
+        Self { script, skill_of, total_steps, oversight: StepOversight::default(), work: None }
     }
 
     /// The skill of the policy in a checkpoint's folder.
@@ -59,7 +60,9 @@ impl ScriptedLearner {
 }
 
 impl Learner for ScriptedLearner {
-    fn begin(&mut self, LearnerJob { job, resume, .. }: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
+    fn begin(&mut self, begun: &LearnerJob) -> Result<TrainingPlan, LearnerError> {
+        let LearnerJob { job, resume, oversight, .. } = begun;
+        self.oversight = oversight.clone();
         let examples = job.examples.count();
         for index in 0..examples {
             job.examples.read(index)?;
@@ -107,7 +110,15 @@ impl Learner for ScriptedLearner {
     }
 
     fn step(&mut self) -> Result<LearnerStep, LearnerError> {
-        self.script.training.pass();
+        let parts = self.script.parts_of_a_step.load(Ordering::SeqCst) as usize;
+        for part in 0..parts {
+            self.oversight.goes_on()?;
+            self.script.training.pass();
+            self.oversight.part_done(part + 1, parts);
+        }
+        if parts == 0 {
+            self.script.training.pass();
+        }
         if take_one(&self.script.learner_failures) {
             return Err(LearnerError::Device("the script says so".to_owned()));
         }

@@ -81,6 +81,8 @@ pub struct Script {
     /// Optimizer steps of every job begun from now on; 0 leaves it to the learner. A checkpoint of a job of
     /// another length cannot be gone on from.
     pub training_steps: AtomicU64,
+    /// Parts of a step of the learner, each of which waits at the gate of training; 0 leaves a step whole.
+    pub parts_of_a_step: AtomicU64,
     /// So many coming judgements panic.
     pub verifier_panics: AtomicU32,
     /// So many coming judgements fail.

@@ -204,6 +204,11 @@ impl Watched {
                     begun.progress.show(&step);
                 }
             }
+            TrainingEvent::PartDone { done, parts } => {
+                if let Some(begun) = &mut self.begun {
+                    begun.progress.show_part(done, parts);
+                }
+            }
             TrainingEvent::Warning(message) => {
                 let line = format!("warning: {message}");
                 match &mut self.begun {

@@ -14,6 +14,7 @@ use still_roles::{LearnerStep, TrainingPlan};
 use super::Happening;
 #[cfg(feature = "dashboard")]
 use super::charts::Charts;
+use crate::sign_of_life::SignOfLife;
 
 /// Step, bar, share and time left, and what there is to say of the last step.
 const BAR: &str = "step {pos}/{len} {bar:32} {percent} %  {msg}  {eta} left";
@@ -27,6 +28,7 @@ pub(super) struct Progress {
     step: u64,
     tokens: u64,
     started: Instant,
+    alive: SignOfLife,
 }
 
 /// Where they are shown.
@@ -60,12 +62,20 @@ impl Progress {
     pub(super) fn begin(plan: TrainingPlan, objective: Algorithm, keys: &Sender<Happening>) -> Self {
         eprintln!("{} of {} steps are taken", plan.resumed_step, plan.total_steps);
         let display = Display::open(plan, objective, keys);
-        Self { display, plan, step: plan.resumed_step, tokens: 0, started: Instant::now() }
+        Self {
+            display,
+            plan,
+            step: plan.resumed_step,
+            tokens: 0,
+            started: Instant::now(),
+            alive: SignOfLife::new(),
+        }
     }
 
     /// A step was taken.
     pub(super) fn show(&mut self, taken: &LearnerStep) {
         self.tokens += taken.tokens;
+        self.alive.told();
         let seconds = self.started.elapsed().as_secs_f64();
         let text = text(taken, self.tokens as f64 / seconds.max(1e-9));
         let (step, total) = (taken.step, taken.total_steps);
@@ -99,6 +109,13 @@ impl Progress {
         }
         if taken.memory_shortages > 0 {
             self.say("out of memory: steps are taken in smaller parts from now on");
+        }
+    }
+
+    /// Parts of the step at work are done: told where the step takes long.
+    pub(super) fn show_part(&mut self, done: usize, parts: usize) {
+        if self.alive.is_due() {
+            self.say(&format!("step {}: {done} of its {parts} parts are done", self.step + 1));
         }
     }
 

@@ -134,13 +134,24 @@ pub const fn kind(event: &Event) -> &'static str {
         Event::Restarted { .. } => "restarted",
         Event::DeviceFailed { .. } => "device_failed",
         Event::Warning { .. } => "warning",
+        Event::AtWork { .. } => "at_work",
         Event::Draining => "draining",
         Event::Finished { .. } => "finished",
     }
 }
 
 /// Kinds of events.
-pub const KINDS: usize = 13;
+pub const KINDS: usize = 14;
+
+/// A wait for a step that takes long.
+fn wait() -> Wait {
+    Wait {
+        who: "trainer".to_owned(),
+        waits_for: "learner".to_owned(),
+        reason: "step 3 of 40, 2 of its 8 parts done".to_owned(),
+        silent_seconds: Some(75.0),
+    }
+}
 
 /// Events of every kind, in an order in which they may come.
 pub fn every_event() -> Vec<Event> {
@@ -180,6 +191,7 @@ pub fn every_event() -> Vec<Event> {
     events.push(Event::DeviceFailed { device: "sampler-0".to_owned(), restarts, reason, retry_ms: 1_500 });
     events.push(Event::Warning { message: "the disk is nearly full".to_owned() });
     events.push(Event::Draining);
+    events.push(Event::AtWork { waits: vec![wait()] });
     events.push(Event::Finished { reason: "drained".to_owned() });
     events
 }
