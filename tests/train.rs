@@ -252,6 +252,46 @@ fn adapters_are_written_beside_the_merged_model_and_read_back() {
 }
 
 #[test]
+fn adapters_name_a_base_given_by_a_relative_path_so_that_it_is_found_from_anywhere() {
+    let workspace = Workspace::new(&DEMONSTRATIONS);
+    succeed(&mut workspace.train("sft", "base", 1, &[]));
+    let train = workspace.train("sft", "adapted", 1, &["--lora-rank", "2"]);
+    let relative = train.get_args().map(|word| if word == "embedded" { "./base".as_ref() } else { word });
+    succeed(stilld().args(relative).current_dir(workspace.out("")));
+    let out = workspace.out("adapted/adapter/adapter_config.json");
+    let config: Value = serde_json::from_slice(&fs::read(out).unwrap()).unwrap();
+    let named = Path::new(config["base_model_name_or_path"].as_str().unwrap());
+    assert!(named.is_absolute() && named.join("config.json").exists(), "{}", named.display());
+}
+
+#[test]
+fn a_pair_that_prefers_nothing_is_a_broken_line() {
+    let workspace = Workspace::new(&[r#"{"prompt": "7*12=?", "chosen": "84", "rejected": "84"}"#]);
+    let output = workspace.train("dpo", "out", 2, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(
+        text(&output).contains("line 1") && text(&output).contains("nothing is preferred"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
+fn what_is_longer_than_the_model_has_positions_is_left_out_and_refused_where_nothing_else_is_there() {
+    let long = format!(r#"{{"prompt": "1=?", "completion": "{}"}}"#, "1".repeat(300));
+    let workspace = Workspace::new(&[&long, DEMONSTRATIONS[1]]);
+    let said = succeed(&mut workspace.train("sft", "out", 1, &[]));
+    assert!(said.contains("left_out=1") && said.contains("positions=256"), "{said}");
+    let output = Workspace::new(&[&long]).train("sft", "out", 1, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(
+        text(&output).contains("no example is left") && text(&output).contains("256"),
+        "{}",
+        text(&output)
+    );
+}
+
+#[test]
 fn broken_lines_are_named_with_their_field_and_the_remedy() {
     let broken = [
         (r#"{"prompt": "7*12=?"}"#, "response"),

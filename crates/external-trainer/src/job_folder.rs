@@ -114,6 +114,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) settings: &'a TrainingSection,
     pub(crate) encoder: &'a dyn ExampleEncoder,
     pub(crate) tokenizer: &'a Tokenizer,
+    /// Positions that the model has.
+    pub(crate) positions: usize,
     /// The folder of the policy that training starts from.
     pub(crate) base: PathBuf,
 }
@@ -125,10 +127,10 @@ impl JobFolder {
     /// # Errors
     /// When the job can never be trained, or the disk fails.
     pub(crate) fn prepare(contents: &Contents<'_>) -> Result<Self, FolderError> {
-        let Contents { root, job, settings, encoder, tokenizer, base } = contents;
+        let Contents { root, job, settings, encoder, tokenizer, positions, base } = contents;
         let [version, ..] = JobVersion::ALL;
         let hyperparameters = version.settings(job, settings);
-        let limit = hyperparameters.max_sequence_tokens as usize;
+        let limit = EncodingRules::longest(hyperparameters.max_sequence_tokens, *positions);
         let rules = EncodingRules {
             limit,
             span: settings.dpo.span,

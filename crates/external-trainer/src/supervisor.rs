@@ -169,6 +169,7 @@ impl Supervisor {
             settings: &given.settings,
             encoder: &*given.encoder,
             tokenizer: &given.tokenizer,
+            positions: given.config.max_position_count,
             base,
         };
         let folder = match JobFolder::prepare(&contents) {
@@ -177,9 +178,9 @@ impl Supervisor {
             Err(FolderError::Disk(reason)) => return Err(TrainingFailure::Disk(reason)),
         };
         if folder.left_out() > 0 {
-            let (left_out, limit) = (folder.left_out(), "max_sequence_tokens");
             events.tell(TrainingEvent::Warning(format!(
-                "{left_out} examples longer than {limit} are left out"
+                "{} examples longer than max_sequence_tokens, or than the model has positions, are left out",
+                folder.left_out()
             )));
         }
         Work::new(job, folder).map(Some)

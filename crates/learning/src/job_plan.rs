@@ -27,6 +27,8 @@ pub(crate) struct Planning<'a> {
     pub(crate) job: &'a TrainingJob,
     pub(crate) learner: &'a LearnerConfig,
     pub(crate) encoder: &'a dyn ExampleEncoder,
+    /// Positions that the model has.
+    pub(crate) positions: usize,
     /// What adapters are trained beside.
     pub(crate) frozen: Option<&'a DecoderWeights>,
 }
@@ -58,9 +60,9 @@ impl Planning<'_> {
 
     /// The plan of a job of some version, and whether that is called `name`.
     fn plan(self, version: JobVersion, name: Option<&str>) -> Result<(JobPlan, bool), LearnerError> {
-        let Self { job, learner, encoder, frozen } = self;
+        let Self { job, learner, encoder, positions, frozen } = self;
         let settings = version.settings(job, &learner.training);
-        let limit = settings.max_sequence_tokens as usize;
+        let limit = EncodingRules::longest(settings.max_sequence_tokens, positions);
         let span = learner.training.dpo.span;
         let rules = EncodingRules { limit, span, compares_like_with_like: version.compares_like_with_like() };
         let (examples, left_out) =

@@ -168,7 +168,13 @@ impl Learner for PolicyLearner {
         let JobPlan { version, settings: config, examples, left_out, name } = plan;
         if left_out > 0 {
             let limit = config.max_sequence_tokens;
-            tracing::warn!(left_out, limit, "examples longer than max_sequence_tokens are left out");
+            let positions = self.base.config.max_position_count;
+            tracing::warn!(
+                left_out,
+                limit,
+                positions,
+                "examples longer than max_sequence_tokens, or than the model has positions, are left out"
+            );
         }
         let replicas = match self.replicas.take() {
             Some(replicas) => replicas,

@@ -111,7 +111,9 @@ impl Model {
     fn from_folder(folder: &Path, load: LoadFolder) -> Result<Self, Failure> {
         let config = load_config(folder).or_exit(Exit::BadInput)?;
         let tokenizer = Tokenizer::load(folder).or_exit(Exit::BadInput)?;
-        let name = ModelName { name: folder.display().to_string(), revision: None };
+        // whoever loads adapters by it stands in another folder
+        let named = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let name = ModelName { name: named.display().to_string(), revision: None };
         let folder = folder.to_owned();
         let of = folder.clone();
         let read = Arc::new(move || {

@@ -160,6 +160,14 @@ pub fn encode_all(
 }
 
 impl EncodingRules {
+    /// The longest sequence of a job: what its settings say, and never more than the model has positions.
+    pub fn longest(max_sequence_tokens: u32, positions: usize) -> usize {
+        match max_sequence_tokens {
+            0 => positions,
+            limit => positions.min(limit as usize),
+        }
+    }
+
     /// A pair with the tokens that are compared.
     fn compared(self, chosen: Encoded, rejected: Encoded) -> (Sequence, Sequence) {
         let is_odd = chosen.thought.is_none() || rejected.thought.is_none();
