@@ -7,6 +7,7 @@ mod plane;
 mod preflight;
 mod settings;
 mod task;
+mod work;
 
 use std::{io::stdout, path::Path, process::ExitCode};
 

@@ -10,7 +10,8 @@ use std::{
 use still_control::{Exit, Failure, OrExit};
 use still_machine::{
     Model,
-    plan::Plan,
+    pace::Pace,
+    plan::{Plan, place},
     preflight::{problem_check, refuse_absent_devices, refuse_misfit, remarks},
     prompter, verifier,
 };
@@ -18,7 +19,7 @@ use still_operator::config::Config;
 use still_store::{Store, StoreError};
 use still_text::Prompter;
 
-use crate::{boot, logging, task};
+use crate::{boot, logging, task, work::Work};
 
 /// What a look at everything came to.
 #[derive(Default)]
@@ -56,6 +57,7 @@ impl Preflight {
         found.note(logging::filter(&config.log).map(drop));
         let verifier = Arc::new(verifier(&config.verifier));
         let task = found.take(task::read(config, &verifier));
+        let mut asked = None;
         if let Some(model) = found.take(Model::load(config)) {
             found.look_at_model(config, &model);
             if let Some(prompter) = found.take(prompter(&model, &config.task, None)) {
@@ -64,6 +66,7 @@ impl Preflight {
                     found.note(task.refuse_unfit(&check));
                 }
                 found.note(look_at_data(config, &model, &prompter, is_start));
+                asked = Some((model, prompter));
             }
         }
         found.note(refuse_absent_devices(config));
@@ -73,7 +76,12 @@ impl Preflight {
         for line in task.iter().flat_map(|task| &task.told) {
             let _never_fails = writeln!(found.plan, "{line}");
         }
-        found.plan.push_str(&work(config));
+        if is_start && let (Some(task), Some((model, prompter))) = (&task, &asked) {
+            // what cannot be run is not measured
+            let placement = found.findings.is_empty().then(|| place(config, &model.config).ok()).flatten();
+            let pace = placement.map(|placement| Pace::measure(config, &model.config, &placement));
+            found.plan.push_str(&Work::of(config, task, prompter).in_words(config, pace.as_ref()));
+        }
         found
     }
 
@@ -95,40 +103,6 @@ impl Preflight {
 
     fn note(&mut self, looked: Result<(), Failure>) {
         let _noted = self.take(looked);
-    }
-}
-
-/// How much there is to do.
-fn work(config: &Config) -> String {
-    let exploration = &config.exploration;
-    let attempts = config.round.quota_attempts(exploration.attempts_per_visit);
-    let (new_tokens, rounds) = (exploration.sampling.max_new_tokens, config.run.rounds);
-    let steps = |steps: u64, epochs: f64| match steps {
-        0 => format!("{epochs} passes over the set"),
-        steps => format!("{steps} steps"),
-    };
-    let (imitation, improvement) = (&config.training.imitation, &config.training.improvement);
-    let rounds_in_words =
-        if rounds == 0 { "rounds without end".to_owned() } else { format!("{rounds} rounds") };
-    let mut text = format!(
-        "{rounds_in_words}: imitation of {}, then in each round {attempts} attempts and {} of training\n",
-        steps(imitation.steps, imitation.epochs),
-        steps(improvement.steps, improvement.epochs),
-    );
-    let tokens = attempts.saturating_mul(u64::from(new_tokens));
-    let _never_fails = writeln!(
-        text,
-        "a round draws at most {tokens} tokens ({attempts} answers of {new_tokens}): {} at 1,000 tokens a second",
-        hours(tokens as f64 / 1_000.0)
-    );
-    text
-}
-
-fn hours(seconds: f64) -> String {
-    match seconds {
-        ..60.0 => format!("{seconds:.0} s"),
-        60.0..7_200.0 => format!("{:.0} min", seconds / 60.0),
-        _ => format!("{:.1} h", seconds / 3_600.0),
     }
 }
 

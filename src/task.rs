@@ -32,6 +32,16 @@ pub(crate) struct ReadTask {
 }
 
 impl ReadTask {
+    /// The demonstrations.
+    pub(crate) fn demonstrations(&self) -> &[Demonstration] {
+        &self.demonstrations.records
+    }
+
+    /// The problems of every split.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.problems.records
+    }
+
     /// Refuses problems that the rules of imports would refuse.
     pub(crate) fn refuse_unfit(&self, check: &JudgeCheck) -> Result<(), Failure> {
         let mut reasons = self.problems.records.iter().filter_map(|problem| check(problem).err());

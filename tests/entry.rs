@@ -13,7 +13,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use harness::{Daemon, pool, rounds, small, stilld};
+use harness::{Daemon, pool, rounds, small, stillctl, stilld};
 use serde_json::Value;
 
 /// One round on problems of three digits, in seconds.
@@ -80,17 +80,32 @@ fn demonstrations_that_cannot_be_imitated_end_the_run_and_the_next_start_imitate
 fn a_dry_run_looks_at_everything_and_ends_as_the_start_would() {
     let folder = tempfile::tempdir().unwrap();
     let plan = printed(dry_run(folder.path(), &small(&[])));
-    for part in
-        ["demonstrations", "problems to explore", "held out", "parameters", "of training", "attempts", "host"]
-    {
+    for part in [
+        "demonstrations",
+        "problems to explore",
+        "held out",
+        "parameters",
+        "of training",
+        "attempts",
+        "host",
+        "estimate",
+    ] {
         assert!(plan.contains(part), "`{part}` is missing in: {plan}");
+    }
+    for (nothing, key) in [
+        ("task.quickstart.held_out_per_level=0", "task.quickstart.held_out_per_level"),
+        ("task.quickstart.problems=0", "task.quickstart.problems"),
+    ] {
+        refused(dry_run(folder.path(), &small(&[nothing])), 3, &[key]);
     }
     let big = small(&["exploration.concurrent_rollouts=100000000"]);
     refused(dry_run(folder.path(), &big), 7, &["exploration.concurrent_rollouts", "memory"]);
     refused(Daemon::command(folder.path(), 1, &big), 7, &["exploration.concurrent_rollouts", "memory"]);
     refused(dry_run(folder.path(), &small(&["device.samplers=[\"cuda:0\"]"])), 7, &["cuda:0"]);
     refused(dry_run(folder.path(), &small(&["task.max_prompt_tokens=4"])), 4, &["task.max_prompt_tokens"]);
-    refused(dry_run(folder.path(), &small(&["log.filter=blah=foo=bar"])), 3, &["log.filter"]);
+    for filter in ["log.filter=blah=foo=bar", "log.filter=verbose"] {
+        refused(dry_run(folder.path(), &small(&[filter])), 3, &["log.filter", "warn,still=debug"]);
+    }
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("http.listen={}", taken.local_addr().unwrap());
     refused(dry_run(folder.path(), &[&listen]), 6, &["http.listen"]);
@@ -279,4 +294,31 @@ fn a_log_in_a_file_has_no_colours_and_a_line_of_its_start() {
     assert!(!log.contains('\u{1b}'), "{log}");
     let start = log.lines().find(|line| line.contains("stilld starts")).unwrap();
     assert!(start.contains("embedded") && start.contains("seed=0"), "{start}");
+}
+
+#[test]
+fn a_problem_that_has_become_too_long_is_told_once_and_never_attempted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("long.jsonl"));
+    fs::write(
+        &file,
+        format!("{{\"id\": \"long\", \"problem\": \"{}\", \"answer\": \"7\"}}\n", "1".repeat(60)),
+    )
+    .unwrap();
+    let mut daemon = Daemon::start(&data, 1, &small(&["training.imitation.steps=1000000"]));
+    daemon.wait_until_up();
+    let imported = stillctl(&data, &["problems", "import", file.to_str().unwrap()]);
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    assert!(stillctl(&data, &["stop"]).status.success());
+    assert!(daemon.finish().0.success());
+
+    let shorter = small(&["task.max_prompt_tokens=20", "training.imitation.steps=60", "round.problems=8"]);
+    let (status, said) = Daemon::start(&data, 1, &shorter).finish();
+    assert!(status.success(), "{said}");
+    let told: Vec<_> = said.lines().filter(|line| line.contains("are not attempted")).collect();
+    assert!(
+        told.len() == 1 && told[0].contains("`long`") && told[0].contains("task.max_prompt_tokens"),
+        "{said}"
+    );
+    assert!(pool(&data).iter().all(|judged| judged["verdict"] != "error"));
 }

@@ -20,6 +20,7 @@
 pub mod fleet;
 pub mod host_memory;
 pub mod model;
+pub mod pace;
 pub mod placement;
 pub mod plan;
 pub mod preflight;
