@@ -6,15 +6,29 @@ use still_control::{Exit, Failure, OrExit};
 use still_operator::config::{LogFormat, LogSection};
 use tracing_subscriber::EnvFilter;
 
+/// What a filter may say without naming a part of the program.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// What is logged.
 pub(crate) fn filter(config: &LogSection) -> Result<EnvFilter, Failure> {
-    let named = |error| {
+    let named = |error: String| {
         format!(
             "`log.filter` is `{}`: {error}; write for example \"info\" or \"warn,still=debug\"",
             config.filter
         )
     };
-    EnvFilter::try_new(&config.filter).map_err(named).or_exit(Exit::Configuration)
+    if let Some(word) = config.filter.split(',').map(str::trim).find(|part| is_no_level(part)) {
+        let reason =
+            format!("`{word}` is no level, and would be taken for a part of the program that is so called");
+        return Err(named(reason)).or_exit(Exit::Configuration);
+    }
+    EnvFilter::try_new(&config.filter).map_err(|error| named(error.to_string())).or_exit(Exit::Configuration)
+}
+
+/// Whether a part of a filter is a word alone that is meant for a level and is none: `verbose`, `warning`.
+fn is_no_level(part: &str) -> bool {
+    let is_word = !part.is_empty() && part.chars().all(|one| one.is_ascii_alphabetic());
+    is_word && !part.starts_with("still") && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part))
 }
 
 /// Starts the log.

@@ -15,7 +15,10 @@ use std::{
 use harness::stilld;
 use serde_json::Value;
 use still_domain::Split;
-use still_operator::{config::ConfigLayers, import};
+use still_operator::{
+    config::{ConfigLayers, show_json},
+    import,
+};
 
 const LINES: u64 = 600;
 const CONFIGURATIONS: u64 = 300;
@@ -132,6 +135,35 @@ fn a_broken_line_is_told_with_its_place_or_means_what_it_says() {
     }
 }
 
+/// The keys whose value is another one than what stands there.
+fn compare(said: &toml::Value, meant: &Value, key: &str, other: &mut Vec<String>) {
+    let is_meant = match said {
+        toml::Value::Table(table) => {
+            return table
+                .iter()
+                .for_each(|(name, said)| compare(said, &meant[name], &format!("{key}.{name}"), other));
+        }
+        toml::Value::Array(items) => {
+            let count = meant.as_array().map_or(0, Vec::len);
+            // what is a set has its items in an order of its own
+            count == items.len()
+        }
+        toml::Value::String(text) => meant == text.as_str(),
+        toml::Value::Boolean(truth) => meant == *truth,
+        toml::Value::Integer(number) => is_near(meant, *number as f64),
+        toml::Value::Float(number) => is_near(meant, *number),
+        toml::Value::Datetime(_) => false,
+    };
+    if !is_meant {
+        other.push(format!("{key}: {said} is taken as {meant}"));
+    }
+}
+
+/// Whether a setting is a number that was written, in the precision of f32.
+fn is_near(meant: &Value, said: f64) -> bool {
+    meant.as_f64().is_some_and(|meant| (meant - said).abs() <= 1e-6 * said.abs())
+}
+
 #[test]
 #[ignore = "a thousand cases: .ci/long"]
 fn a_broken_configuration_is_told_by_its_line_or_loads() {
@@ -139,9 +171,18 @@ fn a_broken_configuration_is_told_by_its_line_or_loads() {
     for case in 0..CONFIGURATIONS {
         let broken = Chance(case).broken(&sound);
         let Ok(text) = String::from_utf8(broken) else { continue };
-        if let Err(error) = ConfigLayers::new().text("my.toml", &text).load() {
-            let told = error.to_string();
-            assert!(told.contains("my.toml"), "{case}: {told}");
+        match ConfigLayers::new().text("my.toml", &text).load() {
+            Err(error) => {
+                let told = error.to_string();
+                assert!(told.contains("my.toml"), "{case}: {told}");
+            }
+            Ok(loaded) => {
+                let said = text.parse::<toml::Table>().unwrap();
+                let meant = show_json(&loaded)["config"].clone();
+                let mut other = Vec::new();
+                compare(&said.into(), &meant, "", &mut other);
+                assert!(other.is_empty(), "{case}: {other:?}");
+            }
         }
     }
 }

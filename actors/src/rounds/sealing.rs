@@ -47,7 +47,13 @@ impl SealingConfig {
         let examples = set.example_count();
         if examples == 0 {
             round.phase = RoundPhase::Rejected;
-            round.decision = Some("rejected: there is nothing to train on".to_owned());
+            let is_of_pairs = round.recipe() == Recipe::Improvement && self.objective == Algorithm::Dpo;
+            let why = if is_of_pairs {
+                "rejected: there is no pair to train on: no problem has a right and a wrong attempt that may be paired"
+            } else {
+                "rejected: there is nothing to train on"
+            };
+            round.decision = Some(why.to_owned());
             round.ended_at_ms = Some(now_ms);
             access.store.put_round(&round)?;
             return Ok(Sealed { round, examples, warning: None });

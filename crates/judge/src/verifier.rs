@@ -226,6 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn an_option_may_stand_before_its_text() {
+        let verifier = StandardVerifier::new(Profile::Strict, CodeSection::default());
+        let outcome = |kind, gold, boxed: &str| {
+            verifier.judge(&problem(kind, gold), &format!("\\boxed{{{boxed}}}")).outcome
+        };
+        for boxed in ["B", "(B) 7", "\\textbf{(B) }7", "B: 7", "\\text{B) 7}"] {
+            assert_eq!(outcome(AnswerKind::MultipleChoice, "B", boxed), Outcome::Correct, "{boxed}");
+            assert_eq!(outcome(AnswerKind::MultipleChoice, "C", boxed), Outcome::Wrong, "{boxed}");
+        }
+    }
+
+    #[test]
     fn golds_of_every_kind_are_let_pass() {
         let verifier = StandardVerifier::new(Profile::Strict, CodeSection::default());
         for (kind, gold) in [

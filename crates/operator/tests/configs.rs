@@ -184,6 +184,10 @@ fn a_wrong_type_and_a_wrong_value_name_key_and_place() {
         ("run = 3\n", ["my.toml:1: `run`", "is a section `[run]`"]),
         ("[http]\nlisten = \"9464\"\n", ["my.toml:2: `http.listen`", "127.0.0.1:9464"]),
         ("[hygiene]\nngram_words = 0\n", ["my.toml:2: `hygiene.ngram_words`", "at least 1"]),
+        (
+            "[exploration.sampling]\ntemperature = 0.0\n",
+            ["my.toml:2: `exploration.sampling.temperature`", "at 0 all 4 attempts of a visit are the same"],
+        ),
         ("[task]\nsource = \"files\"\n", ["`task.files.evaluation` (default)", "needs held-out problems"]),
         ("[run\nseed = 1\n", ["my.toml:1:", ""]),
     ] {
