@@ -143,7 +143,7 @@ fn training(config: &Config, form: &DecoderConfig, weights: &Arc<DecoderWeights>
     let job =
         LearnerSettings { steps: u64::MAX, batch_sequences: count as u32, ..LearnerSettings::default() };
     let mut learner = settings::learner(config);
-    (learner.training.imitation, learner.training.lora.rank) = (job, config.training.lora.rank);
+    learner.training.imitation = job;
     let library = PolicyLibrary::new(
         BaseModel::in_memory(None, Arc::clone(weights)),
         |checkpoint| PathBuf::from(checkpoint.as_str()),
@@ -214,7 +214,7 @@ mod tests {
         for pace in [drawing, scoring, training] {
             assert!(pace.is_some_and(|pace| pace.is_finite() && pace > 1.0), "{pace:?}");
         }
-        let command = quick_start(&["training.engine=command", "training.command.program=train"]);
+        let command = quick_start(&["training.engine=command", "training.command.program=sh"]);
         assert_eq!(Pace::measure(&command, &decoder, &placement).training, None);
     }
 
