@@ -31,7 +31,7 @@ use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
 use still_domain::PolicyRecord;
 use still_embedded::EmbeddedGenerator;
-use still_engines::schedule::Lane;
+use still_engines::{Fleet, ServerStatus, schedule::Lane};
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
@@ -54,7 +54,7 @@ use still_operator::{
 };
 use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, RunIdentity, Store};
-use still_telemetry::Exporter;
+use still_telemetry::{Exporter, event::ServerMeasured};
 use still_text::Prompter;
 use tokio::{
     sync::{Notify, watch},
@@ -102,7 +102,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         progress.announce(&["ended while it was starting: nothing was at work yet".to_owned()]);
         return Ok(Exit::Success);
     };
-    let Prepared { roles, admission, same_answer, told } = prepared;
+    let Prepared { roles, fleet, admission, same_answer, told } = prepared;
     let records = store.clone();
 
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
@@ -116,6 +116,7 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         format: config.task.format.into(),
         same_answer,
         started,
+        fleet,
     });
     let is_told = config.log.shows_progress();
     let watchers = Watchers::start(progress, &plane, &told, socket, page, exporter);
@@ -145,6 +146,8 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
 /// What is read, checked and written before the first actor starts.
 struct Prepared {
     roles: Roles,
+    /// The servers that draw, where rollouts are drawn by some.
+    fleet: Option<Fleet>,
     admission: Admission,
     same_answer: SameAnswer,
     /// What an operator should know.
@@ -174,7 +177,7 @@ impl Prepared {
         };
         let admission = Admission::new(rules, check, response_judge(Arc::clone(&verifier)));
         let same_answer = same_answer(Arc::clone(&verifier));
-        let roles =
+        let (roles, fleet) =
             build_roles(config, &model, &prompter, checkpoints, Arc::clone(&verifier), admission.check())?;
         let mut told = task.told.clone();
         let identity = identity(config, &model, &prompter);
@@ -194,7 +197,7 @@ impl Prepared {
         task::warn_of_untrainable(config, store, &prompter)?;
         stage.send_replace("checking the policy in force");
         refuse_damaged_policy(store, checkpoints, config)?;
-        Ok(Self { roles, admission, same_answer, told })
+        Ok(Self { roles, fleet, admission, same_answer, told })
     }
 }
 
@@ -341,9 +344,10 @@ impl Watchers {
             let _ = serving.await;
         }));
         if let Some(page) = page {
-            let system = plane.system.clone();
+            let (system, fleet) = (plane.system.clone(), plane.fleet.clone());
             let metrics = move || {
                 system.refresh_metrics();
+                fleet.iter().flat_map(Fleet::servers).for_each(|server| measured(&server).emit());
                 exporter.render()
             };
             let serving = page.serve(Arc::clone(plane), metrics, shutdown_asked(asked));
@@ -363,6 +367,20 @@ impl Watchers {
             }
         };
         let _late_ones_are_cut_off = tokio::time::timeout(PATIENCE, reported).await;
+    }
+}
+
+/// A server in the words of the telemetry.
+fn measured(server: &ServerStatus) -> ServerMeasured<'_> {
+    ServerMeasured {
+        server: &server.address,
+        is_healthy: server.state.is_healthy(),
+        running: server.running,
+        waiting: server.waiting,
+        cache_share: server.cache_share,
+        in_flight: server.in_flight,
+        window: server.window,
+        tokens_per_second: server.tokens_per_second,
     }
 }
 
@@ -387,7 +405,7 @@ fn build_roles(
     checkpoints: &CheckpointFolders,
     verifier: Arc<StandardVerifier>,
     check: JudgeCheck,
-) -> Result<Roles, Failure> {
+) -> Result<(Roles, Option<Fleet>), Failure> {
     let plan = Plan::of(config, &model.config)?;
     refuse_misfit(&plan)?;
     for remark in remarks(config, model) {
@@ -413,13 +431,13 @@ fn build_roles(
     // be read is reported now
     library.base_weights().or_exit(Exit::BadInput)?;
     let device = &config.device;
-    let (generators, evaluation_generator) = if let Some(evaluator) = &placement.evaluator {
+    let (generators, evaluation_generator, fleet) = if let Some(evaluator) = &placement.evaluator {
         let samplers = placement.samplers.iter().enumerate().map(|(index, placed)| {
             generator(format!("sampler-{index}"), model, &library, shape(placed, device.sampler_threads))
         });
         let evaluator = shape(evaluator, device.evaluator_threads);
         let evaluator = generator("evaluator".to_owned(), model, &library, evaluator)?;
-        (samplers.collect::<Result<_, _>>()?, evaluator)
+        (samplers.collect::<Result<_, _>>()?, evaluator, None)
     } else {
         let data_dir = std::path::absolute(&config.run.data_dir).or_exit(Exit::Internal)?;
         let fleet = fleet(
@@ -433,10 +451,11 @@ fn build_roles(
         (
             vec![fleet.generators("servers", Lane::Exploration)],
             fleet.generators("servers (evaluation)", Lane::Evaluation),
+            Some(fleet),
         )
     };
     let encoder = Arc::new(Encoder::new(prompter.clone()));
-    Ok(Roles {
+    let roles = Roles {
         generators,
         evaluation_generator,
         training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING))?,
@@ -445,7 +464,8 @@ fn build_roles(
         verifier,
         check,
         clock: Clock::system(),
-    })
+    };
+    Ok((roles, fleet))
 }
 
 fn generator(

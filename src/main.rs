@@ -39,6 +39,7 @@ fn main() -> ExitCode {
             }
         }
         Command::Generate(arguments) => still_jobs::generate(arguments),
+        Command::Distill(arguments) => still_jobs::distill(arguments),
         Command::Score(arguments) => still_jobs::score(arguments),
         Command::Grade(arguments) => still_jobs::grade(arguments),
         Command::Train(command) => train(command),

@@ -4,14 +4,15 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
-    Activity, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event, OnConflict,
-    PoolQuery, PoolRecord, ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine, Status,
-    SuspectLine,
+    Activity, AddServerRequest, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event,
+    OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest,
+    RoundReport, ServerLine, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, PolicyRecord, PolicyVersion, Problem, ProblemId,
     RoundNumber, RoundPhase,
 };
+use still_engines::{Fleet, FleetRefusal, ServerStatus};
 use still_operator::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
     import::Batch,
@@ -30,6 +31,8 @@ pub(crate) struct LiveControlPlane {
     pub(crate) format: Format,
     pub(crate) same_answer: SameAnswer,
     pub(crate) started: Instant,
+    /// The servers that draw, where rollouts are drawn by some.
+    pub(crate) fleet: Option<Fleet>,
 }
 
 impl ControlPlane for LiveControlPlane {
@@ -63,6 +66,7 @@ impl ControlPlane for LiveControlPlane {
             devices: status.devices,
             waits: status.waits,
             last_round: status.round.last_round.as_ref().map(RoundReport::of),
+            gap: status.round.gap,
             base_accuracy: status.round.base.map(|base| base.dev.accuracy),
         })
     }
@@ -193,10 +197,74 @@ impl ControlPlane for LiveControlPlane {
         Ok(Done::new(format!("the policy before is in force again, as version {promoted}")))
     }
 
+    async fn servers(&self) -> Result<Vec<ServerLine>, ErrorReply> {
+        Ok(self.fleet()?.servers().into_iter().map(server_line).collect())
+    }
+
+    async fn add_server(&self, request: AddServerRequest) -> Result<Done, ErrorReply> {
+        let AddServerRequest { address, kind } = request;
+        let added = self.fleet()?.add(&address, kind.as_deref()).await;
+        added.map_err(|refusal| server_refused(&refusal))?;
+        Ok(Done::new(format!(
+            "{address} is looked at and given the policy in force; add it to `[[engines]]` too, or the next start does \
+             without"
+        )))
+    }
+
+    async fn remove_server(&self, request: RemoveServerRequest) -> Result<Done, ErrorReply> {
+        let RemoveServerRequest { address, at_once } = request;
+        let removed = self.fleet()?.remove(&address, at_once).await;
+        let held = removed.map_err(|refusal| server_refused(&refusal))?;
+        let rest = if held == 0 {
+            "holds nothing of this run any more".to_owned()
+        } else {
+            format!("ends the {held} requests that it holds: `servers list` says when it is gone")
+        };
+        Ok(Done::new(format!(
+            "{address} is sent nothing more and {rest}; remove it from `[[engines]]` too, or the next start takes it in"
+        )))
+    }
+
     async fn kill(&self, actor: String) -> Result<Done, ErrorReply> {
         let killed = self.system.kill_actor(&actor).map_err(|refusal| refused(&refusal))?;
         Ok(Done::new(format!("the {killed} is killed")))
     }
+}
+
+impl LiveControlPlane {
+    fn fleet(&self) -> Result<&Fleet, ErrorReply> {
+        self.fleet.as_ref().ok_or_else(|| {
+            let message = "rollouts are drawn by this process: `[[engines]]` names no servers";
+            ErrorReply::new(ErrorKind::Conflict, message)
+        })
+    }
+}
+
+fn server_line(status: ServerStatus) -> ServerLine {
+    ServerLine {
+        address: status.address,
+        engine: status.engine.to_owned(),
+        version: status.version,
+        precision: status.precision,
+        state: status.state.name().to_owned(),
+        policy: status.policy,
+        running: status.running,
+        waiting: status.waiting,
+        cache_share: status.cache_share,
+        in_flight: status.in_flight,
+        window: status.window,
+        tokens_per_second: status.tokens_per_second,
+        last_failure: status.last_failure,
+    }
+}
+
+fn server_refused(refusal: &FleetRefusal) -> ErrorReply {
+    let kind = match refusal {
+        FleetRefusal::Bad(_) => ErrorKind::BadInput,
+        FleetRefusal::NotThere(_) => ErrorKind::NotFound,
+        FleetRefusal::Known(_) | FleetRefusal::Ended => ErrorKind::Conflict,
+    };
+    ErrorReply::new(kind, refusal.to_string())
 }
 
 const fn named(activity: Option<Activity>) -> &'static str {

@@ -13,14 +13,14 @@ use std::{
     process::Command,
 };
 
-use harness::{Daemon, Watch, ids, pool, rounds, small, stilld};
+use harness::{Daemon, Watch, ids, pool, rounds, small, stillctl_json, stillctl_refused, stilld};
 use still_decoder::{
     DecoderConfig, DecoderWeights, Segments, Threads,
     hugging_face::{Precision, load_folder, save_folder},
     model_hidden_states, token_log_probabilities,
 };
 use still_domain::PolicyName;
-use still_engine_double::{Fault, Options, VllmDouble};
+use still_engine_double::{EngineDouble, Fault, Options};
 use still_store::Store;
 use still_text::{PromptStyle, Prompter, Tokenizer};
 
@@ -117,10 +117,10 @@ fn checked(
 fn rounds_go_on_while_servers_are_killed_started_anew_with_other_weights_and_fail() {
     let folder = tempfile::tempdir().unwrap();
     let base = model(folder.path());
-    let mut doubles: Vec<_> = (0..2).map(|_| VllmDouble::start(Options::new(&base))).collect();
+    let mut doubles: Vec<_> = (0..2).map(|_| EngineDouble::start(Options::new(&base))).collect();
     let data_dir = folder.path().join("data");
     let source = format!("model.source={}", base.display());
-    let engines = engines(&doubles.iter().map(VllmDouble::address).collect::<Vec<_>>());
+    let engines = engines(&doubles.iter().map(EngineDouble::address).collect::<Vec<_>>());
     let settings = small(&[]);
     let settings: Vec<&str> = settings.into_iter().chain([&*source, &*engines]).collect();
     let mut daemon = Daemon::start(&data_dir, 2, &settings);
@@ -144,11 +144,70 @@ fn rounds_go_on_while_servers_are_killed_started_anew_with_other_weights_and_fai
     ids(&pool);
     let counts = checked(&data_dir, &base, PromptStyle::Raw, 1e-2);
     assert!(counts.values().sum::<usize>() >= 48, "{counts:?} of {}", pool.len());
+    let store = Store::open_read_only(&data_dir).unwrap();
+    for round in &store.rounds().unwrap()[1..] {
+        let gap = round.gap.as_ref().unwrap();
+        assert!(gap.trajectories > 0 && gap.mean_nats < 1e-3, "servers in f32 are near: {gap:?}");
+    }
+    let manners: Vec<_> = store.provenances().map(Result::unwrap).collect();
+    let mut servers: Vec<&str> = manners.iter().map(|manner| manner.name.as_str()).collect();
+    servers.sort_unstable();
+    let mut addresses: Vec<String> = doubles.iter().map(EngineDouble::address).collect();
+    addresses.sort_unstable();
+    assert_eq!(servers, addresses, "each trajectory names one of them");
+    for judged in store.trajectories() {
+        let name = judged.unwrap().trajectory.provenance.unwrap();
+        assert!(store.provenance(&name).unwrap().is_some());
+    }
+    drop(store);
     assert_eq!(
         fs::read_dir(data_dir.join("published")).map_or(0, Iterator::count),
         0,
         "nobody is named them any more"
     );
+}
+
+#[test]
+fn servers_come_and_go_by_command_while_rounds_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = model(folder.path());
+    let doubles: Vec<_> = (0..2).map(|_| EngineDouble::start(Options::new(&base))).collect();
+    let [first, second] = [doubles[0].address(), doubles[1].address()];
+    let data_dir = folder.path().join("data");
+    let (source, engines) =
+        (format!("model.source={}", base.display()), engines(std::slice::from_ref(&first)));
+    let settings = small(&["http.listen=127.0.0.1:0"]);
+    let settings: Vec<&str> = settings.into_iter().chain([&*source, &*engines]).collect();
+    let mut daemon = Daemon::start(&data_dir, 2, &settings);
+    daemon.wait_until_up();
+    let address = daemon.page();
+    let mut watch = Watch::start(&data_dir);
+    watch.wait_for("explored", |event| event["round"] == 1 && event["judged"].as_u64() > Some(2));
+    let done = stillctl_json(&data_dir, &["servers", "add", &second]);
+    assert!(done["message"].as_str().unwrap().contains("[[engines]]"), "{done}");
+    let refused = stillctl_refused(&data_dir, &["servers", "remove", "http://127.0.0.1:9"], 10);
+    assert!(refused.contains("servers list"), "{refused}");
+    // the new one is given the policy before the other one goes
+    doubles[1].wait_until_asked(|log| log.iter().filter(|asked| asked.contains("/generate")).count() > 2);
+    let (_, _, page) = harness::get(&address, "/metrics");
+    for server in [&first, &second] {
+        let line = format!("still_server_healthy{{server=\"{server}\"}} 1");
+        assert!(page.contains(&line), "{line} is missing in:\n{page}");
+        assert!(page.contains(&format!("still_server_running_requests{{server=\"{server}\"}}")));
+    }
+    stillctl_json(&data_dir, &["servers", "remove", &first]);
+    let servers = stillctl_json(&data_dir, &["servers", "list"]);
+    assert!(["leaving", "gone"].contains(&servers[0]["state"].as_str().unwrap()), "{servers}");
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    let pool = pool(&data_dir);
+    ids(&pool);
+    let counts = checked(&data_dir, &base, PromptStyle::Raw, 1e-2);
+    assert!(counts.values().sum::<usize>() >= 48, "{counts:?} of {}", pool.len());
+    let shown =
+        stilld().args(["inspect", "provenances", "--json", "--data-dir"]).arg(&data_dir).output().unwrap();
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown.as_array().unwrap().len(), 2, "{shown}");
 }
 
 #[test]
@@ -165,9 +224,9 @@ fn what_servers_cannot_do_is_refused_by_the_key_that_asks_for_it() {
         (servers.to_owned(), "model.source"),
         (format!("{servers}[run]\nlockstep = true\n"), "run.lockstep"),
         (format!("{servers}[exploration]\non_publish = \"recompute\"\n"), "exploration.on_publish"),
-        (servers.replace("vllm", "sglang"), "engines[0].kind"),
+        (servers.replace("vllm", "sglang"), "model.source"),
         (servers.replace("vllm", "openai"), "engines[0].kind"),
-        (servers.replace("http:", "https:"), "engines[0].addresses"),
+        (servers.replace("http:", "ftp:"), "engines[0].addresses"),
         (servers.replace("kind = \"vllm\"", ""), "engines[0].addresses"),
         ("[[engines]]\nknid = \"vllm\"\n".to_owned(), "knid"),
     ] {

@@ -103,6 +103,7 @@ fn judged(tokens: usize, number: u32) -> JudgedTrajectory {
             seed: u64::from(number),
             finish: FinishReason::Stop,
             versions: vec![VersionSpan { policy: PolicyVersion(1).into(), start: 0, end: tokens as u32 }],
+            provenance: None,
         },
         verdict: Verdict {
             outcome: Outcome::Correct,

@@ -131,6 +131,7 @@ mod tests {
                 seed: 0,
                 finish: FinishReason::Stop,
                 versions: Vec::new(),
+                provenance: None,
             },
             verdict: Verdict {
                 outcome: Outcome::Correct,

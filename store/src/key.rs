@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     AttemptFact = 0x21,
     /// By policy, problem and attempt.
     Score = 0x22,
+    /// By the hash of what it says.
+    Provenance = 0x23,
     /// By training set.
     TrainingSet = 0x30,
     /// By round.

@@ -11,6 +11,7 @@
 //! | `identity`, `format` | whose run it is, and in which format it is written |
 //! | `problems` | problems and demonstrations, in their order of import |
 //! | `trajectories`, `facts` | the pool, and its index without tokens: [`still_domain::AttemptFact`] |
+//! | `provenances` | how trajectories were drawn, each manner once |
 //! | `scored_answers` | what policies were scored by |
 //! | `scores` | perplexities under policies that did not draw the text |
 //! | `revisions` | trajectories judged or inspected anew, and how far that has come |
@@ -45,6 +46,7 @@ mod identity;
 mod key;
 mod policies;
 mod problems;
+mod provenances;
 mod retention;
 mod revisions;
 mod rounds;

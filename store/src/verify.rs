@@ -2,8 +2,8 @@
 
 use serde::de::DeserializeOwned;
 use still_domain::{
-    AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Revival, Round,
-    Score, ScoredAnswer, SealingDecisions, TrainingSet,
+    AttemptFact, CheckpointManifest, Demonstration, JudgedTrajectory, PolicyRecord, Problem, Provenance,
+    Revival, Round, Score, ScoredAnswer, SealingDecisions, TrainingSet,
 };
 
 use crate::{
@@ -42,6 +42,7 @@ impl Store {
             self.verified::<JudgedTrajectory>(Key::of(Kind::Trajectory), "trajectories", |_| Ok(())),
             self.verified::<AttemptFact>(Key::of(Kind::AttemptFact), "facts of attempts", |_| Ok(())),
             self.verified::<Score>(Key::of(Kind::Score), "scores of trajectories", |_| Ok(())),
+            self.verified::<Provenance>(Key::of(Kind::Provenance), "provenances of trajectories", |_| Ok(())),
             self.verified::<TrainingSet>(Key::of(Kind::TrainingSet), "training sets", is_intact),
             self.verified::<SealingDecisions>(
                 Key::of(Kind::SealingDecisions),

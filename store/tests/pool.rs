@@ -48,6 +48,7 @@ fn any_judged() -> impl Strategy<Value = JudgedTrajectory> {
                     start: 0,
                     end,
                 }],
+                provenance: None,
             },
             verdict: Verdict {
                 outcome: Outcome::ALL[outcome],

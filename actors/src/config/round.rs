@@ -6,7 +6,7 @@ use still_domain::Algorithm;
 use still_settings::Findings;
 
 /// When a round's training set is sealed, and how it is trained on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoundSection {
     /// Visits that must be judged before the set is sealed. Once they are given out nothing more is, and all of them
@@ -28,6 +28,14 @@ pub struct RoundSection {
     /// How the policy is trained on the set.
     #[schemars(with = "RoundAlgorithm")]
     pub algorithm: Algorithm,
+    /// Trajectories of a round on which the engines' log-probabilities are compared with the learner's before its set is
+    /// sealed, drawn at random. 0 compares none.
+    pub gap_sample: u32,
+    /// Of each of them, the first tokens that are compared, this many.
+    pub gap_max_tokens: u32,
+    /// How far they may be apart, in nats a token on average, before it is warned of: engines that serve other weights, or
+    /// round much coarser, are further. Equal arithmetic is within 0.001, bf16 beside f32 within some hundredths.
+    pub max_gap_nats: f64,
 }
 
 /// What a round's training starts from.
@@ -76,6 +84,9 @@ impl Default for RoundSection {
             init: TrainingStart::Base,
             preference_init: PreferenceStart::Imitated,
             algorithm: Algorithm::Sft,
+            gap_sample: 16,
+            gap_max_tokens: 1_024,
+            max_gap_nats: 0.1,
         }
     }
 }
@@ -89,5 +100,10 @@ impl RoundSection {
     /// Notes what cannot be run.
     pub fn validate(&self, findings: &mut Findings) {
         findings.require(self.problems > 0, "round.problems", || "must be at least 1".to_owned());
+        findings.require(self.gap_max_tokens > 0, "round.gap_max_tokens", || {
+            "must be at least 1; `round.gap_sample = 0` compares nothing".to_owned()
+        });
+        let is_bound = self.max_gap_nats.is_finite() && self.max_gap_nats > 0.0;
+        findings.require(is_bound, "round.max_gap_nats", || "must be above 0".to_owned());
     }
 }

@@ -4,7 +4,10 @@
 //! acknowledged, and then its credit given back, only when it is durable. Right and wrong ones are kept alike;
 //! what hygiene has against one is written down with it.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
@@ -98,8 +101,15 @@ impl Actor for Curator {
             let hygiene = state.given.hygiene.clone();
             let is_measured = state.is_measurement_due();
             let commit = tokio::task::spawn_blocking(move || {
+                let manners: HashMap<_, _> = group
+                    .iter()
+                    .filter_map(|judged| judged.rollout.provenance.clone())
+                    .map(|provenance| (provenance.id(), provenance))
+                    .collect();
                 let (credits, group): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|judged| inspect(&hygiene, judged)).unzip();
+                // what a trajectory names is there before it
+                manners.values().try_for_each(|provenance| access.store.put_provenance(provenance))?;
                 let committed = access.commit(&group)?;
                 if is_measured {
                     Observer::store_measured(access.store.size()?);
@@ -158,6 +168,6 @@ fn inspect(hygiene: &HygieneConfig, judged: Judged) -> (Credit, JudgedTrajectory
     };
     // of what was never drawn there is nothing to say
     let rejection = is_begun.then(|| hygiene.rejection(&response)).flatten();
-    let FinishedRollout { trajectory, measures, is_well_formed: _ } = rollout;
+    let FinishedRollout { trajectory, measures, is_well_formed: _, provenance: _ } = rollout;
     (credit, JudgedTrajectory { trajectory, verdict, measures, rejection, eviction: None })
 }

@@ -13,16 +13,16 @@ use std::{
 use still_control::{ActorState, Event, RoundReport};
 use still_curation::Candidate;
 use still_domain::{
-    CheckpointManifest, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, Split,
-    TrainingSetId,
+    CheckpointManifest, LogProbabilityGap, Outcome, PolicyOrigin, PolicyVersion, Round, RoundNumber,
+    RoundPhase, Split, TrainingSetId,
 };
 use still_roles::{LearnerStep, PreferenceMetrics, TrainingPlan};
 use still_store::StoreSize;
 use still_telemetry::event::{
-    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, JudgementEnded,
-    JudgementRetried, LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured,
-    RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured,
-    TokensDrawn, TrajectoryCommitted,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, GapMeasured,
+    JudgementEnded, JudgementRetried, LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose,
+    RatesMeasured, RolloutsFinished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken,
+    StoreMeasured, TokensDrawn, TrajectoryCommitted,
 };
 use tokio::sync::broadcast;
 
@@ -177,6 +177,9 @@ impl Observer {
         if let Some(scored) = rounds.iter().rfind(|round| round.evaluation.is_some()) {
             Self::evaluated(scored);
         }
+        if let Some(gap) = rounds.iter().rev().find_map(|round| round.gap.as_ref()) {
+            update(&self.board.round, |progress| progress.gap = Some(gap.clone()));
+        }
         if let Some(round) = rounds.last() {
             self.phase_entered(round.round, round.phase);
         }
@@ -186,6 +189,19 @@ impl Observer {
     pub(crate) fn phase_entered(&self, round: RoundNumber, phase: RoundPhase) {
         RoundPhaseEntered { round, phase }.emit();
         self.event(Event::Phase { round, phase });
+    }
+
+    /// The engines of a round were compared with the learner, and may be as far from it as `most`.
+    pub(crate) fn gap_measured(&self, round: RoundNumber, gap: &LogProbabilityGap, most: f64) {
+        let is_alarming = gap.mean_nats > most;
+        GapMeasured { round, gap, is_alarming }.emit();
+        update(&self.board.round, |progress| progress.gap = Some(gap.clone()));
+        if is_alarming {
+            self.warn(format!(
+                "round {round}: the engines' log-probabilities are {:.4} nats a token from the learner's, and                  `round.max_gap_nats` allows {most}: they serve other weights or calculate otherwise. Furthest is {},                  by {:.4}: `stillctl pool show {}` names its engine",
+                gap.mean_nats, gap.furthest, gap.furthest_nats, gap.furthest
+            ));
+        }
     }
 
     /// A training set was sealed.

@@ -53,8 +53,8 @@ use still_domain::{
 use still_roles::{GeneratorEvent, TrainingEvent};
 
 pub use self::work::{
-    Attempt, CommittedGroup, Delivery, Dryness, EvaluationOrder, ExplorationOrder, ExploredRound, Judged,
-    Promotion, Purpose, Rescored, TrainedPolicy, TrainingOrder, Unanswered, Unjudged,
+    Attempt, CommittedGroup, Delivery, Dryness, EvaluationOrder, ExplorationOrder, ExploredRound,
+    GapMeasured, Judged, Promotion, Purpose, Rescored, TrainedPolicy, TrainingOrder, Unanswered, Unjudged,
 };
 use crate::ground::{error::Refusal, finish::FinishReason, name::ActorName};
 
@@ -233,6 +233,8 @@ pub enum ConductorMessage {
     RecordsImported,
     /// Itself: what a round's set could be chosen from is scored, or cannot be.
     PoolRescored(RoundNumber, Result<Rescored, ActorProcessingErr>),
+    /// Itself: how far the engines are from the learner is measured, or cannot be.
+    GapMeasured(RoundNumber, Result<GapMeasured, ActorProcessingErr>),
     /// Itself: a round is over for which there was nothing to train on; the next one may begin.
     RoundOver,
     /// Itself: the longest time of exploration has passed.

@@ -13,7 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use still_control::{ActorState, ActorStatus, DeviceStatus};
-use still_domain::{PolicyScores, Round, RoundNumber, RoundPhase};
+use still_domain::{LogProbabilityGap, PolicyScores, Round, RoundNumber, RoundPhase};
 
 use crate::ground::{name::ActorName, pulse::Pulse};
 
@@ -85,6 +85,8 @@ pub struct RoundProgress {
     pub rounds_over: u64,
     /// The last round that ended.
     pub last_round: Option<Round>,
+    /// How far the engines' log-probabilities are from the learner's, measured last; `None` before that.
+    pub gap: Option<LogProbabilityGap>,
     /// The base model's scores; `None` before it is scored.
     pub base: Option<PolicyScores>,
 }

@@ -4,6 +4,7 @@
 //! tells the others what to do. Steps of a round are rare and strictly one after another, so the handler
 //! awaits a blocking thread: facts that arrive meanwhile wait in the mailbox, a few hundred bytes an attempt.
 
+mod gap;
 mod ranking;
 mod telling;
 
@@ -42,7 +43,7 @@ use crate::{
     },
 };
 
-use self::ranking::Ranking;
+use self::{gap::Gap, ranking::Ranking};
 
 /// The conductor.
 pub(crate) struct Conductor;
@@ -75,6 +76,8 @@ pub(crate) struct ConductorState {
     alarm: Option<AbortHandle>,
     /// How far the round at work is with the perplexities that its set is chosen by.
     ranking: Option<(RoundNumber, Ranking)>,
+    /// How far the measurement of the round's gap is.
+    gap: Option<(RoundNumber, Gap)>,
     /// Tells the pass of scoring at work that nobody waits for it any more.
     is_withdrawn: Arc<AtomicBool>,
     warned_starved: Option<RoundNumber>,
@@ -101,6 +104,7 @@ impl Actor for Conductor {
             candidate: None,
             alarm: None,
             ranking: None,
+            gap: None,
             is_withdrawn: Arc::default(),
             warned_starved: None,
             round_began: Mark::default(),
@@ -170,6 +174,7 @@ impl Actor for Conductor {
                 state.machine.imported(imports);
             }
             ConductorMessage::PoolRescored(round, rescored) => state.rescored(round, rescored?),
+            ConductorMessage::GapMeasured(round, measured) => state.gap_measured(round, measured?),
             ConductorMessage::RoundOver => {}
             ConductorMessage::ExplorationTimedOut(round) => state.machine.timed_out(round),
         }
@@ -225,7 +230,9 @@ impl ConductorState {
                 Next::CutPlan => {
                     ports.problem_supply.send(ProblemSupplyMessage::CutPlan);
                 }
-                Next::Seal(round) => {
+                Next::Seal(mut round) => {
+                    let Gap::Known(gap) = self.gap_of(&round, myself) else { return Ok(()) };
+                    round.gap = gap;
                     let Ranking::Under(ranked_under) = self.ranking_of(&round, myself) else { return Ok(()) };
                     if self.seal(*round, ranked_under).await? {
                         continue;

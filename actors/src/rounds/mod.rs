@@ -2,13 +2,14 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`conductor`], `round_machine`, `judged_pool`, `rescoring`, `sealing` | what happens next in a round |
+//! | [`conductor`], `round_machine`, `judged_pool`, `rescoring`, `log_probability_gap`, `sealing` | what happens next in a round |
 //! | [`evaluator`] | scores of candidates on held-out problems |
 //! | [`publisher`] | the policy in force |
 
 pub mod conductor;
 pub mod evaluator;
 mod judged_pool;
+pub(crate) mod log_probability_gap;
 pub mod publisher;
 pub(crate) mod rescoring;
 pub(crate) mod round_config;

@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// Published policies.
     #[command(subcommand)]
     Policies(PoliciesCommand),
+    /// The servers that draw rollouts, where some do.
+    #[command(subcommand)]
+    Servers(ServersCommand),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -230,6 +233,34 @@ pub(crate) enum PoliciesCommand {
     },
     /// Put the policy before the present one in force again, under a new version.
     Rollback,
+}
+
+/// The servers that draw rollouts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServersCommand {
+    /// List the servers with their load.
+    List,
+    /// Take a server in while rounds go on.
+    ///
+    /// It is run by the settings of the first section of its kind, looked at, and given the policy in force before it is
+    /// sent anything. The configuration is not changed.
+    Add {
+        /// Where it is, for example `http://node-2:8000`.
+        address: String,
+        /// The kind of engine, where the configuration has sections of several.
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Take a server out while rounds go on.
+    ///
+    /// It is sent nothing more and ends what it holds. The configuration is not changed.
+    Remove {
+        /// Where it is, as `servers list` names it.
+        address: String,
+        /// Draw what it holds elsewhere, from the start.
+        #[arg(long)]
+        now: bool,
+    },
 }
 
 /// Break something.

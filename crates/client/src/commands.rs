@@ -9,15 +9,16 @@ use std::{
 use clap::CommandFactory;
 use serde::Serialize;
 use still_control::{
-    ActivityRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest, PoolEntry,
-    PoolRecord, ProblemList, PromoteRequest, ReviveRequest, RoundReport, SetLine, Status, SuspectLine,
+    ActivityRequest, AddServerRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest,
+    PoolEntry, PoolRecord, ProblemList, PromoteRequest, RemoveServerRequest, ReviveRequest, RoundReport,
+    ServerLine, SetLine, Status, SuspectLine,
 };
 use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, ProblemId, Split};
 
 use crate::{
     cli::{
         Activity, Cli, Command, DemonstrationsCommand, FaultCommand, ImportArguments, PoliciesCommand,
-        PoolCommand, PoolFilter, ProblemsCommand,
+        PoolCommand, PoolFilter, ProblemsCommand, ServersCommand,
     },
     clock,
     connection::{Answer, Request, body},
@@ -55,6 +56,7 @@ pub(crate) fn run(cli: &Cli, out: &mut dyn Write) -> Outcome {
         }
         Command::Pool(command) => asked.pool(command),
         Command::Policies(command) => asked.policies(command),
+        Command::Servers(command) => asked.servers(command),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "stillctl", &mut asked.out);
             Ok(())
@@ -209,6 +211,23 @@ impl Asked<'_> {
                 self.order("/v1/policies/promote", &body(&request)?)
             }
             PoliciesCommand::Rollback => self.order("/v1/policies/rollback", &[]),
+        }
+    }
+
+    fn servers(&mut self, command: &ServersCommand) -> Outcome {
+        match command {
+            ServersCommand::List => {
+                let servers: Vec<ServerLine> = self.get("/v1/servers", &[])?.json()?;
+                self.tell(&servers, |servers| tables::servers(servers))
+            }
+            ServersCommand::Add { address, kind } => {
+                let request = AddServerRequest { address: address.clone(), kind: kind.clone() };
+                self.order("/v1/servers/add", &body(&request)?)
+            }
+            ServersCommand::Remove { address, now } => {
+                let request = RemoveServerRequest { address: address.clone(), at_once: *now };
+                self.order("/v1/servers/remove", &body(&request)?)
+            }
         }
     }
 

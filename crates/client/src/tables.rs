@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, path::PathBuf};
 use comfy_table::{ContentArrangement, Table, presets};
 use still_control::{
     DemonstrationList, Event, ImportReport, LeftOut, PoolEntry, PoolRecord, ProblemLine, ProblemList,
-    RoundReport, SetLine, Status, SuspectLine,
+    RoundReport, ServerLine, SetLine, Status, SuspectLine,
 };
 use still_domain::{
-    AnswerKind, CheckpointId, Demonstration, Estimate, PolicyRecord, Problem, SealingDecision, Split,
+    AnswerKind, CheckpointId, Demonstration, Estimate, LogProbabilityGap, PolicyRecord, Problem,
+    SamplingSettings, SealingDecision, Split,
 };
 
 /// Longest text in a cell, in characters.
@@ -41,6 +42,14 @@ pub(crate) fn status(status: &Status) -> String {
     ];
     if let Some(base) = &status.base_accuracy {
         facts.push(("base model", format!("accuracy {}", estimate(base))));
+    }
+    if let Some(gap) = &status.gap {
+        let LogProbabilityGap { mean_nats, trajectories, furthest, furthest_nats, .. } = gap;
+        let text = format!(
+            "{mean_nats:.4} nats a token between engines and learner ({trajectories} trajectories, furthest {furthest}: \
+             {furthest_nats:.4})"
+        );
+        facts.push(("log-probabilities", text));
     }
     if let Some(last) = &status.last_round {
         facts.push(("last round", round_report(last)));
@@ -218,7 +227,8 @@ pub(crate) fn demonstration(demonstration: &Demonstration) -> String {
 
 /// Rounds with their accuracies.
 pub(crate) fn rounds(rounds: &[RoundReport]) -> String {
-    let mut table = headed(&["round", "result", "accuracy, 95 %", "hard, 95 %", "pool", "selected", "wall"]);
+    let mut table =
+        headed(&["round", "result", "accuracy, 95 %", "hard, 95 %", "pool", "selected", "gap, nats", "wall"]);
     for report in rounds {
         table.add_row([
             report.round.to_string(),
@@ -227,10 +237,51 @@ pub(crate) fn rounds(rounds: &[RoundReport]) -> String {
             report.hard_accuracy.as_ref().map(estimate).unwrap_or_default(),
             report.pool.to_string(),
             report.selected.to_string(),
+            report.gap_nats.map(|gap| format!("{gap:.4}")).unwrap_or_default(),
             duration(report.seconds),
         ]);
     }
     drawn(&table)
+}
+
+/// Servers with their load.
+pub(crate) fn servers(servers: &[ServerLine]) -> String {
+    let mut table = headed(&[
+        "server",
+        "engine",
+        "state",
+        "policy",
+        "in flight",
+        "window",
+        "running",
+        "waiting",
+        "cache",
+        "tokens/s",
+    ]);
+    for server in servers {
+        let told = [Some(&server.engine), server.version.as_ref(), server.precision.as_ref()];
+        table.add_row([
+            server.address.clone(),
+            told.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
+            server.state.clone(),
+            server.policy.clone().unwrap_or_default(),
+            server.in_flight.to_string(),
+            server.window.to_string(),
+            server.running.to_string(),
+            server.waiting.to_string(),
+            format!("{:.0} %", server.cache_share * 100.0),
+            format!("{:.0}", server.tokens_per_second),
+        ]);
+    }
+    let mut text = drawn(&table);
+    for server in servers.iter().filter(|server| server.state == "left_out") {
+        text.push_str(&format!(
+            "\n{}: {}",
+            server.address,
+            server.last_failure.as_deref().unwrap_or_default()
+        ));
+    }
+    text
 }
 
 /// Sealed training sets.
@@ -339,7 +390,7 @@ pub(crate) fn pool(entries: &[PoolEntry]) -> String {
 
 /// One trajectory with everything known of it but its token ids.
 pub(crate) fn trajectory(record: &PoolRecord) -> String {
-    let PoolRecord { judged, decisions } = record;
+    let PoolRecord { judged, decisions, provenance } = record;
     let (trajectory, verdict, measures) = (&judged.trajectory, &judged.verdict, &judged.measures);
     let versions: Vec<_> = trajectory
         .versions
@@ -361,7 +412,8 @@ pub(crate) fn trajectory(record: &PoolRecord) -> String {
         ("tokens", format!("{} + {}", trajectory.prompt_token_count, trajectory.tokens.len())),
         ("finish", format!("{:?}", trajectory.finish).to_lowercase()),
         ("perplexity", format!("{:.4}", measures.perplexity)),
-        ("temperature", trajectory.sampling.temperature.to_string()),
+        ("drawn by", provenance.as_ref().map_or_else(|| "not recorded".to_owned(), ToString::to_string)),
+        ("sampling", sampling(&trajectory.sampling)),
         ("seed", trajectory.seed.to_string()),
     ] {
         table.add_row([name.to_owned(), value]);
@@ -370,6 +422,28 @@ pub(crate) fn trajectory(record: &PoolRecord) -> String {
         table.add_row([format!("round {round}"), decision.clone()]);
     }
     format!("{}\n\n{}", drawn(&table), trajectory.text)
+}
+
+/// How tokens were drawn, what changes nothing left out.
+fn sampling(settings: &SamplingSettings) -> String {
+    let SamplingSettings { temperature, top_k, top_p, min_p, repetition_penalty, max_new_tokens } = *settings;
+    let neutral = SamplingSettings::default();
+    let mut text = format!("temperature {temperature}");
+    for (name, value, is_told) in [
+        ("top-k", f64::from(top_k), top_k != neutral.top_k),
+        ("top-p", f64::from(top_p), top_p < neutral.top_p),
+        ("min-p", f64::from(min_p), min_p > neutral.min_p),
+        (
+            "repetition penalty",
+            f64::from(repetition_penalty),
+            repetition_penalty > neutral.repetition_penalty,
+        ),
+    ] {
+        if is_told {
+            text.push_str(&format!(", {name} {value:.4}"));
+        }
+    }
+    format!("{text}, at most {max_new_tokens} tokens")
 }
 
 /// Published policies, each with the Hugging Face folder that it is, as far as `folder_of` knows.

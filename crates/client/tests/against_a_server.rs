@@ -105,10 +105,14 @@ async fn every_order_reaches_the_daemon_with_its_argument() {
         (&["seal"], "seal"),
         (&["policies", "promote", "2"], "promote 2"),
         (&["policies", "rollback"], "rollback"),
+        (&["servers", "add", "http://node-2:8000"], "add http://node-2:8000"),
+        (&["servers", "add", "http://node-2:8000", "--kind", "sglang"], "add http://node-2:8000 sglang"),
+        (&["servers", "remove", "http://node-2:8000"], "remove http://node-2:8000 false"),
+        (&["servers", "remove", "http://node-2:8000", "--now"], "remove http://node-2:8000 true"),
         (&["fault", "kill", "sampler"], "kill sampler"),
     ] {
         assert_eq!(daemon.text(words).await.trim(), asked, "{words:?}");
-        assert_eq!(daemon.served.plane.asked.lock().unwrap().last().unwrap(), asked);
+        assert_eq!(daemon.served.plane.asked.lock().unwrap().last().unwrap().trim(), asked);
     }
     assert_eq!(daemon.json(&["seal"]).await["message"], "seal");
     daemon.served.end().await;
@@ -362,4 +366,15 @@ fn the_program_starts_in_a_fraction_of_its_budget() {
         .min()
         .unwrap();
     assert!(quickest < Duration::from_millis(500), "stillctl takes {quickest:?} to start");
+}
+
+#[tokio::test]
+async fn servers_are_listed_with_their_load_and_why_one_is_left_out() {
+    let daemon = Daemon::start().await;
+    let text = daemon.text(&["servers", "list"]).await;
+    for part in ["http://node-1:8000", "vllm 0.32.0 bf16", "left_out", "25 %", "connection refused"] {
+        assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+    }
+    assert_eq!(daemon.json(&["servers", "list"]).await[0]["running"], 12);
+    daemon.served.end().await;
 }

@@ -161,6 +161,9 @@ pub struct RoundReport {
     pub judged: u64,
     /// Mean training loss of the last steps: in nats a token, or over pairs where these were trained on.
     pub loss: Option<f64>,
+    /// How far the engines' log-probabilities were from the learner's, in nats a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_nats: Option<f64>,
     /// Tokens drawn a second over the round; zero when not known.
     pub rollout_tokens_per_second: f64,
     /// Tokens trained on a second over the round; zero when not known.
@@ -187,6 +190,7 @@ impl RoundReport {
             selected: round.tally.selected,
             judged: round.tally.outcomes.values().sum(),
             loss: round.training_loss,
+            gap_nats: round.gap.as_ref().map(|gap| gap.mean_nats),
             rollout_tokens_per_second: 0.0,
             training_tokens_per_second: 0.0,
             seconds: ended_at_ms.saturating_sub(round.started_at_ms) as f64 / 1000.0,

@@ -24,6 +24,9 @@
 //! | `GET /v1/policies` | | list of `still_domain::PolicyRecord` |
 //! | `POST /v1/policies/promote` | [`PromoteRequest`] | [`Done`] |
 //! | `POST /v1/policies/rollback` | | [`Done`] |
+//! | `GET /v1/servers` | | list of [`ServerLine`] |
+//! | `POST /v1/servers/add` | [`AddServerRequest`] | [`Done`] |
+//! | `POST /v1/servers/remove` | [`RemoveServerRequest`] | [`Done`] |
 //! | `POST /v1/fault/kill` (builds with fault injection) | [`KillRequest`] | [`Done`] |
 
 mod error;
@@ -42,10 +45,11 @@ pub use exit::Exit;
 pub use failure::{Failure, OrExit};
 pub use pool::{PoolEntry, PoolRecord};
 pub use request::{
-    Activity, ActivityRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest, LeftOut,
-    LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, ReviveRequest, SuspectLine,
+    Activity, ActivityRequest, AddServerRequest, Done, ImportQuery, ImportRemark, ImportReport, KillRequest,
+    LeftOut, LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, RemoveServerRequest,
+    ReviveRequest, SuspectLine,
 };
-pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, Status, Wait};
+pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, ServerLine, Status, Wait};
 pub use task::{
     DemonstrationLine, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, ProblemLine,
     ProblemList, ProblemQuery, ProblemShowQuery, SetLine,

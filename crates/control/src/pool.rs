@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use still_domain::{
-    AttemptId, AttemptNumber, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Rejection,
-    SealingDecision, verdict::number_or_unknown,
+    AttemptId, AttemptNumber, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, Provenance, ProvenanceId,
+    Rejection, SealingDecision, verdict::number_or_unknown,
 };
 
 /// A trajectory of the pool, as it is listed: who, what, and how it was judged, without its tokens.
@@ -34,6 +34,9 @@ pub struct PoolEntry {
     pub perplexity: f32,
     /// Seed of the draw.
     pub seed: u64,
+    /// Names how it was drawn: `stilld inspect provenances` says what by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<ProvenanceId>,
     /// The response.
     pub text: String,
 }
@@ -54,6 +57,7 @@ impl From<&JudgedTrajectory> for PoolEntry {
             tokens: trajectory.tokens.len() as u64,
             perplexity: judged.measures.perplexity,
             seed: trajectory.seed,
+            provenance: trajectory.provenance.clone(),
             text: trajectory.text.clone(),
         }
     }
@@ -68,4 +72,7 @@ pub struct PoolRecord {
     /// What sealings decided of it, oldest first; one that decided as the one before it is not named.
     #[serde(default)]
     pub decisions: Vec<SealingDecision>,
+    /// How it was drawn; `None` where that was not recorded.
+    #[serde(default, rename = "drawn_by", skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
 }

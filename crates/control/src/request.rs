@@ -260,3 +260,25 @@ pub struct KillRequest {
     /// The actor.
     pub actor: String,
 }
+
+/// A server to take in while rounds go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddServerRequest {
+    /// Its address.
+    pub address: String,
+    /// The kind of engine, whose section's settings hold; `None` takes the first section's.
+    #[serde(default)]
+    pub kind: Option<String>,
+}
+
+/// A server to take out while rounds go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveServerRequest {
+    /// Its address.
+    pub address: String,
+    /// What it holds is drawn elsewhere; else it ends that first.
+    #[serde(default)]
+    pub at_once: bool,
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use still_domain::{Estimate, PolicyVersion, RoundNumber, RoundPhase};
+use still_domain::{Estimate, LogProbabilityGap, PolicyVersion, RoundNumber, RoundPhase};
 
 use crate::event::RoundReport;
 
@@ -72,6 +72,9 @@ pub struct Status {
     /// The base model's accuracy on the held-out problems; `None` before it is scored.
     #[serde(default)]
     pub base_accuracy: Option<Estimate>,
+    /// How far the engines' log-probabilities are from the learner's, measured last; `None` before that.
+    #[serde(default)]
+    pub gap: Option<LogProbabilityGap>,
 }
 
 /// One actor.
@@ -109,6 +112,37 @@ pub struct DeviceStatus {
     /// How often it was opened again.
     pub restarts: u64,
     /// Why it failed last.
+    pub last_failure: Option<String>,
+}
+
+/// A server that draws, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerLine {
+    /// Its address.
+    pub address: String,
+    /// What kind of engine it is.
+    pub engine: String,
+    /// The engine's version, where it told.
+    pub version: Option<String>,
+    /// What it calculates in, where it told.
+    pub precision: Option<String>,
+    /// How it stands: attaching, swapping, serving, paused, full, `left_out`, leaving or gone.
+    pub state: String,
+    /// The checkpoint that it serves for certain, or `base`.
+    pub policy: Option<String>,
+    /// Requests that it says it draws.
+    pub running: u64,
+    /// Requests that it says wait there.
+    pub waiting: u64,
+    /// Share of its key-value cache in use.
+    pub cache_share: f64,
+    /// Requests of this run that it holds.
+    pub in_flight: u64,
+    /// Requests that it may hold.
+    pub window: u64,
+    /// Tokens a second that it says it reads and draws.
+    pub tokens_per_second: f64,
+    /// Why it was left out last.
     pub last_failure: Option<String>,
 }
 

@@ -71,6 +71,10 @@ text_id! {
     /// Names a checkpoint: `round-<round>-step-<step>`.
     CheckpointId
 }
+text_id! {
+    /// Names how a trajectory was drawn by a hash of what is known of that (32 hexadecimal digits).
+    ProvenanceId
+}
 number_id! {
     /// Counts the attempts at one problem, from 0.
     AttemptNumber(u32)

@@ -7,7 +7,8 @@
 //! | [`ids`] | newtypes for every name and number that identifies something |
 //! | [`problem`] | a problem with its gold answer; a demonstration of a long thought |
 //! | [`task`] | what a run is about: demonstrations, problems to explore, problems held out |
-//! | [`trajectory`] | one rollout: tokens, log-probabilities, provenance |
+//! | [`trajectory`] | one rollout: tokens, log-probabilities, the policies that drew them |
+//! | [`provenance`] | which engine drew it, in which arithmetic, after which kind of prompt |
 //! | [`verdict`] | what the verifier, the hygiene rules and the measures say of a rollout |
 //! | [`training_set`] | a sealed, hashed manifest of a query over the pool |
 //! | [`sealing`] | what each sealing decided of the pool's trajectories |
@@ -24,6 +25,7 @@ pub mod fingerprint;
 pub mod ids;
 pub mod policy;
 pub mod problem;
+pub mod provenance;
 pub mod round;
 pub mod sealing;
 pub mod seed;
@@ -36,11 +38,12 @@ pub use evaluation::{Estimate, Evaluation, PolicyScores, ProblemScore, ScoredAns
 pub use fact::AttemptFact;
 pub use ids::{
     AttemptId, AttemptIdError, AttemptNumber, CheckpointId, DemonstrationId, PolicyVersion, ProblemId,
-    RoundNumber, TrainingSetId,
+    ProvenanceId, RoundNumber, TrainingSetId,
 };
 pub use policy::{CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef};
 pub use problem::{AnswerKind, Demonstration, Problem, Revival, Split, Statement};
-pub use round::{Round, RoundPhase, RoundTally, VersionTally};
+pub use provenance::Provenance;
+pub use round::{LogProbabilityGap, Round, RoundPhase, RoundTally, VersionTally};
 pub use sealing::{SealingDecision, SealingDecisions};
 pub use task::Task;
 pub use training_set::{Algorithm, PreferencePair, Recipe, TrainingSet, TrainingSetContent};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     evaluation::{Evaluation, PolicyScores},
-    ids::{PolicyVersion, RoundNumber, TrainingSetId},
+    ids::{AttemptId, PolicyVersion, RoundNumber, TrainingSetId},
     training_set::Recipe,
     verdict::Outcome,
 };
@@ -97,6 +97,25 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// How far the engines' log-probabilities of a round's tokens are from the learner's own, under the same policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogProbabilityGap {
+    /// The policy under which both are.
+    pub policy: PolicyVersion,
+    /// Trajectories compared: a sample of the round's.
+    pub trajectories: u32,
+    /// Tokens compared.
+    pub tokens: u64,
+    /// Mean of the distances, in nats a token.
+    pub mean_nats: f64,
+    /// Mean of the engines' less the learner's: 0 where they differ by rounding alone.
+    pub bias_nats: f64,
+    /// The trajectory with the largest mean distance, whose provenance names the engine.
+    pub furthest: AttemptId,
+    /// That distance, in nats a token.
+    pub furthest_nats: f64,
+}
+
 /// One explore, train, evaluate round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Round {
@@ -114,6 +133,10 @@ pub struct Round {
     pub training_set: Option<TrainingSetId>,
     /// What exploration brought.
     pub tally: RoundTally,
+    /// How far the engines' log-probabilities are from the learner's; `None` where that was not measured: nothing was
+    /// explored, or it was told not to be, or it failed, and in the records of earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<LogProbabilityGap>,
     /// Mean training loss of the last optimizer steps: in nats a token, or over pairs where these were trained on.
     pub training_loss: Option<f64>,
     /// The candidate's scores on the held-out problems that candidates are compared on.
@@ -150,6 +173,7 @@ impl Round {
             problems: None,
             training_set: None,
             tally: RoundTally::default(),
+            gap: None,
             training_loss: None,
             evaluation: None,
             test: None,

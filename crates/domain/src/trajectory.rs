@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{AttemptId, PolicyVersion},
+    ids::{AttemptId, PolicyVersion, ProvenanceId},
     policy::PolicyName,
 };
 
@@ -105,6 +105,10 @@ pub struct Trajectory {
     pub finish: FinishReason,
     /// Which policy drew which tokens, in order; more than one when weights changed mid-rollout.
     pub versions: Vec<VersionSpan>,
+    /// Names the [`Provenance`](crate::Provenance): which engine drew it, after which kind of prompt. `None` in the
+    /// trajectories of earlier programs, and in those that no engine drew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<ProvenanceId>,
 }
 
 impl Trajectory {

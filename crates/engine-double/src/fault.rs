@@ -11,6 +11,8 @@ pub enum Fault {
     Hang,
     /// The request is carried out, and then the connection closes.
     DropAfter,
+    /// The request is carried out in part, and answered by an error: where a dialect knows of such.
+    InPart,
 }
 
 /// A fault that waits for its question.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use safetensors::{Dtype, SafeTensors};
+use serde_json::{Value, json};
 use still_decoder::{
     CpuDecoder, DecoderConfig, DecoderWeights, Matrix, Segments, Threads, WeightPrecision,
     hugging_face::load_folder, model_hidden_states, token_log_probabilities,
@@ -35,10 +36,20 @@ pub(crate) struct Draw {
 pub(crate) struct Drawn {
     pub(crate) tokens: Vec<u32>,
     pub(crate) log_probabilities: Vec<f32>,
+    /// Under the distribution that was drawn from.
+    pub(crate) sampling_log_probabilities: Vec<f32>,
     /// `None`: it was ended from outside.
     pub(crate) finish: Option<FinishReason>,
     /// The version that drew each run of tokens.
     pub(crate) versions: Vec<(String, usize, usize)>,
+}
+
+impl Drawn {
+    /// The versions that drew it, as JSON.
+    pub(crate) fn spans(&self) -> Value {
+        let span = |(version, start, end): &(String, usize, usize)| json!({"version": version, "start": start, "end": end});
+        self.versions.iter().map(span).collect()
+    }
 }
 
 /// How busy the model is.
@@ -289,6 +300,11 @@ impl Core {
             let _ = answer.send(Ok(Drawn {
                 tokens: ended.tokens,
                 log_probabilities: ended.log_probabilities.into_iter().map(|value| value + stale).collect(),
+                sampling_log_probabilities: ended
+                    .sampling_log_probabilities
+                    .into_iter()
+                    .map(|value| value + stale)
+                    .collect(),
                 finish: (!is_aborted).then_some(ended.finish),
                 versions: versions
                     .map(|span| (version(span.policy), span.start as usize, span.end as usize))

@@ -14,22 +14,51 @@ use std::{
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     sync::{oneshot, watch},
     task::JoinSet,
 };
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+};
 
 use crate::{
     fault::{Armed, Fault, Faults},
-    model::{self, Busy, Drawn, Order, Sizes},
-    protocol::{Answer, Body, completed, error, generated, not_found, ok, read},
+    model::{self, Draw, Drawn, Order, Sizes},
+    openai::{self, Teacher},
+    protocol::{Answer, Body, error},
+    sglang, vllm,
 };
+
+/// How a double speaks.
+#[derive(Debug, Clone)]
+pub enum Dialect {
+    /// As vLLM 0.32 does.
+    Vllm,
+    /// As `SGLang` 0.5.23 does.
+    Sglang,
+    /// As `OpenAI`'s servers do, with these answers.
+    Openai(Teacher),
+}
 
 /// How a double is started.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of a server by itself
 pub struct Options {
+    /// How it speaks.
+    pub dialect: Dialect,
+    /// Whether it speaks TLS, by [`crate::CERTIFICATE`].
+    pub is_encrypted: bool,
+    /// What questions must carry as their key, where it wants one.
+    pub key: Option<String>,
     /// The model's folder.
     pub model: PathBuf,
     /// Sequences at once.
@@ -45,9 +74,22 @@ pub struct Options {
 }
 
 impl Options {
-    /// A server as a run wants it.
+    /// A server of `SGLang` as a run wants it.
+    pub fn sglang(model: &Path) -> Self {
+        Self { dialect: Dialect::Sglang, ..Self::new(model) }
+    }
+
+    /// A server that speaks as `OpenAI`'s do, and answers as a teacher.
+    pub fn openai(teacher: Teacher) -> Self {
+        Self { dialect: Dialect::Openai(teacher), ..Self::new(Path::new("none")) }
+    }
+
+    /// A server of vLLM as a run wants it.
     pub fn new(model: &Path) -> Self {
         Self {
+            dialect: Dialect::Vllm,
+            is_encrypted: false,
+            key: None,
             model: model.to_owned(),
             slots: 8,
             context: 2048,
@@ -58,9 +100,9 @@ impl Options {
     }
 }
 
-/// A server that speaks as vLLM does. It ends when it is dropped.
+/// A server that speaks as an inference server does. It ends when it is dropped.
 #[derive(Debug)]
-pub struct VllmDouble {
+pub struct EngineDouble {
     options: Options,
     address: SocketAddr,
     running: Option<Running>,
@@ -83,17 +125,23 @@ struct Shared {
 }
 
 /// What a process of it is.
-struct Process {
-    options: Options,
-    sizes: Sizes,
+pub(crate) struct Process {
+    pub(crate) options: Options,
+    pub(crate) sizes: Sizes,
     orders: Sender<Order>,
     shared: Arc<Shared>,
     paused: watch::Sender<bool>,
-    version: Mutex<String>,
+    named: Mutex<Named>,
     next: AtomicU64,
 }
 
-impl VllmDouble {
+/// What it says of its weights.
+struct Named {
+    version: String,
+    path: String,
+}
+
+impl EngineDouble {
     /// Starts one on a port of its own.
     pub fn start(options: Options) -> Self {
         let shared = Arc::new(Shared {
@@ -107,9 +155,10 @@ impl VllmDouble {
         double
     }
 
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, or `https`.
     pub fn address(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.options.is_encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Ends the process at once: connections break, the port is closed.
@@ -126,7 +175,13 @@ impl VllmDouble {
         if let Some(model) = model {
             model.clone_into(&mut self.options.model);
         }
-        let (orders, sizes) = model::start(&self.options.model, self.options.slots, self.options.context);
+        let (orders, sizes) = match self.options.dialect {
+            // nothing is drawn
+            Dialect::Openai(_) => (std::sync::mpsc::channel().0, Sizes { context: 0, vocabulary: 0 }),
+            Dialect::Vllm | Dialect::Sglang => {
+                model::start(&self.options.model, self.options.slots, self.options.context)
+            }
+        };
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = std::sync::mpsc::channel();
         let process = Arc::new(Process {
@@ -135,7 +190,10 @@ impl VllmDouble {
             orders: orders.clone(),
             shared: Arc::clone(&self.shared),
             paused: watch::Sender::new(false),
-            version: Mutex::new("default".to_owned()),
+            named: Mutex::new(Named {
+                version: "default".to_owned(),
+                path: self.options.model.display().to_string(),
+            }),
             next: AtomicU64::new(0),
         });
         let at = self.address;
@@ -196,7 +254,7 @@ impl VllmDouble {
     }
 }
 
-impl Drop for VllmDouble {
+impl Drop for EngineDouble {
     fn drop(&mut self) {
         self.shared.frozen.send_replace(false);
         self.kill();
@@ -212,23 +270,50 @@ impl Shared {
 /// Serves until it is dropped; its connections go with it.
 async fn accept(listener: TcpListener, process: Arc<Process>) {
     let mut connections = JoinSet::new();
+    let acceptor = process.options.is_encrypted.then(acceptor);
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let process = Arc::clone(&process);
+        let (process, acceptor) = (Arc::clone(&process), acceptor.clone());
         connections.spawn(async move {
-            let service = service_fn(move |request| answer(Arc::clone(&process), request));
-            // a connection that is closed on purpose ends in an error
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match acceptor {
+                None => speak(stream, process).await,
+                Some(acceptor) => {
+                    // a client that does not trust it goes
+                    if let Ok(encrypted) = acceptor.accept(stream).await {
+                        speak(encrypted, process).await;
+                    }
+                }
+            }
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
+async fn speak<S>(stream: S, process: Arc<Process>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(Arc::clone(&process), request));
+    // a connection that is closed on purpose ends in an error
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Speaks TLS by the double's own certificate.
+fn acceptor() -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(crate::CERTIFICATE.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tls/key.pem")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 /// The connection closes without an answer.
 #[derive(Debug)]
-struct Dropped;
+pub(crate) struct Dropped;
 
 impl std::fmt::Display for Dropped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -240,10 +325,16 @@ impl std::error::Error for Dropped {}
 
 async fn answer(process: Arc<Process>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Dropped> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let given =
+        request.headers().get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
     process.shared.log.send_modify(|log| log.push(format!("{method} {uri}")));
     let mut frozen = process.shared.frozen.subscribe();
     frozen.wait_for(|is_frozen| !is_frozen).await.map_err(|_| Dropped)?;
+    let wanted = process.options.key.as_ref().map(|key| format!("Bearer {key}"));
+    if wanted.is_some_and(|wanted| given.as_ref() != Some(&wanted)) {
+        return Ok(response(error(401, "AuthenticationError", "Incorrect API key provided")));
+    }
     let fault = process.shared.faults().take(uri.path());
     match fault {
         Some(Fault::Drop) => Err(Dropped),
@@ -251,11 +342,11 @@ async fn answer(process: Arc<Process>, request: Request<Incoming>) -> Result<Res
         Some(Fault::Status(status)) => {
             Ok(response(error(status, "InternalServerError", "it was told to fail")))
         }
-        Some(Fault::DropAfter) | None => {
+        Some(Fault::DropAfter | Fault::InPart) | None => {
             let query = uri.query().unwrap_or_default();
-            let given = process.obey(&method, uri.path(), query, &body).await?;
+            let given = process.obey(&method, uri.path(), query, &body, fault.as_ref()).await?;
             frozen.wait_for(|is_frozen| !is_frozen).await.map_err(|_| Dropped)?;
-            if fault.is_some() { Err(Dropped) } else { Ok(response(given)) }
+            if fault == Some(Fault::DropAfter) { Err(Dropped) } else { Ok(response(given)) }
         }
     }
 }
@@ -269,129 +360,83 @@ fn response((status, body): Answer) -> Response<Full<Bytes>> {
 }
 
 impl Process {
-    async fn obey(&self, method: &Method, path: &str, query: &str, body: &[u8]) -> Result<Answer, Dropped> {
+    async fn obey(
+        &self,
+        method: &Method,
+        path: &str,
+        query: &str,
+        body: &[u8],
+        fault: Option<&Fault>,
+    ) -> Result<Answer, Dropped> {
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
-        let is_get = method == Method::GET;
-        Ok(match (path, is_get) {
-            ("/health", true) => (200, Body::Text(String::new())),
-            ("/version", true) => ok(json!({"version": "0.32.0"})),
-            ("/v1/models", true) => {
-                let model = self.options.model.display().to_string();
-                ok(json!({"object": "list", "data": [{
-                    "id": "policy", "object": "model", "root": model, "parent": null,
-                    "max_model_len": self.sizes.context
-                }]}))
-            }
-            ("/metrics", true) => self.metrics().await?,
-            ("/inference/v1/generate", false) if !self.options.has_generate => {
-                error(403, "PermissionDeniedError", "start it with --enable-scale-out")
-            }
-            ("/inference/v1/generate" | "/v1/completions", false) => self.draw(path, &json).await?,
-            _ if !self.options.is_development => not_found(),
-            ("/is_paused", true) => ok(json!({"is_paused": *self.paused.borrow()})),
-            ("/pause", false) => {
-                self.paused.send_replace(true);
-                if query.contains("mode=abort") || !query.contains("mode=") {
-                    self.order(Order::CancelAll)?;
-                }
-                self.order(Order::Pause(true))?;
-                ok(json!({"status": "paused"}))
-            }
-            ("/resume", false) => {
-                self.order(Order::Pause(false))?;
-                self.paused.send_replace(false);
-                ok(json!({"status": "resumed"}))
-            }
-            ("/collective_rpc", false) => {
-                let folder = json["kwargs"]["weights_path"].as_str().unwrap_or_default().into();
-                if json["method"] != "reload_weights" {
-                    return Ok(error(500, "InternalServerError", "no such method"));
-                }
-                match self.ask(|answer| Order::Load { folder, answer }).await? {
-                    Ok(()) => ok(json!({"results": [null]})),
-                    Err(reason) => error(500, "InternalServerError", &reason),
-                }
-            }
-            ("/reset_prefix_cache", false) => {
-                self.order(Order::ResetCache)?;
-                ok(json!({"success": true}))
-            }
-            ("/update_weight_version", false) => {
-                let name = json["new_version"].as_str().unwrap_or_default().to_owned();
-                self.order(Order::Name(name.clone()))?;
-                *self.version() = name;
-                ok(json!({"success": true}))
-            }
-            ("/weight_info", true) => ok(json!({"weight_version": *self.version()})),
-            _ => not_found(),
-        })
+        match &self.options.dialect {
+            Dialect::Vllm => vllm::obey(self, method, path, query, &json).await,
+            Dialect::Sglang => sglang::obey(self, method, path, &json, fault).await,
+            Dialect::Openai(teacher) => Ok(openai::obey(teacher, method, path, &json)),
+        }
     }
 
-    fn version(&self) -> MutexGuard<'_, String> {
-        self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.paused.borrow()
     }
 
-    async fn draw(&self, path: &str, json: &Value) -> Result<Answer, Dropped> {
-        let is_generate = path == "/inference/v1/generate";
-        if let Some(model) = json["model"].as_str().filter(|model| *model != "policy") {
-            return Ok(error(404, "NotFoundError", &format!("The model `{model}` does not exist.")));
-        }
-        let (prompt, parameters) = if is_generate {
-            (&json["token_ids"], &json["sampling_params"])
-        } else {
-            (&json["prompt"], json)
-        };
-        let (draw, is_scored) = match read(prompt, parameters, &self.sizes) {
-            Ok(read) => read,
-            Err(refused) => return Ok(refused),
-        };
-        if *self.paused.borrow() && self.options.refuses_while_paused {
-            return Ok(error(503, "ServiceUnavailableError", "it is paused"));
-        }
+    pub(crate) fn set_paused(&self, is_paused: bool) {
+        self.paused.send_replace(is_paused);
+    }
+
+    /// What it calls its weights.
+    pub(crate) fn weights_name(&self) -> String {
+        self.named().version.clone()
+    }
+
+    pub(crate) fn name_weights(&self, name: &str) -> Result<(), Dropped> {
+        self.order(Order::Name(name.to_owned()))?;
+        name.clone_into(&mut self.named().version);
+        Ok(())
+    }
+
+    /// Where its weights come from, as it says.
+    pub(crate) fn model_path(&self) -> String {
+        self.named().path.clone()
+    }
+
+    pub(crate) fn set_model_path(&self, path: &str) {
+        path.clone_into(&mut self.named().path);
+    }
+
+    fn named(&self) -> MutexGuard<'_, Named> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws once nobody has it paused, and scores the prompt before, where that is asked for. The inner error is the
+    /// model's, which refuses the request.
+    pub(crate) async fn draw(
+        &self,
+        draw: Draw,
+        is_scored: bool,
+    ) -> Result<Result<(Option<Vec<f32>>, Drawn), String>, Dropped> {
         let mut paused = self.paused.subscribe();
         paused.wait_for(|is_paused| !is_paused).await.map_err(|_| Dropped)?;
-        let ids = draw.prompt.clone();
         let mut scored = None;
         if is_scored {
-            match self.ask(|answer| Order::Score { tokens: ids.clone(), answer }).await? {
+            let tokens = draw.prompt.clone();
+            match self.ask(|answer| Order::Score { tokens, answer }).await? {
                 Ok(values) => scored = Some(values),
-                Err(reason) => return Ok(error(500, "InternalServerError", &reason)),
+                Err(reason) => return Ok(Err(reason)),
             }
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let _cancelled_when_the_client_goes = Guard { id, orders: self.orders.clone() };
-        let drawn: Drawn = match self.ask(|answer| Order::Draw { id, draw, answer }).await? {
-            Ok(drawn) => drawn,
-            Err(reason) => return Ok(error(400, "BadRequestError", &reason)),
-        };
-        if is_generate {
-            return Ok(generated(&ids, &drawn, scored.as_deref(), &json["request_id"]));
-        }
-        Ok(completed(&ids, &drawn, scored.as_deref(), json["return_token_ids"] == json!(true)))
+        let drawn = self.ask(|answer| Order::Draw { id, draw, answer }).await?;
+        Ok(drawn.map(|drawn| (scored, drawn)))
     }
 
-    async fn metrics(&self) -> Result<Answer, Dropped> {
-        let Busy { running, waiting, slots, tokens, ended, aborted } = self.ask(Order::Busy).await?;
-        let share = running as f64 / slots.max(1) as f64 * 0.5;
-        let label = "{engine=\"0\",model_name=\"policy\"}";
-        Ok((
-            200,
-            Body::Text(format!(
-                "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{label} {running}.0\n\
-             vllm:num_requests_waiting{label} {waiting}.0\nvllm:kv_cache_usage_perc{label} {share}\n\
-             vllm:generation_tokens_total{label} {tokens}.0\nvllm:prompt_tokens_total{label} 0.0\n\
-             vllm:request_success_total{{finished_reason=\"stop\"}} {ended}.0\n\
-             vllm:request_success_total{{finished_reason=\"abort\"}} {aborted}.0\n"
-            )),
-        ))
-    }
-
-    fn order(&self, order: Order) -> Result<(), Dropped> {
+    pub(crate) fn order(&self, order: Order) -> Result<(), Dropped> {
         self.orders.send(order).map_err(|_| Dropped)
     }
 
     /// Asks the model's thread; one that has ended breaks every connection, as a process that died does.
-    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Dropped> {
+    pub(crate) async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Dropped> {
         let (answer, answered) = oneshot::channel();
         self.order(order(answer))?;
         answered.await.map_err(|_| Dropped)

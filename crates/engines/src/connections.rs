@@ -14,7 +14,14 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::{net::TcpStream, task::AbortHandle, time::Instant};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::AbortHandle,
+    time::Instant,
+};
+
+use crate::tls::Tls;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,6 +35,8 @@ const MAX_KEPT: usize = 64;
 pub(crate) struct Connections {
     /// `host:port`.
     authority: String,
+    /// How it is encrypted, where it is.
+    tls: Option<Tls>,
     idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
@@ -45,13 +54,15 @@ pub(crate) enum ConnectionError {
     Late,
     #[error("no connection: {0}")]
     Refused(#[from] io::Error),
+    #[error("no encrypted connection: {0}; an authority of your own goes into `certificate_file`")]
+    NotTrusted(#[source] io::Error),
     #[error("the connection broke")]
     Broken(#[from] hyper::Error),
 }
 
 impl Connections {
-    pub(crate) const fn new(authority: String) -> Self {
-        Self { authority, idle: Mutex::new(Vec::new()) }
+    pub(crate) const fn new(authority: String, tls: Option<Tls>) -> Self {
+        Self { authority, tls, idle: Mutex::new(Vec::new()) }
     }
 
     /// A connection that has been used and is still there, as far as this side knows: the other may be about to close it.
@@ -69,12 +80,10 @@ impl Connections {
         let stream = tokio::time::timeout(CONNECT, TcpStream::connect(&self.authority));
         let stream = stream.await.map_err(|_| ConnectionError::Late)??;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let task = tokio::spawn(async move {
-            // whoever asked hears of it by the answer that does not come
-            let _ = connection.await;
-        });
-        Ok(Connection { sender, task: task.abort_handle() })
+        let Some(Tls { connector, name }) = &self.tls else { return spoken(stream).await };
+        let encrypted = tokio::time::timeout(CONNECT, connector.connect(name.clone(), stream));
+        let encrypted = encrypted.await.map_err(|_| ConnectionError::Late)?;
+        spoken(encrypted.map_err(ConnectionError::NotTrusted)?).await
     }
 
     /// Keeps a connection whose answer was read to its end.
@@ -88,6 +97,19 @@ impl Connections {
     fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A connection on a stream of bytes.
+async fn spoken<S>(stream: S) -> Result<Connection, ConnectionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let task = tokio::spawn(async move {
+        // whoever asked hears of it by the answer that does not come
+        let _ = connection.await;
+    });
+    Ok(Connection { sender, task: task.abort_handle() })
 }
 
 impl Connection {

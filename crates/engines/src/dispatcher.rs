@@ -16,7 +16,10 @@ use std::{
 use still_domain::{AttemptId, PolicyRef};
 use still_roles::{EventSink, FinishedRollout, GeneratorEvent, Rollout};
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        oneshot, watch,
+    },
     task::AbortHandle,
     time::{Instant, MissedTickBehavior},
 };
@@ -26,7 +29,9 @@ use crate::{
     endpoint::{Endpoint, Prepared},
     engine::{Fault, Load},
     fleet::FleetSeams,
-    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, Verdict},
+    http::Address,
+    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, ServerState, Verdict},
+    status::ServerStatus,
 };
 
 /// Share of the servers that evaluation takes while exploration goes on under another policy.
@@ -36,12 +41,52 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// What a lane's holder orders. Orders of an earlier opening are not listened to.
 pub(crate) enum Command {
-    Open { lane: Lane, incarnation: u64, events: EventSink<GeneratorEvent> },
-    Adopt { lane: Lane, incarnation: u64, policy: PolicyRef },
-    Submit { lane: Lane, incarnation: u64, rollout: Rollout },
-    Cancel { lane: Lane, incarnation: u64, id: AttemptId },
-    Close { lane: Lane, incarnation: u64, done: Option<Sender<()>> },
+    Open {
+        lane: Lane,
+        incarnation: u64,
+        events: EventSink<GeneratorEvent>,
+    },
+    Adopt {
+        lane: Lane,
+        incarnation: u64,
+        policy: PolicyRef,
+    },
+    Submit {
+        lane: Lane,
+        incarnation: u64,
+        rollout: Rollout,
+    },
+    Cancel {
+        lane: Lane,
+        incarnation: u64,
+        id: AttemptId,
+    },
+    Close {
+        lane: Lane,
+        incarnation: u64,
+        done: Option<Sender<()>>,
+    },
+    /// Takes a server in, unless it is one already.
+    Add {
+        endpoint: Arc<Endpoint>,
+        limits: Limits,
+        answer: oneshot::Sender<Result<(), Known>>,
+    },
+    /// Takes a server out: it ends what it holds, or gives it back at once.
+    Remove {
+        address: Address,
+        is_at_once: bool,
+        answer: oneshot::Sender<Result<usize, NotThere>>,
+    },
 }
+
+/// A server that was to be taken in is there.
+#[derive(Debug)]
+pub(crate) struct Known;
+
+/// A server that was to be taken out is not there.
+#[derive(Debug)]
+pub(crate) struct NotThere;
 
 /// What a task came to.
 pub(super) enum Outcome {
@@ -75,10 +120,15 @@ pub(crate) struct Dispatcher {
     started: Instant,
     outcomes: UnboundedSender<Outcome>,
     told: UnboundedReceiver<Outcome>,
+    shown: watch::Sender<Vec<ServerStatus>>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(seams: FleetSeams, servers: Vec<(Arc<Endpoint>, Limits)>) -> Self {
+    pub(crate) fn new(
+        seams: FleetSeams,
+        servers: Vec<(Arc<Endpoint>, Limits)>,
+        shown: watch::Sender<Vec<ServerStatus>>,
+    ) -> Self {
         let (outcomes, told) = mpsc::unbounded_channel();
         Self {
             probe: seams.texts.probe().into(),
@@ -94,6 +144,7 @@ impl Dispatcher {
             servers,
             outcomes,
             told,
+            shown,
         }
     }
 
@@ -167,7 +218,61 @@ impl Dispatcher {
                 }
             }
             Command::Adopt { .. } | Command::Submit { .. } | Command::Cancel { .. } => {}
+            Command::Add { endpoint, limits, answer } => {
+                let result = self.add(endpoint, limits);
+                // who asked may have stopped waiting
+                let _ = answer.send(result);
+                self.show();
+            }
+            Command::Remove { address, is_at_once, answer } => {
+                let result = self.remove(&address, is_at_once);
+                let _ = answer.send(result);
+                self.show();
+            }
         }
+    }
+
+    /// The server of an address that has not been taken out.
+    fn server_at(&self, address: &Address) -> Option<ServerId> {
+        let is_there = |id: &ServerId| {
+            let standing = self.schedule.standing(*id);
+            standing.is_some_and(|one| !matches!(one.state, ServerState::Leaving | ServerState::Gone))
+        };
+        let addresses = self.servers.iter().map(|(endpoint, _)| endpoint.http.address());
+        addresses
+            .enumerate()
+            .filter(|(_, one)| *one == address)
+            .map(|(index, _)| ServerId(index))
+            .find(is_there)
+    }
+
+    fn add(&mut self, endpoint: Arc<Endpoint>, limits: Limits) -> Result<(), Known> {
+        if self.server_at(endpoint.http.address()).is_some() {
+            return Err(Known);
+        }
+        let now = self.now();
+        self.servers.push((endpoint, limits));
+        self.schedule.add_server(now, limits);
+        Ok(())
+    }
+
+    /// How many requests the server holds still.
+    fn remove(&mut self, address: &Address, is_at_once: bool) -> Result<usize, NotThere> {
+        let now = self.now();
+        let server = self.server_at(address).ok_or(NotThere)?;
+        self.schedule.remove_server(now, server, is_at_once);
+        self.obey();
+        Ok(self.schedule.held(server))
+    }
+
+    /// Shows how every server stands.
+    fn show(&self) {
+        let status = |(index, (endpoint, _)): (usize, &(Arc<Endpoint>, Limits))| {
+            let standing = self.schedule.standing(ServerId(index))?;
+            let policy = standing.serves.and_then(|policy| self.shelf.name(policy));
+            Some(ServerStatus::of(endpoint, standing, policy))
+        };
+        self.shown.send_replace(self.servers.iter().enumerate().filter_map(status).collect());
     }
 
     fn adopt(&mut self, lane: Lane, policy: PolicyRef) {
@@ -289,6 +394,7 @@ impl Dispatcher {
             self.lane(lane).tell(GeneratorEvent::Drawn(0));
         }
         self.tell_capacities();
+        self.show();
     }
 
     fn tell_capacities(&mut self) {

@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{engine::Patience, http::Http, publication::Publication, schedule::PolicyId};
+use still_domain::Provenance;
+
+use crate::{
+    engine::Patience, http::Http, publication::Publication, schedule::PolicyId, settings::EngineKind,
+};
 
 /// A policy that servers can be given.
 #[derive(Debug)]
@@ -22,6 +26,10 @@ pub(crate) struct About {
     pub(crate) model: String,
     /// Tokens of a sequence, prompt included.
     pub(crate) context: u64,
+    /// The program's version.
+    pub(crate) version: Option<String>,
+    /// What it calculates in.
+    pub(crate) precision: Option<String>,
     /// Whether responses come with their weights' version; not yet known before the first.
     pub(crate) has_generate: Option<bool>,
 }
@@ -37,6 +45,7 @@ pub(crate) struct Serves {
 /// One server.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
+    pub(crate) kind: EngineKind,
     pub(crate) http: Http,
     pub(crate) patience: Patience,
     pub(crate) max_gap_nats: f64,
@@ -52,8 +61,22 @@ struct Known {
 }
 
 impl Endpoint {
-    pub(crate) fn new(http: Http, patience: Patience, max_gap_nats: f64) -> Self {
-        Self { http, patience, max_gap_nats, known: Mutex::default() }
+    pub(crate) fn new(kind: EngineKind, http: Http, patience: Patience, max_gap_nats: f64) -> Self {
+        Self { kind, http, patience, max_gap_nats, known: Mutex::default() }
+    }
+
+    /// How what it draws is drawn.
+    pub(crate) fn provenance(&self, prompt: &str) -> Provenance {
+        let (version, precision) =
+            self.about().map(|about| (about.version, about.precision)).unwrap_or_default();
+        Provenance {
+            engine: self.kind.name().to_owned(),
+            name: self.http.address().to_string(),
+            version,
+            precision,
+            prompt: prompt.to_owned(),
+            is_retokenized: false,
+        }
     }
 
     pub(crate) fn about(&self) -> Option<About> {

@@ -36,8 +36,11 @@ pub struct Load {
     pub waiting: u64,
     /// Share of the key-value cache in use, from 0 to 1.
     pub cache_share: f64,
-    /// Tokens read and drawn since it was started: while they stand still, so does it.
+    /// Tokens read and drawn since it was started, or a number that changes as they do: while it stands still, so does the
+    /// server.
     pub generated_tokens: u64,
+    /// Tokens a second that it says it draws, where it says that.
+    pub tokens_per_second: Option<f64>,
     /// Whether somebody has paused it.
     pub is_paused: bool,
 }

@@ -3,7 +3,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use still_roles::GeneratorFactory;
-use tokio::{runtime::Handle, sync::mpsc};
+use thiserror::Error;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
+};
 
 use crate::{
     dispatcher::{Command, Dispatcher},
@@ -15,6 +19,7 @@ use crate::{
     schedule::{Lane, Limits},
     seams::{Policies, Texts},
     settings::{EngineKind, EngineSection},
+    status::ServerStatus,
 };
 
 /// Longest wait for an answer that takes no work.
@@ -35,6 +40,25 @@ pub struct FleetSeams {
 #[derive(Debug, Clone)]
 pub struct Fleet {
     orders: mpsc::UnboundedSender<Command>,
+    sections: Arc<[EngineSection]>,
+    shown: watch::Receiver<Vec<ServerStatus>>,
+}
+
+/// Why a server was not taken in or out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FleetRefusal {
+    /// The request cannot be understood.
+    #[error("{0}")]
+    Bad(String),
+    /// There is no such server.
+    #[error("no server of this run is at {0}: `stillctl servers list` names them")]
+    NotThere(String),
+    /// It is one of the fleet already.
+    #[error("{0} is a server of this run already")]
+    Known(String),
+    /// The fleet has ended.
+    #[error("the fleet of servers has ended")]
+    Ended,
 }
 
 impl Fleet {
@@ -47,20 +71,57 @@ impl Fleet {
         let mut servers: Vec<(Arc<Endpoint>, Limits)> = Vec::new();
         for section in sections.iter().filter(|section| section.kind != EngineKind::Embedded) {
             let key = section.key()?;
-            let patience = Patience {
-                word: WORD,
-                sign: WORD.min(Duration::from_secs(section.max_silence_seconds)),
-                load: Duration::from_secs(section.max_load_seconds),
-            };
             for address in &section.addresses {
-                let http = Http::new(address.parse::<Address>()?, key.as_deref())?;
-                let endpoint = Endpoint::new(http, patience, section.max_gap_nats);
-                servers.push((Arc::new(endpoint), section.limits()));
+                servers.push((endpoint(section, address.parse()?, key.as_deref())?, section.limits()));
             }
         }
         let (orders, taken) = mpsc::unbounded_channel();
-        runtime.spawn(Dispatcher::new(seams, servers).run(taken));
-        Ok(Self { orders })
+        let (show, shown) = watch::channel(Vec::new());
+        runtime.spawn(Dispatcher::new(seams, servers, show).run(taken));
+        Ok(Self { orders, sections: sections.into(), shown })
+    }
+
+    /// How every server stands, those that were taken out at last.
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        self.shown.borrow().clone()
+    }
+
+    /// Takes a server in, under the settings of the first section of its kind, or of the first where none is told. It is
+    /// looked at and given the policy in force before it is sent anything.
+    ///
+    /// # Errors
+    /// When the address is none, no section is of that kind, or the server is there already.
+    pub async fn add(&self, address: &str, kind: Option<&str>) -> Result<(), FleetRefusal> {
+        let parsed: Address = address.parse().map_err(FleetRefusal::Bad)?;
+        let mut remote = self.sections.iter().filter(|section| section.kind != EngineKind::Embedded);
+        let section = remote.find(|section| kind.is_none_or(|kind| section.kind.name() == kind));
+        let section = section.ok_or_else(|| {
+            let kind = kind.unwrap_or("any kind");
+            FleetRefusal::Bad(format!(
+                "no section of `[[engines]]` is of the kind {kind}: a server is run by the settings of its kind"
+            ))
+        })?;
+        let key = section.key().map_err(FleetRefusal::Bad)?;
+        let endpoint = endpoint(section, parsed, key.as_deref()).map_err(FleetRefusal::Bad)?;
+        let (answer, answered) = oneshot::channel();
+        let limits = section.limits();
+        self.orders.send(Command::Add { endpoint, limits, answer }).map_err(|_| FleetRefusal::Ended)?;
+        let added = answered.await.map_err(|_| FleetRefusal::Ended)?;
+        added.map_err(|_known| FleetRefusal::Known(address.to_owned()))
+    }
+
+    /// Takes a server out: it is sent nothing more and ends what it holds; `is_at_once` has that drawn elsewhere instead.
+    /// Says how many requests it holds still.
+    ///
+    /// # Errors
+    /// When there is no such server.
+    pub async fn remove(&self, address: &str, is_at_once: bool) -> Result<usize, FleetRefusal> {
+        let parsed: Address = address.parse().map_err(FleetRefusal::Bad)?;
+        let (answer, answered) = oneshot::channel();
+        let order = Command::Remove { address: parsed, is_at_once, answer };
+        self.orders.send(order).map_err(|_| FleetRefusal::Ended)?;
+        let removed = answered.await.map_err(|_| FleetRefusal::Ended)?;
+        removed.map_err(|_not_there| FleetRefusal::NotThere(address.to_owned()))
     }
 
     /// Generators on this fleet, as operators know them by `name`; the newest one opened on a lane has it.
@@ -71,6 +132,17 @@ impl Fleet {
     pub(crate) fn orders(&self) -> mpsc::UnboundedSender<Command> {
         self.orders.clone()
     }
+}
+
+/// A server as its section has it.
+fn endpoint(section: &EngineSection, address: Address, key: Option<&str>) -> Result<Arc<Endpoint>, String> {
+    let patience = Patience {
+        word: WORD,
+        sign: WORD.min(Duration::from_secs(section.max_silence_seconds)),
+        load: Duration::from_secs(section.max_load_seconds),
+    };
+    let http = Http::new(address, key, section.certificate_file.as_deref())?;
+    Ok(Arc::new(Endpoint::new(section.kind, http, patience, section.max_gap_nats)))
 }
 
 impl std::fmt::Debug for FleetSeams {

@@ -1,6 +1,6 @@
 //! Questions over HTTP, and what may come of them.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -11,16 +11,20 @@ use hyper::{
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::connections::{Connection, ConnectionError, Connections};
+use crate::{
+    connections::{Connection, ConnectionError, Connections},
+    tls::Tls,
+};
 
 /// Longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// Of an answer that is no good, what is told.
 const MAX_TOLD_CHARACTERS: usize = 300;
 
-/// Where a server is: `http://host:port`.
+/// Where a server is: `http://host:port` or `https://host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Address {
+    is_encrypted: bool,
     /// `host:port`, as a connection is made to.
     authority: String,
 }
@@ -51,14 +55,20 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(address: Address, key: Option<&str>) -> Result<Self, String> {
+    /// `authorities` may vouch for a server beside those that browsers trust.
+    pub(crate) fn new(
+        address: Address,
+        key: Option<&str>,
+        authorities: Option<&Path>,
+    ) -> Result<Self, String> {
         let key = key.map(|key| {
             let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
                 .map_err(|_| "the key of `engines` holds what no key holds".to_owned())?;
             value.set_sensitive(true);
             Ok::<_, String>(value)
         });
-        let connections = Arc::new(Connections::new(address.authority.clone()));
+        let tls = address.is_encrypted.then(|| Tls::new(address.host(), authorities)).transpose()?;
+        let connections = Arc::new(Connections::new(address.authority.clone(), tls));
         Ok(Self { address, connections, key: key.transpose()? })
     }
 
@@ -75,6 +85,11 @@ impl Http {
     ) -> Result<Value, HttpFault> {
         let text = self.ask(Method::POST, path, body, within).await?;
         json(&text)
+    }
+
+    /// Asks for something to be done, whatever is said about it.
+    pub(crate) async fn order(&self, path: &str, within: Duration) -> Result<(), HttpFault> {
+        self.ask(Method::POST, path, None, Some(within)).await.map(drop)
     }
 
     pub(crate) async fn get(&self, path: &str, within: Duration) -> Result<Value, HttpFault> {
@@ -160,12 +175,13 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wanted = || {
-            format!(
-                "`{text}` is no address of a server: write \"http://host:port\"; one that speaks TLS is reached through a \
-                 proxy on this machine"
-            )
+            format!("`{text}` is no address of a server: write \"http://host:port\" or \"https://host:port\"")
         };
-        let rest = text.strip_prefix("http://").ok_or_else(wanted)?;
+        let (is_encrypted, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return Err(wanted()),
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let is_sound =
             !rest.is_empty() && !rest.contains(['/', '?', '#', '@']) && !rest.contains(char::is_whitespace);
@@ -173,14 +189,36 @@ impl FromStr for Address {
         if !is_sound || authority.host().is_empty() {
             return Err(wanted());
         }
-        let port = authority.port_u16().unwrap_or(80);
-        Ok(Self { authority: format!("{}:{port}", authority.host()) })
+        let port = authority.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 });
+        Ok(Self { is_encrypted, authority: format!("{}:{port}", authority.host()) })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
+impl Address {
+    /// An address with what every path there begins with: `https://host/v1`.
+    pub(crate) fn with_path(text: &str) -> Result<(Self, String), String> {
+        let text = text.trim_end_matches('/');
+        let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) => (authority, format!("/{path}")),
+            None => (rest, String::new()),
+        };
+        if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
+            return Err(format!("`{text}` has more than a path: write for example \"https://host:port/v1\""));
+        }
+        Ok((format!("{scheme}://{authority}").parse()?, path))
+    }
+
+    /// Its name without the port.
+    fn host(&self) -> &str {
+        self.authority.rsplit_once(':').map_or(self.authority.as_str(), |(host, _)| host)
     }
 }
 
@@ -228,15 +266,30 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_and_a_port_and_nothing_else() {
-        for text in ["http://127.0.0.1:8000", "http://node-7:80/", "http://node-7", "http://[::1]:8000"] {
+        for (text, shown) in [
+            ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+            ("http://node-7:80/", "http://node-7:80"),
+            ("http://node-7", "http://node-7:80"),
+            ("https://node-7", "https://node-7:443"),
+            ("http://[::1]:8000", "http://[::1]:8000"),
+        ] {
             let address: Address = text.parse().unwrap();
-            let with_port = if text == "http://node-7" { "http://node-7:80" } else { text };
-            assert_eq!(address.to_string(), with_port.trim_end_matches('/'));
+            assert_eq!(address.to_string(), shown);
         }
         for text in
-            ["127.0.0.1:8000", "https://a:1", "http://", "http://a/v1", "http://me:key@a:1", "http://a b"]
+            ["127.0.0.1:8000", "ftp://a:1", "http://", "http://a/v1", "http://me:key@a:1", "http://a b"]
         {
             assert!(text.parse::<Address>().unwrap_err().contains("http://host:port"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_have_a_path_where_one_is_wanted() {
+        let read = |text: &str| Address::with_path(text).map(|(address, path)| (address.to_string(), path));
+        assert_eq!(read("https://a/v1/"), Ok(("https://a:443".to_owned(), "/v1".to_owned())));
+        assert_eq!(read("http://a:8000"), Ok(("http://a:8000".to_owned(), String::new())));
+        for text in ["a/v1", "https:///v1", "https://a/v1?key=x"] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

@@ -6,10 +6,12 @@
 //! | [`Fleet`] | the servers of a run: what is asked of them, and what comes of it |
 //! | [`schedule`] | which request goes where, and which server is left out: a machine without input or output |
 //! | `generator` | the role that the sampler and the evaluator hold |
-//! | `vllm` | what a server of vLLM is asked, in which order |
+//! | `protocol` | what every kind of server is asked, in which order |
+//! | `vllm`, `sglang` | that in the words of a kind of server |
+//! | [`TextServers`], [`TeacherSection`] | servers that take text and no weights: a teacher |
 //! | `publication` | a policy as a folder that servers read |
 //! | `probe` | what a server serves, told by what it thinks of a fixed text |
-//! | `endpoint`, `http`, `connections`, `metrics` | one server, questions to it, and its numbers |
+//! | `endpoint`, `http`, `connections`, `tls`, `metrics` | one server, questions to it, and its numbers |
 //!
 //! Nothing here computes: what texts and policies are it asks of [`Texts`] and [`Policies`]. Requests are tasks of one
 //! runtime, not threads. What is said to servers and heard of them is docs/engines.md.
@@ -22,14 +24,29 @@ mod fleet;
 mod generator;
 mod http;
 mod metrics;
+mod openai;
 mod probe;
+mod protocol;
 mod publication;
 pub mod schedule;
 mod seams;
 mod settings;
+mod sglang;
+mod status;
+mod teacher;
+mod tls;
 mod vllm;
 
 pub use engine::{Fault, Load};
-pub use fleet::{Fleet, FleetSeams};
+pub use fleet::{Fleet, FleetRefusal, FleetSeams};
+pub use openai::{TextAnswer, TextFault, TextQuestion, TextServers};
 pub use seams::{Policies, ReadResponse, Texts};
 pub use settings::{EngineKind, EngineSection, is_remote, validate};
+pub use status::ServerStatus;
+pub use teacher::{TeacherSection, TextApi};
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+#[allow(clippy::print_stdout)]
+mod throughput;

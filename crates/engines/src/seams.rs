@@ -34,6 +34,9 @@ pub trait Texts: Send + Sync {
         log_probabilities: &[f32],
     ) -> Result<ReadResponse, String>;
 
+    /// Names what asks, as provenances name it.
+    fn prompt_name(&self) -> &str;
+
     /// Tokens that end a response.
     fn stop_ids(&self) -> &[u32];
 

@@ -1,6 +1,10 @@
 //! `[[engines]]`: what draws the rollouts.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +25,9 @@ pub struct EngineSection {
     pub key_file: Option<PathBuf>,
     /// A variable of the environment that holds the servers' key.
     pub key_variable: Option<String>,
+    /// A file of certificates in PEM: authorities that vouch for servers of `https` addresses beside those that browsers
+    /// trust.
+    pub certificate_file: Option<PathBuf>,
     /// Requests that a server holds at once, at most; how many it is given within that follows from its own load.
     pub max_in_flight: usize,
     /// A server that holds requests and draws nothing for longer, in seconds, is left out, and its requests go elsewhere.
@@ -44,10 +51,22 @@ pub enum EngineKind {
     Embedded,
     /// Servers of vLLM, started with `VLLM_SERVER_DEV_MODE=1`.
     Vllm,
-    /// Servers of `SGLang`: not yet.
+    /// Servers of `SGLang`.
     Sglang,
-    /// Servers that speak as `OpenAI`'s do: not yet.
+    /// Servers that speak as `OpenAI`'s do: they take no weights, so they are teachers (`[teacher]`) and no engines.
     Openai,
+}
+
+impl EngineKind {
+    /// The name used in the configuration and in provenances.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::Openai => "openai",
+        }
+    }
 }
 
 impl Default for EngineSection {
@@ -57,6 +76,7 @@ impl Default for EngineSection {
             addresses: Vec::new(),
             key_file: None,
             key_variable: None,
+            certificate_file: None,
             max_in_flight: 256,
             max_silence_seconds: 120,
             poll_milliseconds: 1000,
@@ -94,11 +114,9 @@ impl EngineSection {
     fn validate(&self, key: &str, findings: &mut Findings) {
         let is_remote = self.kind != EngineKind::Embedded;
         let kind = format!("{key}.kind");
-        findings.require(self.kind != EngineKind::Sglang, &kind, || {
-            "\"sglang\" cannot be served by this version; take \"vllm\" or \"embedded\"".to_owned()
-        });
         findings.require(self.kind != EngineKind::Openai, &kind, || {
-            "\"openai\" cannot be served by this version: such servers take no weights; take \"vllm\" or \"embedded\""
+            "servers that speak as OpenAI's do take no weights, so they cannot draw for rounds: take \"vllm\", \"sglang\" or \
+             \"embedded\"; as a teacher they stand in `[teacher]`"
                 .to_owned()
         });
         let addresses = format!("{key}.addresses");
@@ -137,24 +155,7 @@ impl EngineSection {
     /// # Errors
     /// When it cannot be had; the message names the place, never the key.
     pub fn key(&self) -> Result<Option<String>, String> {
-        let key = match (&self.key_file, &self.key_variable) {
-            (Some(path), _) => fs::read_to_string(path).map_err(|error| {
-                format!("the key of `engines` cannot be read from `{}`: {error}", path.display())
-            })?,
-            (None, Some(name)) => env::var(name).map_err(|_| {
-                format!("the key of `engines` is to be in the variable `{name}`, which is not set")
-            })?,
-            (None, None) => return Ok(None),
-        };
-        let key = key.trim();
-        // it goes into a header
-        if key.is_empty() || !key.chars().all(|letter| letter.is_ascii_graphic()) {
-            return Err(
-                "the key of `engines` is empty, or holds what no key holds: one line of ASCII is wanted"
-                    .to_owned(),
-            );
-        }
-        Ok(Some(key.to_owned()))
+        read_key("engines", self.key_file.as_deref(), self.key_variable.as_deref())
     }
 
     pub(crate) const fn limits(&self) -> Limits {
@@ -164,6 +165,34 @@ impl EngineSection {
             max_silence: Duration::from_secs(self.max_silence_seconds),
         }
     }
+}
+
+/// A key out of a file or a variable, for a section.
+///
+/// # Errors
+/// When it cannot be had; the message names the place, never the key.
+pub(crate) fn read_key(
+    section: &str,
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Option<String>, String> {
+    let key = match (file, variable) {
+        (Some(path), _) => fs::read_to_string(path).map_err(|error| {
+            format!("the key of `{section}` cannot be read from `{}`: {error}", path.display())
+        })?,
+        (None, Some(name)) => env::var(name).map_err(|_| {
+            format!("the key of `{section}` is to be in the variable `{name}`, which is not set")
+        })?,
+        (None, None) => return Ok(None),
+    };
+    let key = key.trim();
+    // it goes into a header
+    if key.is_empty() || !key.chars().all(|letter| letter.is_ascii_graphic()) {
+        return Err(format!(
+            "the key of `{section}` is empty, or holds what no key holds: one line of ASCII is wanted"
+        ));
+    }
+    Ok(Some(key.to_owned()))
 }
 
 #[cfg(test)]
@@ -188,10 +217,15 @@ mod tests {
     fn what_cannot_be_served_is_refused_by_name_and_never_passed_over() {
         assert!(found(&[]).is_empty() && found(&[EngineSection::default()]).is_empty());
         assert!(found(&[vllm(&["http://127.0.0.1:8000"])]).is_empty());
+        let sglang = EngineSection { kind: EngineKind::Sglang, ..vllm(&["https://node-1:30000"]) };
+        assert!(found(&[vllm(&["http://127.0.0.1:8000"]), sglang]).is_empty());
         let sound = "http://a:1";
         for (engines, key, part) in [
-            (vec![EngineSection { kind: EngineKind::Sglang, ..vllm(&[sound]) }], "engines[0].kind", "sglang"),
-            (vec![EngineSection { kind: EngineKind::Openai, ..vllm(&[sound]) }], "engines[0].kind", "openai"),
+            (
+                vec![EngineSection { kind: EngineKind::Openai, ..vllm(&[sound]) }],
+                "engines[0].kind",
+                "[teacher]",
+            ),
             (vec![vllm(&[sound]), EngineSection::default()], "engines", "either"),
             (vec![vllm(&[])], "engines[0].addresses", "at least one"),
             (
@@ -199,7 +233,7 @@ mod tests {
                 "engines[0].addresses",
                 "no address",
             ),
-            (vec![vllm(&["https://a"])], "engines[0].addresses", "http://"),
+            (vec![vllm(&["ftp://a"])], "engines[0].addresses", "http://"),
             (vec![vllm(&[sound]), vllm(&[sound])], "engines", "twice"),
             (
                 vec![EngineSection { max_gap_nats: 0.0, ..vllm(&[sound]) }],

@@ -9,21 +9,17 @@
 //!
 //! What the server does on its own was seen on a live one: docs/engines.md.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use still_domain::FinishReason;
 
 use crate::{
-    endpoint::{About, Endpoint, Prepared, Serves},
+    endpoint::{About, Endpoint, Prepared},
     engine::{Fault, Load, Request, Response},
     http::HttpFault,
     metrics::Metrics,
-    probe,
-    schedule::PolicyId,
+    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, told},
 };
 
 /// Responses with token ids and the weights' version.
@@ -37,116 +33,68 @@ const CACHE_WAIT: Duration = Duration::from_millis(250);
 /// Longest log-probability that is none.
 const NO_LOG_PROBABILITY: &str = "a token has no log-probability";
 
-/// Why weights could not be taken over.
-struct LoadFault {
-    reason: String,
-    /// Whether the server holds a whole model and may be resumed.
-    is_whole: bool,
-}
+/// The protocol.
+pub(crate) struct Vllm;
 
-/// Looks at a server: the policy that it was given by this run and serves still, if it does. Weights that this run has not
-/// named are never taken for a policy's, however near they seem: the checkpoints of two rounds may be nearer to each other
-/// than a server's arithmetic is to ours.
-pub(crate) async fn attach(endpoint: &Endpoint, is_doubted: bool) -> Result<Option<PolicyId>, String> {
-    let (http, word) = (&endpoint.http, endpoint.patience.word);
-    http.text("/health", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
-    let models = http.get("/v1/models", word).await.map_err(|fault| told(&fault))?;
-    let base = models["data"].as_array().into_iter().flatten().find(|model| model["parent"].is_null());
-    let model =
-        base.and_then(|model| model["id"].as_str()).ok_or("it serves no model: /v1/models is empty")?;
-    let context = base.and_then(|model| model["max_model_len"].as_u64()).unwrap_or(u64::MAX);
-    let is_paused = is_paused(endpoint).await?;
-    let version = weight_version(endpoint).await?;
-    if let Some(serves) = endpoint.serves().filter(|serves| !is_doubted && serves.version == version) {
-        if is_paused {
-            resume(endpoint).await?;
-        }
-        return Ok(Some(serves.policy));
-    }
-    endpoint.set_serves(None);
-    endpoint.set_about(About { model: model.to_owned(), context, has_generate: None });
-    let engine = http.get("/version", word).await.ok();
-    let engine =
-        engine.as_ref().and_then(|value| value["version"].as_str()).unwrap_or("of an unknown version");
-    tracing::info!(server = %http.address(), model, context, is_paused, "vLLM {engine}");
-    Ok(None)
-}
-
-/// Gives a server a policy, and makes sure that it serves that and nothing else.
-pub(crate) async fn swap(
-    endpoint: &Endpoint,
-    policy: &Arc<Prepared>,
-    others: &[Arc<Prepared>],
-    probe: &[u32],
-) -> Result<(), String> {
-    let http = &endpoint.http;
-    endpoint.set_serves(None);
-    http.post("/pause?mode=abort", None, Some(endpoint.patience.word)).await.map_err(|fault| told(&fault))?;
-    let loaded = load_paused(endpoint, policy).await;
-    let version = match loaded {
-        Ok(version) => version,
-        Err(LoadFault { reason, is_whole: true }) => {
-            resume(endpoint).await.map_err(|error| format!("{reason}; and it stays paused: {error}"))?;
-            return Err(reason);
-        }
-        Err(LoadFault { reason, .. }) => return Err(reason),
-    };
-    resume(endpoint).await?;
-    let scored = score(endpoint, probe).await.map_err(|fault| format!("the probe: {}", told(&fault)))?;
-    let others = others.iter().filter(|one| one.id != policy.id);
-    let others = others.map(|one| (one.name.as_str(), &one.reference[..]));
-    let gap = probe::confirm(&scored, (&policy.name, &policy.reference), others, endpoint.max_gap_nats)?;
-    endpoint.set_good(policy);
-    endpoint.set_serves(Some(Serves { version, policy: policy.id }));
-    let path = if endpoint.about().is_some_and(|about| about.has_generate == Some(true)) {
-        GENERATE
-    } else {
-        COMPLETIONS
-    };
-    tracing::info!(server = %http.address(), policy = policy.name, gap, "it serves what it was given, by {path}");
-    Ok(())
-}
-
-/// Loads weights into a paused server; where that fails, those that it had.
-async fn load_paused(endpoint: &Endpoint, policy: &Prepared) -> Result<String, LoadFault> {
-    let whole = |reason| LoadFault { reason, is_whole: true };
-    if let Err(reason) = reload(endpoint, policy).await {
-        let reason = format!("it cannot load {}: {reason}", policy.name);
-        // a failed load leaves no model behind: the first request would end the server
-        let Some(good) = endpoint.good() else {
-            let reason =
-                format!("{reason}; it is left paused, for it may hold no model any more: start it anew");
-            return Err(LoadFault { reason, is_whole: false });
+impl Protocol for Vllm {
+    async fn look(endpoint: &Endpoint) -> Result<Look, String> {
+        let (http, word) = (&endpoint.http, endpoint.patience.word);
+        http.text("/health", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
+        let models = http.get("/v1/models", word).await.map_err(|fault| told(&fault))?;
+        let base = models["data"].as_array().into_iter().flatten().find(|model| model["parent"].is_null());
+        let model =
+            base.and_then(|model| model["id"].as_str()).ok_or("it serves no model: /v1/models is empty")?;
+        let context = base.and_then(|model| model["max_model_len"].as_u64()).unwrap_or(u64::MAX);
+        let (is_paused, version) = (is_paused(endpoint).await?, weight_version(endpoint).await?);
+        let engine = http.get("/version", word).await.unwrap_or_default();
+        let config = http.get("/server_info?config_format=json", word).await.unwrap_or_default();
+        let config = &config["vllm_config"]["model_config"];
+        let about = About {
+            model: model.to_owned(),
+            context,
+            has_generate: None,
+            version: engine["version"].as_str().map(str::to_owned),
+            precision: config["dtype"]
+                .as_str()
+                .map(|format| precision(format, config["quantization"].as_str())),
         };
-        return Err(match reload(endpoint, &good).await {
-            Ok(()) => match renew(endpoint, &good.name).await {
-                Ok(version) => {
-                    endpoint.set_serves(Some(Serves { version, policy: good.id }));
-                    whole(format!("{reason}; it was given {} again", good.name))
-                }
-                Err(error) => whole(format!("{reason}; it was given {} again, but: {error}", good.name)),
-            },
-            Err(error) => LoadFault {
-                reason: format!(
-                    "{reason}; nor {} again: {error}; it is left paused, for it holds no model any more: start it anew",
-                    good.name
-                ),
-                is_whole: false,
-            },
-        });
+        Ok(Look { about, is_paused, version })
     }
-    renew(endpoint, &policy.name).await.map_err(whole)
-}
 
-async fn reload(endpoint: &Endpoint, policy: &Prepared) -> Result<(), String> {
-    let folder = policy.publication.folder().display().to_string();
-    let body = json!({"method": "reload_weights", "kwargs": {"weights_path": folder}});
-    let answer = endpoint.http.post("/collective_rpc", Some(&body), Some(endpoint.patience.load)).await;
-    answer.map(drop).map_err(|fault| told(&fault))
+    async fn pause(endpoint: &Endpoint) -> Result<(), String> {
+        let paused = endpoint.http.post("/pause?mode=abort", None, Some(endpoint.patience.word)).await;
+        paused.map(drop).map_err(|fault| told(&fault))
+    }
+
+    async fn load(endpoint: &Endpoint, policy: &Prepared, version: &str) -> Result<(), LoadFault> {
+        let folder = policy.publication.folder().display().to_string();
+        let body = json!({"method": "reload_weights", "kwargs": {"weights_path": folder}});
+        let loaded = endpoint.http.post("/collective_rpc", Some(&body), Some(endpoint.patience.load)).await;
+        loaded.map_err(|fault| LoadFault { reason: told(&fault), is_whole: false })?;
+        renew(endpoint, version).await.map_err(|reason| LoadFault { reason, is_whole: true })
+    }
+
+    async fn resume(endpoint: &Endpoint) -> Result<(), String> {
+        let resumed = endpoint.http.post("/resume", None, Some(endpoint.patience.word)).await;
+        resumed.map_err(|fault| told(&fault))?;
+        if is_paused(endpoint).await? { Err("it is still paused after /resume".to_owned()) } else { Ok(()) }
+    }
+
+    async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
+        poll(endpoint).await
+    }
+
+    async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
+        generate(endpoint, request).await
+    }
+
+    async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
+        score(endpoint, tokens).await
+    }
 }
 
 /// Forgets what the weights before have computed, and names the new ones.
-async fn renew(endpoint: &Endpoint, name: &str) -> Result<String, String> {
+async fn renew(endpoint: &Endpoint, version: &str) -> Result<(), String> {
     let mut tries = 0;
     loop {
         let answer = endpoint
@@ -165,25 +113,11 @@ async fn renew(endpoint: &Endpoint, name: &str) -> Result<String, String> {
         }
         tokio::time::sleep(CACHE_WAIT).await;
     }
-    set_version(endpoint, name).await
-}
-
-/// Names the weights that a server holds as nothing else names any.
-async fn set_version(endpoint: &Endpoint, name: &str) -> Result<String, String> {
-    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let version = format!("still {name} {nanoseconds:x}");
     let body = json!({"new_version": version});
-    endpoint
-        .http
-        .post("/update_weight_version", Some(&body), Some(endpoint.patience.word))
-        .await
-        .map_err(|fault| told(&fault))?;
+    let named = endpoint.http.post("/update_weight_version", Some(&body), Some(endpoint.patience.word)).await;
+    named.map_err(|fault| told(&fault))?;
     let found = weight_version(endpoint).await?;
-    if found == version {
-        Ok(version)
-    } else {
-        Err(format!("it calls its weights `{found}` and not `{version}`"))
-    }
+    if found == version { Ok(()) } else { Err(format!("it calls its weights `{found}` and not `{version}`")) }
 }
 
 async fn weight_version(endpoint: &Endpoint) -> Result<String, String> {
@@ -201,13 +135,8 @@ async fn is_paused(endpoint: &Endpoint) -> Result<bool, String> {
     answer["is_paused"].as_bool().ok_or_else(|| format!("/is_paused does not say: {answer}"))
 }
 
-async fn resume(endpoint: &Endpoint) -> Result<(), String> {
-    endpoint.http.post("/resume", None, Some(endpoint.patience.word)).await.map_err(|fault| told(&fault))?;
-    if is_paused(endpoint).await? { Err("it is still paused after /resume".to_owned()) } else { Ok(()) }
-}
-
 /// What a server says of its load.
-pub(crate) async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
+async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
     let text = endpoint.http.text("/metrics", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
     let metrics = Metrics::of(&text);
     let sum = |name| metrics.sum(name).ok_or_else(|| format!("/metrics has no {name}"));
@@ -217,22 +146,15 @@ pub(crate) async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
         cache_share: metrics.most("vllm:kv_cache_usage_perc").unwrap_or(0.0),
         generated_tokens: (sum("vllm:generation_tokens_total")?
             + metrics.sum("vllm:prompt_tokens_total").unwrap_or(0.0)) as u64,
+        tokens_per_second: None,
         is_paused: is_paused(endpoint).await?,
     })
 }
 
 /// Asks for a response.
-pub(crate) async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
+async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
     let about = endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
-    let room = about.context.saturating_sub(request.prompt.len() as u64);
-    if room == 0 {
-        return Err(Fault::Refused(format!(
-            "the prompt has {} tokens, and the server's context is {}: start it with a larger --max-model-len, or lower \
-             `task.max_prompt_tokens`",
-            request.prompt.len(),
-            about.context
-        )));
-    }
+    let room = room(about.context, &request.prompt, "--max-model-len")?;
     // all of them: a server fills what is left out from the model's generation_config.json
     let sampling = &request.sampling;
     let mut body = json!({
@@ -326,7 +248,7 @@ fn read_choice(choice: &Value, is_generate: bool) -> Result<(Response, Option<Ve
 }
 
 /// The log-probability of every token but the first.
-pub(crate) async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
+async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
     let about =
         endpoint.about().ok_or_else(|| HttpFault::Content("nothing is known of the server".to_owned()))?;
     if about.has_generate != Some(false) {
@@ -359,27 +281,6 @@ fn read_scores(values: &Value, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
         value[token.to_string()]["logprob"].as_f64().map(|value| value as f32)
     };
     values.iter().zip(tokens).skip(1).map(of).collect::<Option<_>>().ok_or_else(none)
-}
-
-/// What an answer that is none means for the request that it was to.
-fn fault_of(fault: &HttpFault) -> Fault {
-    let text = fault.to_string();
-    match (fault, fault.status()) {
-        (_, Some(400 | 413 | 422)) => Fault::Refused(text),
-        (_, Some(429 | 503)) => Fault::Busy(text),
-        (_, Some(401 | 403)) => {
-            Fault::Failed(format!("{text}; see `key_file` and `key_variable` of its section"))
-        }
-        (HttpFault::Broken(_) | HttpFault::Late(_), _) => Fault::Broken(text),
-        _ => Fault::Failed(text),
-    }
-}
-
-fn told(fault: &HttpFault) -> String {
-    match fault.status() {
-        Some(401 | 403) => format!("{fault}; see `key_file` and `key_variable` of its section"),
-        _ => fault.to_string(),
-    }
 }
 
 fn no_development_mode(fault: &HttpFault) -> String {
@@ -443,21 +344,4 @@ mod tests {
         assert!(read_scores(&values, &[1, 4, 7]).is_err());
         assert!(read_scores(&values, &[1, 5]).is_err());
     }
-
-    #[test]
-    fn what_an_error_means_follows_from_its_status() {
-        let status = |status| HttpFault::Status { status, text: "t".to_owned() };
-        assert!(matches!(fault_of(&status(400)), Fault::Refused(_)));
-        assert!(matches!(fault_of(&status(503)), Fault::Busy(_)));
-        assert!(matches!(fault_of(&status(429)), Fault::Busy(_)));
-        assert!(matches!(fault_of(&status(500)), Fault::Failed(_)));
-        assert!(matches!(fault_of(&status(401)), Fault::Failed(reason) if reason.contains("key_file")));
-        assert!(matches!(fault_of(&HttpFault::Broken(String::new())), Fault::Broken(_)));
-    }
 }
-
-#[cfg(test)]
-mod conformance;
-#[cfg(test)]
-#[allow(clippy::print_stdout)]
-mod throughput;

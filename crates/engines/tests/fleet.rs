@@ -20,11 +20,12 @@ use still_decoder::{
 };
 use still_domain::{
     AttemptId, AttemptNumber, CheckpointId, FinishReason, Measures, PolicyRef, PolicyVersion, ProblemId,
-    RoundNumber, SamplingSettings, Statement, Trajectory,
+    Provenance, RoundNumber, SamplingSettings, Statement, Trajectory,
 };
-use still_engine_double::{Fault, Options, VllmDouble};
+use still_engine_double::{EngineDouble, Fault, Options};
 use still_engines::{
-    EngineKind, EngineSection, Fleet, FleetSeams, Policies, ReadResponse, Texts, schedule::Lane,
+    EngineKind, EngineSection, Fleet, FleetRefusal, FleetSeams, Policies, ReadResponse, Texts,
+    schedule::{Lane, ServerState},
 };
 use still_roles::{EventSink, Generator, GeneratorEvent, Rollout};
 use tokio::runtime::Runtime;
@@ -45,6 +46,10 @@ impl Texts for Numbers {
 
     fn read(&self, tokens: &[u32], _: FinishReason, _: &[f32]) -> Result<ReadResponse, String> {
         Ok(ReadResponse { text: format!("{tokens:?}"), measures: Measures::default(), is_well_formed: false })
+    }
+
+    fn prompt_name(&self) -> &'static str {
+        "numbers"
     }
 
     fn stop_ids(&self) -> &[u32] {
@@ -199,10 +204,10 @@ fn rollout(number: u32, max_new_tokens: u32) -> Rollout {
     }
 }
 
-fn section(doubles: &[VllmDouble]) -> EngineSection {
+fn section(doubles: &[EngineDouble]) -> EngineSection {
     EngineSection {
         kind: EngineKind::Vllm,
-        addresses: doubles.iter().map(VllmDouble::address).collect(),
+        addresses: doubles.iter().map(EngineDouble::address).collect(),
         poll_milliseconds: 20,
         ..EngineSection::default()
     }
@@ -212,10 +217,10 @@ struct World {
     fleet: Fleet,
     two: Arc<Two>,
     folder: tempfile::TempDir,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
-fn world(make: impl FnOnce(&Two) -> (Vec<VllmDouble>, EngineSection)) -> (World, Vec<VllmDouble>) {
+fn world(make: impl FnOnce(&Two) -> (Vec<EngineDouble>, EngineSection)) -> (World, Vec<EngineDouble>) {
     let folder = tempfile::tempdir().unwrap();
     let two = Arc::new(Two::make(folder.path()));
     let (doubles, section) = make(&two);
@@ -226,11 +231,11 @@ fn world(make: impl FnOnce(&Two) -> (Vec<VllmDouble>, EngineSection)) -> (World,
         publications: folder.path().join("published"),
     };
     let fleet = Fleet::start(&[section], seams, runtime.handle()).unwrap();
-    (World { fleet, two, folder, _runtime: runtime }, doubles)
+    (World { fleet, two, folder, runtime }, doubles)
 }
 
-fn two_doubles(two: &Two) -> (Vec<VllmDouble>, EngineSection) {
-    let doubles: Vec<_> = (0..2).map(|_| VllmDouble::start(Options::new(&two.folders[0]))).collect();
+fn two_doubles(two: &Two) -> (Vec<EngineDouble>, EngineSection) {
+    let doubles: Vec<_> = (0..2).map(|_| EngineDouble::start(Options::new(&two.folders[0]))).collect();
     let section = section(&doubles);
     (doubles, section)
 }
@@ -277,7 +282,7 @@ fn rollouts_come_back_with_the_policy_that_drew_them_across_a_publication() {
 #[test]
 fn evaluation_and_exploration_share_one_server_in_turns() {
     let (world, _doubles) = world(|two| {
-        let doubles = vec![VllmDouble::start(Options::new(&two.folders[0]))];
+        let doubles = vec![EngineDouble::start(Options::new(&two.folders[0]))];
         let section = section(&doubles);
         (doubles, section)
     });
@@ -369,7 +374,7 @@ fn a_server_that_stops_is_left_out_and_what_it_holds_goes_elsewhere() {
 #[test]
 fn a_server_that_serves_something_else_under_the_name_is_not_used_and_named() {
     let (world, doubles) = world(|two| {
-        let doubles = vec![VllmDouble::start(Options::new(&two.folders[0]))];
+        let doubles = vec![EngineDouble::start(Options::new(&two.folders[0]))];
         let section = section(&doubles);
         (doubles, section)
     });
@@ -435,6 +440,64 @@ fn what_is_withdrawn_ends_as_such_and_what_cannot_be_served_is_refused_with_its_
     holder.generator.end();
 }
 
-fn asked_to_draw(double: &VllmDouble) -> usize {
+#[test]
+fn servers_are_added_and_removed_while_rollouts_are_drawn_and_each_trajectory_names_its_own() {
+    let (world, doubles) = world(|two| {
+        let doubles: Vec<_> = (0..2).map(|_| EngineDouble::start(Options::new(&two.folders[0]))).collect();
+        let section = section(&doubles[..1]);
+        (doubles, section)
+    });
+    let [first, second] = [doubles[0].address(), doubles[1].address()];
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.generator.adopt(&other());
+    holder.submit(0..10, 20);
+    holder.until_ended(10);
+    assert_eq!(asked_to_draw(&doubles[1]), 0);
+    let fleet = world.fleet.clone();
+    let added = |address: &str, kind| world.runtime.block_on(fleet.add(address, kind));
+    added(&second, None).unwrap();
+    assert_eq!(added(&second, None), Err(FleetRefusal::Known(second.clone())));
+    assert!(matches!(added("nowhere", None), Err(FleetRefusal::Bad(reason)) if reason.contains("http://")));
+    let of_no_section = added("http://127.0.0.1:9", Some("sglang"));
+    assert!(matches!(of_no_section, Err(FleetRefusal::Bad(reason)) if reason.contains("sglang")));
+    // until the new one has drawn
+    let mut submitted = 10;
+    while asked_to_draw(&doubles[1]) < 2 {
+        holder.submit(submitted..submitted + 10, 20);
+        submitted += 10;
+        holder.until_ended(submitted as usize);
+    }
+    let left = world.runtime.block_on(fleet.remove(&first, true)).unwrap();
+    assert_eq!(left, 0);
+    assert_eq!(
+        world.runtime.block_on(fleet.remove(&first, true)),
+        Err(FleetRefusal::NotThere(first.clone()))
+    );
+    let asked = asked_to_draw(&doubles[0]);
+    holder.submit(submitted..submitted + 20, 20);
+    holder.until_ended(submitted as usize + 20);
+    assert_eq!(asked_to_draw(&doubles[0]), asked, "it is sent nothing more");
+    let states: Vec<_> = fleet.servers().iter().map(|one| (one.address.clone(), one.state)).collect();
+    assert_eq!(states, [(first.clone(), ServerState::Gone), (second.clone(), ServerState::Serving)]);
+    world.check(&holder);
+    let names: HashMap<_, _> = [&first, &second]
+        .map(|address| {
+            let manner = Provenance {
+                engine: "vllm".to_owned(),
+                name: address.clone(),
+                version: Some("0.32.0".to_owned()),
+                precision: Some("f32".to_owned()),
+                prompt: "numbers".to_owned(),
+                is_retokenized: false,
+            };
+            (manner.id(), address.clone())
+        })
+        .into();
+    let by = |number: u32| &names[holder.ended[&number].provenance.as_ref().unwrap()];
+    assert!((0..10).all(|number| *by(number) == first));
+    assert!((submitted..submitted + 20).all(|number| *by(number) == second));
+}
+
+fn asked_to_draw(double: &EngineDouble) -> usize {
     double.log().iter().filter(|asked| asked.contains("/inference/v1/generate")).count()
 }

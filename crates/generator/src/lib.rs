@@ -7,8 +7,8 @@
 mod measure;
 mod policy_generator;
 
-use still_domain::Statement;
-use still_text::Question;
+use still_domain::{Statement, fingerprint::NamedFields};
+use still_text::{Prompter, Question};
 
 pub use measure::{MeasuredResponse, measured};
 pub use policy_generator::{GeneratorConfig, PolicyGenerator};
@@ -17,4 +17,15 @@ pub use policy_generator::{GeneratorConfig, PolicyGenerator};
 pub fn question_of(statement: &Statement) -> Question<'_> {
     let kind = statement.kind.map_or("", |kind| kind.name());
     Question { text: &statement.text, kind, source: &statement.source }
+}
+
+/// Names what asks, as provenances name it: texts and style, format, tokenizer and chat template.
+pub fn prompt_name(prompter: &Prompter) -> String {
+    let identity = prompter.identity();
+    let fields = identity
+        .iter()
+        .fold(NamedFields::new("still prompt 1"), |fields, (name, value)| fields.text(name, value));
+    let mut name = fields.finish();
+    name.truncate(16);
+    name
 }

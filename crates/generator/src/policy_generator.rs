@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use still_domain::{AttemptId, PolicyRef, ProblemId, Trajectory};
+use still_domain::{AttemptId, PolicyRef, ProblemId, Provenance, ProvenanceId, Trajectory};
 use still_embedded::{GeneratorError, GeneratorStep, StepGenerator, Unserved};
 use still_library::{PolicyLibrary, Weights};
 use still_roles::{FinishedRollout, Rollout};
@@ -25,6 +25,8 @@ pub struct GeneratorConfig {
     pub capacity: usize,
     /// How the engine uses its model.
     pub engine: EngineConfig,
+    /// What its trajectories are said to be drawn by.
+    pub provenance: Provenance,
 }
 
 /// A policy that works on many rollouts at once.
@@ -33,6 +35,7 @@ pub struct PolicyGenerator<M: StepModel<Weights = Weights>> {
     config: GeneratorConfig,
     stop_ids: Arc<[u32]>,
     stop_strings: Arc<[String]>,
+    provenance: (ProvenanceId, Arc<Provenance>),
     build_model: BuildModel<M>,
     /// Absent until the first policy is in force.
     engine: Option<Engine<M, AttemptId>>,
@@ -58,6 +61,7 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
             library,
             stop_ids: config.prompter.tokenizer().stop_ids().into(),
             stop_strings: config.stop_strings.clone().into(),
+            provenance: (config.provenance.id(), Arc::new(config.provenance.clone())),
             config,
             build_model: Box::new(build_model),
             engine: None,
@@ -97,6 +101,7 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
         Ok(Ok(FinishedRollout {
             measures: response.measures,
             is_well_formed: response.is_well_formed,
+            provenance: Some(Arc::clone(&self.provenance.1)),
             trajectory: Trajectory {
                 id: ended.id,
                 prompt_token_count,
@@ -108,6 +113,7 @@ impl<M: StepModel<Weights = Weights>> PolicyGenerator<M> {
                 seed: rollout.seed,
                 finish: ended.finish,
                 versions: ended.versions,
+                provenance: Some(self.provenance.0.clone()),
             },
         }))
     }
@@ -246,8 +252,20 @@ mod tests {
             stop_strings: Vec::new(),
             capacity: 8,
             engine: EngineConfig::default(),
+            provenance: provenance(),
         };
         PolicyGenerator::new(library(), config, |_| Ok(Parrot))
+    }
+
+    fn provenance() -> Provenance {
+        Provenance {
+            engine: "embedded".to_owned(),
+            name: "cpu".to_owned(),
+            version: None,
+            precision: Some("f32".to_owned()),
+            prompt: "raw".to_owned(),
+            is_retokenized: false,
+        }
     }
 
     fn rollout(number: u32) -> Rollout {
@@ -296,6 +314,8 @@ mod tests {
         assert_eq!(first.trajectory.tokens, [8, 8, 8, 8, 1]);
         assert_eq!(first.trajectory.prompt_token_count, 8);
         assert_eq!(first.trajectory.policy_version(), PolicyVersion(3));
+        assert_eq!(first.trajectory.provenance, Some(provenance().id()));
+        assert_eq!(first.provenance.as_deref(), Some(&provenance()));
         assert!(!first.is_well_formed);
     }
 

@@ -1,5 +1,7 @@
 //! `stilld generate`: responses from a model.
 
+mod problems;
+
 use std::{
     fs,
     io::{Read, Write, stdin, stdout},
@@ -28,6 +30,9 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
         let message =
             "at `--temperature 0` all responses are the same: give a temperature above 0, or `--count 1`";
         return Err(Failure::new(Exit::Usage, message));
+    }
+    if arguments.problems.is_some() {
+        return problems::generate_for_problems(arguments);
     }
     let settings = settings(&arguments.sampling)?;
     let model = Model::to_generate(&arguments.model)?;

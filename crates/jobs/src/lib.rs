@@ -3,6 +3,8 @@
 mod answer_file;
 mod check;
 mod conversations;
+mod distill;
+mod draw_file;
 mod evaluate;
 mod generate;
 mod grade;
@@ -15,6 +17,7 @@ mod sign_of_life;
 mod train;
 
 pub use check::check;
+pub use distill::distill;
 pub use evaluate::evaluate;
 pub use generate::generate;
 pub use grade::grade;

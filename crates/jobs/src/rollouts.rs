@@ -5,15 +5,16 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::Path,
+    sync::Arc,
 };
 
 use still_control::{Exit, Failure, LineProblem, OrExit};
 use still_curation::{HygieneConfig, Response};
 use still_domain::{
-    AttemptId, AttemptNumber, FinishReason, JudgedTrajectory, Outcome, Problem, ProblemId, SamplingSettings,
-    Split, Statement, Trajectory, VersionSpan, fingerprint::of_words,
+    AttemptId, AttemptNumber, FinishReason, JudgedTrajectory, Outcome, Problem, ProblemId, Provenance,
+    SamplingSettings, Split, Statement, Trajectory, VersionSpan, fingerprint::of_words,
 };
-use still_machine::{measured, question_of};
+use still_machine::{measured, prompt_name, question_of};
 use still_operator::import::{self, ImportedResponse, ImportedRollout, ProblemKey};
 use still_roles::{FinishedRollout, Verifier, sheltered_judgement};
 use still_store::Store;
@@ -66,10 +67,26 @@ impl RolloutImport<'_> {
             })?;
             rollouts.push((problem, rollout));
         }
-        self.keep(rollouts)
+        let origin = path.file_name().unwrap_or(path.as_os_str());
+        self.keep(rollouts, &origin.to_string_lossy())
     }
 
-    fn keep(&self, rollouts: Vec<(&Problem, ImportedRollout)>) -> Result<RolloutReport, Failure> {
+    /// Makes trajectories durable, and first how they came here.
+    fn commit(&self, group: &[JudgedTrajectory], told: &Provenances) -> Result<(), Failure> {
+        for provenance in [&told.tokens, &told.text] {
+            let id = provenance.id();
+            if group.iter().any(|judged| judged.trajectory.provenance.as_ref() == Some(&id)) {
+                self.store.put_provenance(provenance).or_exit(Exit::Store)?;
+            }
+        }
+        self.store.commit_trajectories(group).map(drop).or_exit(Exit::Store)
+    }
+
+    fn keep(
+        &self,
+        rollouts: Vec<(&Problem, ImportedRollout)>,
+        origin: &str,
+    ) -> Result<RolloutReport, Failure> {
         let mut known: HashSet<(ProblemId, u128)> = HashSet::new();
         let mut next: HashMap<ProblemId, u32> = HashMap::new();
         for fact in self.store.facts().or_exit(Exit::Store)? {
@@ -79,10 +96,11 @@ impl RolloutImport<'_> {
         }
         let mut report = RolloutReport::default();
         let mut group = Vec::new();
+        let told = Provenances::of(origin, self.prompter);
         for (problem, rollout) in rollouts {
             let after = next.entry(problem.id.clone()).or_default();
             let id = AttemptId { problem: problem.id.clone(), number: AttemptNumber(*after) };
-            let read = self.read(id, problem, rollout)?;
+            let read = self.read(id, problem, rollout, &told)?;
             if !known.insert((problem.id.clone(), of_words(&read.trajectory.text))) {
                 report.known += 1;
                 continue;
@@ -93,11 +111,11 @@ impl RolloutImport<'_> {
             report.eligible += u64::from(judged.is_correct() && judged.rejection.is_none());
             group.push(judged);
             if group.len() == GROUP {
-                self.store.commit_trajectories(&group).or_exit(Exit::Store)?;
+                self.commit(&group, &told)?;
                 group.clear();
             }
         }
-        self.store.commit_trajectories(&group).or_exit(Exit::Store)?;
+        self.commit(&group, &told)?;
         Ok(report)
     }
 
@@ -107,6 +125,7 @@ impl RolloutImport<'_> {
         id: AttemptId,
         problem: &Problem,
         rollout: ImportedRollout,
+        told: &Provenances,
     ) -> Result<FinishedRollout, Failure> {
         let named = |error: &dyn fmt::Display| format!("a rollout of problem `{}`: {error}", problem.id);
         let tokenizer = self.prompter.tokenizer();
@@ -117,6 +136,10 @@ impl RolloutImport<'_> {
         let ImportedRollout { response, log_probabilities, finish, temperature, policy, problem: _ } =
             rollout;
         let stops = tokenizer.stop_ids();
+        let provenance = match &response {
+            ImportedResponse::Tokens(_) => &told.tokens,
+            ImportedResponse::Text(_) => &told.text,
+        };
         let (tokens, finish) = match response {
             ImportedResponse::Tokens(tokens) => {
                 let ends = tokens.last().is_some_and(|last| stops.contains(last));
@@ -149,13 +172,15 @@ impl RolloutImport<'_> {
             seed: 0,
             finish,
             versions: vec![VersionSpan { policy: policy.into(), start: 0, end: length }],
+            provenance: Some(provenance.id()),
         };
         let (measures, is_well_formed) = (response.measures, response.is_well_formed);
-        Ok(FinishedRollout { trajectory, measures, is_well_formed })
+        let provenance = Some(Arc::new(provenance.clone()));
+        Ok(FinishedRollout { trajectory, measures, is_well_formed, provenance })
     }
 
     fn judged(&self, problem: &Problem, rollout: FinishedRollout) -> JudgedTrajectory {
-        let FinishedRollout { trajectory, measures, is_well_formed } = rollout;
+        let FinishedRollout { trajectory, measures, is_well_formed, provenance: _ } = rollout;
         let verdict = sheltered_judgement(self.verifier, problem, &trajectory.text, || ());
         let rejection = self.hygiene.rejection(&Response {
             problem: &problem.text,
@@ -166,6 +191,28 @@ impl RolloutImport<'_> {
             finish: trajectory.finish,
         });
         JudgedTrajectory { trajectory, verdict, measures, rejection, eviction: None }
+    }
+}
+
+/// How the rollouts of a file are said to be drawn.
+struct Provenances {
+    /// Those that came as tokens.
+    tokens: Provenance,
+    /// Those that came as text.
+    text: Provenance,
+}
+
+impl Provenances {
+    fn of(origin: &str, prompter: &Prompter) -> Self {
+        let tokens = Provenance {
+            engine: "import".to_owned(),
+            name: origin.to_owned(),
+            version: None,
+            precision: None,
+            prompt: prompt_name(prompter),
+            is_retokenized: false,
+        };
+        Self { text: Provenance { is_retokenized: true, ..tokens.clone() }, tokens }
     }
 }
 

@@ -6,7 +6,7 @@ use still_control::{Exit, Failure, OrExit};
 use still_decoder::DecoderConfig;
 use still_domain::{FinishReason, PolicyRef, Statement};
 use still_engines::{Fleet, FleetSeams, Policies, ReadResponse, Texts};
-use still_generator::{measured, question_of};
+use still_generator::{measured, prompt_name, question_of};
 use still_library::PolicyLibrary;
 use still_operator::config::Config;
 use still_roles::{ScoreRequest, Scorer};
@@ -37,6 +37,7 @@ pub fn fleet(
     library.base_folder().or_exit(Exit::Configuration)?;
     let texts = RunTexts {
         prompter: prompter.clone(),
+        prompt_name: prompt_name(prompter),
         vocabulary: model.config.vocabulary_size,
         context: model.config.max_position_count,
     };
@@ -48,6 +49,7 @@ pub fn fleet(
 /// Texts as the run's prompter makes and reads them.
 struct RunTexts {
     prompter: Prompter,
+    prompt_name: String,
     vocabulary: usize,
     context: usize,
 }
@@ -66,6 +68,10 @@ impl Texts for RunTexts {
         let read = measured(&self.prompter, tokens, finish, Some(log_probabilities));
         let read = read.map_err(|error| error.to_string())?;
         Ok(ReadResponse { text: read.text, measures: read.measures, is_well_formed: read.is_well_formed })
+    }
+
+    fn prompt_name(&self) -> &str {
+        &self.prompt_name
     }
 
     fn stop_ids(&self) -> &[u32] {
@@ -122,6 +128,7 @@ mod tests {
         let model = Model::from_source(&ModelSource::Embedded, true).unwrap();
         let texts = |context| RunTexts {
             prompter: Prompter::new(model.tokenizer.clone(), PromptStyle::Raw),
+            prompt_name: String::new(),
             vocabulary: model.config.vocabulary_size,
             context,
         };

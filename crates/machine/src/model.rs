@@ -13,9 +13,9 @@ use still_decoder::{
     WeightPrecision,
     hugging_face::{load_config, load_folder, load_folder_as_stored},
 };
-use still_domain::{CheckpointId, PolicyRef, PolicyVersion, Statement, seed};
+use still_domain::{CheckpointId, PolicyRef, PolicyVersion, Provenance, Statement, seed};
 use still_embedded::StepGenerator;
-use still_generator::{GeneratorConfig, PolicyGenerator, question_of};
+use still_generator::{GeneratorConfig, PolicyGenerator, prompt_name, question_of};
 use still_hub::{Hub, HubConfig};
 use still_learning::{BasePolicy, ModelName, holds_policy, load_policy};
 use still_library::{BaseModel, PolicyLibrary, Weights};
@@ -231,6 +231,7 @@ impl Model {
             stop_strings: shape.stop_strings.clone(),
             capacity: shape.rollouts * 2,
             engine: EngineConfig::default(),
+            provenance: shape.provenance(),
         };
         let library = Arc::clone(library);
         let (config, shape) = (self.config.clone(), shape.clone());
@@ -301,6 +302,21 @@ pub struct GeneratorShape {
 }
 
 impl GeneratorShape {
+    /// How what is drawn so is drawn.
+    fn provenance(&self) -> Provenance {
+        Provenance {
+            engine: "embedded".to_owned(),
+            name: self.device.to_string(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            precision: Some(match self.precision {
+                TensorPrecision::F32 => "f32".to_owned(),
+                TensorPrecision::Bf16 => "bf16".to_owned(),
+            }),
+            prompt: prompt_name(&self.prompter),
+            is_retokenized: false,
+        }
+    }
+
     /// How the processor stores matrices; it calculates in f32 either way.
     const fn weight_precision(&self) -> WeightPrecision {
         match self.precision {

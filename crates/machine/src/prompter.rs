@@ -20,24 +20,7 @@ use crate::Model;
 /// # Errors
 /// When a text cannot be read or has no place for the problem, and when a plain question cannot be asked so.
 pub fn prompter(model: &Model, task: &TaskSection, now: Option<i64>) -> Result<Prompter, Failure> {
-    let prompts = &task.prompts;
-    let texts = |key: &str, files: &BTreeMap<String, PathBuf>| {
-        let read = |(name, path): (&String, &PathBuf)| {
-            Ok((name.clone(), text_of(&format!("task.prompts.{key}.{name}"), path)?))
-        };
-        files.iter().map(read).collect::<Result<BTreeMap<_, _>, Failure>>()
-    };
-    let book = PromptBook {
-        style: task.prompt.into(),
-        format: task.format.into(),
-        system: prompts.system.clone(),
-        text: prompts.template.as_deref().map(|path| text_of("task.prompts.template", path)).transpose()?,
-        by_kind: texts("by_kind", &prompts.by_kind)?,
-        by_source: texts("by_source", &prompts.by_source)?,
-        variables: prompts.variables.clone(),
-        now,
-    };
-    let prompter = Prompter::new(model.tokenizer.clone(), book);
+    let prompter = Prompter::new(model.tokenizer.clone(), prompt_book(task, now)?);
     let asked = prompter.prompt("1+1=?");
     asked.map_err(|error| {
         let message = format!(
@@ -47,6 +30,30 @@ pub fn prompter(model: &Model, task: &TaskSection, now: Option<i64>) -> Result<P
         Failure::new(Exit::Configuration, message)
     })?;
     Ok(prompter)
+}
+
+/// What a `[task]` section asks by, whoever is asked.
+///
+/// # Errors
+/// When a text cannot be read or has no place for the problem.
+pub fn prompt_book(task: &TaskSection, now: Option<i64>) -> Result<PromptBook, Failure> {
+    let prompts = &task.prompts;
+    let texts = |key: &str, files: &BTreeMap<String, PathBuf>| {
+        let read = |(name, path): (&String, &PathBuf)| {
+            Ok((name.clone(), text_of(&format!("task.prompts.{key}.{name}"), path)?))
+        };
+        files.iter().map(read).collect::<Result<BTreeMap<_, _>, Failure>>()
+    };
+    Ok(PromptBook {
+        style: task.prompt.into(),
+        format: task.format.into(),
+        system: prompts.system.clone(),
+        text: prompts.template.as_deref().map(|path| text_of("task.prompts.template", path)).transpose()?,
+        by_kind: texts("by_kind", &prompts.by_kind)?,
+        by_source: texts("by_source", &prompts.by_source)?,
+        variables: prompts.variables.clone(),
+        now,
+    })
 }
 
 /// Length of the prompt that a problem makes, in tokens.

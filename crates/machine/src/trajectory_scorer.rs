@@ -35,6 +35,18 @@ impl TrajectoryScorer for PolicyTrajectoryScorer {
         problem: &Problem,
         trajectory: &Trajectory,
     ) -> Result<Measures, ScoreError> {
+        let log_probabilities = self.log_probabilities(policy, problem, trajectory)?;
+        let Trajectory { tokens, finish, .. } = trajectory;
+        let response = measured(&self.prompter, tokens, *finish, Some(&log_probabilities));
+        response.map(|response| response.measures).map_err(|error| ScoreError::Refused(error.to_string()))
+    }
+
+    fn log_probabilities(
+        &mut self,
+        policy: &PolicyRef,
+        problem: &Problem,
+        trajectory: &Trajectory,
+    ) -> Result<Vec<f32>, ScoreError> {
         let refused = |error: &dyn ToString| ScoreError::Refused(error.to_string());
         let statement = Statement::from(problem);
         let mut tokens = self.prompter.prompt(question_of(&statement)).map_err(|error| refused(&error))?;
@@ -46,10 +58,7 @@ impl TrajectoryScorer for PolicyTrajectoryScorer {
             )));
         }
         tokens.extend_from_slice(&trajectory.tokens);
-        let log_probabilities = self.scorer.score(policy, &ScoreRequest { tokens, from: prompt })?;
-        let Trajectory { tokens, finish, .. } = trajectory;
-        let response = measured(&self.prompter, tokens, *finish, Some(&log_probabilities));
-        response.map(|response| response.measures).map_err(|error| refused(&error))
+        self.scorer.score(policy, &ScoreRequest { tokens, from: prompt })
     }
 }
 
@@ -92,6 +101,7 @@ mod tests {
             seed: 0,
             finish: FinishReason::StopString,
             versions: Vec::new(),
+            provenance: None,
         }
     }
 

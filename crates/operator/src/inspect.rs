@@ -9,8 +9,8 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use still_control::{PoolEntry, RoundReport};
 use still_domain::{
-    AnswerKind, AttemptId, FinishReason, JudgedTrajectory, Outcome, PolicyName, PolicyRecord, Problem, Round,
-    RoundNumber, ScoredAnswer, SealingDecisions, Split, TrainingSet,
+    AnswerKind, AttemptId, FinishReason, JudgedTrajectory, Outcome, PolicyName, PolicyRecord, Problem,
+    Provenance, ProvenanceId, Round, RoundNumber, ScoredAnswer, SealingDecisions, Split, TrainingSet,
 };
 
 use crate::{cli::InspectSubject, round_table};
@@ -46,6 +46,9 @@ pub trait Records {
 
     /// Every problem, in no order.
     fn problems(&self) -> Vec<Result<Problem, Self::Error>>;
+
+    /// Every manner in which trajectories were drawn.
+    fn provenances(&self) -> Vec<Result<Provenance, Self::Error>>;
 }
 
 /// What could not be shown.
@@ -95,6 +98,12 @@ pub fn inspect<R: Records>(
             let policies = seen.sound(records.policies());
             tell(&policies, json, out, |policies| policies_table(policies))?;
         }
+        InspectSubject::Provenances => {
+            let provenances = seen.sound(records.provenances());
+            let lines: Vec<_> =
+                provenances.iter().map(|manner| ProvenanceLine { id: manner.id(), manner }).collect();
+            tell(&lines, json, out, |lines| provenances_table(lines))?;
+        }
         InspectSubject::Problems | InspectSubject::HeldOut => {
             let is_asked_for =
                 |problem: &Problem| problem.split.is_held_out() == (subject == InspectSubject::HeldOut);
@@ -141,6 +150,14 @@ pub fn inspect<R: Records>(
 fn line<T: serde::Serialize>(record: &T, out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(&mut *out, record)?;
     out.write_all(b"\n")
+}
+
+/// How trajectories were drawn, with the name that they carry.
+#[derive(Serialize)]
+struct ProvenanceLine<'a> {
+    id: ProvenanceId,
+    #[serde(flatten)]
+    manner: &'a Provenance,
 }
 
 /// What a sealing decided of a trajectory.
@@ -225,6 +242,22 @@ fn policies_table(policies: &[PolicyRecord]) -> String {
             policy.origin.to_string(),
             policy.checkpoint.as_ref().map(ToString::to_string).unwrap_or_default(),
             policy.accuracy.as_ref().map(round_table::interval).unwrap_or_default(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn provenances_table(lines: &[ProvenanceLine<'_>]) -> String {
+    let mut table = headed(&["name", "engine", "which", "version", "precision", "prompt", "tokens"]);
+    for ProvenanceLine { id, manner } in lines {
+        table.add_row([
+            id.to_string(),
+            manner.engine.clone(),
+            manner.name.clone(),
+            manner.version.clone().unwrap_or_default(),
+            manner.precision.clone().unwrap_or_default(),
+            manner.prompt.clone(),
+            if manner.is_retokenized { "made of its text" } else { "its own" }.to_owned(),
         ]);
     }
     table.to_string()

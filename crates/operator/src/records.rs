@@ -13,8 +13,8 @@ use still_control::{
 };
 use still_curation::CurriculumConfig;
 use still_domain::{
-    AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, Problem, ProblemId, Round,
-    SealingDecisions, Split, TrainingSet,
+    AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, Problem, ProblemId,
+    Provenance, Round, SealingDecisions, Split, TrainingSet,
 };
 use still_store::{Store, StoreError};
 use tokio::sync::mpsc;
@@ -212,7 +212,11 @@ impl StoreRecords {
     pub async fn trajectory(&self, id: AttemptId) -> Result<Option<PoolRecord>, ErrorReply> {
         let record = move |store: &Store| {
             let Some(judged) = store.trajectory(&id)? else { return Ok::<_, StoreError>(None) };
-            Ok(Some(PoolRecord { judged, decisions: store.decisions_of(&id)? }))
+            let provenance = match &judged.trajectory.provenance {
+                Some(name) => store.provenance(name)?,
+                None => None,
+            };
+            Ok(Some(PoolRecord { judged, decisions: store.decisions_of(&id)?, provenance }))
         };
         self.blocking(record).await
     }
@@ -298,6 +302,10 @@ impl Records for Store {
 
     fn problems(&self) -> Vec<Result<Problem, StoreError>> {
         self.each_problem().collect()
+    }
+
+    fn provenances(&self) -> Vec<Result<Provenance, StoreError>> {
+        Store::provenances(self).collect()
     }
 }
 

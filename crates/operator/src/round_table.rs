@@ -69,6 +69,7 @@ fn columns(rounds: &[RoundReport]) -> Vec<Column> {
         column("test, 95 % interval", 5, &|report| shown(&report.test_accuracy)),
         column("pool", 2, &|report| report.pool.to_string()),
         column("kept", 4, &|report| report.selected.to_string()),
+        column("gap, nats", 2, &|report| report.gap_nats.map(|gap| format!("{gap:.4}")).unwrap_or_default()),
         column("drawn/s", 1, &|report| rate(report.rollout_tokens_per_second)),
         column("trained/s", 1, &|report| rate(report.training_tokens_per_second)),
         column("wall", 4, &|report| seconds(report.seconds)),
@@ -105,6 +106,9 @@ pub(crate) fn line(report: &RoundReport) -> String {
         line.push_str(&format!(", level {level} {}", percent(estimate.value)));
     }
     line.push_str(&format!(", pool {}, kept {}", report.pool, report.selected));
+    if let Some(gap) = report.gap_nats {
+        line.push_str(&format!(", log-probabilities {gap:.4} nats apart"));
+    }
     if report.rollout_tokens_per_second > 0.0 {
         line.push_str(&format!(", drawn {} tokens/s", rate(report.rollout_tokens_per_second)));
     }

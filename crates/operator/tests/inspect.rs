@@ -14,8 +14,8 @@ use fake::judged;
 use serde_json::Value;
 use still_domain::{
     Algorithm, AnswerKind, AttemptId, DemonstrationId, JudgedTrajectory, Outcome, PolicyName, PolicyOrigin,
-    PolicyRecord, PolicyVersion, Problem, ProblemId, Round, RoundNumber, RoundPhase, ScoredAnswer,
-    SealingDecisions, Split, TrainingSet, TrainingSetContent,
+    PolicyRecord, PolicyVersion, Problem, ProblemId, Provenance, Round, RoundNumber, RoundPhase,
+    ScoredAnswer, SealingDecisions, Split, TrainingSet, TrainingSetContent,
 };
 use still_operator::{
     cli::InspectSubject,
@@ -53,6 +53,17 @@ impl Records for Kept {
             split,
         };
         vec![Ok(problem("apart", Split::Dev)), Ok(problem("explored", Split::Explore))]
+    }
+
+    fn provenances(&self) -> Vec<Result<Provenance, Infallible>> {
+        vec![Ok(Provenance {
+            engine: "vllm".to_owned(),
+            name: "http://node-1:8000".to_owned(),
+            version: Some("0.32.0".to_owned()),
+            precision: Some("bf16".to_owned()),
+            prompt: "0123456789abcdef".to_owned(),
+            is_retokenized: false,
+        })]
     }
 
     fn decisions(&self) -> Vec<Result<SealingDecisions, Infallible>> {
@@ -153,6 +164,10 @@ impl Records for Damaged {
     }
 
     fn problems(&self) -> Vec<Result<Problem, Damage>> {
+        vec![Err(Damage)]
+    }
+
+    fn provenances(&self) -> Vec<Result<Provenance, Damage>> {
         vec![Err(Damage)]
     }
 }
@@ -266,4 +281,14 @@ impl Write for Broken {
 fn a_reader_that_is_gone_ends_the_listing() {
     let error = inspect(&Kept, InspectSubject::Pool, true, &mut Broken).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn provenances_are_listed_under_the_name_that_trajectories_carry() {
+    let lines: serde_json::Value = serde_json::from_str(&text(InspectSubject::Provenances, true)).unwrap();
+    let manner = Kept.provenances().remove(0).unwrap();
+    assert_eq!(lines[0]["id"], manner.id().as_str());
+    assert_eq!((lines[0]["engine"].as_str(), lines[0]["precision"].as_str()), (Some("vllm"), Some("bf16")));
+    let table = text(InspectSubject::Provenances, false);
+    assert!(table.contains("http://node-1:8000") && table.contains(manner.id().as_str()), "{table}");
 }

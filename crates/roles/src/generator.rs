@@ -1,8 +1,10 @@
 //! What the sampler and the evaluator hold: a policy that works on many rollouts at once, here or elsewhere.
 
+use std::sync::Arc;
+
 use still_domain::{
-    AttemptId, FinishReason, Measures, PolicyName, PolicyRef, SamplingSettings, Statement, Trajectory,
-    VersionSpan,
+    AttemptId, FinishReason, Measures, PolicyName, PolicyRef, Provenance, SamplingSettings, Statement,
+    Trajectory, VersionSpan,
 };
 
 use crate::role::{Role, RoleFactory};
@@ -29,6 +31,8 @@ pub struct FinishedRollout {
     pub measures: Measures,
     /// Whether the response keeps the thought and solution format.
     pub is_well_formed: bool,
+    /// What the trajectory's provenance names; `None` where no engine drew it.
+    pub provenance: Option<Arc<Provenance>>,
 }
 
 impl FinishedRollout {
@@ -46,9 +50,11 @@ impl FinishedRollout {
                 seed,
                 finish: FinishReason::Cancelled,
                 versions: policy.map(|policy| VersionSpan { policy, start: 0, end: 0 }).into_iter().collect(),
+                provenance: None,
             },
             measures: Measures::default(),
             is_well_formed: false,
+            provenance: None,
         }
     }
 }

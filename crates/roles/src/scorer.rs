@@ -49,6 +49,17 @@ pub trait TrajectoryScorer: Send {
         problem: &Problem,
         trajectory: &Trajectory,
     ) -> Result<Measures, ScoreError>;
+
+    /// The log-probability of every token of a trajectory's response, in nats, as the learner computes it.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    fn log_probabilities(
+        &mut self,
+        policy: &PolicyRef,
+        problem: &Problem,
+        trajectory: &Trajectory,
+    ) -> Result<Vec<f32>, ScoreError>;
 }
 
 /// Opens a scorer for one pass: it holds the memory of its device only as long as it lives.

@@ -98,6 +98,22 @@ table! {
     Histogram(LAG_VERSIONS) POLICY_LAG = "still_rollout_policy_lag_versions", Count,
         "Versions by which a rollout's oldest token lay behind the newest policy when it was committed.";
 
+    // servers that draw
+    Gauge SERVER_HEALTHY = "still_server_healthy", Count,
+        "1 while a server is there and takes requests or will before long, 0 while it is left out or gone, by server.";
+    Gauge SERVER_RUNNING = "still_server_running_requests", Count,
+        "Requests that a server says it draws, by server.";
+    Gauge SERVER_WAITING = "still_server_waiting_requests", Count,
+        "Requests that a server says wait there, by server.";
+    Gauge SERVER_CACHE = "still_server_cache_use_ratio", Count,
+        "Share of a server's key-value cache in use, by server.";
+    Gauge SERVER_IN_FLIGHT = "still_server_in_flight_requests", Count,
+        "Requests of this run that a server holds, by server.";
+    Gauge SERVER_WINDOW = "still_server_window_requests", Count,
+        "Requests that a server may hold at present, by server.";
+    Gauge SERVER_TOKENS_PER_SECOND = "still_server_tokens_per_second", Count,
+        "Tokens that a server says it reads and draws a second, by server.";
+
     // verdicts and the pool
     Counter VERDICTS = "still_verifier_verdicts_total", Count,
         "Judged rollouts that were committed, by outcome.";
@@ -189,6 +205,12 @@ table! {
         "1 for the phase that the round is in, 0 for the others, by phase.";
     Gauge ROUND_EXAMPLES = "still_round_examples", Count,
         "Examples in the newest sealed training set.";
+    Gauge GAP = "still_log_probability_gap_nats", Count,
+        "Distance of the engines' log-probabilities from the learner's on the newest round's sample, nats a token.";
+    Gauge GAP_BIAS = "still_log_probability_bias_nats", Count,
+        "The engines' log-probabilities less the learner's on the same sample, nats a token.";
+    Gauge GAP_ALARM = "still_log_probability_gap_alarm", Count,
+        "1 while that distance is above `round.max_gap_nats`, else 0.";
     Gauge ROUND_SELECTED = "still_round_selected_trajectories", Count,
         "Trajectories newly selected into the newest sealed training set.";
     Counter ROUNDS_ENDED = "still_round_ended_total", Count,

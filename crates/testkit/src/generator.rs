@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
-use still_domain::{AttemptId, FinishReason, Measures, PolicyName, PolicyRef, Trajectory, VersionSpan};
+use still_domain::{
+    AttemptId, FinishReason, Measures, PolicyName, PolicyRef, Provenance, Trajectory, VersionSpan,
+};
 use still_embedded::{GeneratorError, GeneratorStep, StepGenerator, Unserved};
 use still_roles::{FinishedRollout, Rollout};
 
@@ -66,6 +68,7 @@ impl ScriptedGenerator {
                 VersionSpan { policy: newest, start: TOKENS / 2, end: TOKENS },
             ];
         }
+        let provenance = Arc::new(scripted());
         let trajectory = Trajectory {
             id: rollout.id,
             prompt_token_count: 4,
@@ -77,6 +80,7 @@ impl ScriptedGenerator {
             seed: rollout.seed,
             finish: FinishReason::Stop,
             versions,
+            provenance: Some(provenance.id()),
         };
         // what is right is the more perplexing: such are paired
         let perplexity = 2.0 - draw as f32;
@@ -87,7 +91,7 @@ impl ScriptedGenerator {
             thought_perplexity: Some(perplexity),
             solution_perplexity: Some(1.0),
         };
-        FinishedRollout { trajectory, measures, is_well_formed: true }
+        FinishedRollout { trajectory, measures, is_well_formed: true, provenance: Some(provenance) }
     }
 
     fn fill(&mut self) -> Result<(), GeneratorError> {
@@ -171,6 +175,18 @@ impl StepGenerator for ScriptedGenerator {
 impl fmt::Debug for ScriptedGenerator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScriptedGenerator").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// How its trajectories are drawn.
+fn scripted() -> Provenance {
+    Provenance {
+        engine: "scripted".to_owned(),
+        name: "a script".to_owned(),
+        version: None,
+        precision: None,
+        prompt: "none".to_owned(),
+        is_retokenized: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A scorer to which a text is the more perplexing the larger the number of its attempt.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use still_domain::{Measures, PolicyRef, Problem, Trajectory};
 use still_roles::{OpenScorer, ScoreError, TrajectoryScorer};
@@ -44,5 +44,18 @@ impl TrajectoryScorer for ScriptedScorer {
             thought_perplexity: Some(perplexity),
             solution_perplexity: Some(1.0),
         })
+    }
+
+    fn log_probabilities(
+        &mut self,
+        _policy: &PolicyRef,
+        _problem: &Problem,
+        trajectory: &Trajectory,
+    ) -> Result<Vec<f32>, ScoreError> {
+        if take_one(&self.script.gap_failures) {
+            return Err(ScoreError::Failed("the script says so".to_owned()));
+        }
+        let gap = self.script.gap_thousandths.load(Ordering::Relaxed) as f32 / 1000.0;
+        Ok(trajectory.log_probabilities.iter().map(|value| value - gap).collect())
     }
 }

@@ -91,6 +91,10 @@ pub struct Script {
     pub learner_build_failures: AtomicU32,
     /// So many coming scores fail, and with each of them its pass.
     pub scorer_failures: AtomicU32,
+    /// So many coming comparisons of an engine's log-probabilities with the learner's fail.
+    pub gap_failures: AtomicU32,
+    /// How far the learner's log-probabilities are below the engine's, in thousandths of a nat.
+    pub gap_thousandths: AtomicU32,
     scored: Mutex<Vec<AttemptId>>,
     begun: Mutex<HashMap<AttemptId, Vec<u64>>>,
     jobs: Mutex<Vec<Job>>,

@@ -155,7 +155,7 @@ impl From<PromptStyle> for PromptBook {
 
 impl PromptBook {
     /// The user's turn of a question.
-    fn user_turn(&self, question: &Question<'_>) -> String {
+    pub fn user_turn(&self, question: &Question<'_>) -> String {
         let own = self.by_source.get(question.source).or_else(|| self.by_kind.get(question.kind));
         if let Some(text) = own.or(self.text.as_ref()) {
             return text.replace(PROBLEM_PLACEHOLDER, question.text);
@@ -178,7 +178,7 @@ impl PromptBook {
     }
 
     /// All of it as one text: problems are asked otherwise where it differs.
-    fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         let Self { style, format: _, system, text, by_kind, by_source, variables, now: _ } = self;
         let built_in: Vec<_> = if *style == PromptStyle::Paper {
             let question = |kind| Question { kind, ..Question::default() };

@@ -34,6 +34,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
             seed: u64::from(number),
             finish: FinishReason::Stop,
             versions: vec![VersionSpan { policy: PolicyVersion(1).into(), start: 0, end: 2 }],
+            provenance: None,
         },
         verdict: Verdict { outcome, extracted: None, rule: None, verifier: "test-1".to_owned() },
         measures: Measures::default(),

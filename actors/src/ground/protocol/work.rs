@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use still_curation::Candidate;
 use still_domain::{
-    Algorithm, AttemptId, CheckpointId, PolicyName, PolicyRef, PolicyVersion, Problem, Recipe, Round,
-    RoundNumber, SamplingSettings, TrainingSetId, Verdict,
+    Algorithm, AttemptId, CheckpointId, LogProbabilityGap, PolicyName, PolicyRef, PolicyVersion, Problem,
+    Recipe, Round, RoundNumber, SamplingSettings, TrainingSetId, Verdict,
 };
 use still_roles::FinishedRollout;
 
@@ -150,6 +150,17 @@ pub enum Rescored {
         refused: u64,
     },
     /// The policy cannot be had, or the device failed.
+    Failed(String),
+    /// Nobody waits for it any more.
+    Withdrawn,
+}
+
+/// What comparing a round's engines with the learner came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GapMeasured {
+    /// So far apart; `None` where nothing can be compared.
+    Done(Option<LogProbabilityGap>),
+    /// It could not be measured.
     Failed(String),
     /// Nobody waits for it any more.
     Withdrawn,

@@ -10,9 +10,9 @@ use super::{Dispatcher, Outcome, lane::LaneState};
 use crate::{
     endpoint::Endpoint,
     engine::{Fault, Request},
+    protocol,
     schedule::{JobId, Lane, Order, ServerId},
     seams::Texts,
-    vllm,
 };
 
 impl Dispatcher {
@@ -21,7 +21,7 @@ impl Dispatcher {
             match order {
                 Order::Attach { server, epoch, is_doubted } => {
                     let task = self.ask(server, move |endpoint| async move {
-                        let result = vllm::attach(&endpoint, is_doubted).await;
+                        let result = protocol::attach(&endpoint, is_doubted).await;
                         Outcome::Attached { server, epoch, result }
                     });
                     self.takes_over(server, task);
@@ -31,7 +31,7 @@ impl Dispatcher {
                     let wanted = known.iter().find(|one| one.id == policy).cloned();
                     let task = self.ask(server, move |endpoint| async move {
                         let result = match wanted {
-                            Some(policy) => vllm::swap(&endpoint, &policy, &known, &probe).await,
+                            Some(policy) => protocol::swap(&endpoint, &policy, &known, &probe).await,
                             None => Err("its policy was given up meanwhile".to_owned()),
                         };
                         Outcome::Swapped { server, epoch, result }
@@ -40,7 +40,7 @@ impl Dispatcher {
                 }
                 Order::Poll { server, epoch } => {
                     let _task = self.ask(server, move |endpoint| async move {
-                        let result = vllm::poll(&endpoint).await;
+                        let result = protocol::poll(&endpoint).await;
                         Outcome::Polled { server, epoch, result }
                     });
                 }
@@ -131,10 +131,11 @@ async fn draw(
     let prompt = texts.prompt(&rollout.problem).map_err(Fault::Refused)?;
     let prompt_token_count = prompt.len() as u32;
     let request = Request { name, prompt, sampling: rollout.sampling, seed: rollout.seed, stop_ids, version };
-    let response = vllm::generate(endpoint, &request).await?;
+    let response = protocol::generate(endpoint, &request).await?;
     let read =
         texts.read(&response.tokens, response.finish, &response.log_probabilities).map_err(Fault::Refused)?;
     let end = response.tokens.len() as u32;
+    let provenance = endpoint.provenance(texts.prompt_name());
     Ok(Box::new(FinishedRollout {
         measures: read.measures,
         is_well_formed: read.is_well_formed,
@@ -149,7 +150,9 @@ async fn draw(
             seed: rollout.seed,
             finish: response.finish,
             versions: vec![VersionSpan { policy: policy.name, start: 0, end }],
+            provenance: Some(provenance.id()),
         },
+        provenance: Some(Arc::new(provenance)),
     }))
 }
 

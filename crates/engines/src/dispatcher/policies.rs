@@ -37,6 +37,11 @@ impl Shelf {
         self.ready.iter().find(|(key, _)| *key == policy.checkpoint).map(|(_, one)| one.id)
     }
 
+    /// What operators know a policy by.
+    pub(super) fn name(&self, id: PolicyId) -> Option<String> {
+        self.ready.iter().find(|(_, one)| one.id == id).map(|(_, one)| one.name.clone())
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Prepared>> {
         self.ready.iter().map(|(_, one)| Arc::clone(one)).collect()
     }

@@ -24,6 +24,7 @@ use std::{
 };
 
 use self::server::{Phase, Server};
+pub use self::server::{ServerState, Standing};
 use crate::engine::{Fault, Load};
 
 /// Polls in a row that may fail.
@@ -216,6 +217,23 @@ impl Schedule {
         self.limits.push(limits);
         self.attach(id, now, false);
         id
+    }
+
+    /// Takes a server out: it is sent nothing more, and ends what it holds, or gives it back at once.
+    pub fn remove_server(&mut self, now: Duration, id: ServerId, is_at_once: bool) {
+        let Some(server) = self.servers.get_mut(id.0) else { return };
+        server.is_leaving = true;
+        if is_at_once {
+            self.take_all_back(id, &Fault::Aborted("its server was taken out".to_owned()));
+        }
+        self.is_unsettled = true;
+        self.settle(id, now);
+        self.go_on(now);
+    }
+
+    /// How a server stands.
+    pub fn standing(&self, id: ServerId) -> Option<Standing> {
+        self.servers.get(id.0).map(Server::standing)
     }
 
     /// What is to be done, in order.

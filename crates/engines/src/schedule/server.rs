@@ -3,6 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::{JobId, PolicyId, window::Window};
+use crate::engine::Load;
 
 /// Where a server stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,69 @@ pub(super) enum Phase {
     Resting { policy: PolicyId, since: Duration, until: Duration, is_paused: bool },
     /// It is being given a policy.
     Swapping(PolicyId),
+    /// An operator took it out, and it holds nothing any more.
+    Gone,
+}
+
+/// How a server stands, as operators see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerState {
+    /// It is being looked at.
+    Attaching,
+    /// It is being given a policy.
+    Swapping,
+    /// It serves a policy.
+    Serving,
+    /// Somebody has paused it.
+    Paused,
+    /// It takes nothing at present.
+    Full,
+    /// It failed, and is looked at again later.
+    LeftOut,
+    /// It was taken out, and ends what it holds.
+    Leaving,
+    /// It was taken out.
+    Gone,
+}
+
+impl ServerState {
+    /// The name used in JSON and in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Attaching => "attaching",
+            Self::Swapping => "swapping",
+            Self::Serving => "serving",
+            Self::Paused => "paused",
+            Self::Full => "full",
+            Self::LeftOut => "left_out",
+            Self::Leaving => "leaving",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// Whether it can be counted on before long.
+    pub const fn is_healthy(self) -> bool {
+        !matches!(self, Self::LeftOut | Self::Gone)
+    }
+}
+
+/// What there is to show of a server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// How it stands.
+    pub state: ServerState,
+    /// The policy that it serves for certain.
+    pub serves: Option<PolicyId>,
+    /// What it said of its load last.
+    pub load: Load,
+    /// Requests that it was given and has not answered.
+    pub in_flight: usize,
+    /// Requests that it may hold.
+    pub window: usize,
+    /// Tokens a second that it says it reads and draws.
+    pub tokens_per_second: f64,
+    /// Why it was left out last.
+    pub last_failure: Option<String>,
 }
 
 /// One server.
@@ -40,6 +104,12 @@ pub(super) struct Server {
     /// When it was last seen to draw, or given the first request.
     pub(super) last_progress: Duration,
     pub(super) generated_tokens: u64,
+    /// What it said of its load last, and when.
+    pub(super) told: Option<(Load, Duration)>,
+    /// Tokens a second that it says it reads and draws.
+    pub(super) tokens_per_second: f64,
+    /// Why it was left out last.
+    pub(super) last_failure: Option<String>,
     pub(super) next_poll: Duration,
     pub(super) is_polled: bool,
     pub(super) missed_polls: u32,
@@ -64,6 +134,9 @@ impl Server {
             pace: None,
             last_progress: Duration::ZERO,
             generated_tokens: 0,
+            told: None,
+            tokens_per_second: 0.0,
+            last_failure: None,
             next_poll: Duration::ZERO,
             is_polled: false,
             missed_polls: 0,
@@ -83,7 +156,46 @@ impl Server {
 
     /// Whether it can be counted on before long.
     pub(super) const fn is_usable(&self) -> bool {
-        !self.is_leaving && !matches!(self.phase, Phase::Out { .. })
+        !self.is_leaving && !matches!(self.phase, Phase::Out { .. } | Phase::Gone)
+    }
+
+    /// Learns what it says of its load.
+    pub(super) fn hear(&mut self, load: &Load, now: Duration) {
+        if let Some((before, then)) = &self.told {
+            let seconds = now.saturating_sub(*then).as_secs_f64();
+            // a counter that fell is of another process
+            let tokens = load.generated_tokens.saturating_sub(before.generated_tokens);
+            if seconds > 0.0 {
+                self.tokens_per_second = tokens as f64 / seconds;
+            }
+        }
+        if let Some(told) = load.tokens_per_second {
+            self.tokens_per_second = told;
+        }
+        self.told = Some((*load, now));
+    }
+
+    /// What there is to show of it.
+    pub(super) fn standing(&self) -> Standing {
+        let state = match self.phase {
+            Phase::Gone => ServerState::Gone,
+            _ if self.is_leaving => ServerState::Leaving,
+            Phase::Out { .. } => ServerState::LeftOut,
+            Phase::Attaching | Phase::Unknown => ServerState::Attaching,
+            Phase::Serving(_) => ServerState::Serving,
+            Phase::Resting { is_paused: true, .. } => ServerState::Paused,
+            Phase::Resting { .. } => ServerState::Full,
+            Phase::Swapping(_) => ServerState::Swapping,
+        };
+        Standing {
+            state,
+            serves: self.serves(),
+            load: self.told.map(|(load, _)| load).unwrap_or_default(),
+            in_flight: self.held.len(),
+            window: self.window.limit(),
+            tokens_per_second: self.tokens_per_second,
+            last_failure: self.last_failure.clone(),
+        }
     }
 
     /// How loaded it is, in thousandths of its window.

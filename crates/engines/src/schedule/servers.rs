@@ -21,6 +21,7 @@ impl Schedule {
     pub(super) fn hear(&mut self, id: ServerId, now: Duration, load: &Load) {
         let server = &mut self.servers[id.0];
         server.missed_polls = 0;
+        server.hear(load, now);
         // a counter that fell is of another process
         if load.generated_tokens != server.generated_tokens {
             (server.generated_tokens, server.last_progress) = (load.generated_tokens, now);
@@ -102,14 +103,20 @@ impl Schedule {
         server.strikes = 0;
         server.phase = Phase::Out { until: now + after };
         server.window.restart();
+        server.last_failure = Some(reason.to_owned());
         let text = format!("{reason}; it is left out and looked at again after {} s", after.as_secs());
         self.orders.push(Order::Warn { server: id, text });
-        let held: Vec<JobId> = server.held.iter().copied().collect();
+        self.take_all_back(id, &Fault::Broken(reason.to_owned()));
+        self.is_unsettled = true;
+    }
+
+    /// Takes everything that a server holds off it; it goes elsewhere.
+    pub(super) fn take_all_back(&mut self, id: ServerId, fault: &Fault) {
+        let held: Vec<JobId> = self.servers[id.0].held.iter().copied().collect();
         for job in held {
             self.orders.push(Order::Withdraw(job));
-            self.take_back(job, true, &Fault::Broken(reason.to_owned()));
+            self.take_back(job, matches!(fault, Fault::Broken(_)), fault);
         }
-        self.is_unsettled = true;
     }
 
     /// Does what is due for a server.
@@ -117,7 +124,7 @@ impl Schedule {
         let limits = self.limits[id.0];
         let server = &mut self.servers[id.0];
         match server.phase {
-            Phase::Out { until } if until <= now => self.attach(id, now, false),
+            Phase::Out { until } if until <= now && !server.is_leaving => self.attach(id, now, false),
             Phase::Serving(_) | Phase::Resting { .. } => {
                 let silent = now.saturating_sub(server.last_progress);
                 if !server.held.is_empty() && silent >= limits.max_silence {

@@ -88,6 +88,11 @@ impl Schedule {
     pub(super) fn settle(&mut self, id: ServerId, now: Duration) {
         let limits = self.limits[id.0];
         let server = &mut self.servers[id.0];
+        if server.is_leaving && server.held.is_empty() && server.phase != Phase::Gone {
+            // what it is being asked is not listened to any more
+            server.epoch += 1;
+            server.phase = Phase::Gone;
+        }
         let is_due = match server.phase {
             Phase::Unknown => true,
             Phase::Serving(policy) | Phase::Resting { policy, .. } => server.target != Some(policy),

@@ -401,6 +401,61 @@ fn the_policy_that_was_evaluated_is_published_without_a_swap() {
 }
 
 #[test]
+fn a_server_that_is_taken_out_ends_what_it_holds_and_is_sent_nothing_more() {
+    let mut world = World::new(2);
+    world.adopt(Lane::Exploration, BASE);
+    world.submit(Lane::Exploration, 0..16);
+    let (leaves, stays) = (ServerId(0), ServerId(1));
+    assert_eq!((world.schedule.held(leaves), world.schedule.held(stays)), (8, 8));
+    world.schedule.remove_server(world.now, leaves, false);
+    world.obey();
+    let state = |world: &World, server| world.schedule.standing(server).unwrap().state;
+    assert_eq!(state(&world, leaves), ServerState::Leaving);
+    world.submit(Lane::Exploration, 16..24);
+    assert_eq!(world.schedule.held(leaves), 8);
+    assert_eq!(world.finish_all(), 24);
+    assert_eq!(state(&world, leaves), ServerState::Gone);
+    world.submit(Lane::Exploration, 24..28);
+    assert!(world.sent.values().all(|(server, _)| *server == stays));
+    // and what is added meanwhile is given the policy and its share
+    let added = world.schedule.add_server(world.now, limits());
+    world.serves.push(None);
+    world.obey();
+    assert_eq!(state(&world, added), ServerState::Serving);
+    world.submit(Lane::Exploration, 28..40);
+    assert!(world.schedule.held(added) > 0 && world.wrong == 0);
+}
+
+#[test]
+fn what_a_server_holds_that_is_taken_out_at_once_goes_elsewhere() {
+    let mut world = World::new(2);
+    world.adopt(Lane::Exploration, BASE);
+    world.submit(Lane::Exploration, 0..8);
+    world.schedule.remove_server(world.now, ServerId(0), true);
+    world.obey();
+    assert_eq!(world.schedule.standing(ServerId(0)).unwrap().state, ServerState::Gone);
+    assert!(world.sent.values().all(|(server, _)| *server == ServerId(1)));
+    // a failure of the one that is gone brings nobody back
+    world.schedule.attached(world.now, ServerId(0), 1, Ok(Some(BASE)));
+    world.pass(10);
+    assert_eq!((world.finish_all(), world.schedule.held(ServerId(0))), (8, 0));
+    assert!(world.lost.is_empty());
+}
+
+#[test]
+fn a_server_tells_how_many_tokens_it_draws_a_second() {
+    let mut world = World::new(1);
+    world.adopt(Lane::Exploration, BASE);
+    for second in 1..4 {
+        world.load = Load { running: 2, generated_tokens: second * 50, ..Load::default() };
+        world.pass(1);
+    }
+    let standing = world.schedule.standing(ServerId(0)).unwrap();
+    assert!((standing.tokens_per_second - 50.0).abs() < 1.0, "{standing:?}");
+    assert_eq!((standing.load.running, standing.serves), (2, Some(BASE)));
+}
+
+#[test]
 fn whatever_happens_every_request_ends_once() {
     // a fixed sequence of everything that can happen, from a generator of its own
     let mut state = 0x9e37_79b9_u64;

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     const fn load(running: u64, waiting: u64, cache_share: f64) -> Load {
-        Load { running, waiting, cache_share, generated_tokens: 0, is_paused: false }
+        Load { running, waiting, cache_share, generated_tokens: 0, tokens_per_second: None, is_paused: false }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use still_domain::AnswerKind;
 
-use super::configuration::environment;
+use super::configuration::{ConfigArguments, environment};
 use crate::config::{
     ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, PromptStyle, PromptTexts, ResponseFormat,
     TaskSection,
@@ -92,8 +92,15 @@ pub struct GenerateArguments {
     #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
     pub device: Device,
     /// The prompt; "-" reads standard input.
-    #[arg(long, required_unless_present = "messages")]
+    #[arg(long, required_unless_present_any = ["messages", "problems"])]
     pub prompt: Option<String>,
+    /// Problems as JSONL in any layout that `problems import` reads: `--count` responses to each go to `--out`. The same
+    /// command goes on where it was ended.
+    #[arg(long, value_name = "FILE.jsonl", requires = "out", conflicts_with_all = ["prompt", "messages", "json"])]
+    pub problems: Option<PathBuf>,
+    /// The file that responses to `--problems` are added to, one JSON object a line, as `pool import` reads them.
+    #[arg(long, value_name = "FILE.jsonl", requires = "problems")]
+    pub out: Option<PathBuf>,
     /// A JSON file of a conversation (a list of messages, or an object with `messages` and perhaps `tools`), which the
     /// response goes on from in the model's chat template.
     #[arg(long, value_name = "FILE.json", conflicts_with_all = ["prompt", "chat", "style", "system", "template", "kind"])]
@@ -122,6 +129,37 @@ pub struct GenerateArguments {
     /// One JSON object a response: prompt ids, token ids, log-probabilities, finish reason.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Make demonstrations of a teacher's right answers.
+#[derive(Debug, Clone, Args)]
+pub struct DistillArguments {
+    /// Where the configuration comes from, with the teacher in `[teacher]`; `task.prompt` and `task.format` say how problems
+    /// are asked, `[verifier]` how answers are judged, `run.seed` seeds the draws.
+    #[command(flatten)]
+    pub configuration: ConfigArguments,
+    /// Problems with gold answers as JSONL in any layout that `problems import` reads.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub problems: PathBuf,
+    /// The file that demonstrations are written to, whole, whenever the command ends.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub out: PathBuf,
+    /// The file that every answer is added to with its verdict; by default beside `--out`, as NAME.answers.jsonl.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub attempts: Option<PathBuf>,
+    /// Ask for the first problems only, this many; 0 asks for all.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub limit: usize,
+}
+
+impl DistillArguments {
+    /// The merged, sound configuration.
+    ///
+    /// # Errors
+    /// Names every key that cannot be used.
+    pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
+        self.configuration.load()
+    }
 }
 
 /// Give the log-probability of every token of texts.

@@ -14,8 +14,8 @@ use still_control::Exit;
 pub use self::{
     configuration::{ConfigArguments, ConfigCommand, ConfigCommandError, environment},
     jobs::{
-        EvalArguments, GenerateArguments, GradeArguments, GradeProfile, ModelArguments, OnError,
-        SamplingArguments, ScoreArguments, TrainArguments, TrainCommand,
+        DistillArguments, EvalArguments, GenerateArguments, GradeArguments, GradeProfile, ModelArguments,
+        OnError, SamplingArguments, ScoreArguments, TrainArguments, TrainCommand,
     },
     pool::{
         EvictArguments, PoolCommand, RescoreArguments, RevisionArguments, RolloutArguments, SuspectsArguments,
@@ -56,6 +56,10 @@ pub enum Command {
     Config(ConfigCommand),
     /// Draw responses from a model.
     Generate(GenerateArguments),
+    /// Make demonstrations of a teacher's right answers.
+    ///
+    /// Every problem is asked until enough answers are right. The same command goes on where it was ended.
+    Distill(DistillArguments),
     /// Give the log-probability of every token of texts.
     Score(ScoreArguments),
     /// Judge predictions against gold answers, one JSON line each.
@@ -146,6 +150,8 @@ pub enum InspectSubject {
     Problems,
     /// Held-out problems, one JSON object a line, as `eval` reads them.
     HeldOut,
+    /// How trajectories were drawn: engine, version, precision and prompt, by the name that each trajectory carries.
+    Provenances,
     /// The answers that policies were scored by, as lines that `stilld grade` reads.
     Answers,
 }
@@ -168,7 +174,12 @@ impl Command {
             Self::Eval(arguments) => arguments.json,
             Self::Pool(command) => command.is_json(),
             Self::Config(ConfigCommand::Show { json, .. }) => *json,
-            Self::Run(_) | Self::Policies(_) | Self::Config(_) | Self::Grade(_) | Self::Train(_) => false,
+            Self::Run(_)
+            | Self::Policies(_)
+            | Self::Config(_)
+            | Self::Distill(_)
+            | Self::Grade(_)
+            | Self::Train(_) => false,
         }
     }
 }

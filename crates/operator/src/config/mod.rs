@@ -37,7 +37,7 @@ use still_curation::{
     CleaningConfig, DecontaminationConfig, GateConfig, HygieneConfig, PairsConfig, SelectionConfig,
 };
 use still_domain::Algorithm;
-use still_engines::EngineSection;
+use still_engines::{EngineSection, TeacherSection};
 use still_recipe::{LearnerSettings, TrainingSection};
 use still_settings::Findings;
 use still_store::CheckpointsSection;
@@ -70,6 +70,8 @@ pub struct Config {
     /// What draws the rollouts and the answers to held-out problems: servers, each section with its kind and addresses
     /// (docs/engines.md). Without one this process does, on the devices of `device`.
     pub engines: Vec<EngineSection>,
+    /// A server whose verified answers `stilld distill` makes demonstrations of (docs/engines.md).
+    pub teacher: TeacherSection,
     /// The base model.
     pub model: ModelSection,
     /// What the model learns to solve.
@@ -114,6 +116,7 @@ impl Config {
         self.device.validate(&mut findings);
         still_engines::validate(&self.engines, &mut findings);
         self.validate_with_servers(&mut findings);
+        self.teacher.validate(&mut findings);
         self.model.validate(&mut findings);
         self.task.validate(&mut findings);
         self.exploration.validate(&mut findings);

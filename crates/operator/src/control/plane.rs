@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, future::Future};
 use crate::import::Batch;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
-    Activity, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, LeftOut, OnConflict, PoolQuery,
-    PoolRecord, ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine, Status, SuspectLine,
+    Activity, AddServerRequest, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, LeftOut,
+    OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest,
+    RoundReport, ServerLine, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
@@ -143,6 +144,18 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Puts the policy before the present one in force again, under a new version.
     fn rollback(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// The servers that draw, where rollouts are drawn by some.
+    fn servers(&self) -> impl Future<Output = Result<Vec<ServerLine>, ErrorReply>> + Send;
+
+    /// Takes a server in while rounds go on.
+    fn add_server(&self, request: AddServerRequest) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
+
+    /// Takes a server out while rounds go on.
+    fn remove_server(
+        &self,
+        request: RemoveServerRequest,
+    ) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 
     /// Kills an actor. Reached only in builds with fault injection.
     fn kill(&self, actor: String) -> impl Future<Output = Result<Done, ErrorReply>> + Send;

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use still_control::{
     ActivityRequest, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, Done, ErrorKind,
     ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry, PoolQuery, PoolRecord,
-    PoolShowQuery, ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, SetLine,
+    PoolShowQuery, ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, ServerLine, SetLine,
 };
 use tokio::sync::watch;
 
@@ -69,7 +69,10 @@ pub(super) fn router<C: ControlPlane>(plane: Arc<C>, closing: watch::Receiver<bo
         .route("/v1/pool/export", get(pool_export::<C>))
         .route("/v1/policies", get(policies::<C>))
         .route("/v1/policies/promote", post(promote::<C>))
-        .route("/v1/policies/rollback", post(rollback::<C>));
+        .route("/v1/policies/rollback", post(rollback::<C>))
+        .route("/v1/servers", get(servers::<C>))
+        .route("/v1/servers/add", post(add_server::<C>))
+        .route("/v1/servers/remove", post(remove_server::<C>));
     let router = if cfg!(feature = "fault-injection") {
         router.route("/v1/fault/kill", post(kill::<C>))
     } else {
@@ -234,6 +237,18 @@ async fn promote<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Ans
 
 async fn rollback<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
     answer(shared.plane.rollback().await)
+}
+
+async fn servers<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<ServerLine>> {
+    answer(shared.plane.servers().await)
+}
+
+async fn add_server<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    answer(shared.plane.add_server(read(body)?).await)
+}
+
+async fn remove_server<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {
+    answer(shared.plane.remove_server(read(body)?).await)
 }
 
 async fn kill<C: ControlPlane>(State(shared): Shell<C>, body: Content) -> Answer<Done> {

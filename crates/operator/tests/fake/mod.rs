@@ -12,9 +12,10 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use still_control::{
-    Activity, ActorState, ActorStatus, DemonstrationLine, DemonstrationList, DemonstrationQuery, DeviceState,
-    DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery, PoolRecord, ProblemLine,
-    ProblemList, ProblemQuery, ReviveRequest, RoundReport, SetLine, Status, SuspectLine, Wait,
+    Activity, ActorState, ActorStatus, AddServerRequest, DemonstrationLine, DemonstrationList,
+    DemonstrationQuery, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery,
+    PoolRecord, ProblemLine, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest, RoundReport,
+    ServerLine, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
@@ -86,6 +87,7 @@ pub fn judged(problem: &str, number: u32, outcome: Outcome) -> JudgedTrajectory 
             seed: 9,
             finish: FinishReason::Stop,
             versions: vec![VersionSpan { policy: PolicyVersion(2).into(), start: 0, end: 3 }],
+            provenance: None,
         },
         verdict: Verdict {
             outcome,
@@ -114,6 +116,7 @@ pub fn report() -> RoundReport {
         selected: 40,
         judged: 90,
         loss: Some(0.25),
+        gap_nats: Some(0.0125),
         rollout_tokens_per_second: 30_000.0,
         training_tokens_per_second: 25_000.0,
         seconds: 31.5,
@@ -222,6 +225,7 @@ impl ControlPlane for FakePlane {
             skipped_steps: 0,
             training_rollbacks: 0,
             memory_shortages: 0,
+            gap: None,
             rollout_tokens_per_second: 30_000.0,
             training_tokens_per_second: 0.0,
             actors: vec![ActorStatus {
@@ -408,6 +412,7 @@ impl ControlPlane for FakePlane {
         Ok((id.problem.as_str() == "b#2").then(|| PoolRecord {
             judged: judged("b#2", id.number.0, Outcome::Correct),
             decisions: vec![SealingDecision { round: RoundNumber(1), decision: "joins the set".to_owned() }],
+            provenance: None,
         }))
     }
 
@@ -431,6 +436,32 @@ impl ControlPlane for FakePlane {
 
     async fn rollback(&self) -> Result<Done, ErrorReply> {
         self.done("rollback".to_owned())
+    }
+
+    async fn servers(&self) -> Result<Vec<ServerLine>, ErrorReply> {
+        Ok(vec![ServerLine {
+            address: "http://node-1:8000".to_owned(),
+            engine: "vllm".to_owned(),
+            version: Some("0.32.0".to_owned()),
+            precision: Some("bf16".to_owned()),
+            state: "left_out".to_owned(),
+            policy: None,
+            running: 12,
+            waiting: 1,
+            cache_share: 0.25,
+            in_flight: 8,
+            window: 16,
+            tokens_per_second: 900.0,
+            last_failure: Some("connection refused".to_owned()),
+        }])
+    }
+
+    async fn add_server(&self, request: AddServerRequest) -> Result<Done, ErrorReply> {
+        self.done(format!("add {} {}", request.address, request.kind.unwrap_or_default()))
+    }
+
+    async fn remove_server(&self, request: RemoveServerRequest) -> Result<Done, ErrorReply> {
+        self.done(format!("remove {} {}", request.address, request.at_once))
     }
 
     async fn kill(&self, actor: String) -> Result<Done, ErrorReply> {

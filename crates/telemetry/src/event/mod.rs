@@ -8,6 +8,7 @@
 //! | `learning` | optimizer steps, checkpoints |
 //! | `rates` | tokens a second |
 //! | `rounds` | phases, sealed sets, scores, published policies |
+//! | `servers` | load and health of the servers that draw |
 //! | `store` | what was made durable |
 
 mod actors;
@@ -16,6 +17,7 @@ mod judgement;
 mod learning;
 mod rates;
 mod rounds;
+mod servers;
 mod store;
 
 pub use actors::{ActorProgressed, ActorRestarted, DeviceFailed};
@@ -25,7 +27,8 @@ pub use exploration::{
 pub use judgement::{JudgementEnded, JudgementRetried};
 pub use learning::{CheckpointCommitted, PairsCompared, StepTaken};
 pub use rates::RatesMeasured;
-pub use rounds::{PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
+pub use rounds::{GapMeasured, PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
+pub use servers::ServerMeasured;
 pub use store::StoreMeasured;
 
 pub(crate) use learning::age_checkpoint;

@@ -2,12 +2,14 @@
 
 use metrics::{counter, gauge};
 use still_domain::{
-    Estimate, Evaluation, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase, Split, TrainingSetId,
+    Estimate, Evaluation, LogProbabilityGap, PolicyOrigin, PolicyVersion, Round, RoundNumber, RoundPhase,
+    Split, TrainingSetId,
 };
 
 use crate::names::{
-    ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, EVALUATED_ROUND, HARD_ACCURACY, POLICIES_PUBLISHED,
-    POLICY_VERSION, ROUND_EXAMPLES, ROUND_NUMBER, ROUND_PHASE, ROUND_SELECTED, ROUNDS_ENDED, TRUNCATED,
+    ACCURACY, ACCURACY_HIGH, ACCURACY_LOW, EVALUATED_ROUND, GAP, GAP_ALARM, GAP_BIAS, HARD_ACCURACY,
+    POLICIES_PUBLISHED, POLICY_VERSION, ROUND_EXAMPLES, ROUND_NUMBER, ROUND_PHASE, ROUND_SELECTED,
+    ROUNDS_ENDED, TRUNCATED,
 };
 
 /// A round entered a phase.
@@ -28,6 +30,29 @@ impl RoundPhaseEntered {
         for other in RoundPhase::ALL {
             gauge!(ROUND_PHASE, "phase" => other.name()).set(f64::from(u8::from(other == phase)));
         }
+    }
+}
+
+/// The engines that drew for a round were compared with the learner.
+#[derive(Debug, Clone, Copy)]
+pub struct GapMeasured<'a> {
+    /// The round.
+    pub round: RoundNumber,
+    /// How far apart they are.
+    pub gap: &'a LogProbabilityGap,
+    /// Whether that is further than the configuration allows.
+    pub is_alarming: bool,
+}
+
+impl GapMeasured<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { round, gap, is_alarming } = self;
+        let LogProbabilityGap { mean_nats, bias_nats, trajectories, tokens, .. } = *gap;
+        tracing::info!(%round, mean_nats, bias_nats, trajectories, tokens, "engines compared with the learner");
+        gauge!(GAP).set(mean_nats);
+        gauge!(GAP_BIAS).set(bias_nats);
+        gauge!(GAP_ALARM).set(f64::from(u8::from(is_alarming)));
     }
 }
 

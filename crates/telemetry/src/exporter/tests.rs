@@ -6,8 +6,8 @@ use std::{
 };
 
 use still_domain::{
-    CheckpointId, Estimate, Evaluation, Outcome, PolicyOrigin, PolicyVersion, Rejection, Round, RoundNumber,
-    RoundPhase, Split, TrainingSetId,
+    CheckpointId, Estimate, Evaluation, LogProbabilityGap, Outcome, PolicyOrigin, PolicyVersion, Rejection,
+    Round, RoundNumber, RoundPhase, Split, TrainingSetId,
 };
 
 use metrics::Unit;
@@ -15,10 +15,10 @@ use metrics::Unit;
 use super::*;
 use crate::Metric;
 use crate::event::{
-    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, LossReason,
-    PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished, RoundEnded,
-    RoundEvaluated, RoundPhaseEntered, RoundSealed, StepTaken, StoreMeasured, TokensDrawn,
-    TrajectoryCommitted, age_checkpoint,
+    ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, GapMeasured,
+    LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished,
+    RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, ServerMeasured, StepTaken, StoreMeasured,
+    TokensDrawn, TrajectoryCommitted, age_checkpoint,
 };
 
 /// The page after every event was emitted once.
@@ -40,6 +40,28 @@ fn emit_everything() {
     TokensDrawn { purpose: Purpose::Pool, tokens: 64 }.emit();
     RatesMeasured { rollout_tokens_per_second: 900.5, training_tokens_per_second: 50.0 }.emit();
     RolloutsFinished { count: 2 }.emit();
+    let server = ServerMeasured {
+        server: "http://node-1:8000",
+        is_healthy: true,
+        running: 3,
+        waiting: 1,
+        cache_share: 0.25,
+        in_flight: 4,
+        window: 8,
+        tokens_per_second: 120.5,
+    };
+    server.emit();
+    ServerMeasured { server: "http://node-2:8000", is_healthy: false, ..server }.emit();
+    let gap = LogProbabilityGap {
+        policy: PolicyVersion(1),
+        trajectories: 2,
+        tokens: 20,
+        mean_nats: 0.5,
+        bias_nats: -0.25,
+        furthest: "p#0".parse().unwrap(),
+        furthest_nats: 0.75,
+    };
+    GapMeasured { round: RoundNumber(1), gap: &gap, is_alarming: true }.emit();
     AttemptsLost { reason: LossReason::Cancelled, count: 3 }.emit();
     let id = "p#0".parse().unwrap();
     let committed = TrajectoryCommitted {
@@ -182,6 +204,13 @@ fn events_move_the_metrics_that_they_say() {
         "still_rollout_policy_lag_versions_bucket{le=\"0\"} 0",
         "still_rollout_policy_lag_versions_bucket{le=\"1\"} 2",
         "still_rollout_tokens_per_second 900.5",
+        "still_server_healthy{server=\"http://node-1:8000\"} 1",
+        "still_server_healthy{server=\"http://node-2:8000\"} 0",
+        "still_server_cache_use_ratio{server=\"http://node-1:8000\"} 0.25",
+        "still_server_tokens_per_second{server=\"http://node-1:8000\"} 120.5",
+        "still_log_probability_gap_nats 0.5",
+        "still_log_probability_bias_nats -0.25",
+        "still_log_probability_gap_alarm 1",
         "still_learner_tokens_per_second 50",
         "still_learner_steps_total 3",
         "still_learner_skipped_steps_total 1",

@@ -1,9 +1,12 @@
-//! What this crate takes for granted of vLLM, held against the double in every run of the tests, and against a live server
-//! by `.ci/vllm`, which names its address in `STILL_VLLM_ADDRESS` and its model's folder in `STILL_VLLM_MODEL`.
+//! What this crate takes for granted of every kind of server, held against its double in every run of the tests, and of vLLM
+//! against a live server by `.ci/vllm`, which names its address in `STILL_VLLM_ADDRESS` and its model's folder in
+//! `STILL_VLLM_MODEL`.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use still_decoder::{
@@ -11,11 +14,19 @@ use still_decoder::{
     hugging_face::{Precision, load_folder, save_folder},
     model_hidden_states, token_log_probabilities,
 };
-use still_domain::SamplingSettings;
-use still_engine_double::{Options, VllmDouble};
+use still_domain::{FinishReason, SamplingSettings};
+use still_engine_double::{EngineDouble, Fault as Failure, Options};
 
-use super::*;
-use crate::{engine::Patience, http::Http, publication::Publication};
+use crate::{
+    EngineKind, Fault, Load,
+    endpoint::{Endpoint, Prepared},
+    engine::{Patience, Request, Response},
+    http::Http,
+    probe,
+    protocol::{attach, generate, poll, swap},
+    publication::Publication,
+    schedule::PolicyId,
+};
 
 /// A model of the decoder's own fixtures.
 const FIXTURE: &str = "../decoder/tests/fixtures/llama_smollm";
@@ -74,7 +85,7 @@ fn perturbed(of: &Path, folder: &Path) -> PathBuf {
 }
 
 impl Subject {
-    fn new(address: &str, base: &Path) -> Self {
+    fn new(kind: EngineKind, address: &str, base: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let other = perturbed(base, &folder.path().join("other"));
         let models = [Model::load(base), Model::load(&other)];
@@ -88,8 +99,8 @@ impl Subject {
         let (base, other) = (prepared(0, "base", base), prepared(1, "other", &other));
         let word = Duration::from_mins(2);
         let patience = Patience { word, sign: word, load: Duration::from_mins(10) };
-        let http = Http::new(address.parse().unwrap(), None).unwrap();
-        let endpoint = Endpoint::new(http, patience, 0.05);
+        let http = Http::new(address.parse().unwrap(), None, None).unwrap();
+        let endpoint = Endpoint::new(kind, http, patience, 0.05);
         Self { endpoint, base, other, models, probe, folder }
     }
 
@@ -140,7 +151,10 @@ impl Subject {
         }
         self.swap(&self.base).await.unwrap();
         assert_ne!(self.endpoint.serves().unwrap().version, version);
-        assert!(self.endpoint.about().unwrap().context > 100);
+        let about = self.endpoint.about().unwrap();
+        assert!(about.context > 100);
+        assert!(about.version.is_some_and(|version| version.contains('.')));
+        assert_eq!(about.precision.as_deref(), Some("f32"), "the suite's tolerance is of f32");
         let load = poll(&self.endpoint).await.unwrap();
         assert_eq!((load.running, load.waiting, load.is_paused), (0, 0, false));
         assert!((0.0..=1.0).contains(&load.cache_share));
@@ -182,10 +196,11 @@ impl Subject {
         let context = self.endpoint.about().unwrap().context;
         let long = Request { prompt: vec![5; context as usize], ..self.request("long", 4, 1) };
         let refused = generate(&self.endpoint, &long).await.unwrap_err();
-        assert!(
-            matches!(&refused, Fault::Refused(reason) if reason.contains("max-model-len")),
-            "{refused:?}"
-        );
+        let remedy = match self.endpoint.kind {
+            EngineKind::Sglang => "--context-length",
+            _ => "--max-model-len",
+        };
+        assert!(matches!(&refused, Fault::Refused(reason) if reason.contains(remedy)), "{refused:?}");
         let unknown = Request { prompt: vec![5, 9_999_999], ..self.request("unknown", 4, 1) };
         let refused = generate(&self.endpoint, &unknown).await.unwrap_err();
         assert!(matches!(&refused, Fault::Refused(_)), "{refused:?}");
@@ -258,17 +273,26 @@ impl Subject {
     }
 
     async fn is_set_right_after_a_pause(&self) {
-        let http = &self.endpoint.http;
-        http.post("/pause?mode=abort", None, Some(self.endpoint.patience.word)).await.unwrap();
+        self.pause().await;
         assert!(poll(&self.endpoint).await.unwrap().is_paused);
         let found = attach(&self.endpoint, false).await.unwrap();
         assert_eq!(found, Some(self.base.id), "its weights are those that it was given");
         assert!(!poll(&self.endpoint).await.unwrap().is_paused);
         // doubted and paused: it is not asked anything before it has weights
-        http.post("/pause?mode=abort", None, Some(self.endpoint.patience.word)).await.unwrap();
+        self.pause().await;
         assert_eq!(attach(&self.endpoint, true).await.unwrap(), None);
         self.swap(&self.base).await.unwrap();
         assert!(!poll(&self.endpoint).await.unwrap().is_paused);
+    }
+
+    /// Somebody pauses it.
+    async fn pause(&self) {
+        let path = match self.endpoint.kind {
+            EngineKind::Sglang => "/pause_generation",
+            _ => "/pause?mode=abort",
+        };
+        let body = serde_json::json!({"mode": "abort"});
+        self.endpoint.http.post(path, Some(&body), Some(self.endpoint.patience.word)).await.unwrap();
     }
 
     async fn until(&self, condition: impl Fn(&Load) -> bool) {
@@ -279,11 +303,18 @@ impl Subject {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_double_is_what_this_crate_takes_sglang_for() {
+    let base = Path::new(FIXTURE);
+    let double = EngineDouble::start(Options::sglang(base));
+    Subject::new(EngineKind::Sglang, &double.address(), base).all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_double_is_what_this_crate_takes_vllm_for() {
     let base = Path::new(FIXTURE);
     for has_generate in [true, false] {
-        let double = VllmDouble::start(Options { has_generate, ..Options::new(base) });
-        let subject = Subject::new(&double.address(), base);
+        let double = EngineDouble::start(Options { has_generate, ..Options::new(base) });
+        let subject = Subject::new(EngineKind::Vllm, &double.address(), base);
         subject.all().await;
         assert_eq!(subject.endpoint.about().unwrap().has_generate, Some(has_generate));
     }
@@ -294,67 +325,137 @@ async fn the_double_is_what_this_crate_takes_vllm_for() {
 async fn a_live_server_is_what_this_crate_takes_vllm_for() {
     let address = env::var("STILL_VLLM_ADDRESS").expect("STILL_VLLM_ADDRESS names a server");
     let model = env::var("STILL_VLLM_MODEL").expect("STILL_VLLM_MODEL names its model's folder");
-    let subject = Subject::new(&address, Path::new(&model));
+    let subject = Subject::new(EngineKind::Vllm, &address, Path::new(&model));
     subject.all().await;
     subject.drops_what_nobody_waits_for().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_double_drops_what_nobody_waits_for() {
+async fn the_doubles_drop_what_nobody_waits_for() {
     let folder = tempfile::tempdir().unwrap();
     let base = perturbed(Path::new(FIXTURE), folder.path());
     let config = fs::read_to_string(base.join("config.json")).unwrap();
     let longer = config.replace("\"max_position_embeddings\": 256", "\"max_position_embeddings\": 20000");
     assert_ne!(config, longer);
     fs::write(base.join("config.json"), longer).unwrap();
-    let double = VllmDouble::start(Options { context: 16_000, slots: 2, ..Options::new(&base) });
-    Subject::new(&double.address(), &base).drops_what_nobody_waits_for().await;
+    for (kind, options) in
+        [(EngineKind::Vllm, Options::new(&base)), (EngineKind::Sglang, Options::sglang(&base))]
+    {
+        let double = EngineDouble::start(Options { context: 16_000, slots: 2, ..options });
+        Subject::new(kind, &double.address(), &base).drops_what_nobody_waits_for().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cannot_be_given_weights_is_refused_with_the_remedy() {
     let base = Path::new(FIXTURE);
-    let double = VllmDouble::start(Options { is_development: false, ..Options::new(base) });
-    let subject = Subject::new(&double.address(), base);
+    let double = EngineDouble::start(Options { is_development: false, ..Options::new(base) });
+    let subject = Subject::new(EngineKind::Vllm, &double.address(), base);
     let told = attach(&subject.endpoint, false).await.unwrap_err();
     assert!(told.contains("VLLM_SERVER_DEV_MODE=1"), "{told}");
 }
 
+/// The questions of a swap, in the words of each kind.
+const STEPS: [(EngineKind, &[&str]); 2] = [
+    (
+        EngineKind::Vllm,
+        &[
+            "/pause",
+            "/collective_rpc",
+            "/reset_prefix_cache",
+            "/update_weight_version",
+            "/weight_info",
+            "/resume",
+            "/is_paused",
+            "/inference/v1/generate",
+        ],
+    ),
+    (
+        EngineKind::Sglang,
+        &[
+            "/pause_generation",
+            "/update_weights_from_disk",
+            "/model_info",
+            "/continue_generation",
+            "/ready",
+            "/generate",
+        ],
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_any_step_of_a_swap_leaves_a_server_that_is_not_used_or_is_right() {
-    use still_engine_double::Fault as Failure;
     let base = Path::new(FIXTURE);
-    let double = VllmDouble::start(Options::new(base));
-    let subject = Subject::new(&double.address(), base);
-    attach(&subject.endpoint, false).await.unwrap();
-    subject.swap(&subject.base).await.unwrap();
-    for path in [
-        "/pause",
-        "/collective_rpc",
-        "/reset_prefix_cache",
-        "/update_weight_version",
-        "/weight_info",
-        "/resume",
-        "/is_paused",
-        "/inference/v1/generate",
-    ] {
-        for failure in [Failure::Status(500), Failure::Drop, Failure::DropAfter] {
-            // once on a connection that was used before, and once on a new one
-            double.fail(path, failure.clone(), if failure == Failure::Status(500) { 1 } else { 2 });
-            let told = subject.swap(&subject.other).await.unwrap_err();
-            double.heal();
-            assert!(!told.is_empty());
-            let serves = subject.endpoint.serves().map(|serves| serves.policy);
-            assert!(serves.is_none() || serves == Some(subject.base.id), "{path} {failure:?}: {serves:?}");
-            // as the fleet does with one that failed: it is looked at, and given what it is to serve
-            let found = attach(&subject.endpoint, false).await.unwrap();
-            if found != Some(subject.base.id) {
-                subject.swap(&subject.base).await.unwrap();
+    for (kind, steps) in STEPS {
+        let options = if kind == EngineKind::Sglang { Options::sglang(base) } else { Options::new(base) };
+        let double = EngineDouble::start(options);
+        let subject = Subject::new(kind, &double.address(), base);
+        attach(&subject.endpoint, false).await.unwrap();
+        subject.swap(&subject.base).await.unwrap();
+        for path in steps {
+            for failure in [Failure::Status(500), Failure::Drop, Failure::DropAfter] {
+                // once on a connection that was used before, and once on a new one
+                double.fail(path, failure.clone(), if failure == Failure::Status(500) { 1 } else { 2 });
+                let told = subject.swap(&subject.other).await.unwrap_err();
+                double.heal();
+                assert!(!told.is_empty());
+                let serves = subject.endpoint.serves().map(|serves| serves.policy);
+                assert!(
+                    serves.is_none() || serves == Some(subject.base.id),
+                    "{path} {failure:?}: {serves:?}"
+                );
+                // as the fleet does with one that failed: it is looked at, and given what it is to serve
+                let found = attach(&subject.endpoint, false).await.unwrap();
+                if found != Some(subject.base.id) {
+                    subject.swap(&subject.base).await.unwrap();
+                }
+                let request = subject.request("after a failure", 6, 5);
+                let response = generate(&subject.endpoint, &request).await.unwrap();
+                subject.assert_drawn_by(0, &request, &response);
+                assert!(!poll(&subject.endpoint).await.unwrap().is_paused, "{path} {failure:?}");
             }
-            let request = subject.request("after a failure", 6, 5);
-            let response = generate(&subject.endpoint, &request).await.unwrap();
-            subject.assert_drawn_by(0, &request, &response);
-            assert!(!poll(&subject.endpoint).await.unwrap().is_paused, "{path} {failure:?}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_that_are_there_beside_a_cache_that_is_not_emptied_are_loaded_once_more() {
+    let base = Path::new(FIXTURE);
+    let double = EngineDouble::start(Options::sglang(base));
+    let subject = Subject::new(EngineKind::Sglang, &double.address(), base);
+    attach(&subject.endpoint, false).await.unwrap();
+    subject.swap(&subject.base).await.unwrap();
+    double.fail("/update_weights_from_disk", Failure::InPart, 1);
+    subject.swap(&subject.other).await.unwrap();
+    let flushed = double.log().iter().filter(|asked| asked.contains("/flush_cache")).count();
+    assert_eq!((double.heal(), flushed), (1, 1));
+    let request = subject.request("after it", 6, 5);
+    let response = generate(&subject.endpoint, &request).await.unwrap();
+    subject.assert_drawn_by(1, &request, &response);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_speaks_tls_and_wants_a_key_is_asked_as_any_other_by_who_trusts_it() {
+    let base = Path::new(FIXTURE);
+    let options = Options { is_encrypted: true, key: Some("s3cret".to_owned()), ..Options::new(base) };
+    let double = EngineDouble::start(options);
+    assert!(double.address().starts_with("https://"));
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    fs::write(&authority, still_engine_double::CERTIFICATE).unwrap();
+    let word = Duration::from_mins(2);
+    let patience = Patience { word, sign: word, load: word };
+    let asked = |key: Option<&str>, authority: Option<&Path>| {
+        let http = Http::new(double.address().parse().unwrap(), key, authority).unwrap();
+        let endpoint = Endpoint::new(EngineKind::Vllm, http, patience, 0.05);
+        async move { (attach(&endpoint, false).await, format!("{endpoint:?}")) }
+    };
+    let (found, shown) = asked(Some("s3cret"), Some(&authority)).await;
+    assert_eq!(found, Ok(None));
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let (refused, _) = asked(Some("another"), Some(&authority)).await;
+    let told = refused.unwrap_err();
+    assert!(told.contains("401") && told.contains("key_file") && !told.contains("another"), "{told}");
+    let (refused, _) = asked(Some("s3cret"), None).await;
+    assert!(refused.unwrap_err().contains("certificate_file"));
 }

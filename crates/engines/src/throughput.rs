@@ -3,21 +3,26 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    sync::mpsc::channel,
-    time::Instant,
+    sync::{Arc, mpsc::channel},
+    time::{Duration, Instant},
 };
 
 use still_domain::{
-    AttemptId, AttemptNumber, Measures, PolicyRef, PolicyVersion, ProblemId, SamplingSettings, Statement,
+    AttemptId, AttemptNumber, FinishReason, Measures, PolicyRef, PolicyVersion, ProblemId, SamplingSettings,
+    Statement,
 };
-use still_engine_double::{Options, VllmDouble};
+use still_engine_double::{EngineDouble, Options};
 use still_roles::{EventSink, GeneratorEvent, Rollout};
 use tokio::{runtime::Handle, task::JoinSet};
 
-use super::*;
 use crate::{
-    EngineKind, EngineSection, Fleet, FleetSeams, Policies, ReadResponse, Texts, engine::Patience,
-    http::Http, schedule::Lane,
+    EngineKind, EngineSection, Fleet, FleetSeams, Policies, ReadResponse, Texts,
+    endpoint::Endpoint,
+    engine::{Patience, Request},
+    http::Http,
+    protocol::{Look, Protocol, attach, generate},
+    schedule::Lane,
+    vllm::Vllm,
 };
 
 /// Requests that are drawn each way, so many at once.
@@ -46,6 +51,10 @@ impl Texts for Seams {
         Ok(ReadResponse { text: String::new(), measures: Measures::default(), is_well_formed: false })
     }
 
+    fn prompt_name(&self) -> &'static str {
+        "numbers"
+    }
+
     fn stop_ids(&self) -> &[u32] {
         &[]
     }
@@ -67,7 +76,7 @@ impl Policies for Seams {
 
 /// Tokens a second of a client that keeps so many questions open.
 async fn bare(endpoint: &Arc<Endpoint>, turn: u32) -> f64 {
-    let version = weight_version(endpoint).await.unwrap();
+    let Look { version, .. } = Vllm::look(endpoint).await.unwrap();
     let began = Instant::now();
     let (mut asked, mut tokens) = (JoinSet::new(), 0);
     for number in 0..REQUESTS {
@@ -125,7 +134,7 @@ fn through_a_fleet(fleet: &Fleet, turn: u32) -> f64 {
 #[ignore = "a figure: run by .ci/vllm"]
 async fn a_fleet_beside_a_bare_client() {
     let fixture = Path::new("../decoder/tests/fixtures/llama_smollm");
-    let double = VllmDouble::start(Options::new(fixture));
+    let double = EngineDouble::start(Options::new(fixture));
     let live = env::var("STILL_VLLM_ADDRESS").ok().zip(env::var("STILL_VLLM_MODEL").ok());
     let (address, model) = live.unwrap_or_else(|| (double.address(), fixture.display().to_string()));
     let patience = Patience {
@@ -133,10 +142,10 @@ async fn a_fleet_beside_a_bare_client() {
         sign: Duration::from_mins(2),
         load: Duration::from_mins(10),
     };
-    let http = Http::new(address.parse().unwrap(), None).unwrap();
-    let endpoint = Arc::new(Endpoint::new(http, patience, 1e9));
+    let http = Http::new(address.parse().unwrap(), None, None).unwrap();
+    let endpoint = Arc::new(Endpoint::new(EngineKind::Vllm, http, patience, 1e9));
     attach(&endpoint, true).await.unwrap();
-    let reference = score(&endpoint, &prompt(0)).await.unwrap();
+    let reference = Vllm::score(&endpoint, &prompt(0)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let seams = Arc::new(Seams { model: PathBuf::from(model), reference });
     let seams = FleetSeams {
