@@ -76,6 +76,8 @@ pub enum Rival {
     Best,
     /// The base model; the gate compares with it where it is in force alone.
     Base,
+    /// The policy that imitation brought, which the gate does not compare with.
+    Imitated,
 }
 
 /// The paired difference of two policies; displays as part of a sentence.
@@ -240,6 +242,7 @@ impl fmt::Display for Rival {
             Self::Incumbent => "the policy in force",
             Self::Best => "the best policy so far",
             Self::Base => "the base model",
+            Self::Imitated => "the imitated policy",
         })
     }
 }

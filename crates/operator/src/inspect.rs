@@ -13,7 +13,7 @@ use still_domain::{
     Provenance, ProvenanceId, Round, RoundNumber, ScoredAnswer, SealingDecisions, Split, TrainingSet,
 };
 
-use crate::{cli::InspectSubject, round_table};
+use crate::{cli::InspectSubject, results, round_table};
 
 /// An answer that a policy was scored by, with its problem.
 pub type ProblemAnswer = (ScoredAnswer, Problem);
@@ -69,7 +69,7 @@ impl Inspected {
     }
 }
 
-/// Writes what `subject` names. `rounds`, `sets` and `policies` are a JSON array with `json`, a table
+/// Writes what `subject` names. `rounds`, `results`, `sets` and `policies` are a JSON array with `json`, a table
 /// without; `pool`, `answers` and problems are one JSON object a line either way. Damaged records are passed over, and
 /// given.
 ///
@@ -88,6 +88,10 @@ pub fn inspect<R: Records>(
             tell(&rounds, json, out, |rounds| {
                 round_table::table(&rounds.iter().map(RoundReport::of).collect::<Vec<_>>())
             })?;
+        }
+        InspectSubject::Results => {
+            let rounds = seen.sound(records.rounds());
+            tell(&results::results(&rounds), json, out, |results| results::table(results))?;
         }
         InspectSubject::Sets => {
             let mut sets = seen.sound(records.sets());

@@ -34,4 +34,5 @@ pub mod signals;
 pub mod suspects;
 
 mod curriculum;
+mod results;
 mod round_table;

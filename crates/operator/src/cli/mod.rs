@@ -138,6 +138,8 @@ pub enum PoliciesCommand {
 pub enum InspectSubject {
     /// Rounds with their accuracies.
     Rounds,
+    /// What every policy that was scored has gained on the base model and on the imitated one: exact paired tests.
+    Results,
     /// Trajectories with their verdicts.
     Pool,
     /// What each sealing decided of the trajectories, as far as it is otherwise than before: one JSON object a line.
@@ -260,7 +262,7 @@ mod tests {
             let Command::Train(TrainCommand::Sft(train)) = parse(&words).unwrap().into_command() else {
                 panic!("no training")
             };
-            train.load()
+            train.load(&[])
         };
         let lora = load("q_proj,v_proj").unwrap().config.training.lora;
         assert_eq!((lora.rank, lora.alpha), (8, 16.0));
