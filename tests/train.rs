@@ -139,14 +139,28 @@ fn preference_optimisation_says_where_it_comes_near_a_bound_and_ends_beyond_it()
 }
 
 #[test]
-fn settings_of_pairs_in_the_section_of_other_examples_are_refused_by_the_right_name() {
+fn settings_of_pairs_in_the_section_of_other_examples_are_taken_by_hand_and_refused_in_a_file() {
     let workspace = Workspace::new(&PAIRS);
-    let misplaced = ["--set", "training.improvement.peak_learning_rate=1e-6"];
-    let mut command = stilld();
-    command.args(["train", "dpo", "--model", "embedded", "--data"]).arg(workspace.out("data.jsonl"));
-    let output = command.arg("--out").arg(workspace.out("out")).args(misplaced).output().unwrap();
-    let said = text(&output);
-    assert!(!output.status.success() && said.contains("`training.preference.peak_learning_rate`"), "{said}");
+    let train = |out: &str, more: &[&str]| {
+        let mut command = stilld();
+        command.args(["train", "dpo", "--model", "embedded", "--data"]).arg(workspace.out("data.jsonl"));
+        let output = command.arg("--out").arg(workspace.out(out)).args(more).output().unwrap();
+        (output.status.success(), text(&output))
+    };
+    let (succeeded, said) = train("by-hand", &["--set", "training.improvement.steps=2"]);
+    assert!(succeeded, "{said}");
+    assert_eq!(losses(&workspace.out("by-hand")).len(), 2);
+    let both = ["--set", "training.preference.steps=3", "--set", "training.improvement.steps=2"];
+    let (succeeded, said) = train("both", &both);
+    assert!(succeeded, "{said}");
+    assert_eq!(losses(&workspace.out("both")).len(), 3, "what is named for pairs goes before");
+
+    // a file may be that of a run, whose other rounds it is meant for
+    let file = workspace.out("run.toml");
+    fs::write(&file, "[training.improvement]\npeak_learning_rate = 1e-6\n").unwrap();
+    let from_file = ["--config", file.to_str().unwrap(), "--set", "training.improvement.steps=2"];
+    let (succeeded, said) = train("from-file", &from_file);
+    assert!(!succeeded && said.contains("`training.preference.peak_learning_rate`"), "{said}");
 }
 
 #[test]

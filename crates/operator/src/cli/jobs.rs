@@ -222,12 +222,12 @@ impl TrainCommand {
     /// # Errors
     /// Names every key that cannot be used.
     pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
-        let loaded = self.arguments().load()?;
+        let Self::Dpo(arguments) = self else { return self.arguments().load(&[]) };
         // a training that an earlier program began goes on by what it was told
-        if let Self::Dpo(TrainArguments { resume: false, .. }) = self {
-            loaded.require_settings_of_pairs()?;
+        if !arguments.resume {
+            arguments.load(&[])?.require_settings_of_pairs_in_files()?;
         }
-        Ok(loaded)
+        arguments.load(&arguments.set_for_pairs())
     }
 }
 
@@ -263,7 +263,8 @@ pub struct TrainArguments {
     /// A configuration whose `[training.improvement]`, or of pairs `[training.preference]`, holds the learner's settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Set one value, for example `training.improvement.steps=100`; may be given again.
+    /// Set one value, for example `training.improvement.steps=100`, which for pairs stands for
+    /// `training.preference.steps`; may be given again.
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
     /// Low-rank adaptation.
@@ -362,17 +363,26 @@ pub enum OnError {
 }
 
 impl TrainArguments {
-    /// The defaults with the file and the values given, for the learner's settings.
+    /// What is set by hand in the section of other examples, as it is called for pairs: it can be meant for the one job
+    /// that there is alone.
+    fn set_for_pairs(&self) -> Vec<String> {
+        let key = |assignment: &String| {
+            Some(format!("training.preference.{}", assignment.trim().strip_prefix("training.improvement.")?))
+        };
+        self.set.iter().filter_map(key).collect()
+    }
+
+    /// The defaults with the file, then `more` values and those given, for the learner's settings.
     ///
     /// # Errors
     /// Names every key that cannot be used.
-    pub(super) fn load(&self) -> Result<LoadedConfig, ConfigError> {
+    pub(super) fn load(&self, more: &[String]) -> Result<LoadedConfig, ConfigError> {
         let mut layers = ConfigLayers::new();
         if let Some(path) = &self.config {
             layers = layers.file(path)?;
         }
         layers = layers.environment(environment());
-        for assignment in &self.set {
+        for assignment in more.iter().chain(&self.set) {
             layers = layers.set(assignment);
         }
         if !self.devices.is_empty() {

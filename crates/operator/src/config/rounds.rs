@@ -30,11 +30,25 @@ impl LoadedConfig {
     ///
     /// # Errors
     /// Where that section is set and `[training.preference]` is not.
-    pub fn require_settings_of_pairs(&self) -> Result<(), ConfigError> {
-        if self.first_set_in(NOW).is_some() {
+    fn require_settings_of_pairs(&self) -> Result<(), ConfigError> {
+        self.refuse_settings_of_before(|_| true)
+    }
+
+    /// The same for a one-shot job, where what is set on the command line is meant for it.
+    ///
+    /// # Errors
+    /// Where a file or the environment sets that section, and nothing `[training.preference]`.
+    pub fn require_settings_of_pairs_in_files(&self) -> Result<(), ConfigError> {
+        self.refuse_settings_of_before(|origin| !matches!(origin, Origin::CommandLine(_)))
+    }
+
+    fn refuse_settings_of_before(&self, is_refused: impl Fn(&Origin) -> bool) -> Result<(), ConfigError> {
+        if self.set_in(NOW).next().is_some() {
             return Ok(());
         }
-        let Some((key, origin)) = self.first_set_in(BEFORE) else { return Ok(()) };
+        let Some((key, origin)) = self.set_in(BEFORE).find(|(_, origin)| is_refused(origin)) else {
+            return Ok(());
+        };
         let moved = key.replacen(BEFORE, NOW, 1);
         let reason = format!(
             "does not hold for pairs, which obey `[{NOW}]`: set `{moved}` and what else is meant for them there (by \
@@ -62,10 +76,10 @@ impl LoadedConfig {
         Err(ConfigError::Keys(vec![KeyProblem { origin: self.origin(&key), key, reason }]))
     }
 
-    /// The first key of a section that some layer sets.
-    fn first_set_in(&self, section: &str) -> Option<(&str, &Origin)> {
+    /// The keys of a section that some layer sets.
+    fn set_in(&self, section: &str) -> impl Iterator<Item = (&str, &Origin)> {
         let inside = format!("{section}.");
-        let (key, origin) = self.origins.range(inside.clone()..).next()?;
-        key.starts_with(&inside).then_some((key.as_str(), origin))
+        let from = self.origins.range(inside.clone()..);
+        from.take_while(move |(key, _)| key.starts_with(&inside)).map(|(key, origin)| (key.as_str(), origin))
     }
 }
