@@ -41,9 +41,9 @@ pub struct TeacherSection {
     /// What the longest answer is called there: `max_tokens`, or `max_completion_tokens`.
     pub longest_name: String,
     /// Divides the logits; 0 takes the likeliest token.
-    pub temperature: f32,
+    pub temperature: f64,
     /// Keeps the smallest set of tokens whose probability reaches this.
-    pub top_p: f32,
+    pub top_p: f64,
     /// More fields of every question, for example `{ chat_template_kwargs = { enable_thinking = true } }`.
     pub extra: Map<String, Value>,
 }
@@ -137,8 +137,8 @@ impl TeacherSection {
     /// How tokens are drawn.
     pub fn sampling(&self) -> SamplingSettings {
         SamplingSettings {
-            temperature: self.temperature,
-            top_p: self.top_p,
+            temperature: self.temperature as f32,
+            top_p: self.top_p as f32,
             max_new_tokens: self.max_new_tokens,
             ..SamplingSettings::default()
         }

@@ -41,10 +41,11 @@ pub fn refuse_misfit(plan: &Plan) -> Result<(), Failure> {
         Some(has) => {
             let (what, bytes) = plan.largest_on_host();
             let message = format!(
-                "the run takes {} of the host's memory, which has {}; the most of it is {what} with {}: lower \
-                 `exploration.concurrent_rollouts`, `evaluation.concurrent_rollouts`, `max_new_tokens` or \
-                 `task.max_prompt_tokens`, take a smaller model, or another device (`stilld run --dry-run` tells all of \
-                 it)",
+                "the run takes {} of the host's memory, which has {}; the most of it is {what} with {}: for a learner lower \
+                 `training.micro_batch_tokens` and the `max_sequence_tokens` of its jobs, or train adapters \
+                 (`training.lora.rank`); for a sampler or an evaluator lower `exploration.concurrent_rollouts`, \
+                 `evaluation.concurrent_rollouts`, `max_new_tokens` or `task.max_prompt_tokens`; or take a smaller \
+                 model, or another device (`stilld run --dry-run` tells all of it)",
                 in_words(taken),
                 in_words(has),
                 in_words(bytes)
