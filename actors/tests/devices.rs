@@ -34,7 +34,7 @@ fn eight_devices() -> (Harness, Vec<Arc<Script>>) {
 }
 
 fn patient(mut config: SystemConfig) -> SystemConfig {
-    config.supervision.max_silence_ms = 150;
+    config.supervision.max_silence_ms = 1_000;
     config.supervision.max_restarts = 3;
     // the device that hangs is not waited for
     config.supervision.stop_deadline_seconds = 1;
@@ -158,7 +158,7 @@ async fn an_attempt_that_is_lost_each_time_is_an_error_of_nobodys_answer() {
 async fn a_learner_that_hangs_is_given_up_and_its_job_goes_on_from_the_checkpoint() {
     let harness = Harness::new(World::default());
     let mut config = config(1);
-    config.supervision.max_silence_ms = 200;
+    config.supervision.max_silence_ms = 1_000;
     let system = harness.start(config).await;
     let mut events = system.subscribe();
     wait_for(&system, &mut events, |event| matches!(event, Event::Checkpointed { step: 3, .. })).await;
