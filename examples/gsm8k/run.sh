@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Makes a small language model better at GSM8K by its own exploration, on the CPU. The same command goes on where it was
+# stopped, and prints the results at its end.
+#
+#   examples/gsm8k/run.sh FOLDER [--full] [--dpo] [-- SETTING=VALUE ...]
+#
+# FOLDER gets data, policies and results. MODEL names another model than Qwen2.5-Coder-0.5B-Instruct: a folder, or
+# `hf:owner/name`. GSM8K (MIT licence) is fetched, unless FOLDER holds its train.jsonl and test.jsonl.
+#   --full   many more problems, rounds and held-out problems: a day or two on two cores
+#   --dpo    after the rounds of SFT, one of DPO on pairs of the same pool, in a copy of the data directory
+set -euo pipefail
+usage() {
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+[ $# -ge 1 ] || usage
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+folder=$(cd "$1" && pwd)
+shift
+problems=600 dev=100 test=200 dpo= settings=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --full)
+        problems=6400 dev=500 test=1319
+        settings+=(run.rounds=6 round.problems=1000 training.improvement.epochs=2.0 gate.tolerance=0.02)
+        ;;
+    --dpo) dpo=yes ;;
+    --)
+        shift
+        settings+=("$@")
+        break
+        ;;
+    *) usage ;;
+    esac
+    shift
+done
+[ -z "${MODEL:-}" ] || settings+=("model.source=$MODEL")
+
+for split in train test; do
+    if [ ! -f "$folder/$split.jsonl" ]; then
+        curl --fail --location --silent --show-error --output "$folder/$split.part" \
+            "https://raw.githubusercontent.com/openai/grade-school-math/master/grade_school_math/data/$split.jsonl"
+        mv "$folder/$split.part" "$folder/$split.jsonl"
+    fi
+done
+# what is explored, what gates and what is only reported have no problem in common
+head -n "$problems" "$folder/train.jsonl" >"$folder/problems.jsonl"
+tail -n "$dev" "$folder/train.jsonl" >"$folder/dev.jsonl"
+head -n "$test" "$folder/test.jsonl" >"$folder/held-out.jsonl"
+cp "$here/gsm8k.toml" "$folder/gsm8k.toml"
+
+(cd "$here/../.." && cargo build --release --locked --bins)
+stilld=${CARGO_TARGET_DIR:-$here/../../target}/release/stilld
+arguments=()
+for setting in "${settings[@]}"; do arguments+=(--set "$setting"); done
+
+cd "$folder"
+"$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"
+"$stilld" inspect rounds --data-dir data
+if [ -n "$dpo" ]; then
+    # the pool and its policies as they are, and one round more of them
+    rounds=$("$stilld" inspect rounds --data-dir data --json | grep -c '"algorithm"')
+    [ -d dpo ] || { cp -r data dpo.part && mv dpo.part dpo; }
+    "$stilld" run --config gsm8k.toml --data-dir dpo "${arguments[@]}" --set exploration.enabled=false \
+        --set round.algorithm=dpo --set round.preference_init=current --set "run.rounds=$rounds"
+    "$stilld" inspect rounds --data-dir dpo
+fi
