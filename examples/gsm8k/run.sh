@@ -18,11 +18,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=600 dev=100 test=200 dpo= settings=()
+problems=600 demonstrations=300 dev=100 test=200 dpo= settings=()
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
-        problems=6400 dev=500 test=1319
+        problems=6400 demonstrations=500 dev=500 test=1319
         settings+=(run.rounds=6 round.problems=1000 training.improvement.epochs=2.0 gate.tolerance=0.02)
         ;;
     --dpo) dpo=yes ;;
@@ -44,8 +44,11 @@ for split in train test; do
         mv "$folder/$split.part" "$folder/$split.jsonl"
     fi
 done
-# what is explored, what gates and what is only reported have no problem in common
+# what is explored, what is imitated, what gates and what is only reported have no problem in common
 head -n "$problems" "$folder/train.jsonl" >"$folder/problems.jsonl"
+# GSM8K's notes for a calculator are left out, and its last line becomes a box
+tail -n "+$((problems + 1))" "$folder/train.jsonl" | head -n "$demonstrations" |
+    sed -E 's/<<[^>]*>>//g; s/\\n#### ([^"]*)"\}$/\\nThe answer is \\\\boxed{\1}."}/' >"$folder/demonstrations.jsonl"
 tail -n "$dev" "$folder/train.jsonl" >"$folder/dev.jsonl"
 head -n "$test" "$folder/test.jsonl" >"$folder/held-out.jsonl"
 cp "$here/gsm8k.toml" "$folder/gsm8k.toml"
