@@ -1,6 +1,6 @@
 //! The generator of this process made real: problems go in as text, judged-to-be trajectories come out.
 //!
-//! [`PolicyGenerator`] puts a [`Prompter`](still_text::Prompter) in front of the generation engine of
+//! [`PolicyGenerator`] puts a [`Prompter`] in front of the generation engine of
 //! `still-rollout`, and measures what the engine brings: lengths and perplexities of thought and solution.
 //! It is generic over the engine's model, so the CPU's decoder and a GPU's share it.
 

@@ -101,8 +101,8 @@ fn settings(config: &Config, servers: &TextServers, book: &PromptBook) -> NamedF
         .text("api", &format!("{api:?}"))
         .text("prompt", &book.identity())
         .number("longest", u64::from(*max_new_tokens))
-        .real("temperature", f64::from(*temperature))
-        .real("top_p", f64::from(*top_p))
+        .real("temperature", *temperature)
+        .real("top_p", *top_p)
         .text("extra", &Value::from(extra.clone()).to_string())
         .number("seed", config.run.seed)
 }

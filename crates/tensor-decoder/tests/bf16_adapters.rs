@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use half::bf16;
 use safetensors::SafeTensors;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
@@ -73,7 +73,9 @@ fn rounded_model(name: &str) -> (DecoderConfig, DecoderWeights) {
     let (config, weights) = still_decoder::hugging_face::load_folder(&folder).unwrap();
     let mut weights = weights.to_f32();
     for (_, values) in weights.values_mut() {
-        values.iter_mut().for_each(|value| *value = bf16::from_f32(*value).to_f32());
+        for value in values {
+            *value = bf16::from_f32(*value).to_f32();
+        }
     }
     (config, weights)
 }
@@ -97,7 +99,7 @@ fn computed(
     let decoder = Decoder::with_adapters(weights, adapters, config, &device, precision);
     let log_probabilities =
         decoder.target_log_probabilities(&batch, &settings).into_data().try_to_vec().unwrap();
-    let (_, gradients) = decoder.loss_and_gradients(&batch, &settings, |found| found.mean());
+    let (_, gradients) = decoder.loss_and_gradients(&batch, &settings, Tensor::mean);
     let Parameters::Adapters(gradients) = gradients else { panic!("adapters are trained") };
     let gradients = gradients.values().into_iter().flat_map(|(_, values)| values.to_vec()).collect();
     Numbers { log_probabilities, gradients }
