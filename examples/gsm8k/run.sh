@@ -18,11 +18,12 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=600 demonstrations=300 dev=100 test=200 dpo= settings=()
+problems=600 demonstrations=300 dev=100 test=200 rounds=2 dpo= settings=()
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
         problems=6400 demonstrations=500 dev=500 test=1319
+        rounds=6
         settings+=(run.rounds=6 round.problems=1000 training.improvement.epochs=2.0 gate.tolerance=0.02)
         ;;
     --dpo) dpo=yes ;;
@@ -47,7 +48,7 @@ done
 # what is explored, what is imitated, what gates and what is only reported have no problem in common
 head -n "$problems" "$folder/train.jsonl" >"$folder/problems.jsonl"
 # GSM8K's notes for a calculator are left out, and its last line becomes a box
-tail -n "+$((problems + 1))" "$folder/train.jsonl" | head -n "$demonstrations" |
+sed -n "$((problems + 1)),$((problems + demonstrations))p" "$folder/train.jsonl" |
     sed -E 's/<<[^>]*>>//g; s/\\n#### ([^"]*)"\}$/\\nThe answer is \\\\boxed{\1}."}/' >"$folder/demonstrations.jsonl"
 tail -n "$dev" "$folder/train.jsonl" >"$folder/dev.jsonl"
 head -n "$test" "$folder/test.jsonl" >"$folder/held-out.jsonl"
@@ -60,12 +61,11 @@ for setting in "${settings[@]}"; do arguments+=(--set "$setting"); done
 
 cd "$folder"
 "$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"
-"$stilld" inspect rounds --data-dir data
+"$stilld" inspect results --data-dir data
 if [ -n "$dpo" ]; then
     # the pool and its policies as they are, and one round more of them
-    rounds=$("$stilld" inspect rounds --data-dir data --json | grep -c '"algorithm"')
     [ -d dpo ] || { cp -r data dpo.part && mv dpo.part dpo; }
     "$stilld" run --config gsm8k.toml --data-dir dpo "${arguments[@]}" --set exploration.enabled=false \
-        --set round.algorithm=dpo --set round.preference_init=current --set "run.rounds=$rounds"
-    "$stilld" inspect rounds --data-dir dpo
+        --set round.algorithm=dpo --set round.preference_init=current --set "run.rounds=$((rounds + 1))"
+    "$stilld" inspect results --data-dir dpo
 fi
