@@ -424,7 +424,7 @@ async fn at_a_step_that_lasts(harness: &Harness, change: impl Fn(&mut SystemConf
     wait_for(&system, &mut events, explores).await;
     harness.script.training_steps.store(1_000_000_000, Ordering::SeqCst);
     system.resume(Some(Activity::Explore));
-    let trained = |event: &Event| matches!(event, Event::Trained { round, step: 3, .. } if round.0 > 0);
+    let trained = |event: &Event| matches!(event, Event::Trained { round, step, .. } if round.0 > 0 && *step >= 3);
     wait_for(&system, &mut events, trained).await;
     harness.script.training.close();
     system
@@ -473,14 +473,13 @@ async fn a_step_that_takes_long_tells_of_its_parts_and_is_given_up_between_two_o
     // the whole step at the gate goes through, and the next one is taken in parts
     harness.script.parts_of_a_step.store(1_000_000_000, Ordering::SeqCst);
     harness.script.training.open();
-    let parts = || system.status().training.parts;
-    while parts() == 0 {
+    while system.status().training.step_share.is_none() {
         tokio::task::yield_now().await;
     }
     harness.script.training.close();
     let mut events = system.subscribe();
     system.tell_what_is_waited_for();
-    let is_told = |event: &Event| matches!(event, Event::AtWork { waits } if waits.iter().any(|wait| wait.reason.contains("parts done")));
+    let is_told = |event: &Event| matches!(event, Event::AtWork { waits } if waits.iter().any(|wait| wait.reason.contains("% of it done")));
     wait_for(&system, &mut events, is_told).await;
     let step = system.status().training.step;
     system.drain();

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use serde_json::json;
 use still_decoder::Threads;
 use still_tensor_decoder::{
-    Adapters, Decoder, Device, DeviceName, ForwardSettings, LoraConfig, Projection, TensorPrecision,
+    Adapters, Decoder, Device, DeviceName, ForwardSettings, LayerObserver, LoraConfig, Projection, TensorPrecision,
     TokenBatch, composed_pass_bytes,
 };
 
@@ -34,6 +34,7 @@ pub(crate) fn step(name: DeviceName, device: &Device, shape: Shape) -> Outcome {
         threads: Threads::single(),
         recompute: true,
         fused: false,
+        observer: LayerObserver::default(),
     };
     let parameters =
         config.parameter_count() * PRECISION.bytes() + lora.parameter_count(&config) * size_of::<f32>();

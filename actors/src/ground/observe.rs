@@ -247,17 +247,15 @@ impl Observer {
             training.round = Some(round);
             training.step = plan.resumed_step;
             training.total_steps = plan.total_steps;
-            (training.parts_done, training.parts) = (0, 0);
+            training.step_share = None;
             training.loss = None;
         });
     }
 
-    /// Parts of the step at work are done.
-    pub(crate) fn part_done(&self, done: usize, parts: usize) {
+    /// The step at work has come to a share of it.
+    pub(crate) fn step_advanced(&self, share: f64) {
         self.board.meter(ActorName::Trainer).progressed(self.now_ms());
-        update(&self.board.training, |training| {
-            (training.parts_done, training.parts) = (done as u64, parts as u64);
-        });
+        update(&self.board.training, |training| training.step_share = Some(share));
     }
 
     /// An optimizer step was taken; `duration` since the one before.
@@ -269,7 +267,7 @@ impl Observer {
         update(&self.board.training, |training| {
             training.step = number;
             training.total_steps = total_steps;
-            (training.parts_done, training.parts) = (0, 0);
+            training.step_share = None;
             training.loss = Some(loss);
             training.skipped_steps += u64::from(step.skipped);
             training.rollbacks += u64::from(step.rolled_back);

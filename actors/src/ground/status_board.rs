@@ -100,12 +100,9 @@ pub struct TrainingProgress {
     pub step: u64,
     /// Optimizer steps of the job; 0 before it begins.
     pub total_steps: u64,
-    /// Parts of the step at work that are done.
+    /// The share of the step at work that is done, from 0 to 1, where it takes long enough to tell.
     #[serde(default)]
-    pub parts_done: u64,
-    /// Parts of the step at work; 0 where none of them is done, or there is only one.
-    #[serde(default)]
-    pub parts: u64,
+    pub step_share: Option<f64>,
     /// Loss of the last step.
     pub loss: Option<f64>,
     /// Steps left out because loss or gradient was not finite, since the start.

@@ -46,10 +46,10 @@ impl Standing<'_> {
         if self.training_paused {
             return waits.push(wait(ActorName::Trainer, OPERATOR, "training is paused".to_owned(), None));
         }
-        let TrainingProgress { step, total_steps, parts_done, parts, .. } = self.training;
+        let TrainingProgress { step, total_steps, step_share, .. } = self.training;
         let mut what = format!("step {} of {total_steps}", step + 1);
-        if *parts > 0 {
-            what.push_str(&format!(", {parts_done} of its {parts} parts done"));
+        if let Some(share) = step_share {
+            what.push_str(&format!(", {:.0} % of it done", 100.0 * share));
         }
         self.devices_of(ActorName::Trainer, &what, waits);
     }

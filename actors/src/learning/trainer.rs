@@ -212,7 +212,7 @@ impl TrainerState {
                 TrainingEvent::Progress { round, step, duration } => {
                     return observer.trained(*round, step, *duration);
                 }
-                TrainingEvent::PartDone { done, parts } => return observer.part_done(*done, *parts),
+                TrainingEvent::Advanced { share } => return observer.step_advanced(*share),
                 // that it was heard is all there is to it
                 TrainingEvent::Alive => return,
                 _ => {}
@@ -245,7 +245,7 @@ impl TrainerState {
                 let left_out = plan.left_out;
                 self.ports.conductor.send(ConductorMessage::TrainingBegun { round, left_out });
             }
-            TrainingEvent::Alive | TrainingEvent::PartDone { .. } | TrainingEvent::Progress { .. } => {}
+            TrainingEvent::Alive | TrainingEvent::Advanced { .. } | TrainingEvent::Progress { .. } => {}
             TrainingEvent::Checkpointed { id, tickets } => {
                 for ticket in tickets {
                     if let Some(answer) = self.asked.remove(&ticket) {

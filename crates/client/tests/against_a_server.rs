@@ -248,7 +248,7 @@ async fn watch_tells_every_kind_of_event_and_progress_in_twenty_lines_a_phase() 
         "checkpoint at step 40",
         "by level 5: 30.0 / 6: 20.0",
         "unplugged",
-        "2 of its 8 parts",
+        "25 % of it done",
         "drained",
     ] {
         assert!(about(part) > 0, "`{part}` is missing in {lines:#?}");

@@ -26,11 +26,11 @@ pub struct LearnerJob {
     pub oversight: StepOversight,
 }
 
-/// How a step is overseen while it is taken: of every part that is done it is told, and between two parts it may be given
-/// up.
+/// How a step is overseen while it is taken: of every piece of its work that is done it is told, and between two parts
+/// of its examples it may be given up.
 #[derive(Clone)]
 pub struct StepOversight {
-    part_done: Arc<dyn Fn(usize, usize) + Send + Sync>,
+    piece_done: Arc<dyn Fn(usize, usize) + Send + Sync>,
     is_given_up: Halting,
 }
 
@@ -50,14 +50,14 @@ impl Halting {
 }
 
 impl StepOversight {
-    /// `part_done` hears how many parts of how many are done.
-    pub fn new(is_given_up: Halting, part_done: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
-        Self { part_done: Arc::new(part_done), is_given_up }
+    /// `piece_done` hears how many pieces of how many are done, from any thread.
+    pub fn new(is_given_up: Halting, piece_done: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
+        Self { piece_done: Arc::new(piece_done), is_given_up }
     }
 
-    /// Tells that so many parts of a step are done.
-    pub fn part_done(&self, done: usize, parts: usize) {
-        (self.part_done)(done, parts);
+    /// Tells that so many pieces of a step's work are done.
+    pub fn piece_done(&self, done: usize, pieces: usize) {
+        (self.piece_done)(done, pieces);
     }
 
     /// Whether the next part is to be worked on.

@@ -1,8 +1,8 @@
 //! The training loop: one job at a time, step by step, checkpoints in between.
 //!
-//! The thread obeys every order that waits between two optimizer steps. Paused or without a job it sleeps. A step that is
-//! taken in parts tells of each, and is given up between two of them when training is to halt: what it was at is done
-//! again from the state before it.
+//! The thread obeys every order that waits between two optimizer steps. Paused or without a job it sleeps. A step that
+//! takes long tells how far it has come, and one that is taken in parts is given up between two of them when training is to
+//! halt: what it was at is done again from the state before it.
 //!
 //! A checkpoint stops training for its snapshot alone: a second thread writes and syncs the files and has them made
 //! durable. Checkpoints become durable in the order of their steps, and a failure to write one ends training at the
@@ -12,7 +12,7 @@ use std::{
     collections::VecDeque,
     mem,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -27,6 +27,9 @@ use crate::{
     learner::{Halting, Learner, LearnerError, LearnerJob, StepOversight},
     training_thread::{TrainingOrder, TrainingThread},
 };
+
+/// Least time between two signs of life of one step.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Steps whose mean is a job's training loss.
 const LOSS_STEPS: usize = 20;
@@ -190,9 +193,12 @@ impl<'a> Training<'a> {
     fn begin(&mut self, job: TrainingJob, rollbacks: u32) -> Result<Result<Work, String>, TrainingFailure> {
         let checkpoints = Arc::clone(&job.checkpoints);
         let events = self.events.clone();
-        let oversight = StepOversight::new(self.halting.clone(), move |done, parts| {
-            if parts > 1 {
-                events.tell(TrainingEvent::PartDone { done, parts });
+        let last_told = Mutex::new(None);
+        let oversight = StepOversight::new(self.halting.clone(), move |done, pieces| {
+            let mut last_told = last_told.lock().unwrap_or_else(PoisonError::into_inner);
+            if last_told.is_none_or(|at: Instant| at.elapsed() >= TELL_EVERY) {
+                *last_told = Some(Instant::now());
+                events.tell(TrainingEvent::Advanced { share: done as f64 / pieces.max(1) as f64 });
             }
         });
         let mut learner_job = LearnerJob { job, resume: None, rollbacks, oversight };

@@ -18,7 +18,7 @@ use burn::{
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
 use still_recipe::{LearnerSettings, Schedule};
-use still_tensor_decoder::{Decoder, ForwardSettings, TensorPrecision, TokenBatch};
+use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision, TokenBatch};
 
 use crate::{
     optimizer::{Optimizer, Update},
@@ -68,7 +68,7 @@ fn item(config: &DecoderConfig) -> (Item, Receiver<f64>) {
     let (one, two) = ([3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8]);
     let batch = TokenBatch::new([(&one[..], 2..7), (&two[..], 1..5)], config.vocabulary_size).unwrap();
     let config = Arc::new(config.clone());
-    let settings = ForwardSettings { config, threads: Threads::new(1), recompute: false, fused: true };
+    let settings = ForwardSettings { config, threads: Threads::new(1), recompute: false, fused: true, observer: LayerObserver::default() };
     let (loss, losses) = channel();
     (Item { batch, settings, loss }, losses)
 }

@@ -1,12 +1,15 @@
 //! A job under way: its examples, its state, and the gradients of a step.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use still_embedded::{LearnerError, StepOversight};
 use still_library::Weights;
 use still_recipe::{BoundReached, DpoSettings, LearnerSettings, PreferenceBound};
 use still_roles::{PreferenceAlarm, PreferenceMetrics};
-use still_tensor_decoder::{BatchError, Decoder, Parameters};
+use still_tensor_decoder::{BatchError, Decoder, ForwardSettings, LayerObserver, Parameters};
 use still_training_data::{DataOrder, Examples, JobVersion, Sequence, pair_length};
 
 #[cfg(test)]
@@ -16,7 +19,7 @@ use crate::{
     learner::ModelName,
     loss::{self, LossAndGradients, PairSums},
     memory::within_memory,
-    replicas::{Replica, Replicas},
+    replicas::Replicas,
 };
 
 /// A job under way.
@@ -59,8 +62,11 @@ pub(crate) fn reference(
     replicas: &mut Replicas,
     examples: &Examples,
     start: &Weights,
+    layers: usize,
+    oversight: &StepOversight,
 ) -> Result<Arc<[PairSums]>, LearnerError> {
     let Examples::Dpo(pairs) = examples else { return Ok(Arc::default()) };
+    let observer = observer(oversight, layers, pairs.len());
     let each = pairs.len().div_ceil(replicas.count()).max(1);
     let shares = (0..pairs.len()).step_by(each).map(|first| first..pairs.len().min(first + each)).collect();
     let (pairs, start) = (Arc::clone(pairs), Arc::clone(start));
@@ -70,7 +76,8 @@ pub(crate) fn reference(
         shares,
         move |replica, decoder, share| {
             let share = pairs.get(share).unwrap_or_default().iter();
-            let sums = share.map(|pair| loss::pair_sums(decoder, pair, &replica.workplace.settings));
+            let settings = replica.workplace.observed_by(&observer);
+            let sums = share.map(|pair| loss::pair_sums(decoder, pair, &settings));
             sums.collect::<Result<Vec<_>, _>>().map_err(|error| refused(&error))
         },
         |more| sums.extend(more),
@@ -137,10 +144,10 @@ impl Job {
         let targets = batch.iter().filter_map(|index| sequences.get(*index)).map(|one| one.target.len());
         let targets = targets.sum::<usize>().max(1);
         let sequences = Arc::clone(sequences);
-        self.sum(replicas, batch, limit, move |replica, decoder, part| {
+        self.sum(replicas, batch, limit, move |settings, decoder, part| {
             let part: Vec<_> = part.iter().filter_map(|index| sequences.get(*index)).collect();
             allocate(part.iter().map(|sequence| sequence.tokens.len()).sum());
-            Ok((loss::sft(decoder, &part, targets, &replica.workplace.settings)?, None))
+            Ok((loss::sft(decoder, &part, targets, settings)?, None))
         })
     }
 
@@ -153,11 +160,10 @@ impl Job {
     ) -> Result<StepGradients, LearnerError> {
         let (step_pairs, dpo) = (batch.len(), self.dpo.clone());
         let (pairs, reference) = (Arc::clone(pairs), Arc::clone(&self.reference));
-        self.sum(replicas, batch, limit, move |replica, decoder, part| {
+        self.sum(replicas, batch, limit, move |settings, decoder, part| {
             let part = part.iter().filter_map(|index| pairs.get(*index).zip(reference.get(*index).copied()));
             let (part, reference): (Vec<_>, Vec<_>) = part.unzip();
             allocate(part.iter().copied().map(pair_length).sum());
-            let settings = &replica.workplace.settings;
             let (found, metrics) = loss::preference(decoder, &part, &reference, step_pairs, &dpo, settings)?;
             Ok((found, Some(metrics)))
         })
@@ -169,26 +175,23 @@ impl Job {
         replicas: &mut Replicas,
         batch: &[usize],
         limit: usize,
-        work: impl Fn(&Replica, &Decoder, Vec<usize>) -> Result<Part, BatchError> + Clone + Send + 'static,
+        work: impl Fn(&ForwardSettings, &Decoder, Vec<usize>) -> Result<Part, BatchError> + Clone + Send + 'static,
     ) -> Result<StepGradients, LearnerError> {
         let parts = parts(batch, limit, |index| self.examples.length(*index));
-        let count = parts.len();
+        // forward and backward
+        let observer = observer(&self.oversight, self.state.position.decoder.layer_count, 2 * parts.len());
         let parts = parts.into_iter().map(<[usize]>::to_vec).collect();
         let (trained, overseen) = (self.state.trained.clone(), self.oversight.clone());
-        let (mut sum, mut done): (Option<Part>, usize) = (None, 0);
+        let mut sum: Option<Part> = None;
         replicas.each(
             // the masters are let go of before the first part, so that nothing is shared when they change
             move |replica| replica.decoder(&trained),
             parts,
             move |replica, decoder, part| {
                 overseen.goes_on()?;
-                work(replica, decoder, part).map_err(|error| refused(&error))
+                work(&replica.workplace.observed_by(&observer), decoder, part).map_err(|error| refused(&error))
             },
-            |part| {
-                add(&mut sum, part);
-                done += 1;
-                self.oversight.part_done(done, count);
-            },
+            |part| add(&mut sum, part),
         )?;
         let (whole, preferences) =
             sum.ok_or_else(|| LearnerError::Refused("a step has no example".to_owned()))?;
@@ -208,6 +211,14 @@ fn add(sum: &mut Option<Part>, part: Part) {
     if let (Some(metrics), Some(more)) = (preferences, part.1) {
         loss::add_metrics(metrics, &more);
     }
+}
+
+/// Tells of every layer that one of so many passes through all of them has gone through.
+fn observer(oversight: &StepOversight, layers: usize, passes: usize) -> LayerObserver {
+    let (overseen, done) = (oversight.clone(), AtomicUsize::new(0));
+    LayerObserver::new(move || {
+        overseen.piece_done(done.fetch_add(1, Ordering::Relaxed) + 1, layers * passes);
+    })
 }
 
 /// A part of so many tokens is about to go through a device; in tests one may be full.

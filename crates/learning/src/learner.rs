@@ -9,7 +9,7 @@ use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 use still_library::{PolicyLibrary, Weights};
 use still_recipe::Precision;
 use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
-use still_tensor_decoder::{Adapters, ForwardSettings, ParameterList, Role};
+use still_tensor_decoder::{Adapters, ForwardSettings, LayerObserver, ParameterList, Role};
 use still_training_data::ExampleEncoder;
 
 use crate::{
@@ -80,6 +80,7 @@ impl PolicyLearner {
             threads: Threads::new(config.threads),
             recompute: config.training.recompute_activations,
             fused,
+            observer: LayerObserver::default(),
         };
         Self { config, base, library, encoder, devices, settings, replicas: None, job: None }
     }
@@ -199,7 +200,7 @@ impl Learner for PolicyLearner {
                 };
                 let optimizer = Optimizer::new(&trained);
                 let state = TrainingState { trained, optimizer, position };
-                (state, reference(replicas, &examples, &start)?)
+                (state, reference(replicas, &examples, &start, self.base.config.layer_count, oversight)?)
             }
         };
         let (threads, before) = (self.settings.threads.count(), state.position.threads);

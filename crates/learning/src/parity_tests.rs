@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Threads, hugging_face};
 use still_recipe::DpoSettings;
-use still_tensor_decoder::{Decoder, ForwardSettings, Parameters, TensorPrecision};
+use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, Parameters, TensorPrecision};
 use still_training_data::Sequence;
 
 use crate::{
@@ -50,7 +50,7 @@ impl Fixture {
 
     fn settings(&self, fused: bool) -> ForwardSettings {
         let config = Arc::new(self.config.clone());
-        ForwardSettings { config, threads: Threads::new(2), recompute: false, fused }
+        ForwardSettings { config, threads: Threads::new(2), recompute: false, fused, observer: LayerObserver::default() }
     }
 
     fn sft(&self, trained: &Trained, fused: bool) -> loss::LossAndGradients {

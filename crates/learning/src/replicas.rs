@@ -19,7 +19,7 @@ use burn::tensor::Device;
 use still_decoder::DecoderWeights;
 use still_embedded::LearnerError;
 use still_library::Weights;
-use still_tensor_decoder::{Decoder, ForwardSettings, TensorPrecision};
+use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision};
 
 use crate::trained::Trained;
 
@@ -59,6 +59,13 @@ type Command = Box<dyn FnOnce(&mut Replica) + Send>;
 
 /// What a piece of work gave, or the panic that it ended in.
 type Answer<T> = thread::Result<Result<T, LearnerError>>;
+
+impl Workplace {
+    /// How a pass runs here that an observer hears of.
+    pub(crate) fn observed_by(&self, observer: &LayerObserver) -> ForwardSettings {
+        ForwardSettings { observer: observer.clone(), ..self.settings.clone() }
+    }
+}
 
 impl Replica {
     const fn new(workplace: Workplace) -> Self {
@@ -271,6 +278,7 @@ mod tests {
             threads: Threads::single(),
             recompute: false,
             fused: true,
+            observer: LayerObserver::default(),
         };
         let device = Device::flex().autodiff();
         let workplace = Workplace { device, settings, precision: TensorPrecision::F32 };

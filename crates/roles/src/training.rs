@@ -229,12 +229,10 @@ pub enum TrainingEvent {
     },
     /// It is alive, and between two steps.
     Alive,
-    /// Parts of the step at work are done.
-    PartDone {
-        /// How many.
-        done: usize,
-        /// Of how many.
-        parts: usize,
+    /// The step at work, or what comes before the first, has come further. Told now and then where it takes long.
+    Advanced {
+        /// The share that is done, from 0 to 1.
+        share: f64,
     },
     /// A step was taken, or training went back.
     Progress {

@@ -1,6 +1,6 @@
 //! The decoder as a burn module.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use burn::{
     module::{Module, Param},
@@ -60,6 +60,32 @@ pub struct ForwardSettings {
     pub recompute: bool,
     /// Use fused operators: on the CPU alone.
     pub fused: bool,
+    /// Who hears of every layer that a pass has gone through.
+    pub observer: LayerObserver,
+}
+
+/// Hears of every layer that a batch has gone through, forward or backward: what tells that a long pass is alive. On a
+/// GPU, whose work is queued, it may hear of a layer before that is computed.
+#[derive(Clone, Default)]
+pub struct LayerObserver(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl LayerObserver {
+    /// `passed` is called after each layer of each pass.
+    pub fn new(passed: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(passed)))
+    }
+
+    pub(crate) fn passed(&self) {
+        if let Some(passed) = &self.0 {
+            passed();
+        }
+    }
+}
+
+impl fmt::Debug for LayerObserver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LayerObserver").field(&self.0.is_some()).finish()
+    }
 }
 
 /// How a decoder's matrices are stored on the device; norms, biases and adapters are f32 always.
@@ -317,6 +343,7 @@ impl DecoderLayer {
             segments: Arc::clone(segments),
             threads: settings.threads.clone(),
             recompute: settings.recompute,
+            observer: settings.observer.clone(),
         };
         // what a decoder does not have is passed as an empty constant
         let device = x.device();

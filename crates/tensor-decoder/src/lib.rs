@@ -38,7 +38,7 @@ pub use burn::tensor::Device;
 pub use adapters::{Adapter, AdapterError, Adapters, LoraConfig, Projection};
 pub use batch::{BatchError, TokenBatch};
 pub use composed::composed_pass_bytes;
-pub use decoder::{Decoder, DecoderLayer, ForwardSettings, TensorPrecision};
+pub use decoder::{Decoder, DecoderLayer, ForwardSettings, LayerObserver, TensorPrecision};
 pub use device::{DeviceError, DeviceMemory, DeviceName};
 pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};
 pub use parameters::{ParameterList, Parameters, Role};

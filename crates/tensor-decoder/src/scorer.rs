@@ -8,7 +8,7 @@ use still_rollout::StepError;
 
 use crate::{
     batch::TokenBatch,
-    decoder::{Decoder, ForwardSettings, TensorPrecision},
+    decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision},
     inference::guarded,
 };
 
@@ -33,7 +33,9 @@ impl Scorer {
         let device = device.clone().autodiff();
         let decoder = guarded(|| Ok(Decoder::from_weights(weights, &device, precision)))?;
         let (config, threads) = (Arc::new(config), Threads::single());
-        Ok(Self { decoder, settings: ForwardSettings { config, threads, recompute: true, fused: false } })
+        let observer = LayerObserver::default();
+        let settings = ForwardSettings { config, threads, recompute: true, fused: false, observer };
+        Ok(Self { decoder, settings })
     }
 
     /// The log-probability of every token after the first, in nats: `[tokens - 1]`.

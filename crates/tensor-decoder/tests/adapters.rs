@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, LoraConfig, ParameterList, Parameters, Projection, TensorPrecision,
+    Adapters, Decoder, ForwardSettings, LayerObserver, LoraConfig, ParameterList, Parameters, Projection, TensorPrecision,
     TokenBatch, peft,
 };
 
@@ -21,7 +21,7 @@ fn config() -> DecoderConfig {
 }
 
 fn settings(fused: bool) -> ForwardSettings {
-    ForwardSettings { config: Arc::new(config()), threads: Threads::new(2), recompute: false, fused }
+    ForwardSettings { config: Arc::new(config()), threads: Threads::new(2), recompute: false, fused, observer: LayerObserver::default() }
 }
 
 fn batch() -> TokenBatch {

@@ -11,7 +11,7 @@ use half::bf16;
 use safetensors::SafeTensors;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, ParameterList, Parameters, TensorPrecision, TokenBatch, peft,
+    Adapters, Decoder, ForwardSettings, LayerObserver, ParameterList, Parameters, TensorPrecision, TokenBatch, peft,
 };
 
 const MODELS: [&str; 3] = ["llama", "qwen2", "qwen3"];
@@ -92,6 +92,7 @@ fn computed(
         threads: Threads::new(2),
         recompute: false,
         fused: false,
+        observer: LayerObserver::default(),
     };
     let batch =
         TokenBatch::new(sequences.iter().map(|row| (row.as_slice(), 1..row.len())), config.vocabulary_size)

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use serde_json::json;
 use still_decoder::{ActivationMode, DecoderConfig, DecoderWeights, Threads, model_gradients};
 use still_tensor_decoder::{
-    Decoder, ForwardSettings, ParameterList, Parameters, TensorPrecision, TokenBatch,
+    Decoder, ForwardSettings, LayerObserver, ParameterList, Parameters, TensorPrecision, TokenBatch,
 };
 
 /// A tiny decoder of each architecture: grouped queries, biases, normalised heads, tied and untied heads.
@@ -34,7 +34,7 @@ fn batch() -> TokenBatch {
 }
 
 fn settings(config: &DecoderConfig, fused: bool, recompute: bool) -> ForwardSettings {
-    ForwardSettings { config: Arc::new(config.clone()), threads: Threads::new(2), recompute, fused }
+    ForwardSettings { config: Arc::new(config.clone()), threads: Threads::new(2), recompute, fused, observer: LayerObserver::default() }
 }
 
 /// The mean loss over the targets, and every parameter's gradient by name.

@@ -128,7 +128,7 @@ pub async fn finished(system: &System) -> FinishReason {
         .unwrap_or_else(|_| panic!("the program does not end: {:#?}", system.status()))
 }
 
-/// Waits for an event.
+/// Waits for an event. A flood of them may hide any single one (a step of many, say), so ask for what is told again.
 pub async fn wait_for(
     system: &System,
     events: &mut broadcast::Receiver<Event>,

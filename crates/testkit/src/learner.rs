@@ -114,7 +114,7 @@ impl Learner for ScriptedLearner {
         for part in 0..parts {
             self.oversight.goes_on()?;
             self.script.training.pass();
-            self.oversight.part_done(part + 1, parts);
+            self.oversight.piece_done(part + 1, parts);
         }
         if parts == 0 {
             self.script.training.pass();

@@ -277,7 +277,7 @@ impl Open {
     pub fn next(&mut self) -> TrainingEvent {
         loop {
             match self.events.recv_timeout(PATIENCE).expect("an event within minutes") {
-                TrainingEvent::Alive | TrainingEvent::PartDone { .. } => {}
+                TrainingEvent::Alive | TrainingEvent::Advanced { .. } => {}
                 event => return event,
             }
         }

@@ -204,9 +204,9 @@ impl Watched {
                     begun.progress.show(&step);
                 }
             }
-            TrainingEvent::PartDone { done, parts } => {
+            TrainingEvent::Advanced { share } => {
                 if let Some(begun) = &mut self.begun {
-                    begun.progress.show_part(done, parts);
+                    begun.progress.show_share(share);
                 }
             }
             TrainingEvent::Warning(message) => {

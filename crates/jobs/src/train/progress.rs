@@ -112,10 +112,10 @@ impl Progress {
         }
     }
 
-    /// Parts of the step at work are done: told where the step takes long.
-    pub(super) fn show_part(&mut self, done: usize, parts: usize) {
+    /// A share of the step at work is done: told where the step takes long.
+    pub(super) fn show_share(&mut self, share: f64) {
         if self.alive.is_due() {
-            self.say(&format!("step {}: {done} of its {parts} parts are done", self.step + 1));
+            self.say(&format!("step {}: {:.0} % of it done", self.step + 1, 100.0 * share));
         }
     }
 

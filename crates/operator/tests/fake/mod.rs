@@ -151,7 +151,7 @@ fn wait() -> Wait {
     Wait {
         who: "trainer".to_owned(),
         waits_for: "learner".to_owned(),
-        reason: "step 3 of 40, 2 of its 8 parts done".to_owned(),
+        reason: "step 3 of 40, 25 % of it done".to_owned(),
         silent_seconds: Some(75.0),
     }
 }

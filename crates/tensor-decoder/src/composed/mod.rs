@@ -74,6 +74,7 @@ pub(crate) fn loss_and_gradients(
     for (layer, x) in decoder.layers.iter().zip(inputs).rev() {
         let (grad, gradients) = block.backward(layer, x, grad_x);
         grad_x = grad;
+        settings.observer.passed();
         layers.push(layer.gradients(&Collected::new(gradients)));
     }
     layers.reverse();
@@ -95,6 +96,7 @@ fn hidden_states(
     for layer in &decoder.layers {
         let y = block.forward(layer, x.clone());
         inputs.push(std::mem::replace(&mut x, y));
+        settings.observer.passed();
     }
     (inputs, x)
 }

@@ -13,6 +13,7 @@ use still_decoder::{
 };
 
 use super::{HostOperator, Kept, Output};
+use crate::decoder::LayerObserver;
 
 /// Rows of the embedding table: `[vocabulary, hidden]` to `[tokens, hidden]`.
 pub(crate) struct Embed {
@@ -28,6 +29,7 @@ pub(crate) struct DecoderLayer {
     pub(crate) segments: Arc<Segments>,
     pub(crate) threads: Threads,
     pub(crate) recompute: bool,
+    pub(crate) observer: LayerObserver,
 }
 
 /// Root-mean-square norm of `[tokens, hidden]` with a scale `[hidden]`.
@@ -97,6 +99,7 @@ impl HostOperator for DecoderLayer {
     fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
         let mode = if keeps && !self.recompute { ActivationMode::Keep } else { ActivationMode::Recompute };
         let (values, kept) = layer_forward(self.pass(), self.view(inputs), inputs[0], mode);
+        self.observer.passed();
         let shape = vec![self.segments.token_count(), self.config.hidden_size];
         Output { values, shape, kept: kept.map(|kept| Arc::new(kept) as Kept) }
     }
@@ -104,6 +107,7 @@ impl HostOperator for DecoderLayer {
     fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
         let kept = kept.and_then(|kept| kept.downcast_ref::<LayerActivations>());
         let (x, gradients) = layer_backward(self.pass(), self.view(inputs), inputs[0], kept, grad);
+        self.observer.passed();
         vec![
             x,
             gradients.input_norm,
