@@ -7,6 +7,9 @@ use std::time::Instant;
 use serde_json::Value;
 use still_verify::{Gold, Kind, Profile, judge};
 
+/// How often the sample is judged.
+const ROUNDS: usize = 1_000;
+
 fn main() -> io::Result<()> {
     let mut cases = Vec::new();
     for line in include_str!("../tests/fixtures/grading_sample.jsonl").lines() {
@@ -16,14 +19,14 @@ fn main() -> io::Result<()> {
         cases.push((kind, text("gold"), text("prediction")));
     }
     let mut nanoseconds = Vec::new();
-    for round in 0..50 {
+    for round in 0..ROUNDS {
         for (kind, gold, prediction) in &cases {
             let started = Instant::now();
             if let Ok(gold) = Gold::parse(*kind, gold) {
                 black_box(judge(&gold, black_box(prediction), Profile::Lenient));
             }
-            // the first rounds warm caches
-            if round >= 5 {
+            // the first tenth warms caches
+            if round >= ROUNDS / 10 {
                 nanoseconds.push(started.elapsed().as_nanos() as u64);
             }
         }

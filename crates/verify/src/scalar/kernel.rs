@@ -4,6 +4,8 @@
 //! `\log_b u = \ln u / \ln b`, `\ln 12 = 2\ln 2 + \ln 3`, `(n+1)! = (n+1) n!`): what agrees then agrees for whatever values
 //! the kernels have, so it is equal wherever both sides are defined. What does not agree may still be equal.
 
+use std::iter;
+
 use dashu_base::Signed;
 use dashu_int::IBig;
 use dashu_ratio::RBig;
@@ -12,7 +14,7 @@ use super::factors::{factors, positive_parts};
 use super::linear::Linear;
 use super::modular::{
     IMAGINARY, PRIMES, ROOTED, Residues, add, divide, multiply, negate, product_of_range, raise, rational,
-    residue_of_name,
+    residue_of_bytes, residue_of_name,
 };
 use super::{Stop, Stuck, exact, is_above_zero};
 use crate::expression::{Expr, Function};
@@ -54,12 +56,8 @@ impl Residues {
 
     /// The residue of a kernel with these arguments.
     fn named(self, name: &[u8], arguments: &[u64]) -> u64 {
-        let mut bytes = name.to_vec();
-        for argument in arguments {
-            bytes.push(b'(');
-            bytes.extend(argument.to_le_bytes());
-        }
-        residue_of_name(&bytes, self.prime)
+        let arguments = arguments.iter().flat_map(|argument| iter::once(b'(').chain(argument.to_le_bytes()));
+        residue_of_bytes(name.iter().copied().chain(arguments), self.prime)
     }
 
     fn call(self, function: Function, items: &[Expr], fuel: &mut Fuel) -> Result<u64, Stop> {

@@ -141,22 +141,35 @@ pub(super) fn product_of_range(from: u64, to: u64, prime: u64, fuel: &mut Fuel) 
 
 pub(super) fn rational(value: &RBig, prime: u64) -> Result<u64, Stop> {
     let numerator = remainder(value.numerator(), prime);
-    let denominator = remainder(&IBig::from(value.denominator().clone()), prime);
-    divide(numerator, denominator, prime)
+    divide(numerator, magnitude_remainder(value.denominator(), prime), prime)
 }
 
 /// The non-negative remainder of an integer.
 fn remainder(value: &IBig, modulus: u64) -> u64 {
-    let magnitude = value.clone().into_parts().1;
-    let rest = u64::try_from(magnitude % UBig::from(modulus)).unwrap_or(0);
+    let rest = if let Ok(small) = i64::try_from(value) {
+        small.unsigned_abs() % modulus
+    } else {
+        magnitude_remainder(&value.clone().into_parts().1, modulus)
+    };
     if value.is_negative() && rest != 0 { modulus - rest } else { rest }
 }
 
+fn magnitude_remainder(value: &UBig, modulus: u64) -> u64 {
+    match u64::try_from(value) {
+        Ok(small) => small % modulus,
+        Err(_) => u64::try_from(value % UBig::from(modulus)).unwrap_or(0),
+    }
+}
+
 pub(super) fn residue_of_name(name: &[u8], prime: u64) -> u64 {
+    residue_of_bytes(name.iter().copied(), prime)
+}
+
+pub(super) fn residue_of_bytes(bytes: impl Iterator<Item = u8>, prime: u64) -> u64 {
     // FNV-1a, then a finaliser: any fixed function of the name serves
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in name {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    for byte in bytes {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 31;
     hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -237,7 +250,20 @@ pub(super) fn divide(numerator: u64, denominator: u64, prime: u64) -> Result<u64
     if denominator == 1 {
         return Ok(numerator);
     }
-    Ok(multiply(numerator, raise(denominator, prime - 2, prime), prime))
+    Ok(multiply(numerator, inverse(denominator, prime), prime))
+}
+
+/// The inverse of a residue that is not zero (Euclid's algorithm, extended).
+fn inverse(value: u64, prime: u64) -> u64 {
+    let (mut above, mut rest) = (prime, value);
+    // modulo the prime, `rest = value * factor` holds in every row; factors stay below the prime in magnitude
+    let (mut factor_above, mut factor) = (0_i64, 1_i64);
+    while rest > 1 {
+        let quotient = above / rest;
+        (above, rest) = (rest, above - quotient * rest);
+        (factor_above, factor) = (factor, factor_above - quotient as i64 * factor);
+    }
+    if factor < 0 { prime - factor.unsigned_abs() } else { factor as u64 }
 }
 
 /// The fraction with these residues modulo [`PRIMES`] whose terms are at most the square root of half the primes'
@@ -287,6 +313,28 @@ mod tests {
         }
         assert!(!is_prime(PRIMES[0] - 2) || !is_prime(PRIMES[0] - 4));
         assert!(!is_prime(2_147_483_647 * 536_870_909));
+    }
+
+    #[test]
+    fn inverses_are_those_of_fermat() {
+        for prime in [PRIMES[0], PRIMES[1], drawn_prime(b"x"), 13] {
+            let drawn = (0..500_u64).map(|index| residue_of_name(&index.to_le_bytes(), prime));
+            for value in [1, 2, 3, prime / 2, prime - 2, prime - 1].into_iter().chain(drawn) {
+                let value = value % prime;
+                assert_eq!(inverse(value, prime), raise(value, prime - 2, prime), "{value} {prime}");
+            }
+        }
+    }
+
+    #[test]
+    fn remainders_of_small_and_large_numbers_are_not_negative() {
+        for text in ["0", "-1", "-9223372036854775808", "9223372036854775807", "-18446744073709551617"] {
+            let value: IBig = text.parse().unwrap();
+            for modulus in [7, PRIMES[0]] {
+                let expected = ((&value % IBig::from(modulus)) + IBig::from(modulus)) % IBig::from(modulus);
+                assert_eq!(IBig::from(remainder(&value, modulus)), expected, "{text} {modulus}");
+            }
+        }
     }
 
     #[test]
