@@ -38,6 +38,10 @@ impl Moment {
             return None;
         }
         if (4..=24).contains(&text.len()) && !text.bytes().any(|byte| byte.is_ascii_digit()) {
+            // most texts are told from these at a glance
+            if !["noon", "mid"].iter().any(|word| has_ignoring_case(text, word)) {
+                return None;
+            }
             let meridiem = match text::words(text).as_str() {
                 "noon" | "midday" => Meridiem::Post,
                 "midnight" => Meridiem::Ante,
@@ -98,6 +102,10 @@ impl Moment {
             _ => false,
         }
     }
+}
+
+fn has_ignoring_case(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn full(hour: u32, meridiem: Option<Meridiem>) -> u32 {

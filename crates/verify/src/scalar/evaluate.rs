@@ -1,5 +1,6 @@
 //! Evaluation of expressions by ball arithmetic, at a point where symbols have values.
 
+use dashu_base::Inverse;
 use dashu_ratio::RBig;
 
 use super::ball::{Arithmetic, Ball};
@@ -82,7 +83,7 @@ fn step(expr: &Expr, point: &Point<'_>, arithmetic: &mut Arithmetic<'_>) -> Resu
         Expr::Root(radicand, index) => {
             let index = exact::evaluate(index, arithmetic.fuel)?;
             let radicand = evaluate(radicand, point, arithmetic)?;
-            rational_power(&radicand, &(RBig::ONE / positive(&index)?), arithmetic)
+            rational_power(&radicand, &positive(&index)?.inv(), arithmetic)
         }
         Expr::Call(function, items) => call(*function, items, point, arithmetic),
         Expr::Iterated(iteration) => {

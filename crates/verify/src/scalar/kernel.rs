@@ -6,7 +6,7 @@
 
 use std::iter;
 
-use dashu_base::Signed;
+use dashu_base::{Inverse, Signed};
 use dashu_int::IBig;
 use dashu_ratio::RBig;
 
@@ -47,7 +47,7 @@ impl Residues {
                 if !index.is_int() || index.is_zero() || index.is_negative() {
                     return Err(Stop::Stuck(Stuck::NotRational));
                 }
-                self.rational_power(radicand, &(RBig::ONE / index), fuel)
+                self.rational_power(radicand, &index.inv(), fuel)
             }
             Expr::Call(function, items) => self.call(*function, items, fuel),
             _ => Err(Stop::Stuck(Stuck::NotRational)),
@@ -227,7 +227,11 @@ impl Residues {
                 let mut product = 1;
                 for (factor, power) in factors(&value, fuel)? {
                     let factor = rational(&RBig::from(factor), self.prime)?;
-                    let part = self.root_power(factor, &(exponent * RBig::from(power)))?;
+                    let part = if power == 1 {
+                        self.root_power(factor, exponent)?
+                    } else {
+                        self.root_power(factor, &(exponent * RBig::from(power)))?
+                    };
                     product = multiply(product, part, self.prime);
                 }
                 Ok(product)
@@ -243,6 +247,12 @@ impl Residues {
             return divide(1, self.root_power(base, &-exponent.clone())?, self.prime);
         }
         let index = u64::try_from(exponent.denominator()).map_err(|_| Stuck::NotRational)?;
+        let root = || self.named(b"root", &[index, base]);
+        if let Ok(above) = u64::try_from(exponent.numerator())
+            && above < index
+        {
+            return Ok(raise(root(), above, self.prime));
+        }
         let whole = exponent.floor();
         let rest = exponent - RBig::from(whole.clone());
         let power = self.integer_power(base, &RBig::from(whole))?;
@@ -250,8 +260,7 @@ impl Residues {
             return Ok(power);
         }
         let above = u64::try_from(rest.numerator()).map_err(|_| Stuck::NotRational)?;
-        let root = self.named(b"root", &[index, base]);
-        Ok(multiply(power, raise(root, above, self.prime), self.prime))
+        Ok(multiply(power, raise(root(), above, self.prime), self.prime))
     }
 
     /// `b^{u+v} = b^u b^v`, `b^{2u} = (b^u)^2`, `12^u = 2^{2u} 3^u`, `(ab)^u = a^u b^u`, `(a^u)^v = a^{uv}`, `e^{\ln u} = u`.
