@@ -31,6 +31,11 @@ impl Unit {
         Some(Self { factor, dimensions, label: None, symbol: word.into() })
     }
 
+    /// Whether a unit is spelled just so: `kW`, not `Kw`.
+    pub(crate) fn is_spelled(word: &str) -> bool {
+        lookup(word).is_some()
+    }
+
     /// A count of things that have no dimension.
     pub(crate) fn label(word: &str) -> Self {
         let lower = word.to_lowercase();

@@ -135,6 +135,9 @@ pub(crate) fn words(text: &str) -> String {
 
 /// Whether two answers are the same words.
 pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
+    if are_letters_of_another_case(gold, answer) {
+        return false;
+    }
     let (gold, answer) = (words(gold), words(answer));
     !gold.is_empty()
         && (gold == answer
@@ -143,6 +146,23 @@ pub(crate) fn same_words(gold: &str, answer: &str) -> bool {
             || gold.replace('-', "") == answer.replace('-', "")
             || (is_nothing(&gold) && is_nothing(&answer))
             || (is_undefined(&gold) && is_undefined(&answer)))
+}
+
+/// Whether two or three letters are no word but a product or a name, and written in another case: `rN` is not `rn`. A word
+/// has a vowel, and no capital behind a small letter.
+fn are_letters_of_another_case(gold: &str, answer: &str) -> bool {
+    let is_word = |run: &str| {
+        let has_vowel = run.bytes().any(|letter| b"aeiouy".contains(&letter.to_ascii_lowercase()));
+        let letters = run.as_bytes().windows(2);
+        has_vowel
+            && !letters.into_iter().any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase())
+    };
+    let (gold, answer) = (gold.trim_matches(['$', ' ']), answer.trim_matches(['$', ' ']));
+    (2..=3).contains(&gold.len())
+        && gold != answer
+        && gold.eq_ignore_ascii_case(answer)
+        && gold.bytes().all(|letter| letter.is_ascii_alphabetic())
+        && !(is_word(gold) && is_word(answer))
 }
 
 /// Numbers from two to ten in other languages.

@@ -5,6 +5,7 @@ use super::{Reader, operator};
 use crate::expression::{Expr, Function};
 use crate::lexer::ReadError;
 use crate::token::Token;
+use crate::units::Unit;
 
 impl Reader {
     pub(super) fn sum(&mut self) -> Result<Expr, ReadError> {
@@ -309,8 +310,12 @@ impl Reader {
                     "is" | "not" | "per" | "for" | "the" | "but" | "in" | "if" | "to" | "no"
                 );
                 let raised = self.peek_at(1) == Some(&Token::Caret);
+                // `5 Km` are kilometres, `5\pi Km` is a product
+                let behind_sign = self.position.checked_sub(1).and_then(|before| self.tokens.get(before))
+                    == Some(&Token::Pi);
                 let unit = previous.numeric
-                    && crate::units::Unit::named(name).is_some_and(|unit| !raised || unit.may_be_raised());
+                    && !(behind_sign && name.len() <= 2 && !Unit::is_spelled(name))
+                    && Unit::named(name).is_some_and(|unit| !raised || unit.may_be_raised());
                 let letters = super::identifier::is_letters(name) || super::identifier::is_name(name);
                 !prose && !unit && (if *upright { name.len() == 1 && !previous.numeric } else { letters })
             }
