@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench selection                      # 3 seeds, 400 trajectories of the pool of three rounds
-//! cargo bench --bench selection -- --seeds 0 --rounds 2 --trajectories 200 --steps 2000
+//! cargo bench --bench selection -- --seeds 0 --rounds 2 --trajectories 200 --steps 400
 //! ```
 //!
 //! The quick start fills a pool. Copies of its data directory then seal one round more, without exploring, each
@@ -30,7 +30,7 @@ const CHOICES: &[(&str, &[&str])] = &[
 fn main() {
     let value = |flag: &str, default: &str| argument(flag).unwrap_or_else(|| default.to_owned());
     let explored: u32 = value("--rounds", "3").parse().expect("a number of rounds");
-    let (trajectories, steps) = (value("--trajectories", "400"), value("--steps", "2500"));
+    let (trajectories, steps) = (value("--trajectories", "400"), value("--steps", "600"));
     println!(
         "| choice | seed | trajectories | 3 / 4 / 5 / 6 | all levels, 95 % interval |\n|---|---|---|---|---|"
     );

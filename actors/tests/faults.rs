@@ -424,7 +424,8 @@ async fn at_a_step_that_lasts(harness: &Harness, change: impl Fn(&mut SystemConf
     wait_for(&system, &mut events, explores).await;
     harness.script.training_steps.store(1_000_000_000, Ordering::SeqCst);
     system.resume(Some(Activity::Explore));
-    let trained = |event: &Event| matches!(event, Event::Trained { round, step, .. } if round.0 > 0 && *step >= 3);
+    let trained =
+        |event: &Event| matches!(event, Event::Trained { round, step, .. } if round.0 > 0 && *step >= 3);
     wait_for(&system, &mut events, trained).await;
     harness.script.training.close();
     system

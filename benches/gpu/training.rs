@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Instant};
 use serde_json::json;
 use still_decoder::Threads;
 use still_tensor_decoder::{
-    Adapters, Decoder, Device, DeviceName, ForwardSettings, LayerObserver, LoraConfig, Projection, TensorPrecision,
-    TokenBatch, composed_pass_bytes,
+    Adapters, Decoder, Device, DeviceName, ForwardSettings, LayerObserver, LoraConfig, Projection,
+    TensorPrecision, TokenBatch, composed_pass_bytes,
 };
 
 use crate::{

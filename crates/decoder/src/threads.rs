@@ -63,8 +63,8 @@ impl Threads {
         }
     }
 
-    /// Calls `work` for every item.
-    pub(crate) fn for_each_item<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync + Send) {
+    /// Calls `work` for every item, each on one thread.
+    pub fn for_each_item<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync + Send) {
         match &self.workers {
             Some(workers) if items.len() > 1 => {
                 workers.install(|| items.par_iter_mut().with_max_len(1).for_each(work));

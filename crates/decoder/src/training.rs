@@ -16,6 +16,7 @@ mod heads;
 mod layer;
 mod model;
 mod norm;
+mod orthogonal;
 mod segments;
 
 pub use embedding::{embedding_backward, embedding_forward};
@@ -27,4 +28,5 @@ pub use layer::{ActivationMode, LayerActivations, LayerGradients, LayerPass, lay
 pub use model::{DecoderGradients, model_gradients, model_hidden_states, model_loss};
 pub(crate) use norm::{inverse_root, scale_row};
 pub use norm::{rms_norm_backward, rms_norm_forward};
+pub use orthogonal::orthogonalize;
 pub use segments::Segments;

@@ -17,7 +17,7 @@ use burn::{
     train::{InferenceStep, Learner, TrainOutput, TrainStep},
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
-use still_recipe::{LearnerSettings, Schedule};
+use still_recipe::{LearnerSettings, OptimizerName, Schedule};
 use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision, TokenBatch};
 
 use crate::{
@@ -68,7 +68,13 @@ fn item(config: &DecoderConfig) -> (Item, Receiver<f64>) {
     let (one, two) = ([3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8]);
     let batch = TokenBatch::new([(&one[..], 2..7), (&two[..], 1..5)], config.vocabulary_size).unwrap();
     let config = Arc::new(config.clone());
-    let settings = ForwardSettings { config, threads: Threads::new(1), recompute: false, fused: true, observer: LayerObserver::default() };
+    let settings = ForwardSettings {
+        config,
+        threads: Threads::new(1),
+        recompute: false,
+        fused: true,
+        observer: LayerObserver::default(),
+    };
     let (loss, losses) = channel();
     (Item { batch, settings, loss }, losses)
 }
@@ -82,7 +88,7 @@ fn our_steps_are_those_of_burn_train() {
     let mut theirs = Learner::new(Model { decoder }, optimizer, RATE);
 
     let mut ours = Trained::Full(weights.to_f32());
-    let mut optimizer = Optimizer::new(&ours);
+    let mut optimizer = Optimizer::new(OptimizerName::AdamW, &ours);
     let update = Update {
         rate: RATE,
         gradient_scale: 1.0,
@@ -90,7 +96,7 @@ fn our_steps_are_those_of_burn_train() {
         epsilon: 1e-8,
         // burn decays everything
         decay: |_| 0.01,
-        threads: 1,
+        threads: &Threads::single(),
     };
     for step in 0..STEPS {
         theirs.lr_step();

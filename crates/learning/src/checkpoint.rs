@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.json`, `model.safetensors`, tokenizer files | the policy as a Hugging Face folder |
 //! | `adapter/` | trained adapters in the layout of PEFT, where there are any |
-//! | `learner.safetensors` | f32 masters, both moments and DPO's reference, to the bit |
+//! | `learner.safetensors` | f32 masters, both moments (Muon has but one of matrices, the other is empty) and DPO's reference, to the bit |
 //! | `learner.json` | step, updates, the fingerprint of the job, and the hash of `learner.safetensors` |
 
 use std::{
@@ -15,10 +15,11 @@ use std::{
     sync::Arc,
 };
 
-use safetensors::{Dtype, SafeTensors, View};
+use safetensors::{Dtype, SafeTensors, View, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::LearnerError;
+use still_recipe::OptimizerName;
 use still_tensor_decoder::ParameterList;
 
 use crate::{loss::PairSums, optimizer::Optimizer, trained::Trained};
@@ -122,7 +123,8 @@ pub(crate) fn load(
     let (position, bytes) = read(folder)?;
     let tensors =
         SafeTensors::deserialize(&bytes).map_err(|error| damaged(format!("{STATE_FILE}: {error}")))?;
-    let mut optimizer = Optimizer { updates: position.updates, ..Optimizer::new(&trained) };
+    let optimizer = Optimizer::new(stored_optimizer(&tensors), &trained);
+    let mut optimizer = Optimizer { updates: position.updates, ..optimizer };
     let mut read = || {
         read_into(&mut optimizer.first, &tensors, FIRST_MOMENT)?;
         read_into(&mut optimizer.second, &tensors, SECOND_MOMENT)?;
@@ -134,6 +136,13 @@ pub(crate) fn load(
     let reference =
         reference.as_chunks::<2>().0.iter().map(|[chosen, rejected]| (*chosen, *rejected)).collect();
     Ok((TrainingState { trained, optimizer, position }, reference))
+}
+
+/// Whose moments a checkpoint holds: no parameter is empty otherwise.
+fn stored_optimizer(tensors: &SafeTensors<'_>) -> OptimizerName {
+    let is_empty =
+        |(name, tensor): (&str, TensorView<'_>)| name.starts_with(SECOND_MOMENT) && tensor.data().is_empty();
+    if tensors.iter().any(is_empty) { OptimizerName::Muon } else { OptimizerName::AdamW }
 }
 
 /// Whether a folder is a checkpoint that a learner wrote. Others (of a trainer elsewhere, say) are Hugging Face folders.

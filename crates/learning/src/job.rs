@@ -189,7 +189,8 @@ impl Job {
             parts,
             move |replica, decoder, part| {
                 overseen.goes_on()?;
-                work(&replica.workplace.observed_by(&observer), decoder, part).map_err(|error| refused(&error))
+                work(&replica.workplace.observed_by(&observer), decoder, part)
+                    .map_err(|error| refused(&error))
             },
             |part| add(&mut sum, part),
         )?;

@@ -198,7 +198,7 @@ impl Learner for PolicyLearner {
                     fingerprint: name,
                     decoder: self.base.config.clone(),
                 };
-                let optimizer = Optimizer::new(&trained);
+                let optimizer = Optimizer::new(config.optimizer, &trained);
                 let state = TrainingState { trained, optimizer, position };
                 (state, reference(replicas, &examples, &start, self.base.config.layer_count, oversight)?)
             }
@@ -268,11 +268,11 @@ impl Learner for PolicyLearner {
                 betas: config.betas,
                 epsilon: config.epsilon,
                 decay: |role| match role {
-                    Role::Matrix => config.weight_decay,
+                    Role::Matrix { .. } => config.weight_decay,
                     Role::Embedding if config.decay_embeddings => config.weight_decay,
                     Role::Embedding | Role::Vector => 0.0,
                 },
-                threads,
+                threads: &self.settings.threads,
             };
             state.optimizer.update(&mut state.trained, &gradients, &update);
             state.position.skipped_in_a_row = 0;

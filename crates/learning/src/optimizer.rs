@@ -1,23 +1,39 @@
-//! `AdamW` on the host (Loshchilov and Hutter 2019, arXiv 1711.05101), with global-norm clipping.
+//! `AdamW` and Muon on the host, with global-norm clipping.
 //!
-//! Every number is updated on its own and sums run in a fixed order, so the bits do not depend on the number
-//! of threads.
+//! `AdamW` (Loshchilov and Hutter 2019, arXiv 1711.05101) updates every number on its own, Muon every projection on its
+//! own, and sums run in a fixed order: so the bits do not depend on the number of threads.
+//!
+//! Muon with momentum `m`, rate `r` and decay `d` makes of a projection `W` of `a` rows and `b` columns with gradient `G`
+//! (Liu et al. 2025, arXiv 2502.16982):
+//!
+//! ```text
+//! M ← m M + G
+//! W ← (1 - r d) W - 0.2 r √max(a, b) orthogonalize(m M + G)
+//! ```
+//!
+//! so that the root of the mean square of a change is that of `AdamW`, whose rates and decay it therefore shares.
 
-use std::panic::resume_unwind;
+use std::{mem, panic::resume_unwind};
 
+use still_decoder::{Threads, orthogonalize};
+use still_recipe::OptimizerName;
 use still_tensor_decoder::{ParameterList, Parameters, Role};
 
 use crate::trained::Trained;
 
 /// Numbers of a tensor from which on threads share it.
 const SHARED_LENGTH: usize = 1 << 18;
+/// The root of the mean square of `AdamW`'s changes, over its rate.
+const CHANGE_OF_ADAMW: f64 = 0.2;
 /// Partial sums that a norm keeps apart.
 const LANES: usize = 8;
 
-/// The two moments of every parameter, and how often they were updated.
+/// The moments of every parameter, and how often they were updated.
 #[derive(Debug, Clone)]
 pub(crate) struct Optimizer {
+    pub(crate) name: OptimizerName,
     pub(crate) first: Parameters,
+    /// Muon has none of matrices.
     pub(crate) second: Parameters,
     /// Updates made: skipped steps make none.
     pub(crate) updates: u64,
@@ -25,16 +41,26 @@ pub(crate) struct Optimizer {
 
 /// What one update goes by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Update<D> {
+pub(crate) struct Update<'a, D> {
     /// The learning rate.
     pub(crate) rate: f64,
     /// What gradients are scaled by as they are read.
     pub(crate) gradient_scale: f32,
+    /// The first is Muon's momentum.
     pub(crate) betas: [f64; 2],
     pub(crate) epsilon: f64,
     /// Decoupled weight decay of a role.
     pub(crate) decay: D,
-    pub(crate) threads: usize,
+    pub(crate) threads: &'a Threads,
+}
+
+/// A projection that Muon updates.
+struct Projection<'a> {
+    values: &'a mut [f32],
+    gradient: &'a [f32],
+    momentum: &'a mut [f32],
+    columns: usize,
+    keep: f32,
 }
 
 /// The factors of one update, in f32.
@@ -51,8 +77,12 @@ struct Factors {
 
 impl Optimizer {
     /// No update made yet.
-    pub(crate) fn new(trained: &Trained) -> Self {
-        Self { first: trained.zeros_like(), second: trained.zeros_like(), updates: 0 }
+    pub(crate) fn new(name: OptimizerName, trained: &Trained) -> Self {
+        let mut second = trained.zeros_like();
+        if name == OptimizerName::Muon {
+            second.empty_matrices();
+        }
+        Self { name, first: trained.zeros_like(), second, updates: 0 }
     }
 
     /// Updates what is trained.
@@ -60,7 +90,7 @@ impl Optimizer {
         &mut self,
         trained: &mut Trained,
         gradients: &Parameters,
-        update: &Update<D>,
+        update: &Update<'_, D>,
     ) {
         self.updates += 1;
         let updates = self.updates.min(i32::MAX as u64) as i32;
@@ -74,13 +104,19 @@ impl Optimizer {
             epsilon: update.epsilon as f32,
         };
         let moments = self.first.values_mut().into_iter().zip(self.second.values_mut());
+        let mut projections = Vec::new();
         for (((role, values), (_, gradient)), ((_, first), (_, second))) in
             trained.values_mut().into_iter().zip(gradients.values()).zip(moments)
         {
             let keep = (1.0 - update.rate * (update.decay)(role)) as f32;
+            if let (OptimizerName::Muon, Role::Matrix { columns, projections: rows }) = (self.name, role) {
+                let matrix = Projection { values, gradient, momentum: first, columns, keep };
+                projections.extend(matrix.cut(rows));
+                continue;
+            }
             let share = match values.len() {
                 length if length < SHARED_LENGTH => length.max(1),
-                length => length.div_ceil(update.threads.max(1)),
+                length => length.div_ceil(update.threads.count()),
             };
             let shares = values.chunks_mut(share).zip(gradient.chunks(share));
             let moments = first.chunks_mut(share).zip(second.chunks_mut(share));
@@ -100,7 +136,49 @@ impl Optimizer {
                 }
             });
         }
+        let rate = update.rate;
+        update.threads.for_each_item(&mut projections, |projection| projection.update(factors, rate));
     }
+}
+
+impl<'a> Projection<'a> {
+    /// The projections of so many rows that a matrix holds.
+    fn cut(self, rows: [usize; 3]) -> impl Iterator<Item = Self> {
+        let Self { mut values, mut gradient, mut momentum, columns, keep } = self;
+        rows.into_iter().filter(|rows| *rows > 0).map(move |rows| {
+            let length = rows * columns;
+            Self {
+                values: split_off(&mut values, length),
+                gradient: gradient.split_off(..length).unwrap_or_default(),
+                momentum: split_off(&mut momentum, length),
+                columns,
+                keep,
+            }
+        })
+    }
+
+    fn update(&mut self, Factors { gradient_scale, betas: [momentum, _], .. }: Factors, rate: f64) {
+        let rows = self.values.len() / self.columns.max(1);
+        let step = (CHANGE_OF_ADAMW * rate * (rows.max(self.columns) as f64).sqrt()) as f32;
+        let moments = self.momentum.iter_mut().zip(self.gradient);
+        let mut change: Vec<f32> = moments
+            .map(|(moment, gradient)| {
+                let gradient = gradient * gradient_scale;
+                *moment = momentum * *moment + gradient;
+                momentum * *moment + gradient
+            })
+            .collect();
+        orthogonalize(&mut change, self.columns);
+        for (value, change) in self.values.iter_mut().zip(change) {
+            *value = *value * self.keep - step * change;
+        }
+    }
+}
+
+fn split_off<'a>(values: &mut &'a mut [f32], length: usize) -> &'a mut [f32] {
+    let (start, rest) = mem::take(values).split_at_mut(length);
+    *values = rest;
+    start
 }
 
 impl Factors {
@@ -154,6 +232,45 @@ pub(crate) fn clip_scale(norm: f64, clip_norm: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two steps worked out in numpy with 64 bits, from the formulas at the top of this file and of
+    /// `still_decoder::orthogonalize`.
+    #[test]
+    fn a_projection_goes_the_way_of_the_formulas_whichever_matrix_it_stands_in() {
+        let start = [0.5, -0.25, 0.125, 1.0, 0.75, -0.5];
+        let gradients = [[0.1, 0.2, -0.3, 0.05, -0.15, 0.25], [-0.2, 0.1, 0.05, 0.3, 0.1, -0.1]];
+        let expected = [
+            0.495_984_474_758_799,
+            -0.257_338_121_220_737,
+            0.129_742_723_124_143,
+            0.987_676_511_742_079,
+            0.745_706_311_917_094,
+            -0.500_384_296_571_287,
+        ];
+        let factors = Factors {
+            gradient_scale: 0.5,
+            betas: [0.9, 0.0],
+            rests: [0.0; 2],
+            correction: 0.0,
+            step_size: 0.0,
+            epsilon: 0.0,
+        };
+        // beside another projection of one row, which changes nothing for it
+        let mut values: Vec<f32> = start.into_iter().chain([1.0, 2.0, 3.0]).collect();
+        let mut momentum = vec![0.0; 9];
+        for gradient in gradients {
+            let gradient: Vec<f32> = gradient.into_iter().chain([1.0, -1.0, 0.5]).collect();
+            let (values, momentum) = (&mut values[..], &mut momentum[..]);
+            let matrix = Projection { values, gradient: &gradient, momentum, columns: 3, keep: 1.0 - 0.002 };
+            let cut: Vec<_> = matrix.cut([2, 0, 1]).collect();
+            assert_eq!(cut.len(), 2);
+            cut.into_iter().for_each(|mut projection| projection.update(factors, 0.02));
+        }
+        for (found, expected) in values.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} is not {expected}");
+        }
+        assert!((momentum[3] - 0.1725).abs() < 1e-6, "{momentum:?}");
+    }
 
     #[test]
     fn the_norm_is_the_same_bits_for_any_number_of_threads() {

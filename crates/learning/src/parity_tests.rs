@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Threads, hugging_face};
-use still_recipe::DpoSettings;
+use still_recipe::{DpoSettings, OptimizerName};
 use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, Parameters, TensorPrecision};
 use still_training_data::Sequence;
 
@@ -50,7 +50,13 @@ impl Fixture {
 
     fn settings(&self, fused: bool) -> ForwardSettings {
         let config = Arc::new(self.config.clone());
-        ForwardSettings { config, threads: Threads::new(2), recompute: false, fused, observer: LayerObserver::default() }
+        ForwardSettings {
+            config,
+            threads: Threads::new(2),
+            recompute: false,
+            fused,
+            observer: LayerObserver::default(),
+        }
     }
 
     fn sft(&self, trained: &Trained, fused: bool) -> loss::LossAndGradients {
@@ -63,7 +69,7 @@ impl Fixture {
 
     fn fresh(&self) -> (Trained, Optimizer) {
         let trained = Trained::Full(self.weights.to_f32());
-        let optimizer = Optimizer::new(&trained);
+        let optimizer = Optimizer::new(OptimizerName::AdamW, &trained);
         (trained, optimizer)
     }
 
@@ -83,7 +89,7 @@ impl Fixture {
             epsilon: 1e-8,
             // the reference decays everything
             decay: |_| 0.01,
-            threads: 2,
+            threads: &Threads::new(2),
         };
         optimizer.update(trained, &found.gradients, &update);
         (found, norm)

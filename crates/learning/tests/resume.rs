@@ -10,6 +10,7 @@ use still_decoder::DecoderWeights;
 use still_domain::{CheckpointId, PolicyRef, RoundNumber};
 use still_embedded::{Learner, LearnerError, LearnerJob};
 use still_learning::{LearnerConfig, PolicyLearner};
+use still_recipe::OptimizerName;
 use still_roles::TrainingJob;
 use still_tensor_decoder::peft;
 
@@ -17,18 +18,29 @@ const STEPS: u64 = 12;
 
 /// Trained as a whole, or adapters beside it.
 fn fresh(adapters: bool) -> PolicyLearner {
-    let config = learner_config(STEPS, |training| training.lora = lora(if adapters { 4 } else { 0 }, 8.0));
+    fresh_by(OptimizerName::AdamW, adapters)
+}
+
+fn fresh_by(optimizer: OptimizerName, adapters: bool) -> PolicyLearner {
+    let config = learner_config(STEPS, |training| {
+        training.lora = lora(if adapters { 4 } else { 0 }, 8.0);
+        training.imitation.optimizer = optimizer;
+        training.preference.optimizer = optimizer;
+    });
     learner_with(16, 2, LearnerConfig { threads: 2, ..config })
 }
 
 #[test]
 fn a_resumed_job_ends_in_the_same_bits() {
-    for (examples, adapters) in [
-        (sft_examples(), false),
-        (preference_examples(), false),
-        (sft_examples(), true),
-        (preference_examples(), true),
+    for (examples, optimizer, adapters) in [
+        (sft_examples(), OptimizerName::AdamW, false),
+        (preference_examples(), OptimizerName::AdamW, false),
+        (sft_examples(), OptimizerName::AdamW, true),
+        (preference_examples(), OptimizerName::AdamW, true),
+        (sft_examples(), OptimizerName::Muon, false),
+        (sft_examples(), OptimizerName::Muon, true),
     ] {
+        let fresh = |adapters| fresh_by(optimizer, adapters);
         let mut uninterrupted = fresh(adapters);
         uninterrupted.begin(&job(examples.clone())).unwrap();
         while !uninterrupted.step().unwrap().is_last() {}

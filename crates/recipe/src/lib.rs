@@ -3,7 +3,7 @@
 //! | module | noun |
 //! |---|---|
 //! | [`TrainingSection`] | how a learner works, in imitation and in every later round |
-//! | [`LearnerSettings`] | one job's length, batches, learning rate and optimizer |
+//! | [`LearnerSettings`], [`OptimizerName`] | one job's length, batches, learning rate and optimizer |
 //! | [`DpoSettings`] | what preference optimisation minimises, and how far it may go |
 //! | [`LoraSettings`] | adapters instead of all parameters |
 //! | [`TrainingEngine`], [`TrainingCommand`] | who takes the steps |
@@ -18,7 +18,7 @@ mod training;
 
 pub use command::{TrainingCommand, TrainingEngine};
 pub use dpo::{BoundReached, DpoSettings, DpoSpan, PreferenceBound, PreferenceLoss};
-pub use job::{LearnerSettings, Schedule};
+pub use job::{LearnerSettings, OptimizerName, Schedule};
 pub use lora::LoraSettings;
 pub use precision::Precision;
 pub use training::TrainingSection;

@@ -225,9 +225,9 @@ impl Adapters {
     }
 
     /// The same list, to change.
-    pub(crate) fn factors_mut(&mut self) -> Vec<&mut [f32]> {
+    pub(crate) fn factors_mut(&mut self) -> Vec<&mut Matrix> {
         let adapters = self.layers.iter_mut().flatten();
-        adapters.flat_map(|adapter| [floats_mut(&mut adapter.down), floats_mut(&mut adapter.up)]).collect()
+        adapters.flat_map(|adapter| [&mut adapter.down, &mut adapter.up]).collect()
     }
 
     /// Every adapter with its block's number.

@@ -4,11 +4,16 @@ use still_decoder::{DecoderWeights, LayerWeights, Matrix};
 
 use crate::adapters::Adapters;
 
-/// What a parameter is, as far as weight decay goes.
+/// What a parameter is, as far as an optimizer goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A projection, or a factor of one.
-    Matrix,
+    Matrix {
+        /// Numbers of a row.
+        columns: usize,
+        /// Rows of each projection that it holds, one after the other; 0 where there is none.
+        projections: [usize; 3],
+    },
     /// The embedding or the head.
     Embedding,
     /// A norm's scale or a bias.
@@ -49,7 +54,7 @@ impl ParameterList for Adapters {
     }
 
     fn values_mut(&mut self) -> Vec<(Role, &mut [f32])> {
-        self.factors_mut().into_iter().map(|values| (Role::Matrix, values)).collect()
+        self.factors_mut().into_iter().map(whole).collect()
     }
 }
 
@@ -80,12 +85,27 @@ impl Parameters {
         Self::Adapters(adapters.zeros_like())
     }
 
+    /// Empties every matrix of a block, or factor of one; what else there is stays.
+    pub fn empty_matrices(&mut self) {
+        let matrices = match self {
+            Self::Full(weights) => weights.layers.iter_mut().flat_map(layer_matrices_mut).collect(),
+            Self::Adapters(adapters) => adapters.factors_mut(),
+        };
+        for matrix in matrices {
+            *matrix = Matrix::from_f32(0, matrix.columns(), Vec::new());
+        }
+    }
+
     /// Adds `more`, of the same form.
     pub fn add(&mut self, more: &Self) {
         for ((_, sum), (_, more)) in self.values_mut().into_iter().zip(more.values()) {
             sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         }
     }
+}
+
+fn layer_matrices_mut(layer: &mut LayerWeights) -> [&mut Matrix; 4] {
+    [&mut layer.qkv, &mut layer.output, &mut layer.gate_up, &mut layer.down]
 }
 
 /// Numbers of a matrix that was made as f32, as masters, moments and gradients are.
@@ -149,19 +169,32 @@ fn full_values(weights: &DecoderWeights) -> Vec<(String, &[f32])> {
     list
 }
 
+fn matrix(matrix: &mut Matrix, projections: [usize; 3]) -> (Role, &mut [f32]) {
+    (Role::Matrix { columns: matrix.columns(), projections }, floats_mut(matrix))
+}
+
+/// A matrix that is one projection, or a factor of one.
+fn whole(of: &mut Matrix) -> (Role, &mut [f32]) {
+    let rows = of.rows();
+    matrix(of, [rows, 0, 0])
+}
+
 fn full_values_mut(weights: &mut DecoderWeights) -> Vec<(Role, &mut [f32])> {
     let mut list = vec![(Role::Embedding, floats_mut(&mut weights.embedding))];
     for layer in &mut weights.layers {
         list.push((Role::Vector, &mut layer.input_norm));
-        list.push((Role::Matrix, floats_mut(&mut layer.qkv)));
+        let queries = layer.output.columns();
+        let group = layer.qkv.rows().saturating_sub(queries) / 2;
+        list.push(matrix(&mut layer.qkv, [queries, group, group]));
         for values in [&mut layer.qkv_bias, &mut layer.query_norm, &mut layer.key_norm].into_iter().flatten()
         {
             list.push((Role::Vector, values));
         }
-        list.push((Role::Matrix, floats_mut(&mut layer.output)));
+        list.push(whole(&mut layer.output));
         list.push((Role::Vector, &mut layer.post_attention_norm));
-        list.push((Role::Matrix, floats_mut(&mut layer.gate_up)));
-        list.push((Role::Matrix, floats_mut(&mut layer.down)));
+        let inner = layer.down.columns();
+        list.push(matrix(&mut layer.gate_up, [inner, inner, 0]));
+        list.push(whole(&mut layer.down));
     }
     list.push((Role::Vector, &mut weights.final_norm));
     if let Some(head) = &mut weights.head {

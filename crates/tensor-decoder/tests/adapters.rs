@@ -6,8 +6,8 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, LayerObserver, LoraConfig, ParameterList, Parameters, Projection, TensorPrecision,
-    TokenBatch, peft,
+    Adapters, Decoder, ForwardSettings, LayerObserver, LoraConfig, ParameterList, Parameters, Projection,
+    TensorPrecision, TokenBatch, peft,
 };
 
 fn config() -> DecoderConfig {
@@ -21,7 +21,13 @@ fn config() -> DecoderConfig {
 }
 
 fn settings(fused: bool) -> ForwardSettings {
-    ForwardSettings { config: Arc::new(config()), threads: Threads::new(2), recompute: false, fused, observer: LayerObserver::default() }
+    ForwardSettings {
+        config: Arc::new(config()),
+        threads: Threads::new(2),
+        recompute: false,
+        fused,
+        observer: LayerObserver::default(),
+    }
 }
 
 fn batch() -> TokenBatch {

@@ -11,7 +11,8 @@ use half::bf16;
 use safetensors::SafeTensors;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, LayerObserver, ParameterList, Parameters, TensorPrecision, TokenBatch, peft,
+    Adapters, Decoder, ForwardSettings, LayerObserver, ParameterList, Parameters, TensorPrecision,
+    TokenBatch, peft,
 };
 
 const MODELS: [&str; 3] = ["llama", "qwen2", "qwen3"];

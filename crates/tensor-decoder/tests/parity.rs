@@ -34,7 +34,13 @@ fn batch() -> TokenBatch {
 }
 
 fn settings(config: &DecoderConfig, fused: bool, recompute: bool) -> ForwardSettings {
-    ForwardSettings { config: Arc::new(config.clone()), threads: Threads::new(2), recompute, fused, observer: LayerObserver::default() }
+    ForwardSettings {
+        config: Arc::new(config.clone()),
+        threads: Threads::new(2),
+        recompute,
+        fused,
+        observer: LayerObserver::default(),
+    }
 }
 
 /// The mean loss over the targets, and every parameter's gradient by name.

@@ -3,7 +3,7 @@
 
 use still_domain::fingerprint::NamedFields;
 use still_recipe::{
-    DpoSettings, DpoSpan, LearnerSettings, LoraSettings, Precision, PreferenceLoss, Schedule,
+    DpoSettings, DpoSpan, LearnerSettings, LoraSettings, OptimizerName, Precision, PreferenceLoss, Schedule,
 };
 
 use crate::examples::Examples;
@@ -20,13 +20,14 @@ pub fn settings(config: &LearnerSettings) -> NamedFields {
         warm_up_fraction,
         final_fraction,
         schedule,
+        optimizer,
         betas: [first_beta, second_beta],
         epsilon,
         weight_decay,
         decay_embeddings,
         clip_norm,
     } = config;
-    NamedFields::new("job settings 1")
+    let fields = NamedFields::new("job settings 1")
         .number("steps", *steps)
         .real("epochs", *epochs)
         .number("batch_sequences", u64::from(*batch_sequences))
@@ -41,7 +42,12 @@ pub fn settings(config: &LearnerSettings) -> NamedFields {
         .real("epsilon", *epsilon)
         .real("weight_decay", *weight_decay)
         .number("decay_embeddings", u64::from(*decay_embeddings))
-        .real("clip_norm", *clip_norm)
+        .real("clip_norm", *clip_norm);
+    // it came later, and before there was no other
+    match optimizer {
+        OptimizerName::AdamW => fields,
+        OptimizerName::Muon => fields.text("optimizer", "muon"),
+    }
 }
 
 /// How preferences are optimised.

@@ -12,6 +12,9 @@ import sys
 from kinds import KINDS
 from spelling import Style
 
+# powers and factorials may have any number of digits
+sys.set_int_max_str_digits(0)
+
 SPELLINGS = 12
 PATIENCE = 400
 

@@ -8,7 +8,7 @@ mod legacy;
 
 use still_decoder::DecoderWeights;
 use still_domain::fingerprint::NamedFields;
-use still_recipe::{LearnerSettings, PreferenceLoss, TrainingSection};
+use still_recipe::{LearnerSettings, OptimizerName, PreferenceLoss, TrainingSection};
 use still_roles::TrainingJob;
 use still_training_data::{Examples, JobVersion, identity};
 
@@ -73,8 +73,9 @@ impl JobIdentity<'_> {
 
     /// Whether a job of the version was ever called that, by this program or by one before it.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let is_of_legacy =
-            self.version == JobVersion::Two && self.learner.training.dpo.loss == PreferenceLoss::Sigmoid;
+        let is_of_legacy = self.version == JobVersion::Two
+            && self.learner.training.dpo.loss == PreferenceLoss::Sigmoid
+            && self.config.optimizer == OptimizerName::AdamW;
         name == self.name() || (is_of_legacy && name == legacy::name(self))
     }
 
