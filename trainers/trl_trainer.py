@@ -252,6 +252,8 @@ class Voice(TrainerCallback):
 def settings(job, parts):
     """The job's settings as both of TRL's configurations take them."""
     how = job["hyperparameters"]
+    if how.get("optimizer", "adamw") != "adamw":
+        refuse("this trainer has AdamW alone: set `optimizer = \"adamw\"` in the section of `training`")
     on_gpu = torch.cuda.is_available()
     every = job["checkpoint_every_steps"]
     return dict(

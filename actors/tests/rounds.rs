@@ -1,18 +1,12 @@
-//! The whole loop with scripted roles: rounds, what ends them, and what operators may do meanwhile.
+//! The whole loop with scripted roles: rounds, and what ends them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use still_actors::{Activity, Event, FinishReason, OnPublish, Refusal, System};
-use still_curation::{PerplexityPreference, ScoredBy};
+use still_actors::{Event, FinishReason, OnPublish, System};
 use still_domain::{
-    Algorithm, AttemptId, JudgedTrajectory, Outcome, PolicyName, PolicyOrigin, PolicyVersion, Problem,
-    ProblemId, RoundNumber, RoundPhase, Split, seed,
+    Algorithm, Outcome, PolicyName, PolicyOrigin, PolicyVersion, Problem, ProblemId, RoundNumber, Split, seed,
 };
-use still_store::CheckpointsSection;
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
@@ -133,6 +127,21 @@ async fn preference_optimisation_trains_on_pairs_from_the_imitated_policy() {
     assert!(jobs[1].start_skill > jobs[0].start_skill, "it starts where imitation ended");
     let set = harness.store.training_set(&jobs[2].training_set).unwrap().unwrap();
     assert!(!set.content.pairs.is_empty() && set.content.trajectories.is_empty());
+}
+
+#[tokio::test]
+async fn a_round_whose_attempts_make_no_pair_trains_nothing_and_says_why() {
+    let harness = Harness::new(World::default());
+    let mut config = config(2);
+    config.round.algorithm = Algorithm::Dpo;
+    config.pairs.min_perplexity_margin = 1e9;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
+    assert_eq!(harness.script.jobs().len(), 1, "imitation alone");
+    for round in &harness.rounds()[1..] {
+        let decision = round.decision.as_deref().unwrap_or_default();
+        assert!(decision.contains("no pair to train on"), "{decision}");
+        assert!(decision.contains("no problem has a right and a wrong attempt"), "{decision}");
+    }
 }
 
 #[tokio::test]
@@ -260,157 +269,6 @@ async fn a_verifier_that_panics_costs_at_most_its_own_judgements() {
 }
 
 #[tokio::test]
-async fn pausing_exploration_holds_attempts_back_until_it_is_resumed() {
-    let harness = Harness::new(World::default());
-    let system = harness.start(config(2)).await;
-    system.pause(Some(Activity::Explore));
-    let mut events = system.subscribe();
-    let explores = |wanted: u32| move |event: &Event| matches!(event, Event::Phase { round, phase: RoundPhase::Exploring } if round.0 == wanted);
-    wait_for(&system, &mut events, explores(1)).await;
-    // a whole round passes meanwhile
-    assert_eq!(system.seal().await, Ok(RoundNumber(1)));
-    wait_for(&system, &mut events, explores(2)).await;
-    assert!(system.status().exploration_paused);
-    assert!(harness.pool().is_empty());
-    let asked = harness.script.rollouts();
-    assert!(asked.keys().all(|id| !id.problem.as_str().starts_with("explore")));
-    system.resume(None);
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    assert!(harness.pool().len() >= 60);
-}
-
-#[tokio::test]
-async fn pausing_training_takes_no_step_and_a_checkpoint_can_be_written_all_the_same() {
-    let harness = Harness::new(World::default());
-    harness.script.training.close();
-    let system = harness.start(config(1)).await;
-    let mut events = system.subscribe();
-    assert!(matches!(system.checkpoint().await, Err(Refusal::NotNow(_)) | Ok(_)));
-    system.pause(Some(Activity::Train));
-    harness.script.training.open();
-    let trained = |event: &Event| matches!(event, Event::Trained { .. });
-    let exploring = |event: &Event| matches!(event, Event::Phase { phase: RoundPhase::Exploring, .. });
-    let checkpoint = loop {
-        match system.checkpoint().await {
-            Ok(id) => break id,
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
-    assert!(checkpoint.as_str().starts_with("round-0-step-"), "{checkpoint}");
-    assert!(system.status().training_paused);
-    system.resume(Some(Activity::Train));
-    wait_for(&system, &mut events, trained).await;
-    wait_for(&system, &mut events, exploring).await;
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-}
-
-#[tokio::test]
-async fn sealing_closes_the_round_with_what_it_has() {
-    for lockstep in [false, true] {
-        let harness = Harness::new(World::default());
-        let mut config = config(1);
-        config.lockstep = lockstep;
-        config.round.problems = 75;
-        let system = harness.start(config).await;
-        let mut events = system.subscribe();
-        assert!(matches!(system.seal().await, Err(Refusal::NotNow(_))));
-        wait_for(
-            &system,
-            &mut events,
-            |event| matches!(event, Event::Explored { judged, .. } if *judged > 0),
-        )
-        .await;
-        assert_eq!(system.seal().await, Ok(RoundNumber(1)));
-        assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-        let judged: u64 = harness.rounds()[1].tally.outcomes.values().sum();
-        assert!(judged < 300, "{judged}");
-    }
-}
-
-#[tokio::test]
-async fn a_drain_finishes_what_is_in_flight_and_ends() {
-    let harness = Harness::new(World::default());
-    let system = harness.start(config(0)).await;
-    let mut events = system.subscribe();
-    wait_for(&system, &mut events, |event| matches!(event, Event::Explored { judged, .. } if *judged > 0))
-        .await;
-    system.drain();
-    assert_eq!(finished(&system).await, FinishReason::Drained);
-    let begun = harness.script.rollouts();
-    let explored = begun.keys().filter(|id| id.problem.as_str().starts_with("explore")).count();
-    assert_eq!(harness.pool().len(), explored, "everything that was begun is durable");
-    assert!(!system.is_alive());
-}
-
-#[tokio::test]
-async fn a_drain_in_training_leaves_a_checkpoint_that_the_next_start_goes_on_from() {
-    let harness = Harness::new(World::default());
-    let system = harness.start(config(1)).await;
-    let mut events = system.subscribe();
-    wait_for(&system, &mut events, |event| matches!(event, Event::Trained { .. })).await;
-    system.drain();
-    assert_eq!(finished(&system).await, FinishReason::Drained);
-    let unfinished = harness.rounds()[0].phase == RoundPhase::Training;
-    assert_eq!(harness.run(config(1)).await, FinishReason::RoundsDone);
-    if unfinished {
-        assert!(harness.script.jobs()[1].resumed_step > 0, "{:?}", harness.script.jobs());
-    }
-}
-
-#[tokio::test]
-async fn an_earlier_policy_is_put_in_force_under_a_new_version_and_rolled_back_from() {
-    let harness = Harness::new(World::default());
-    harness.run(config(2)).await;
-    let newest = harness.store.policies().unwrap().last().unwrap().version;
-    let mut config = config(0);
-    config.round.problems = 250_000;
-    let system = harness.start(config).await;
-    assert!(matches!(system.promote(PolicyVersion(99)).await, Err(Refusal::Unknown(_))));
-    assert_eq!(system.promote(PolicyVersion(1)).await, Ok(PolicyVersion(newest.0 + 1)));
-    let records = harness.store.policies().unwrap();
-    assert_eq!(records.last().unwrap().origin, PolicyOrigin::Operator(PolicyVersion(1)));
-    assert!(matches!(system.roll_back().await, Err(Refusal::NotNow(_))), "nothing comes before the first");
-    system.promote(PolicyVersion(2)).await.unwrap();
-    system.roll_back().await.unwrap();
-    let records = harness.store.policies().unwrap();
-    assert_eq!(records.last().unwrap().origin, PolicyOrigin::Operator(PolicyVersion(1)));
-    assert_eq!(system.status().policy, records.last().map(|record| record.version));
-    system.stop();
-    finished(&system).await;
-}
-
-#[tokio::test]
-async fn the_newest_the_best_and_every_third_checkpoint_stay_and_the_published_ones() {
-    let harness = Harness::new(World::default());
-    let mut config = config(5);
-    config.checkpoints = CheckpointsSection {
-        keep_last: 1,
-        keep_best: 1,
-        keep_every_rounds: 3,
-        keep_published: 0,
-        ..CheckpointsSection::default()
-    };
-    // nothing gains so much: every round but imitation is rejected, and only retention keeps what it trained
-    config.gate.tolerance = -1.0;
-    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
-    let rounds = harness.rounds();
-    assert_eq!(rounds.iter().filter(|round| round.phase == RoundPhase::Rejected).count(), 5);
-
-    // the best is known from the rounds that were scored when the last checkpoint was written
-    let scored = rounds[..5].iter().map(|round| (round.evaluation.as_ref().unwrap().accuracy.value, round));
-    let best = scored.max_by(|(one, first), (other, second)| {
-        one.total_cmp(other).then_with(|| Reverse(first.round).cmp(&Reverse(second.round)))
-    });
-    let kept: BTreeSet<_> = [0, 3, 5, best.unwrap().1.round.0].into();
-    let checkpoints = harness.store.checkpoints().unwrap();
-    assert!(checkpoints.iter().all(|checkpoint| checkpoint.is_final), "{checkpoints:?}");
-    assert_eq!(checkpoints.iter().map(|checkpoint| checkpoint.round.0).collect::<BTreeSet<_>>(), kept);
-    for checkpoint in &checkpoints {
-        harness.checkpoints.check(checkpoint).unwrap();
-    }
-}
-
-#[tokio::test]
 async fn the_base_model_is_scored_once_and_test_problems_choose_nothing() {
     let world = World::default();
     let harness = Harness::new(world);
@@ -513,115 +371,4 @@ async fn what_several_policies_drew_is_in_no_set_unless_that_is_allowed() {
     }
     let facts = harness.store.facts().unwrap();
     assert!(facts.iter().all(|fact| fact.is_mixed == mixed.contains(&fact.id)));
-}
-
-#[tokio::test]
-async fn sets_are_chosen_by_the_perplexities_of_one_policy_where_that_is_asked_for() {
-    for scored_by in [ScoredBy::Current, ScoredBy::Imitated] {
-        let harness = Harness::new(World::default());
-        let mut config = config(2);
-        config.selection.scored_by = scored_by;
-        config.selection.perplexity = PerplexityPreference::High;
-        config.selection.max_per_problem = 1;
-        config.exploration.stop_after_correct = 4;
-        assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
-        let rounds = harness.rounds();
-        for round in &rounds[1..] {
-            let under = if scored_by == ScoredBy::Imitated { PolicyVersion(1) } else { round.policy_version };
-            assert_eq!(round.tally.ranked_under, Some(under));
-        }
-        // the double finds later attempts more perplexing, whatever the sampler measured
-        let scores = harness.store.scores(rounds[2].tally.ranked_under.unwrap()).unwrap();
-        let pool = harness.pool();
-        let right = pool.iter().filter(|judged| judged.is_correct()).map(JudgedTrajectory::id);
-        let mut last: BTreeMap<&ProblemId, &AttemptId> = BTreeMap::new();
-        for id in right.filter(|id| scores.contains_key(*id)) {
-            last.insert(&id.problem, id);
-        }
-        let set = harness.store.training_set_of(RoundNumber(2)).unwrap().unwrap();
-        let is_later = |chosen: &AttemptId| chosen.number.0 > 0;
-        assert!(set.content.trajectories.iter().any(is_later), "{:?}", set.content.trajectories);
-        assert!(set.content.trajectories.iter().all(|chosen| last[&chosen.problem] == chosen));
-        let mut asked = harness.script.scores();
-        let total = asked.len();
-        asked.sort();
-        asked.dedup();
-        if scored_by == ScoredBy::Imitated {
-            assert_eq!(asked.len(), total, "what is scored stays scored");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_pass_of_scoring_that_fails_is_told_and_leaves_the_samplers_perplexities() {
-    let harness = Harness::new(World::default());
-    harness.script.scorer_failures.store(1, std::sync::atomic::Ordering::SeqCst);
-    let mut config = config(2);
-    config.selection.scored_by = ScoredBy::Current;
-    let system = harness.start(config).await;
-    let mut events = system.subscribe();
-    let failed =
-        |event: &Event| matches!(event, Event::Warning { message } if message.contains("scoring failed"));
-    wait_for(&system, &mut events, failed).await;
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
-    assert_eq!((ranked[0], ranked[1]), (None, None));
-    assert!(ranked[2].is_some(), "the next round is scored again");
-}
-
-#[tokio::test]
-async fn engines_are_compared_with_the_learner_every_round_and_one_that_is_too_far_is_warned_of() {
-    let harness = Harness::new(World::default());
-    harness.script.gap_thousandths.store(200, std::sync::atomic::Ordering::SeqCst);
-    let mut config = config(2);
-    config.round.gap_sample = 5;
-    config.round.gap_max_tokens = 7;
-    let system = harness.start(config).await;
-    let mut events = system.subscribe();
-    let is_alarm =
-        |event: &Event| matches!(event, Event::Warning { message } if message.contains("round.max_gap_nats"));
-    wait_for(&system, &mut events, is_alarm).await;
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    let rounds = harness.rounds();
-    assert_eq!(rounds[0].gap, None, "imitation explores nothing");
-    let mut compared = BTreeSet::new();
-    for round in &rounds[1..] {
-        let gap = round.gap.clone().unwrap();
-        assert_eq!((gap.policy, gap.trajectories, gap.tokens), (round.policy_version, 5, 35));
-        assert!((gap.mean_nats - 0.2).abs() < 1e-6 && (gap.bias_nats - 0.2).abs() < 1e-6, "{gap:?}");
-        let furthest = harness.store.trajectory(&gap.furthest).unwrap().unwrap();
-        assert_eq!(furthest.trajectory.policy_version(), round.policy_version);
-        assert!(compared.insert(gap.furthest), "each round is compared anew");
-    }
-    assert_eq!(system.status().round.gap, rounds[2].gap);
-    // what each trajectory names is there
-    for judged in harness.pool() {
-        let name = judged.trajectory.provenance.unwrap();
-        assert_eq!(harness.store.provenance(&name).unwrap().unwrap().engine, "scripted");
-    }
-}
-
-#[tokio::test]
-async fn a_comparison_that_fails_is_told_and_keeps_no_round_from_being_trained_on() {
-    let harness = Harness::new(World::default());
-    harness.script.gap_failures.store(1, std::sync::atomic::Ordering::SeqCst);
-    let system = harness.start(config(2)).await;
-    let mut events = system.subscribe();
-    let is_told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("could not be measured"));
-    wait_for(&system, &mut events, is_told).await;
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    let rounds = harness.rounds();
-    assert_eq!(rounds[1].gap, None);
-    assert!(rounds[2].gap.as_ref().is_some_and(|gap| gap.mean_nats < 1e-9), "{:?}", rounds[2].gap);
-}
-
-#[tokio::test]
-async fn nothing_is_compared_where_that_is_not_wanted() {
-    let harness = Harness::new(World::default());
-    harness.script.gap_failures.store(1, std::sync::atomic::Ordering::SeqCst);
-    let mut config = config(1);
-    config.round.gap_sample = 0;
-    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
-    assert_eq!(harness.rounds()[1].gap, None);
-    assert_eq!(harness.script.gap_failures.load(std::sync::atomic::Ordering::SeqCst), 1);
 }

@@ -8,6 +8,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::{Value, json};
+
 use crate::{
     endpoint::{About, Endpoint, Prepared, Serves},
     engine::{Fault, Load, Request, Response},
@@ -250,6 +252,26 @@ pub(crate) fn room(context: u64, prompt: &[u32], remedy: &str) -> Result<u64, Fa
         )));
     }
     Ok(room)
+}
+
+/// What both engines call by one name of how a response is sampled. All of it: a server fills what is left out from the
+/// model's `generation_config.json`.
+pub(crate) fn sampling_fields(request: &Request) -> Value {
+    let sampling = &request.sampling;
+    json!({
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": if sampling.top_k == 0 { -1 } else { i64::from(sampling.top_k) },
+        "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repetition_penalty,
+        "stop_token_ids": &request.stop_ids[..],
+        "n": 1,
+    })
+}
+
+/// The seed as engines take it, of 63 bits.
+pub(crate) const fn signed_seed(request: &Request) -> u64 {
+    request.seed >> 1
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
     endpoint::{About, Endpoint, Prepared},
     engine::{Fault, Load, Request, Response},
     http::HttpFault,
-    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, told},
+    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, sampling_fields, signed_seed, told},
 };
 
 /// Responses and scores.
@@ -118,23 +118,14 @@ impl Protocol for Sglang {
         let about =
             endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
         let room = room(about.context, &request.prompt, "--context-length")?;
-        let sampling = &request.sampling;
-        // all of them: a server fills what is left out from the model's generation_config.json
+        let mut sampling = sampling_fields(request);
+        sampling["max_new_tokens"] = json!(u64::from(request.sampling.max_new_tokens).min(room));
+        sampling["sampling_seed"] = json!(signed_seed(request));
+        sampling["skip_special_tokens"] = json!(false);
         let body = json!({
             "rid": request.name,
             "input_ids": request.prompt,
-            "sampling_params": {
-                "max_new_tokens": u64::from(sampling.max_new_tokens).min(room),
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": if sampling.top_k == 0 { -1 } else { i64::from(sampling.top_k) },
-                "min_p": sampling.min_p,
-                "repetition_penalty": sampling.repetition_penalty,
-                "sampling_seed": request.seed >> 1,
-                "stop_token_ids": &request.stop_ids[..],
-                "skip_special_tokens": false,
-                "n": 1,
-            },
+            "sampling_params": sampling,
             "return_logprob": true,
             "stream": false,
         });
@@ -147,7 +138,7 @@ impl Protocol for Sglang {
                 request.version
             )));
         }
-        if !sampling.is_unmodified() {
+        if !request.sampling.is_unmodified() {
             // those of the answer are of the distribution that was drawn from, unless the server was told otherwise
             let tokens = [&request.prompt[..], &response.tokens].concat();
             let scored = Self::score(endpoint, &tokens).await.map_err(|fault| fault_of(&fault))?;

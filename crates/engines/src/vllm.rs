@@ -19,7 +19,7 @@ use crate::{
     engine::{Fault, Load, Request, Response},
     http::HttpFault,
     metrics::Metrics,
-    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, told},
+    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, sampling_fields, signed_seed, told},
 };
 
 /// Responses with token ids and the weights' version.
@@ -155,20 +155,10 @@ async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
 async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
     let about = endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
     let room = room(about.context, &request.prompt, "--max-model-len")?;
-    // all of them: a server fills what is left out from the model's generation_config.json
-    let sampling = &request.sampling;
-    let mut body = json!({
-        "max_tokens": u64::from(sampling.max_new_tokens).min(room),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": if sampling.top_k == 0 { -1 } else { i64::from(sampling.top_k) },
-        "min_p": sampling.min_p,
-        "repetition_penalty": sampling.repetition_penalty,
-        "seed": request.seed >> 1,
-        "n": 1,
-        "logprobs": 0,
-        "stop_token_ids": &request.stop_ids[..],
-    });
+    let mut body = sampling_fields(request);
+    body["max_tokens"] = json!(u64::from(request.sampling.max_new_tokens).min(room));
+    body["seed"] = json!(signed_seed(request));
+    body["logprobs"] = json!(0);
     let path = if about.has_generate == Some(false) { COMPLETIONS } else { GENERATE };
     if path == GENERATE {
         body = json!({

@@ -15,18 +15,15 @@ use still_curation::Scoring;
 use still_domain::{AnswerKind, Estimate, Evaluation, Problem, SamplingSettings, Split};
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
-use still_machine::{GeneratorShape, Model, prompt_tokens, prompter, refuse_unjudgeable, settings::threads};
+use still_machine::{Model, prompter, refuse_unjudgeable};
 use still_operator::{cli::EvalArguments, config::PromptStyle, import};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
 use still_text::{PromptBook, Prompter};
 
 use super::{
-    answer_file::AnswerFile, conversations, generate, output_failed, precision, sign_of_life::SignOfLife,
+    answer_file::AnswerFile, conversations, generate, output_failed, shape, sign_of_life::SignOfLife,
     verifier_of_job,
 };
-
-/// Rollouts at once, at most.
-const MAX_ROLLOUTS: usize = 32;
 
 /// Answers every problem, judges the answers and prints the accuracy.
 pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
@@ -46,7 +43,10 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     }
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
-    let (library, shape) = (Arc::new(model.alone()), shape(arguments, &model, &problems)?);
+    let prompter = prompter_of(arguments, &model)?;
+    let (device, longest) = (arguments.device, arguments.sampling.max_new_tokens);
+    let shape = shape(device, &model, &problems, arguments.samples, longest, prompter)?;
+    let library = Arc::new(model.alone());
     let mut generator = model.generator(&library, &shape).or_exit(Exit::Device)?;
     let scoring = Scoring::new(Model::policy().name, arguments.sampling.seed, problems, arguments.samples);
     let out = arguments.out.as_deref().map(AnswerFile::create).transpose()?;
@@ -78,32 +78,16 @@ fn read(arguments: &EvalArguments, model: &Model) -> Result<Vec<Problem>, Failur
     Ok(read.map_err(|error| Failure::new(error.exit(), error))?.records)
 }
 
-/// Room for the longest prompt and the longest answer, as far as the model reaches.
-fn shape(arguments: &EvalArguments, model: &Model, problems: &[Problem]) -> Result<GeneratorShape, Failure> {
-    let prompter = if arguments.messages.is_some() {
+/// How the problems are asked.
+fn prompter_of(arguments: &EvalArguments, model: &Model) -> Result<Prompter, Failure> {
+    if arguments.messages.is_some() {
         let format = arguments.asked.format.unwrap_or_default().into();
         let book = PromptBook { style: still_text::PromptStyle::Rendered, format, ..PromptBook::default() };
-        Prompter::new(model.tokenizer.clone(), book)
-    } else {
-        // a model without a template has learnt from plain problems
-        let usual =
-            if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };
-        prompter(model, &arguments.asked.section(arguments.prompt.unwrap_or(usual)), None)?
-    };
-    let mut longest = 0;
-    for problem in problems {
-        longest = longest.max(prompt_tokens(&prompter, problem)?);
+        return Ok(Prompter::new(model.tokenizer.clone(), book));
     }
-    let wanted = longest + arguments.sampling.max_new_tokens as usize;
-    Ok(GeneratorShape {
-        device: arguments.device,
-        precision: precision(arguments.device),
-        threads: threads(0),
-        rollouts: problems.len().saturating_mul(arguments.samples as usize).clamp(1, MAX_ROLLOUTS),
-        tokens: wanted.min(model.config.max_position_count),
-        prompter,
-        stop_strings: Vec::new(),
-    })
+    // a model without a template has learnt from plain problems
+    let usual = if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };
+    Ok(prompter(model, &arguments.asked.section(arguments.prompt.unwrap_or(usual)), None)?)
 }
 
 /// Draws every answer, as many at once as the generator holds, and sums them up.

@@ -33,13 +33,18 @@ use std::{fs::File, path::Path};
 
 use serde_json::{Map, Value};
 use still_control::{Exit, Failure, OrExit};
+use still_domain::Problem;
 use still_judge::StandardVerifier;
+use still_machine::{GeneratorShape, Model, prompt_tokens, settings::threads};
 use still_operator::{
     cli::{GradeProfile, environment},
     config::{ConfigLayers, Device, VerifierProfile, VerifierSection},
 };
 use still_tensor_decoder::TensorPrecision;
-use still_text::ChatContext;
+use still_text::{ChatContext, Prompter};
+
+/// Rollouts at once, at most.
+const MAX_ROLLOUTS: usize = 32;
 
 /// What some programs write before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -102,6 +107,31 @@ fn chat_context(fields: &Map<String, Value>) -> Result<ChatContext, String> {
 fn output_failed(error: &io::Error) -> Failure {
     let exit = if error.kind() == io::ErrorKind::BrokenPipe { Exit::Success } else { Exit::Internal };
     Failure::new(exit, format!("the output cannot be written: {error}"))
+}
+
+/// A generator with room for the longest prompt of these problems and the longest response, as far as the model reaches,
+/// and for so many attempts at each, up to [`MAX_ROLLOUTS`] at once.
+fn shape(
+    device: Device,
+    model: &Model,
+    problems: &[Problem],
+    attempts: u32,
+    max_new_tokens: u32,
+    prompter: Prompter,
+) -> Result<GeneratorShape, Failure> {
+    let mut longest = 0;
+    for problem in problems {
+        longest = longest.max(prompt_tokens(&prompter, problem)?);
+    }
+    Ok(GeneratorShape {
+        device,
+        precision: precision(device),
+        threads: threads(0),
+        rollouts: problems.len().saturating_mul(attempts as usize).clamp(1, MAX_ROLLOUTS),
+        tokens: (longest + max_new_tokens as usize).min(model.config.max_position_count),
+        prompter,
+        stop_strings: Vec::new(),
+    })
 }
 
 /// What a job stores a model's matrices in.

@@ -1,5 +1,5 @@
-//! Training throughput: the quick start's 1,000 imitation steps on one thread and on two, with the accuracy
-//! that they lead to; and, where `STILL_MODEL_FOLDER` names a Hugging Face folder, steps on that model.
+//! Training throughput: steps of the quick start's imitation by `AdamW` on one thread and on two, and by Muon, with the
+//! accuracy that they lead to; and, where `STILL_MODEL_FOLDER` names a Hugging Face folder, steps on that model.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 #[path = "../tests/harness/mod.rs"]
@@ -8,30 +8,38 @@ mod harness;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use burn::tensor::Device;
-use harness::{Encoder, decoder_config, job, learner, learner_config, library, lora, sft_examples};
+use harness::{Encoder, decoder_config, job, learner_config, learner_with, library, lora, sft_examples};
 use still_decoder::{CpuDecoder, DecoderWeights, Span, hugging_face};
 use still_embedded::Learner;
 use still_learning::{BasePolicy, LearnerConfig, PolicyLearner};
 use still_quickstart::QuickStartTask;
+use still_recipe::OptimizerName;
 use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
 
-const STEPS: u64 = 1_000;
 /// Longest response, in tokens.
 const RESPONSE_TOKENS: usize = 160;
 
 fn main() {
-    for threads in [1, 2] {
-        let mut learner = learner(64, 3, STEPS, threads);
+    for (name, peak_learning_rate, threads, steps) in [
+        (OptimizerName::AdamW, 3e-3, 1, 300),
+        (OptimizerName::AdamW, 3e-3, 2, 300),
+        (OptimizerName::AdamW, 3e-3, 2, 1_000),
+        (OptimizerName::Muon, 2e-2, 2, 300),
+        (OptimizerName::Muon, 2e-2, 2, 1_000),
+    ] {
+        let settings = learner_config(steps, |training| {
+            training.imitation.optimizer = name;
+            training.imitation.peak_learning_rate = peak_learning_rate;
+        });
+        let mut learner = learner_with(64, 3, LearnerConfig { threads, ..settings });
         learner.begin(&job(sft_examples())).unwrap();
-        let (seconds, tokens, loss) = train(&mut learner, STEPS);
+        let (seconds, tokens, loss) = train(&mut learner, steps);
         let rate = tokens as f64 / seconds;
         println!(
-            "quick start, {threads} thread(s): {STEPS} steps in {seconds:.2} s, {rate:.0} tokens/s, loss {loss:.3}"
+            "quick start, {name:?}, {threads} thread(s): {steps} steps in {seconds:.2} s, {rate:.0} tokens/s, loss {loss:.3}"
         );
-        if threads == 2 {
-            println!("greedy accuracy by level: {}", accuracy(&learner.weights().unwrap()));
-        }
+        println!("greedy accuracy by level: {}", accuracy(&learner.weights().unwrap()));
     }
     if let Some(folder) = std::env::var_os("STILL_MODEL_FOLDER") {
         large_model(Path::new(&folder));

@@ -1,5 +1,5 @@
-//! Our optimizer step beside that of burn-train's `Learner` with burn's own `AdamW`, from the same gradients'
-//! graph: another implementation of the same arithmetic, as PyTorch is in `parity_tests`.
+//! Our optimizers' steps beside that of burn-train's `Learner` with burn's own `AdamW`, from the same gradients' graph, and
+//! beside burn's own Muon: other implementations of the same arithmetic, as PyTorch is in `parity_tests`.
 
 use std::{
     path::Path,
@@ -11,14 +11,20 @@ use std::{
 
 use burn::{
     lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig,
-    module::Module,
-    optim::AdamWConfig,
-    tensor::Device,
+    module::{Module, Param},
+    nn::{Linear, LinearConfig},
+    optim::{
+        AdamWConfig, AdjustLrFn, GradientsParams, MuonConfig, Optimizer as _, decay::WeightDecayConfig,
+        momentum::MomentumConfig,
+    },
+    tensor::{Device, Tensor, TensorData},
     train::{InferenceStep, Learner, TrainOutput, TrainStep},
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
 use still_recipe::{LearnerSettings, OptimizerName, Schedule};
-use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision, TokenBatch};
+use still_tensor_decoder::{
+    Decoder, ForwardSettings, LayerObserver, Parameters, TensorPrecision, TokenBatch,
+};
 
 use crate::{
     optimizer::{Optimizer, Update},
@@ -133,5 +139,62 @@ fn our_cosine_is_burns() {
     for step in warm_up - 1..total {
         let (found, expected) = (ours.learning_rate(step as u64, total as u64), theirs.step().base());
         assert!((found - expected).abs() < 1e-15, "step {step}: {found} is not {expected}");
+    }
+}
+
+/// A projection that is a matrix of its own, and one that stands between two others: numbers, rows and columns.
+fn projections(weights: &DecoderWeights) -> [(Vec<f32>, usize, usize); 2] {
+    let layer = &weights.layers[0];
+    let (output, qkv) = (layer.output.as_f32().unwrap(), layer.qkv.as_f32().unwrap());
+    let (queries, width) = (layer.output.columns(), layer.qkv.columns());
+    let keys = (layer.qkv.rows() - queries) / 2;
+    [
+        (output.to_vec(), layer.output.rows(), queries),
+        (qkv[queries * width..][..keys * width].to_vec(), keys, width),
+    ]
+}
+
+#[test]
+fn our_muon_is_burns() {
+    let (config, weights) = model();
+    let device = Device::flex().autodiff();
+    let matrix = |(values, rows, columns): (Vec<f32>, usize, usize)| {
+        Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
+    };
+    let muon = MuonConfig::new()
+        .with_momentum(MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: true })
+        .with_weight_decay(Some(WeightDecayConfig::new(0.1)))
+        .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+    let mut theirs = projections(&weights.to_f32()).map(|found| {
+        let linear = LinearConfig::new(found.1, found.2).with_bias(false).init(&device);
+        (Linear { weight: Param::from_tensor(matrix(found)).set_require_grad(true), ..linear }, muon.init())
+    });
+
+    let mut ours = Trained::Full(weights.to_f32());
+    let mut optimizer = Optimizer::new(OptimizerName::Muon, &ours);
+    let update = Update {
+        rate: RATE,
+        gradient_scale: 1.0,
+        betas: [0.9, 0.999],
+        epsilon: 1e-8,
+        decay: |_| 0.1,
+        threads: &Threads::new(2),
+    };
+    for step in 0..STEPS {
+        let gradients = DecoderWeights::random(&config, step as u64);
+        for ((linear, optimizer), gradient) in theirs.iter_mut().zip(projections(&gradients)) {
+            let loss = (linear.weight.val() * matrix(gradient)).sum();
+            let gradients = GradientsParams::from_grads(loss.backward(), linear);
+            *linear = optimizer.step(RATE, linear.clone(), gradients);
+        }
+        optimizer.update(&mut ours, &Parameters::Full(gradients), &update);
+    }
+    let Trained::Full(weights) = &ours else { unreachable!("all parameters are trained") };
+    for ((linear, _), (ours, ..)) in theirs.iter().zip(projections(weights)) {
+        let theirs = linear.weight.val().into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(theirs.len(), ours.len());
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} is not {theirs}");
+        }
     }
 }

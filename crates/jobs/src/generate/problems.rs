@@ -12,16 +12,13 @@ use still_domain::{
     AnswerKind, AttemptId, AttemptNumber, Problem, SamplingSettings, Split, fingerprint::NamedFields, seed,
 };
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
-use still_machine::{GeneratorShape, Model, prompt_name, prompt_tokens, prompter, settings::threads};
+use still_machine::{Model, prompt_name, prompter};
 use still_operator::{cli::GenerateArguments, config::PromptStyle, import};
 use still_roles::{FinishedRollout, Rollout};
 use still_text::Prompter;
 
 use super::settings;
-use crate::{draw_file::DrawFile, output_failed, precision};
-
-/// Rollouts at once, at most.
-const MAX_ROLLOUTS: usize = 32;
+use crate::{draw_file::DrawFile, output_failed, shape};
 
 /// Draws what the file does not hold yet.
 pub(super) fn generate_for_problems(arguments: &GenerateArguments) -> Result<Exit, Failure> {
@@ -52,7 +49,9 @@ pub(super) fn generate_for_problems(arguments: &GenerateArguments) -> Result<Exi
         .collect();
     let mut failed = 0;
     if !left.is_empty() {
-        let shape = shape(arguments, &model, &problems, prompter)?;
+        let (device, longest) = (arguments.device, arguments.sampling.max_new_tokens);
+        let mut shape = shape(device, &model, &problems, arguments.count, longest, prompter)?;
+        shape.stop_strings.clone_from(&arguments.stops);
         let mut generator = model.generator(&Arc::new(model.alone()), &shape).or_exit(Exit::Device)?;
         failed = draw(&mut *generator, &left, arguments.sampling.seed, sampling, &mut file)?;
     }
@@ -91,29 +90,6 @@ fn named(
         .real("repetition_penalty", f64::from(sampling.repetition_penalty))
         .number("longest", u64::from(sampling.max_new_tokens))
         .number("seed", arguments.sampling.seed)
-}
-
-/// Room for the longest prompt and the longest response, as far as the model reaches.
-fn shape(
-    arguments: &GenerateArguments,
-    model: &Model,
-    problems: &[Problem],
-    prompter: Prompter,
-) -> Result<GeneratorShape, Failure> {
-    let mut longest = 0;
-    for problem in problems {
-        longest = longest.max(prompt_tokens(&prompter, problem)?);
-    }
-    let wanted = longest + arguments.sampling.max_new_tokens as usize;
-    Ok(GeneratorShape {
-        device: arguments.device,
-        precision: precision(arguments.device),
-        threads: threads(0),
-        rollouts: problems.len().saturating_mul(arguments.count as usize).clamp(1, MAX_ROLLOUTS),
-        tokens: wanted.min(model.config.max_position_count),
-        prompter,
-        stop_strings: arguments.stops.clone(),
-    })
 }
 
 /// Draws, as many at once as the generator holds; how many can never be.
