@@ -54,7 +54,7 @@ fn main() {
             let rounds = rounds(copy.path());
             let last = rounds.last().expect("a round");
             let accuracy = estimate(&last["evaluation"]["accuracy"]);
-            println!("| {name} | {seed} | {} | {} | {accuracy} |", last["selected"], levels(last));
+            println!("| {name} | {seed} | {} | {} | {accuracy} |", last["tally"]["selected"], levels(last));
         }
     }
 }

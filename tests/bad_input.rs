@@ -252,7 +252,7 @@ fn a_full_disk_ends_the_daemon_and_loses_nothing_acknowledged() {
 #[test]
 fn a_disk_without_room_for_a_checkpoint_ends_the_daemon_with_the_stores_code() {
     let folder = tempfile::tempdir().unwrap();
-    let (status, output) = Daemon::launch(on_a_small_disk(folder.path(), 3_000, &small(&[]))).finish();
+    let (status, output) = Daemon::launch(on_a_small_disk(folder.path(), 2_200, &small(&[]))).finish();
     assert_eq!(status.code(), Some(5), "{output}");
     holds(&output, &["checkpoint", "is the disk full?"]);
     let (status, output) = Daemon::start(folder.path(), 1, &small(&[])).finish();

@@ -18,7 +18,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=600 demonstrations=300 dev=100 test=200 rounds=2 dpo= settings=()
+problems=300 demonstrations=96 dev=60 test=120 rounds=2 dpo= settings=()
 while [ $# -gt 0 ]; do
     case $1 in
     --full)

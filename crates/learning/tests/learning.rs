@@ -4,7 +4,7 @@
 mod harness;
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -247,5 +247,27 @@ fn a_step_that_is_given_up_between_its_parts_changes_nothing_and_is_taken_again(
         assert!(parts.load(Ordering::SeqCst) > 2, "{parts:?}");
         halting.set(false);
         assert_eq!([overseen.step().unwrap(), overseen.step().unwrap()], expected, "{replicas}");
+    }
+}
+
+#[test]
+fn a_step_of_one_part_tells_of_every_layer_that_it_has_gone_through() {
+    const LAYERS: usize = 3;
+    for (examples, is_of_pairs) in [(sft_examples(), false), (preference_examples(), true)] {
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let oversight = StepOversight::new(Halting::default(), move |done, pieces| {
+            heard.lock().unwrap().push((done, pieces));
+        });
+        let mut overseen = learner(16, LAYERS, 2, 1);
+        overseen.begin(&LearnerJob { oversight, ..job(examples) }).unwrap();
+        // what a job of pairs starts from is asked about each of them
+        let begun = std::mem::take(&mut *told.lock().unwrap());
+        assert_eq!(begun.is_empty(), !is_of_pairs);
+        assert!(begun.last().is_none_or(|(done, pieces)| done == pieces), "{begun:?}");
+        overseen.step().unwrap();
+        let step = std::mem::take(&mut *told.lock().unwrap());
+        let expected: Vec<_> = (1..=2 * LAYERS).map(|done| (done, 2 * LAYERS)).collect();
+        assert_eq!(step, expected, "forward and backward");
     }
 }

@@ -83,7 +83,7 @@ fn the_quick_start_has_the_numbers_of_its_documents() {
     let config = ConfigLayers::new().text(QUICKSTART_NAME, QUICKSTART).load().unwrap().config;
     assert_eq!(config.model.source, ModelSource::Embedded);
     assert_eq!((config.run.rounds, config.round.problems, config.selection.max_per_problem), (5, 900, 2));
-    assert_eq!((config.training.imitation.steps, config.training.improvement.steps), (1000, 1500));
+    assert_eq!((config.training.imitation.steps, config.training.improvement.steps), (300, 300));
     let task = config.task.quickstart;
     assert_eq!(task.demonstrations.values().sum::<u32>(), 400);
     assert!(task.problems >= config.run.rounds * config.round.problems);
