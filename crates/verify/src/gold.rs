@@ -309,9 +309,15 @@ impl Gold {
         }
         let mut fuel = Fuel::new();
         let mut undecided = false;
-        for reading in readings {
-            for other in &others {
-                match compare::same(reading, other, &mut fuel) {
+        for (index, reading) in readings.iter().enumerate() {
+            for (other_index, other) in others.iter().enumerate() {
+                let sameness = match (index, other_index) {
+                    (0, 0) => compare::same(reading, other, &mut fuel),
+                    // `600,735` may list two numbers, in this order, and where both sides could they are numbers
+                    _ if readings.len() == others.len() => continue,
+                    _ => compare::same_in_order(reading, other, &mut fuel),
+                };
+                match sameness {
                     Sameness::Equal => return (Outcome::Correct, None),
                     Sameness::Undecided => undecided = true,
                     Sameness::Different => {}

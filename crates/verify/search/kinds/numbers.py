@@ -144,6 +144,11 @@ def rounds(value, other):
     return ends(value) and not ends(other) and abs(value - other) * 1000 < abs(value)
 
 
+def percent_apart(value, other):
+    """Whether the numbers differ by a percent sign that is left out, which is forgiven (docs/verifier.md)."""
+    return value == 100 * other or other == 100 * value
+
+
 def neighbours(random, value):
     """Numbers one slip away."""
     top, bottom = value.numerator, value.denominator
@@ -181,7 +186,7 @@ def numbers(make, ways=writers_of):
         for other in random.sample(ways(value), min(2, len(ways(value)))):
             yield compared(random, value, value, own, other, "")
         for change, wrong in neighbours(random, value):
-            if rounds(value, wrong) or rounds(wrong, value):
+            if rounds(value, wrong) or rounds(wrong, value) or percent_apart(value, wrong):
                 continue
             if ways(wrong):
                 yield compared(random, value, wrong, own, random.choice(ways(wrong)), change)

@@ -21,6 +21,19 @@ use crate::fuel::Fuel;
 use crate::reader::identifier;
 use crate::scalar::{self, Sameness};
 
+/// The same where a comma may be no comma of a list: what it lists is compared in order.
+pub(crate) fn same_in_order(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
+    let (Expr::List(items, _), Expr::List(others, _)) = (gold, answer) else {
+        return same(gold, answer, fuel);
+    };
+    if items.len() != others.len() {
+        return Sameness::Different;
+    }
+    items.iter().zip(others).fold(Sameness::Equal, |all, (item, other)| {
+        if all == Sameness::Different { all } else { all.and(same(item, other, fuel)) }
+    })
+}
+
 /// Whether the answer says what the gold says.
 pub(crate) fn same(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Sameness {
     if gold == answer {
