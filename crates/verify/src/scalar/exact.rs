@@ -52,8 +52,7 @@ pub(crate) fn evaluate(expr: &Expr, fuel: &mut Fuel) -> Result<RBig, Stop> {
         }
         Expr::Power(base, exponent) => {
             let exponent = evaluate(exponent, fuel)?;
-            let base = evaluate(base, fuel)?;
-            power(&base, &exponent, fuel)
+            power_of(base, &exponent, fuel)
         }
         Expr::Root(radicand, index) => {
             let index = evaluate(index, fuel)?;
@@ -104,6 +103,42 @@ fn check(value: &RBig, fuel: &mut Fuel) -> Result<(), Stop> {
         return Err(Stop::Stuck(Stuck::TooLarge));
     }
     Ok(fuel.spend_bits(bits)?)
+}
+
+/// A power of what need not be rational itself: `(\sqrt{7})^2`, `(\sqrt{2}/3)^4`.
+fn power_of(base: &Expr, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop> {
+    let stuck = match evaluate(base, fuel) {
+        Ok(base) => return power(&base, exponent, fuel),
+        Err(stop @ Stop::Stuck(Stuck::NotRational)) if exponent.is_int() => stop,
+        Err(stop) => return Err(stop),
+    };
+    match base {
+        Expr::Root(radicand, index) => {
+            let (radicand, index) = (evaluate(radicand, fuel)?, evaluate(index, fuel)?);
+            // roots of negative numbers are left to numbers
+            if radicand.is_negative() || !is_above_zero(&index) {
+                return Err(stuck);
+            }
+            power(&radicand, &(exponent / index), fuel)
+        }
+        Expr::Negate(inner) => {
+            let magnitude = power_of(inner, exponent, fuel)?;
+            Ok(if exponent.numerator().clone().abs().bit(0) { -magnitude } else { magnitude })
+        }
+        Expr::Product(items) => items.iter().try_fold(RBig::ONE, |product, item| {
+            let product = product * power_of(item, exponent, fuel)?;
+            check(&product, fuel)?;
+            Ok(product)
+        }),
+        Expr::Quotient(above, below) => {
+            let (above, below) = (power_of(above, exponent, fuel)?, power_of(below, exponent, fuel)?);
+            if below.is_zero() {
+                return Err(Stop::Stuck(Stuck::Undefined));
+            }
+            Ok(above / below)
+        }
+        _ => Err(stuck),
+    }
 }
 
 fn power(base: &RBig, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop> {

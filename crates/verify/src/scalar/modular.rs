@@ -60,16 +60,7 @@ impl Residues {
                 divide(numerator, self.of(denominator, fuel)?, prime)
             }
             Expr::Power(base, exponent) => match exact::evaluate(exponent, fuel) {
-                Ok(exponent) if exponent.is_int() => {
-                    if self.with_kernels
-                        && let Expr::Root(radicand, index) = &**base
-                        && let Ok(index) = exact::evaluate(index, fuel)
-                        && is_above_zero(&index)
-                    {
-                        return self.rational_power(radicand, &(exponent / index), fuel);
-                    }
-                    self.integer_power(self.of(base, fuel)?, &exponent)
-                }
+                Ok(exponent) if exponent.is_int() => self.whole_power(base, &exponent, fuel),
                 Ok(exponent) if self.with_kernels => self.rational_power(base, &exponent, fuel),
                 Err(Stop::Stuck(_)) if self.with_kernels => self.symbolic_power(base, exponent, fuel),
                 Err(stop @ Stop::Fuel) => Err(stop),
@@ -113,6 +104,31 @@ impl Residues {
                 Err(stop) => Err(stop),
             },
         }
+    }
+
+    /// A whole power; of a root, and of what roots are factors of, as a power of the radicand.
+    fn whole_power(self, base: &Expr, exponent: &RBig, fuel: &mut Fuel) -> Result<u64, Stop> {
+        let prime = self.prime;
+        match base {
+            Expr::Root(radicand, index) if self.with_kernels => {
+                if let Ok(index) = exact::evaluate(index, fuel)
+                    && is_above_zero(&index)
+                {
+                    return self.rational_power(radicand, &(exponent / index), fuel);
+                }
+            }
+            Expr::Product(items) if self.with_kernels => {
+                return items.iter().try_fold(1, |product, item| {
+                    Ok(multiply(product, self.whole_power(item, exponent, fuel)?, prime))
+                });
+            }
+            Expr::Quotient(above, below) if self.with_kernels => {
+                let above = self.whole_power(above, exponent, fuel)?;
+                return divide(above, self.whole_power(below, exponent, fuel)?, prime);
+            }
+            _ => {}
+        }
+        self.integer_power(self.of(base, fuel)?, exponent)
     }
 
     pub(super) fn integer_power(self, base: u64, exponent: &RBig) -> Result<u64, Stop> {
