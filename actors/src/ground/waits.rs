@@ -131,7 +131,9 @@ impl Standing<'_> {
         let EvaluationProgress { judged, total } = self.evaluation;
         let held: u64 =
             self.devices.iter().filter(|one| one.actor == evaluator.name).map(|one| one.in_flight).sum();
-        let reason = format!("answer {} of {total}", judged + 1);
+        // before the first is judged their number is not known
+        let reason =
+            if total == 0 { "answers".to_owned() } else { format!("answers, {judged} of {total} judged") };
         if held == 0 {
             return waits.push(self.for_actor(ActorName::Evaluator, ActorName::Verifiers, reason));
         }

@@ -87,7 +87,7 @@ fn prompter_of(arguments: &EvalArguments, model: &Model) -> Result<Prompter, Fai
     }
     // a model without a template has learnt from plain problems
     let usual = if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };
-    Ok(prompter(model, &arguments.asked.section(arguments.prompt.unwrap_or(usual)), None)?)
+    prompter(model, &arguments.asked.section(arguments.prompt.unwrap_or(usual)), None)
 }
 
 /// Draws every answer, as many at once as the generator holds, and sums them up.

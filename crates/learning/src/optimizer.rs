@@ -13,7 +13,7 @@
 //!
 //! so that the root of the mean square of a change is that of `AdamW`, whose rates and decay it therefore shares.
 
-use std::{mem, panic::resume_unwind};
+use std::panic::resume_unwind;
 
 use still_decoder::{Threads, orthogonalize};
 use still_recipe::OptimizerName;
@@ -141,16 +141,16 @@ impl Optimizer {
     }
 }
 
-impl<'a> Projection<'a> {
+impl Projection<'_> {
     /// The projections of so many rows that a matrix holds.
     fn cut(self, rows: [usize; 3]) -> impl Iterator<Item = Self> {
         let Self { mut values, mut gradient, mut momentum, columns, keep } = self;
         rows.into_iter().filter(|rows| *rows > 0).map(move |rows| {
             let length = rows * columns;
             Self {
-                values: split_off(&mut values, length),
+                values: values.split_off_mut(..length).unwrap_or_default(),
                 gradient: gradient.split_off(..length).unwrap_or_default(),
-                momentum: split_off(&mut momentum, length),
+                momentum: momentum.split_off_mut(..length).unwrap_or_default(),
                 columns,
                 keep,
             }
@@ -173,12 +173,6 @@ impl<'a> Projection<'a> {
             *value = *value * self.keep - step * change;
         }
     }
-}
-
-fn split_off<'a>(values: &mut &'a mut [f32], length: usize) -> &'a mut [f32] {
-    let (start, rest) = mem::take(values).split_at_mut(length);
-    *values = rest;
-    start
 }
 
 impl Factors {
@@ -264,7 +258,9 @@ mod tests {
             let matrix = Projection { values, gradient: &gradient, momentum, columns: 3, keep: 1.0 - 0.002 };
             let cut: Vec<_> = matrix.cut([2, 0, 1]).collect();
             assert_eq!(cut.len(), 2);
-            cut.into_iter().for_each(|mut projection| projection.update(factors, 0.02));
+            for mut projection in cut {
+                projection.update(factors, 0.02);
+            }
         }
         for (found, expected) in values.iter().zip(expected) {
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} is not {expected}");
