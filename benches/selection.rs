@@ -54,7 +54,10 @@ fn main() {
             let rounds = rounds(copy.path());
             let last = rounds.last().expect("a round");
             let accuracy = estimate(&last["evaluation"]["accuracy"]);
-            println!("| {name} | {seed} | {} | {} | {accuracy} |", last["tally"]["selected"], levels(last));
+            // of those chosen, some were in the set of the round before
+            let chosen = ["selected", "kept"]
+                .map(|decision| last["tally"]["decisions"][decision].as_u64().unwrap_or(0));
+            println!("| {name} | {seed} | {} | {} | {accuracy} |", chosen.iter().sum::<u64>(), levels(last));
         }
     }
 }
