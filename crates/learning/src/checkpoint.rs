@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.json`, `model.safetensors`, tokenizer files | the policy as a Hugging Face folder |
 //! | `adapter/` | trained adapters in the layout of PEFT, where there are any |
-//! | `learner.safetensors` | f32 masters, both moments (Muon has but one of matrices, the other is empty) and DPO's reference, to the bit |
+//! | `learner.safetensors` | f32 masters, both moments (Muon's second ones of matrices are empty) and DPO's reference, to the bit |
 //! | `learner.json` | step, updates, the fingerprint of the job, and the hash of `learner.safetensors` |
 
 use std::{

@@ -31,7 +31,8 @@ const QUERY_BLOCK: usize = 64;
 /// What training takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footprint {
-    /// Masters and both moments of what is trained, on the host; where adapters are trained, the base too.
+    /// Masters and both moments of what is trained, on the host, of which Muon has fewer; where adapters are trained, the
+    /// base too.
     pub state: usize,
     /// The state to go back to when training diverges, which is also the checkpoint being written.
     pub last_good: usize,

@@ -14,7 +14,7 @@
 //! | `memory` | smaller parts where the device's memory does not suffice |
 //! | `trained` | the masters of a job, with the policy that adapters stand beside |
 //! | `replicas` | the devices that share a step's parts among them |
-//! | `optimizer` | `AdamW` on host masters, global-norm clipping |
+//! | `optimizer` | `AdamW` and Muon on host masters, global-norm clipping |
 //! | `checkpoint` | masters, moments and position in files |
 //! | `snapshot` | a job as it stood, written while training goes on |
 //!

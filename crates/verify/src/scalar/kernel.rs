@@ -24,6 +24,8 @@ use crate::fuel::Fuel;
 const MAXIMUM_SHIFT: i64 = 64;
 /// Binomials with a lower number up to this are polynomials of the upper one.
 const MAXIMUM_LOWER: i64 = 256;
+/// A name that nobody can write.
+const TURN: &str = "\u{1}turn";
 /// Indices of roots beyond this are left to numbers.
 const MAXIMUM_ROOT: u64 = 64;
 
@@ -34,10 +36,7 @@ impl Residues {
         match expr {
             Expr::Pi => Ok(self.named(b"pi", &[])),
             Expr::Euler => Ok(self.named(b"e", &[])),
-            Expr::Imaginary => {
-                let index = PRIMES.iter().position(|known| *known == prime);
-                index.and_then(|index| IMAGINARY.get(index).copied()).ok_or(Stop::Stuck(Stuck::NotRational))
-            }
+            Expr::Imaginary => self.imaginary(),
             Expr::Degrees(inner) => {
                 let turn = multiply(self.of(inner, fuel)?, self.named(b"pi", &[]), prime);
                 divide(turn, 180, prime)
@@ -74,9 +73,7 @@ impl Residues {
             }
             Function::Exp => self.symbolic_power(&Expr::Euler, first, fuel),
             Function::Sin | Function::Cos | Function::Tan | Function::Cot | Function::Sec | Function::Csc => {
-                let argument = self.of(first, fuel)?;
-                let sine = self.odd(b"sin", argument);
-                let cosine = self.even(b"cos", argument);
+                let (sine, cosine) = self.wave(first, fuel)?;
                 match function {
                     Function::Sin => Ok(sine),
                     Function::Cos => Ok(cosine),
@@ -116,6 +113,26 @@ impl Residues {
             Function::Binomial => self.binomial(first, items.get(1).ok_or(Stuck::NotRational)?, fuel),
             _ => Err(Stop::Stuck(Stuck::NotRational)),
         }
+    }
+
+    fn imaginary(self) -> Result<u64, Stop> {
+        let index = PRIMES.iter().position(|known| *known == self.prime);
+        index.and_then(|index| IMAGINARY.get(index).copied()).ok_or(Stop::Stuck(Stuck::NotRational))
+    }
+
+    /// Sine and cosine of an angle.
+    fn wave(self, angle: &Expr, fuel: &mut Fuel) -> Result<(u64, u64), Stop> {
+        let prime = self.prime;
+        if !self.with_turns {
+            let angle = self.of(angle, fuel)?;
+            return Ok((self.odd(b"sin", angle), self.even(b"cos", angle)));
+        }
+        // of `e^{iu}` no more is asked than that it is a power of something
+        let turn = self.symbolic_power(&Expr::Symbol(TURN.into()), angle, fuel)?;
+        let back = divide(1, turn, prime)?;
+        let sine =
+            divide(add(turn, negate(back, prime), prime), multiply(2, self.imaginary()?, prime), prime)?;
+        Ok((sine, divide(add(turn, back, prime), 2, prime)?))
     }
 
     /// A function with `f(-u) = -f(u)`.

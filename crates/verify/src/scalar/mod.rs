@@ -34,7 +34,7 @@ pub(crate) use digest::digest;
 pub(crate) use order::{constant_ratio, order, within};
 
 use self::numeric::{AtPoint, compare_exactly, numeric_equal};
-use crate::expression::{Expr, Name};
+use crate::expression::{Expr, Function, Name};
 use crate::fuel::{Fuel, OutOfFuel};
 
 /// Precisions in bits, tried in turn while balls overlap.
@@ -141,7 +141,17 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     let symbolic = left.has_symbols() || right.has_symbols();
     let kernels = has_kernels(left) || has_kernels(right);
-    match modular_equal(left, right, symbolic || kernels, kernels, fuel) {
+    let by_residues = match modular_equal(left, right, symbolic || kernels, kernels, false, fuel) {
+        // identities of angles
+        Ok(false) if has_waves(left) || has_waves(right) => {
+            match modular_equal(left, right, true, kernels, true, fuel) {
+                Err(Stop::Stuck(_)) => Ok(false),
+                decided => decided,
+            }
+        }
+        decided => decided,
+    };
+    match by_residues {
         // what was written may have been made to vanish modulo both primes, if it has room enough
         Ok(true) if height::written(left) + height::written(right) > MAXIMUM_TRUSTED_BITS => {
             if symbolic {
@@ -187,15 +197,28 @@ fn has_kernels(expr: &Expr) -> bool {
     })
 }
 
+fn has_waves(expr: &Expr) -> bool {
+    expr.any(&|node| {
+        matches!(
+            node,
+            Expr::Call(
+                Function::Sin | Function::Cos | Function::Tan | Function::Cot | Function::Sec | Function::Csc,
+                _
+            )
+        )
+    })
+}
+
 fn modular_equal(
     left: &Expr,
     right: &Expr,
     with_kernels: bool,
-    with_roots: bool,
+    kernels: bool,
+    with_turns: bool,
     fuel: &mut Fuel,
 ) -> Result<bool, Stop> {
     for prime in modular::PRIMES {
-        let residues = modular::Residues { prime, with_kernels, with_roots };
+        let residues = modular::Residues { prime, with_kernels, with_roots: kernels, with_turns };
         if residues.of(left, fuel)? != residues.of(right, fuel)? {
             return Ok(false);
         }
@@ -216,7 +239,7 @@ fn drawn_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     for seed in [text.as_bytes(), text.as_bytes().get(1..).unwrap_or(&[])] {
         let prime = modular::drawn_prime(seed);
-        let residues = modular::Residues { prime, with_kernels: false, with_roots: false };
+        let residues = modular::Residues { prime, with_kernels: false, with_roots: false, with_turns: false };
         match (residues.of(left, fuel), residues.of(right, fuel)) {
             (Ok(left), Ok(right)) if left == right => {}
             (Ok(_), Ok(_)) => return Sameness::Different,

@@ -21,7 +21,7 @@ const MAXIMUM_FACTORIAL: u64 = 100_000;
 
 /// The value of an expression without symbols modulo a prime, where it is rational.
 pub(crate) fn evaluate(expr: &Expr, prime: u64, fuel: &mut Fuel) -> Result<u64, Stop> {
-    Residues { prime, with_kernels: false, with_roots: false }.of(expr, fuel)
+    Residues { prime, with_kernels: false, with_roots: false, with_turns: false }.of(expr, fuel)
 }
 
 /// Evaluation modulo one prime. Symbols stand for residues that depend on their names; with kernels, so do functions of
@@ -32,6 +32,9 @@ pub(super) struct Residues {
     pub(super) with_kernels: bool,
     /// Letters are powers, so that roots of them have residues: letters under a root are taken for positive.
     pub(super) with_roots: bool,
+    /// Sines and cosines are sums of powers with the angle as exponent (Euler), so that multiple angles and sums of angles
+    /// agree with what they expand to; else they are kernels, which agree wherever their angles do.
+    pub(super) with_turns: bool,
 }
 
 /// Letters are this power of the residues of their names, and have roots of the divisors.
