@@ -1,5 +1,7 @@
 //! Equality by values: at points that reach every branch, exactly or in balls of growing precision.
 
+use std::iter;
+
 use dashu_ratio::RBig;
 
 use super::ball::{Arithmetic, Ball};
@@ -7,6 +9,9 @@ use super::evaluate::Point;
 use super::{PRECISIONS, Sameness, Stop, Stuck, evaluate, exact, height, sample, symbols, with_constants};
 use crate::expression::{Expr, Function, Name};
 use crate::fuel::Fuel;
+
+/// Values that differ mostly do so within these: their products take two words, which lie on the stack. Too few for equality.
+const FIRST_LOOK_BITS: usize = 60;
 
 /// Two values that agree to this many bits are equal.
 const AGREEMENT_BITS: i64 = 128;
@@ -22,7 +27,8 @@ pub(super) fn numeric_equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Samen
     let height = height::of(left).max(height::of(right));
     if names.is_empty() {
         let point = Point { values: &[], complex: true };
-        return match compare_at(left, right, &point, height, fuel) {
+        let precisions = iter::once(FIRST_LOOK_BITS).chain(PRECISIONS);
+        return match compare_in(precisions, left, right, &point, height, fuel) {
             AtPoint::Compared(sameness) => sameness,
             AtPoint::BothUndefined | AtPoint::Unclear => Sameness::Undecided,
             AtPoint::OneUndefined => Sameness::Different,
@@ -170,8 +176,20 @@ pub(super) fn compare_exactly(
 }
 
 fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, height: i64, fuel: &mut Fuel) -> AtPoint {
+    compare_in(PRECISIONS, left, right, point, height, fuel)
+}
+
+/// The same with these precisions in turn.
+fn compare_in(
+    precisions: impl IntoIterator<Item = usize>,
+    left: &Expr,
+    right: &Expr,
+    point: &Point<'_>,
+    height: i64,
+    fuel: &mut Fuel,
+) -> AtPoint {
     with_constants(|cache| {
-        for precision in PRECISIONS {
+        for precision in precisions {
             let mut arithmetic = Arithmetic::new(precision, cache, fuel);
             let left = evaluate::evaluate(left, point, &mut arithmetic);
             let right = evaluate::evaluate(right, point, &mut arithmetic);
@@ -183,6 +201,8 @@ fn compare_at(left: &Expr, right: &Expr, point: &Point<'_>, height: i64, fuel: &
                 }
                 (Err(Stop::Fuel), _) | (_, Err(Stop::Fuel)) => return AtPoint::Compared(Sameness::Undecided),
                 (Err(Stop::Stuck(Stuck::Unclear)), _) | (_, Err(Stop::Stuck(Stuck::Unclear))) => {}
+                // so few bits do not say what is undefined
+                _ if precision == FIRST_LOOK_BITS => {}
                 (Err(Stop::Stuck(Stuck::TooLarge)), _) | (_, Err(Stop::Stuck(Stuck::TooLarge))) => {
                     return AtPoint::Unclear;
                 }
