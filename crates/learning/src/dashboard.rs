@@ -131,8 +131,8 @@ mod tests {
     use std::sync::Mutex;
 
     use burn::train::{
-        logger::EvaluationProgressLogger,
-        renderer::{EvaluationName, MetricsRendererEvaluation},
+        logger::{EvaluationProgressLogger, TrainingProgressLogger},
+        renderer::{EvaluationName, MetricsRendererEvaluation, MetricsRendererTraining},
     };
     use still_roles::PreferenceMetrics;
 
