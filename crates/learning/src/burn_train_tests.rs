@@ -14,7 +14,7 @@ use burn::{
     module::{Module, Param},
     nn::{Linear, LinearConfig},
     optim::{
-        AdamWConfig, AdjustLrFn, GradientsParams, MuonConfig, Optimizer as _, decay::WeightDecayConfig,
+        AdamWConfig, AdjustLrFn, GradientsParams, MuonConfig, decay::WeightDecayConfig,
         momentum::MomentumConfig,
     },
     tensor::{Device, Tensor, TensorData},

@@ -211,7 +211,7 @@ mod tests {
         fn log_event_evaluation(&mut self, _: String) {}
     }
 
-    const PLAN: TrainingPlan = TrainingPlan { total_steps: 9, resumed_step: 4 };
+    const PLAN: TrainingPlan = TrainingPlan { total_steps: 9, resumed_step: 4, left_out: 0 };
 
     #[test]
     fn every_number_of_a_step_has_its_chart_and_what_is_not_finite_no_point() {
