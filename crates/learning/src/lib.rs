@@ -23,7 +23,8 @@
 //! without losing small updates, and a checkpoint is the host's state alone.
 
 mod allocator;
-#[cfg(all(test, feature = "dashboard"))]
+#[cfg(test)]
+#[cfg(feature = "dashboard")]
 mod burn_train_tests;
 mod checkpoint;
 mod config;
