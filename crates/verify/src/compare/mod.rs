@@ -26,12 +26,7 @@ pub(crate) fn same_in_order(gold: &Expr, answer: &Expr, fuel: &mut Fuel) -> Same
     let (Expr::List(items, _), Expr::List(others, _)) = (gold, answer) else {
         return same(gold, answer, fuel);
     };
-    if items.len() != others.len() {
-        return Sameness::Different;
-    }
-    items.iter().zip(others).fold(Sameness::Equal, |all, (item, other)| {
-        if all == Sameness::Different { all } else { all.and(same(item, other, fuel)) }
-    })
+    collection::same_in_order(items, others, fuel)
 }
 
 /// Whether the answer says what the gold says.

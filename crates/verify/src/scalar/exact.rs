@@ -105,19 +105,16 @@ fn check(value: &RBig, fuel: &mut Fuel) -> Result<(), Stop> {
     Ok(fuel.spend_bits(bits)?)
 }
 
-/// A power of what need not be rational itself: `(\sqrt{7})^2`, `(\sqrt{2}/3)^4`.
+/// A power of what need not be rational itself: `(\sqrt{7})^2`, `(\sqrt{2}/3)^4`. Nothing is evaluated twice.
 fn power_of(base: &Expr, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop> {
-    let stuck = match evaluate(base, fuel) {
-        Ok(base) => return power(&base, exponent, fuel),
-        Err(stop @ Stop::Stuck(Stuck::NotRational)) if exponent.is_int() => stop,
-        Err(stop) => return Err(stop),
-    };
+    if !exponent.is_int() || !has_root_as_factor(base) {
+        return power(&evaluate(base, fuel)?, exponent, fuel);
+    }
     match base {
         Expr::Root(radicand, index) => {
             let (radicand, index) = (evaluate(radicand, fuel)?, evaluate(index, fuel)?);
-            // roots of negative numbers are left to numbers
             if radicand.is_negative() || !is_above_zero(&index) {
-                return Err(stuck);
+                return power(&evaluate(base, fuel)?, exponent, fuel);
             }
             power(&radicand, &(exponent / index), fuel)
         }
@@ -137,7 +134,18 @@ fn power_of(base: &Expr, exponent: &RBig, fuel: &mut Fuel) -> Result<RBig, Stop>
             }
             Ok(above / below)
         }
-        _ => Err(stuck),
+        _ => power(&evaluate(base, fuel)?, exponent, fuel),
+    }
+}
+
+/// Whether a root is the expression, or a factor of it.
+fn has_root_as_factor(expr: &Expr) -> bool {
+    match expr {
+        Expr::Root(..) => true,
+        Expr::Negate(inner) => has_root_as_factor(inner),
+        Expr::Product(items) => items.iter().any(has_root_as_factor),
+        Expr::Quotient(above, below) => has_root_as_factor(above) || has_root_as_factor(below),
+        _ => false,
     }
 }
 

@@ -141,10 +141,16 @@ pub(crate) fn equal(left: &Expr, right: &Expr, fuel: &mut Fuel) -> Sameness {
     }
     let symbolic = left.has_symbols() || right.has_symbols();
     let kernels = has_kernels(left) || has_kernels(right);
-    let by_residues = match modular_equal(left, right, symbolic || kernels, kernels, false, fuel) {
+    let named = |prime, with_turns| modular::Residues {
+        prime,
+        with_kernels: symbolic || kernels,
+        with_roots: kernels,
+        with_turns,
+    };
+    let by_residues = match modular_equal(left, right, &|prime| named(prime, false), fuel) {
         // identities of angles
         Ok(false) if has_waves(left) || has_waves(right) => {
-            match modular_equal(left, right, true, kernels, true, fuel) {
+            match modular_equal(left, right, &|prime| named(prime, true), fuel) {
                 Err(Stop::Stuck(_)) => Ok(false),
                 decided => decided,
             }
@@ -212,13 +218,11 @@ fn has_waves(expr: &Expr) -> bool {
 fn modular_equal(
     left: &Expr,
     right: &Expr,
-    with_kernels: bool,
-    kernels: bool,
-    with_turns: bool,
+    residues: &dyn Fn(u64) -> modular::Residues,
     fuel: &mut Fuel,
 ) -> Result<bool, Stop> {
     for prime in modular::PRIMES {
-        let residues = modular::Residues { prime, with_kernels, with_roots: kernels, with_turns };
+        let residues = residues(prime);
         if residues.of(left, fuel)? != residues.of(right, fuel)? {
             return Ok(false);
         }

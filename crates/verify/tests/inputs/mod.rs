@@ -101,6 +101,9 @@ pub(crate) fn inputs() -> Vec<String> {
     inputs.push("\\sin(1)+".repeat(400) + "2");
     inputs.push("e^{x}+".repeat(300) + "2");
     inputs.push("(x+1)".repeat(700));
+    for inner in ["a", "\\pi", "\\sqrt{2}\\pi"] {
+        inputs.push("(2".repeat(18) + inner + &")^2".repeat(18));
+    }
     inputs.push("1,".repeat(600) + "2");
     inputs.push((0..150).map(|index| format!("\\sqrt{{{index}}},")).collect::<Vec<_>>().concat() + "2");
     inputs.push("(0,1)\\cup".repeat(200) + "(2,3)");
