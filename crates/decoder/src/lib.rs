@@ -42,6 +42,6 @@ pub use training::{
     token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
 };
 pub use weights::{
-    DecoderWeights, LayerMatrix, LayerNorm, LayerView, LayerWeights, NamedParameter, NamedTensor,
-    ParameterLocation,
+    DecoderWeights, LayerMatrix, LayerNorm, LayerView, LayerWeights, LowRankView, NamedParameter,
+    NamedTensor, ParameterLocation, ProjectionView, Trained,
 };

@@ -56,6 +56,16 @@ impl<'a> Target<'a> {
     pub(crate) fn add(values: &'a mut [f32], row_stride: usize) -> Self {
         Self { values, row_stride, accumulates: true }
     }
+
+    /// The same target, for one of several products.
+    pub(crate) fn reborrow(&mut self) -> Target<'_> {
+        Target { values: self.values, ..*self }
+    }
+
+    /// The same rows from this column on, to add to what a product has left there.
+    pub(crate) fn added_from(&mut self, column: usize) -> Target<'_> {
+        Target::add(&mut self.values[column..], self.row_stride)
+    }
 }
 
 /// `target (+)= scale * left * right`.

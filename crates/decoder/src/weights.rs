@@ -47,13 +47,74 @@ pub struct DecoderWeights {
     pub head: Option<Matrix>,
 }
 
+/// A projection `[out, in]` as a block is trained with it.
+#[derive(Debug, Clone, Copy)]
+pub struct ProjectionView<'a> {
+    /// `[out, in]`
+    pub weight: &'a [f32],
+    /// What gets a gradient.
+    pub trained: Trained<'a>,
+}
+
+/// What is trained of a projection.
+#[derive(Debug, Clone, Copy)]
+pub enum Trained<'a> {
+    /// The projection itself.
+    Weight,
+    /// Changes beside it, perhaps none; it stays as it is.
+    Changes(&'a [LowRankView<'a>]),
+}
+
+/// A low-rank change of consecutive rows of a projection, `scale * B A`, which is computed beside it (Hu et al. 2021,
+/// arXiv 2106.09685).
+#[derive(Debug, Clone, Copy)]
+pub struct LowRankView<'a> {
+    /// `A`, `[rank, in]`.
+    pub down: &'a [f32],
+    /// `B`, `[rows, rank]`.
+    pub up: &'a [f32],
+    /// Rows of `A`.
+    pub rank: usize,
+    /// The first of the projection's rows that it changes.
+    pub first_row: usize,
+    /// What it is scaled by.
+    pub scale: f32,
+}
+
+impl<'a> ProjectionView<'a> {
+    /// A projection that is trained itself.
+    pub const fn whole(weight: &'a [f32]) -> Self {
+        Self { weight, trained: Trained::Weight }
+    }
+
+    /// The changes beside it.
+    pub(crate) const fn changes(&self) -> &'a [LowRankView<'a>] {
+        match self.trained {
+            Trained::Weight => &[],
+            Trained::Changes(changes) => changes,
+        }
+    }
+}
+
+impl LowRankView<'_> {
+    /// Rows that are changed.
+    pub(crate) const fn rows(&self) -> usize {
+        self.up.len() / self.rank
+    }
+
+    /// Numbers of both factors.
+    pub(crate) const fn len(&self) -> usize {
+        self.down.len() + self.up.len()
+    }
+}
+
 /// One block's parameters, borrowed as f32 slices; see [`LayerWeights`] for shapes.
 #[derive(Debug, Clone, Copy)]
 pub struct LayerView<'a> {
     /// `[hidden]`
     pub input_norm: &'a [f32],
     /// `[qkv, hidden]`
-    pub qkv: &'a [f32],
+    pub qkv: ProjectionView<'a>,
     /// `[qkv]`
     pub qkv_bias: Option<&'a [f32]>,
     /// `[head_dim]`
@@ -61,13 +122,13 @@ pub struct LayerView<'a> {
     /// `[head_dim]`
     pub key_norm: Option<&'a [f32]>,
     /// `[hidden, query]`
-    pub output: &'a [f32],
+    pub output: ProjectionView<'a>,
     /// `[hidden]`
     pub post_attention_norm: &'a [f32],
     /// `[2 * intermediate, hidden]`
-    pub gate_up: &'a [f32],
+    pub gate_up: ProjectionView<'a>,
     /// `[hidden, intermediate]`
-    pub down: &'a [f32],
+    pub down: ProjectionView<'a>,
 }
 
 impl LayerWeights {
@@ -78,14 +139,14 @@ impl LayerWeights {
     pub fn view(&self) -> Result<LayerView<'_>, DecoderError> {
         Ok(LayerView {
             input_norm: &self.input_norm,
-            qkv: single_precision(&self.qkv, "qkv")?,
+            qkv: ProjectionView::whole(single_precision(&self.qkv, "qkv")?),
             qkv_bias: self.qkv_bias.as_deref(),
             query_norm: self.query_norm.as_deref(),
             key_norm: self.key_norm.as_deref(),
-            output: single_precision(&self.output, "output")?,
+            output: ProjectionView::whole(single_precision(&self.output, "output")?),
             post_attention_norm: &self.post_attention_norm,
-            gate_up: single_precision(&self.gate_up, "gate_up")?,
-            down: single_precision(&self.down, "down")?,
+            gate_up: ProjectionView::whole(single_precision(&self.gate_up, "gate_up")?),
+            down: ProjectionView::whole(single_precision(&self.down, "down")?),
         })
     }
 

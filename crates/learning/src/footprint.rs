@@ -38,7 +38,7 @@ pub struct Footprint {
     pub last_good: usize,
     /// One gradient of all that is trained.
     pub gradient: usize,
-    /// Parameters on every device where gradients are made; beside adapters, the projections with their changes too.
+    /// Parameters on every device where gradients are made, and adapters beside them.
     pub device: usize,
     /// Gradients, activations and logits of a step's largest part, on every such device, where they are most together.
     pub pass: usize,
@@ -61,15 +61,14 @@ impl Footprint {
         let lora = lora.as_ref();
         let trained = lora.map_or(parameters, |lora| lora.parameter_count(decoder));
         let base = lora.map_or(0, |_| parameters);
+        let adapters = lora.map_or(0, |_| trained);
         let keeps_back = trained <= learner.training.max_kept_parameters;
         let (device, pass) = if fused {
-            let changed = lora.map_or(0, |lora| trained + decoder.layer_count * lora.changed_count(decoder));
             let pass = FusedPass { decoder, learner, tokens, trained };
-            (FLOAT_BYTES * (parameters + changed), FLOAT_BYTES * pass.numbers())
+            (FLOAT_BYTES * (parameters + adapters), FLOAT_BYTES * pass.numbers())
         } else {
             let pass = composed_pass_bytes(decoder, learner.precision(), lora, tokens);
-            let adapters = lora.map_or(0, |_| FLOAT_BYTES * trained);
-            (parameters * learner.precision().bytes() + adapters, pass)
+            (parameters * learner.precision().bytes() + FLOAT_BYTES * adapters, pass)
         };
         Self {
             state: FLOAT_BYTES * (3 * trained + base),
@@ -185,9 +184,14 @@ impl FusedPass<'_> {
         feed_forward.max(attention) + 2 * QUERY_BLOCK * threads
     }
 
-    /// Gradients of one block's matrices: every thread has its own where sequences are dealt out to them.
+    /// Gradients of one block's matrices, or of the adapters beside them: every thread has its own where sequences are
+    /// dealt out to them.
     fn block_gradients(&self) -> usize {
-        self.learner.threads.max(1) * self.decoder.layer_matrices_count()
+        let of_block = match self.learner.training.lora.rank {
+            0 => self.decoder.layer_matrices_count(),
+            _ => self.trained / self.decoder.layer_count,
+        };
+        self.learner.threads.max(1) * of_block
     }
 
     /// The gradient of the head; beside adapters there is none.
@@ -267,8 +271,7 @@ mod tests {
         let trained = 3 * 4 * (64 + 64);
         assert_eq!(adapted.last_good, FLOAT_BYTES * 3 * trained);
         assert!(adapted.state < whole.state && adapted.pass < whole.pass);
-        // a changed query projection makes its whole block of queries, keys and values anew
-        assert_eq!(adapted.device - whole.device, FLOAT_BYTES * (trained + 3 * 3 * 64 * 64));
+        assert_eq!(adapted.device - whole.device, FLOAT_BYTES * trained);
     }
 
     #[test]

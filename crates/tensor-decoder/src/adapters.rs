@@ -136,19 +136,6 @@ impl LoraConfig {
         let sizes = self.targets.iter().map(|target| target.shape(config).iter().sum::<usize>());
         config.layer_count * self.rank * sizes.sum::<usize>()
     }
-
-    /// Numbers in the fused projections of one block that adapters change.
-    pub fn changed_count(&self, config: &DecoderConfig) -> usize {
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let sizes: [(&[Projection], usize); 4] = [
-            (&[Projection::Query, Projection::Key, Projection::Value], config.qkv_size() * hidden),
-            (&[Projection::Output], config.query_size() * hidden),
-            (&[Projection::Gate, Projection::Up], 2 * inner * hidden),
-            (&[Projection::Down], inner * hidden),
-        ];
-        let is_changed = |parts: &[Projection]| parts.iter().any(|part| self.targets.contains(part));
-        sizes.into_iter().filter_map(|(parts, size)| is_changed(parts).then_some(size)).sum()
-    }
 }
 
 impl Adapters {

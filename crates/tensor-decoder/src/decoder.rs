@@ -330,6 +330,11 @@ impl Decoder {
 }
 
 impl DecoderLayer {
+    /// The fused projections, in the order of [`Projection`].
+    pub(crate) fn matrices(&self) -> [&FusedMatrix; 4] {
+        [&self.qkv, &self.output, &self.gate_up, &self.down]
+    }
+
     fn forward_fused(
         &self,
         x: Tensor<2>,
@@ -344,6 +349,7 @@ impl DecoderLayer {
             threads: settings.threads.clone(),
             recompute: settings.recompute,
             observer: settings.observer.clone(),
+            changes: (!self.adapted.is_empty()).then(|| self.matrices().map(FusedMatrix::change_shapes)),
         };
         // what a decoder does not have is passed as an empty constant
         let device = x.device();
@@ -351,17 +357,21 @@ impl DecoderLayer {
             Some(parameter) => parameter.val().into_dispatch(),
             None => Tensor::<1>::zeros([1], &device).into_dispatch(),
         };
+        let factors: Vec<_> = self.matrices().into_iter().flat_map(FusedMatrix::factors).collect();
+        let factors =
+            if factors.is_empty() { Tensor::<1>::zeros([1], &device) } else { Tensor::cat(factors, 0) };
         let inputs = vec![
             x.into_dispatch(),
             self.input_norm.val().into_dispatch(),
-            self.qkv.val().into_dispatch(),
+            self.qkv.base.val().into_dispatch(),
             optional(&self.qkv_bias),
             optional(&self.query_norm),
             optional(&self.key_norm),
-            self.output.val().into_dispatch(),
+            self.output.base.val().into_dispatch(),
             self.post_attention_norm.val().into_dispatch(),
-            self.gate_up.val().into_dispatch(),
-            self.down.val().into_dispatch(),
+            self.gate_up.base.val().into_dispatch(),
+            self.down.base.val().into_dispatch(),
+            factors.into_dispatch(),
         ];
         fused::apply(operator, inputs)
     }

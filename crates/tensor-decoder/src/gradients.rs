@@ -73,8 +73,7 @@ impl DecoderLayer {
         if self.adapted.is_empty() {
             return LayerGradients::Full(Box::new(self.full_gradients(from)));
         }
-        let matrices = [&self.qkv, &self.output, &self.gate_up, &self.down];
-        let changes = matrices.into_iter().flat_map(|matrix| &matrix.changes);
+        let changes = self.matrices().into_iter().flat_map(|matrix| &matrix.changes);
         let projections = self.adapted.iter().filter_map(|index| Projection::ALL.get(*index));
         let adapters = projections.zip(changes).map(|(projection, change)| Adapter {
             projection: *projection,

@@ -6,7 +6,7 @@ use burn::{
 };
 use still_decoder::Matrix;
 
-use crate::adapters::Adapter;
+use crate::{adapters::Adapter, fused::ChangeShape};
 
 /// A fused projection, `[out, in]`.
 #[derive(Module, Debug)]
@@ -55,46 +55,46 @@ impl FusedMatrix {
             return plain;
         }
         let (x, dtype) = (x.cast(FloatDType::F32), FloatDType::from(plain.dtype()));
-        self.changed(&plain, 1, |change, part| {
-            let thin = x.clone().matmul(change.down.val().transpose()).mul_scalar(change.scale);
-            (part.cast(FloatDType::F32) + thin.matmul(change.up.val().transpose())).cast(dtype)
-        })
-    }
-
-    /// The projection with its changes added to it, for operators that compute in f32.
-    pub(crate) fn val(&self) -> Tensor<2> {
-        let base = self.base.val();
-        if self.changes.is_empty() {
-            return base;
-        }
-        let dtype = FloatDType::from(base.dtype());
-        self.changed(&base, 0, |change, part| {
-            part + change.up.val().matmul(change.down.val()).mul_scalar(change.scale).cast(dtype)
-        })
-    }
-
-    /// `whole` has the projection's rows in a dimension: the same with those that changes are of put through `change`.
-    fn changed(
-        &self,
-        whole: &Tensor<2>,
-        dimension: usize,
-        change: impl Fn(&LowRankChange, Tensor<2>) -> Tensor<2>,
-    ) -> Tensor<2> {
-        let rows = |first, count| whole.clone().narrow(dimension, first, count);
+        let columns = |first, count| plain.clone().narrow(1, first, count);
         let (mut parts, mut row) = (Vec::new(), 0);
-        for one in &self.changes {
-            if one.first_row > row {
-                parts.push(rows(row, one.first_row - row));
+        for change in &self.changes {
+            if change.first_row > row {
+                parts.push(columns(row, change.first_row - row));
             }
-            let count = one.up.val().dims()[0];
-            parts.push(change(one, rows(one.first_row, count)));
-            row = one.first_row + count;
+            let count = change.up.val().dims()[0];
+            let thin = x.clone().matmul(change.down.val().transpose()).mul_scalar(change.scale);
+            let part = columns(change.first_row, count).cast(FloatDType::F32);
+            parts.push((part + thin.matmul(change.up.val().transpose())).cast(dtype));
+            row = change.first_row + count;
         }
-        let total = whole.dims()[dimension];
+        let total = plain.dims()[1];
         if row < total {
-            parts.push(rows(row, total - row));
+            parts.push(columns(row, total - row));
         }
-        Tensor::cat(parts, dimension)
+        Tensor::cat(parts, 1)
+    }
+
+    /// Where the changes act, for operators on the host.
+    pub(crate) fn change_shapes(&self) -> Vec<ChangeShape> {
+        let count = |factor: &Param<Tensor<2>>| factor.val().shape().num_elements();
+        let shape = |change: &LowRankChange| ChangeShape {
+            rank: change.down.val().dims()[0],
+            down: count(&change.down),
+            up: count(&change.up),
+            first_row: change.first_row,
+            scale: change.scale as f32,
+        };
+        self.changes.iter().map(shape).collect()
+    }
+
+    /// The factors of the changes, of each `A` and then `B`, as vectors.
+    pub(crate) fn factors(&self) -> impl Iterator<Item = Tensor<1>> {
+        let factors = self.changes.iter().flat_map(|change| [&change.down, &change.up]);
+        factors.map(|factor| {
+            let factor = factor.val();
+            let count = factor.shape().num_elements();
+            factor.reshape([count])
+        })
     }
 }
 
@@ -148,11 +148,12 @@ mod tests {
             up: matrix(&mut random, ROWS, 2, 1e-4 / 2_f32.sqrt()),
         };
         let plain = FusedMatrix::new(Param::from_tensor(base.clone()));
-        let mut changed = FusedMatrix::new(Param::from_tensor(base));
+        let mut changed = FusedMatrix::new(Param::from_tensor(base.clone()));
         changed.change(&adapter, 0, 1.0, &device);
 
         let without = wide(plain.project(x.clone()));
         let change = tensor(&adapter.up, &device).matmul(tensor(&adapter.down, &device));
+        let weights = base + change.clone().cast(FloatDType::BF16);
         let inputs = wide(x.clone());
         let exact = inputs.clone().matmul(change.transpose());
         let wanted = norm(&correlation(exact.clone(), &inputs));
@@ -160,7 +161,7 @@ mod tests {
             norm(&correlation(wide(with) - without.clone() - exact.clone(), &inputs)) / wanted
         };
         let beside = error_of(changed.project(x.clone()));
-        let merged = error_of(x.matmul(changed.val().transpose()));
+        let merged = error_of(x.matmul(weights.transpose()));
         assert!(beside < 0.15 && merged > 0.25, "{beside} beside the weights, {merged} in them");
     }
 }

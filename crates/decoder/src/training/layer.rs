@@ -1,6 +1,7 @@
 //! One block of the decoder, forward and backward.
 
 mod feed_forward;
+mod projection;
 
 use self::feed_forward::FeedForwardGradients;
 use super::attention::{AttentionOutput, attention_backward, attention_forward};
@@ -8,7 +9,6 @@ use super::norm::{rms_norm_again, rms_norm_into};
 use super::{Segments, rms_norm_backward};
 use crate::buffer::Buffer;
 use crate::lanes::vectorised;
-use crate::product::{Target, View, multiply};
 use crate::threads::balanced_runs;
 use crate::{DecoderConfig, LayerView, RopeTable, Threads};
 
@@ -42,7 +42,8 @@ pub struct LayerActivations {
     parts: Vec<PartActivations>,
 }
 
-/// Gradients of one block's parameters, shaped like [`crate::LayerWeights`].
+/// Gradients of one block's parameters, shaped like [`crate::LayerWeights`]. Of a projection that stays as it is: those
+/// of the changes beside it, of each `A` and then `B`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerGradients {
     /// `[hidden]`
@@ -199,57 +200,6 @@ impl LayerPass<'_> {
                 work(LayerPass { segments, threads: &Threads::single(), ..*self }, tokens.clone())
             }),
         }
-    }
-
-    /// `x W'` for a weight matrix `[out, in]`.
-    fn project(&self, x: &[f32], weight: &[f32], inner: usize) -> Buffer {
-        let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let mut y = Buffer::lasting(rows * columns);
-        let weight = View::new(weight, columns, inner).transposed();
-        let target = Target::store(&mut y, columns);
-        multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
-        y
-    }
-
-    /// `y += x W'`.
-    fn project_onto(&self, y: &mut [f32], x: &[f32], weight: &[f32], inner: usize) {
-        let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let weight = View::new(weight, columns, inner).transposed();
-        let target = Target::add(y, columns);
-        multiply(target, 1.0, View::new(x, rows, inner), weight, self.threads.parallelism());
-    }
-
-    /// The gradients of `x` and of the weight of `y = x W'`.
-    fn project_backward(
-        &self,
-        x: &[f32],
-        weight: &[f32],
-        inner: usize,
-        grad_y: &[f32],
-    ) -> (Buffer, Vec<f32>) {
-        let mut grad_x = Buffer::for_overwrite(x.len());
-        let grad_weight =
-            self.project_backward_into(Target::store(&mut grad_x, inner), x, weight, inner, grad_y);
-        (grad_x, grad_weight)
-    }
-
-    /// The same, with the gradient of `x` where the caller wants it.
-    fn project_backward_into(
-        &self,
-        grad_x: Target<'_>,
-        x: &[f32],
-        weight: &[f32],
-        inner: usize,
-        grad_y: &[f32],
-    ) -> Vec<f32> {
-        let (rows, columns) = (x.len() / inner, weight.len() / inner);
-        let mut grad_weight = vec![0.0; weight.len()];
-        let grad_y = View::new(grad_y, rows, columns);
-        let parallelism = self.threads.parallelism();
-        multiply(grad_x, 1.0, grad_y, View::new(weight, columns, inner), parallelism);
-        let x = View::new(x, rows, inner);
-        multiply(Target::store(&mut grad_weight, inner), 1.0, grad_y.transposed(), x, parallelism);
-        grad_weight
     }
 
     fn forward(&self, weights: LayerView<'_>, x: &[f32]) -> (Vec<f32>, PartActivations) {

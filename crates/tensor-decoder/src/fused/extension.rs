@@ -1,5 +1,8 @@
 //! Host operators as nodes of burn's autodiff graph.
-#![expect(clippy::too_many_arguments, reason = "a decoder layer has its input and nine parameters")]
+#![expect(
+    clippy::too_many_arguments,
+    reason = "a decoder layer has its input, nine parameters and the factors of its adapters"
+)]
 
 use std::{fmt, sync::Arc};
 
@@ -33,7 +36,7 @@ pub(crate) trait HostOperators: Backend {
     fn host_binary(a: FloatTensor<Self>, b: FloatTensor<Self>, operator: SharedOperator)
     -> FloatTensor<Self>;
 
-    /// An operator of ten inputs.
+    /// An operator of eleven inputs.
     fn host_layer(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
@@ -45,6 +48,7 @@ pub(crate) trait HostOperators: Backend {
         h: FloatTensor<Self>,
         i: FloatTensor<Self>,
         j: FloatTensor<Self>,
+        k: FloatTensor<Self>,
         operator: SharedOperator,
     ) -> FloatTensor<Self>;
 }
@@ -60,9 +64,9 @@ pub(crate) fn apply<const OUT: usize>(
         Ok([a]) => Dispatch::host_unary(a, operator),
         Err(inputs) => match <[_; 2]>::try_from(inputs) {
             Ok([a, b]) => Dispatch::host_binary(a, b, operator),
-            Err(inputs) => match <[_; 10]>::try_from(inputs) {
-                Ok([a, b, c, d, e, f, g, h, i, j]) => {
-                    Dispatch::host_layer(a, b, c, d, e, f, g, h, i, j, operator)
+            Err(inputs) => match <[_; 11]>::try_from(inputs) {
+                Ok([a, b, c, d, e, f, g, h, i, j, k]) => {
+                    Dispatch::host_layer(a, b, c, d, e, f, g, h, i, j, k, operator)
                 }
                 Err(_) => unreachable!("no operator of {count} inputs is defined"),
             },
@@ -153,9 +157,10 @@ impl HostOperators for Flex {
         h: FloatTensor<Self>,
         i: FloatTensor<Self>,
         j: FloatTensor<Self>,
+        k: FloatTensor<Self>,
         operator: SharedOperator,
     ) -> FloatTensor<Self> {
-        Self::run(&operator, &[a, b, c, d, e, f, g, h, i, j], false).0
+        Self::run(&operator, &[a, b, c, d, e, f, g, h, i, j, k], false).0
     }
 }
 
@@ -183,9 +188,10 @@ impl<B: HostTensors, C: CheckpointStrategy> HostOperators for Autodiff<B, C> {
         h: FloatTensor<Self>,
         i: FloatTensor<Self>,
         j: FloatTensor<Self>,
+        k: FloatTensor<Self>,
         operator: SharedOperator,
     ) -> FloatTensor<Self> {
-        record::<B, C, 10>([a, b, c, d, e, f, g, h, i, j], operator)
+        record::<B, C, 11>([a, b, c, d, e, f, g, h, i, j, k], operator)
     }
 }
 

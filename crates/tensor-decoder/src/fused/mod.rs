@@ -1,7 +1,7 @@
 //! Operators on host slices with their own backward pass, inside burn's autodiff graph.
 //!
 //! A [`HostOperator`] computes on `&[f32]`. `apply` makes it a node of the graph: burn sees one operator
-//! with one to ten inputs, calls its backward pass when the gradient of its output is known, and carries
+//! with one to eleven inputs, calls its backward pass when the gradient of its output is known, and carries
 //! the gradients of its inputs on. Only burn's CPU backend takes host operators.
 
 mod extension;
@@ -10,7 +10,9 @@ mod operators;
 use std::{any::Any, fmt, sync::Arc};
 
 pub(crate) use extension::apply;
-pub(crate) use operators::{DecoderLayer, Embed, RmsNorm, TargetLogProbabilities, WeightedLikelihood};
+pub(crate) use operators::{
+    ChangeShape, DecoderLayer, Embed, RmsNorm, TargetLogProbabilities, WeightedLikelihood,
+};
 
 /// What the forward pass keeps for the backward pass.
 pub type Kept = Arc<dyn Any + Send + Sync>;

@@ -6,10 +6,10 @@ use std::{
 };
 
 use still_decoder::{
-    ActivationMode, DecoderConfig, LayerActivations, LayerPass, LayerView, LogLikelihoodGradients, RopeTable,
-    Segments, Threads, embedding_backward, embedding_forward, layer_backward, layer_forward,
-    rms_norm_backward, rms_norm_forward, token_log_probabilities, token_log_probabilities_backward,
-    weighted_log_likelihood,
+    ActivationMode, DecoderConfig, LayerActivations, LayerGradients, LayerPass, LayerView,
+    LogLikelihoodGradients, LowRankView, ProjectionView, RopeTable, Segments, Threads, Trained,
+    embedding_backward, embedding_forward, layer_backward, layer_forward, rms_norm_backward,
+    rms_norm_forward, token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
 };
 
 use super::{HostOperator, Kept, Output};
@@ -22,7 +22,8 @@ pub(crate) struct Embed {
     pub(crate) multiplier: f32,
 }
 
-/// One decoder block: `[tokens, hidden]` to the same; parameters as in `still_decoder::LayerView`.
+/// One decoder block: `[tokens, hidden]` to the same; parameters as in `still_decoder::LayerView`, and after them the
+/// factors of all changes in one vector, in the order of the projections, of each `A` and then `B`.
 pub(crate) struct DecoderLayer {
     pub(crate) config: Arc<DecoderConfig>,
     pub(crate) rope: Arc<RopeTable>,
@@ -30,6 +31,20 @@ pub(crate) struct DecoderLayer {
     pub(crate) threads: Threads,
     pub(crate) recompute: bool,
     pub(crate) observer: LayerObserver,
+    /// Of the four fused projections; none where they are trained themselves.
+    pub(crate) changes: Option<[Vec<ChangeShape>; 4]>,
+}
+
+/// Where a change acts, and how far its factors reach in the vector that holds them all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChangeShape {
+    pub(crate) rank: usize,
+    /// Numbers of `A`.
+    pub(crate) down: usize,
+    /// Numbers of `B`.
+    pub(crate) up: usize,
+    pub(crate) first_row: usize,
+    pub(crate) scale: f32,
 }
 
 /// Root-mean-square norm of `[tokens, hidden]` with a scale `[hidden]`.
@@ -79,18 +94,45 @@ impl DecoderLayer {
         LayerPass { config: &self.config, rope: &self.rope, segments: &self.segments, threads: &self.threads }
     }
 
+    /// The changes of each projection, from the vector of all factors.
+    fn changes<'a>(&self, factors: &'a [f32]) -> Option<[Vec<LowRankView<'a>>; 4]> {
+        let mut rest = factors;
+        let mut next = |count| {
+            let (taken, more) = rest.split_at(count);
+            rest = more;
+            taken
+        };
+        let mut view = |shape: &ChangeShape| LowRankView {
+            down: next(shape.down),
+            up: next(shape.up),
+            rank: shape.rank,
+            first_row: shape.first_row,
+            scale: shape.scale,
+        };
+        let shapes = self.changes.as_ref()?;
+        Some(shapes.each_ref().map(|shapes| shapes.iter().map(&mut view).collect()))
+    }
+
     /// Inputs: x, then the parameters in the order of `crate::decoder::DecoderLayer`.
-    fn view<'a>(&self, inputs: &[&'a [f32]]) -> LayerView<'a> {
+    fn view<'a>(
+        &self,
+        inputs: &[&'a [f32]],
+        changes: Option<&'a [Vec<LowRankView<'a>>; 4]>,
+    ) -> LayerView<'a> {
+        let projection = |input: usize, place: usize| ProjectionView {
+            weight: inputs[input],
+            trained: changes.map_or(Trained::Weight, |changes| Trained::Changes(&changes[place])),
+        };
         LayerView {
             input_norm: inputs[1],
-            qkv: inputs[2],
+            qkv: projection(2, 0),
             qkv_bias: self.config.attention_bias.then_some(inputs[3]),
             query_norm: self.config.query_key_norm.then_some(inputs[4]),
             key_norm: self.config.query_key_norm.then_some(inputs[5]),
-            output: inputs[6],
+            output: projection(6, 1),
             post_attention_norm: inputs[7],
-            gate_up: inputs[8],
-            down: inputs[9],
+            gate_up: projection(8, 2),
+            down: projection(9, 3),
         }
     }
 }
@@ -98,7 +140,8 @@ impl DecoderLayer {
 impl HostOperator for DecoderLayer {
     fn forward(&self, inputs: &[&[f32]], keeps: bool) -> Output {
         let mode = if keeps && !self.recompute { ActivationMode::Keep } else { ActivationMode::Recompute };
-        let (values, kept) = layer_forward(self.pass(), self.view(inputs), inputs[0], mode);
+        let changes = self.changes(inputs[10]);
+        let (values, kept) = layer_forward(self.pass(), self.view(inputs, changes.as_ref()), inputs[0], mode);
         self.observer.passed();
         let shape = vec![self.segments.token_count(), self.config.hidden_size];
         Output { values, shape, kept: kept.map(|kept| Arc::new(kept) as Kept) }
@@ -106,8 +149,16 @@ impl HostOperator for DecoderLayer {
 
     fn backward(&self, inputs: &[&[f32]], kept: Option<&Kept>, grad: &[f32]) -> Vec<Vec<f32>> {
         let kept = kept.and_then(|kept| kept.downcast_ref::<LayerActivations>());
-        let (x, gradients) = layer_backward(self.pass(), self.view(inputs), inputs[0], kept, grad);
+        let changes = self.changes(inputs[10]);
+        let weights = self.view(inputs, changes.as_ref());
+        let (x, mut gradients) = layer_backward(self.pass(), weights, inputs[0], kept, grad);
         self.observer.passed();
+        let factors = if changes.is_some() {
+            let LayerGradients { qkv, output, gate_up, down, .. } = &mut gradients;
+            [qkv, output, gate_up, down].map(std::mem::take).concat()
+        } else {
+            Vec::new()
+        };
         vec![
             x,
             gradients.input_norm,
@@ -119,6 +170,7 @@ impl HostOperator for DecoderLayer {
             gradients.post_attention_norm,
             gradients.gate_up,
             gradients.down,
+            factors,
         ]
     }
 }
