@@ -119,6 +119,53 @@ fn a_teachers_right_answers_become_demonstrations_and_nothing_is_asked_twice() {
     assert!(told.contains("other settings"), "{told}");
 }
 
+/// What `generate --problems` would write for these problems.
+fn drawn(folder: &Path, of: &[(&str, u32, &str, &str)]) -> PathBuf {
+    let path = folder.join("responses.jsonl");
+    let line = |(problem, sample, response, finish): &(&str, u32, &str, &str)| {
+        json!({"problem_id": problem, "sample": sample, "response": response, "finish": finish, "settings": "abc"})
+            .to_string()
+            + "\n"
+    };
+    fs::write(&path, of.iter().map(line).collect::<String>()).unwrap();
+    path
+}
+
+#[test]
+fn a_models_own_right_answers_become_demonstrations_without_a_teacher() {
+    let folder = tempfile::tempdir().unwrap();
+    let problems = problems(folder.path(), 4);
+    let responses = drawn(
+        folder.path(),
+        &[
+            ("p0", 0, "Ten times 7 and 8: \\boxed{78}.", "stop"),
+            ("p0", 1, "11 times 7 is \\boxed{77}.", "stop"),
+            ("p0", 2, "It is \\boxed{77}.", "stop"),
+            ("p1", 0, "It is \\boxed{84}, and so", "length"),
+            ("p2", 0, "13 times 7 is \\boxed{91}.", "stop"),
+        ],
+    );
+    let out = folder.path().join("demonstrations.jsonl");
+    let distill = || {
+        let mut command = stilld();
+        command.args(["distill", "--set", "task.format=\"none\"", "--problems"]).arg(&problems);
+        command.arg("--responses").arg(&responses).arg("--out").arg(&out).output().unwrap()
+    };
+    let output = distill();
+    let told = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && told.contains("2 of 4 problems"), "{told}");
+    let made = import::demonstrations_from_file(&out, Format::Plain).unwrap().records;
+    let texts: Vec<&str> = made.iter().map(|one| one.response.as_str()).collect();
+    assert_eq!(texts, ["11 times 7 is \\boxed{77}.", "13 times 7 is \\boxed{91}."]);
+    let answers = lines(&folder.path().join("demonstrations.answers.jsonl"));
+    let usable = answers.iter().filter(|line| line["usable"] == true).count();
+    assert_eq!((answers.len(), usable), (4, 2), "{answers:?}: one right answer a problem is enough");
+
+    fs::write(&responses, "{\"problem\": \"11*7=?\", \"response\": \"77\"}\n").unwrap();
+    let told = String::from_utf8(distill().stderr).unwrap();
+    assert!(told.contains("responses.jsonl`, line 1"), "{told}");
+}
+
 #[test]
 fn what_no_answer_can_come_of_ends_at_once_with_the_remedy_and_without_the_key() {
     let folder = tempfile::tempdir().unwrap();

@@ -21,8 +21,8 @@ mod segments;
 
 pub use embedding::{embedding_backward, embedding_forward};
 pub use head::{
-    LogLikelihoodGradients, TokenLogProbabilities, token_log_probabilities, token_log_probabilities_backward,
-    weighted_log_likelihood,
+    LogLikelihoodGradients, TokenLogProbabilities, most_logits, token_log_probabilities,
+    token_log_probabilities_backward, weighted_log_likelihood,
 };
 pub use layer::{ActivationMode, LayerActivations, LayerGradients, LayerPass, layer_backward, layer_forward};
 pub use model::{DecoderGradients, model_gradients, model_hidden_states, model_loss};

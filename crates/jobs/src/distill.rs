@@ -1,19 +1,22 @@
 //! `stilld distill`: problems in, a teacher's verified long thoughts out, as demonstrations.
 //!
 //! A problem is asked until enough answers are right, and every answer is kept with its verdict. The demonstrations are
-//! written anew from these whenever the job ends.
+//! written anew from these whenever the job ends. In place of a teacher's, answers may be taken that a model of this
+//! machine has drawn before: what it finds right itself.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Write, stdout},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use still_control::{Exit, Failure, OrExit};
 use still_domain::{
-    AttemptId, AttemptNumber, FinishReason, Outcome, Problem, SamplingSettings, Split, Statement,
+    AttemptId, AttemptNumber, FinishReason, Outcome, Problem, ProblemId, SamplingSettings, Split, Statement,
     fingerprint::NamedFields, seed,
 };
 use still_engines::{TeacherSection, TextAnswer, TextFault, TextQuestion, TextServers};
@@ -24,7 +27,10 @@ use still_roles::sheltered_judgement;
 use still_text::{Format, PromptBook};
 use tokio::task::JoinSet;
 
-use super::{draw_file::DrawFile, output_failed};
+use super::{
+    draw_file::{DrawFile, read_draws},
+    output_failed,
+};
 
 /// Why a right answer is imitated or not, in the line of its draw.
 const USABLE: &str = "usable";
@@ -33,9 +39,9 @@ const USABLE: &str = "usable";
 pub fn distill(arguments: &DistillArguments) -> Result<Exit, Failure> {
     let loaded = arguments.load().map_err(|error| Failure::new(error.exit(), error))?;
     let config = loaded.config;
-    if config.teacher.addresses.is_empty() {
+    if config.teacher.addresses.is_empty() && arguments.responses.is_none() {
         let message = "there is no teacher: name its address in `teacher.addresses`, for example \
-                       [\"https://api.example.com/v1\"]";
+                       [\"https://api.example.com/v1\"], or what `stilld generate --problems` has drawn by `--responses`";
         return Err(Failure::new(Exit::Configuration, message));
     }
     let read = import::problems_from_file(&arguments.problems, Split::Explore, config.verifier.kind);
@@ -46,17 +52,20 @@ pub fn distill(arguments: &DistillArguments) -> Result<Exit, Failure> {
     let verifier = Arc::new(verifier(&config.verifier));
     still_machine::refuse_unjudgeable(&verifier, &problems)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Internal)?;
-    let servers = runtime.block_on(TextServers::open(&config.teacher)).or_exit(Exit::BadInput)?;
+    let answers = match &arguments.responses {
+        Some(path) => Answers::drawn(path)?,
+        None => Answers::Asked(runtime.block_on(TextServers::open(&config.teacher)).or_exit(Exit::BadInput)?),
+    };
     let book = prompt_book(&config.task, None)?;
     let draws = arguments.attempts.clone().unwrap_or_else(|| beside(&arguments.out));
-    let file = DrawFile::open(&draws, &settings(&config, &servers, &book))?;
+    let file = DrawFile::open(&draws, &settings(&config, &answers, &book))?;
     let known = file.len();
     let lesson = Arc::new(Lesson {
         sampling: config.teacher.sampling(),
         teacher: config.teacher.clone(),
         format: config.task.format.into(),
         seed: config.run.seed,
-        servers,
+        answers,
         book,
         verifier,
         file: Mutex::new(file),
@@ -82,7 +91,7 @@ pub fn distill(arguments: &DistillArguments) -> Result<Exit, Failure> {
     }
     stdout().lock().write_all(told.as_bytes()).map_err(|error| output_failed(&error))?;
     if made.demonstrations == 0 {
-        return Err(Failure::new(Exit::NoResult, "not one answer of the teacher can be imitated"));
+        return Err(Failure::new(Exit::NoResult, "not one answer can be imitated"));
     }
     Ok(Exit::Success)
 }
@@ -94,10 +103,10 @@ fn beside(out: &Path) -> PathBuf {
 }
 
 /// What the answers depend on.
-fn settings(config: &Config, servers: &TextServers, book: &PromptBook) -> NamedFields {
+fn settings(config: &Config, answers: &Answers, book: &PromptBook) -> NamedFields {
     let TeacherSection { max_new_tokens, temperature, top_p, extra, api, .. } = &config.teacher;
     NamedFields::new("still distill 1")
-        .text("model", servers.model())
+        .text("model", answers.model())
         .text("api", &format!("{api:?}"))
         .text("prompt", &book.identity())
         .number("longest", u64::from(*max_new_tokens))
@@ -109,7 +118,7 @@ fn settings(config: &Config, servers: &TextServers, book: &PromptBook) -> NamedF
 
 /// What answers are asked for and judged by.
 struct Lesson {
-    servers: TextServers,
+    answers: Answers,
     teacher: TeacherSection,
     sampling: SamplingSettings,
     book: PromptBook,
@@ -117,6 +126,14 @@ struct Lesson {
     seed: u64,
     verifier: Arc<StandardVerifier>,
     file: Mutex<DrawFile>,
+}
+
+/// Where answers come from.
+enum Answers {
+    /// From a teacher, as they are asked for.
+    Asked(TextServers),
+    /// From a file of what has been drawn, by what it was drawn by.
+    Drawn { settings: String, lines: BTreeMap<AttemptId, Value> },
 }
 
 /// How asking went.
@@ -135,7 +152,7 @@ struct Made {
 
 /// Asks for every problem, as many at once as the servers hold.
 async fn ask_all(lesson: &Arc<Lesson>, problems: &[Problem]) -> Result<Asked, Failure> {
-    let at_once = lesson.teacher.max_in_flight * lesson.teacher.addresses.len();
+    let at_once = lesson.teacher.max_in_flight * lesson.teacher.addresses.len().max(1);
     let (mut tasks, mut asked) = (JoinSet::new(), Asked::default());
     let mut left = problems.iter();
     let mut done = 0;
@@ -168,6 +185,52 @@ enum Stop {
     Job(Failure),
 }
 
+impl Answers {
+    fn drawn(path: &Path) -> Result<Self, Failure> {
+        let lines = read_draws(path)?;
+        let settings = lines.values().next().and_then(|line| line["settings"].as_str());
+        let settings = settings.unwrap_or_default().to_owned();
+        Ok(Self::Drawn { settings, lines })
+    }
+
+    /// The model's name, or that of what the answers were drawn by.
+    fn model(&self) -> &str {
+        match self {
+            Self::Asked(servers) => servers.model(),
+            Self::Drawn { settings, .. } => settings,
+        }
+    }
+
+    /// The answers to a problem that there may be.
+    fn numbers(&self, problem: &ProblemId, samples: u32) -> Vec<AttemptNumber> {
+        match self {
+            Self::Asked(_) => (0..samples).map(AttemptNumber).collect(),
+            Self::Drawn { lines, .. } => {
+                lines.keys().filter(|id| id.problem == *problem).map(|id| id.number).collect()
+            }
+        }
+    }
+
+    /// One of them.
+    async fn to(&self, id: &AttemptId, question: &TextQuestion) -> Result<TextAnswer, TextFault> {
+        match self {
+            Self::Asked(servers) => servers.ask(question).await,
+            Self::Drawn { lines, .. } => {
+                let missing = |what| TextFault::Refused(format!("the line of {id} has no {what}"));
+                let line = lines.get(id).ok_or_else(|| missing("draw"))?;
+                let text = line["response"].as_str().ok_or_else(|| missing("`response`"))?;
+                Ok(TextAnswer {
+                    text: text.to_owned(),
+                    thought: None,
+                    finish: FinishReason::deserialize(&line["finish"]).map_err(|_| missing("`finish`"))?,
+                    tokens: line["tokens"].as_array().map(|tokens| tokens.len() as u64),
+                    server: line["drawn_by"]["name"].as_str().unwrap_or_default().to_owned(),
+                })
+            }
+        }
+    }
+}
+
 impl Lesson {
     fn file(&self) -> MutexGuard<'_, DrawFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
@@ -177,8 +240,8 @@ impl Lesson {
     async fn learn(self: Arc<Self>, problem: Problem) -> Result<(), Stop> {
         let statement = Statement::from(&problem);
         let text = self.book.user_turn(&question_of(&statement));
-        for number in 0..self.teacher.samples {
-            let id = AttemptId { problem: problem.id.clone(), number: AttemptNumber(number) };
+        for number in self.answers.numbers(&problem.id, self.teacher.samples) {
+            let id = AttemptId { problem: problem.id.clone(), number };
             let (is_known, usable) = {
                 let file = self.file();
                 (file.has(&id), file.of(&problem.id).filter(|(_, line)| line[USABLE] == json!(true)).count())
@@ -196,7 +259,7 @@ impl Lesson {
                 sampling: self.sampling,
                 seed,
             };
-            let line = match self.servers.ask(&question).await {
+            let line = match self.answers.to(&id, &question).await {
                 Ok(answer) => {
                     let (lesson, problem) = (Arc::clone(&self), problem.clone());
                     let judged = tokio::task::spawn_blocking(move || lesson.judged(&problem, &answer));
@@ -212,8 +275,10 @@ impl Lesson {
                 }
             };
             let mut line = line;
-            line["seed"] = seed.into();
-            line["temperature"] = json!(self.sampling.temperature);
+            if matches!(self.answers, Answers::Asked(_)) {
+                line["seed"] = seed.into();
+                line["temperature"] = json!(self.sampling.temperature);
+            }
             self.file().add(id, line).map_err(Stop::Job)?;
         }
         Ok(())
@@ -246,7 +311,7 @@ impl Lesson {
             "extracted": verdict.extracted,
             "rule": verdict.rule,
             "verifier": verdict.verifier,
-            "teacher": {"model": self.servers.model(), "server": answer.server},
+            "teacher": {"model": self.answers.model(), "server": answer.server},
             USABLE: is_whole && verdict.outcome == Outcome::Correct,
         });
         if let Some((thought, solution)) = parts {
@@ -266,7 +331,7 @@ impl Lesson {
             let mut count = 0;
             for (id, line) in usable.take(self.teacher.keep as usize) {
                 let mut demonstration = json!({
-                    "id": format!("{}/{id}", self.servers.model()),
+                    "id": format!("{}/{id}", self.answers.model()),
                     "problem": problem.text,
                     "gold": problem.gold,
                 });

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
@@ -44,25 +44,16 @@ impl DrawFile {
             .and_then(|()| file.seek(SeekFrom::End(0)))
             .map_err(failed)
             .or_exit(Exit::Store)?;
-        let mut lines = BTreeMap::new();
-        for (number, line) in (1..).zip(text.get(..whole).unwrap_or_default().lines()) {
-            let broken = |reason: &str| {
-                let message = format!(
-                    "`{}`, line {number}: {reason}; name another file for --out, or remove the line",
-                    path.display()
-                );
-                Failure::new(Exit::BadInput, message)
-            };
-            let value: Value = serde_json::from_str(line).map_err(|_| broken("it is no JSON object"))?;
-            let id = id_of(&value).ok_or_else(|| broken("it is no response that this command has drawn"))?;
-            if value["settings"] != settings {
-                return Err(broken(
-                    "it was drawn by other settings (model, prompt, sampling or seed), and would be mixed with what is \
-                     drawn now",
-                ));
-            }
-            lines.insert(id, value);
+        let lines = draws(path, text.get(..whole).unwrap_or_default())?;
+        if let Some(other) = lines.values().find(|draw| draw.line["settings"] != settings) {
+            return Err(broken(
+                path,
+                other.number,
+                "it was drawn by other settings (model, prompt, sampling or seed), and would be mixed with what is \
+                 drawn now",
+            ));
         }
+        let lines = lines.into_iter().map(|(id, draw)| (id, draw.line)).collect();
         Ok(Self { path: path.to_owned(), file, settings, lines })
     }
 
@@ -94,6 +85,40 @@ impl DrawFile {
     }
 }
 
+/// The draws of a file that a command has written and none adds to now.
+///
+/// # Errors
+/// When it cannot be read, or a line is no draw.
+pub(super) fn read_draws(path: &Path) -> Result<BTreeMap<AttemptId, Value>, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()));
+    let draws = draws(path, &text.or_exit(Exit::BadInput)?)?;
+    Ok(draws.into_iter().map(|(id, draw)| (id, draw.line)).collect())
+}
+
+/// A draw, and the line that it stands on.
+struct Draw {
+    number: usize,
+    line: Value,
+}
+
+fn draws(path: &Path, text: &str) -> Result<BTreeMap<AttemptId, Draw>, Failure> {
+    let mut draws = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line: Value =
+            serde_json::from_str(line).map_err(|_| broken(path, number, "it is no JSON object"))?;
+        let id = id_of(&line)
+            .ok_or_else(|| broken(path, number, "it is no response that this command has drawn"))?;
+        draws.insert(id, Draw { number, line });
+    }
+    Ok(draws)
+}
+
+fn broken(path: &Path, number: usize, reason: &str) -> Failure {
+    let message =
+        format!("`{}`, line {number}: {reason}; name another file, or remove the line", path.display());
+    Failure::new(Exit::BadInput, message)
+}
+
 fn id_of(line: &Value) -> Option<AttemptId> {
     let number = u32::try_from(line["sample"].as_u64()?).ok()?;
     Some(AttemptId { problem: ProblemId::new(line["problem_id"].as_str()?), number: AttemptNumber(number) })
@@ -101,8 +126,6 @@ fn id_of(line: &Value) -> Option<AttemptId> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use serde_json::json;
 
     use super::*;

@@ -15,7 +15,7 @@
 //! and a block of logits when the head is at work, from the second step on: the decoder keeps buffers for the next
 //! step. When the backward pass ends there are all gradients beside such buffers instead; the larger of the two counts.
 
-use still_decoder::{DecoderConfig, MAX_IDLE_NUMBERS};
+use still_decoder::{DecoderConfig, MAX_IDLE_NUMBERS, most_logits};
 use still_recipe::LearnerSettings;
 use still_tensor_decoder::composed_pass_bytes;
 
@@ -23,8 +23,6 @@ use crate::config::LearnerConfig;
 
 /// Bytes of a number.
 const FLOAT_BYTES: usize = 4;
-/// Numbers of a block of logits.
-const LOGITS: usize = 8 << 20;
 /// Queries of a head that are worked on at once.
 const QUERY_BLOCK: usize = 64;
 
@@ -205,7 +203,8 @@ impl FusedPass<'_> {
 
     /// Logits held at once.
     fn logits(&self) -> usize {
-        LOGITS.min(self.tokens * self.decoder.vocabulary_size)
+        let vocabulary = self.decoder.vocabulary_size;
+        most_logits(vocabulary).min(self.tokens * vocabulary)
     }
 }
 

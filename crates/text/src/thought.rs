@@ -121,6 +121,7 @@ impl Format {
         match self {
             Self::Paper => render(thought, solution),
             Self::Think => format!("{BEGIN_OF_THINK}\n{thought}\n{END_OF_THINK}\n\n{solution}"),
+            Self::Plain if thought.is_empty() => solution.to_owned(),
             Self::Plain => format!("{thought}\n\n{solution}"),
         }
     }

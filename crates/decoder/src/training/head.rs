@@ -8,10 +8,15 @@ use crate::Threads;
 use crate::lanes::{exponentiate, maximum, sum, vectorised};
 use crate::product::{Target, View, multiply};
 
-/// Logits held at once.
+/// Logits of a block of tokens,
 const BLOCK_LOGITS: usize = 8 << 20;
-/// A block has at least this many tokens, so that products stay worth their while.
-const MIN_BLOCK_TOKENS: usize = 32;
+/// or so many tokens: for each block the whole head is read.
+const MIN_BLOCK_TOKENS: usize = 256;
+
+/// Most logits that are held at once, for a head of so many rows.
+pub const fn most_logits(vocabulary: usize) -> usize {
+    if MIN_BLOCK_TOKENS * vocabulary > BLOCK_LOGITS { MIN_BLOCK_TOKENS * vocabulary } else { BLOCK_LOGITS }
+}
 
 /// Log-probabilities of the targets, with what the backward pass wants.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +175,7 @@ impl<'a> Head<'a> {
     }
 
     fn blocks(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-        let block = (BLOCK_LOGITS / self.vocabulary).max(MIN_BLOCK_TOKENS);
+        let block = most_logits(self.vocabulary) / self.vocabulary;
         (0..rows).step_by(block).map(move |first| first..rows.min(first + block))
     }
 

@@ -131,7 +131,7 @@ pub struct GenerateArguments {
     pub json: bool,
 }
 
-/// Make demonstrations of a teacher's right answers.
+/// Make demonstrations of right answers, a teacher's or one's own.
 #[derive(Debug, Clone, Args)]
 pub struct DistillArguments {
     /// Where the configuration comes from, with the teacher in `[teacher]`; `task.prompt` and `task.format` say how problems
@@ -147,6 +147,9 @@ pub struct DistillArguments {
     /// The file that every answer is added to with its verdict; by default beside `--out`, as NAME.answers.jsonl.
     #[arg(long, value_name = "FILE.jsonl")]
     pub attempts: Option<PathBuf>,
+    /// In place of a teacher's answers those that `stilld generate --problems` has drawn for the same problems.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub responses: Option<PathBuf>,
     /// Ask for the first problems only, this many; 0 asks for all.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub limit: usize,
