@@ -155,7 +155,12 @@ pub fn stated_answer(kind: AnswerKind, gold: &str) -> Result<Option<String>, Str
     if holds_another(before.trim_end_matches(mark)) || holds_another(behind.trim_start_matches(mark)) {
         return Ok(None);
     }
-    usable(kind, &answer).map(|()| Some(answer))
+    usable(kind, &answer)?;
+    let is_text = Gold::parse(kind, &answer).is_ok_and(|gold| gold.is_text());
+    if is_text && answer.contains(|one: char| one.is_ascii_digit()) {
+        return Err(format!("`{}` is no mathematics that is understood", shown(&answer)));
+    }
+    Ok(Some(answer))
 }
 
 fn check_gold(kind: Kind, problem: &Problem) -> Result<(), Unjudgeable> {
@@ -266,6 +271,8 @@ mod tests {
             ("She sold 24 clips, then 48.\nThe answer is 72.", "72"),
             ("The answer is $5.00.", "$5.00"),
             ("The answer is 5 or 6", "5 or 6"),
+            ("The answer is 7 apples.", "7 apples"),
+            ("The answer is yes.", "yes"),
         ] {
             assert_eq!(stated_answer(AnswerKind::Math, gold), Ok(Some(stated.to_owned())), "{gold}");
         }
@@ -284,7 +291,7 @@ mod tests {
         }
         assert_eq!(stated_answer(AnswerKind::Exact, "The answer is 42."), Ok(None));
         let reason = stated_answer(AnswerKind::Math, "The answer is $5.00 per person").unwrap_err();
-        assert!(reason.contains("`$5.00 per person` cannot be read as mathematics"), "{reason}");
+        assert!(reason.contains("`$5.00 per person` is no mathematics"), "{reason}");
         assert!(stated_answer(AnswerKind::Integer, "The answer is 1/2.").is_err());
     }
 
