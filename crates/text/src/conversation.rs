@@ -84,14 +84,13 @@ impl Conversation {
             return Ok(Self { response: answer.going_on(&prompt, rendered)?, prompt, is_plain: false });
         }
         let response = answer.rendered_in(rendered, end).ok_or(ConversationError::Rewritten)?;
-        let (prompt, response) = match (response.strip_prefix(END_OF_THINK), is_open) {
+        let (prompt, response) = match response.strip_prefix(END_OF_THINK) {
             // the prompt has thought of nothing already
-            (Some(behind), false) => (prompt.as_str(), behind),
-            (None, false) => (prompt.as_str(), response),
+            behind if !is_open => (prompt.as_str(), behind.unwrap_or(response)),
             // the template closes what the prompt opens
-            (Some(_), true) => (prompt.as_str(), response),
+            Some(_) => (prompt.as_str(), response),
             // it renders such a turn without the tag
-            (None, true) => (before, response),
+            None => (before, response),
         };
         Ok(Self { prompt: prompt.to_owned(), response: response.to_owned(), is_plain: false })
     }

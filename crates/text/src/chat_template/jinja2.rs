@@ -330,10 +330,9 @@ pub(super) fn checked(width: usize) -> Result<usize, Error> {
     Ok(width)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
 fn truncate(text: &str, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
-    let args = args.into_values();
     type Arguments = (Option<usize>, Option<bool>, Option<String>, Option<usize>, Kwargs);
+    let args = args.into_values();
     let (length, cuts_words, end, leeway, options): Arguments = from_args(&args)?;
     let length = length.or(options.get("length")?).unwrap_or(255);
     let cuts_words = cuts_words.or(options.get("killwords")?).unwrap_or(false);

@@ -80,11 +80,8 @@ impl<'a> Arguments<'a> {
 /// One `%` of the text, up to and with the letter of its conversion.
 #[derive(Default)]
 struct Place {
-    is_left: bool,
-    has_plus: bool,
-    has_blank: bool,
-    is_alternate: bool,
-    has_zeros: bool,
+    /// Those of `-+ #0` that stand there.
+    flags: String,
     width: usize,
     precision: Option<usize>,
     conversion: char,
@@ -97,16 +94,12 @@ impl Place {
             arguments.look_up(&name(rest)?)?;
         }
         while let Some(flag) = rest.next_if(|one| "-+ #0".contains(*one)) {
-            match flag {
-                '-' => place.is_left = true,
-                '+' => place.has_plus = true,
-                ' ' => place.has_blank = true,
-                '#' => place.is_alternate = true,
-                _ => place.has_zeros = true,
-            }
+            place.flags.push(flag);
         }
         if let Some(width) = count(rest, arguments)? {
-            place.is_left |= width < 0;
+            if width < 0 {
+                place.flags.push('-');
+            }
             place.width = checked(width.unsigned_abs())?;
         }
         if rest.next_if_eq(&'.').is_some() {
@@ -163,9 +156,9 @@ impl Place {
         };
         let zeros = self.precision.unwrap_or(0).saturating_sub(digits.len());
         let prefix = match self.conversion {
-            'o' if self.is_alternate => "0o",
-            'x' if self.is_alternate => "0x",
-            'X' if self.is_alternate => "0X",
+            'o' if self.flags.contains('#') => "0o",
+            'x' if self.flags.contains('#') => "0x",
+            'X' if self.flags.contains('#') => "0X",
             _ => "",
         };
         let digits = format!("{}{digits}", "0".repeat(zeros));
@@ -183,31 +176,31 @@ impl Place {
 
     fn real(&self, value: &Value) -> Result<String, Error> {
         let real = real(value, self.conversion)?;
-        let alternate = if self.is_alternate { "#" } else { "" };
+        let alternate = if self.flags.contains('#') { "#" } else { "" };
         let format = format!("%{alternate}.{}{}", self.precision.unwrap_or(6), self.conversion);
         let digits = minijinja::formatting::format(FormatStyle::Printf, &format, &[real.abs().into()])?;
         let is_negative = real.is_sign_negative() && !real.is_nan();
         Ok(self.padded(self.sign(is_negative), &digits, self.filler()))
     }
 
-    const fn sign(&self, is_negative: bool) -> &'static str {
-        match (is_negative, self.has_plus, self.has_blank) {
-            (true, _, _) => "-",
-            (false, true, _) => "+",
-            (false, false, true) => " ",
-            (false, false, false) => "",
+    fn sign(&self, is_negative: bool) -> &'static str {
+        match is_negative {
+            true => "-",
+            false if self.flags.contains('+') => "+",
+            false if self.flags.contains(' ') => " ",
+            false => "",
         }
     }
 
-    const fn filler(&self) -> char {
-        if self.has_zeros && !self.is_left { '0' } else { ' ' }
+    fn filler(&self) -> char {
+        if self.flags.contains('0') && !self.flags.contains('-') { '0' } else { ' ' }
     }
 
     /// Zeros go between the sign and the digits, blanks before or behind both.
     fn padded(&self, sign: &str, text: &str, filler: char) -> String {
         let missing = self.width.saturating_sub(sign.len() + text.chars().count());
         let filling = filler.to_string().repeat(missing);
-        match (self.is_left, filler) {
+        match (self.flags.contains('-'), filler) {
             (true, _) => format!("{sign}{text}{filling}"),
             (false, '0') => format!("{sign}{filling}{text}"),
             (false, _) => format!("{filling}{sign}{text}"),
