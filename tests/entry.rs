@@ -6,7 +6,7 @@ mod harness;
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -92,6 +92,8 @@ fn a_dry_run_looks_at_everything_and_ends_as_the_start_would() {
     ] {
         assert!(plan.contains(part), "`{part}` is missing in: {plan}");
     }
+    let note = printed(dry_run(folder.path(), &small(&["evaluation.hard_levels=[99]"])));
+    assert!(note.contains("level 99, which `evaluation.hard_levels` names"), "{note}");
     for (nothing, key) in [
         ("task.quickstart.held_out_per_level=0", "task.quickstart.held_out_per_level"),
         ("task.quickstart.problems=0", "task.quickstart.problems"),
@@ -262,7 +264,15 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let (status, said) = Daemon::start(folder.path(), 1, &small(ONE_ROUND)).finish();
     assert!(status.success(), "{said}");
-    let mut command = of(&["inspect", "pool"], folder.path());
+    seen_enough(of(&["inspect", "pool"], folder.path()));
+    let mut generate = stilld();
+    generate.args(["generate", "--model", "embedded", "--prompt", "2*3=", "--max-new-tokens", "4"]);
+    generate.args(["--count", "300", "--temperature", "1"]);
+    seen_enough(generate);
+}
+
+/// Reads the first byte of what a command prints, and no more.
+fn seen_enough(mut command: Command) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = [0; 1];
     let mut stdout = child.stdout.take().unwrap();
@@ -274,6 +284,17 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+#[test]
+fn a_prompt_that_is_no_text_is_told_so() {
+    let mut command = stilld();
+    command.args(["generate", "--model", "embedded", "--prompt", "-"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"2*\xff").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), message.contains("is not UTF-8")), (Some(4), true), "{message}");
 }
 
 #[test]

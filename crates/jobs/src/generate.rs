@@ -4,7 +4,7 @@ mod problems;
 
 use std::{
     fs,
-    io::{Read, Write, stdin, stdout},
+    io::{self, Read, Write, stdin, stdout},
     path::Path,
     sync::Arc,
 };
@@ -73,7 +73,11 @@ fn prompt(arguments: &GenerateArguments, model: &Model) -> Result<Vec<u32>, Fail
     if text == "-" {
         text.clear();
         let read = stdin().read_to_string(&mut text);
-        read.map_err(|error| format!("the prompt on standard input: {error}")).or_exit(Exit::BadInput)?;
+        read.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => "the prompt on standard input is not UTF-8: convert it".to_owned(),
+            _ => format!("the prompt on standard input: {error}"),
+        })
+        .or_exit(Exit::BadInput)?;
     }
     let plain = if arguments.chat { PromptStyle::Chat } else { PromptStyle::Raw };
     let style = arguments.style.unwrap_or(plain);

@@ -42,4 +42,4 @@ pub mod verifier;
 
 pub use code::{CODE_VERSION, CodeJudge, CodeVerdict, Unready};
 pub use section::CodeSection;
-pub use verifier::{StandardVerifier, Unjudgeable};
+pub use verifier::{StandardVerifier, Unjudgeable, stated_answer};

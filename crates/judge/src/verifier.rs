@@ -2,7 +2,7 @@
 
 use still_domain::{AnswerKind, Outcome, Problem, ProblemId, Verdict};
 use still_roles::Verifier;
-use still_verify::{Gold, Kind, Profile, VERIFIER_VERSION, judge};
+use still_verify::{Gold, Kind, Profile, Rule, VERIFIER_VERSION, judge};
 use thiserror::Error;
 
 use crate::{
@@ -130,18 +130,55 @@ impl Verifier for StandardVerifier {
     }
 }
 
+/// The answer that a gold of mathematics states in a sentence: `5` of `The answer is 5.`; `None` where it is no sentence
+/// that announces an answer, and where something else in it could be one.
+///
+/// # Errors
+/// What is wrong with the stated answer, when no other can be compared with it.
+pub fn stated_answer(kind: AnswerKind, gold: &str) -> Result<Option<String>, String> {
+    let kind = match kind {
+        AnswerKind::Math => Kind::Math,
+        AnswerKind::Integer => Kind::Integer,
+        AnswerKind::MultipleChoice | AnswerKind::Exact | AnswerKind::Regex | AnswerKind::Code => {
+            return Ok(None);
+        }
+    };
+    // as the verifier reads such a sentence in a response
+    let Ok(sentence) = Gold::parse(Kind::Math, gold) else { return Ok(None) };
+    let read = judge(&sentence, gold, Profile::Lenient);
+    let Some(answer) = read.extracted.filter(|_| read.rule == Some(Rule::Phrase)) else { return Ok(None) };
+    let Some((before, behind)) = gold.rsplit_once(&answer) else { return Ok(None) };
+    let holds_another = |text: &str| text.contains(|one: char| one.is_ascii_digit() || "$\\=".contains(one));
+    let mark = |one: char| one.is_whitespace() || "$*`()[]\\.:!".contains(one);
+    // of a worked solution, the end counts
+    let before = before.rsplit('\n').next().unwrap_or(before);
+    if holds_another(before.trim_end_matches(mark)) || holds_another(behind.trim_start_matches(mark)) {
+        return Ok(None);
+    }
+    usable(kind, &answer)?;
+    let is_text = Gold::parse(kind, &answer).is_ok_and(|gold| gold.is_text());
+    if is_text && answer.contains(|one: char| one.is_ascii_digit()) {
+        return Err(format!("`{}` is no mathematics that is understood", shown(&answer)));
+    }
+    Ok(Some(answer))
+}
+
 fn check_gold(kind: Kind, problem: &Problem) -> Result<(), Unjudgeable> {
-    let unusable = |reason: String| Unjudgeable::Gold { problem: problem.id.clone(), reason };
-    let gold = Gold::parse(kind, &problem.gold).map_err(|error| unusable(error.to_string()))?;
+    usable(kind, &problem.gold).map_err(|reason| Unjudgeable::Gold { problem: problem.id.clone(), reason })
+}
+
+/// What is wrong with a gold answer that nothing can be compared with.
+fn usable(kind: Kind, gold: &str) -> Result<(), String> {
+    let gold = Gold::parse(kind, gold).map_err(|error| error.to_string())?;
     if kind == Kind::MultipleChoice {
         // a gold that is neither an option nor an option's text is not even its own answer
         let itself = judge(&gold, &format!("\\boxed{{{}}}", gold.text()), Profile::Strict);
         if itself.outcome != still_verify::Outcome::Correct {
-            return Err(unusable(format!("the gold answer `{}` names no option", shown(gold.text()))));
+            return Err(format!("the gold answer `{}` names no option", shown(gold.text())));
         }
     }
     match gold.fault() {
-        Some(fault) => Err(unusable(format!("the gold answer `{}` {fault}", shown(gold.text())))),
+        Some(fault) => Err(format!("the gold answer `{}` {fault}", shown(gold.text()))),
         None => Ok(()),
     }
 }
@@ -223,6 +260,39 @@ mod tests {
             let message = error.to_string();
             assert!(message.contains("`p`") && message.contains(part), "{message}");
         }
+    }
+
+    #[test]
+    fn an_answer_stated_in_a_sentence_is_read_as_a_response_would_be() {
+        for (gold, stated) in [
+            ("The answer is 42.", "42"),
+            ("Answer: 12", "12"),
+            ("The final answer is $\\frac{1}{2}$.", "\\frac{1}{2}"),
+            ("She sold 24 clips, then 48.\nThe answer is 72.", "72"),
+            ("The answer is $5.00.", "$5.00"),
+            ("The answer is 5 or 6", "5 or 6"),
+            ("The answer is 7 apples.", "7 apples"),
+            ("The answer is yes.", "yes"),
+        ] {
+            assert_eq!(stated_answer(AnswerKind::Math, gold), Ok(Some(stated.to_owned())), "{gold}");
+        }
+        assert_eq!(stated_answer(AnswerKind::Integer, "The answer is 7."), Ok(Some("7".to_owned())));
+        for gold in [
+            "5",
+            "x = 5",
+            "\\frac{1}{2}",
+            "no formula at all, but a text",
+            "The answer is not 5",
+            "2 (the answer is even)",
+            "The answer is 5. The other one is 7.",
+            "12 \\text{ square meters}",
+        ] {
+            assert_eq!(stated_answer(AnswerKind::Math, gold), Ok(None), "{gold}");
+        }
+        assert_eq!(stated_answer(AnswerKind::Exact, "The answer is 42."), Ok(None));
+        let reason = stated_answer(AnswerKind::Math, "The answer is $5.00 per person").unwrap_err();
+        assert!(reason.contains("`$5.00 per person` is no mathematics"), "{reason}");
+        assert!(stated_answer(AnswerKind::Integer, "The answer is 1/2.").is_err());
     }
 
     #[test]

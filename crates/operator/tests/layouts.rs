@@ -258,6 +258,9 @@ fn demonstrations_keep_thought_and_solution_or_are_refused_by_name() {
 
 #[test]
 fn what_is_read_otherwise_than_it_stands_there_is_told() {
+    let sentence = problems("{\"problem\": \"p\", \"answer\": \"The answer is $5.\"}\n");
+    assert_eq!(sentence.records[0].gold, "$5");
+    assert!(sentence.remarks[0].to_string().contains("is a sentence"), "{:?}", sentence.remarks);
     let text = "{\"problem\": \"p\", \"answer\": \"1\", \"level\": \"hard\"}\n{\"problem\": \"q\", \"answer\": \"1\", \"level\": \"hard\"}\n{\"problem\": \"r\", \"answer\": \"1\", \"difficulty\": 7.5}\n";
     let parsed = problems(text);
     let told: Vec<_> = parsed.remarks.iter().map(ToString::to_string).collect();

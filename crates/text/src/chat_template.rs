@@ -16,6 +16,8 @@ use crate::{error::TemplateError, tokenizer::SpecialTokens};
 mod jinja2;
 mod python_json;
 mod python_methods;
+mod python_percent;
+mod python_range;
 mod python_value;
 mod source;
 

@@ -63,7 +63,7 @@ impl Conversation {
         let prompt = template.render_context(&asked)?;
         let whole = template.render_context(&whole)?;
         let end = tokenizer.turn_end();
-        let shared = shared_prefix(&prompt, &whole);
+        let shared = before_a_tag(&prompt, shared_prefix(&prompt, &whole));
         let (before, opening) = prompt.split_at(shared);
         let rendered = whole.get(shared..).unwrap_or_default();
         // white space at the end of the prompt is its own: a template may render less of it before an answer
@@ -71,19 +71,28 @@ impl Conversation {
             let rendered = if opening.is_empty() { rendered } else { rendered.trim_start() };
             let response = match answer.rendered_in(rendered, end) {
                 Some(response) => response.to_owned(),
-                None => answer.going_on(&prompt)?,
+                None => answer.going_on(&prompt, rendered)?,
             };
             return Ok(Self { prompt, response, is_plain: false });
         }
-        if opening.trim() != BEGIN_OF_THINK {
+        let opened = opening.trim().strip_prefix(BEGIN_OF_THINK).ok_or(ConversationError::Rewritten)?;
+        let is_open = opened.is_empty();
+        if !is_open && (opened.trim() != END_OF_THINK || answer.has_thought()) {
             return Err(ConversationError::Rewritten);
         }
         if answer.has_thought() {
-            return Ok(Self { response: answer.going_on(&prompt)?, prompt, is_plain: false });
+            return Ok(Self { response: answer.going_on(&prompt, rendered)?, prompt, is_plain: false });
         }
-        // an answer without a thought: the template renders such a turn without the tag
         let response = answer.rendered_in(rendered, end).ok_or(ConversationError::Rewritten)?;
-        Ok(Self { prompt: before.to_owned(), response: response.to_owned(), is_plain: false })
+        let (prompt, response) = match response.strip_prefix(END_OF_THINK) {
+            // the prompt has thought of nothing already
+            behind if !is_open => (prompt.as_str(), behind.unwrap_or(response)),
+            // the template closes what the prompt opens
+            Some(_) => (prompt.as_str(), response),
+            // it renders such a turn without the tag
+            None => (before, response),
+        };
+        Ok(Self { prompt: prompt.to_owned(), response: response.to_owned(), is_plain: false })
     }
 
     /// The tokens of the whole, tokenised once.
@@ -226,18 +235,19 @@ impl Answer {
         turn.get(..after_thought + said + solution.len())
     }
 
-    /// The answer as it goes on behind a prompt, where the template would leave its thought out.
-    fn going_on(&self, prompt: &str) -> Result<String, ConversationError> {
+    /// The answer as it goes on behind a prompt, where the template would leave its thought out, but not what it says.
+    fn going_on(&self, prompt: &str, rendered: &str) -> Result<String, ConversationError> {
         if let Some(field) = self.calls {
             return Err(ConversationError::LeftOut(field));
+        }
+        let (_, solution) = self.parts();
+        if !rendered.contains(solution) {
+            return Err(ConversationError::LeftOut("content"));
         }
         let is_open = prompt.trim_end().ends_with(BEGIN_OF_THINK);
         match (&self.thought, is_open) {
             (Some(_), false) => Err(ConversationError::LeftOut(self.thought_field)),
-            (Some(thought), true) => {
-                let (_, solution) = self.parts();
-                Ok(format!("{}\n{END_OF_THINK}\n\n{solution}", thought.trim()))
-            }
+            (Some(thought), true) => Ok(format!("{}\n{END_OF_THINK}\n\n{solution}", thought.trim())),
             (None, true) => {
                 let open = self.content.trim_start();
                 let open = open.strip_prefix(BEGIN_OF_THINK).unwrap_or(open);
@@ -277,6 +287,16 @@ fn text_of(content: Option<&Json>) -> Result<String, ConversationError> {
 fn shared_prefix(one: &str, other: &str) -> usize {
     let alike = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
     alike.map(|(character, _)| character.len_utf8()).sum()
+}
+
+/// What two texts share, but for half a tag: `<think>` and `</think>` begin alike.
+fn before_a_tag(prompt: &str, shared: usize) -> usize {
+    let tag = prompt.get(..shared).and_then(|shared| shared.rfind('<'));
+    let is_cut = |at: &usize| {
+        at + BEGIN_OF_THINK.len() > shared
+            && prompt.get(*at..).is_some_and(|rest| rest.starts_with(BEGIN_OF_THINK))
+    };
+    tag.filter(is_cut).unwrap_or(shared)
 }
 
 /// The messages of a question: what the system says, where it says something, and the user's turn.

@@ -18,6 +18,9 @@ const THINKS: &str = "{% for m in messages %}{% if m.role == 'user' %}*{{ m.cont
 /// One that drops what it does not know.
 const TRIMS: &str = "{% for m in messages %}{{ '*' if m.role == 'user' else '=' }}{{ m.content.split('</think>')[-1] | trim }}<eos>{% endfor %}{% if add_generation_prompt %}={% endif %}";
 
+/// One that opens the thought, renders an empty one, and drops what is no text.
+const OPENS_AND_TAKES_TEXT: &str = "{% for m in messages %}{% if m.role == 'user' %}*{{ m.content }}{% else %}=<think></think>{{ m.content if m.content is string }}<eos>{% endif %}{% endfor %}{% if add_generation_prompt %}=<think>{% endif %}";
+
 fn tokenizer(template: &str) -> Tokenizer {
     let folder = tempfile::tempdir().unwrap();
     Tokenizer::quick_start().unwrap().save(folder.path()).unwrap();
@@ -59,6 +62,19 @@ fn a_thought_that_the_prompt_opens_is_gone_on_with_and_not_opened_again() {
     assert_eq!(text(OPENS, "2"), pair("*1+1=", "2"), "the template renders such a turn without the tag");
     let field = conversation(OPENS, json!({"content": "2", "reasoning_content": "3"})).unwrap();
     assert_eq!(field, pair("*1+1=<think>\n", "3\n</think>\n\n2"));
+    // where the template closes the thought that the prompt opens, or the prompt closes it itself
+    let closing = OPENS.replace("={{ m.content", "=</think>{{ m.content");
+    assert_eq!(text(&closing, "2"), pair("*1+1=<think>\n", "</think>2"));
+    let closed = OPENS.replace("=<think>\n", "=<think>\n</think>");
+    assert_eq!(text(&closed, "2"), pair("*1+1=<think>\n</think>", "2"));
+    assert_eq!(
+        text(&closing.replace("=<think>\n", "=<think></think>"), "2"),
+        pair("*1+1=<think></think>", "2")
+    );
+    assert!(
+        conversation(&closed, json!({"content": "3</think>2"})).is_err(),
+        "a thought behind an empty one"
+    );
     // what a template leaves out of the text is learnt as the model writes it
     assert_eq!(text(TRIMS, "<think>3</think>2"), pair("*1+1<eos>=", "<think>3</think>2"));
 }
@@ -71,6 +87,7 @@ fn what_a_template_leaves_out_is_refused_by_name() {
         (CHATML, json!({"content": "2", "thinking": "3"}), "`thinking`"),
         (CHATML, json!({"content": "2", "tool_calls": [{"function": {"name": "add"}}]}), "`tool_calls`"),
         (CHATML, json!({"content": ""}), "`content` is missing"),
+        (OPENS_AND_TAKES_TEXT, json!({"content": [{"type": "text", "text": "2"}]}), "`content`"),
         ("{{ messages | length }}", json!({"content": "2"}), "renders what stands before"),
     ] {
         let reason = refused(template, answer);

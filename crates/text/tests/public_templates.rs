@@ -122,7 +122,7 @@ fn a_conversation_is_the_beginning_of_what_the_template_renders() {
                         || (prompt.ends_with(char::is_whitespace)
                             && squeezed(&whole).starts_with(&squeezed(&learnt)));
                     assert!(
-                        is_rendered || response.contains("</think>"),
+                        is_rendered || response.contains("</think>") || prompt.ends_with("</think>"),
                         "{}, {}: {prompt:?} and {response:?} of {whole:?}",
                         template.name,
                         case.label
@@ -135,7 +135,7 @@ fn a_conversation_is_the_beginning_of_what_the_template_renders() {
         }
     }
     println!("{}", refused.join("\n"));
-    // refused are thoughts in a field that the template does not read, and templates that render a question otherwise
-    // once it is answered
-    assert_eq!((kept, refused.len()), (688, 132), "{}", refused.join("\n"));
+    // refused are what the template leaves out, thoughts in a field most of all, and templates that render a question
+    // otherwise once it is answered
+    assert_eq!((kept, refused.len()), (953, 213), "{}", refused.join("\n"));
 }

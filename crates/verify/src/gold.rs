@@ -126,6 +126,19 @@ impl Gold {
         &self.text
     }
 
+    /// Whether it was to be mathematics, could not be read as such, and is compared as text.
+    ///
+    /// ```
+    /// use still_verify::{Gold, Kind};
+    ///
+    /// assert!(Gold::parse(Kind::Math, "$5.00 per person")?.is_text());
+    /// assert!(!Gold::parse(Kind::Math, "$5.00")?.is_text());
+    /// # Ok::<(), still_verify::GoldError>(())
+    /// ```
+    pub fn is_text(&self) -> bool {
+        matches!(&self.form, Form::Math { readings, moment: None } if readings.is_empty())
+    }
+
     /// Why no answer can be judged against this gold, if none can.
     ///
     /// ```

@@ -38,3 +38,19 @@ impl HttpSection {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_a_name_and_a_name_without_a_port_is_refused() {
+        let section = |listen: &str| HttpSection { listen: listen.to_owned() };
+        for listen in ["127.0.0.1:9464", "[::1]:0", "localhost:9464"] {
+            assert!(section(listen).address().is_some_and(|address| address.ip().is_loopback()), "{listen}");
+        }
+        for listen in ["localhost", "127.0.0.1", "9464"] {
+            assert_eq!(section(listen).address(), None, "{listen}");
+        }
+    }
+}

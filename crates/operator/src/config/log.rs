@@ -70,3 +70,17 @@ impl LogSection {
         findings.require(!self.filter.is_empty(), "log.filter", || "write for example \"info\"".to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_a_log_for_programs_no_progress_stands_between_unless_it_is_asked_for() {
+        let section = |format, progress| LogSection { format, progress, ..LogSection::default() };
+        assert!(section(LogFormat::Text, ProgressStyle::Auto).shows_progress());
+        assert!(!section(LogFormat::Json, ProgressStyle::Auto).shows_progress());
+        assert_eq!(section(LogFormat::Json, ProgressStyle::Auto).progress_style(), ProgressStyle::Off);
+        assert!(section(LogFormat::Json, ProgressStyle::Lines).shows_progress());
+    }
+}

@@ -1,7 +1,8 @@
 //! One demonstration of a long thought.
 
 use serde_json::Value;
-use still_domain::{Demonstration, DemonstrationId};
+use still_domain::{AnswerKind, Demonstration, DemonstrationId};
+use still_judge::stated_answer;
 use still_text::{Format, FormatError, thought};
 
 use super::{
@@ -87,7 +88,8 @@ fn gold(fields: &Fields) -> Result<Option<String>, FieldProblem> {
         return Ok(Some(number.to_string()));
     }
     let gold = fields.text(&GOLD)?.map(|(_, gold)| gold.trim().to_owned());
-    Ok(gold.filter(|gold| still_curation::gold::is_answer(gold)))
+    let stated = gold.as_deref().and_then(|gold| stated_answer(AnswerKind::Math, gold).ok().flatten());
+    Ok(stated.or(gold).filter(|gold| still_curation::gold::is_answer(gold)))
 }
 
 fn from_fields(fields: &Fields, format: Format, remarks: &mut Vec<String>) -> Result<String, FieldProblem> {
@@ -257,7 +259,12 @@ mod tests {
         let gold = |value| read(value).unwrap().gold;
         let shown = json!({"problem": "p", "thought": "t", "answer": "s"});
         assert_eq!(gold(shown.clone()), None);
-        for (given, kept) in [(json!("7"), Some("7")), (json!(7), Some("7")), (json!("proof"), None)] {
+        for (given, kept) in [
+            (json!("7"), Some("7")),
+            (json!(7), Some("7")),
+            (json!("The answer is 7."), Some("7")),
+            (json!("proof"), None),
+        ] {
             let mut line = shown.clone();
             line["expected_answer"] = given;
             assert_eq!(gold(line).as_deref(), kept);

@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value};
 use still_domain::{AnswerKind, Problem, ProblemId, Split};
+use still_judge::stated_answer;
 use still_sandbox::Suite;
 
 use super::{
@@ -115,7 +116,14 @@ pub(super) fn problem(
                         let reason = format!("says that there is no answer: `{gold}`");
                         return Ok(Reading::LeftOut(FieldProblem::new("answer", reason, "give the answer")));
                     }
-                    (statement, kind, gold)
+                    let stated = stated_answer(kind, &gold).map_err(|reason| {
+                        let reason = format!("says its answer in a sentence, and {reason}");
+                        FieldProblem::new("answer", reason, "write the answer alone")
+                    })?;
+                    if stated.is_some() {
+                        remarks.push("the answer is a sentence, of which what it states is taken".to_owned());
+                    }
+                    (statement, kind, stated.unwrap_or(gold))
                 }
             }
         }
@@ -497,6 +505,19 @@ mod tests {
         let valid =
             json!({"problem": "p", "answer": "7", "problem_is_valid": "Yes", "solution_is_valid": "Yes"});
         assert_eq!(read(valid).unwrap().gold, "7");
+    }
+
+    #[test]
+    fn a_gold_that_is_a_sentence_is_read_as_the_answer_that_it_states_or_refused() {
+        let line = json!({"problem": "p", "answer": "The answer is 42."});
+        let Reading::Record(problem, remarks) = reading(line).unwrap() else { panic!() };
+        assert_eq!(problem.gold, "42");
+        assert!(remarks.iter().any(|remark| remark.contains("is a sentence")), "{remarks:?}");
+        let exact = json!({"problem": "p", "answer": "The answer is 42.", "kind": "exact"});
+        assert_eq!(read(exact).unwrap().gold, "The answer is 42.");
+        let refused =
+            read(json!({"problem": "p", "gold": "The answer is $5.00 per person"})).unwrap_err().at(1);
+        assert!(refused.reason.contains("in a sentence") && refused.remedy.contains("alone"), "{refused:?}");
     }
 
     #[test]

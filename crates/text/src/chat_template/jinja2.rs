@@ -2,13 +2,14 @@
 //!
 //! `tests/jinja2_values.rs` compares the two, expression by expression.
 
+use std::borrow::Cow;
+
 use minijinja::{
-    Environment, Error, ErrorKind, State, Value,
-    formatting::FormatStyle,
-    value::{Kwargs, Rest, ValueKind, from_args},
+    AutoEscape, Environment, Error, ErrorKind, State, Value, filters,
+    value::{Kwargs, Rest, Tuple, ValueKind, ValueOrKwargs, from_args},
 };
 
-use super::{python_json, python_methods, python_value, source};
+use super::{python_json, python_methods, python_percent, python_range, python_value, source};
 
 /// Longest text that a filter pads to.
 const MAX_WIDTH: usize = 1_000_000;
@@ -18,7 +19,13 @@ pub(super) fn install(environment: &mut Environment<'static>) {
         if value.kind() == ValueKind::Invalid {
             return minijinja::escape_formatter(output, state, value);
         }
-        output.write_str(&python_value::text(value)).map_err(Error::from)
+        if is_generator(value) {
+            let message = "what a filter goes through has no text; put `| list` behind it";
+            return Err(Error::new(ErrorKind::InvalidOperation, message));
+        }
+        let text = python_value::text(value);
+        let is_escaped = !value.is_safe() && !matches!(state.auto_escape(), AutoEscape::None);
+        output.write_str(&if is_escaped { escaped(&text) } else { text }).map_err(Error::from)
     });
     environment.set_unknown_method_callback(python_methods::call);
     environment.add_test("iterable", is_iterable);
@@ -33,7 +40,7 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_filter("upper", move |value: &Value| text(value).to_uppercase());
     environment.add_filter("lower", move |value: &Value| text(value).to_lowercase());
     environment.add_filter("capitalize", move |value: &Value| capitalized(&text(value)));
-    environment.add_filter("title", move |value: &Value| minijinja::filters::title(text(value).into()));
+    environment.add_filter("title", move |value: &Value| filters::title(text(value).into()));
     environment.add_filter("trim", move |value: &Value, characters: Option<String>| {
         trimmed(&text(value), characters.as_deref())
     });
@@ -46,14 +53,87 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_test("upper", move |value: &Value| {
         has_case(&text(value), char::is_uppercase, char::is_lowercase)
     });
+    environment.add_filter("safe", move |value: &Value| Value::from_safe_string(text(value)));
+    environment.add_filter("e", markup);
+    environment.add_filter("escape", markup);
+    environment
+        .add_filter("forceescape", move |value: &Value| Value::from_safe_string(escaped(&text(value))));
+    environment.add_filter("format", format);
+    environment.add_filter("replace", replace);
     environment.add_filter("truncate", truncate);
     environment.add_filter("wordcount", move |value: &Value| word_count(&text(value)));
     environment.add_filter("striptags", minijinja_contrib::filters::striptags);
     environment.add_function("cycler", |items: Rest<Value>| minijinja_contrib::globals::cycler(items.0));
     environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    environment.add_function("range", python_range::range);
     environment.add_function("raise_exception", raise_exception);
     environment.add_filter(source::ITERATED, iterated);
+    environment.add_filter(source::SHOWN, move |value: &Value| Value::from_safe_string(text(value)));
     environment.add_function(source::PRINTED, printed);
+    go_through_once(environment);
+}
+
+/// Filters whose result Jinja2 goes through once: it has no length, no text and no JSON, and is true even when empty.
+fn go_through_once(environment: &mut Environment<'static>) {
+    environment.add_filter("map", |state: &mut State, values: Value, args: Rest<ValueOrKwargs>| {
+        generator(&filters::map(state, values, args)?.into())
+    });
+    environment.add_filter(
+        "select",
+        |state: &mut State, values: Value, test: Option<Cow<'_, str>>, args: Rest<ValueOrKwargs>| {
+            generator(&filters::select(state, values, test, args)?.into())
+        },
+    );
+    environment.add_filter(
+        "reject",
+        |state: &mut State, values: Value, test: Option<Cow<'_, str>>, args: Rest<ValueOrKwargs>| {
+            generator(&filters::reject(state, values, test, args)?.into())
+        },
+    );
+    environment.add_filter(
+        "selectattr",
+        |state: &mut State,
+         values: Value,
+         name: Cow<'_, str>,
+         test: Option<Cow<'_, str>>,
+         args: Rest<ValueOrKwargs>| {
+            generator(&filters::selectattr(state, values, name, test, args)?.into())
+        },
+    );
+    environment.add_filter(
+        "rejectattr",
+        |state: &mut State,
+         values: Value,
+         name: Cow<'_, str>,
+         test: Option<Cow<'_, str>>,
+         args: Rest<ValueOrKwargs>| {
+            generator(&filters::rejectattr(state, values, name, test, args)?.into())
+        },
+    );
+    environment.add_filter("batch", |state: &State, values: Value, count: usize, filler: Option<Value>| {
+        generator(&filters::batch(state, values, count, filler)?)
+    });
+    environment.add_filter("slice", |state: &State, values: Value, count: usize, filler: Option<Value>| {
+        generator(&filters::slice(state, values, count, filler)?)
+    });
+    environment.add_filter("unique", |state: &State, values: Value, options: Kwargs| {
+        generator(&filters::unique(state, values, options)?)
+    });
+    environment.add_filter("items", |map: &Value| generator(&filters::items(map)?));
+    environment.add_filter("reverse", |values: &Value| {
+        let reversed = filters::reverse(values)?;
+        if reversed.kind() == ValueKind::String { Ok(reversed) } else { generator(&reversed) }
+    });
+}
+
+/// The values, to be gone through once.
+fn generator(values: &Value) -> Result<Value, Error> {
+    let values: Vec<Value> = values.try_iter()?.checked().collect::<Result<_, _>>()?;
+    Ok(Value::make_one_shot_iterator(values.into_iter()))
+}
+
+fn is_generator(value: &Value) -> bool {
+    value.kind() == ValueKind::Iterable && value.len().is_none()
 }
 
 /// What a loop goes through; `none` is nothing that one could.
@@ -61,27 +141,94 @@ fn iterated(value: Value) -> Result<Value, Error> {
     if value.is_none() {
         return Err(Error::new(ErrorKind::InvalidOperation, "'NoneType' object is not iterable"));
     }
-    Ok(value)
+    // a loop knows how many there are
+    if is_generator(&value) { value.try_iter()?.checked().collect() } else { Ok(value) }
 }
 
-/// Python's `%` behind a text: the values of a tuple, those of a mapping by name, or a single one. Of numbers it is the
-/// remainder, should the text turn out to be one.
+/// Python's `%`: behind a text it formats values, behind a number it is the remainder.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of a function")]
-fn printed(format: Value, values: Value) -> Result<String, Error> {
-    let Some(format) = format.as_str() else {
-        let message = format!("{} is no text to format by `%`", format.kind());
+fn printed(left: Value, right: Value) -> Result<Value, Error> {
+    match left.as_str() {
+        Some(format) => python_percent::printed(format, &right).map(Value::from),
+        None => remainder(&left, &right),
+    }
+}
+
+/// The remainder that has the sign of the divisor.
+fn remainder(left: &Value, right: &Value) -> Result<Value, Error> {
+    let refused = |message: String| Error::new(ErrorKind::InvalidOperation, message);
+    let whole = |value: &Value| Some(value).filter(|value| value.is_integer()).cloned();
+    if let (Some(left), Some(right)) = (whole(left), whole(right)) {
+        let (left, right) = (i128::try_from(left)?, i128::try_from(right)?);
+        let found = left.checked_rem(right).ok_or_else(|| refused("modulo by zero".to_owned()))?;
+        return Ok(Value::from(if found != 0 && (found < 0) != (right < 0) { found + right } else { found }));
+    }
+    if [left, right].iter().any(|value| value.kind() != ValueKind::Number) {
+        return Err(refused(format!(
+            "{} % {} is neither a format nor a remainder",
+            left.kind(),
+            right.kind()
+        )));
+    }
+    let (left, right) = (f64::try_from(left.clone())?, f64::try_from(right.clone())?);
+    let found = left % right;
+    Ok(Value::from(if found != 0.0 && (found < 0.0) != (right < 0.0) { found + right } else { found }))
+}
+
+/// The filter `format`: the values in order, or by name.
+fn format(format: &Value, values: Rest<ValueOrKwargs>) -> Result<String, Error> {
+    let values = values.into_values();
+    let (values, named): (&[Value], Kwargs) = from_args(&values)?;
+    let names: Vec<&str> = named.args().collect();
+    if !values.is_empty() && !names.is_empty() {
+        let message = "can't handle positional and keyword arguments at the same time";
         return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    let values = if names.is_empty() {
+        Value::from(Tuple::from(values.to_vec()))
+    } else {
+        let pair = |name: &&str| Ok(((*name).to_owned(), named.get::<Value>(name)?));
+        Value::from_pairs(names.iter().map(pair).collect::<Result<Vec<_>, Error>>()?)
     };
-    let shown = |value: &Value| match value.kind() {
-        ValueKind::Number | ValueKind::Bool | ValueKind::String => value.clone(),
-        _ => Value::from(python_value::text(value)),
-    };
-    let values: Vec<Value> = match values.kind() {
-        ValueKind::Map => vec![values.clone()],
-        _ if values.is_tuple() => python_value::items(&values).iter().map(shown).collect(),
-        _ => vec![shown(&values)],
-    };
-    minijinja::formatting::format(FormatStyle::Printf, format, &values)
+    python_percent::printed(&python_value::text(format), &values)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
+fn replace(
+    value: &Value,
+    old: &str,
+    new: &str,
+    most: Option<usize>,
+    options: Kwargs,
+) -> Result<String, Error> {
+    let most = most.or(options.get("count")?);
+    options.assert_all_used()?;
+    let text = python_value::text(value);
+    Ok(most.map_or_else(|| text.replace(old, new), |most| text.replacen(old, new, most)))
+}
+
+/// As markup, in which nothing is escaped again.
+fn markup(value: &Value) -> Value {
+    if value.is_safe() {
+        return value.clone();
+    }
+    Value::from_safe_string(escaped(&python_value::text(value)))
+}
+
+/// As markupsafe escapes.
+fn escaped(text: &str) -> String {
+    let mut output = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => output.push_str("&amp;"),
+            '<' => output.push_str("&lt;"),
+            '>' => output.push_str("&gt;"),
+            '\'' => output.push_str("&#39;"),
+            '"' => output.push_str("&#34;"),
+            _ => output.push(character),
+        }
+    }
+    output
 }
 
 /// What Python's `iter` takes.
@@ -92,6 +239,7 @@ fn is_iterable(value: &Value) -> bool {
 /// What has a length and items by index or key, in Python.
 fn is_sequence(value: &Value) -> bool {
     matches!(value.kind(), ValueKind::Undefined | ValueKind::String | ValueKind::Seq | ValueKind::Map)
+        || python_value::is_list(value)
 }
 
 fn raise_exception(message: String) -> Result<String, Error> {
@@ -133,7 +281,7 @@ fn int(
     };
     let text = value.as_str().map(|text| text.trim().replace('_', ""));
     let value = text.map_or_else(|| value.clone(), Value::from);
-    Ok(minijinja::filters::int(state, &value, default, base, options).unwrap_or(or))
+    Ok(filters::int(state, &value, default, base, options).unwrap_or(or))
 }
 
 /// What is no number is the default, 0.0 unless another is given.
@@ -182,9 +330,9 @@ pub(super) fn checked(width: usize) -> Result<usize, Error> {
     Ok(width)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
-fn truncate(text: &str, args: Rest<Value>) -> Result<String, Error> {
+fn truncate(text: &str, args: Rest<ValueOrKwargs>) -> Result<String, Error> {
     type Arguments = (Option<usize>, Option<bool>, Option<String>, Option<usize>, Kwargs);
+    let args = args.into_values();
     let (length, cuts_words, end, leeway, options): Arguments = from_args(&args)?;
     let length = length.or(options.get("length")?).unwrap_or(255);
     let cuts_words = cuts_words.or(options.get("killwords")?).unwrap_or(false);

@@ -28,7 +28,7 @@ fn write_value(value: &Value, style: &Style, depth: usize, output: &mut String) 
     match value.kind() {
         ValueKind::String => write_string(value.as_str().unwrap_or_default(), style.ascii, output),
         ValueKind::None | ValueKind::Bool | ValueKind::Number => output.push_str(&scalar(value)),
-        ValueKind::Seq => {
+        _ if python_value::is_list(value) => {
             let items = python_value::items(value);
             output.push('[');
             for (index, item) in items.iter().enumerate() {

@@ -12,7 +12,7 @@ use super::{jinja2, python_value};
 pub(super) fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     let own = match value.kind() {
         ValueKind::String => of_text(value.as_str().unwrap_or_default(), method, args),
-        ValueKind::Seq if method == "index" => Some(index_of_item(value, args)),
+        _ if method == "index" && python_value::is_list(value) => Some(index_of_item(value, args)),
         ValueKind::Map if View::of(method).is_some() => {
             View::of(method).map(|view| from_args(args).map(|()| view.of_map(value)))
         }

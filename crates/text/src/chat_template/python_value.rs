@@ -6,7 +6,7 @@ use minijinja::{Value, value::ValueKind};
 pub(super) fn text(value: &Value) -> String {
     match value.kind() {
         ValueKind::Number => number(value),
-        ValueKind::Seq | ValueKind::Map => repr(value),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => repr(value),
         _ => value.to_string(),
     }
 }
@@ -16,7 +16,8 @@ pub(super) fn repr(value: &Value) -> String {
     match value.kind() {
         ValueKind::Number => number(value),
         ValueKind::Undefined => "Undefined".to_owned(),
-        ValueKind::Seq if is_plain(value) => {
+        ValueKind::String => quoted(value.as_str().unwrap_or_default()),
+        _ if is_list(value) => {
             let items: Vec<String> = items(value).iter().map(repr).collect();
             match (value.is_tuple(), items.as_slice()) {
                 (true, [only]) => format!("({only},)"),
@@ -34,6 +35,59 @@ pub(super) fn repr(value: &Value) -> String {
         }
         _ => format!("{value:?}"),
     }
+}
+
+/// What `ascii()` of a value gives.
+pub(super) fn ascii(value: &Value) -> String {
+    let mut output = String::new();
+    for character in repr(value).chars() {
+        if character.is_ascii() {
+            output.push(character);
+        } else {
+            output.push_str(&escaped(character));
+        }
+    }
+    output
+}
+
+/// In single quotes, or in double ones where there are single ones and no double ones within.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut output = String::from(quote);
+    for character in text.chars() {
+        match character {
+            '\n' => output.push_str("\\n"),
+            '\r' => output.push_str("\\r"),
+            '\t' => output.push_str("\\t"),
+            '\\' => output.push_str("\\\\"),
+            _ if character == quote => output.extend(['\\', quote]),
+            _ if is_printable(character) => output.push(character),
+            _ => output.push_str(&escaped(character)),
+        }
+    }
+    output.push(quote);
+    output
+}
+
+/// As `str.isprintable` has it: no control and no white space but the blank.
+fn is_printable(character: char) -> bool {
+    // behind a letter only what cannot be printed is escaped; alone, an accent would be, too
+    let behind_a_letter = format!("a{character}");
+    matches!(character, '"' | '\'' | '\\') || behind_a_letter.escape_debug().nth(1) == Some(character)
+}
+
+fn escaped(character: char) -> String {
+    match u32::from(character) {
+        code @ 0..=0xff => format!("\\x{code:02x}"),
+        code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
+}
+
+/// Whether a value is a list or a tuple of data, as two lists in one are; what goes through values once, and other
+/// objects, write themselves.
+pub(super) fn is_list(value: &Value) -> bool {
+    matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) && is_plain(value)
 }
 
 /// Whether a list or mapping is one of data: other objects (namespaces, loops) write themselves.

@@ -5,6 +5,7 @@
 //! | `{% generation %}` | `{% with %}` | marks what the assistant said: a block whose variables are its own |
 //! | `for x in xs` | `for x in (xs)\|ITERATED` | Python refuses to go through `none` |
 //! | `'%s' % x` | `PRINTED('%s', x)` | Python formats by `%`; of numbers it stays the remainder |
+//! | `{{ 'a'\|safe + x }}` | `{% autoescape 'html' %}{{ ('a'\|safe + x)\|SHOWN }}{% endautoescape %}` | what is added to markup is escaped, and nothing else |
 //!
 //! Comments, `{% raw %}` and what stands in quotes are left as they are.
 
@@ -14,6 +15,11 @@ use std::ops::Range;
 pub(super) const ITERATED: &str = "iterated_by_loop";
 /// The function that a text with a `%` behind it is given to.
 pub(super) const PRINTED: &str = "printed_by_percent";
+
+/// The filter that what is printed is given to where markup is put together.
+pub(super) const SHOWN: &str = "shown_as_it_is";
+/// Filters that make markup of a text.
+const OF_MARKUP: [&str; 4] = ["safe", "e", "escape", "forceescape"];
 
 /// The source in words that `minijinja` has.
 pub(super) fn rewritten(source: &str) -> String {
@@ -103,8 +109,35 @@ fn of_tag(tag: &str) -> String {
     if tag_name(tag) == Some("for") {
         iterate_by_filter(&mut tokens);
     }
+    let adds_markup = adds_markup(&tokens);
     let inner: String = tokens.into_iter().map(|token| token.text).collect();
-    format!("{open}{inner}{close}")
+    match (adds_markup, tag_name(tag)) {
+        (true, None) => {
+            // marks of their own keep the white space around as it would be without the statements
+            let before = if open.ends_with('-') { '-' } else { '+' };
+            let behind = if close.starts_with('-') { '-' } else { '+' };
+            let shown = format!("{{{{ ({})|{SHOWN} }}}}", inner.trim());
+            format!("{{%{before} autoescape 'html' %}}{shown}{{% endautoescape {behind}%}}")
+        }
+        (true, Some("set")) => {
+            let (before, behind) = (open.trim_start_matches("{%"), close.trim_end_matches("%}"));
+            format!("{{%{before} autoescape 'html' %}}{{%{inner}%}}{{% endautoescape {behind}%}}")
+        }
+        _ => format!("{open}{inner}{close}"),
+    }
+}
+
+/// Whether markup is added to something; `~` makes plain text of it.
+fn adds_markup(tokens: &[Token]) -> bool {
+    let has = |mark: &str| (0..tokens.len()).any(|at| is_mark(tokens, at, mark));
+    let mut words = tokens.iter().filter(|token| token.kind != Kind::Blank);
+    let mut is_filter = false;
+    let has_filter = words.any(|token| {
+        let is_of_markup = is_filter && OF_MARKUP.contains(&token.text.as_str());
+        is_filter = token.kind == Kind::Mark && token.text == "|";
+        is_of_markup
+    });
+    has_filter && has("+") && !has("~")
 }
 
 /// A tag's opening, its content and its end, marks of white space included.
@@ -141,9 +174,7 @@ fn tokens(inner: &str) -> Vec<Token> {
         let (kind, length) = match first {
             '\'' | '"' => (Kind::Text, quoted_length(rest, first)),
             _ if first.is_whitespace() => (Kind::Blank, run_of(rest, char::is_whitespace)),
-            _ if first.is_alphanumeric() || first == '_' => {
-                (Kind::Word, run_of(rest, |one| one.is_alphanumeric() || one == '_'))
-            }
+            _ if first.is_alphanumeric() || first == '_' => (Kind::Word, word_length(rest)),
             _ => {
                 let two = rest.get(..2).filter(|two| ["//", "**", "==", "!=", "<=", ">="].contains(two));
                 (Kind::Mark, two.map_or(first.len_utf8(), str::len))
@@ -158,6 +189,17 @@ fn tokens(inner: &str) -> Vec<Token> {
 
 fn run_of(text: &str, belongs: impl Fn(char) -> bool) -> usize {
     text.find(|one| !belongs(one)).unwrap_or(text.len())
+}
+
+/// A name, or a number, whose exponent may have a sign.
+fn word_length(rest: &str) -> usize {
+    let length = run_of(rest, |one| one.is_alphanumeric() || one == '_');
+    let (word, behind) = rest.split_at(length);
+    let has_exponent = word.starts_with(|one: char| one.is_ascii_digit()) && word.ends_with(['e', 'E']);
+    match behind.strip_prefix(['+', '-']) {
+        Some(digits) if has_exponent => length + 1 + run_of(digits, |one| one.is_ascii_digit() || one == '_'),
+        _ => length,
+    }
 }
 
 fn quoted_length(text: &str, quote: char) -> usize {
@@ -218,7 +260,12 @@ fn print_by_percent(tokens: &mut Vec<Token>) {
         };
         let has_text =
             tokens.get(left.clone()).is_some_and(|left| left.iter().any(|one| one.kind == Kind::Text));
-        if !has_text {
+        // what binds as `%` does goes first
+        let is_second = (0..left.start)
+            .rev()
+            .find(|&at| tokens.get(at).is_some_and(|one| one.kind != Kind::Blank))
+            .is_some_and(|at| ["*", "/", "//", "%", "**", "-"].iter().any(|mark| is_mark(tokens, at, mark)));
+        if !has_text || is_second {
             continue;
         }
         let text = |range: Range<usize>| -> String {
@@ -251,7 +298,8 @@ fn operand_before(tokens: &[Token], at: usize) -> Option<Range<usize>> {
                 })?;
                 let is_called = before(open).is_some_and(|one| {
                     tokens.get(one).is_some_and(|one| {
-                        matches!(one.kind, Kind::Word | Kind::Text) || [")", "]"].contains(&one.text.as_str())
+                        matches!(one.kind, Kind::Word | Kind::Text)
+                            || [")", "]", "}"].contains(&one.text.as_str())
                     })
                 });
                 if is_called {
@@ -338,6 +386,13 @@ mod tests {
                 "{% raw %}{% for a in b %}{% endraw %}{{ {'a': {'b': 1}} }}",
             ),
             ("{% unclosed {{ 'x }}", "{% unclosed {{ 'x }}"),
+            ("{{ 2 * m['n'] % 3 }}", "{{ 2 * m['n'] % 3 }}"),
+            (
+                "{{- 'a'|safe + b }}",
+                "{%- autoescape 'html' %}{{ ('a'|safe + b)|shown_as_it_is }}{% endautoescape +%}",
+            ),
+            ("{{ 'a'|safe ~ b + c }}", "{{ 'a'|safe ~ b + c }}"),
+            ("{% set a = b + c|e -%}", "{% autoescape 'html' %}{% set a = b + c|e %}{% endautoescape -%}"),
             ("a\r\nb\rc", "a\nb\nc"),
         ] {
             assert_eq!(
