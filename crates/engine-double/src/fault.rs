@@ -13,6 +13,8 @@ pub enum Fault {
     DropAfter,
     /// The request is carried out in part, and answered by an error: where a dialect knows of such.
     InPart,
+    /// The request is answered as if it had been carried out: where a dialect knows of such.
+    InName,
 }
 
 /// A fault that waits for its question.

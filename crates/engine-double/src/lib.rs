@@ -7,6 +7,7 @@
 //! it speaks with answers that a test makes up ([`Teacher`]).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod adapter;
 mod fault;
 mod model;
 mod openai;
@@ -15,6 +16,7 @@ mod server;
 mod sglang;
 mod vllm;
 
+pub use adapter::write_adapter;
 pub use fault::Fault;
 pub use openai::{Lesson, Teacher};
 pub use server::{Dialect, EngineDouble, Options};

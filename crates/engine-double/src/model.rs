@@ -1,7 +1,7 @@
 //! The model behind a double: a thread that steps the generation engine, as vLLM's core does.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::{
         Arc,
@@ -18,14 +18,18 @@ use still_decoder::{
     hugging_face::load_folder, model_hidden_states, token_log_probabilities,
 };
 use still_domain::{FinishReason, PolicyVersion, SamplingSettings};
-use still_rollout::{Engine, EngineConfig, Request};
+use still_rollout::{Engine, EngineConfig, Request, StepReport};
 use tokio::sync::oneshot;
+
+use crate::adapter::{AdapterFault, Factors};
 
 /// What the numbers are off by while the cache holds what other weights computed.
 const STALE: f32 = -0.375;
 
 /// A response asked for.
 pub(crate) struct Draw {
+    /// The adapter that it is asked of.
+    pub(crate) adapter: Option<String>,
     pub(crate) prompt: Vec<u32>,
     pub(crate) settings: SamplingSettings,
     pub(crate) seed: u64,
@@ -64,11 +68,33 @@ pub(crate) struct Busy {
 }
 
 pub(crate) enum Order {
-    Draw { id: u64, draw: Draw, answer: oneshot::Sender<Result<Drawn, String>> },
+    Draw {
+        id: u64,
+        draw: Draw,
+        answer: oneshot::Sender<Result<Drawn, String>>,
+    },
     Cancel(u64),
     CancelAll,
-    Score { tokens: Vec<u32>, answer: oneshot::Sender<Result<Vec<f32>, String>> },
-    Load { folder: std::path::PathBuf, answer: oneshot::Sender<Result<(), String>> },
+    Score {
+        adapter: Option<String>,
+        tokens: Vec<u32>,
+        answer: oneshot::Sender<Result<Vec<f32>, String>>,
+    },
+    Load {
+        folder: std::path::PathBuf,
+        answer: oneshot::Sender<Result<(), String>>,
+    },
+    /// `None`: a name for the base itself.
+    LoadAdapter {
+        name: String,
+        factors: Option<Factors>,
+        answer: oneshot::Sender<Result<(), AdapterFault>>,
+    },
+    UnloadAdapter {
+        name: String,
+        answer: oneshot::Sender<bool>,
+    },
+    Adapters(oneshot::Sender<Vec<String>>),
     ResetCache,
     Name(String),
     Pause(bool),
@@ -94,12 +120,22 @@ pub(crate) fn start(folder: &Path, slots: usize, context: usize) -> (Sender<Orde
     (orders, sizes)
 }
 
+/// An adapter that was loaded.
+struct Beside {
+    factors: Option<Factors>,
+    weights: Arc<DecoderWeights>,
+    engine: Engine<CpuDecoder, u64>,
+}
+
 /// The thread.
 #[allow(clippy::struct_excessive_bools)] // each is a thing that happens to a server by itself
 struct Core {
     config: DecoderConfig,
     weights: Arc<DecoderWeights>,
     engine: Engine<CpuDecoder, u64>,
+    adapters: BTreeMap<String, Beside>,
+    slots: usize,
+    context: usize,
     asked: HashMap<u64, oneshot::Sender<Result<Drawn, String>>>,
     /// Names of weights by the engine's own number.
     names: Vec<String>,
@@ -115,12 +151,13 @@ struct Core {
 impl Core {
     fn new(config: DecoderConfig, weights: DecoderWeights, slots: usize, context: usize) -> Self {
         let weights = Arc::new(weights);
-        let model =
-            CpuDecoder::with_precision(config.clone(), &weights, WeightPrecision::AsGiven, slots, context, 1);
         Self {
+            engine: engine(&config, &weights, slots, context, PolicyVersion(0)),
             config,
             weights,
-            engine: Engine::new(model, PolicyVersion(0), EngineConfig::default()),
+            adapters: BTreeMap::new(),
+            slots,
+            context,
             asked: HashMap::new(),
             names: vec!["default".to_owned()],
             is_paused: false,
@@ -134,7 +171,8 @@ impl Core {
 
     fn run(mut self, orders: &Receiver<Order>) {
         loop {
-            let is_idle = self.is_paused || self.is_frozen || self.engine.is_idle();
+            let is_idle = self.engine.is_idle() && self.adapters.values().all(|one| one.engine.is_idle());
+            let is_idle = self.is_paused || self.is_frozen || is_idle;
             let order = if is_idle {
                 match orders.recv() {
                     Ok(order) => Some(order),
@@ -175,7 +213,13 @@ impl Core {
                     stop_ids: draw.stop_ids.into(),
                     stop_strings: Arc::default(),
                 };
-                match self.engine.submit(request) {
+                let engine = match &draw.adapter {
+                    None => Some(&mut self.engine),
+                    Some(name) => self.adapters.get_mut(name).map(|one| &mut one.engine),
+                };
+                // it was unloaded between the question and this
+                let Some(engine) = engine else { return true };
+                match engine.submit(request) {
                     Ok(()) => {
                         self.asked.insert(id, answer);
                     }
@@ -188,32 +232,39 @@ impl Core {
                 if self.asked.remove(&id).is_some() {
                     self.busy.aborted += 1;
                 }
-                self.engine.cancel(&id);
+                self.cancel(id);
                 self.collect();
             }
             Order::CancelAll => {
                 let ids: Vec<u64> = self.asked.keys().copied().collect();
                 for id in ids {
-                    self.engine.cancel(&id);
+                    self.cancel(id);
                 }
                 self.collect();
             }
-            Order::Score { tokens, answer } => {
+            Order::Score { adapter, tokens, answer } => {
                 if self.is_empty {
                     return false;
                 }
                 self.has_cached = true;
-                let _ = answer.send(self.score(&tokens));
+                let _ = answer.send(self.score(adapter.as_deref(), &tokens));
             }
             Order::Load { folder, answer } => {
                 let _ = answer.send(self.load(&folder));
             }
+            Order::LoadAdapter { name, factors, answer } => {
+                let _ = answer.send(self.load_adapter(name, factors));
+            }
+            Order::UnloadAdapter { name, answer } => {
+                let _ = answer.send(self.adapters.remove(&name).is_some());
+            }
+            Order::Adapters(answer) => {
+                let _ = answer.send(self.adapters.keys().cloned().collect());
+            }
             Order::ResetCache => self.is_stale = false,
             Order::Name(name) => {
                 self.names.push(name);
-                self.engine
-                    .publish(PolicyVersion(self.names.len() as u64 - 1), Arc::clone(&self.weights))
-                    .unwrap();
+                self.publish();
             }
             Order::Pause(is_paused) => self.is_paused = is_paused,
             Order::Freeze(is_frozen) => self.is_frozen = is_frozen,
@@ -246,8 +297,10 @@ impl Core {
                 self.weights = Arc::new(weights);
                 self.is_empty = false;
                 self.is_stale = self.has_cached;
-                let version = PolicyVersion(self.names.len() as u64 - 1);
-                self.engine.publish(version, Arc::clone(&self.weights)).unwrap();
+                for beside in self.adapters.values_mut() {
+                    beside.weights = with(beside.factors.as_ref(), &self.config, &self.weights);
+                }
+                self.publish();
                 Ok(())
             }
             Ok(_) => {
@@ -261,14 +314,48 @@ impl Core {
         }
     }
 
-    fn score(&self, tokens: &[u32]) -> Result<Vec<f32>, String> {
+    const fn version(&self) -> PolicyVersion {
+        PolicyVersion(self.names.len() as u64 - 1)
+    }
+
+    /// Has everything that is drawn from now on be drawn by the weights as they are, under their name.
+    fn publish(&mut self) {
+        let version = self.version();
+        self.engine.publish(version, Arc::clone(&self.weights)).unwrap();
+        for beside in self.adapters.values_mut() {
+            beside.engine.publish(version, Arc::clone(&beside.weights)).unwrap();
+        }
+    }
+
+    fn load_adapter(&mut self, name: String, factors: Option<Factors>) -> Result<(), AdapterFault> {
+        if self.adapters.contains_key(&name) {
+            return Err(AdapterFault::Known);
+        }
+        let weights = with(factors.as_ref(), &self.config, &self.weights);
+        let engine = engine(&self.config, &weights, self.slots, self.context, self.version());
+        self.adapters.insert(name, Beside { factors, weights, engine });
+        Ok(())
+    }
+
+    fn cancel(&mut self, id: u64) {
+        self.engine.cancel(&id);
+        for beside in self.adapters.values_mut() {
+            beside.engine.cancel(&id);
+        }
+    }
+
+    fn score(&self, adapter: Option<&str>, tokens: &[u32]) -> Result<Vec<f32>, String> {
+        let weights = match adapter {
+            None => &self.weights,
+            Some(name) => &self.adapters.get(name).ok_or("it was unloaded")?.weights,
+        };
         let Some((_, targets)) = tokens.split_first() else { return Err("no token".to_owned()) };
         let inputs = &tokens[..targets.len()];
         let threads = Threads::single();
         let segments = Segments::from_lengths([inputs.len()]);
-        let hidden = model_hidden_states(&self.config, &self.weights, &segments, inputs, &threads)
+        let hidden = model_hidden_states(&self.config, weights, &segments, inputs, &threads)
             .map_err(|error| error.to_string())?;
-        let head = self.weights.head().as_f32().ok_or("no f32")?;
+        let head = weights.head().as_f32().ok_or("no f32")?;
         let values =
             token_log_probabilities(&hidden, head, self.config.hidden_size, targets, &threads).values;
         Ok(values.into_iter().map(|value| value + self.stale()).collect())
@@ -284,7 +371,14 @@ impl Core {
 
     /// Takes a step, and answers what it ended.
     fn collect(&mut self) {
-        let report = self.engine.step().unwrap();
+        let mut reports = vec![self.engine.step().unwrap()];
+        reports.extend(self.adapters.values_mut().map(|beside| beside.engine.step().unwrap()));
+        for report in reports {
+            self.answer(report);
+        }
+    }
+
+    fn answer(&mut self, report: StepReport<u64>) {
         self.busy.tokens += (report.tokens + report.prefill_tokens) as u64;
         let stale = self.stale();
         for ended in report.finished {
@@ -312,6 +406,27 @@ impl Core {
             }));
         }
     }
+}
+
+fn engine(
+    config: &DecoderConfig,
+    weights: &DecoderWeights,
+    slots: usize,
+    context: usize,
+    version: PolicyVersion,
+) -> Engine<CpuDecoder, u64> {
+    let model =
+        CpuDecoder::with_precision(config.clone(), weights, WeightPrecision::AsGiven, slots, context, 1);
+    Engine::new(model, version, EngineConfig::default())
+}
+
+/// The weights that a base has with an adapter.
+fn with(
+    factors: Option<&Factors>,
+    config: &DecoderConfig,
+    base: &Arc<DecoderWeights>,
+) -> Arc<DecoderWeights> {
+    factors.map_or_else(|| Arc::clone(base), |factors| Arc::new(factors.beside(config, base)))
 }
 
 /// The head that a file of the folder names.

@@ -62,6 +62,7 @@ pub(crate) fn read(
     }
     let stop_ids = parameters["stop_token_ids"].as_array().into_iter().flatten();
     Ok(Draw {
+        adapter: None,
         prompt: ids,
         settings: settings(parameters, names),
         seed: parameters[names.seed].as_i64().unwrap_or_default() as u64,

@@ -14,7 +14,7 @@ use std::{
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -31,6 +31,7 @@ use tokio_rustls::{
 };
 
 use crate::{
+    adapter::{AdapterFault, Factors},
     fault::{Armed, Fault, Faults},
     model::{self, Draw, Drawn, Order, Sizes},
     openai::{self, Teacher},
@@ -71,6 +72,8 @@ pub struct Options {
     pub is_development: bool,
     /// Whether what comes while it is paused is answered by 503, as vLLM 0.33 does, or waits.
     pub refuses_while_paused: bool,
+    /// `--enable-lora` and what goes with it: the largest rank of an adapter that it takes.
+    pub max_lora_rank: Option<usize>,
 }
 
 impl Options {
@@ -96,6 +99,7 @@ impl Options {
             has_generate: true,
             is_development: true,
             refuses_while_paused: false,
+            max_lora_rank: None,
         }
     }
 }
@@ -342,7 +346,7 @@ async fn answer(process: Arc<Process>, request: Request<Incoming>) -> Result<Res
         Some(Fault::Status(status)) => {
             Ok(response(error(status, "InternalServerError", "it was told to fail")))
         }
-        Some(Fault::DropAfter | Fault::InPart) | None => {
+        Some(Fault::DropAfter | Fault::InPart | Fault::InName) | None => {
             let query = uri.query().unwrap_or_default();
             let given = process.obey(&method, uri.path(), query, &body, fault.as_ref()).await?;
             frozen.wait_for(|is_frozen| !is_frozen).await.map_err(|_| Dropped)?;
@@ -370,7 +374,7 @@ impl Process {
     ) -> Result<Answer, Dropped> {
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         match &self.options.dialect {
-            Dialect::Vllm => vllm::obey(self, method, path, query, &json).await,
+            Dialect::Vllm => vllm::obey(self, method, path, query, &json, fault).await,
             Dialect::Sglang => sglang::obey(self, method, path, &json, fault).await,
             Dialect::Openai(teacher) => Ok(openai::obey(teacher, method, path, &json)),
         }
@@ -408,6 +412,36 @@ impl Process {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes an adapter in. Where only in name, the base answers under it.
+    pub(crate) async fn load_adapter(
+        &self,
+        json: &Value,
+        fault: Option<&Fault>,
+    ) -> Result<Result<(), AdapterFault>, Dropped> {
+        let name = json["lora_name"].as_str().unwrap_or_default().to_owned();
+        let folder = Path::new(json["lora_path"].as_str().unwrap_or_default());
+        let factors = match Factors::read(folder, self.options.max_lora_rank.unwrap_or_default()) {
+            Ok(factors) => (fault != Some(&Fault::InName)).then_some(factors),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        self.ask(|answer| Order::LoadAdapter { name, factors, answer }).await
+    }
+
+    /// Whether an adapter was there to be taken out.
+    pub(crate) async fn unload_adapter(&self, json: &Value) -> Result<bool, Dropped> {
+        let name = json["lora_name"].as_str().unwrap_or_default().to_owned();
+        self.ask(|answer| Order::UnloadAdapter { name, answer }).await
+    }
+
+    /// The names of all models: the base and adapters beside it.
+    pub(crate) async fn models(&self, base: &str) -> Result<Vec<Value>, Dropped> {
+        let (root, context) = (self.model_path(), self.sizes.context);
+        let one = |id: &str, parent: Value| json!({"id": id, "object": "model", "root": root, "parent": parent, "max_model_len": context});
+        let mut models = vec![one(base, Value::Null)];
+        models.extend(self.ask(Order::Adapters).await?.iter().map(|name| one(name, json!(base))));
+        Ok(models)
+    }
+
     /// Draws once nobody has it paused, and scores the prompt before, where that is asked for. The inner error is the
     /// model's, which refuses the request.
     pub(crate) async fn draw(
@@ -419,8 +453,8 @@ impl Process {
         paused.wait_for(|is_paused| !is_paused).await.map_err(|_| Dropped)?;
         let mut scored = None;
         if is_scored {
-            let tokens = draw.prompt.clone();
-            match self.ask(|answer| Order::Score { tokens, answer }).await? {
+            let (adapter, tokens) = (draw.adapter.clone(), draw.prompt.clone());
+            match self.ask(|answer| Order::Score { adapter, tokens, answer }).await? {
                 Ok(values) => scored = Some(values),
                 Err(reason) => return Ok(Err(reason)),
             }

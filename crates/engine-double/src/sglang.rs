@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use still_domain::FinishReason;
 
 use crate::{
+    adapter::AdapterFault,
     fault::Fault,
     model::{Drawn, Order},
     protocol::{Answer, Body, Sampling, not_found, ok, read},
@@ -52,13 +53,13 @@ pub(crate) async fn obey(
                 "weight_version": process.weights_name()
             }))
         }
-        ("/v1/models", true) => ok(json!({"object": "list", "data": [{
-            "id": process.model_path(), "object": "model", "owned_by": "sglang", "root": process.model_path(),
-            "parent": null, "max_model_len": process.sizes.context
-        }]})),
-        ("/server_info", true) => ok(
-            json!({"version": "0.5.23", "dtype": "float32", "quantization": null, "internal_states": [{}]}),
-        ),
+        ("/v1/models", true) => {
+            ok(json!({"object": "list", "data": process.models(&process.model_path()).await?}))
+        }
+        ("/server_info", true) => ok(json!({
+            "version": "0.5.23", "dtype": "float32", "quantization": null, "internal_states": [{}],
+            "enable_lora": process.options.max_lora_rank.is_some(), "max_lora_rank": process.options.max_lora_rank
+        })),
         ("/ready", true) if process.is_paused() => (503, Body::Text(String::new())),
         ("/ready", true) => (200, Body::Text(String::new())),
         ("/v1/loads", true) => loads(process).await?,
@@ -77,6 +78,7 @@ pub(crate) async fn obey(
             ok(json!({"message": "Generation continued successfully.", "status": "ok"}))
         }
         ("/update_weights_from_disk", false) => update(process, json, fault).await?,
+        ("/load_lora_adapter" | "/unload_lora_adapter", false) => adapter(process, path, json, fault).await?,
         ("/flush_cache", _) => {
             process.order(Order::ResetCache)?;
             (200, Body::Text("Cache flushed.\n".to_owned()))
@@ -90,6 +92,28 @@ pub(crate) async fn obey(
             ok(json!({"success": true, "new_version": process.weights_name()}))
         }
         _ => not_found(),
+    })
+}
+
+async fn adapter(
+    process: &Process,
+    path: &str,
+    json: &Value,
+    fault: Option<&Fault>,
+) -> Result<Answer, Dropped> {
+    let refused = |reason: &str| (400, Body::Json(json!({"success": false, "error_message": reason})));
+    if process.options.max_lora_rank.is_none() {
+        return Ok(refused("LoRA is not enabled. Please set `--enable-lora` to enable LoRA."));
+    }
+    if path == "/unload_lora_adapter" {
+        let is_there = process.unload_adapter(json).await?;
+        return Ok(if is_there { ok(json!({"success": true})) } else { refused("it is not loaded") });
+    }
+    Ok(match process.load_adapter(json, fault).await? {
+        Ok(()) => ok(json!({"success": true, "loaded_adapters": {}})),
+        Err(AdapterFault::Known) => refused("it is loaded already"),
+        Err(AdapterFault::Missing) => refused("there is no such folder"),
+        Err(AdapterFault::Unfit(reason)) => refused(&reason),
     })
 }
 
@@ -131,10 +155,17 @@ async fn draw(process: &Process, json: &Value) -> Result<Answer, Dropped> {
         return Ok((400, Body::Json(json!({"error": message}))));
     }
     let names = Sampling { longest: "max_new_tokens", seed: "sampling_seed" };
-    let draw = match read(&json["input_ids"], parameters, &names, &process.sizes) {
+    let mut draw = match read(&json["input_ids"], parameters, &names, &process.sizes) {
         Ok(read) => read,
         Err(reason) => return Ok(bad(&reason)),
     };
+    let adapter = json["lora_path"].as_str();
+    if let Some(name) = adapter
+        && !process.ask(Order::Adapters).await?.iter().any(|one| one == name)
+    {
+        return Ok(bad(&format!("The following requested LoRA adapters are not loaded: {name}")));
+    }
+    draw.adapter = adapter.map(str::to_owned);
     let total = draw.prompt.len() + draw.settings.max_new_tokens as usize;
     if total > process.sizes.context {
         return Ok(bad(&format!(

@@ -5,10 +5,15 @@ use serde_json::{Value, json};
 use still_domain::FinishReason;
 
 use crate::{
+    adapter::AdapterFault,
+    fault::Fault,
     model::{Drawn, Order},
     protocol::{Answer, Body, Sampling, error, not_found, ok, read},
     server::{Dropped, Process},
 };
+
+/// What it calls the model that it was started with.
+const BASE: &str = "policy";
 
 /// Answers a question.
 pub(crate) async fn obey(
@@ -17,17 +22,22 @@ pub(crate) async fn obey(
     path: &str,
     query: &str,
     json: &Value,
+    fault: Option<&Fault>,
 ) -> Result<Answer, Dropped> {
     let is_get = method == Method::GET;
     Ok(match (path, is_get) {
         ("/health", true) => (200, Body::Text(String::new())),
         ("/version", true) => ok(json!({"version": "0.32.0"})),
-        ("/v1/models", true) => {
-            let model = process.options.model.display().to_string();
-            ok(json!({"object": "list", "data": [{
-                "id": "policy", "object": "model", "root": model, "parent": null,
-                "max_model_len": process.sizes.context
-            }]}))
+        ("/v1/models", true) => ok(json!({"object": "list", "data": process.models(BASE).await?})),
+        ("/v1/load_lora_adapter", false) => load_adapter(process, json, fault).await?,
+        ("/v1/unload_lora_adapter", false) => {
+            if process.options.max_lora_rank.is_none() {
+                not_found()
+            } else if process.unload_adapter(json).await? {
+                (200, Body::Text("Success: LoRA adapter removed successfully.".to_owned()))
+            } else {
+                error(404, "NotFoundError", "The lora adapter cannot be found.")
+            }
         }
         ("/metrics", true) => metrics(process).await?,
         ("/inference/v1/generate", false) if !process.options.has_generate => {
@@ -36,7 +46,11 @@ pub(crate) async fn obey(
         ("/inference/v1/generate" | "/v1/completions", false) => draw(process, path, json).await?,
         _ if !process.options.is_development => not_found(),
         ("/server_info", true) => {
-            ok(json!({"vllm_config": {"model_config": {"dtype": "torch.float32", "quantization": null}}}))
+            let lora =
+                process.options.max_lora_rank.map(|rank| json!({"max_lora_rank": rank, "max_loras": 2}));
+            ok(json!({"vllm_config": {
+                "model_config": {"dtype": "torch.float32", "quantization": null}, "lora_config": lora
+            }}))
         }
         ("/is_paused", true) => ok(json!({"is_paused": process.is_paused()})),
         ("/pause", false) => {
@@ -75,9 +89,26 @@ pub(crate) async fn obey(
     })
 }
 
+async fn load_adapter(process: &Process, json: &Value, fault: Option<&Fault>) -> Result<Answer, Dropped> {
+    if process.options.max_lora_rank.is_none() {
+        return Ok(not_found());
+    }
+    Ok(match process.load_adapter(json, fault).await? {
+        Ok(()) => (200, Body::Text("Success: LoRA adapter added successfully.".to_owned())),
+        Err(AdapterFault::Known) => {
+            error(400, "InvalidUserInput", "The lora adapter has already been loaded.")
+        }
+        Err(AdapterFault::Missing) => error(404, "NotFoundError", "No adapter found for it"),
+        Err(AdapterFault::Unfit(reason)) => error(500, "InternalServerError", &reason),
+    })
+}
+
 async fn draw(process: &Process, path: &str, json: &Value) -> Result<Answer, Dropped> {
     let is_generate = path == "/inference/v1/generate";
-    if let Some(model) = json["model"].as_str().filter(|model| *model != "policy") {
+    let adapter = json["model"].as_str().filter(|model| *model != BASE);
+    if let Some(model) = adapter
+        && !process.ask(Order::Adapters).await?.iter().any(|name| name == model)
+    {
         return Ok(error(404, "NotFoundError", &format!("The model `{model}` does not exist.")));
     }
     let (prompt, parameters) =
@@ -87,6 +118,7 @@ async fn draw(process: &Process, path: &str, json: &Value) -> Result<Answer, Dro
         Ok(read) => read,
         Err(reason) => return Ok(error(400, "BadRequestError", &reason)),
     };
+    draw.adapter = adapter.map(str::to_owned);
     // cut silently at the context's end
     let room = process.sizes.context - draw.prompt.len();
     draw.settings.max_new_tokens = draw.settings.max_new_tokens.min(room as u32);

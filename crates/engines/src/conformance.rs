@@ -15,11 +15,11 @@ use still_decoder::{
     model_hidden_states, token_log_probabilities,
 };
 use still_domain::{FinishReason, SamplingSettings};
-use still_engine_double::{EngineDouble, Fault as Failure, Options};
+use still_engine_double::{EngineDouble, Fault as Failure, Options, write_adapter};
 
 use crate::{
     EngineKind, Fault, Load,
-    endpoint::{Endpoint, Prepared},
+    endpoint::{Adapter, Endpoint, Prepared, PreparedAdapter},
     engine::{Patience, Request, Response},
     http::Http,
     probe,
@@ -64,6 +64,14 @@ impl Model {
     }
 }
 
+/// Makes sure that a response was drawn by a model.
+fn assert_drawn_by(model: &Model, request: &Request, response: &Response) {
+    let tokens = [&request.prompt[..], &response.tokens].concat();
+    let scored = &model.score(&tokens)[request.prompt.len() - 1..];
+    let gap = probe::gap(scored, &response.log_probabilities);
+    assert!(gap < GAP, "`{}` is {gap} nats a token from its model", request.name);
+}
+
 /// A folder with the model of another, a little of everything changed.
 fn perturbed(of: &Path, folder: &Path) -> PathBuf {
     let (config, mut weights) = load_folder(of).unwrap();
@@ -94,7 +102,8 @@ impl Subject {
         let prepared = |number: usize, name: &str, from: &Path| {
             let publication = Publication::make(&folder.path().join("published"), name, from).unwrap();
             let reference = models[number].score(&probe);
-            Arc::new(Prepared { id: PolicyId(number as u64), name: name.to_owned(), publication, reference })
+            let (id, name) = (PolicyId(number as u64), name.to_owned());
+            Arc::new(Prepared { id, name, publication, reference, adapter: None })
         };
         let (base, other) = (prepared(0, "base", base), prepared(1, "other", &other));
         let word = Duration::from_mins(2);
@@ -116,6 +125,7 @@ impl Subject {
             seed,
             stop_ids: Arc::from([]),
             version: self.endpoint.serves().unwrap().version,
+            adapter: self.endpoint.serves().unwrap().adapter,
         }
     }
 
@@ -123,12 +133,8 @@ impl Subject {
         swap(&self.endpoint, policy, &self.known(), &self.probe).await
     }
 
-    /// Makes sure that a response was drawn by a model.
     fn assert_drawn_by(&self, number: usize, request: &Request, response: &Response) {
-        let tokens = [&request.prompt[..], &response.tokens].concat();
-        let scored = &self.models[number].score(&tokens)[request.prompt.len() - 1..];
-        let gap = probe::gap(scored, &response.log_probabilities);
-        assert!(gap < GAP, "{gap} nats a token from model {number}");
+        assert_drawn_by(&self.models[number], request, response);
     }
 
     async fn all(&self) {
@@ -138,6 +144,92 @@ impl Subject {
         self.is_given_weights().await;
         self.is_given_back_what_it_had().await;
         self.is_set_right_after_a_pause().await;
+        if self.endpoint.about().unwrap().adapters.is_some() {
+            self.takes_adapters().await;
+        }
+    }
+
+    /// A policy as an adapter of the base, by whole weights too.
+    fn adapter(&self, number: u64, rank: usize) -> (Arc<Prepared>, Model) {
+        let root = self.folder.path();
+        let (name, peft) = (format!("adapter-{number}"), root.join(format!("peft-{number}")));
+        let weights = write_adapter(self.base.publication.folder(), &peft, rank);
+        let model = Model { config: self.models[0].config.clone(), weights };
+        let reference = model.score(&self.probe);
+        let merged = root.join(format!("merged-{number}"));
+        fs::create_dir_all(&merged).unwrap();
+        save_folder(&merged, &model.config, &model.weights, Precision::F32, u64::MAX).unwrap();
+        let published = root.join("published");
+        let publication = Publication::make(&published, &format!("{name}-whole"), &merged).unwrap();
+        let (as_adapter, rank) = Publication::make_adapter(&published, &name, &peft).unwrap();
+        let adapter = PreparedAdapter { publication: as_adapter, rank, base: Arc::clone(&self.base) };
+        let id = PolicyId(number);
+        (Arc::new(Prepared { id, name, publication, reference, adapter: Some(adapter) }), model)
+    }
+
+    async fn takes_adapters(&self) {
+        let max_rank = self.endpoint.about().unwrap().adapters.unwrap().max_rank.unwrap() as usize;
+        let ((first, first_model), (second, _)) = (self.adapter(20, 4), self.adapter(21, 8));
+        self.swap(&self.base).await.unwrap();
+        let whole = self.endpoint.serves().unwrap();
+        let mut names = Vec::new();
+        self.swap(&first).await.unwrap();
+        let under_first = self.endpoint.serves().unwrap();
+        assert_eq!((under_first.policy, &under_first.version), (first.id, &whole.version), "no new weights");
+        names.push(under_first.adapter.as_ref().unwrap().name.clone());
+        let request = self.request("of the first", 12, 7);
+        let response = generate(&self.endpoint, &request).await.unwrap();
+        assert_drawn_by(&first_model, &request, &response);
+        // what was asked of the first goes on to its end while the server is given the second
+        let long = self.request("goes on", 400, 9);
+        assert!(self.endpoint.takes_beside(&second));
+        let (response, given) = tokio::join!(generate(&self.endpoint, &long), self.swap(&second));
+        given.unwrap();
+        assert_drawn_by(&first_model, &long, &response.unwrap());
+        let under_second = self.endpoint.serves().unwrap();
+        names.push(under_second.adapter.as_ref().unwrap().name.clone());
+        assert_ne!(names[0], names[1]);
+        assert_eq!(attach(&self.endpoint, false).await, Ok(Some(second.id)));
+        // it stays for as long as somebody names it, and no longer
+        poll(&self.endpoint).await.unwrap();
+        generate(&self.endpoint, &request).await.unwrap();
+        drop((under_first, long));
+        let gone = Request { adapter: None, ..request.clone() };
+        drop(request);
+        poll(&self.endpoint).await.unwrap();
+        let adapter = Arc::new(Adapter { name: names[0].clone(), policy: Arc::clone(&first) });
+        let gone = Request { adapter: Some(adapter), ..gone };
+        assert!(matches!(generate(&self.endpoint, &gone).await, Err(Fault::OtherWeights(_))));
+        drop(gone);
+        // the weights beneath are another policy
+        self.swap(&self.base).await.unwrap();
+        assert_eq!(self.endpoint.serves().unwrap(), whole);
+        let request = self.request("of the base", 8, 5);
+        self.assert_drawn_by(0, &request, &generate(&self.endpoint, &request).await.unwrap());
+        // another name when it is given again
+        self.swap(&first).await.unwrap();
+        let again = self.endpoint.serves().unwrap().adapter.unwrap().name.clone();
+        assert!(!names.contains(&again));
+        // one that is too large is given as whole weights, and then adapters want the base again
+        let (large, large_model) = self.adapter(22, max_rank + 1);
+        assert!(!self.endpoint.takes_beside(&large));
+        self.swap(&large).await.unwrap();
+        let serves = self.endpoint.serves().unwrap();
+        assert_eq!((serves.policy, serves.adapter), (large.id, None));
+        let request = self.request("of the large one", 8, 5);
+        assert_drawn_by(&large_model, &request, &generate(&self.endpoint, &request).await.unwrap());
+        assert!(!self.endpoint.takes_beside(&first));
+        self.swap(&first).await.unwrap();
+        let request = self.request("of the first once more", 8, 5);
+        assert_drawn_by(&first_model, &request, &generate(&self.endpoint, &request).await.unwrap());
+        // one that it refuses is given as whole weights at the next try
+        let (refused, _) = self.adapter(23, 4);
+        let config = refused.adapter.as_ref().unwrap().publication.folder().join("adapter_config.json");
+        fs::remove_file(config).unwrap();
+        let told = self.swap(&refused).await.unwrap_err();
+        assert!(told.contains("adapter-23") && told.contains("whole weights instead"), "{told}");
+        self.swap(&refused).await.unwrap();
+        assert_eq!(self.endpoint.serves().unwrap().adapter, None);
     }
 
     async fn attaches(&self) {
@@ -226,7 +318,8 @@ impl Subject {
             Publication::make(&self.folder.path().join("published"), "false", self.base.publication.folder());
         let name = "the false one".to_owned();
         let (id, reference) = (PolicyId(9), self.models[1].score(&self.probe));
-        let wrong = Arc::new(Prepared { id, name, publication: publication.unwrap(), reference });
+        let wrong =
+            Arc::new(Prepared { id, name, publication: publication.unwrap(), reference, adapter: None });
         let told = self.swap(&wrong).await.unwrap_err();
         assert!(told.contains("the false one") && told.contains("serves"), "{told}");
         assert_eq!(self.endpoint.serves(), None, "it is not used");
@@ -240,8 +333,8 @@ impl Subject {
             self.other.publication.folder(),
         );
         let (name, reference) = ("broken".to_owned(), self.other.reference.clone());
-        let broken =
-            Arc::new(Prepared { id: PolicyId(8), name, publication: publication.unwrap(), reference });
+        let (id, publication) = (PolicyId(8), publication.unwrap());
+        let broken = Arc::new(Prepared { id, name, publication, reference, adapter: None });
         for file in fs::read_dir(broken.publication.folder()).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "safetensors") {
@@ -305,15 +398,38 @@ impl Subject {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_double_is_what_this_crate_takes_sglang_for() {
     let base = Path::new(FIXTURE);
-    let double = EngineDouble::start(Options::sglang(base));
-    Subject::new(EngineKind::Sglang, &double.address(), base).all().await;
+    for max_lora_rank in [None, Some(16)] {
+        let double = EngineDouble::start(Options { max_lora_rank, ..Options::sglang(base) });
+        Subject::new(EngineKind::Sglang, &double.address(), base).all().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_serves_the_base_under_an_adapters_name_is_not_used() {
+    let base = Path::new(FIXTURE);
+    for (kind, options, path) in [
+        (EngineKind::Vllm, Options::new(base), "/v1/load_lora_adapter"),
+        (EngineKind::Sglang, Options::sglang(base), "/load_lora_adapter"),
+    ] {
+        let double = EngineDouble::start(Options { max_lora_rank: Some(16), ..options });
+        let subject = Subject::new(kind, &double.address(), base);
+        attach(&subject.endpoint, false).await.unwrap();
+        let (policy, model) = subject.adapter(20, 4);
+        double.fail(path, Failure::InName, 1);
+        let told = subject.swap(&policy).await.unwrap_err();
+        assert!(told.contains("was given adapter-20 and serves base"), "{told}");
+        assert_eq!(subject.endpoint.serves(), None, "it is not used");
+        subject.swap(&policy).await.unwrap();
+        let request = subject.request("after it", 6, 5);
+        assert_drawn_by(&model, &request, &generate(&subject.endpoint, &request).await.unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_double_is_what_this_crate_takes_vllm_for() {
     let base = Path::new(FIXTURE);
-    for has_generate in [true, false] {
-        let double = EngineDouble::start(Options { has_generate, ..Options::new(base) });
+    for (has_generate, max_lora_rank) in [(true, Some(16)), (false, None), (false, Some(16))] {
+        let double = EngineDouble::start(Options { has_generate, max_lora_rank, ..Options::new(base) });
         let subject = Subject::new(EngineKind::Vllm, &double.address(), base);
         subject.all().await;
         assert_eq!(subject.endpoint.about().unwrap().has_generate, Some(has_generate));

@@ -333,10 +333,12 @@ impl Dispatcher {
         match outcome {
             Outcome::Prepared { policy, result } => self.prepared(&policy, result),
             Outcome::Attached { server, epoch, result } => {
+                self.tell_beside(server);
                 self.schedule.attached(now, server, epoch, result);
                 self.tell_capacities();
             }
             Outcome::Swapped { server, epoch, result } => {
+                self.tell_beside(server);
                 self.schedule.swapped(now, server, epoch, result);
                 self.tell_capacities();
             }
@@ -348,6 +350,9 @@ impl Dispatcher {
     fn prepared(&mut self, policy: &PolicyRef, result: Result<Prepared, String>) {
         let now = self.now();
         let result = self.shelf.put(policy, result);
+        for index in 0..self.servers.len() {
+            self.tell_beside(ServerId(index));
+        }
         for lane in Lane::ALL {
             let state = self.lane(lane);
             let Some(wanted) = state.wanted.clone().filter(|wanted| wanted.checkpoint == policy.checkpoint)
@@ -387,6 +392,14 @@ impl Dispatcher {
             Err(Fault::Refused(reason)) => state.tell(GeneratorEvent::Refused { id, reason }),
             Err(fault) => state.tell(GeneratorEvent::Lost { id, reason: format!("{fault:?}") }),
         }
+    }
+
+    /// Tells the schedule which policies a server takes while it draws with another.
+    fn tell_beside(&mut self, server: ServerId) {
+        let Some((endpoint, _)) = self.servers.get(server.0) else { return };
+        let known = self.shelf.all();
+        let beside = known.iter().filter(|policy| endpoint.takes_beside(policy)).map(|policy| policy.id);
+        self.schedule.takes_beside(server, beside.collect());
     }
 
     fn beat(&mut self) {

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use still_domain::{FinishReason, SamplingSettings};
 
+use crate::endpoint::Adapter;
+
 /// One response asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -16,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) stop_ids: Arc<[u32]>,
     /// The version that the server must have drawn it with.
     pub(crate) version: String,
+    /// The adapter beside those weights that it is asked of; it stays on the server until the request ends.
+    pub(crate) adapter: Option<Arc<Adapter>>,
 }
 
 /// One response.

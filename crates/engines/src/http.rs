@@ -88,8 +88,13 @@ impl Http {
     }
 
     /// Asks for something to be done, whatever is said about it.
-    pub(crate) async fn order(&self, path: &str, within: Duration) -> Result<(), HttpFault> {
-        self.ask(Method::POST, path, None, Some(within)).await.map(drop)
+    pub(crate) async fn order(
+        &self,
+        path: &str,
+        body: Option<&Value>,
+        within: Duration,
+    ) -> Result<(), HttpFault> {
+        self.ask(Method::POST, path, body, Some(within)).await.map(drop)
     }
 
     pub(crate) async fn get(&self, path: &str, within: Duration) -> Result<Value, HttpFault> {

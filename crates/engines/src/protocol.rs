@@ -4,6 +4,7 @@
 //! resume whatever happened, then the probe; and weights that this run has not named are never taken for a policy's.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -11,15 +12,19 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    endpoint::{About, Endpoint, Prepared, Serves},
+    endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared, Serves},
     engine::{Fault, Load, Request, Response},
     http::HttpFault,
     probe,
+    publication::Publication,
     schedule::PolicyId,
     settings::EngineKind,
     sglang::Sglang,
     vllm::Vllm,
 };
+
+/// How the names of this program's adapters begin.
+const ADAPTER_PREFIX: &str = "still-";
 
 /// What a look at a server finds.
 pub(crate) struct Look {
@@ -27,6 +32,8 @@ pub(crate) struct Look {
     pub(crate) is_paused: bool,
     /// What it calls its weights.
     pub(crate) version: String,
+    /// The adapters that it holds, by name.
+    pub(crate) adapters: Vec<String>,
 }
 
 /// Why weights could not be taken over.
@@ -63,9 +70,22 @@ pub(crate) trait Protocol {
         request: &Request,
     ) -> impl Future<Output = Result<Response, Fault>> + Send;
 
-    /// The log-probability of every token but the first.
-    fn score(endpoint: &Endpoint, tokens: &[u32])
-    -> impl Future<Output = Result<Vec<f32>, HttpFault>> + Send;
+    /// The log-probability of every token but the first, by the weights alone or with an adapter of this name.
+    fn score(
+        endpoint: &Endpoint,
+        adapter: Option<&str>,
+        tokens: &[u32],
+    ) -> impl Future<Output = Result<Vec<f32>, HttpFault>> + Send;
+
+    /// Has it take an adapter in, whatever it draws meanwhile.
+    fn load_adapter(
+        endpoint: &Endpoint,
+        adapter: &Adapter,
+        folder: &Path,
+    ) -> impl Future<Output = Result<(), HttpFault>> + Send;
+
+    /// Has it give an adapter up.
+    fn unload_adapter(endpoint: &Endpoint, name: &str) -> impl Future<Output = Result<(), HttpFault>> + Send;
 }
 
 /// Calls a function of the protocol that a server speaks.
@@ -101,10 +121,19 @@ pub(crate) async fn swap(
     spoken!(endpoint, give(policy, others, probe), no_server(endpoint.kind))
 }
 
-/// What a server says of its load.
+/// The names of adapters in `/v1/models`.
+pub(crate) fn adapter_names(models: &Value) -> Vec<String> {
+    let models = models["data"].as_array().into_iter().flatten();
+    let adapters = models.filter(|model| !model["parent"].is_null());
+    adapters.filter_map(|model| model["id"].as_str().map(str::to_owned)).collect()
+}
+
+/// What a server says of its load, once adapters that nobody asks under any more are off it.
 pub(crate) async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
     async fn asked<P: Protocol>(endpoint: &Endpoint) -> Result<Load, String> {
-        P::poll(endpoint).await
+        let load = P::poll(endpoint).await?;
+        evict::<P>(endpoint).await;
+        Ok(load)
     }
     spoken!(endpoint, asked(), no_server(endpoint.kind))
 }
@@ -118,19 +147,30 @@ pub(crate) async fn generate(endpoint: &Endpoint, request: &Request) -> Result<R
 }
 
 async fn attach_to<P: Protocol>(endpoint: &Endpoint, is_doubted: bool) -> Result<Option<PolicyId>, String> {
-    let Look { about, is_paused, version } = P::look(endpoint).await?;
-    if let Some(serves) = endpoint.serves().filter(|serves| !is_doubted && serves.version == version) {
+    let Look { about, is_paused, version, adapters } = P::look(endpoint).await?;
+    if !is_doubted && endpoint.version().as_ref() == Some(&version) {
         if is_paused {
             P::resume(endpoint).await?;
         }
-        return Ok(Some(serves.policy));
+        let is_there = |adapter: &Arc<Adapter>| adapters.contains(&adapter.name);
+        if let Some(serves) = endpoint.serves().filter(|serves| serves.adapter.as_ref().is_none_or(is_there))
+        {
+            return Ok(Some(serves.policy));
+        }
+        endpoint.set_serves(None);
+        return Ok(None);
     }
-    endpoint.set_serves(None);
+    endpoint.set_whole(None);
     let (server, kind) = (endpoint.http.address(), endpoint.kind.name());
     let About { model, context, .. } = &about;
     let engine = about.version.as_deref().unwrap_or("of an unknown version");
     let precision = about.precision.as_deref().unwrap_or("an unknown precision");
-    tracing::info!(%server, model, context, is_paused, "{kind} {engine} in {precision}");
+    let adapters = match about.adapters {
+        None => "none: policies are given as whole weights".to_owned(),
+        Some(AdapterLimits { max_rank: Some(rank) }) => format!("of ranks up to {rank}"),
+        Some(AdapterLimits { max_rank: None }) => "of any rank".to_owned(),
+    };
+    tracing::info!(%server, model, context, is_paused, adapters, "{kind} {engine} in {precision}");
     endpoint.set_about(about);
     Ok(None)
 }
@@ -141,7 +181,29 @@ async fn give<P: Protocol>(
     others: &[Arc<Prepared>],
     probe: &[u32],
 ) -> Result<(), String> {
-    endpoint.set_serves(None);
+    let as_adapter = endpoint.adapter_of(policy);
+    if let (Some(adapter), None) = (&policy.adapter, as_adapter)
+        && endpoint.about().is_some_and(|about| about.adapters.is_some())
+    {
+        let (server, rank) = (endpoint.http.address(), adapter.rank);
+        tracing::warn!(%server, policy = policy.name, rank, "it is given as whole weights: the server takes no such adapter");
+    }
+    if endpoint.takes_beside(policy) {
+        return join::<P>(endpoint, policy, others, probe).await;
+    }
+    let whole = as_adapter.map_or(policy, |adapter| &adapter.base);
+    give_whole::<P>(endpoint, whole, others, probe).await?;
+    if as_adapter.is_some() { join::<P>(endpoint, policy, others, probe).await } else { Ok(()) }
+}
+
+/// Gives a server a policy as all the weights that it holds.
+async fn give_whole<P: Protocol>(
+    endpoint: &Endpoint,
+    policy: &Arc<Prepared>,
+    others: &[Arc<Prepared>],
+    probe: &[u32],
+) -> Result<(), String> {
+    endpoint.set_whole(None);
     P::pause(endpoint).await?;
     let version = match load_paused::<P>(endpoint, policy).await {
         Ok(version) => version,
@@ -152,14 +214,110 @@ async fn give<P: Protocol>(
         Err(LoadFault { reason, .. }) => return Err(reason),
     };
     P::resume(endpoint).await?;
-    let scored = P::score(endpoint, probe).await.map_err(|fault| format!("the probe: {}", told(&fault)))?;
-    let others = others.iter().filter(|one| one.id != policy.id);
-    let others = others.map(|one| (one.name.as_str(), &one.reference[..]));
-    let gap = probe::confirm(&scored, (&policy.name, &policy.reference), others, endpoint.max_gap_nats)?;
+    let gap = confirm::<P>(endpoint, policy, None, others, probe).await?;
     endpoint.set_good(policy);
-    endpoint.set_serves(Some(Serves { version, policy: policy.id }));
+    endpoint.set_whole(Some((&version, policy.id)));
+    endpoint.set_serves(Some(Serves { version, policy: policy.id, adapter: None }));
     tracing::info!(server = %endpoint.http.address(), policy = policy.name, gap, "it serves what it was given");
+    // adapters of other weights, and of an earlier run
+    if endpoint.about().is_some_and(|about| about.adapters.is_some()) {
+        let left = P::look(endpoint).await?.adapters;
+        for name in left.iter().filter(|name| name.starts_with(ADAPTER_PREFIX)) {
+            unload::<P>(endpoint, name).await?;
+        }
+    }
     Ok(())
+}
+
+/// Has a server serve a policy beside what it draws: by an adapter, or by the weights beneath its adapters.
+async fn join<P: Protocol>(
+    endpoint: &Endpoint,
+    policy: &Arc<Prepared>,
+    others: &[Arc<Prepared>],
+    probe: &[u32],
+) -> Result<(), String> {
+    endpoint.set_serves(None);
+    let version = endpoint.version().ok_or("nobody knows the weights that it holds")?;
+    if P::poll(endpoint).await?.is_paused {
+        P::resume(endpoint).await?;
+    }
+    let adapter = match endpoint.adapter_of(policy) {
+        Some(adapter) => Some(load_adapter::<P>(endpoint, policy, &adapter.publication).await?),
+        None => None,
+    };
+    let gap = match confirm::<P>(endpoint, policy, adapter.as_deref(), others, probe).await {
+        Ok(gap) => gap,
+        Err(reason) => {
+            // under that name it is never asked again
+            drop(adapter);
+            evict::<P>(endpoint).await;
+            return Err(reason);
+        }
+    };
+    let under = adapter.as_ref().map(|adapter| adapter.name.clone());
+    endpoint.set_serves(Some(Serves { version, policy: policy.id, adapter }));
+    tracing::info!(server = %endpoint.http.address(), policy = policy.name, gap, under, "it serves what it was given");
+    evict::<P>(endpoint).await;
+    Ok(())
+}
+
+/// Has a server hold a policy's adapter, under a name that was never used, unless it holds it already.
+async fn load_adapter<P: Protocol>(
+    endpoint: &Endpoint,
+    policy: &Arc<Prepared>,
+    publication: &Publication,
+) -> Result<Arc<Adapter>, String> {
+    if let Some(adapter) = endpoint.adapter(policy.id) {
+        return Ok(adapter);
+    }
+    let name = format!("{ADAPTER_PREFIX}{}-{:x}", policy.name, nanoseconds());
+    let adapter = Arc::new(Adapter { name, policy: Arc::clone(policy) });
+    // before it is asked: what is broken off in between is taken off the server again
+    endpoint.add_adapter(Arc::clone(&adapter));
+    P::load_adapter(endpoint, &adapter, publication.folder()).await.map_err(|fault| {
+        let reason = format!("it does not take the adapter of {}: {}", policy.name, told(&fault));
+        if fault.status().is_none() {
+            return reason;
+        }
+        endpoint.refuse_adapter(policy.id);
+        format!("{reason}; it is given whole weights instead")
+    })?;
+    Ok(adapter)
+}
+
+/// Makes sure of what a server serves, by its log-probabilities of the probe. Gives how far they are from ours.
+async fn confirm<P: Protocol>(
+    endpoint: &Endpoint,
+    policy: &Prepared,
+    adapter: Option<&Adapter>,
+    others: &[Arc<Prepared>],
+    probe: &[u32],
+) -> Result<f64, String> {
+    let scored = P::score(endpoint, adapter.map(|adapter| adapter.name.as_str()), probe).await;
+    let scored = scored.map_err(|fault| format!("the probe: {}", told(&fault)))?;
+    let base = policy.adapter.as_ref().map(|adapter| &adapter.base);
+    let others = others.iter().chain(base).filter(|one| one.id != policy.id);
+    let others = others.map(|one| (one.name.as_str(), &one.reference[..]));
+    probe::confirm(&scored, (&policy.name, &policy.reference), others, endpoint.max_gap_nats)
+}
+
+/// Takes adapters off a server that no request names any more.
+async fn evict<P: Protocol>(endpoint: &Endpoint) {
+    for adapter in endpoint.take_idle_adapters() {
+        if let Err(reason) = unload::<P>(endpoint, &adapter.name).await {
+            let server = endpoint.http.address();
+            tracing::warn!(%server, adapter = adapter.name, reason, "an adapter is not taken off the server: it is tried again");
+            endpoint.add_adapter(adapter);
+        }
+    }
+}
+
+/// Takes an adapter off a server; one that is not there is none.
+async fn unload<P: Protocol>(endpoint: &Endpoint, name: &str) -> Result<(), String> {
+    match P::unload_adapter(endpoint, name).await {
+        Err(fault) if !matches!(fault.status(), Some(400 | 404)) => Err(told(&fault)),
+        _ => Ok(()),
+    }
 }
 
 /// Loads weights into a paused server; where that fails, those that it had. Gives what they are called.
@@ -181,7 +339,8 @@ async fn load_paused<P: Protocol>(endpoint: &Endpoint, policy: &Prepared) -> Res
     let version = new_version(&good.name);
     Err(match P::load(endpoint, &good, &version).await {
         Ok(()) => {
-            endpoint.set_serves(Some(Serves { version, policy: good.id }));
+            endpoint.set_whole(Some((&version, good.id)));
+            endpoint.set_serves(Some(Serves { version, policy: good.id, adapter: None }));
             LoadFault { reason: format!("{reason}; it was given {} again", good.name), is_whole: true }
         }
         Err(LoadFault { reason: error, is_whole: true }) => {
@@ -200,8 +359,22 @@ async fn load_paused<P: Protocol>(endpoint: &Endpoint, policy: &Prepared) -> Res
 
 /// A name for weights that nothing else is called by.
 fn new_version(name: &str) -> String {
-    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    format!("still {name} {nanoseconds:x}")
+    format!("still {name} {:x}", nanoseconds())
+}
+
+fn nanoseconds() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+/// What an answer that is none means for a request, which may be asked of an adapter that is not there any more.
+pub(crate) fn fault_of_request(fault: &HttpFault, request: &Request) -> Fault {
+    let text = fault.to_string();
+    match &request.adapter {
+        Some(adapter) if matches!(fault.status(), Some(400 | 404)) && text.contains(&adapter.name) => {
+            Fault::OtherWeights(format!("it does not hold the adapter any more: {text}"))
+        }
+        _ => fault_of(fault),
+    }
 }
 
 /// What an answer that is none means for the request that it was to.

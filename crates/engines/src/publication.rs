@@ -13,8 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
+
 use self::tensor_file::TensorFile;
 
+/// The files of an adapter.
+const ADAPTER_CONFIG: &str = "adapter_config.json";
+const ADAPTER_WEIGHTS: &str = "adapter_model.safetensors";
 /// How the names of files of tensors end.
 const TENSORS: &str = "safetensors";
 
@@ -30,6 +35,33 @@ impl Publication {
     /// # Errors
     /// When the folder holds no model, or the links cannot be made.
     pub(crate) fn make(root: &Path, name: &str, policy: &Path) -> Result<Self, String> {
+        Self::filled(root, name, |pending| link(policy, pending))
+    }
+
+    /// Links the adapter that a folder holds, in the layout of PEFT, to `root/name`. Gives its rank too.
+    ///
+    /// # Errors
+    /// When the folder holds no adapter, or the links cannot be made.
+    pub(crate) fn make_adapter(root: &Path, name: &str, adapter: &Path) -> Result<(Self, u64), String> {
+        let path = adapter.join(ADAPTER_CONFIG);
+        let damaged = |reason: &dyn ToString| format!("`{}`: {}", path.display(), reason.to_string());
+        let text = fs::read(&path).map_err(|error| damaged(&error))?;
+        let config: Value = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
+        let rank = config["r"].as_u64().ok_or_else(|| damaged(&"it tells no rank `r`"))?;
+        let made = Self::filled(root, name, |pending| {
+            link_file(&path, &pending.join(ADAPTER_CONFIG))?;
+            let weights = adapter.join(ADAPTER_WEIGHTS);
+            TensorFile::read(&weights)?;
+            link_file(&weights, &pending.join(ADAPTER_WEIGHTS))
+        });
+        Ok((made?, rank))
+    }
+
+    fn filled(
+        root: &Path,
+        name: &str,
+        fill: impl FnOnce(&Path) -> Result<(), String>,
+    ) -> Result<Self, String> {
         let failed = |path: &Path, error: &io::Error| format!("`{}`: {error}", path.display());
         let (folder, pending) = (root.join(name), root.join(format!("{name}.pending")));
         for old in [&folder, &pending] {
@@ -39,9 +71,8 @@ impl Publication {
             }
         }
         fs::create_dir_all(&pending).map_err(|error| failed(&pending, &error))?;
-        let linked = link(policy, &pending);
-        let made =
-            linked.and_then(|()| fs::rename(&pending, &folder).map_err(|error| failed(&folder, &error)));
+        let made = fill(&pending)
+            .and_then(|()| fs::rename(&pending, &folder).map_err(|error| failed(&folder, &error)));
         if let Err(error) = made {
             let _what_is_left_is_swept_away_by_the_next = fs::remove_dir_all(&pending);
             return Err(error);
@@ -85,6 +116,15 @@ fn is_of_model(names: &[String], name: &str) -> bool {
     }
 }
 
+fn link_file(from: &Path, to: &Path) -> Result<(), String> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    // another disk, or one without hard links: then the file lives as long as the checkpoint does
+    let linked = fs::canonicalize(from).and_then(|from| std::os::unix::fs::symlink(from, to));
+    linked.map_err(|error| format!("`{}`: {error}", to.display()))
+}
+
 fn link(policy: &Path, into: &Path) -> Result<(), String> {
     let failed = |path: &Path, error: &io::Error| format!("`{}`: {error}", path.display());
     let entries = fs::read_dir(policy).map_err(|error| failed(policy, &error))?;
@@ -105,11 +145,7 @@ fn link(policy: &Path, into: &Path) -> Result<(), String> {
         if name.ends_with(TENSORS) {
             tensors.push(TensorFile::read(&from)?);
         }
-        let to = into.join(name);
-        // another disk, or one without hard links: then the file lives as long as the checkpoint does
-        if fs::hard_link(&from, &to).is_err() {
-            std::os::unix::fs::symlink(&from, &to).map_err(|error| failed(&to, &error))?;
-        }
+        link_file(&from, &into.join(name))?;
     }
     if tensors.is_empty() || !into.join("config.json").exists() {
         return Err(format!(

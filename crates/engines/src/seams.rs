@@ -52,6 +52,9 @@ pub trait Policies: Send + Sync {
     /// When there is none.
     fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, String>;
 
+    /// The folder of the adapter that makes a policy of the run's base model, in the layout of PEFT, where there is one.
+    fn adapter(&self, policy: &PolicyRef) -> Option<PathBuf>;
+
     /// The log-probability of every token but the first under a policy, in nats, computed here. Blocks.
     ///
     /// # Errors

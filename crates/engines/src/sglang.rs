@@ -5,6 +5,7 @@
 //! | a response | `/generate`, which tells the weights' version of every token |
 //! | a score | the same with the prompt's log-probabilities |
 //! | new weights | `/pause_generation`, `/update_weights_from_disk` with their name, `/continue_generation`, probe |
+//! | an adapter | `/load_lora_adapter`, `/unload_lora_adapter`, and its name as `lora_path` |
 //! | load | `/v1/loads` and `/ready` |
 //!
 //! Read in the engine's files of version 0.5.23, not run against a live server. Where weights were replaced and the cache
@@ -12,14 +13,19 @@
 //! was just set: so a load that fails is tried once more after the cache is emptied, and weights count as what they are
 //! called and as what the probe finds, never as what an answer says.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use still_domain::FinishReason;
 
 use crate::{
-    endpoint::{About, Endpoint, Prepared},
+    endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared},
     engine::{Fault, Load, Request, Response},
     http::HttpFault,
-    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, sampling_fields, signed_seed, told},
+    protocol::{
+        LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
+        signed_seed, told,
+    },
 };
 
 /// Responses and scores.
@@ -47,12 +53,15 @@ impl Protocol for Sglang {
             has_generate: Some(true),
             version: server["version"].as_str().map(str::to_owned),
             precision: format.map(|format| precision(format, server["quantization"].as_str())),
+            adapters: (server["enable_lora"] == json!(true))
+                .then(|| AdapterLimits { max_rank: server["max_lora_rank"].as_u64() }),
         };
         let version = info["weight_version"].as_str().ok_or_else(|| {
             "/model_info tells no weight_version: a newer SGLang is wanted, one that names its weights"
                 .to_owned()
         })?;
-        Ok(Look { about, is_paused: is_paused(endpoint).await?, version: version.to_owned() })
+        let (is_paused, adapters) = (is_paused(endpoint).await?, adapter_names(&models));
+        Ok(Look { about, is_paused, version: version.to_owned(), adapters })
     }
 
     async fn pause(endpoint: &Endpoint) -> Result<(), String> {
@@ -71,7 +80,7 @@ impl Protocol for Sglang {
         let failed = |fault: &HttpFault| LoadFault { reason: told(fault), is_whole: false };
         if let Err(fault) = load().await {
             // the same answer says that the weights are there and that the cache could not be emptied
-            if fault.status() != Some(400) || http.order(FLUSH, patience.load).await.is_err() {
+            if fault.status() != Some(400) || http.order(FLUSH, None, patience.load).await.is_err() {
                 return Err(failed(&fault));
             }
             load().await.map_err(|fault| failed(&fault))?;
@@ -122,15 +131,19 @@ impl Protocol for Sglang {
         sampling["max_new_tokens"] = json!(u64::from(request.sampling.max_new_tokens).min(room));
         sampling["sampling_seed"] = json!(signed_seed(request));
         sampling["skip_special_tokens"] = json!(false);
-        let body = json!({
+        let mut body = json!({
             "rid": request.name,
             "input_ids": request.prompt,
             "sampling_params": sampling,
             "return_logprob": true,
             "stream": false,
         });
-        let answer =
-            endpoint.http.post(GENERATE, Some(&body), None).await.map_err(|fault| fault_of(&fault))?;
+        let adapter = request.adapter.as_ref().map(|adapter| adapter.name.as_str());
+        if let Some(adapter) = adapter {
+            body["lora_path"] = json!(adapter);
+        }
+        let answer = endpoint.http.post(GENERATE, Some(&body), None).await;
+        let answer = answer.map_err(|fault| fault_of_request(&fault, request))?;
         let (mut response, versions) = read_answer(&answer)?;
         if versions.iter().any(|version| *version != request.version) {
             return Err(Fault::OtherWeights(format!(
@@ -141,7 +154,8 @@ impl Protocol for Sglang {
         if !request.sampling.is_unmodified() {
             // those of the answer are of the distribution that was drawn from, unless the server was told otherwise
             let tokens = [&request.prompt[..], &response.tokens].concat();
-            let scored = Self::score(endpoint, &tokens).await.map_err(|fault| fault_of(&fault))?;
+            let scored = Self::score(endpoint, adapter, &tokens).await;
+            let scored = scored.map_err(|fault| fault_of_request(&fault, request))?;
             let of_response = scored.get(request.prompt.len() - 1..).unwrap_or_default();
             response.log_probabilities = of_response.to_vec();
             // a name is given once: weights that have it now had it then
@@ -154,14 +168,31 @@ impl Protocol for Sglang {
         Ok(response)
     }
 
-    async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
-        let body = json!({
+    async fn load_adapter(endpoint: &Endpoint, adapter: &Adapter, folder: &Path) -> Result<(), HttpFault> {
+        let body = json!({"lora_name": adapter.name, "lora_path": folder});
+        endpoint.http.order("/load_lora_adapter", Some(&body), endpoint.patience.load).await
+    }
+
+    async fn unload_adapter(endpoint: &Endpoint, name: &str) -> Result<(), HttpFault> {
+        let body = json!({"lora_name": name});
+        endpoint.http.order("/unload_lora_adapter", Some(&body), endpoint.patience.load).await
+    }
+
+    async fn score(
+        endpoint: &Endpoint,
+        adapter: Option<&str>,
+        tokens: &[u32],
+    ) -> Result<Vec<f32>, HttpFault> {
+        let mut body = json!({
             "input_ids": tokens,
             "sampling_params": {"max_new_tokens": 1, "temperature": 0.0},
             "return_logprob": true,
             "logprob_start_len": 0,
             "stream": false,
         });
+        if let Some(adapter) = adapter {
+            body["lora_path"] = json!(adapter);
+        }
         let answer = endpoint.http.post(GENERATE, Some(&body), Some(endpoint.patience.load)).await?;
         read_scores(&answer["meta_info"]["input_token_logprobs"], tokens)
     }

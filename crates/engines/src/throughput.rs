@@ -69,6 +69,10 @@ impl Policies for Seams {
         Ok(self.model.clone())
     }
 
+    fn adapter(&self, _: &PolicyRef) -> Option<PathBuf> {
+        None
+    }
+
     fn log_probabilities(&self, _: &PolicyRef, _: &[u32]) -> Result<Vec<f32>, String> {
         Ok(self.reference.clone())
     }
@@ -90,6 +94,7 @@ async fn bare(endpoint: &Arc<Endpoint>, turn: u32) -> f64 {
             seed: u64::from(number),
             stop_ids: Arc::from([]),
             version: version.clone(),
+            adapter: None,
         };
         let endpoint = Arc::clone(endpoint);
         asked.spawn(async move { generate(&endpoint, &request).await.unwrap().tokens.len() });
@@ -145,7 +150,7 @@ async fn a_fleet_beside_a_bare_client() {
     let http = Http::new(address.parse().unwrap(), None, None).unwrap();
     let endpoint = Arc::new(Endpoint::new(EngineKind::Vllm, http, patience, 1e9));
     attach(&endpoint, true).await.unwrap();
-    let reference = Vllm::score(&endpoint, &prompt(0)).await.unwrap();
+    let reference = Vllm::score(&endpoint, None, &prompt(0)).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let seams = Arc::new(Seams { model: PathBuf::from(model), reference });
     let seams = FleetSeams {

@@ -5,27 +5,33 @@
 //! | a response | `/inference/v1/generate`, which tells the weights' version of every token; where it is off, `/v1/completions` |
 //! | a score | the same with `prompt_logprobs` |
 //! | new weights | pause, `reload_weights`, prefix cache, version, resume, probe |
+//! | an adapter | `/v1/load_lora_adapter`, `/v1/unload_lora_adapter`, and its name as the model's |
 //! | load | `/metrics` and `/is_paused` |
 //!
 //! What the server does on its own was seen on a live one: docs/engines.md.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 use still_domain::FinishReason;
 
 use crate::{
-    endpoint::{About, Endpoint, Prepared},
+    endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared},
     engine::{Fault, Load, Request, Response},
     http::HttpFault,
     metrics::Metrics,
-    protocol::{LoadFault, Look, Protocol, fault_of, precision, room, sampling_fields, signed_seed, told},
+    protocol::{
+        LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
+        signed_seed, told,
+    },
 };
 
 /// Responses with token ids and the weights' version.
 const GENERATE: &str = "/inference/v1/generate";
 /// Responses where the other is off.
 const COMPLETIONS: &str = "/v1/completions";
+/// Takes an adapter off it.
+const UNLOAD: &str = "/v1/unload_lora_adapter";
 /// Tries to empty the prefix cache: blocks of requests that were just ended may still be held.
 const CACHE_TRIES: u32 = 20;
 /// Between two of them.
@@ -48,6 +54,12 @@ impl Protocol for Vllm {
         let (is_paused, version) = (is_paused(endpoint).await?, weight_version(endpoint).await?);
         let engine = http.get("/version", word).await.unwrap_or_default();
         let config = http.get("/server_info?config_format=json", word).await.unwrap_or_default();
+        let lora = &config["vllm_config"]["lora_config"];
+        let adapters = if lora.is_object() && takes_adapters(endpoint).await {
+            Some(AdapterLimits { max_rank: lora["max_lora_rank"].as_u64() })
+        } else {
+            None
+        };
         let config = &config["vllm_config"]["model_config"];
         let about = About {
             model: model.to_owned(),
@@ -57,8 +69,9 @@ impl Protocol for Vllm {
             precision: config["dtype"]
                 .as_str()
                 .map(|format| precision(format, config["quantization"].as_str())),
+            adapters,
         };
-        Ok(Look { about, is_paused, version })
+        Ok(Look { about, is_paused, version, adapters: adapter_names(&models) })
     }
 
     async fn pause(endpoint: &Endpoint) -> Result<(), String> {
@@ -88,8 +101,31 @@ impl Protocol for Vllm {
         generate(endpoint, request).await
     }
 
-    async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
-        score(endpoint, tokens).await
+    async fn score(
+        endpoint: &Endpoint,
+        adapter: Option<&str>,
+        tokens: &[u32],
+    ) -> Result<Vec<f32>, HttpFault> {
+        score(endpoint, adapter, tokens).await
+    }
+
+    async fn load_adapter(endpoint: &Endpoint, adapter: &Adapter, folder: &Path) -> Result<(), HttpFault> {
+        let body = json!({"lora_name": adapter.name, "lora_path": folder});
+        endpoint.http.order("/v1/load_lora_adapter", Some(&body), endpoint.patience.load).await
+    }
+
+    async fn unload_adapter(endpoint: &Endpoint, name: &str) -> Result<(), HttpFault> {
+        let body = json!({"lora_name": name});
+        endpoint.http.order(UNLOAD, Some(&body), endpoint.patience.word).await
+    }
+}
+
+/// Whether adapters can be given to it while it runs: the way is there, and knows no adapter of this name.
+async fn takes_adapters(endpoint: &Endpoint) -> bool {
+    let body = json!({"lora_name": "still-none"});
+    match endpoint.http.order(UNLOAD, Some(&body), endpoint.patience.word).await {
+        Ok(()) => true,
+        Err(fault) => fault.status() == Some(404) && fault.to_string().contains("adapter"),
     }
 }
 
@@ -155,6 +191,7 @@ async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
 async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
     let about = endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
     let room = room(about.context, &request.prompt, "--max-model-len")?;
+    let model = request.adapter.as_ref().map_or(&about.model, |adapter| &adapter.name);
     let mut body = sampling_fields(request);
     body["max_tokens"] = json!(u64::from(request.sampling.max_new_tokens).min(room));
     body["seed"] = json!(signed_seed(request));
@@ -162,11 +199,11 @@ async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fa
     let path = if about.has_generate == Some(false) { COMPLETIONS } else { GENERATE };
     if path == GENERATE {
         body = json!({
-            "model": about.model, "request_id": request.name, "token_ids": request.prompt, "sampling_params": body
+            "model": model, "request_id": request.name, "token_ids": request.prompt, "sampling_params": body
         });
     } else {
         let fields = [
-            ("model", json!(about.model)),
+            ("model", json!(model)),
             ("prompt", json!(request.prompt)),
             ("return_token_ids", json!(true)),
             ("return_weight_versions", json!(true)),
@@ -175,7 +212,8 @@ async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fa
             body[name] = value;
         }
     }
-    let answer = endpoint.http.post(path, Some(&body), None).await.map_err(|fault| fault_of(&fault))?;
+    let answer = endpoint.http.post(path, Some(&body), None).await;
+    let answer = answer.map_err(|fault| fault_of_request(&fault, request))?;
     let choice = &answer["choices"][0];
     let (response, versions) = read_choice(choice, path == GENERATE)?;
     match versions {
@@ -238,17 +276,18 @@ fn read_choice(choice: &Value, is_generate: bool) -> Result<(Response, Option<Ve
 }
 
 /// The log-probability of every token but the first.
-async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
+async fn score(endpoint: &Endpoint, adapter: Option<&str>, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
     let about =
         endpoint.about().ok_or_else(|| HttpFault::Content("nothing is known of the server".to_owned()))?;
+    let model = adapter.unwrap_or(&about.model);
     if about.has_generate != Some(false) {
         let body = json!({
-            "model": about.model, "token_ids": tokens,
+            "model": model, "token_ids": tokens,
             "sampling_params": {"max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0}
         });
         match endpoint.http.post(GENERATE, Some(&body), Some(endpoint.patience.load)).await {
             // it is off
-            Err(HttpFault::Status { status: 403 | 404 | 405 | 501, .. }) => {}
+            Err(HttpFault::Status { status: 403 | 404 | 405 | 501, text }) if !text.contains(model) => {}
             answer => {
                 endpoint.set_about(About { has_generate: Some(true), ..about });
                 return read_scores(&answer?["prompt_logprobs"], tokens);
@@ -256,7 +295,7 @@ async fn score(endpoint: &Endpoint, tokens: &[u32]) -> Result<Vec<f32>, HttpFaul
         }
     }
     let body = json!({
-        "model": about.model, "prompt": tokens, "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0
+        "model": model, "prompt": tokens, "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0
     });
     let answer = endpoint.http.post(COMPLETIONS, Some(&body), Some(endpoint.patience.load)).await?;
     endpoint.set_about(About { has_generate: Some(false), ..about });

@@ -22,7 +22,7 @@ use still_domain::{
     AttemptId, AttemptNumber, CheckpointId, FinishReason, Measures, PolicyRef, PolicyVersion, ProblemId,
     Provenance, RoundNumber, SamplingSettings, Statement, Trajectory,
 };
-use still_engine_double::{EngineDouble, Fault, Options};
+use still_engine_double::{EngineDouble, Fault, Options, write_adapter};
 use still_engines::{
     EngineKind, EngineSection, Fleet, FleetRefusal, FleetSeams, Policies, ReadResponse, Texts,
     schedule::{Lane, ServerState},
@@ -85,6 +85,16 @@ impl Two {
         Self { folders: [base, other], models }
     }
 
+    /// The other one is an adapter of the base.
+    fn make_adapter(folder: &Path) -> Self {
+        let mut two = Self::make(folder);
+        let [base, other] = &two.folders;
+        two.models[1].1 = write_adapter(base, &other.join("adapter"), 4);
+        let (config, weights) = &two.models[1];
+        save_folder(other, config, weights, Precision::F32, u64::MAX).unwrap();
+        two
+    }
+
     fn score(&self, number: usize, tokens: &[u32]) -> Vec<f32> {
         let (config, weights) = &self.models[number];
         let (inputs, targets, threads) = (&tokens[..tokens.len() - 1], &tokens[1..], Threads::single());
@@ -118,6 +128,11 @@ fn other() -> PolicyRef {
 impl Policies for Two {
     fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, String> {
         Ok(self.folders[usize::from(policy.checkpoint.is_some())].clone())
+    }
+
+    fn adapter(&self, policy: &PolicyRef) -> Option<PathBuf> {
+        let folder = self.folders[usize::from(policy.checkpoint.is_some())].join("adapter");
+        folder.exists().then_some(folder)
     }
 
     fn log_probabilities(&self, policy: &PolicyRef, tokens: &[u32]) -> Result<Vec<f32>, String> {
@@ -221,8 +236,15 @@ struct World {
 }
 
 fn world(make: impl FnOnce(&Two) -> (Vec<EngineDouble>, EngineSection)) -> (World, Vec<EngineDouble>) {
+    world_of(Two::make, make)
+}
+
+fn world_of(
+    policies: impl FnOnce(&Path) -> Two,
+    make: impl FnOnce(&Two) -> (Vec<EngineDouble>, EngineSection),
+) -> (World, Vec<EngineDouble>) {
     let folder = tempfile::tempdir().unwrap();
-    let two = Arc::new(Two::make(folder.path()));
+    let two = Arc::new(policies(folder.path()));
     let (doubles, section) = make(&two);
     let runtime = Runtime::new().unwrap();
     let seams = FleetSeams {
@@ -277,6 +299,39 @@ fn rollouts_come_back_with_the_policy_that_drew_them_across_a_publication() {
         reasons.keys().all(|reason| matches!(reason, FinishReason::Length | FinishReason::Stop)),
         "{reasons:?}"
     );
+}
+
+#[test]
+fn an_adapter_is_published_while_servers_draw_and_loaded_again_by_one_that_was_started_anew() {
+    let (world, mut doubles) = world_of(Two::make_adapter, |two| {
+        let options = |_| Options { max_lora_rank: Some(16), ..Options::new(&two.folders[0]) };
+        let doubles: Vec<_> = (0..2).map(options).map(EngineDouble::start).collect();
+        let section = section(&doubles);
+        (doubles, section)
+    });
+    let asked =
+        |double: &EngineDouble, what: &str| double.log().iter().filter(|asked| asked.contains(what)).count();
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.generator.adopt(&base());
+    // what is drawn by the base is still on its way when the adapter comes
+    holder.submit(0..16, 300);
+    holder.until_ended(1);
+    holder.generator.adopt(&other());
+    holder.submit(16..40, 20);
+    holder.until_ended(40);
+    world.check(&holder);
+    assert!((16..40).all(|number| holder.ended[&number].versions[0].policy == other().name));
+    for double in &doubles {
+        assert_eq!(asked(double, "/pause?"), 1, "{:?}", double.log());
+        assert_eq!(asked(double, "/collective_rpc"), 1, "the base, once");
+        assert_eq!(asked(double, "/v1/load_lora_adapter"), 1);
+    }
+    doubles[0].restart(None);
+    holder.submit(40..80, 20);
+    holder.until_ended(80);
+    world.check(&holder);
+    assert!((40..80).all(|number| holder.ended[&number].versions[0].policy == other().name));
+    assert!(asked(&doubles[0], "/v1/load_lora_adapter") <= 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use still_roles::{EventSink, SavedCheckpoint, TrainingEvent, TrainingFailure};
 
 use crate::{
     checkpoints::{disk, record},
-    output::{Expected, free_memory_bytes},
+    output::{ADAPTER_OF_BASE, ADAPTER_OF_POLICY, Expected, free_memory_bytes},
     trainer::ExternalTrainer,
     work::Work,
 };
@@ -52,7 +52,10 @@ pub(crate) fn take(
     }
     let (began, step) = (Instant::now(), folder.total_steps());
     let pending = job.checkpoints.begin(step)?;
-    checked.place(output, &pending, &given.config).map_err(|error| disk(&pending, &error))?;
+    let is_of_policy = job.start.as_ref().is_some_and(|start| start.checkpoint.is_some());
+    let adapter_folder = if is_of_policy { ADAPTER_OF_POLICY } else { ADAPTER_OF_BASE };
+    let placed = checked.place(output, &pending, adapter_folder, &given.config);
+    placed.map_err(|error| disk(&pending, &error))?;
     given.encoder.save(&pending).map_err(TrainingFailure::Disk)?;
     record(&pending, folder.job(), step).map_err(|error| disk(&pending, &error))?;
     let checkpoint = job.checkpoints.commit(SavedCheckpoint {

@@ -30,8 +30,10 @@ use crate::trainer::MergeAdapter;
 /// Says that a folder holds an adapter and no model.
 const ADAPTER_FILE: &str = "adapter_config.json";
 const ADAPTER_WEIGHTS_FILE: &str = "adapter_model.safetensors";
-/// Folder of an adapter inside a checkpoint.
-const ADAPTER_FOLDER: &str = "adapter";
+/// Folder inside a checkpoint of an adapter of the run's base model: servers are given it beside that.
+pub(crate) const ADAPTER_OF_BASE: &str = "adapter";
+/// The same of an adapter of another policy.
+pub(crate) const ADAPTER_OF_POLICY: &str = "adapter-of-policy";
 /// Tokens of a sequence that the model is asked about, at most.
 const PROBE_TOKENS: usize = 512;
 /// Bytes of an f32.
@@ -175,15 +177,21 @@ impl Expected<'_> {
 
 impl Checked {
     /// Puts the model's files into `folder` too, and nothing else that the trainer left beside them. What is in `output`
-    /// stays: a crash loses nothing.
+    /// stays: a crash loses nothing. An adapter has a folder of its own there, of this name.
     ///
     /// # Errors
     /// When the disk fails.
-    pub(crate) fn place(&self, output: &Path, folder: &Path, config: &DecoderConfig) -> io::Result<()> {
+    pub(crate) fn place(
+        &self,
+        output: &Path,
+        folder: &Path,
+        adapter_folder: &str,
+        config: &DecoderConfig,
+    ) -> io::Result<()> {
         if let (true, Some(weights)) = (self.is_adapter, &self.weights) {
             save_folder(folder, config, weights, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
                 .map_err(io::Error::other)?;
-            let adapter = folder.join(ADAPTER_FOLDER);
+            let adapter = folder.join(adapter_folder);
             fs::create_dir_all(&adapter)?;
             return [ADAPTER_FILE, ADAPTER_WEIGHTS_FILE]
                 .into_iter()
@@ -270,7 +278,7 @@ mod tests {
         let refused = check(folder.path(), u64::MAX, &no_adapter, no_start).err();
         assert_eq!(refused.as_deref(), Some("tensor `model.norm.weight` holds numbers that are not finite"));
 
-        checked.place(folder.path(), out.path(), &config()).unwrap();
+        checked.place(folder.path(), out.path(), ADAPTER_OF_BASE, &config()).unwrap();
         assert_eq!(load_folder(out.path()).unwrap().1, weights, "shards and index are the model's");
         assert!(!out.path().join("optimizer.bin").exists());
         assert!(folder.path().join("config.json").exists(), "a crash loses nothing");
@@ -290,7 +298,7 @@ mod tests {
         };
         let given = Arc::clone(&start);
         let checked = check(folder.path(), u64::MAX, &merge, move || Ok(given)).unwrap();
-        checked.place(folder.path(), out.path(), &config()).unwrap();
+        checked.place(folder.path(), out.path(), ADAPTER_OF_BASE, &config()).unwrap();
         let (_, placed) = load_folder(out.path()).unwrap();
         assert_eq!((placed.final_norm[0], &placed.embedding), (7.0, &start.embedding));
         assert_eq!(fs::read_to_string(out.path().join("adapter").join(ADAPTER_FILE)).unwrap(), ADAPTER_FILE);

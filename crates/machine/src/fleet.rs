@@ -18,6 +18,8 @@ use crate::{Model, PolicyScorer};
 
 /// What every policy is asked about.
 const PROBE: &str = "What is 12*34? Let us multiply: 12*30=360 and 12*4=48, so 360+48=408. Check: 408/12=34.";
+/// Folder of an adapter of the base model inside a checkpoint, as learners write it.
+const ADAPTER_FOLDER: &str = "adapter";
 /// Tokens of the probe, where the model's context has room for as many.
 const PROBE_TOKENS: usize = 48;
 
@@ -99,6 +101,12 @@ impl Policies for RunPolicies {
     fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, String> {
         let folder = self.library.folder(policy).map_err(|error| error.to_string())?;
         std::path::absolute(&folder).map_err(|error| format!("`{}`: {error}", folder.display()))
+    }
+
+    fn adapter(&self, policy: &PolicyRef) -> Option<PathBuf> {
+        // one that a trainer made of another policy has another name
+        let folder = self.folder(policy).ok()?.join(ADAPTER_FOLDER);
+        folder.join("adapter_config.json").is_file().then_some(folder)
     }
 
     fn log_probabilities(&self, policy: &PolicyRef, tokens: &[u32]) -> Result<Vec<f32>, String> {

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::{Dispatcher, Outcome, lane::LaneState};
 use crate::{
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Serves},
     engine::{Fault, Request},
     protocol,
     schedule::{JobId, Lane, Order, ServerId},
@@ -95,7 +95,7 @@ impl Dispatcher {
             let result = match (wanted, endpoint.serves().filter(|one| Some(one.policy) == served)) {
                 (Some(policy), Some(serves)) => {
                     let name = format!("still-{}-{ticket}", job.0);
-                    draw(&endpoint, &*texts, &rollout, &policy, name, serves.version, stop_ids).await
+                    draw(&endpoint, &*texts, &rollout, &policy, name, serves, stop_ids).await
                 }
                 _ => Err(Fault::OtherWeights("it has been given other weights meanwhile".to_owned())),
             };
@@ -125,12 +125,14 @@ async fn draw(
     rollout: &Rollout,
     policy: &PolicyRef,
     name: String,
-    version: String,
+    serves: Serves,
     stop_ids: Arc<[u32]>,
 ) -> Result<Box<FinishedRollout>, Fault> {
     let prompt = texts.prompt(&rollout.problem).map_err(Fault::Refused)?;
     let prompt_token_count = prompt.len() as u32;
-    let request = Request { name, prompt, sampling: rollout.sampling, seed: rollout.seed, stop_ids, version };
+    let Serves { version, adapter, .. } = serves;
+    let (sampling, seed) = (rollout.sampling, rollout.seed);
+    let request = Request { name, prompt, sampling, seed, stop_ids, version, adapter };
     let response = protocol::generate(endpoint, &request).await?;
     let read =
         texts.read(&response.tokens, response.finish, &response.log_probabilities).map_err(Fault::Refused)?;

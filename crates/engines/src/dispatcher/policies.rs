@@ -6,12 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use still_domain::{CheckpointId, PolicyRef};
+use still_domain::{CheckpointId, PolicyRef, PolicyVersion};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Outcome;
 use crate::{
-    endpoint::Prepared, fleet::FleetSeams, publication::Publication, schedule::PolicyId, seams::Policies,
+    endpoint::{Prepared, PreparedAdapter},
+    fleet::FleetSeams,
+    publication::Publication,
+    schedule::PolicyId,
+    seams::Policies,
 };
 
 /// Policies that are kept beside those that are wanted: what a server may still serve is told from them.
@@ -25,12 +29,14 @@ pub(super) struct Shelf {
     root: PathBuf,
     next: u64,
     ready: Vec<(Key, Arc<Prepared>)>,
+    /// What adapters stand beside.
+    base: Option<Arc<Prepared>>,
     under_way: HashSet<Key>,
 }
 
 impl Shelf {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, next: 0, ready: Vec::new(), under_way: HashSet::new() }
+        Self { root, next: 0, ready: Vec::new(), base: None, under_way: HashSet::new() }
     }
 
     pub(super) fn find(&self, policy: &PolicyRef) -> Option<PolicyId> {
@@ -57,12 +63,14 @@ impl Shelf {
         if !self.under_way.insert(policy.checkpoint.clone()) {
             return;
         }
-        let id = PolicyId(self.next);
-        self.next += 1;
+        let (id, base_id) = (PolicyId(self.next), PolicyId(self.next + 1));
+        self.next += 2;
+        let base = self.base.clone();
         let (root, policies) = (self.root.clone(), Arc::clone(&seams.policies));
         let (probe, outcomes) = (Arc::clone(probe), outcomes.clone());
         tokio::task::spawn_blocking(move || {
-            let result = make_ready(id, &root, &policy, &*policies, &probe);
+            let maker = Maker { root: &root, policies: &*policies, probe: &probe };
+            let result = maker.with_adapter(id, &policy, base, base_id);
             // a dispatcher that has ended wants no policy
             let _ = outcomes.send(Outcome::Prepared { policy, result });
         });
@@ -76,8 +84,14 @@ impl Shelf {
     ) -> Result<PolicyId, String> {
         self.under_way.remove(&policy.checkpoint);
         let prepared = result?;
-        let id = prepared.id;
-        self.ready.push((policy.checkpoint.clone(), Arc::new(prepared)));
+        let (id, prepared) = (prepared.id, Arc::new(prepared));
+        if policy.checkpoint.is_none() {
+            self.base = Some(Arc::clone(&prepared));
+        } else if let (Some(adapter), None) = (&prepared.adapter, &self.base) {
+            self.base = Some(Arc::clone(&adapter.base));
+            self.ready.push((None, Arc::clone(&adapter.base)));
+        }
+        self.ready.push((policy.checkpoint.clone(), prepared));
         Ok(id)
     }
 
@@ -94,19 +108,47 @@ impl Shelf {
     }
 }
 
-fn make_ready(
-    id: PolicyId,
-    root: &Path,
-    policy: &PolicyRef,
-    policies: &dyn Policies,
-    probe: &[u32],
-) -> Result<Prepared, String> {
-    let name = match &policy.checkpoint {
-        Some(checkpoint) => checkpoint.to_string(),
-        None => "base".to_owned(),
-    };
-    let folder = policies.folder(policy)?;
-    let publication = Publication::make(root, &format!("{}-{name}", id.0), &folder)?;
-    let reference = policies.log_probabilities(policy, probe)?;
-    Ok(Prepared { id, name, publication, reference })
+/// Makes policies ready. Blocks.
+struct Maker<'a> {
+    root: &'a Path,
+    policies: &'a dyn Policies,
+    probe: &'a [u32],
+}
+
+impl Maker<'_> {
+    /// As whole weights, and as an adapter beside the base where the policy is one.
+    fn with_adapter(
+        &self,
+        id: PolicyId,
+        policy: &PolicyRef,
+        base: Option<Arc<Prepared>>,
+        base_id: PolicyId,
+    ) -> Result<Prepared, String> {
+        let mut prepared = self.whole(id, policy)?;
+        let folder = policy.checkpoint.as_ref().and_then(|_| self.policies.adapter(policy));
+        if let Some(folder) = folder {
+            let name = format!("{}-{}-adapter", id.0, prepared.name);
+            let (publication, rank) = Publication::make_adapter(self.root, &name, &folder)?;
+            let base = match base {
+                Some(base) => base,
+                None => {
+                    let name = PolicyVersion(0).into();
+                    Arc::new(self.whole(base_id, &PolicyRef { name, checkpoint: None })?)
+                }
+            };
+            prepared.adapter = Some(PreparedAdapter { publication, rank, base });
+        }
+        Ok(prepared)
+    }
+
+    fn whole(&self, id: PolicyId, policy: &PolicyRef) -> Result<Prepared, String> {
+        let name = match &policy.checkpoint {
+            Some(checkpoint) => checkpoint.to_string(),
+            None => "base".to_owned(),
+        };
+        let folder = self.policies.folder(policy)?;
+        let publication = Publication::make(self.root, &format!("{}-{name}", id.0), &folder)?;
+        let reference = self.policies.log_probabilities(policy, self.probe)?;
+        Ok(Prepared { id, name, publication, reference, adapter: None })
+    }
 }

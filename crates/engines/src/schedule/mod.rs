@@ -5,7 +5,8 @@
 //!
 //! Invariants:
 //! - a request is at most on one server, and its answer is taken once: another answer carries another ticket;
-//! - a server is sent only requests for the policy that it serves, and is given another one only when it holds none;
+//! - a server is sent only requests for the policy that it serves, and is given another one only when it holds none, or when
+//!   it can serve that beside those before;
 //! - what is a state of a server (paused, full, loading) counts against no request and nobody's health.
 //!
 //! A request costs a logarithm of the number of servers: those with room are kept in order of load.
@@ -19,7 +20,7 @@ mod tests;
 mod window;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -229,6 +230,13 @@ impl Schedule {
         self.is_unsettled = true;
         self.settle(id, now);
         self.go_on(now);
+    }
+
+    /// Names the policies that a server can be given while it draws with others.
+    pub fn takes_beside(&mut self, id: ServerId, policies: HashSet<PolicyId>) {
+        if let Some(server) = self.servers.get_mut(id.0) {
+            server.beside = policies;
+        }
     }
 
     /// How a server stands.

@@ -95,6 +95,8 @@ pub(super) struct Server {
     pub(super) target: Option<PolicyId>,
     pub(super) window: Window,
     pub(super) held: HashSet<JobId>,
+    /// Policies that it can be given while it holds requests of others.
+    pub(super) beside: HashSet<PolicyId>,
     /// Failures without anything good in between.
     pub(super) failures: u32,
     /// Requests in a row that came to nothing while the server itself seemed well.
@@ -129,6 +131,7 @@ impl Server {
             target: None,
             window: Window::new(max_in_flight),
             held: HashSet::new(),
+            beside: HashSet::new(),
             failures: 0,
             strikes: 0,
             pace: None,

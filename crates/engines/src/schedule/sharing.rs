@@ -100,7 +100,7 @@ impl Schedule {
         };
         if let Some(policy) = server.target
             && is_due
-            && server.held.is_empty()
+            && (server.held.is_empty() || server.beside.contains(&policy))
             && !server.is_leaving
         {
             server.epoch += 1;
