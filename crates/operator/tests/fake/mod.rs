@@ -453,6 +453,7 @@ impl ControlPlane for FakePlane {
             window: 16,
             tokens_per_second: 900.0,
             last_failure: Some("connection refused".to_owned()),
+            launched: None,
         }])
     }
 

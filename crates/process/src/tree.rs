@@ -1,31 +1,30 @@
-//! A trainer and everything that it starts, as one.
+//! A command and everything that it starts, as one.
 //!
 //! Launchers start their workers in sessions of their own, so that no process group holds all of them. What does is a
 //! variable of the environment, which every process hands on to those that it starts: it is looked for in `/proc`. The
-//! trainer's own process is killed by the kernel when the daemon ends, however that ends; what it started ends by itself,
+//! command's own process is killed by the kernel when the daemon ends, however that ends; what it started ends by itself,
 //! or is found by the next daemon before it starts anew.
 
 #![expect(unsafe_code, reason = "only between fork and exec a child can ask to be killed with its parent")]
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::{self, Read},
     os::{
         fd::OwnedFd,
         unix::{ffi::OsStringExt, process::CommandExt},
     },
-    path::Path,
     process::{self, Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{
@@ -33,14 +32,9 @@ use rustix::{
     },
 };
 
-use crate::{
-    log::{TrainerLog, lines},
-    protocol::TrainerLine,
-};
+use crate::log::{ProcessLog, lines};
 
-/// Names the job's folder in the environment of a trainer.
-pub(crate) const JOB_VARIABLE: &str = "STILL_JOB";
-/// Names the start, so that one start is not taken for another.
+/// Names the start in the environment, so that one start is not taken for another.
 const RUN_VARIABLE: &str = "STILL_RUN";
 
 /// Longest wait for the end of what was killed.
@@ -49,35 +43,43 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// Starts of this process.
 static STARTS: AtomicU64 = AtomicU64::new(0);
 
-/// What is heard of a trainer.
+/// What is heard of a command.
 #[derive(Debug)]
-pub(crate) enum Heard {
-    /// A line that means to be read.
-    Line(Result<TrainerLine, String>),
+pub enum Heard<L> {
+    /// A line of standard output that means to be read.
+    Line(L),
     /// It has ended, and everything that it started; nothing more is heard.
     Ended(io::Result<ExitStatus>),
 }
 
-/// A trainer that runs. Dropping it kills it with everything that it started, and waits for that.
+/// A command that runs. Dropping it kills it with everything that it started, and waits for that.
 #[derive(Debug)]
-pub(crate) struct TrainerProcess {
+pub struct ProcessTree {
     mark: Mark,
-    heard: Receiver<Heard>,
-    waiter: JoinHandle<()>,
+    id: u32,
+    /// Closes once it has ended and that was told.
+    over: Receiver<()>,
 }
 
 /// A variable by which processes are found.
 #[derive(Debug, Clone)]
 struct Mark(Arc<[u8]>);
 
-impl TrainerProcess {
-    /// Starts the command in a process group of its own.
+impl ProcessTree {
+    /// Starts the command in a process group of its own. What it prints is the log's, but for lines of standard output that
+    /// `read` takes for something: they and its end are told, in order. The kernel kills it when the thread that calls this
+    /// ends.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(mut command: Command, job: &Path, log: &Arc<TrainerLog>) -> io::Result<Self> {
+    pub fn start<L: Send + 'static>(
+        mut command: Command,
+        log: &Arc<ProcessLog>,
+        read: fn(&str) -> Option<L>,
+        tell: impl Fn(Heard<L>) + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let run = format!("{}-{}", process::id(), STARTS.fetch_add(1, Ordering::Relaxed));
-        command.env(JOB_VARIABLE, job).env(RUN_VARIABLE, &run);
+        command.env(RUN_VARIABLE, &run);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let daemon = Pid::from_raw(process::id().cast_signed());
         // SAFETY: what runs between fork and exec makes two system calls and takes no lock and no memory.
@@ -89,86 +91,98 @@ impl TrainerProcess {
             });
         }
         let mut child = command.spawn()?;
-        let (tell, heard) = unbounded();
+        let id = child.id();
         let mark = Mark::new(RUN_VARIABLE, run.into());
+        let told = tell.clone();
         let streams = [
-            child.stdout.take().map(|stream| read(stream, log, Some(tell.clone()))),
-            child.stderr.take().map(|stream| read(stream, log, None)),
+            child.stdout.take().map(|stream| {
+                follow(stream, log, move |line| match read(line) {
+                    Some(line) => {
+                        told(Heard::Line(line));
+                        true
+                    }
+                    None => false,
+                })
+            }),
+            child.stderr.take().map(|stream| follow(stream, log, |_| false)),
         ];
+        let (open, over) = bounded(0);
         let left = mark.clone();
-        let waiter = thread::Builder::new()
-            .name("trainer-wait".to_owned())
-            .spawn(move || wait(child, &left, streams.into_iter().flatten().collect(), &tell))?;
-        Ok(Self { mark, heard, waiter })
+        thread::Builder::new()
+            .name("process-wait".to_owned())
+            .spawn(move || wait(child, &left, streams.into_iter().flatten().collect(), tell, open))?;
+        Ok(Self { mark, id, over })
     }
 
-    /// What is heard of it, in order.
-    pub(crate) const fn heard(&self) -> &Receiver<Heard> {
-        &self.heard
+    /// The number of the command's own process.
+    pub const fn id(&self) -> u32 {
+        self.id
     }
 
     /// Asks it, and everything that it started, to end.
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         self.mark.signal(Signal::TERM);
         // what is stopped hears of it when it goes on
         self.mark.signal(Signal::CONT);
     }
 
     /// Ends it, and everything that it started.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         self.mark.signal(Signal::KILL);
     }
 
     /// Takes all processors away from it, or gives them back.
-    pub(crate) fn pause(&self, is_paused: bool) {
+    pub fn pause(&self, is_paused: bool) {
         self.mark.signal(if is_paused { Signal::STOP } else { Signal::CONT });
     }
 }
 
-impl Drop for TrainerProcess {
+impl Drop for ProcessTree {
     fn drop(&mut self) {
-        if !self.waiter.is_finished() {
+        if self.over.try_recv() == Err(TryRecvError::Empty) {
             self.kill();
-            // the last word comes at once, unless the kernel itself hangs: then nobody is helped by waiting
-            let until = Instant::now() + KILL_PATIENCE;
-            while let Ok(word) = self.heard.recv_deadline(until) {
-                if matches!(word, Heard::Ended(_)) {
-                    return;
-                }
-            }
+            // the end comes at once, unless the kernel itself hangs: then nobody is helped by waiting
+            let _it_closes = self.over.recv_timeout(KILL_PATIENCE);
         }
     }
 }
 
-/// Kills what an earlier daemon's trainers of a job have left, and waits until it is gone.
-pub(crate) fn sweep(job: &Path) -> usize {
-    Mark::new(JOB_VARIABLE, job.as_os_str().to_owned()).end_all()
+/// Kills whatever has the variable, as what an earlier daemon started has, and waits until it is gone. Gives how many
+/// processes there were.
+pub fn sweep(variable: &str, value: &OsStr) -> usize {
+    Mark::new(variable, value.to_owned()).end_all()
 }
 
-/// Waits for the trainer, ends what it leaves behind, and tells once everything that it said is told.
-fn wait(mut child: Child, left: &Mark, streams: Vec<io::Result<JoinHandle<()>>>, tell: &Sender<Heard>) {
+/// Waits for the command, ends what it leaves behind, and tells once everything that it said is told.
+fn wait<L>(
+    mut child: Child,
+    left: &Mark,
+    streams: Vec<io::Result<JoinHandle<()>>>,
+    tell: impl Fn(Heard<L>),
+    open: Sender<()>,
+) {
     let ended = child.wait();
     // whoever holds its streams open would be waited for
     left.end_all();
     for stream in streams.into_iter().flatten() {
         let _read = stream.join();
     }
-    let _nobody_listens = tell.send(Heard::Ended(ended));
+    tell(Heard::Ended(ended));
+    drop(open);
 }
 
-/// Reads a stream on a thread: lines that mean to be read are told, all others are the log's.
-fn read(
+/// Reads a stream on a thread; lines that `takes` leaves are the log's.
+fn follow(
     stream: impl Read + Send + 'static,
-    log: &Arc<TrainerLog>,
-    tell: Option<Sender<Heard>>,
+    log: &Arc<ProcessLog>,
+    takes: impl Fn(&str) -> bool + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let log = Arc::clone(log);
-    thread::Builder::new().name("trainer-output".to_owned()).spawn(move || {
-        lines(stream, |line| match tell.as_ref().zip(TrainerLine::read(line)) {
-            Some((tell, read)) => {
-                let _nobody_listens = tell.send(Heard::Line(read));
+    thread::Builder::new().name("process-output".to_owned()).spawn(move || {
+        lines(stream, |line| {
+            if !takes(line) {
+                log.add(line);
             }
-            None => log.add(line),
         });
     })
 }
