@@ -315,3 +315,53 @@ fn a_plan_tells_which_servers_are_started_on_which_gpus_and_a_program_that_is_mi
     assert_eq!(code, Some(3), "{error}");
     assert!(error.contains("no-such-server") && error.contains("PATH"), "{error}");
 }
+
+#[test]
+#[ignore = "needs a live vLLM: run by .ci/vllm"]
+fn a_live_server_is_started_given_weights_killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = PathBuf::from(env::var("STILL_VLLM_MODEL").expect("STILL_VLLM_MODEL names a model's folder"));
+    let programs =
+        PathBuf::from(env::var("STILL_VLLM_VENV").expect("STILL_VLLM_VENV names its folder")).join("bin");
+    let data_dir = folder.path().join("data");
+    let source = format!("model.source={}", base.display());
+    // the command line is the default one, with what a processor needs on top
+    let engines = "engines=[{kind = \"vllm\", launch = true, backoff_seconds = 0, max_gap_nats = 0.005, \
+                   arguments = [\"--dtype\", \"float32\", \"--max-model-len\", \"2048\", \"--enforce-eager\"], \
+                   environment = {VLLM_CPU_KVCACHE_SPACE = \"1\", HF_HUB_OFFLINE = \"1\", VLLM_NO_USAGE_STATS = \"1\", \
+                   DO_NOT_TRACK = \"1\", TORCHDYNAMO_DISABLE = \"1\"}}]";
+    let settings = [
+        &*source,
+        engines,
+        "training.imitation.steps=2",
+        "training.imitation.batch_sequences=2",
+        "training.improvement.steps=2",
+        "training.improvement.batch_sequences=2",
+        "training.precision=f32",
+        "checkpoints.every_steps=10",
+        "round.problems=8",
+        "task.quickstart.problems=60",
+        "task.quickstart.held_out_per_level=1",
+        "exploration.attempts_per_visit=2",
+        "exploration.sampling.max_new_tokens=24",
+        "evaluation.sampling.max_new_tokens=16",
+        "supervision.max_silence_ms=900000",
+    ];
+    let mut command = Daemon::command(&data_dir, 1, &settings);
+    command.env("PATH", format!("{}:{}", programs.display(), env::var("PATH").unwrap()));
+    let mut daemon = Daemon::launch(command);
+    daemon.wait_until_up();
+    let mut watch = Watch::start(&data_dir);
+    watch.wait_for("explored", |event| event["judged"].as_u64() >= Some(2));
+    let before = servers(&data_dir);
+    println!("{before:?}; {} processes", left(&data_dir).len());
+    signal("KILL", process(&before[0]));
+    watch.wait_for("warning", message_with("is started again in 0 s"));
+    watch.wait_for("explored", |event| event["judged"].as_u64() >= Some(6));
+    println!("{:?}", servers(&data_dir));
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    assert_eq!(left(&data_dir), Vec::<String>::new(), "none outlives the daemon");
+    assert_eq!(rounds(&data_dir).len(), 2);
+    println!("{} trajectories", ids(&pool(&data_dir)).len());
+}
