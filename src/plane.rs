@@ -286,7 +286,7 @@ fn server_refused(refusal: &FleetRefusal) -> ErrorReply {
     let kind = match refusal {
         FleetRefusal::Bad(_) => ErrorKind::BadInput,
         FleetRefusal::NotThere(_) => ErrorKind::NotFound,
-        FleetRefusal::Known(_) | FleetRefusal::Ended => ErrorKind::Conflict,
+        FleetRefusal::Known(_) | FleetRefusal::Launched(_) | FleetRefusal::Ended => ErrorKind::Conflict,
     };
     ErrorReply::new(kind, refusal.to_string())
 }

@@ -7,6 +7,7 @@
 mod harness;
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::Write,
     os::unix::fs::PermissionsExt,
@@ -14,7 +15,7 @@ use std::{
     process::Command,
 };
 
-use harness::{Daemon, Watch, ids, model, pool, rounds, small, stillctl_json, stilld};
+use harness::{Daemon, Watch, ids, model, pool, rounds, small, stillctl_json, stillctl_refused, stilld};
 use serde_json::Value;
 use still_engine_double::{EngineDouble, Options};
 
@@ -111,6 +112,9 @@ fn servers_are_started_and_started_again_and_end_with_the_daemon() {
     watch.wait_for("explored", |event| event["round"] == 1 && event["judged"].as_u64() > Some(2));
     let before = servers(&data_dir);
     assert_eq!(before.len(), 2, "{before:?}");
+    let refused =
+        stillctl_refused(&data_dir, &["servers", "remove", before[0]["address"].as_str().unwrap()], 10);
+    assert!(refused.contains("started by the daemon itself"), "{refused}");
     signal("KILL", process(&before[0]));
     let told = watch.wait_for("warning", message_with("is started again in 0 s"));
     assert!(told["message"].as_str().unwrap().contains("servers/server-"), "{told}");
@@ -155,13 +159,15 @@ fn what_a_killed_daemon_leaves_is_ended_before_the_next_start_and_a_drain_ends_a
 }
 
 #[test]
-fn a_server_that_dies_at_once_again_and_again_is_left_out_alone() {
+fn a_server_that_dies_again_and_again_is_left_out_alone_and_one_that_does_not_end_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let base = model(folder.path());
     let data_dir = folder.path().join("data");
     let engines = format!(
         "engines=[{{kind = \"vllm\", launch = true, poll_milliseconds = 50, command = {}}}, {{kind = \"vllm\", launch = true, \
-         backoff_seconds = 0, retries = 2, command = [\"sh\", \"-c\", \"echo no such model on port {{port}}; exit 3\"]}}]",
+         backoff_seconds = 0, retries = 2, command = [\"sh\", \"-c\", \"echo no such model on port {{port}}; exit 3\"]}}, \
+         {{kind = \"vllm\", launch = true, stop_seconds = 1, command = [\"sh\", \"-c\", \
+         \"trap '' TERM; while :; do sleep 1; done\", \"{{port}}\"]}}]",
         double()
     );
     let source = format!("model.source={}", base.display());
@@ -184,6 +190,7 @@ fn a_server_that_dies_at_once_again_and_again_is_left_out_alone() {
     assert!(bad["launched"]["restarts_in_seconds"].as_f64() > Some(60.0), "{servers:?}");
     let (status, output) = daemon.finish();
     assert!(status.success(), "{output}");
+    assert_eq!(left(&data_dir), Vec::<String>::new(), "the one that is deaf to SIGTERM is killed");
     assert_eq!(rounds(&data_dir).len(), 2);
 }
 
@@ -240,41 +247,41 @@ fn run_in_turns(devices: &str) -> Vec<String> {
     fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// Makes sure that nothing is drawn while the trainer is at work, and something before and after.
-fn check_turns(asked: &[String]) {
-    let mut is_training = false;
-    let mut drawn = vec![0];
-    for line in asked {
-        match &**line {
-            "trainer begins" => is_training = true,
-            "trainer ends" => {
-                is_training = false;
-                drawn.push(0);
-            }
-            line => {
-                let is_draw = line.contains("/generate");
-                assert!(!(is_draw && is_training), "drawn while training: {asked:#?}");
-                *drawn.last_mut().unwrap() += usize::from(is_draw);
-            }
-        }
-    }
-    assert_eq!(drawn.len(), 3, "imitation and one round: {asked:#?}");
-    assert!(drawn[1] > 0 && drawn[2] > 0, "{drawn:?}");
+/// How often something was drawn before imitation, in it, before the round's training, in it, and after.
+fn drawn(asked: &[String]) -> [usize; 5] {
+    let parts: Vec<_> = asked.split(|line| line.starts_with("trainer")).collect();
+    let counts = parts.iter().map(|part| part.iter().filter(|line| line.contains("/generate")).count());
+    counts.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("imitation and one round: {asked:#?}"))
 }
 
 #[test]
 fn servers_on_gpus_sleep_while_a_command_trains_and_wake_after() {
     let asked = run_in_turns("devices = [0, 1]");
-    check_turns(&asked);
-    let count = |path: &str| asked.iter().filter(|line| line.contains(path)).count();
-    assert!(count("/sleep?level=1") >= 2 && count("/wake_up") >= 2, "{asked:#?}");
-    assert_eq!(count("/sleep?level=1"), count("/wake_up"), "{asked:#?}");
+    let [_, _, between, _, after] = drawn(&asked);
+    assert!(between > 0 && after > 0, "{asked:#?}");
+    let servers: BTreeSet<&str> =
+        asked.iter().filter_map(|line| line.split_once(" GET ")).map(|(port, _)| port).collect();
+    let mut naps = 0;
+    for server in servers {
+        let mut is_asleep = false;
+        for line in asked.iter().filter(|line| line.starts_with(server)) {
+            assert!(!(is_asleep && line.contains("/generate")), "drawn asleep: {asked:#?}");
+            if line.contains("/sleep?level=1") {
+                (is_asleep, naps) = (true, naps + 1);
+            }
+            is_asleep &= !line.contains("/wake_up");
+        }
+        assert!(!is_asleep, "{server} was left asleep: {asked:#?}");
+    }
+    assert!(naps >= 2, "{asked:#?}");
 }
 
 #[test]
 fn servers_on_the_processor_are_ended_while_a_command_trains_and_started_anew() {
     let asked = run_in_turns("servers = 2");
-    check_turns(&asked);
+    let [_, imitating, between, training, after] = drawn(&asked);
+    assert!(between > 0 && after > 0, "{asked:#?}");
+    assert_eq!((imitating, training), (0, 0), "{asked:#?}");
     assert!(!asked.iter().any(|line| line.contains("sleep")), "{asked:#?}");
 }
 
@@ -290,12 +297,10 @@ fn a_plan_tells_which_servers_are_started_on_which_gpus_and_a_program_that_is_mi
         let mut command = stilld();
         command.args(["run", "--dry-run", "--config", "configs/quickstart.toml", "--data-dir"]);
         command.arg(folder.path().join("data")).args(["--set", &engines]);
-        command.args([
-            "--set",
-            &format!("model.source={}", base.display()),
-            "--set",
-            "price.per_device_hour=2.5",
-        ]);
+        let source = format!("model.source={}", base.display());
+        for setting in [&*source, "price.per_device_hour=2.5", "http.listen=127.0.0.1:0"] {
+            command.args(["--set", setting]);
+        }
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code(), text(output.stdout), text(output.stderr))
@@ -321,18 +326,18 @@ fn a_plan_tells_which_servers_are_started_on_which_gpus_and_a_program_that_is_mi
 fn a_live_server_is_started_given_weights_killed_and_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let base = PathBuf::from(env::var("STILL_VLLM_MODEL").expect("STILL_VLLM_MODEL names a model's folder"));
-    let programs =
-        PathBuf::from(env::var("STILL_VLLM_VENV").expect("STILL_VLLM_VENV names its folder")).join("bin");
+    let program = env::var("STILL_VLLM_SERVE").expect("STILL_VLLM_SERVE names .ci/vllm");
+    let venv = env::var("STILL_VLLM_VENV").expect("STILL_VLLM_VENV names where it is installed");
     let data_dir = folder.path().join("data");
     let source = format!("model.source={}", base.display());
-    // the command line is the default one, with what a processor needs on top
-    let engines = "engines=[{kind = \"vllm\", launch = true, backoff_seconds = 0, max_gap_nats = 0.005, \
-                   arguments = [\"--dtype\", \"float32\", \"--max-model-len\", \"2048\", \"--enforce-eager\"], \
-                   environment = {VLLM_CPU_KVCACHE_SPACE = \"1\", HF_HUB_OFFLINE = \"1\", VLLM_NO_USAGE_STATS = \"1\", \
-                   DO_NOT_TRACK = \"1\", TORCHDYNAMO_DISABLE = \"1\"}}]";
+    // the processor's package knows no `vllm serve`
+    let engines = format!(
+        "engines=[{{kind = \"vllm\", launch = true, backoff_seconds = 0, max_gap_nats = 0.005, \
+         command = [\"{program}\", \"serve\", \"{{port}}\", \"{{model}}\"], environment = {{STILL_VLLM_VENV = \"{venv}\"}}}}]"
+    );
     let settings = [
         &*source,
-        engines,
+        &*engines,
         "training.imitation.steps=2",
         "training.imitation.batch_sequences=2",
         "training.improvement.steps=2",
@@ -347,9 +352,7 @@ fn a_live_server_is_started_given_weights_killed_and_started_again() {
         "evaluation.sampling.max_new_tokens=16",
         "supervision.max_silence_ms=900000",
     ];
-    let mut command = Daemon::command(&data_dir, 1, &settings);
-    command.env("PATH", format!("{}:{}", programs.display(), env::var("PATH").unwrap()));
-    let mut daemon = Daemon::launch(command);
+    let mut daemon = Daemon::start(&data_dir, 1, &settings);
     daemon.wait_until_up();
     let mut watch = Watch::start(&data_dir);
     watch.wait_for("explored", |event| event["judged"].as_u64() >= Some(2));

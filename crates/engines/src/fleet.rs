@@ -65,6 +65,11 @@ pub enum FleetRefusal {
     /// It is one of the fleet already.
     #[error("{0} is a server of this run already")]
     Known(String),
+    /// The daemon starts it itself.
+    #[error(
+        "{0} is started by the daemon itself: change its section of `[[engines]]` and start the daemon anew"
+    )]
+    Launched(String),
     /// The fleet has ended.
     #[error("the fleet of servers has ended")]
     Ended,
@@ -157,14 +162,24 @@ impl Fleet {
     /// Says how many requests it holds still.
     ///
     /// # Errors
-    /// When there is no such server.
+    /// When there is no such server, or the daemon starts it itself.
     pub async fn remove(&self, address: &str, is_at_once: bool) -> Result<usize, FleetRefusal> {
         let parsed: Address = address.parse().map_err(FleetRefusal::Bad)?;
+        let is_launched = self.launched.borrow().iter().any(|one| one.status.address == parsed.to_string());
+        if is_launched {
+            return Err(FleetRefusal::Launched(address.to_owned()));
+        }
+        self.take_out(parsed, is_at_once).await
+    }
+
+    /// The same, whoever starts it.
+    pub(crate) async fn take_out(&self, address: Address, is_at_once: bool) -> Result<usize, FleetRefusal> {
+        let told = address.to_string();
         let (answer, answered) = oneshot::channel();
-        let order = Command::Remove { address: parsed, is_at_once, answer };
+        let order = Command::Remove { address, is_at_once, answer };
         self.orders.send(order).map_err(|_| FleetRefusal::Ended)?;
         let removed = answered.await.map_err(|_| FleetRefusal::Ended)?;
-        removed.map_err(|_not_there| FleetRefusal::NotThere(address.to_owned()))
+        removed.map_err(|_not_there| FleetRefusal::NotThere(told))
     }
 
     /// Generators on this fleet, as operators know them by `name`; the newest one opened on a lane has it.

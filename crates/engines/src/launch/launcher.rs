@@ -360,7 +360,7 @@ impl Work {
     /// Takes a server out of the fleet: what it holds is drawn elsewhere, and counts against nothing.
     fn leave(&self, index: usize) {
         let Some(server) = self.servers.get(index) else { return };
-        let _ = self.runtime.block_on(self.fleet.remove(&server.address().to_string(), true));
+        let _ = self.runtime.block_on(self.fleet.take_out(server.address(), true));
     }
 
     fn show(&self) {
