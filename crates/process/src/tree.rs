@@ -1,7 +1,8 @@
 //! A command and everything that it starts, as one.
 //!
 //! Launchers start their workers in sessions of their own, so that no process group holds all of them. What does is a
-//! variable of the environment, which every process hands on to those that it starts: it is looked for in `/proc`. The
+//! variable of the environment, which every process hands on to those that it starts: it is looked for in `/proc`. A process
+//! that has overwritten its environment, as one does that gives itself a title, is found by its group. The
 //! command's own process is killed by the kernel when the daemon ends, however that ends; what it started ends by itself,
 //! or is found by the next daemon before it starts anew.
 
@@ -28,7 +29,8 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{
-        Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
+        Pid, PidfdFlags, Signal, getpgid, getppid, pidfd_open, pidfd_send_signal,
+        set_parent_process_death_signal,
     },
 };
 
@@ -36,6 +38,8 @@ use crate::log::{ProcessLog, lines};
 
 /// Names the start in the environment, so that one start is not taken for another.
 const RUN_VARIABLE: &str = "STILL_RUN";
+/// Has programs of Python that give themselves a title leave their environment readable.
+const TITLES_VARIABLE: &str = "SPT_NOENV";
 
 /// Longest wait for the end of what was killed.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
@@ -61,9 +65,14 @@ pub struct ProcessTree {
     over: Receiver<()>,
 }
 
-/// A variable by which processes are found.
+/// What processes are found by.
 #[derive(Debug, Clone)]
-struct Mark(Arc<[u8]>);
+struct Mark {
+    /// A variable with its value.
+    variable: Arc<[u8]>,
+    /// The group of the command, where it is known.
+    group: Option<Pid>,
+}
 
 impl ProcessTree {
     /// Starts the command in a process group of its own. What it prints is the log's, but for lines of standard output that
@@ -79,7 +88,7 @@ impl ProcessTree {
         tell: impl Fn(Heard<L>) + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let run = format!("{}-{}", process::id(), STARTS.fetch_add(1, Ordering::Relaxed));
-        command.env(RUN_VARIABLE, &run);
+        command.env(RUN_VARIABLE, &run).env(TITLES_VARIABLE, "1");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let daemon = Pid::from_raw(process::id().cast_signed());
         // SAFETY: what runs between fork and exec makes two system calls and takes no lock and no memory.
@@ -92,7 +101,7 @@ impl ProcessTree {
         }
         let mut child = command.spawn()?;
         let id = child.id();
-        let mark = Mark::new(RUN_VARIABLE, run.into());
+        let mark = Mark { group: Pid::from_raw(id.cast_signed()), ..Mark::new(RUN_VARIABLE, run.into()) };
         let told = tell.clone();
         let streams = [
             child.stdout.take().map(|stream| {
@@ -189,10 +198,10 @@ fn follow(
 
 impl Mark {
     fn new(variable: &str, value: OsString) -> Self {
-        Self([variable.as_bytes(), b"=", &value.into_vec()].concat().into())
+        Self { variable: [variable.as_bytes(), b"=", &value.into_vec()].concat().into(), group: None }
     }
 
-    /// Handles of all processes that have the variable, but this one. A handle is taken before the environment is
+    /// Handles of all processes that have the variable or are of the group, but this one. A handle is taken before the environment is
     /// looked at, so that it is of that very process.
     fn members(&self) -> Vec<OwnedFd> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -200,9 +209,14 @@ impl Mark {
         let others = ids.filter(|id| id.cast_unsigned() != process::id());
         others
             .filter_map(|id| {
-                let handle = pidfd_open(Pid::from_raw(id)?, PidfdFlags::empty()).ok()?;
-                let environment = fs::read(format!("/proc/{id}/environ")).ok()?;
-                environment.split(|byte| *byte == 0).any(|one| *one == *self.0).then_some(handle)
+                let process = Pid::from_raw(id)?;
+                let handle = pidfd_open(process, PidfdFlags::empty()).ok()?;
+                let is_of_group = self.group.is_some() && getpgid(Some(process)).ok() == self.group;
+                let is_member = is_of_group || {
+                    let environment = fs::read(format!("/proc/{id}/environ")).ok()?;
+                    environment.split(|byte| *byte == 0).any(|one| *one == *self.variable)
+                };
+                is_member.then_some(handle)
             })
             .collect()
     }
@@ -230,5 +244,29 @@ impl Mark {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam::channel::unbounded;
+
+    use super::*;
+
+    #[test]
+    fn what_has_lost_its_environment_ends_with_its_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = Arc::new(ProcessLog::open(&folder.path().join("log")).unwrap());
+        let (tell, heard) = unbounded();
+        let mut command = Command::new("sh");
+        command.args(["-c", "env -i sleep 100000 & echo started; wait"]);
+        let read = |line: &str| Some(line.to_owned());
+        let tree = ProcessTree::start(command, &log, read, move |heard| tell.send(heard).unwrap()).unwrap();
+        assert!(matches!(heard.recv().unwrap(), Heard::Line(line) if line == "started"));
+        let own = pidfd_open(Pid::from_raw(tree.id().cast_signed()).unwrap(), PidfdFlags::empty()).unwrap();
+        pidfd_send_signal(&own, Signal::KILL).unwrap();
+        // the end is told once nobody holds its streams any more
+        assert!(matches!(heard.recv().unwrap(), Heard::Ended(Ok(status)) if !status.success()));
+        drop(tree);
     }
 }
