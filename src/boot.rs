@@ -31,7 +31,7 @@ use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
 use still_domain::PolicyRecord;
 use still_embedded::EmbeddedGenerator;
-use still_engines::{Fleet, ServerStatus, schedule::Lane};
+use still_engines::{Fleet, LaunchSeams, Launcher, Placement, ServerStatus, schedule::Lane};
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
@@ -52,6 +52,7 @@ use still_operator::{
     signals::{EndSignals, exit_at_once},
     suspects::SameAnswer,
 };
+use still_process::Turns;
 use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, RunIdentity, Store};
 use still_telemetry::{Exporter, event::ServerMeasured};
@@ -67,6 +68,8 @@ use crate::{farewell::farewell, logging, plane::LiveControlPlane, preflight, set
 const TRAINING: &str = "training";
 /// The folder of policies that servers are named, inside the data directory.
 const PUBLICATIONS: &str = "published";
+/// The folder of what servers print that the daemon starts itself, inside the data directory.
+const SERVERS: &str = "servers";
 /// Longest wait for clients and pages once the actors have ended.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A start that takes longer says what it is at, each time that so long has passed.
@@ -102,9 +105,17 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
         progress.announce(&["ended while it was starting: nothing was at work yet".to_owned()]);
         return Ok(Exit::Success);
     };
-    let Prepared { roles, fleet, admission, same_answer, told } = prepared;
+    let Prepared { roles, fleet, launch, admission, same_answer, told } = prepared;
     let records = store.clone();
 
+    // nothing is started that a start may still refuse
+    let launcher = match (&fleet, launch) {
+        (Some(fleet), Some(seams)) => {
+            let runtime = tokio::runtime::Handle::current();
+            Launcher::start(fleet, &config.engines, seams, &runtime).or_exit(Exit::Configuration)?
+        }
+        _ => None,
+    };
     let system = System::start(settings::system(&config), store.clone(), checkpoints, roles).await;
     let system = system.map_err(|error| Failure::new(exit_of(&error), error))?;
     let plane = Arc::new(LiveControlPlane {
@@ -127,6 +138,8 @@ async fn serve(config: Config) -> Result<Exit, Failure> {
     });
 
     let reason = system.finished().await;
+    // waits for processes to end
+    let _ended = tokio::task::spawn_blocking(move || drop(launcher)).await;
     watchers.end().await;
     if is_told && reason.is_success() {
         farewell(&config, &records);
@@ -148,6 +161,8 @@ struct Prepared {
     roles: Roles,
     /// The servers that draw, where rollouts are drawn by some.
     fleet: Option<Fleet>,
+    /// What servers that the daemon starts itself need.
+    launch: Option<LaunchSeams>,
     admission: Admission,
     same_answer: SameAnswer,
     /// What an operator should know.
@@ -177,7 +192,7 @@ impl Prepared {
         };
         let admission = Admission::new(rules, check, response_judge(Arc::clone(&verifier)));
         let same_answer = same_answer(Arc::clone(&verifier));
-        let (roles, fleet) =
+        let BuiltRoles { roles, fleet, launch } =
             build_roles(config, &model, &prompter, checkpoints, Arc::clone(&verifier), admission.check())?;
         let mut told = task.told.clone();
         let identity = identity(config, &model, &prompter);
@@ -197,7 +212,7 @@ impl Prepared {
         task::warn_of_untrainable(config, store, &prompter)?;
         stage.send_replace("checking the policy in force");
         refuse_damaged_policy(store, checkpoints, config)?;
-        Ok(Self { roles, fleet, admission, same_answer, told })
+        Ok(Self { roles, fleet, launch, admission, same_answer, told })
     }
 }
 
@@ -397,7 +412,14 @@ const fn exit_of(error: &StartError) -> Exit {
     }
 }
 
-/// The work that the actors oversee.
+/// The work that the actors oversee, and the servers that some of it is done by.
+struct BuiltRoles {
+    roles: Roles,
+    fleet: Option<Fleet>,
+    launch: Option<LaunchSeams>,
+}
+
+/// Builds the work that the actors oversee.
 fn build_roles(
     config: &Config,
     model: &Model,
@@ -405,7 +427,7 @@ fn build_roles(
     checkpoints: &CheckpointFolders,
     verifier: Arc<StandardVerifier>,
     check: JudgeCheck,
-) -> Result<(Roles, Option<Fleet>), Failure> {
+) -> Result<BuiltRoles, Failure> {
     let plan = Plan::of(config, &model.config)?;
     refuse_misfit(&plan)?;
     for remark in remarks(config, model) {
@@ -454,18 +476,34 @@ fn build_roles(
             Some(fleet),
         )
     };
+    let (turns, launch) = if fleet.is_some() { launching(config, &library)? } else { (None, None) };
     let encoder = Arc::new(Encoder::new(prompter.clone()));
     let roles = Roles {
         generators,
         evaluation_generator,
-        training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING))?,
+        training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING), turns)?,
         // the learner does not work while a set is chosen
         scorer: model.scorers(&library, device.learners.first().copied().unwrap_or_default(), prompter),
         verifier,
         check,
         clock: Clock::system(),
     };
-    Ok((roles, fleet))
+    Ok(BuiltRoles { roles, fleet, launch })
+}
+
+/// What servers need that the daemon starts itself, and where the trainer asks for devices that it shares with them.
+fn launching(
+    config: &Config,
+    library: &PolicyLibrary,
+) -> Result<(Option<Turns>, Option<LaunchSeams>), Failure> {
+    if !config.engines.iter().any(|section| section.launch) {
+        return Ok((None, None));
+    }
+    let model = library.base_folder().or_exit(Exit::Configuration)?;
+    let model = std::path::absolute(model).or_exit(Exit::Internal)?;
+    let shares = config.engines.iter().any(|section| section.placement == Placement::Turns);
+    let (turns, giver) = shares.then(Turns::pair).unzip();
+    Ok((turns, Some(LaunchSeams { model, folder: config.run.data_dir.join(SERVERS), turns: giver })))
 }
 
 fn generator(

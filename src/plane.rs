@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
     Activity, AddServerRequest, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event,
-    OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest,
-    RoundReport, ServerLine, SetLine, Status, SuspectLine,
+    LaunchedLine, OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest,
+    ReviveRequest, RoundReport, ServerLine, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, PolicyRecord, PolicyVersion, Problem, ProblemId,
@@ -64,7 +64,7 @@ impl ControlPlane for LiveControlPlane {
             training_tokens_per_second: status.training_tokens_per_second,
             actors: status.actors,
             devices: status.devices,
-            waits: status.waits,
+            waits: [status.waits, self.turns_of_devices()].concat(),
             last_round: status.round.last_round.as_ref().map(RoundReport::of),
             gap: status.round.gap,
             base_accuracy: status.round.base.map(|base| base.dev.accuracy),
@@ -232,12 +232,30 @@ impl ControlPlane for LiveControlPlane {
 }
 
 impl LiveControlPlane {
+    /// That servers wait for training to give back the devices that they share.
+    fn turns_of_devices(&self) -> Vec<Wait> {
+        let servers = self.fleet.iter().flat_map(Fleet::servers);
+        let yielded = servers.filter(|server| server.state.has_yielded()).count();
+        let wait = |count: usize| Wait {
+            who: "servers".to_owned(),
+            waits_for: "trainer".to_owned(),
+            reason: format!("{count} of them draw again when training gives back the devices"),
+            silent_seconds: None,
+        };
+        (yielded > 0).then(|| wait(yielded)).into_iter().collect()
+    }
+
     fn fleet(&self) -> Result<&Fleet, ErrorReply> {
         self.fleet.as_ref().ok_or_else(|| {
             let message = "rollouts are drawn by this process: `[[engines]]` names no servers";
             ErrorReply::new(ErrorKind::Conflict, message)
         })
     }
+}
+
+/// A time that is still to come.
+fn seconds_until(moment: Instant) -> f64 {
+    moment.saturating_duration_since(Instant::now()).as_secs_f64()
 }
 
 fn server_line(status: ServerStatus) -> ServerLine {
@@ -255,6 +273,12 @@ fn server_line(status: ServerStatus) -> ServerLine {
         window: status.window,
         tokens_per_second: status.tokens_per_second,
         last_failure: status.last_failure,
+        launched: status.launched.map(|launched| LaunchedLine {
+            process: launched.process,
+            log: launched.log.display().to_string(),
+            devices: launched.devices,
+            restarts_in_seconds: launched.restarts_at.map(seconds_until),
+        }),
     }
 }
 
@@ -262,7 +286,7 @@ fn server_refused(refusal: &FleetRefusal) -> ErrorReply {
     let kind = match refusal {
         FleetRefusal::Bad(_) => ErrorKind::BadInput,
         FleetRefusal::NotThere(_) => ErrorKind::NotFound,
-        FleetRefusal::Known(_) | FleetRefusal::Ended => ErrorKind::Conflict,
+        FleetRefusal::Known(_) | FleetRefusal::Launched(_) | FleetRefusal::Ended => ErrorKind::Conflict,
     };
     ErrorReply::new(kind, refusal.to_string())
 }

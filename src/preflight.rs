@@ -12,7 +12,7 @@ use still_machine::{
     Model,
     pace::Pace,
     plan::{Plan, place},
-    preflight::{problem_check, refuse_absent_devices, refuse_misfit, remarks},
+    preflight::{problem_check, refuse_absent_devices, refuse_absent_servers, refuse_misfit, remarks},
     prompter, verifier,
 };
 use still_operator::config::Config;
@@ -70,6 +70,7 @@ impl Preflight {
             }
         }
         found.note(refuse_absent_devices(config));
+        found.note(refuse_absent_servers(config));
         if is_start {
             found.note(look_at_page(config));
         }

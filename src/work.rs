@@ -120,7 +120,8 @@ impl Work {
         let before = imitation.map_or(Some(0.0), |training| took(training.tokens, pace.training));
         text.push_str(&format!(
             "estimate, from a second's measurement on layers of this model's form (expect it within a factor of two or \
-             three; answers taken as long as they may be, and all of them trained on):\n  \
+             three; answers taken as long as they may be, and all of them trained on), of others as \
+             `expected_tokens_per_second` says:\n  \
              drawing {}, training {} tokens a second\n  \
              imitation {}; a round at most {} of exploration, {} of training and {} of scoring\n",
             figure(pace.drawing),
@@ -131,12 +132,39 @@ impl Work {
             words(parts[2]),
         ));
         let round: Option<f64> = parts.into_iter().sum();
+        text.push_str(&cost(config, round));
         if let (Some(before), Some(round), rounds @ 1..) = (before, round, config.run.rounds) {
             let all = before + f64::from(rounds) * round;
             text.push_str(&format!("  all of it at most {}\n", words(Some(all))));
         }
         text
     }
+}
+
+/// What a round of so many seconds costs, where a price is configured.
+fn cost(config: &Config, round: Option<f64>) -> String {
+    let (price, devices) = (&config.price, config.paid_devices());
+    if price.per_device_hour <= 0.0 {
+        return String::new();
+    }
+    if devices == 0 {
+        return "  what a round costs is not known: the configuration names no GPU, nor how many are paid for \
+                (`price.devices`)\n"
+            .to_owned();
+    }
+    let Some(seconds) = round else {
+        return "  what a round costs is not known, as its time is not: see `expected_tokens_per_second` of `engines` and \
+                `training.command`\n"
+            .to_owned();
+    };
+    let hours = seconds / 3_600.0;
+    let money = hours * f64::from(devices) * price.per_device_hour;
+    format!(
+        "  a round at most {}, {devices} devices: {money:.2} {} at {} a device and hour\n",
+        words(Some(seconds)),
+        price.currency,
+        price.per_device_hour
+    )
 }
 
 /// The mean of what some of the records measure; 0 of none.
@@ -147,12 +175,12 @@ fn mean<T>(records: &[T], tokens: impl Fn(&T) -> Option<usize>) -> u64 {
 }
 
 fn figure(pace: Option<f64>) -> String {
-    pace.map_or_else(|| "(not measured: others do it)".to_owned(), |pace| format!("{pace:.0}"))
+    pace.map_or_else(|| "(not known: others do it)".to_owned(), |pace| format!("{pace:.0}"))
 }
 
 fn words(seconds: Option<f64>) -> String {
     match seconds {
-        None => "(not measured)".to_owned(),
+        None => "(not known)".to_owned(),
         Some(seconds @ ..120.0) => format!("{seconds:.0} s"),
         Some(seconds @ 120.0..7_200.0) => format!("{:.0} min", seconds / 60.0),
         Some(seconds @ 7_200.0..172_800.0) => format!("{:.1} h", seconds / 3_600.0),
@@ -206,7 +234,16 @@ mod tests {
             assert!(text.contains(part), "`{part}` is missing in: {text}");
         }
         let elsewhere = work.in_words(&config, Some(&Pace { training: None, ..pace }));
-        assert!(elsewhere.contains("(not measured)") && !elsewhere.contains("all of it"), "{elsewhere}");
+        assert!(elsewhere.contains("(not known)") && !elsewhere.contains("all of it"), "{elsewhere}");
         assert!(!work.in_words(&config, None).contains("estimate"));
+        let mut priced = config;
+        priced.price.per_device_hour = 2.5;
+        assert!(work.in_words(&priced, Some(&pace)).contains("price.devices"));
+        priced.price.devices = 8;
+        // 1460 s of 8 devices
+        let text = work.in_words(&priced, Some(&pace));
+        assert!(text.contains("24 min, 8 devices: 8.11 USD"), "{text}");
+        let unknown = work.in_words(&priced, Some(&Pace { drawing: None, ..pace }));
+        assert!(unknown.contains("costs is not known, as its time is not"), "{unknown}");
     }
 }

@@ -14,6 +14,7 @@
 
 mod client;
 mod lines;
+mod model;
 mod page;
 
 use std::{
@@ -27,6 +28,7 @@ use serde_json::Value;
 use self::lines::Lines;
 pub use self::{
     client::{Watch, stillctl, stillctl_json, stillctl_refused},
+    model::model,
     page::get,
 };
 

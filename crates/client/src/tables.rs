@@ -263,7 +263,7 @@ pub(crate) fn servers(servers: &[ServerLine]) -> String {
         table.add_row([
             server.address.clone(),
             told.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" "),
-            server.state.clone(),
+            server_state(server),
             server.policy.clone().unwrap_or_default(),
             server.in_flight.to_string(),
             server.window.to_string(),
@@ -274,7 +274,8 @@ pub(crate) fn servers(servers: &[ServerLine]) -> String {
         ]);
     }
     let mut text = drawn(&table);
-    for server in servers.iter().filter(|server| server.state == "left_out") {
+    let is_away = |server: &&ServerLine| ["left_out", "restarting", "given_up"].contains(&&*server.state);
+    for server in servers.iter().filter(is_away) {
         text.push_str(&format!(
             "\n{}: {}",
             server.address,
@@ -282,6 +283,14 @@ pub(crate) fn servers(servers: &[ServerLine]) -> String {
         ));
     }
     text
+}
+
+/// A server's state, and when it is started where that is waited for.
+fn server_state(server: &ServerLine) -> String {
+    match server.launched.as_ref().and_then(|launched| launched.restarts_in_seconds) {
+        Some(seconds) => format!("{} in {seconds:.0} s", server.state),
+        None => server.state.clone(),
+    }
 }
 
 /// Sealed training sets.

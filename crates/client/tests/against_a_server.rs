@@ -372,7 +372,15 @@ fn the_program_starts_in_a_fraction_of_its_budget() {
 async fn servers_are_listed_with_their_load_and_why_one_is_left_out() {
     let daemon = Daemon::start().await;
     let text = daemon.text(&["servers", "list"]).await;
-    for part in ["http://node-1:8000", "vllm 0.32.0 bf16", "left_out", "25 %", "connection refused"] {
+    for part in [
+        "http://node-1:8000",
+        "vllm 0.32.0 bf16",
+        "left_out",
+        "25 %",
+        "connection refused",
+        "restarting in 4 s",
+        "http://127.0.0.1:4321: exit status: 3",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
     assert_eq!(daemon.json(&["servers", "list"]).await[0]["running"], 12);

@@ -49,7 +49,9 @@ pub use request::{
     LeftOut, LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, RemoveServerRequest,
     ReviveRequest, SuspectLine,
 };
-pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, ServerLine, Status, Wait};
+pub use status::{
+    ActorState, ActorStatus, DeviceState, DeviceStatus, LaunchedLine, ServerLine, Status, Wait,
+};
 pub use task::{
     DemonstrationLine, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, ProblemLine,
     ProblemList, ProblemQuery, ProblemShowQuery, SetLine,

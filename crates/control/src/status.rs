@@ -126,7 +126,8 @@ pub struct ServerLine {
     pub version: Option<String>,
     /// What it calculates in, where it told.
     pub precision: Option<String>,
-    /// How it stands: attaching, swapping, serving, paused, full, `left_out`, leaving or gone.
+    /// How it stands: attaching, swapping, serving, paused, full, `left_out`, leaving or gone; where the daemon starts it
+    /// itself also starting, restarting, `given_up`, asleep, waking, ending or yielded.
     pub state: String,
     /// The checkpoint that it serves for certain, or `base`.
     pub policy: Option<String>,
@@ -144,6 +145,22 @@ pub struct ServerLine {
     pub tokens_per_second: f64,
     /// Why it was left out last.
     pub last_failure: Option<String>,
+    /// Where the daemon starts it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched: Option<LaunchedLine>,
+}
+
+/// What there is to know of a server that the daemon starts itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchedLine {
+    /// Its process, where there is one.
+    pub process: Option<u32>,
+    /// What it prints.
+    pub log: String,
+    /// Its GPUs.
+    pub devices: Vec<u32>,
+    /// Seconds until it is started, where that is waited for.
+    pub restarts_in_seconds: Option<f64>,
 }
 
 /// How a device or server stands.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::Sender,
     },
     thread,
@@ -62,6 +62,8 @@ pub struct Options {
     pub key: Option<String>,
     /// The model's folder.
     pub model: PathBuf,
+    /// Its port; 0 takes a free one.
+    pub port: u16,
     /// Sequences at once.
     pub slots: usize,
     /// Tokens of a sequence, prompt included.
@@ -94,6 +96,7 @@ impl Options {
             is_encrypted: false,
             key: None,
             model: model.to_owned(),
+            port: 0,
             slots: 8,
             context: 2048,
             has_generate: true,
@@ -135,6 +138,7 @@ pub(crate) struct Process {
     orders: Sender<Order>,
     shared: Arc<Shared>,
     paused: watch::Sender<bool>,
+    sleeping: AtomicBool,
     named: Mutex<Named>,
     next: AtomicU64,
 }
@@ -153,8 +157,8 @@ impl EngineDouble {
             log: watch::Sender::new(Vec::new()),
             frozen: watch::Sender::new(false),
         });
-        let mut double =
-            Self { options, address: SocketAddr::from(([127, 0, 0, 1], 0)), running: None, shared };
+        let address = SocketAddr::from(([127, 0, 0, 1], options.port));
+        let mut double = Self { options, address, running: None, shared };
         double.restart(None);
         double
     }
@@ -194,6 +198,7 @@ impl EngineDouble {
             orders: orders.clone(),
             shared: Arc::clone(&self.shared),
             paused: watch::Sender::new(false),
+            sleeping: AtomicBool::new(false),
             named: Mutex::new(Named {
                 version: "default".to_owned(),
                 path: self.options.model.display().to_string(),
@@ -386,6 +391,15 @@ impl Process {
 
     pub(crate) fn set_paused(&self, is_paused: bool) {
         self.paused.send_replace(is_paused);
+    }
+
+    /// Whether its memory is let go.
+    pub(crate) fn is_sleeping(&self) -> bool {
+        self.sleeping.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_sleeping(&self, is_sleeping: bool) {
+        self.sleeping.store(is_sleeping, Ordering::Relaxed);
     }
 
     /// What it calls its weights.

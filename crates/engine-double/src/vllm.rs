@@ -53,6 +53,22 @@ pub(crate) async fn obey(
             }}))
         }
         ("/is_paused", true) => ok(json!({"is_paused": process.is_paused()})),
+        ("/is_sleeping", true) => ok(json!({"is_sleeping": process.is_sleeping()})),
+        ("/sleep", false) => {
+            process.set_sleeping(true);
+            process.set_paused(true);
+            process.order(Order::CancelAll)?;
+            process.order(Order::Pause(true))?;
+            ok(json!({"status": "sleeping", "level": 1}))
+        }
+        ("/wake_up", false) => {
+            process.order(Order::Pause(false))?;
+            process.set_paused(false);
+            process.set_sleeping(false);
+            ok(json!({"status": "awake", "tags": null}))
+        }
+        // what lies in memory that was let go can be neither replaced nor used: a server ends at that
+        ("/collective_rpc" | "/resume", false) if process.is_sleeping() => return Err(Dropped),
         ("/pause", false) => {
             process.set_paused(true);
             if query.contains("mode=abort") || !query.contains("mode=") {

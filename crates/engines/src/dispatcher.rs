@@ -78,6 +78,8 @@ pub(crate) enum Command {
         is_at_once: bool,
         answer: oneshot::Sender<Result<usize, NotThere>>,
     },
+    /// Tells whoever has a lane something that an operator should know.
+    Warn(String),
 }
 
 /// A server that was to be taken in is there.
@@ -229,6 +231,7 @@ impl Dispatcher {
                 let _ = answer.send(result);
                 self.show();
             }
+            Command::Warn(text) => self.tell_operator(text),
         }
     }
 
@@ -261,6 +264,9 @@ impl Dispatcher {
         let now = self.now();
         let server = self.server_at(address).ok_or(NotThere)?;
         self.schedule.remove_server(now, server, is_at_once);
+        if is_at_once && let Some(task) = self.at_work.remove(&server) {
+            task.abort();
+        }
         self.obey();
         Ok(self.schedule.held(server))
     }

@@ -16,7 +16,7 @@ use crate::{
     generator,
     http::{Address, Http},
     publication,
-    schedule::{Lane, Limits},
+    schedule::{Lane, Limits, ServerState},
     seams::{Policies, Texts},
     settings::{EngineKind, EngineSection},
     status::ServerStatus,
@@ -42,6 +42,15 @@ pub struct Fleet {
     orders: mpsc::UnboundedSender<Command>,
     sections: Arc<[EngineSection]>,
     shown: watch::Receiver<Vec<ServerStatus>>,
+    launched: Arc<watch::Sender<Vec<ServerLaunched>>>,
+}
+
+/// A server that the daemon starts itself, as its launcher sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerLaunched {
+    /// Whether the fleet has it, and knows its state.
+    pub(crate) is_in_fleet: bool,
+    pub(crate) status: ServerStatus,
 }
 
 /// Why a server was not taken in or out.
@@ -56,6 +65,11 @@ pub enum FleetRefusal {
     /// It is one of the fleet already.
     #[error("{0} is a server of this run already")]
     Known(String),
+    /// The daemon starts it itself.
+    #[error(
+        "{0} is started by the daemon itself: change its section of `[[engines]]` and start the daemon anew"
+    )]
+    Launched(String),
     /// The fleet has ended.
     #[error("the fleet of servers has ended")]
     Ended,
@@ -78,12 +92,36 @@ impl Fleet {
         let (orders, taken) = mpsc::unbounded_channel();
         let (show, shown) = watch::channel(Vec::new());
         runtime.spawn(Dispatcher::new(seams, servers, show).run(taken));
-        Ok(Self { orders, sections: sections.into(), shown })
+        let launched = Arc::new(watch::Sender::new(Vec::new()));
+        Ok(Self { orders, sections: sections.into(), shown, launched })
     }
 
     /// How every server stands, those that were taken out at last.
     pub fn servers(&self) -> Vec<ServerStatus> {
-        self.shown.borrow().clone()
+        let mut servers = self.shown.borrow().clone();
+        for ServerLaunched { is_in_fleet, status } in self.launched.borrow().iter() {
+            let is_it = |one: &ServerStatus| one.address == status.address;
+            // what was taken out under its address is its own past
+            servers.retain(|one| !is_it(one) || (*is_in_fleet && one.state != ServerState::Gone));
+            match servers.iter_mut().find(|one| is_it(one)) {
+                Some(server) => {
+                    server.last_failure = server.last_failure.take().or_else(|| status.last_failure.clone());
+                    server.launched.clone_from(&status.launched);
+                }
+                None => servers.push(status.clone()),
+            }
+        }
+        servers
+    }
+
+    pub(crate) fn show_launched(&self, launched: Vec<ServerLaunched>) {
+        self.launched.send_replace(launched);
+    }
+
+    /// Something an operator should know of.
+    pub(crate) fn warn(&self, text: String) {
+        // a fleet that has ended tells nobody
+        let _ = self.orders.send(Command::Warn(text));
     }
 
     /// Takes a server in, under the settings of the first section of its kind, or of the first where none is told. It is
@@ -101,27 +139,47 @@ impl Fleet {
                 "no section of `[[engines]]` is of the kind {kind}: a server is run by the settings of its kind"
             ))
         })?;
+        self.take_in(section, parsed).await
+    }
+
+    /// The same under the settings of a section.
+    pub(crate) async fn take_in(
+        &self,
+        section: &EngineSection,
+        address: Address,
+    ) -> Result<(), FleetRefusal> {
         let key = section.key().map_err(FleetRefusal::Bad)?;
-        let endpoint = endpoint(section, parsed, key.as_deref()).map_err(FleetRefusal::Bad)?;
+        let told = address.to_string();
+        let endpoint = endpoint(section, address, key.as_deref()).map_err(FleetRefusal::Bad)?;
         let (answer, answered) = oneshot::channel();
         let limits = section.limits();
         self.orders.send(Command::Add { endpoint, limits, answer }).map_err(|_| FleetRefusal::Ended)?;
         let added = answered.await.map_err(|_| FleetRefusal::Ended)?;
-        added.map_err(|_known| FleetRefusal::Known(address.to_owned()))
+        added.map_err(|_known| FleetRefusal::Known(told))
     }
 
     /// Takes a server out: it is sent nothing more and ends what it holds; `is_at_once` has that drawn elsewhere instead.
     /// Says how many requests it holds still.
     ///
     /// # Errors
-    /// When there is no such server.
+    /// When there is no such server, or the daemon starts it itself.
     pub async fn remove(&self, address: &str, is_at_once: bool) -> Result<usize, FleetRefusal> {
         let parsed: Address = address.parse().map_err(FleetRefusal::Bad)?;
+        let is_launched = self.launched.borrow().iter().any(|one| one.status.address == parsed.to_string());
+        if is_launched {
+            return Err(FleetRefusal::Launched(address.to_owned()));
+        }
+        self.take_out(parsed, is_at_once).await
+    }
+
+    /// The same, whoever starts it.
+    pub(crate) async fn take_out(&self, address: Address, is_at_once: bool) -> Result<usize, FleetRefusal> {
+        let told = address.to_string();
         let (answer, answered) = oneshot::channel();
-        let order = Command::Remove { address: parsed, is_at_once, answer };
+        let order = Command::Remove { address, is_at_once, answer };
         self.orders.send(order).map_err(|_| FleetRefusal::Ended)?;
         let removed = answered.await.map_err(|_| FleetRefusal::Ended)?;
-        removed.map_err(|_not_there| FleetRefusal::NotThere(address.to_owned()))
+        removed.map_err(|_not_there| FleetRefusal::NotThere(told))
     }
 
     /// Generators on this fleet, as operators know them by `name`; the newest one opened on a lane has it.

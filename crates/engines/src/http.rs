@@ -207,6 +207,11 @@ impl fmt::Display for Address {
 }
 
 impl Address {
+    /// A port of this machine, in the clear.
+    pub(crate) fn on_this_machine(port: u16) -> Self {
+        Self { is_encrypted: false, authority: format!("127.0.0.1:{port}") }
+    }
+
     /// An address with what every path there begins with: `https://host/v1`.
     pub(crate) fn with_path(text: &str) -> Result<(Self, String), String> {
         let text = text.trim_end_matches('/');

@@ -8,6 +8,7 @@
 //! | `generator` | the role that the sampler and the evaluator hold |
 //! | `protocol` | what every kind of server is asked, in which order |
 //! | `vllm`, `sglang` | that in the words of a kind of server |
+//! | [`Launcher`] | servers that the daemon starts, watches and ends itself, in turns with a trainer or beside it |
 //! | [`TextServers`], [`TeacherSection`] | servers that take text and no weights: a teacher |
 //! | `publication` | a policy as a folder that servers read |
 //! | `probe` | what a server serves, told by what it thinks of a fixed text |
@@ -23,6 +24,7 @@ mod engine;
 mod fleet;
 mod generator;
 mod http;
+mod launch;
 mod metrics;
 mod openai;
 mod probe;
@@ -39,10 +41,11 @@ mod vllm;
 
 pub use engine::{Fault, Load};
 pub use fleet::{Fleet, FleetRefusal, FleetSeams};
+pub use launch::{LaunchPlan, LaunchSeams, Launcher, Placement};
 pub use openai::{TextAnswer, TextFault, TextQuestion, TextServers};
 pub use seams::{Policies, ReadResponse, Texts};
-pub use settings::{EngineKind, EngineSection, is_remote, validate};
-pub use status::ServerStatus;
+pub use settings::{EngineKind, EngineSection, expected_tokens_per_second, is_remote, validate};
+pub use status::{Launched, ServerStatus};
 pub use teacher::{TeacherSection, TextApi};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `[[engines]]`: what draws the rollouts.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -10,7 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_settings::Findings;
 
-use crate::{http::Address, schedule::Limits};
+use crate::{
+    http::Address,
+    launch::{self, Placement},
+    schedule::Limits,
+};
 
 /// What draws rollouts and the evaluation's answers. Servers of all sections make one fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +45,37 @@ pub struct EngineSection {
     /// server that is further away serves something else and is not used. A server in f32 is within 0.001, one in bf16
     /// within some hundredths.
     pub max_gap_nats: f64,
+    /// Whether the daemon starts, watches, starts again and ends the servers itself, on this machine; then no addresses are
+    /// named.
+    pub launch: bool,
+    /// GPUs of the launched servers by number, as CUDA counts them. None is for servers on the processor.
+    pub devices: Vec<u32>,
+    /// GPUs that one launched server has: there are `devices` divided by this many servers.
+    pub tensor_parallel: usize,
+    /// Launched servers where `devices` names no GPU.
+    pub servers: usize,
+    /// The command line of a launched server, in words: `{model}` stands for the model's folder, `{port}` for its port and
+    /// `{tensor_parallel}` for that number. Where there is none, `vllm serve` or `python3 -m sglang.launch_server` with what
+    /// the daemon needs of them.
+    pub command: Vec<String>,
+    /// Further arguments of the command.
+    pub arguments: Vec<String>,
+    /// Variables of the launched servers' environment, beside those of the daemon's own.
+    pub environment: BTreeMap<String, String>,
+    /// Whether a trainer (`training.engine = "command"`) has GPUs of its own or the launched servers' in turns with them.
+    pub placement: Placement,
+    /// How long a launched server may take to come up, in seconds.
+    pub start_seconds: u64,
+    /// Time that a launched server is given to end by itself, in seconds; then it is killed.
+    pub stop_seconds: u64,
+    /// Failures in a row of a launched server after which it is left out: one more than this. The others go on, and it is
+    /// tried again much later.
+    pub retries: u32,
+    /// Wait before a launched server is started again, in seconds; it doubles with every failure in a row, up to ten minutes.
+    pub backoff_seconds: u64,
+    /// Tokens that each server is expected to draw in a second, for the estimate of `stilld run --dry-run`; without it the
+    /// estimate says that drawing is not known.
+    pub expected_tokens_per_second: Option<f64>,
 }
 
 /// What an engine is.
@@ -82,6 +118,19 @@ impl Default for EngineSection {
             poll_milliseconds: 1000,
             max_load_seconds: 1800,
             max_gap_nats: 0.1,
+            launch: false,
+            devices: Vec::new(),
+            tensor_parallel: 1,
+            servers: 1,
+            command: Vec::new(),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            placement: Placement::default(),
+            start_seconds: 1800,
+            stop_seconds: 30,
+            retries: 3,
+            backoff_seconds: 5,
+            expected_tokens_per_second: None,
         }
     }
 }
@@ -89,6 +138,13 @@ impl Default for EngineSection {
 /// Whether rollouts are drawn by servers.
 pub fn is_remote(engines: &[EngineSection]) -> bool {
     engines.iter().any(|section| section.kind != EngineKind::Embedded)
+}
+
+/// Tokens that all servers are expected to draw in a second; `None` where a section does not say.
+pub fn expected_tokens_per_second(engines: &[EngineSection]) -> Option<f64> {
+    let of_section =
+        |section: &EngineSection| Some(section.expected_tokens_per_second? * section.server_count() as f64);
+    if is_remote(engines) { engines.iter().map(of_section).sum() } else { None }
 }
 
 /// Notes what cannot be used.
@@ -108,6 +164,11 @@ pub fn validate(engines: &[EngineSection], findings: &mut Findings) {
         findings
             .note("engines", format!("`{twice}` is named twice: it would be given twice what it can take"));
     }
+    let mut gpus: Vec<u32> = engines.iter().flat_map(|section| section.devices.iter().copied()).collect();
+    gpus.sort_unstable();
+    if let Some([twice, _]) = gpus.windows(2).find(|pair| matches!(pair, [one, two] if one == two)) {
+        findings.note("engines", format!("GPU {twice} is given to two servers: name each once in `devices`"));
+    }
 }
 
 impl EngineSection {
@@ -120,7 +181,11 @@ impl EngineSection {
                 .to_owned()
         });
         let addresses = format!("{key}.addresses");
-        findings.require(is_remote != self.addresses.is_empty(), &addresses, || {
+        launch::validate(self, key, findings);
+        let is_pace = self.expected_tokens_per_second.is_none_or(|pace| pace.is_finite() && pace > 0.0);
+        findings
+            .require(is_pace, &format!("{key}.expected_tokens_per_second"), || "must be above 0".to_owned());
+        findings.require(self.launch || is_remote != self.addresses.is_empty(), &addresses, || {
             if is_remote {
                 "name at least one server, for example [\"http://127.0.0.1:8000\"]".to_owned()
             } else {
@@ -156,6 +221,21 @@ impl EngineSection {
     /// When it cannot be had; the message names the place, never the key.
     pub fn key(&self) -> Result<Option<String>, String> {
         read_key("engines", self.key_file.as_deref(), self.key_variable.as_deref())
+    }
+
+    /// How many servers it is about.
+    pub const fn server_count(&self) -> usize {
+        match (self.launch, self.devices.len(), self.tensor_parallel) {
+            (false, ..) => self.addresses.len(),
+            (true, 0, _) => self.servers,
+            (true, devices, 0) => devices,
+            (true, devices, parallel) => devices / parallel,
+        }
+    }
+
+    /// The wait before the start of a launched server that follows so many failures in a row, from 1.
+    pub(crate) fn backoff(&self, failures: u32) -> Duration {
+        still_settings::backoff(self.backoff_seconds, failures)
     }
 
     pub(crate) const fn limits(&self) -> Limits {
@@ -238,6 +318,11 @@ mod tests {
             (
                 vec![EngineSection { max_gap_nats: 0.0, ..vllm(&[sound]) }],
                 "engines[0].max_gap_nats",
+                "above 0",
+            ),
+            (
+                vec![EngineSection { expected_tokens_per_second: Some(0.0), ..vllm(&[sound]) }],
+                "engines[0].expected_tokens_per_second",
                 "above 0",
             ),
             (

@@ -1,9 +1,24 @@
 //! How a server stands, for operators.
 
+use std::{path::PathBuf, time::Instant};
+
 use crate::{
     endpoint::{About, Endpoint},
     schedule::{ServerState, Standing},
 };
+
+/// What there is to know of a server that the daemon starts itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launched {
+    /// Its process, where there is one.
+    pub process: Option<u32>,
+    /// What it prints.
+    pub log: PathBuf,
+    /// Its GPUs.
+    pub devices: Vec<u32>,
+    /// When it is started, where that is waited for.
+    pub restarts_at: Option<Instant>,
+}
 
 /// How a server stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +49,8 @@ pub struct ServerStatus {
     pub tokens_per_second: f64,
     /// Why it was left out last.
     pub last_failure: Option<String>,
+    /// Where the daemon starts it itself.
+    pub launched: Option<Launched>,
 }
 
 impl ServerStatus {
@@ -58,6 +75,32 @@ impl ServerStatus {
             window: standing.window as u64,
             tokens_per_second: if is_gone { 0.0 } else { standing.tokens_per_second },
             last_failure: standing.last_failure,
+            launched: None,
+        }
+    }
+
+    /// A server that is not the fleet's at present.
+    pub(crate) fn launched(
+        address: String,
+        engine: &'static str,
+        state: ServerState,
+        launched: Launched,
+    ) -> Self {
+        Self {
+            address,
+            engine,
+            version: None,
+            precision: None,
+            state,
+            policy: None,
+            running: 0,
+            waiting: 0,
+            cache_share: 0.0,
+            in_flight: 0,
+            window: 0,
+            tokens_per_second: 0.0,
+            last_failure: None,
+            launched: Some(launched),
         }
     }
 }

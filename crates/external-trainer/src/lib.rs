@@ -6,8 +6,6 @@
 //! | [`ExternalTrainer`] | what opens training runs of that kind |
 //! | `job_folder` | what is to be trained, as files |
 //! | `protocol` | what the trainer says, line by line |
-//! | `process` | the trainer and everything that it starts, as one |
-//! | `log` | all else that it says, kept beside the job |
 //! | `checkpoints` | what it can go on from, found and made durable |
 //! | `output` | what it brought, checked before it is a candidate |
 //! | `candidate` | what it brought, as the final checkpoint of its job |
@@ -21,9 +19,7 @@
 mod candidate;
 mod checkpoints;
 mod job_folder;
-mod log;
 mod output;
-mod process;
 mod protocol;
 mod supervisor;
 mod trainer;

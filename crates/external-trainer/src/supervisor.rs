@@ -3,6 +3,7 @@
 //! The thread waits for an order, for a line of the trainer, and for the moment at which it has been silent for too long.
 //! A trainer that fails or hangs is started again from its newest checkpoint, after a wait that doubles; once it has
 //! failed too often without a further checkpoint the job is refused, so that its round is rejected and the run goes on.
+//! Where it shares devices with servers, it is started once it is its turn, and the turn ends with the job.
 
 use std::{
     mem,
@@ -13,26 +14,28 @@ use std::{
 };
 
 use crossbeam::{
-    channel::{Receiver, after, at, never},
+    channel::{Receiver, after, at, never, unbounded},
     select,
 };
 use still_embedded::TrainingOrder;
+use still_process::{Heard, ProcessTree, Turn, sweep};
 use still_roles::{EventSink, TrainingEvent, TrainingFailure, TrainingJob, TrainingPlan};
 
 use crate::{
     candidate,
     checkpoints::{self, Resumable, disk},
     job_folder::{Contents, FolderError, JobFolder},
-    process::{self, Heard, TrainerProcess},
     protocol::TrainerLine,
     trainer::ExternalTrainer,
-    work::{Ending, Phase, Running, Verdict, Work, nothing_to_save},
+    work::{Ending, Phase, Running, TrainerWord, Verdict, Work, nothing_to_save},
 };
 
 /// How often the thread looks around, and says that it is alive.
 const LOOK: Duration = Duration::from_secs(5);
 /// What stands for the job's folder in an argument.
 const JOB_PLACE: &str = "{job}";
+/// Names the job's folder in the environment of a trainer.
+const JOB_VARIABLE: &str = "STILL_JOB";
 /// Names the checkpoint to go on from in the environment of a trainer.
 const RESUME_VARIABLE: &str = "STILL_RESUME";
 
@@ -59,7 +62,7 @@ impl Supervisor {
     ) -> Result<(), TrainingFailure> {
         events.tell(TrainingEvent::Ready);
         loop {
-            let (heard, wake) = (self.heard(), self.wake());
+            let (heard, turn, wake) = (self.heard(), self.turn(), self.wake());
             select! {
                 recv(orders) -> order => if let Ok(order) = order {
                     self.obey(order, events)?;
@@ -68,6 +71,8 @@ impl Supervisor {
                     return Ok(());
                 },
                 recv(heard) -> word => if let Ok(word) = word { self.hear(word, events)? },
+                // devices that nobody can give are nobody's
+                recv(turn) -> turn => self.take_turn(turn.unwrap_or_else(|_| Turn::on_nobodys())),
                 recv(wake) -> _ => {}
             }
             self.look(events)?;
@@ -75,10 +80,24 @@ impl Supervisor {
     }
 
     /// What is heard of the trainer.
-    fn heard(&self) -> Receiver<Heard> {
+    fn heard(&self) -> Receiver<TrainerWord> {
         match self.work.as_ref().map(|work| &work.phase) {
-            Some(Phase::Running(running)) => running.process.heard().clone(),
+            Some(Phase::Running(running)) => running.heard.clone(),
             _ => never(),
+        }
+    }
+
+    /// Comes when the devices are the trainer's.
+    fn turn(&self) -> Receiver<Turn> {
+        match self.work.as_ref().map(|work| &work.phase) {
+            Some(Phase::Asking(turn)) => turn.clone(),
+            _ => never(),
+        }
+    }
+
+    fn take_turn(&mut self, turn: Turn) {
+        if let Some(work) = &mut self.work {
+            (work.turn, work.phase) = (Some(turn), Phase::Waiting(Instant::now()));
         }
     }
 
@@ -88,6 +107,7 @@ impl Supervisor {
             None => never(),
             Some(Phase::Waiting(_)) if self.is_paused => never(),
             Some(Phase::Waiting(moment)) => at(*moment.min(&(Instant::now() + LOOK))),
+            Some(Phase::Asking(_)) => after(LOOK),
             Some(Phase::Running(running)) => {
                 let silent_at = running.heard_at + self.max_silence();
                 let kill_at = running.ending.as_ref().map(|ending| ending.kill_at);
@@ -136,7 +156,7 @@ impl Supervisor {
                     }
                 }
                 Some(Work { phase: Phase::Running(_), .. }) => {}
-                Some(Work { phase: Phase::Waiting(_), .. }) | None => self.halted(events),
+                Some(Work { phase: Phase::Waiting(_) | Phase::Asking(_), .. }) | None => self.halted(events),
             },
         }
         Ok(())
@@ -191,7 +211,7 @@ impl Supervisor {
         let Some(work) = &mut self.work else { return Ok(()) };
         let given = &*self.given;
         // one of a daemon that was killed may still write
-        let left = process::sweep(work.folder.path());
+        let left = sweep(JOB_VARIABLE, work.folder.path().as_os_str());
         if left > 0 {
             let message =
                 format!("{left} processes of a trainer that an earlier start left behind were ended");
@@ -216,14 +236,19 @@ impl Supervisor {
         let mut process = Command::new(program);
         let job = work.folder.path().to_string_lossy().into_owned();
         process.args(command.arguments.iter().map(|argument| argument.replace(JOB_PLACE, &job)));
-        process.envs(&command.environment);
+        process.envs(&command.environment).env(JOB_VARIABLE, work.folder.path());
         match &resumed {
             Some(Resumable { folder, .. }) => process.env(RESUME_VARIABLE, absolute(folder)?),
             None => process.env_remove(RESUME_VARIABLE),
         };
         work.log.begin();
         let (step, resumed_from) = resumed.map_or((0, None), |one| (one.step, Some(one.folder)));
-        let process = match TrainerProcess::start(process, work.folder.path(), &work.log) {
+        let (tell, heard) = unbounded();
+        let tell = move |word| {
+            // a job that was dropped hears nothing more
+            let _ = tell.send(word);
+        };
+        let process = match ProcessTree::start(process, &work.log, TrainerLine::read, tell) {
             Ok(process) => process,
             Err(error) => {
                 self.failed(&format!("it cannot be started: {error}"), events);
@@ -244,6 +269,7 @@ impl Supervisor {
         });
         work.phase = Phase::Running(Running {
             process,
+            heard,
             heard_at: Instant::now(),
             resumed_from,
             verdict: None,
@@ -253,7 +279,7 @@ impl Supervisor {
     }
 
     /// Takes in what the trainer says.
-    fn hear(&mut self, word: Heard, events: &EventSink<TrainingEvent>) -> Result<(), TrainingFailure> {
+    fn hear(&mut self, word: TrainerWord, events: &EventSink<TrainingEvent>) -> Result<(), TrainingFailure> {
         let patience = self.stop_patience();
         let Some(work) = &mut self.work else { return Ok(()) };
         let Phase::Running(running) = &mut work.phase else { return Ok(()) };
@@ -323,9 +349,20 @@ impl Supervisor {
         let now = Instant::now();
         let running = match &mut work.phase {
             Phase::Waiting(moment) => {
-                let is_due = *moment <= now && !is_paused;
                 events.tell(TrainingEvent::Alive);
-                return if is_due { self.start(events) } else { Ok(()) };
+                if is_paused {
+                    work.turn = None;
+                } else if *moment <= now {
+                    match self.given.turns.as_ref().filter(|_| work.turn.is_none()) {
+                        Some(turns) => work.phase = Phase::Asking(turns.ask()),
+                        None => return self.start(events),
+                    }
+                }
+                return Ok(());
+            }
+            Phase::Asking(_) => {
+                events.tell(TrainingEvent::Alive);
+                return Ok(());
             }
             Phase::Running(running) => running,
         };
@@ -446,7 +483,9 @@ impl Supervisor {
 
     /// The trainer says that it is done: what it brought becomes the job's final checkpoint, or is a failure. Blocks.
     fn done(&mut self, events: &EventSink<TrainingEvent>) -> Result<(), TrainingFailure> {
-        let Some(work) = &self.work else { return Ok(()) };
+        let Some(work) = &mut self.work else { return Ok(()) };
+        // what follows is the processor's
+        work.turn = None;
         match candidate::take(&self.given, work, events)? {
             Err(reason) => self.failed(&reason, events),
             Ok(checkpoint) => {

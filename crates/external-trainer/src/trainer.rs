@@ -9,6 +9,7 @@ use std::{
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_embedded::TrainingThread;
 use still_library::PolicyLibrary;
+use still_process::Turns;
 use still_recipe::TrainingSection;
 use still_roles::TrainingFactory;
 use still_text::Tokenizer;
@@ -35,6 +36,8 @@ pub struct ExternalTrainer {
     pub tokenizer: Tokenizer,
     /// Merges an adapter.
     pub merge: Arc<MergeAdapter>,
+    /// Where it uses devices in turns with others.
+    pub turns: Option<Turns>,
     /// Threads of the processor for the check of what came back.
     pub threads: usize,
 }

@@ -7,25 +7,30 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crossbeam::channel::Receiver;
+use still_process::{Heard, ProcessLog, ProcessTree, Turn};
 use still_roles::{EventSink, TrainingEvent, TrainingFailure, TrainingJob};
 
 use crate::{
     checkpoints::{Adopted, disk},
     job_folder::JobFolder,
-    log::TrainerLog,
-    process::TrainerProcess,
-    protocol::Progress,
+    protocol::{Progress, TrainerLine},
 };
 
 /// Steps whose mean is a job's training loss.
 const LOSS_STEPS: usize = 20;
 
+/// What is heard of a trainer.
+pub(crate) type TrainerWord = Heard<Result<TrainerLine, String>>;
+
 /// The job at work.
 pub(crate) struct Work {
     pub(crate) job: TrainingJob,
     pub(crate) folder: JobFolder,
-    pub(crate) log: Arc<TrainerLog>,
+    pub(crate) log: Arc<ProcessLog>,
     pub(crate) phase: Phase,
+    /// The devices are the job's, where it shares them.
+    pub(crate) turn: Option<Turn>,
     /// Failures since the last checkpoint that went further than any before.
     pub(crate) failures: u32,
     pub(crate) furthest_step: u64,
@@ -45,12 +50,15 @@ pub(crate) struct Work {
 pub(crate) enum Phase {
     /// It is started at that moment.
     Waiting(Instant),
+    /// It is started when the devices that it shares are its own.
+    Asking(Receiver<Turn>),
     Running(Running),
 }
 
 /// A trainer that runs.
 pub(crate) struct Running {
-    pub(crate) process: TrainerProcess,
+    pub(crate) process: ProcessTree,
+    pub(crate) heard: Receiver<TrainerWord>,
     pub(crate) heard_at: Instant,
     pub(crate) resumed_from: Option<PathBuf>,
     /// How the job came to its end, as the trainer says.
@@ -78,12 +86,13 @@ pub(crate) struct Ending {
 impl Work {
     /// A job whose trainer is yet to be started.
     pub(crate) fn new(job: TrainingJob, folder: JobFolder) -> Result<Self, TrainingFailure> {
-        let log = TrainerLog::open(&folder.log()).map_err(|error| disk(&folder.log(), &error))?;
+        let log = ProcessLog::open(&folder.log()).map_err(|error| disk(&folder.log(), &error))?;
         Ok(Self {
             job,
             folder,
             log: Arc::new(log),
             phase: Phase::Waiting(Instant::now()),
+            turn: None,
             failures: 0,
             furthest_step: 0,
             unfit: HashSet::new(),

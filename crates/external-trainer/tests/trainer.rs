@@ -12,6 +12,7 @@ use harness::{Bench, lives, warnings};
 use serde_json::Value;
 use still_decoder::hugging_face::load_folder;
 use still_domain::{Algorithm, CheckpointId};
+use still_process::Turns;
 use still_roles::{TrainingEvent, TrainingFailure, TrainingRun};
 use still_text::Tokenizer;
 
@@ -433,4 +434,32 @@ fn the_end_of_a_run_ends_the_trainer() {
     let run: Box<dyn TrainingRun> = open.run.take().unwrap();
     run.end();
     assert!(!lives(&fs::read_to_string(bench.job_folder().join("trainer")).unwrap()));
+}
+
+#[test]
+fn a_trainer_that_shares_devices_is_started_when_they_are_free_and_gives_them_back_with_its_job() {
+    let mut bench = Bench::new(r#"case $start in 1) exit 1 ;; esac; bring "$base""#);
+    let (turns, giver) = Turns::pair();
+    bench.turns = Some(turns);
+    let mut open = bench.open();
+    open.run().start(bench.job(Algorithm::Sft));
+    let ask = giver.asks().recv().unwrap();
+    assert!(!bench.job_folder().join("starts").exists(), "the devices are not its own yet");
+    let given_back = ask.grant();
+    let events = open.whole_job();
+    assert!(ending(&events).starts_with("done"), "{events:?}");
+    assert_eq!(bench.starts(), ["anew", "anew"]);
+    assert!(given_back.recv().is_err(), "the turn ends with the job");
+    assert!(giver.asks().is_empty(), "one turn is for all starts of a job");
+
+    // one that is given up while it waits takes nothing
+    open.run().start(bench.job(Algorithm::Dpo));
+    let ask = giver.asks().recv().unwrap();
+    open.run().halt();
+    open.until(|event| *event == TrainingEvent::Halted);
+    assert!(ask.grant().recv().is_err());
+    // and where nobody can give them they are nobody's
+    drop(giver);
+    open.run().start(bench.job(Algorithm::Sft));
+    assert!(ending(&open.whole_job()).starts_with("done"));
 }

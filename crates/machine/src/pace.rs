@@ -42,7 +42,7 @@ const MAX_SEQUENCE: usize = 256;
 /// Time that a measurement takes, about, behind a first step that is not counted.
 const MEASURED: Duration = Duration::from_millis(300);
 
-/// Tokens a second of the processor; `None` where others do the work.
+/// Tokens a second of the processor; of others who do the work as the configuration expects them, or `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Pace {
     /// Drawn by the samplers.
@@ -54,7 +54,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Measures what the processor will do in a run.
+    /// Measures what the processor will do in a run, and takes the rest as it is expected.
     pub fn measure(config: &Config, decoder: &DecoderConfig, placement: &Placement) -> Self {
         let form = small_form(decoder);
         let weights = Arc::new(DecoderWeights::random(&form, 0));
@@ -67,14 +67,17 @@ impl Pace {
         let device = &config.device;
         let sampler = placement.samplers.iter().find(on_processor);
         let evaluator = placement.evaluator.as_ref().filter(on_processor);
-        let trains_here = config.training.engine == TrainingEngine::Embedded && device.learns_on_cpu();
+        let trains_here = device.learns_on_cpu();
+        let expected = still_engines::expected_tokens_per_second(&config.engines);
         Self {
-            drawing: sampler.map(|placed| drawn(placed, device.sampler_threads)),
-            scoring: evaluator.map(|placed| drawn(placed, device.evaluator_threads)),
-            training: if trains_here {
-                training(config, &form, &weights).map(|pace| share * pace)
-            } else {
-                None
+            drawing: sampler.map(|placed| drawn(placed, device.sampler_threads)).or(expected),
+            scoring: evaluator.map(|placed| drawn(placed, device.evaluator_threads)).or(expected),
+            training: match config.training.engine {
+                TrainingEngine::Command => config.training.command.expected_tokens_per_second,
+                TrainingEngine::Embedded if trains_here => {
+                    training(config, &form, &weights).map(|pace| share * pace)
+                }
+                TrainingEngine::Embedded => None,
             },
         }
     }
@@ -216,6 +219,12 @@ mod tests {
         }
         let command = quick_start(&["training.engine=command", "training.command.program=sh"]);
         assert_eq!(Pace::measure(&command, &decoder, &placement).training, None);
+        let expected = quick_start(&[
+            "training.engine=command",
+            "training.command.program=sh",
+            "training.command.expected_tokens_per_second=900",
+        ]);
+        assert_eq!(Pace::measure(&expected, &decoder, &placement).training, Some(900.0));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What a run will take, before it takes it: `stilld run --dry-run`.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::Path};
 
 use still_control::Failure;
 use still_decoder::DecoderConfig;
 use still_domain::Algorithm;
+use still_engines::{LaunchPlan, Placement as ServerPlacement};
 use still_learning::{Footprint, StepParts};
 use still_operator::config::{Config, Device, DeviceSection};
 use still_recipe::TrainingEngine;
@@ -34,6 +35,8 @@ pub struct Plan {
     trained_by: Option<String>,
     /// The servers that draw rollouts, where none of this process's devices does.
     drawn_by: Vec<String>,
+    /// Servers that the daemon starts itself, and whose the GPUs are meanwhile.
+    launched: Vec<String>,
 }
 
 impl Plan {
@@ -47,7 +50,7 @@ impl Plan {
         let is_by_command = config.training.engine == TrainingEngine::Command;
         let trained_by = is_by_command.then(|| config.training.command.program.clone());
         let drawn_by = config.engines.iter().flat_map(|section| section.addresses.clone()).collect();
-        Ok(Self { placement, items, trained_by, drawn_by })
+        Ok(Self { placement, items, trained_by, drawn_by, launched: launched(config) })
     }
 
     /// The plan for people.
@@ -59,6 +62,9 @@ impl Plan {
         if !self.drawn_by.is_empty() {
             let servers = self.drawn_by.join(", ");
             text.push_str(&format!("rollouts drawn by {servers}, whose memory is not planned here\n"));
+        }
+        for line in &self.launched {
+            text.push_str(&format!("{line}\n"));
         }
         text
     }
@@ -82,6 +88,47 @@ impl Plan {
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plan").field("placement", &self.placement).finish_non_exhaustive()
+    }
+}
+
+/// What is told of servers that the daemon starts.
+fn launched(config: &Config) -> Vec<String> {
+    let model = config.model.source.to_string();
+    let plans = config.engines.iter().filter_map(|section| LaunchPlan::of(section, Path::new(&model)));
+    let mut lines = Vec::new();
+    for plan in plans {
+        let count = plan.servers.len();
+        lines.push(format!(
+            "rollouts drawn by {count} servers that the daemon starts, whose memory is not planned here:"
+        ));
+        for (number, devices) in plan.servers.iter().enumerate() {
+            lines.push(format!("  {}: {}", gpus(devices.iter()), plan.command_line(number)));
+        }
+        if plan.placement == ServerPlacement::Turns {
+            let yielding = if plan.can_sleep { "sleep" } else { "are ended" };
+            lines.push(format!(
+                "  in turns with the trainer: they {yielding} while it trains, and nothing is explored then"
+            ));
+        }
+    }
+    let is_split = !config.launched_devices(ServerPlacement::Split).is_empty();
+    if is_split && config.training.engine == TrainingEngine::Command {
+        lines.push(match config.trainer_devices() {
+            Some(devices) => format!("  beside the trainer on {}", gpus(devices.iter())),
+            None => "  note: `training.command.environment` names no CUDA_VISIBLE_DEVICES, so the trainer sees the servers' \
+                     GPUs too"
+                .to_owned(),
+        });
+    }
+    lines
+}
+
+fn gpus<T: ToString>(numbers: impl Iterator<Item = T>) -> String {
+    let numbers: Vec<_> = numbers.map(|number| number.to_string()).collect();
+    match &numbers[..] {
+        [] => "the processor".to_owned(),
+        [one] => format!("GPU {one}"),
+        several => format!("GPUs {}", several.join(", ")),
     }
 }
 
@@ -205,6 +252,23 @@ mod tests {
         plan.parts.several = true;
         assert_eq!(taken(&plan, &gpus, Device::Cpu), 1 + 2 + 3 * 3);
         assert_eq!(taken(&plan, &[Device::Cpu], Device::Cpu), 1 + 2 + 3 + 4 + 5);
+    }
+
+    #[test]
+    fn servers_that_are_started_here_are_told_with_their_gpus_and_commands() {
+        let text = "[[engines]]\nkind = \"vllm\"\nlaunch = true\ndevices = [0, 1, 2, 3]\ntensor_parallel = 2\n\
+                    placement = \"turns\"\n[model]\nsource = \"/models/m\"\n[training]\nengine = \"command\"\n\
+                    [training.command]\nprogram = \"sh\"\n";
+        let told = |text: &str| {
+            let config = still_operator::config::ConfigLayers::new().text("t", text).load().unwrap().config;
+            launched(&config)
+        };
+        let lines = told(text);
+        assert!(lines[0].contains("2 servers"), "{lines:?}");
+        assert!(lines[2].starts_with("  GPUs 2, 3: CUDA_VISIBLE_DEVICES=2,3 "), "{lines:?}");
+        assert!(lines[2].contains("vllm serve /models/m") && lines[3].contains("they sleep"), "{lines:?}");
+        let split = told(&text.replace("turns", "split"));
+        assert!(split[3].contains("the trainer sees the servers' GPUs too"), "{split:?}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What a run needs of its model and of the machine, looked at before anything is taken.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use still_control::{Exit, Failure};
+use still_control::{Exit, Failure, OrExit};
 use still_domain::Problem;
+use still_engines::LaunchPlan;
 use still_judge::StandardVerifier;
 use still_operator::{admission::JudgeCheck, config::Config};
 use still_text::Prompter;
@@ -66,6 +67,17 @@ pub fn refuse_absent_devices(config: &Config) -> Result<(), Failure> {
     let generators = section.samplers.iter().chain([&section.evaluator]).filter(|_| draws_here);
     for device in section.learners.iter().chain(generators) {
         device_name(*device).open().map_err(|error| Failure::new(Exit::Device, error))?;
+    }
+    Ok(())
+}
+
+/// Refuses a run whose servers are to be started by a program that is not there.
+///
+/// # Errors
+/// Names the program and the remedy.
+pub fn refuse_absent_servers(config: &Config) -> Result<(), Failure> {
+    for plan in config.engines.iter().filter_map(|section| LaunchPlan::of(section, Path::new(""))) {
+        plan.executable().or_exit(Exit::Configuration)?;
     }
     Ok(())
 }

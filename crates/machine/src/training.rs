@@ -8,6 +8,7 @@ use still_external_trainer::ExternalTrainer;
 use still_learning::PolicyLearner;
 use still_library::PolicyLibrary;
 use still_operator::config::Config;
+use still_process::Turns;
 use still_recipe::TrainingEngine;
 use still_roles::TrainingFactory;
 use still_tensor_decoder::peft;
@@ -16,7 +17,7 @@ use still_training_data::ExampleEncoder;
 use crate::{model::Model, placement::open_learners, settings};
 
 /// Opens training runs as the configuration asks for them. `root` is where a command finds its jobs: on the disk of the
-/// checkpoints.
+/// checkpoints; `turns` is asked for devices that a command uses in turns with servers.
 ///
 /// # Errors
 /// When a device is not there, or the program cannot be run.
@@ -26,6 +27,7 @@ pub fn training(
     library: &Arc<PolicyLibrary>,
     encoder: Arc<dyn ExampleEncoder>,
     root: PathBuf,
+    turns: Option<Turns>,
 ) -> Result<TrainingFactory, Failure> {
     match config.training.engine {
         TrainingEngine::Embedded => embedded(config, model, library, encoder),
@@ -44,6 +46,7 @@ pub fn training(
                     let adapters = peft::load(folder, &sizes).map_err(|error| error.to_string())?;
                     Ok(adapters.merge(start, &sizes))
                 }),
+                turns,
                 threads: settings::threads(config.device.learner_threads),
             };
             Ok(trainer.factory("trainer"))

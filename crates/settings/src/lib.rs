@@ -3,6 +3,12 @@
 //! The crate that obeys a setting declares it: a section with its schema, its defaults and a check that speaks of the
 //! key as an operator writes it. The daemon's configuration puts the sections together, and nothing is declared twice.
 
+mod backoff;
+mod program;
+
+pub use backoff::backoff;
+pub use program::find_program;
+
 /// A value that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -26,6 +32,13 @@ impl Findings {
     pub fn require(&mut self, holds: bool, key: &str, reason: impl FnOnce() -> String) {
         if !holds {
             self.note(key, reason());
+        }
+    }
+
+    /// Notes a name that no variable of an environment can have.
+    pub fn require_variables<'a>(&mut self, key: &str, mut names: impl Iterator<Item = &'a String>) {
+        if let Some(name) = names.find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            self.note(key, format!("`{name}` can be no variable's name"));
         }
     }
 

@@ -106,7 +106,10 @@ impl Dispatcher {
 
     fn warn(&mut self, server: ServerId, text: &str) {
         let Some((endpoint, _)) = self.servers.get(server.0) else { return };
-        let warning = format!("server {}: {text}", endpoint.http.address());
+        self.tell_operator(format!("server {}: {text}", endpoint.http.address()));
+    }
+
+    pub(super) fn tell_operator(&mut self, warning: String) {
         let open = [Lane::Exploration, Lane::Evaluation]
             .into_iter()
             .find(|lane| self.lanes.get(lane).is_some_and(LaneState::is_open));

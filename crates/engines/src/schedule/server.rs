@@ -43,6 +43,20 @@ pub enum ServerState {
     Leaving,
     /// It was taken out.
     Gone,
+    /// It was started, and is not up yet.
+    Starting,
+    /// It failed, and is started again in a moment.
+    Restarting,
+    /// It failed too often, and is started again much later.
+    GivenUp,
+    /// It has let its devices go, and wakes when they come back.
+    Asleep,
+    /// It is taking its devices back.
+    Waking,
+    /// It is asked to end.
+    Ending,
+    /// It was ended, as its devices are the trainer's; it is started again when they come back.
+    Yielded,
 }
 
 impl ServerState {
@@ -57,12 +71,24 @@ impl ServerState {
             Self::LeftOut => "left_out",
             Self::Leaving => "leaving",
             Self::Gone => "gone",
+            Self::Starting => "starting",
+            Self::Restarting => "restarting",
+            Self::GivenUp => "given_up",
+            Self::Asleep => "asleep",
+            Self::Waking => "waking",
+            Self::Ending => "ending",
+            Self::Yielded => "yielded",
         }
+    }
+
+    /// Whether it has let its devices go to whoever uses them in turns with it.
+    pub const fn has_yielded(self) -> bool {
+        matches!(self, Self::Asleep | Self::Yielded)
     }
 
     /// Whether it can be counted on before long.
     pub const fn is_healthy(self) -> bool {
-        !matches!(self, Self::LeftOut | Self::Gone)
+        !matches!(self, Self::LeftOut | Self::Gone | Self::Restarting | Self::GivenUp)
     }
 }
 

@@ -21,6 +21,7 @@ use still_decoder::{
 use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, Statement, TrainingSetId};
 use still_external_trainer::ExternalTrainer;
 use still_library::{BaseModel, PolicyLibrary};
+use still_process::Turns;
 use still_recipe::{LearnerSettings, TrainingCommand, TrainingEngine, TrainingSection};
 use still_roles::{
     CheckpointStore, EventSink, Example, ExamplesInMemory, PreferenceExample, Response, SavedCheckpoint,
@@ -130,6 +131,7 @@ fn id_of(step: u64) -> CheckpointId {
 pub struct Bench {
     pub folder: tempfile::TempDir,
     pub settings: TrainingSection,
+    pub turns: Option<Turns>,
     checkpoints: Arc<Checkpoints>,
     config: DecoderConfig,
 }
@@ -175,7 +177,7 @@ impl Bench {
         };
         let checkpoints =
             Arc::new(Checkpoints { root: root.join("checkpoints"), committed: Mutex::default() });
-        Self { folder, settings, checkpoints, config }
+        Self { folder, settings, turns: None, checkpoints, config }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -209,6 +211,7 @@ impl Bench {
             encoder: Arc::new(Encoder(tokenizer.clone())),
             tokenizer,
             merge: Arc::new(|_, _| Err("no adapter is expected".to_owned())),
+            turns: self.turns.clone(),
             threads: 1,
         };
         let (tell, events) = mpsc::channel();

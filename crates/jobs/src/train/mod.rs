@@ -84,7 +84,7 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
     let checkpoints = Arc::clone(&job.checkpoints);
     let library = Arc::new(model.library(move |checkpoint| checkpoints.folder(checkpoint)));
     let encoder = Arc::new(RenderedPrompts::new(prompts));
-    let training = training(config, &model, &library, encoder, arguments.out.join(TRAINING))?;
+    let training = training(config, &model, &library, encoder, arguments.out.join(TRAINING), None)?;
     let events = EventSink::new(move |event| {
         let _has_ended = happen.send(Happening::Told(event));
     });

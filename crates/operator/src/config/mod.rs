@@ -20,10 +20,12 @@ mod device;
 mod error;
 mod http;
 mod keys;
+mod launched;
 mod layers;
 mod log;
 mod model;
 mod origin;
+mod price;
 mod rounds;
 mod run;
 mod show;
@@ -49,6 +51,7 @@ pub use layers::{ConfigLayers, LoadedConfig};
 pub use log::{LogFormat, LogSection, ProgressStyle};
 pub use model::{EmbeddedModel, ModelSection, ModelSource};
 pub use origin::Origin;
+pub use price::PriceSection;
 pub use run::RunSection;
 pub use show::{reference, schema, show_json, show_toml};
 pub use task::{PromptStyle, PromptTexts, ResponseFormat, TaskFiles, TaskSection, TaskSource};
@@ -106,6 +109,8 @@ pub struct Config {
     pub http: HttpSection,
     /// What the daemon tells.
     pub log: LogSection,
+    /// What devices cost.
+    pub price: PriceSection,
 }
 
 impl Config {
@@ -116,6 +121,7 @@ impl Config {
         self.device.validate(&mut findings);
         still_engines::validate(&self.engines, &mut findings);
         self.validate_with_servers(&mut findings);
+        self.validate_launched(&mut findings);
         self.teacher.validate(&mut findings);
         self.model.validate(&mut findings);
         self.task.validate(&mut findings);
@@ -128,6 +134,7 @@ impl Config {
         self.supervision.validate(&mut findings);
         self.http.validate(&mut findings);
         self.log.validate(&mut findings);
+        self.price.validate(&mut findings);
         self.selection.validate(&mut findings);
         self.pairs.validate(&mut findings);
         self.hygiene.validate(&mut findings);

@@ -13,9 +13,9 @@ use std::{
 use futures_util::{StreamExt, stream};
 use still_control::{
     Activity, ActorState, ActorStatus, AddServerRequest, DemonstrationLine, DemonstrationList,
-    DemonstrationQuery, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, OnConflict, PoolQuery,
-    PoolRecord, ProblemLine, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest, RoundReport,
-    ServerLine, SetLine, Status, SuspectLine, Wait,
+    DemonstrationQuery, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, LaunchedLine,
+    OnConflict, PoolQuery, PoolRecord, ProblemLine, ProblemList, ProblemQuery, RemoveServerRequest,
+    ReviveRequest, RoundReport, ServerLine, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
@@ -439,7 +439,7 @@ impl ControlPlane for FakePlane {
     }
 
     async fn servers(&self) -> Result<Vec<ServerLine>, ErrorReply> {
-        Ok(vec![ServerLine {
+        let left_out = ServerLine {
             address: "http://node-1:8000".to_owned(),
             engine: "vllm".to_owned(),
             version: Some("0.32.0".to_owned()),
@@ -453,7 +453,22 @@ impl ControlPlane for FakePlane {
             window: 16,
             tokens_per_second: 900.0,
             last_failure: Some("connection refused".to_owned()),
-        }])
+            launched: None,
+        };
+        let launched = LaunchedLine {
+            process: None,
+            log: "data/servers/server-0.log".to_owned(),
+            devices: vec![0, 1],
+            restarts_in_seconds: Some(4.2),
+        };
+        let restarting = ServerLine {
+            address: "http://127.0.0.1:4321".to_owned(),
+            state: "restarting".to_owned(),
+            last_failure: Some("exit status: 3".to_owned()),
+            launched: Some(launched),
+            ..left_out.clone()
+        };
+        Ok(vec![left_out, restarting])
     }
 
     async fn add_server(&self, request: AddServerRequest) -> Result<Done, ErrorReply> {

@@ -1,4 +1,4 @@
-//! What a trainer says beside its lines: kept in a file, bounded, with its end at hand for messages.
+//! What a command prints: kept in a file, bounded, with its end at hand for messages.
 
 use std::{
     collections::VecDeque,
@@ -17,9 +17,9 @@ const TAIL_LINES: usize = 4;
 /// Characters of a line that a message shows.
 const SHOWN_CHARACTERS: usize = 300;
 
-/// The log of a job. Written by the threads that read the trainer's streams.
+/// The log of a command. Written by the threads that read its streams.
 #[derive(Debug)]
-pub(crate) struct TrainerLog {
+pub struct ProcessLog {
     path: PathBuf,
     state: Mutex<State>,
 }
@@ -31,12 +31,12 @@ struct State {
     tail: VecDeque<String>,
 }
 
-impl TrainerLog {
+impl ProcessLog {
     /// Goes on with the log at `path`.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let file = append(path)?;
         let bytes = file.metadata()?.len();
         let state = Mutex::new(State { file, bytes, tail: VecDeque::new() });
@@ -44,12 +44,12 @@ impl TrainerLog {
     }
 
     /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Adds a line. A disk that is full loses lines of the log and nothing else.
-    pub(crate) fn add(&self, line: &str) {
+    pub fn add(&self, line: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !line.trim().is_empty() {
             if state.tail.len() == TAIL_LINES {
@@ -70,14 +70,14 @@ impl TrainerLog {
         }
     }
 
-    /// The last lines since the trainer was started, for a message.
-    pub(crate) fn tail(&self) -> String {
+    /// The last lines since the command was started, for a message.
+    pub fn tail(&self) -> String {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tail.iter().map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
-    /// A trainer is started: what the one before said last is no longer at hand.
-    pub(crate) fn begin(&self) {
+    /// The command is started: what the one before said last is no longer at hand.
+    pub fn begin(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).tail.clear();
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn garbage_is_cut_into_lines_and_its_end_is_at_hand() {
         let folder = tempfile::tempdir().unwrap();
-        let log = TrainerLog::open(&folder.path().join("trainer.log")).unwrap();
+        let log = ProcessLog::open(&folder.path().join("trainer.log")).unwrap();
         let endless = vec![b'x'; 3 * MAX_LINE_BYTES as usize];
         let stream = [b"one\r\n\xff\xfe\n\n".as_slice(), &endless, b"\nlast"].concat();
         let mut count = 0;
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_file_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let log = TrainerLog::open(&folder.path().join("trainer.log")).unwrap();
+        let log = ProcessLog::open(&folder.path().join("trainer.log")).unwrap();
         let line = "y".repeat(1 << 20);
         (0..60).for_each(|_| log.add(&line));
         let sizes: Vec<_> = ["trainer.log", "trainer.log.1"]
