@@ -29,8 +29,7 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{
-        Pid, PidfdFlags, Signal, getpgid, getppid, pidfd_open, pidfd_send_signal,
-        set_parent_process_death_signal,
+        Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
     },
 };
 
@@ -196,6 +195,17 @@ fn follow(
     })
 }
 
+/// The group of a process that runs; threads of the kernel have none, and what has ended and is not yet taken note of needs
+/// no signal any more.
+fn group_of(id: i32) -> Option<Pid> {
+    let status = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // behind the name, which may hold anything: state, parent, group
+    let (_, fields) = status.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    let group = fields.next().filter(|state| !["Z", "X"].contains(state)).and_then(|_| fields.nth(1))?;
+    Pid::from_raw(group.parse().ok()?)
+}
+
 impl Mark {
     fn new(variable: &str, value: OsString) -> Self {
         Self { variable: [variable.as_bytes(), b"=", &value.into_vec()].concat().into(), group: None }
@@ -211,7 +221,7 @@ impl Mark {
             .filter_map(|id| {
                 let process = Pid::from_raw(id)?;
                 let handle = pidfd_open(process, PidfdFlags::empty()).ok()?;
-                let is_of_group = self.group.is_some() && getpgid(Some(process)).ok() == self.group;
+                let is_of_group = self.group.is_some() && group_of(id) == self.group;
                 let is_member = is_of_group || {
                     let environment = fs::read(format!("/proc/{id}/environ")).ok()?;
                     environment.split(|byte| *byte == 0).any(|one| *one == *self.variable)
