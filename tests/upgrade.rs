@@ -3,6 +3,9 @@
 //! The folders are in `tests/fixtures/before-seams`, whose README says how they were made. Bits are those of a processor
 //! with the same instructions: with others a sum is rounded elsewhere, and what is compared then is what was gone on
 //! with, and that it was not begun anew.
+//!
+//! Two things are computed otherwise since: adapters beside their projections, where they were merged into them, and the
+//! losses of pairs in double precision. Their numbers agree as closely as roundings do.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod harness;
@@ -72,6 +75,27 @@ fn assert_same_bits(made: &Path, name: &str) {
     }
 }
 
+/// Compares a file with what the version before made of the same, number by number, on any processor.
+fn assert_same_but_for_rounding(made: &Path, name: &str) {
+    let (made, known) = (numbers(made), numbers(&fixture().join("expected").join(name)));
+    assert_eq!(made.len(), known.len(), "{name}");
+    let largest = known.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+    let apart = made.iter().zip(&known).map(|(made, known)| (made - known).abs());
+    let furthest = apart.fold(0.0_f32, f32::max);
+    assert!(furthest <= 1e-3 * largest, "{name}: {furthest} apart where the largest is {largest}");
+}
+
+/// Every number of a safetensors file of f32, in its order.
+fn numbers(path: &Path) -> Vec<f32> {
+    let bytes = fs::read(path).unwrap();
+    let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: serde_json::Map<String, Value> = serde_json::from_slice(header).unwrap();
+    let mut tensors = header.values().filter_map(|tensor| tensor["dtype"].as_str());
+    assert!(tensors.all(|dtype| dtype == "F32"), "{} holds other numbers", path.display());
+    data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+}
+
 fn text(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
     String::from_utf8(text).unwrap()
@@ -128,23 +152,25 @@ fn go_on(name: &str, arguments: &[&str]) -> tempfile::TempDir {
     let losses = fs::read_to_string(folder.path().join(name).join("loss.jsonl")).unwrap();
     let steps = losses.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["step"].as_u64());
     assert!(steps.eq((1..=last).map(Some)), "{losses}");
-    assert_same_bits(&folder.path().join(name).join("model.safetensors"), &format!("{name}.safetensors"));
     folder
 }
 
 #[test]
 fn imitation_of_the_version_before_goes_on_from_its_checkpoint() {
-    go_on("sft", &["sft", "--data", "sft.jsonl"]);
+    let folder = go_on("sft", &["sft", "--data", "sft.jsonl"]);
+    assert_same_bits(&folder.path().join("sft/model.safetensors"), "sft.safetensors");
 }
 
 #[test]
 fn preference_optimisation_of_the_version_before_goes_on_from_its_checkpoint() {
-    go_on("dpo", &["dpo", "--data", "dpo.jsonl"]);
+    let folder = go_on("dpo", &["dpo", "--data", "dpo.jsonl"]);
+    assert_same_but_for_rounding(&folder.path().join("dpo/model.safetensors"), "dpo.safetensors");
 }
 
 #[test]
 fn adapters_of_the_version_before_go_on_from_their_checkpoint() {
     let folder = go_on("lora", &["sft", "--data", "sft.jsonl", "--lora-rank", "2"]);
+    assert_same_but_for_rounding(&folder.path().join("lora/model.safetensors"), "lora.safetensors");
     let adapter = folder.path().join("lora/adapter/adapter_model.safetensors");
-    assert_same_bits(&adapter, "lora-adapter.safetensors");
+    assert_same_but_for_rounding(&adapter, "lora-adapter.safetensors");
 }

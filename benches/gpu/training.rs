@@ -6,7 +6,7 @@ use serde_json::json;
 use still_decoder::Threads;
 use still_tensor_decoder::{
     Adapters, Decoder, Device, DeviceName, ForwardSettings, LayerObserver, LoraConfig, Projection,
-    TensorPrecision, TokenBatch, composed_pass_bytes,
+    TensorPrecision, TokenBatch, TrainableDecoder, composed_pass_bytes,
 };
 
 use crate::{
@@ -33,7 +33,6 @@ pub(crate) fn step(name: DeviceName, device: &Device, shape: Shape) -> Outcome {
         config: Arc::new(config.clone()),
         threads: Threads::single(),
         recompute: true,
-        fused: false,
         observer: LayerObserver::default(),
     };
     let parameters =
@@ -45,7 +44,8 @@ pub(crate) fn step(name: DeviceName, device: &Device, shape: Shape) -> Outcome {
         let mut losses = Vec::new();
         for _ in 0..STEPS {
             let began = Instant::now();
-            let (loss, _) = decoder.loss_and_gradients(&batch, &settings, |found| found.mean().neg());
+            let mean = -1.0 / batch.targets.len() as f64;
+            let (loss, _) = decoder.weighted_likelihood_and_gradients(&batch, &settings, mean);
             times.push(began.elapsed().as_secs_f64());
             losses.push(loss);
         }

@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use still_decoder::{
-    ActivationMode, Architecture, CpuDecoder, DecoderConfig, DecoderWeights, RopeConfig, Segments, Span,
-    SpecialTokens, Threads, model_gradients,
+    ActivationMode, Architecture, CpuDecoder, DecoderConfig, DecoderWeights, ModelPass, ModelView, Objective,
+    RopeConfig, Segments, Span, SpecialTokens, TargetsView, Threads, model_gradients,
 };
 
 struct Shape {
@@ -51,11 +51,16 @@ fn training(shape: &Shape, weights: &DecoderWeights, threads: &Threads) {
     let segments = Segments::from_lengths(vec![length; sequences]);
     let vocabulary = shape.config.vocabulary_size;
     let tokens: Vec<u32> = (0..sequences * length).map(|index| (index * 7 % vocabulary) as u32).collect();
-    let targets: Vec<_> = tokens.iter().map(|token| Some((token + 1) % vocabulary as u32)).collect();
+    let targets: Vec<u32> = tokens.iter().map(|token| (token + 1) % vocabulary as u32).collect();
+    let rows: Vec<usize> = (0..tokens.len()).collect();
+    let batch = TargetsView { segments: &segments, tokens: &tokens, rows: &rows, targets: &targets };
+    let (Ok(model), mean) = (ModelView::whole(weights), -1.0 / targets.len() as f64) else {
+        unreachable!("random weights are f32")
+    };
+    let pass = ModelPass { config: &shape.config, threads, mode: ActivationMode::Keep, passed: &|| {} };
     let time = quartile(Duration::from_secs(2), || {
-        let keep = ActivationMode::Keep;
-        let step = model_gradients(&shape.config, weights, &segments, &tokens, &targets, keep, threads);
-        assert!(step.is_ok_and(|(loss, _)| loss.is_finite()));
+        let (loss, _) = model_gradients(pass, &model, batch, Objective::Likelihood(mean));
+        assert!(loss.is_finite());
     });
     let rate = tokens.len() as f64 / time.as_secs_f64();
     println!(

@@ -37,9 +37,10 @@ pub use rope::RopeTable;
 pub use threads::Threads;
 pub use training::{
     ActivationMode, DecoderGradients, LayerActivations, LayerGradients, LayerPass, LogLikelihoodGradients,
-    Segments, TokenLogProbabilities, embedding_backward, embedding_forward, layer_backward, layer_forward,
-    model_gradients, model_hidden_states, model_loss, most_logits, orthogonalize, rms_norm_backward,
-    rms_norm_forward, token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
+    Loss, ModelPass, ModelView, Objective, Segments, TargetsView, TokenLogProbabilities, embedding_backward,
+    embedding_forward, layer_backward, layer_forward, model_gradients, model_hidden_states,
+    model_log_probabilities, model_loss, most_logits, orthogonalize, rms_norm_backward, rms_norm_forward,
+    token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
 };
 pub use weights::{
     DecoderWeights, LayerMatrix, LayerNorm, LayerView, LayerWeights, LowRankView, NamedParameter,

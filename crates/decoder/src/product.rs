@@ -1,9 +1,9 @@
-//! Matrix products on strided views of slices: the one place that calls `gemm`.
+//! Matrix products on strided views of slices: the one place that calls `gemm_f32`.
 //!
-//! `gemm` takes raw pointers; [`multiply`] checks every view against its slice before it hands them over.
-#![expect(unsafe_code, reason = "gemm takes raw pointers; the views' bounds are checked here")]
+//! It takes raw pointers; [`multiply`] checks every view against its slice before it hands them over.
+#![expect(unsafe_code, reason = "kernels take raw pointers; the views' bounds are checked here")]
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
 
 /// A read-only matrix in a slice.
 #[derive(Debug, Clone, Copy)]
@@ -87,23 +87,33 @@ pub(crate) fn multiply(
         let extent = extent(view.rows, view.columns, view.row_stride, view.column_stride);
         assert!(extent <= view.values.len(), "a factor of a product");
     }
+    let target_strides = (1, target.row_stride as isize);
+    let of_left = (left.values.as_ptr(), left.column_stride as isize, left.row_stride as isize);
+    let of_right = (right.values.as_ptr(), right.column_stride as isize, right.row_stride as isize);
+    let turned = |(values, column, row): (*const f32, isize, isize)| (values, row, column);
+    // kernels write columns: a target of rows is that of the product turned over
+    let ((rows, columns), (column, row), left, right) = if target_strides.0 < target_strides.1 {
+        ((columns, rows), (target_strides.1, target_strides.0), turned(of_right), turned(of_left))
+    } else {
+        ((rows, columns), target_strides, of_left, of_right)
+    };
     // SAFETY: the strides are not negative and every element the views reach lies inside its slice (asserted above); the
     // target is borrowed mutably, so it overlaps neither factor.
     unsafe {
-        gemm::gemm(
+        gemm_f32::gemm::f32::get_gemm_fn()(
             rows,
             columns,
             inner,
             target.values.as_mut_ptr(),
-            1,
-            target.row_stride as isize,
+            column,
+            row,
             target.accumulates,
-            left.values.as_ptr(),
-            left.column_stride as isize,
-            left.row_stride as isize,
-            right.values.as_ptr(),
-            right.column_stride as isize,
-            right.row_stride as isize,
+            left.0,
+            left.1,
+            left.2,
+            right.0,
+            right.1,
+            right.2,
             1.0,
             scale,
             false,

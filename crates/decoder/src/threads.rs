@@ -46,10 +46,10 @@ impl Threads {
     }
 
     /// What `gemm` may use; call it inside [`Threads::run`].
-    pub(crate) fn parallelism(&self) -> gemm::Parallelism {
+    pub(crate) fn parallelism(&self) -> gemm_common::Parallelism {
         match self.count() {
-            1 => gemm::Parallelism::None,
-            count => gemm::Parallelism::Rayon(count),
+            1 => gemm_common::Parallelism::None,
+            count => gemm_common::Parallelism::Rayon(count),
         }
     }
 

@@ -25,7 +25,10 @@ pub use head::{
     token_log_probabilities_backward, weighted_log_likelihood,
 };
 pub use layer::{ActivationMode, LayerActivations, LayerGradients, LayerPass, layer_backward, layer_forward};
-pub use model::{DecoderGradients, model_gradients, model_hidden_states, model_loss};
+pub use model::{
+    DecoderGradients, Loss, ModelPass, ModelView, Objective, TargetsView, model_gradients,
+    model_hidden_states, model_log_probabilities, model_loss,
+};
 pub(crate) use norm::{inverse_root, scale_row};
 pub use norm::{rms_norm_backward, rms_norm_forward};
 pub use orthogonal::orthogonalize;

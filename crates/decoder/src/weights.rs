@@ -192,6 +192,13 @@ impl DecoderWeights {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
+    /// Whether every matrix is f32.
+    pub fn is_single_precision(&self) -> bool {
+        let of_blocks =
+            self.layers.iter().flat_map(|layer| [&layer.qkv, &layer.output, &layer.gate_up, &layer.down]);
+        of_blocks.chain([&self.embedding]).chain(&self.head).all(|matrix| matrix.as_f32().is_some())
+    }
+
     /// The same weights with every matrix as f32; what already is stays shared.
     #[must_use]
     pub fn to_f32(&self) -> Self {

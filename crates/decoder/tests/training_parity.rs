@@ -1,14 +1,34 @@
 //! The training arithmetic against transformers: logits, losses, gradients; and against itself: packing, recomputation,
 //! threads, finite differences.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use still_decoder::{
-    ActivationMode, DecoderConfig, LayerPass, RopeTable, Segments, Threads, layer_forward, model_gradients,
+    ActivationMode, DecoderConfig, DecoderGradients, DecoderWeights, LayerPass, ModelPass, ModelView,
+    Objective, RopeTable, Segments, TargetsView, Threads, layer_forward, model_gradients,
     model_hidden_states, model_loss, token_log_probabilities, token_log_probabilities_backward,
     weighted_log_likelihood,
 };
 use support::{Fixture, MODELS, json, largest_difference, logits, norm};
+
+/// The mean negative log-likelihood of the targets that are there, and the gradient of every parameter.
+fn loss_and_gradients(
+    config: &DecoderConfig,
+    weights: &DecoderWeights,
+    (segments, tokens, targets): (&Segments, &[u32], &[Option<u32>]),
+    mode: ActivationMode,
+    threads: &Threads,
+) -> (f32, DecoderGradients) {
+    let (rows, targets): (Vec<usize>, Vec<u32>) =
+        targets.iter().enumerate().filter_map(|(row, target)| Some((row, (*target)?))).unzip();
+    let pass = ModelPass { config, threads, mode, passed: &|| {} };
+    let batch = TargetsView { segments, tokens, rows: &rows, targets: &targets };
+    let objective = Objective::Likelihood(-1.0 / targets.len() as f64);
+    let (loss, gradients) = model_gradients(pass, &ModelView::whole(weights).unwrap(), batch, objective);
+    (loss as f32, gradients)
+}
 
 #[test]
 fn logits_match_transformers() {
@@ -41,16 +61,9 @@ fn losses_and_gradients_match_transformers() {
             [(1, ActivationMode::Keep), (2, ActivationMode::Keep), (3, ActivationMode::Recompute)]
         {
             let threads = Threads::new(threads);
-            let (loss, gradients) = model_gradients(
-                &fixture.config,
-                &fixture.weights,
-                &segments,
-                &tokens,
-                &targets,
-                mode,
-                &threads,
-            )
-            .unwrap();
+            let batch = (&segments, &tokens[..], &targets[..]);
+            let (loss, gradients) =
+                loss_and_gradients(&fixture.config, &fixture.weights, batch, mode, &threads);
             assert!((loss - fixture.loss()).abs() < 1e-5, "{name}: {loss} {}", fixture.loss());
             let found = gradients.into_named(&fixture.config);
             let expected = fixture.gradients();
@@ -95,10 +108,9 @@ fn the_same_number_of_threads_gives_the_same_bits() {
     let fixture = Fixture::load("qwen3");
     let (segments, tokens, targets) = fixture.packed();
     let run = || {
-        let threads = Threads::new(2);
+        let batch = (&segments, &tokens[..], &targets[..]);
         let keep = ActivationMode::Keep;
-        model_gradients(&fixture.config, &fixture.weights, &segments, &tokens, &targets, keep, &threads)
-            .unwrap()
+        loss_and_gradients(&fixture.config, &fixture.weights, batch, keep, &Threads::new(2))
     };
     assert_eq!(run(), run());
 }
@@ -112,8 +124,8 @@ fn sequences_longer_than_a_block_agree_with_finite_differences() {
     let targets: Vec<_> = (0..220).map(|index| (index % 3 != 0).then_some(index * 11 % 512)).collect();
     let loss = |weights: &_| model_loss(config, weights, &segments, &tokens, &targets, &threads).unwrap();
     let keep = ActivationMode::Keep;
-    let (value, gradients) =
-        model_gradients(config, &fixture.weights, &segments, &tokens, &targets, keep, &threads).unwrap();
+    let batch = (&segments, &tokens[..], &targets[..]);
+    let (value, gradients) = loss_and_gradients(config, &fixture.weights, batch, keep, &threads);
     assert!((value - loss(&fixture.weights)).abs() < 1e-5);
     let parameters = config.named_parameters();
     for (parameter, gradient) in parameters.iter().zip(gradients.into_named(config)) {

@@ -52,9 +52,11 @@ pub fn distill(arguments: &DistillArguments) -> Result<Exit, Failure> {
     let verifier = Arc::new(verifier(&config.verifier));
     still_machine::refuse_unjudgeable(&verifier, &problems)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::Internal)?;
-    let answers = match &arguments.responses {
-        Some(path) => Answers::drawn(path)?,
-        None => Answers::Asked(runtime.block_on(TextServers::open(&config.teacher)).or_exit(Exit::BadInput)?),
+    let answers = if let Some(path) = &arguments.responses {
+        Answers::drawn(path)?
+    } else {
+        let servers = runtime.block_on(TextServers::open(&config.teacher));
+        Answers::Asked(Box::new(servers.or_exit(Exit::BadInput)?))
     };
     let book = prompt_book(&config.task, None)?;
     let draws = arguments.attempts.clone().unwrap_or_else(|| beside(&arguments.out));
@@ -131,7 +133,7 @@ struct Lesson {
 /// Where answers come from.
 enum Answers {
     /// From a teacher, as they are asked for.
-    Asked(TextServers),
+    Asked(Box<TextServers>),
     /// From a file of what has been drawn, by what it was drawn by.
     Drawn { settings: String, lines: BTreeMap<AttemptId, Value> },
 }

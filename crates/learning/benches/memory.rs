@@ -13,7 +13,7 @@ mod harness;
 
 use std::{fs, process::Command};
 
-use harness::{MEMORY_MODES, estimated_bytes, is_fused, steps_of_one_sequence};
+use harness::{estimated_bytes, is_on_processor, memory_modes, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
 use still_learning::keep_freed_memory;
 
@@ -33,9 +33,9 @@ fn main() {
     }
     println!("{} parameters; MiB after 3 steps, {THREADS} threads", config.parameter_count());
     println!("activations    tokens   resident  allocated  estimated   resident / estimated");
-    for mode in MEMORY_MODES {
+    for mode in memory_modes() {
         // composed operators take minutes on the CPU
-        let lengths = if is_fused(mode) { &LENGTHS[..] } else { &LENGTHS[..2] };
+        let lengths = if is_on_processor(mode) { &LENGTHS[..] } else { &LENGTHS[..2] };
         for &tokens in lengths {
             let program = std::env::current_exe().unwrap();
             let output = Command::new(program).env(CHILD, format!("{mode} {tokens}")).output().unwrap();

@@ -7,11 +7,10 @@ mod harness;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
-use burn::tensor::Device;
 use harness::{Encoder, decoder_config, job, learner_config, learner_with, library, lora, sft_examples};
 use still_decoder::{CpuDecoder, DecoderWeights, Span, hugging_face};
 use still_embedded::Learner;
-use still_learning::{BasePolicy, LearnerConfig, PolicyLearner};
+use still_learning::{BasePolicy, LearnerConfig, LearnerDevice, PolicyLearner};
 use still_quickstart::QuickStartTask;
 use still_recipe::OptimizerName;
 use still_roles::{Example, Response, SftExample};
@@ -129,8 +128,8 @@ fn large_model(folder: &Path) {
         let config = config.clone();
         let (base, library) = (BasePolicy { name: None, config }, library(Arc::clone(&weights)));
         let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
-        let devices = vec![Device::flex().autodiff()];
-        let mut learner = PolicyLearner::new(settings, base, library, encoder, devices, true);
+        let devices = vec![LearnerDevice::Processor];
+        let mut learner = PolicyLearner::new(settings, base, library, encoder, devices);
         learner.begin(&job(examples.clone())).unwrap();
         train(&mut learner, 1);
         let (seconds, tokens, _) = train(&mut learner, 2);

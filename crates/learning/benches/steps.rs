@@ -14,11 +14,10 @@ mod harness;
 
 use std::{fs, path::PathBuf, sync::Arc, time::Instant};
 
-use burn::tensor::Device;
 use harness::{Encoder, decoder_config, job, job_config, learner_config, library};
 use still_decoder::{DecoderConfig, DecoderWeights, hugging_face};
 use still_embedded::Learner;
-use still_learning::{BasePolicy, LearnerConfig, PolicyLearner, keep_freed_memory};
+use still_learning::{BasePolicy, LearnerConfig, LearnerDevice, PolicyLearner, keep_freed_memory};
 use still_recipe::LearnerSettings;
 use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
@@ -79,8 +78,7 @@ fn measure(
     let settings = LearnerConfig { threads: THREADS, ..settings };
     let (base, library) = (BasePolicy { name: None, config }, library(weights));
     let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let mut learner =
-        PolicyLearner::new(settings, base, library, encoder, vec![Device::flex().autodiff()], true);
+    let mut learner = PolicyLearner::new(settings, base, library, encoder, vec![LearnerDevice::Processor]);
     learner.begin(&job((0..sequences).map(example).collect())).unwrap();
     let (mut seconds, mut losses, mut tokens) = (Vec::new(), Vec::new(), 0);
     for step in 0..steps + WARM_UP_STEPS {

@@ -1,13 +1,7 @@
-//! Our optimizers' steps beside that of burn-train's `Learner` with burn's own `AdamW`, from the same gradients' graph, and
-//! beside burn's own Muon: other implementations of the same arithmetic, as PyTorch is in `parity_tests`.
+//! Our optimizers' steps beside that of burn-train's `Learner` with burn's own `AdamW`, and beside
+//! burn's own Muon, from the same gradients: other implementations of the same arithmetic, as PyTorch is in `parity_tests`.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        mpsc::{Receiver, Sender, channel},
-    },
-};
+use std::path::Path;
 
 use burn::{
     lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig,
@@ -22,9 +16,7 @@ use burn::{
 };
 use still_decoder::{DecoderConfig, DecoderWeights, Threads, hugging_face};
 use still_recipe::{LearnerSettings, OptimizerName, Schedule};
-use still_tensor_decoder::{
-    Decoder, ForwardSettings, LayerObserver, Parameters, TensorPrecision, TokenBatch,
-};
+use still_tensor_decoder::Parameters;
 
 use crate::{
     optimizer::{Optimizer, Update},
@@ -34,28 +26,22 @@ use crate::{
 const STEPS: usize = 10;
 const RATE: f64 = 1e-3;
 
-/// The decoder as burn-train wants it.
+/// Projections of a decoder as burn-train wants them.
 #[derive(Module, Debug)]
 struct Model {
-    decoder: Decoder,
-}
-
-/// What a step is taken on, and who receives its loss.
-struct Item {
-    batch: TokenBatch,
-    settings: ForwardSettings,
-    loss: Sender<f64>,
+    projections: Vec<Linear>,
 }
 
 impl TrainStep for Model {
-    type Input = Item;
+    /// The gradient of each projection.
+    type Input = Vec<Tensor<2>>;
     type Output = ();
 
-    fn step(&self, item: Item) -> TrainOutput<()> {
-        let loss = self.decoder.fused_log_probabilities(&item.batch, &item.settings).mean().neg();
-        let gradients = loss.backward();
-        item.loss.send(f64::from(loss.into_scalar::<f32>())).unwrap();
-        TrainOutput::new(self, gradients, ())
+    fn step(&self, gradients: Vec<Tensor<2>>) -> TrainOutput<()> {
+        let terms = self.projections.iter().zip(gradients);
+        let loss = terms.map(|(linear, gradient)| (linear.weight.val() * gradient).sum());
+        let loss = loss.reduce(|sum, term| sum + term).unwrap();
+        TrainOutput::new(self, loss.backward(), ())
     }
 }
 
@@ -70,19 +56,26 @@ fn model() -> (DecoderConfig, DecoderWeights) {
     hugging_face::load_folder(Path::new("../decoder/tests/fixtures/qwen3")).unwrap()
 }
 
-fn item(config: &DecoderConfig) -> (Item, Receiver<f64>) {
-    let (one, two) = ([3, 1, 4, 1, 5, 9, 2], [6, 5, 3, 5, 8]);
-    let batch = TokenBatch::new([(&one[..], 2..7), (&two[..], 1..5)], config.vocabulary_size).unwrap();
-    let config = Arc::new(config.clone());
-    let settings = ForwardSettings {
-        config,
-        threads: Threads::new(1),
-        recompute: false,
-        fused: true,
-        observer: LayerObserver::default(),
-    };
-    let (loss, losses) = channel();
-    (Item { batch, settings, loss }, losses)
+/// One of burn's layers with these numbers, trained.
+fn linear((values, rows, columns): (Vec<f32>, usize, usize), device: &Device) -> Linear {
+    let weight = Param::from_tensor(matrix((values, rows, columns), device)).set_require_grad(true);
+    Linear { weight, ..LinearConfig::new(rows, columns).with_bias(false).init(device) }
+}
+
+fn matrix((values, rows, columns): (Vec<f32>, usize, usize), device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+}
+
+#[track_caller]
+fn assert_same<'a>(theirs: impl IntoIterator<Item = &'a Linear>, ours: &Trained) {
+    let Trained::Full(weights) = ours else { unreachable!("all parameters are trained") };
+    for (linear, (ours, ..)) in theirs.into_iter().zip(projections(weights)) {
+        let theirs = linear.weight.val().into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(theirs.len(), ours.len());
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert!((ours - theirs).abs() < 1e-5, "{ours} is not {theirs}");
+        }
+    }
 }
 
 #[test]
@@ -90,8 +83,8 @@ fn our_steps_are_those_of_burn_train() {
     let (config, weights) = model();
     let device = Device::flex().autodiff();
     let optimizer = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01).init();
-    let decoder = Decoder::from_weights(&weights, &device, TensorPrecision::F32);
-    let mut theirs = Learner::new(Model { decoder }, optimizer, RATE);
+    let start = projections(&weights.to_f32()).map(|found| linear(found, &device));
+    let mut theirs = Learner::new(Model { projections: start.to_vec() }, optimizer, RATE);
 
     let mut ours = Trained::Full(weights.to_f32());
     let mut optimizer = Optimizer::new(OptimizerName::AdamW, &ours);
@@ -105,22 +98,13 @@ fn our_steps_are_those_of_burn_train() {
         threads: &Threads::single(),
     };
     for step in 0..STEPS {
+        let gradients = DecoderWeights::random(&config, step as u64);
         theirs.lr_step();
-        let (given, losses) = item(&config);
-        let output = theirs.train_step(given);
-        let expected = losses.recv().unwrap();
+        let output = theirs.train_step(projections(&gradients).map(|found| matrix(found, &device)).to_vec());
         theirs.optimizer_step(output.grads);
-
-        let Trained::Full(weights) = &ours else { unreachable!("all parameters are trained") };
-        let decoder = Decoder::from_weights(weights, &device, TensorPrecision::F32);
-        let Item { batch, settings, .. } = item(&config).0;
-        let (loss, gradients) = decoder.loss_and_gradients(&batch, &settings, |found| found.mean().neg());
-        optimizer.update(&mut ours, &gradients, &update);
-        assert!(
-            (loss - expected).abs() < 1e-5 * expected.abs().max(1.0),
-            "step {step}: {loss} is not {expected}"
-        );
+        optimizer.update(&mut ours, &Parameters::Full(gradients), &update);
     }
+    assert_same(&theirs.model().projections, &ours);
 }
 
 #[test]
@@ -158,17 +142,11 @@ fn projections(weights: &DecoderWeights) -> [(Vec<f32>, usize, usize); 2] {
 fn our_muon_is_burns() {
     let (config, weights) = model();
     let device = Device::flex().autodiff();
-    let matrix = |(values, rows, columns): (Vec<f32>, usize, usize)| {
-        Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
-    };
     let muon = MuonConfig::new()
         .with_momentum(MomentumConfig { momentum: 0.9, dampening: 0.0, nesterov: true })
         .with_weight_decay(Some(WeightDecayConfig::new(0.1)))
         .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
-    let mut theirs = projections(&weights.to_f32()).map(|found| {
-        let linear = LinearConfig::new(found.1, found.2).with_bias(false).init(&device);
-        (Linear { weight: Param::from_tensor(matrix(found)).set_require_grad(true), ..linear }, muon.init())
-    });
+    let mut theirs = projections(&weights.to_f32()).map(|found| (linear(found, &device), muon.init()));
 
     let mut ours = Trained::Full(weights.to_f32());
     let mut optimizer = Optimizer::new(OptimizerName::Muon, &ours);
@@ -183,18 +161,11 @@ fn our_muon_is_burns() {
     for step in 0..STEPS {
         let gradients = DecoderWeights::random(&config, step as u64);
         for ((linear, optimizer), gradient) in theirs.iter_mut().zip(projections(&gradients)) {
-            let loss = (linear.weight.val() * matrix(gradient)).sum();
+            let loss = (linear.weight.val() * matrix(gradient, &device)).sum();
             let gradients = GradientsParams::from_grads(loss.backward(), linear);
             *linear = optimizer.step(RATE, linear.clone(), gradients);
         }
         optimizer.update(&mut ours, &Parameters::Full(gradients), &update);
     }
-    let Trained::Full(weights) = &ours else { unreachable!("all parameters are trained") };
-    for ((linear, _), (ours, ..)) in theirs.iter().zip(projections(weights)) {
-        let theirs = linear.weight.val().into_data().try_into_vec::<f32>().unwrap();
-        assert_eq!(theirs.len(), ours.len());
-        for (ours, theirs) in ours.iter().zip(theirs) {
-            assert!((ours - theirs).abs() < 1e-5, "{ours} is not {theirs}");
-        }
-    }
+    assert_same(theirs.iter().map(|(linear, _)| linear), &ours);
 }

@@ -9,7 +9,7 @@ use still_embedded::{LearnerError, StepOversight};
 use still_library::Weights;
 use still_recipe::{BoundReached, DpoSettings, LearnerSettings, PreferenceBound};
 use still_roles::{PreferenceAlarm, PreferenceMetrics};
-use still_tensor_decoder::{BatchError, Decoder, ForwardSettings, LayerObserver, Parameters};
+use still_tensor_decoder::{BatchError, ForwardSettings, LayerObserver, Parameters, TrainableDecoder};
 use still_training_data::{DataOrder, Examples, JobVersion, Sequence, pair_length};
 
 #[cfg(test)]
@@ -72,12 +72,12 @@ pub(crate) fn reference(
     let (pairs, start) = (Arc::clone(pairs), Arc::clone(start));
     let mut sums = Vec::with_capacity(pairs.len());
     replicas.each(
-        move |replica| replica.whole(&start),
+        move |replica| replica.whole(start),
         shares,
         move |replica, decoder, share| {
             let share = pairs.get(share).unwrap_or_default().iter();
             let settings = replica.workplace.observed_by(&observer);
-            let sums = share.map(|pair| loss::pair_sums(decoder, pair, &settings));
+            let sums = share.map(|pair| loss::pair_sums(&**decoder, pair, &settings));
             sums.collect::<Result<Vec<_>, _>>().map_err(|error| refused(&error))
         },
         |more| sums.extend(more),
@@ -175,7 +175,10 @@ impl Job {
         replicas: &mut Replicas,
         batch: &[usize],
         limit: usize,
-        work: impl Fn(&ForwardSettings, &Decoder, Vec<usize>) -> Result<Part, BatchError> + Clone + Send + 'static,
+        work: impl Fn(&ForwardSettings, &dyn TrainableDecoder, Vec<usize>) -> Result<Part, BatchError>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<StepGradients, LearnerError> {
         let parts = parts(batch, limit, |index| self.examples.length(*index));
         // forward and backward
@@ -185,11 +188,11 @@ impl Job {
         let mut sum: Option<Part> = None;
         replicas.each(
             // the masters are let go of before the first part, so that nothing is shared when they change
-            move |replica| replica.decoder(&trained),
+            move |replica| replica.decoder(trained),
             parts,
             move |replica, decoder, part| {
                 overseen.goes_on()?;
-                work(&replica.workplace.observed_by(&observer), decoder, part)
+                work(&replica.workplace.observed_by(&observer), &**decoder, part)
                     .map_err(|error| refused(&error))
             },
             |part| add(&mut sum, part),

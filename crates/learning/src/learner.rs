@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use burn::tensor::Device;
 use still_decoder::{DecoderConfig, Threads};
 use still_domain::seed;
 use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
@@ -19,7 +18,7 @@ use crate::{
     job_plan::{JobPlan, Planning},
     loss::PairSums,
     optimizer::{Optimizer, Update, clip_scale, global_norm},
-    replicas::{Replicas, Workplace},
+    replicas::{LearnerDevice, Replicas, Workplace},
     snapshot::JobSnapshot,
     trained::Trained,
 };
@@ -54,7 +53,7 @@ pub struct PolicyLearner {
     base: BasePolicy,
     library: Arc<PolicyLibrary>,
     encoder: Arc<dyn ExampleEncoder>,
-    devices: Vec<Device>,
+    devices: Vec<LearnerDevice>,
     settings: ForwardSettings,
     /// Started with the first job.
     replicas: Option<Replicas>,
@@ -62,35 +61,31 @@ pub struct PolicyLearner {
 }
 
 impl PolicyLearner {
-    /// A learner that makes gradients on `devices`, which have autodiff, and which share every step's parts:
-    /// how many there are does not change a bit of the result. `fused` operators are for the CPU.
+    /// A learner that makes gradients on `devices`, which share every step's parts: how many there are does not change a bit
+    /// of the result.
     pub fn new(
         mut config: LearnerConfig,
         base: BasePolicy,
         library: Arc<PolicyLibrary>,
         encoder: Arc<dyn ExampleEncoder>,
-        devices: Vec<Device>,
-        fused: bool,
+        devices: Vec<LearnerDevice>,
     ) -> Self {
-        if fused {
+        // its kernels know nothing else, and a job is the same whatever is asked of it
+        if devices.iter().all(|device| matches!(device, LearnerDevice::Processor)) {
             config.training.precision = Precision::F32;
         }
         let settings = ForwardSettings {
             config: Arc::new(base.config.clone()),
             threads: Threads::new(config.threads),
             recompute: config.training.recompute_activations,
-            fused,
             observer: LayerObserver::default(),
         };
         Self { config, base, library, encoder, devices, settings, replicas: None, job: None }
     }
 
     fn start_replicas(&self) -> Result<Replicas, LearnerError> {
-        let workplace = |device: &Device| Workplace {
-            device: device.clone(),
-            settings: self.settings.clone(),
-            precision: self.config.precision(),
-        };
+        let workplace =
+            |device: &LearnerDevice| Workplace { device: device.clone(), settings: self.settings.clone() };
         Replicas::start(self.devices.iter().map(workplace).collect())
     }
 

@@ -49,3 +49,4 @@ pub use checkpoint::{holds_policy, load_policy};
 pub use config::{LearnerConfig, tensor_precision};
 pub use footprint::{Footprint, StepParts};
 pub use learner::{BasePolicy, ModelName, PolicyLearner};
+pub use replicas::LearnerDevice;

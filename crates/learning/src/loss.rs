@@ -1,9 +1,8 @@
 //! The losses, as functions of the log-probabilities of a batch's targets.
 
-use burn::tensor::{Tensor, TensorData, activation};
 use still_recipe::{DpoSettings, PreferenceLoss};
 use still_roles::PreferenceMetrics;
-use still_tensor_decoder::{BatchError, Decoder, ForwardSettings, Parameters, TokenBatch};
+use still_tensor_decoder::{BatchError, ForwardSettings, Parameters, TokenBatch, TrainableDecoder};
 use still_training_data::Sequence;
 
 /// A loss with its gradients.
@@ -30,7 +29,7 @@ pub(crate) fn add_metrics(sum: &mut PreferenceMetrics, more: &PreferenceMetrics)
 /// Negative log-likelihood of a part of a step's targets, over `step_targets`, those of the whole step: so
 /// the parts of a step add up to its mean over tokens, however it is cut.
 pub(crate) fn sft(
-    decoder: &Decoder,
+    decoder: &dyn TrainableDecoder,
     sequences: &[&Sequence],
     step_targets: usize,
     settings: &ForwardSettings,
@@ -44,7 +43,7 @@ pub(crate) fn sft(
 /// The [loss](PreferenceLoss) of a part of a step's pairs over `step_pairs`, those of the whole step, plus the SFT term
 /// on the chosen ones. The metrics are shares of the step's as well.
 pub(crate) fn preference(
-    decoder: &Decoder,
+    decoder: &dyn TrainableDecoder,
     pairs: &[&(Sequence, Sequence)],
     reference: &[PairSums],
     step_pairs: usize,
@@ -55,10 +54,11 @@ pub(crate) fn preference(
     let batch = batch_of(&sequences, settings)?;
     let reference: Vec<f32> = reference.iter().flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
     let mut sums = Vec::new();
-    let (loss, gradients) = decoder.loss_and_gradients(&batch, settings, |found| {
-        let by_pair = sums_by_pair(&found, &batch.target_counts);
-        sums = host_values(by_pair.clone());
-        preference_loss(by_pair, &reference, &batch.target_counts, step_pairs, config)
+    let (loss, gradients) = decoder.loss_and_gradients(&batch, settings, &mut |found| {
+        sums = sums_by_sequence(found, &batch.target_counts);
+        let (loss, of_sums) = preference_loss(&sums, &reference, &batch.target_counts, step_pairs, config);
+        let of_targets = of_sums.iter().zip(&batch.target_counts);
+        (loss, of_targets.flat_map(|(grad, count)| std::iter::repeat_n(*grad as f32, *count)).collect())
     });
     let metrics = part_metrics(&sums, &reference, &batch.target_counts, step_pairs, config);
     Ok((LossAndGradients { loss, gradients }, metrics))
@@ -66,13 +66,13 @@ pub(crate) fn preference(
 
 /// Summed log-probabilities of a pair's targets, without gradients.
 pub(crate) fn pair_sums(
-    decoder: &Decoder,
+    decoder: &dyn TrainableDecoder,
     (chosen, rejected): &(Sequence, Sequence),
     settings: &ForwardSettings,
 ) -> Result<PairSums, BatchError> {
     let batch = batch_of(&[chosen, rejected], settings)?;
     let found = decoder.target_log_probabilities(&batch, settings);
-    let sums = host_values(sums_by_pair(&found, &batch.target_counts));
+    let sums = sums_by_sequence(&found, &batch.target_counts);
     Ok((sums.first().copied().unwrap_or_default(), sums.get(1).copied().unwrap_or_default()))
 }
 
@@ -111,56 +111,53 @@ fn batch_of(sequences: &[&Sequence], settings: &ForwardSettings) -> Result<Token
     TokenBatch::new(spans, settings.config.vocabulary_size)
 }
 
-/// Sums of the log-probabilities of each sequence's targets, `[pairs, 2]`.
-fn sums_by_pair(found: &Tensor<1>, target_counts: &[usize]) -> Tensor<2> {
-    let mut start = 0;
-    let sums = target_counts.iter().map(|count| {
-        let sum = found.clone().narrow(0, start, *count).sum();
-        start += count;
-        sum
-    });
-    Tensor::cat(sums.collect(), 0).reshape([target_counts.len() / 2, 2])
+/// The summed log-probabilities of each sequence's targets: chosen and rejected by turns.
+fn sums_by_sequence(found: &[f32], target_counts: &[usize]) -> Vec<f32> {
+    let mut rest = found;
+    let sum = |count: &usize| {
+        let (targets, more) = rest.split_at(*count);
+        rest = more;
+        targets.iter().map(|value| f64::from(*value)).sum::<f64>() as f32
+    };
+    target_counts.iter().map(sum).collect()
 }
 
+/// The loss, and its gradient in the summed log-probabilities of each sequence.
 fn preference_loss(
-    sums: Tensor<2>,
+    sums: &[f32],
     reference: &[f32],
     target_counts: &[usize],
     step_pairs: usize,
     config: &DpoSettings,
-) -> Tensor<1> {
-    let device = sums.device();
-    let shape = [target_counts.len() / 2, 2];
-    let reference = Tensor::<2>::from_data(TensorData::new(reference.to_vec(), shape), &device);
-    let counts: Vec<f32> = target_counts.iter().map(|targets| (*targets).max(1) as f32).collect();
-    let counts = Tensor::<2>::from_data(TensorData::new(counts, shape), &device);
-    let mut gains = sums.clone() - reference;
-    if config.loss.is_by_token() {
-        gains = gains / counts.clone();
+) -> (f64, Vec<f64>) {
+    let share = 1.0 / step_pairs as f64;
+    let (mut loss, mut gradients) = (0.0, Vec::with_capacity(sums.len()));
+    let pairs = sums.as_chunks::<2>().0.iter().zip(reference.as_chunks::<2>().0);
+    for ((sums, reference), counts) in pairs.zip(target_counts.as_chunks::<2>().0) {
+        let tokens = counts.map(|count| count.max(1) as f64);
+        let lengths = if config.loss.is_by_token() { tokens } else { [1.0; 2] };
+        let gain = |at: usize| (f64::from(sums[at]) - f64::from(reference[at])) / lengths[at];
+        let lead = gain(0) - gain(1);
+        let (value, slope) = match config.loss {
+            PreferenceLoss::Sigmoid | PreferenceLoss::SigmoidNorm => {
+                let margin = config.beta * lead;
+                // log(1 + exp(-margin)), and its slope
+                ((-margin).max(0.0) + (-margin.abs()).exp().ln_1p(), -config.beta / (1.0 + margin.exp()))
+            }
+            PreferenceLoss::Ipo => {
+                let off = lead - 0.5 / config.beta;
+                (off * off, 2.0 * off)
+            }
+        };
+        let imitation = config.sft_coefficient / tokens[0];
+        loss += share * (value - imitation * f64::from(sums[0]));
+        gradients.extend([share * (slope / lengths[0] - imitation), -share * slope / lengths[1]]);
     }
-    let lead = gains.clone().narrow(1, 0, 1) - gains.narrow(1, 1, 1);
-    let losses = match config.loss {
-        PreferenceLoss::Sigmoid | PreferenceLoss::SigmoidNorm => {
-            activation::softplus(lead.mul_scalar(-config.beta), 1.0)
-        }
-        PreferenceLoss::Ipo => lead.sub_scalar(0.5 / config.beta).powi_scalar(2),
-    };
-    let loss = losses.sum().div_scalar(step_pairs as f64);
-    if config.sft_coefficient == 0.0 {
-        return loss;
-    }
-    let likelihood = (sums / counts).narrow(1, 0, 1).sum().div_scalar(step_pairs as f64);
-    loss - likelihood.mul_scalar(config.sft_coefficient)
-}
-
-fn host_values(tensor: Tensor<2>) -> Vec<f32> {
-    tensor.into_data().convert::<f32>().try_into_vec().unwrap_or_default()
+    (loss, gradients)
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     /// Two pairs: what the policy and the reference make of each response, and its tokens.
@@ -203,13 +200,10 @@ mod tests {
     fn losses_margins_and_gradients_are_those_of_the_formulas() {
         for (loss, beta, expected, margin, gradients) in EXPECTED {
             let config = DpoSettings { loss, beta, ..DpoSettings::default() };
-            let data = TensorData::new(SUMS.to_vec(), [2, 2]);
-            let sums = Tensor::<2>::from_data(data, &Device::flex().autodiff()).require_grad();
-            let found = preference_loss(sums.clone(), &REFERENCE, &TOKENS, 2, &config);
-            let of_sums = host_values(sums.grad(&found.backward()).unwrap());
-            assert_close(f64::from(found.into_scalar::<f32>()), expected);
+            let (found, of_sums) = preference_loss(&SUMS, &REFERENCE, &TOKENS, 2, &config);
+            assert_close(found, expected);
             for (found, expected) in of_sums.into_iter().zip(gradients) {
-                assert_close(f64::from(found), expected);
+                assert_close(found, expected);
             }
             let metrics = part_metrics(&SUMS, &REFERENCE, &TOKENS, 2, &config);
             assert_close(metrics.margin, margin);
@@ -221,16 +215,11 @@ mod tests {
     #[test]
     fn the_term_of_imitation_pulls_at_the_chosen_response_alone_by_its_tokens() {
         let config = DpoSettings { sft_coefficient: 2.0, ..DpoSettings::default() };
-        let gradients = |config: &DpoSettings| {
-            let data = TensorData::new(SUMS.to_vec(), [2, 2]);
-            let sums = Tensor::<2>::from_data(data, &Device::flex().autodiff()).require_grad();
-            let found = preference_loss(sums.clone(), &REFERENCE, &TOKENS, 2, config);
-            host_values(sums.grad(&found.backward()).unwrap())
-        };
+        let gradients = |config: &DpoSettings| preference_loss(&SUMS, &REFERENCE, &TOKENS, 2, config).1;
         let (with, without) = (gradients(&config), gradients(&DpoSettings::default()));
-        let term: Vec<f32> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
+        let term: Vec<f64> = with.iter().zip(&without).map(|(with, without)| with - without).collect();
         for (found, expected) in term.into_iter().zip([-2.0 / 2.0 / 10.0, 0.0, -2.0 / 2.0 / 8.0, 0.0]) {
-            assert_close(f64::from(found), expected);
+            assert_close(found, expected);
         }
     }
 }

@@ -91,7 +91,6 @@ mod tests {
         sync::Arc,
     };
 
-    use burn::tensor::Device;
     use still_decoder::hugging_face;
     use still_domain::Statement;
     use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, TrainingSetId};
@@ -104,7 +103,7 @@ mod tests {
     use still_training_data::{EncodedExample, ExampleEncoder};
 
     use super::*;
-    use crate::{BasePolicy, LearnerConfig, PolicyLearner};
+    use crate::{BasePolicy, LearnerConfig, LearnerDevice, PolicyLearner};
 
     #[test]
     fn a_shortage_halves_the_parts_until_they_fit_and_is_counted() {
@@ -165,7 +164,7 @@ mod tests {
             TrainingSection { imitation: job.clone(), improvement: job, ..TrainingSection::default() };
         let config = LearnerConfig { training, threads: 1 };
         let (library, encoder) = (Arc::new(library), Arc::new(Numbers));
-        PolicyLearner::new(config, base, library, encoder, vec![Device::flex().autodiff(); replicas], true)
+        PolicyLearner::new(config, base, library, encoder, vec![LearnerDevice::Processor; replicas])
     }
 
     fn examples() -> Vec<Example> {

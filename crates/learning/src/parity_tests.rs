@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use burn::tensor::Device;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use still_decoder::{DecoderConfig, DecoderWeights, NamedTensor, Threads, hugging_face};
 use still_recipe::{DpoSettings, OptimizerName};
-use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, Parameters, TensorPrecision};
+#[cfg(feature = "tensors")]
+use still_tensor_decoder::{Decoder, Device, TensorPrecision};
+use still_tensor_decoder::{ForwardSettings, HostDecoder, LayerObserver, Parameters, TrainableDecoder};
 use still_training_data::Sequence;
 
 use crate::{
@@ -48,23 +49,29 @@ impl Fixture {
         Self { name, config, weights, reference, sequences }
     }
 
-    fn settings(&self, fused: bool) -> ForwardSettings {
+    fn settings(&self) -> ForwardSettings {
         let config = Arc::new(self.config.clone());
         ForwardSettings {
             config,
             threads: Threads::new(2),
             recompute: false,
-            fused,
             observer: LayerObserver::default(),
         }
     }
 
-    fn sft(&self, trained: &Trained, fused: bool) -> loss::LossAndGradients {
-        let Trained::Full(weights) = trained else { panic!("all parameters are trained") };
-        let decoder = Decoder::from_weights(weights, &Device::flex().autodiff(), TensorPrecision::F32);
+    /// By the processor's kernels, and in builds with tensors by those.
+    fn decoders(weights: &DecoderWeights) -> Vec<Box<dyn TrainableDecoder>> {
+        vec![
+            Box::new(HostDecoder::whole(Arc::new(weights.clone()))),
+            #[cfg(feature = "tensors")]
+            Box::new(Decoder::from_weights(weights, &Device::flex().autodiff(), TensorPrecision::F32)),
+        ]
+    }
+
+    fn sft(&self, decoder: &dyn TrainableDecoder) -> loss::LossAndGradients {
         let sequences: Vec<&Sequence> = self.sequences.iter().collect();
         let targets = sequences.iter().map(|sequence| sequence.target.len()).sum();
-        loss::sft(&decoder, &sequences, targets, &self.settings(fused)).unwrap()
+        loss::sft(decoder, &sequences, targets, &self.settings()).unwrap()
     }
 
     fn fresh(&self) -> (Trained, Optimizer) {
@@ -80,7 +87,8 @@ impl Fixture {
         optimizer: &mut Optimizer,
         clip_norm: f64,
     ) -> (loss::LossAndGradients, f64) {
-        let found = self.sft(trained, true);
+        let Trained::Full(weights) = &*trained else { panic!("all parameters are trained") };
+        let found = self.sft(&HostDecoder::whole(Arc::new(weights.clone())));
         let norm = global_norm(&found.gradients, 2);
         let update = Update {
             rate: 1e-3,
@@ -109,8 +117,8 @@ fn assert_close(name: &str, found: f64, expected: f64, tolerance: f64) {
 fn losses_and_gradient_norms_are_pytorchs() {
     for name in MODELS {
         let fixture = Fixture::load(name);
-        for fused in [true, false] {
-            let found = fixture.sft(&fixture.fresh().0, fused);
+        for decoder in Fixture::decoders(&fixture.weights) {
+            let found = fixture.sft(&*decoder);
             assert_close(name, found.loss, fixture.reference["loss"].as_f64().unwrap(), 1e-5);
             let norm = fixture.reference["grad_norm_total"].as_f64().unwrap();
             assert_close(name, global_norm(&found.gradients, 2), norm, 1e-5);
@@ -195,22 +203,20 @@ fn preference_loss_and_its_gradient_are_pytorchs() {
         let fixture = Fixture::load(name);
         let expected = &fixture.reference["dpo"];
         let (mut trained, mut optimizer) = fixture.fresh();
-        let device = Device::flex().autodiff();
         let pair = (fixture.sequences[0].clone(), fixture.sequences[1].clone());
-        let base = Decoder::from_weights(&fixture.weights, &device, TensorPrecision::F32);
-        let reference = loss::pair_sums(&base, &pair, &fixture.settings(true)).unwrap();
+        let base = HostDecoder::whole(Arc::new(fixture.weights.clone()));
+        let settings = fixture.settings();
+        let reference = loss::pair_sums(&base, &pair, &settings).unwrap();
         let sums = numbers(&expected["ref_logps"]);
         assert_close(name, f64::from(reference.0), sums[0], 1e-5);
         assert_close(name, f64::from(reference.1), sums[1], 1e-5);
 
         fixture.step(&mut trained, &mut optimizer, 0.0);
         let Trained::Full(policy) = &trained else { panic!("all parameters are trained") };
-        let policy = Decoder::from_weights(policy, &device, TensorPrecision::F32);
         let config = DpoSettings { beta: 0.1, ..DpoSettings::default() };
-        for fused in [true, false] {
-            let settings = fixture.settings(fused);
+        for policy in Fixture::decoders(policy) {
             let (found, metrics) =
-                loss::preference(&policy, &[&pair], &[reference], 1, &config, &settings).unwrap();
+                loss::preference(&*policy, &[&pair], &[reference], 1, &config, &settings).unwrap();
             assert_close(name, found.loss, expected["loss"].as_f64().unwrap(), 1e-3);
             assert_close(
                 name,

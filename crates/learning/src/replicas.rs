@@ -15,21 +15,28 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use burn::tensor::Device;
-use still_decoder::DecoderWeights;
 use still_embedded::LearnerError;
 use still_library::Weights;
-use still_tensor_decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision};
+use still_tensor_decoder::{
+    Decoder, Device, ForwardSettings, HostDecoder, LayerObserver, TensorPrecision, TrainableDecoder,
+};
 
 use crate::trained::Trained;
+
+/// Where gradients are made.
+#[derive(Debug, Clone)]
+pub enum LearnerDevice {
+    /// The processor.
+    Processor,
+    /// A device of tensors with autodiff, and what matrices are stored in there.
+    Tensors(Device, TensorPrecision),
+}
 
 /// Where gradients are made, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Workplace {
-    /// A device with autodiff.
-    pub(crate) device: Device,
+    pub(crate) device: LearnerDevice,
     pub(crate) settings: ForwardSettings,
-    pub(crate) precision: TensorPrecision,
 }
 
 /// A device with what stays on it for a whole job.
@@ -73,23 +80,31 @@ impl Replica {
     }
 
     /// What is trained, on the device. The base of adapters stays there from one step to the next.
-    pub(crate) fn decoder(&mut self, trained: &Trained) -> Decoder {
+    pub(crate) fn decoder(&mut self, trained: Trained) -> Box<dyn TrainableDecoder> {
         match trained {
-            Trained::Full(weights) => self.whole(weights),
-            Trained::Adapters { adapters, base } => {
-                let frozen = self.frozen(base);
-                let Workplace { device, settings, .. } = &self.workplace;
-                frozen.adapted(adapters, &settings.config, device)
-            }
+            Trained::Full(weights) => self.whole(Arc::new(weights)),
+            Trained::Adapters { adapters, base } => match &self.workplace.device {
+                LearnerDevice::Processor => Box::new(HostDecoder::adapted(single_precision(base), adapters)),
+                LearnerDevice::Tensors(device, precision) => {
+                    let (device, precision) = (device.clone(), *precision);
+                    let frozen = self.frozen(&base, &device, precision);
+                    Box::new(frozen.adapted(&adapters, &self.workplace.settings.config, &device))
+                }
+            },
         }
     }
 
     /// All parameters of a decoder, on the device.
-    pub(crate) fn whole(&self, weights: &DecoderWeights) -> Decoder {
-        Decoder::from_weights(weights, &self.workplace.device, self.workplace.precision)
+    pub(crate) fn whole(&self, weights: Weights) -> Box<dyn TrainableDecoder> {
+        match &self.workplace.device {
+            LearnerDevice::Processor => Box::new(HostDecoder::whole(single_precision(weights))),
+            LearnerDevice::Tensors(device, precision) => {
+                Box::new(Decoder::from_weights(&weights, device, *precision))
+            }
+        }
     }
 
-    fn frozen(&mut self, base: &Weights) -> Decoder {
+    fn frozen(&mut self, base: &Weights, device: &Device, precision: TensorPrecision) -> Decoder {
         if let Some((known, frozen)) = &self.frozen
             && Arc::ptr_eq(known, base)
         {
@@ -97,10 +112,15 @@ impl Replica {
         }
         // the one before goes first
         self.frozen = None;
-        let frozen = Decoder::frozen(base, &self.workplace.device, self.workplace.precision);
+        let frozen = Decoder::frozen(base, device, precision);
         self.frozen = Some((Arc::clone(base), frozen.clone()));
         frozen
     }
+}
+
+/// The same weights in f32, as the processor's kernels want them.
+fn single_precision(weights: Weights) -> Weights {
+    if weights.is_single_precision() { weights } else { Arc::new(weights.to_f32()) }
 }
 
 impl Replicas {
@@ -224,9 +244,14 @@ impl ReplicaThread {
                     return;
                 }
             };
-            for piece in pieces {
-                let found = catch_unwind(AssertUnwindSafe(|| work(replica, &begun, piece)));
+            let (mut begun, mut pieces) = (Some(begun), pieces.into_iter());
+            while let (Some(at_hand), Some(piece)) = (&begun, pieces.next()) {
+                let found = catch_unwind(AssertUnwindSafe(|| work(replica, at_hand, piece)));
                 let is_done = !matches!(found, Ok(Ok(_)));
+                if pieces.len() == 0 {
+                    // let go of before the last answer: whoever has that may change what it was made of
+                    begun = None;
+                }
                 if answer.send(found).is_err() || is_done {
                     return;
                 }
@@ -277,11 +302,9 @@ mod tests {
             config: Arc::new(DecoderConfig::from_hugging_face(&json).unwrap()),
             threads: Threads::single(),
             recompute: false,
-            fused: true,
             observer: LayerObserver::default(),
         };
-        let device = Device::flex().autodiff();
-        let workplace = Workplace { device, settings, precision: TensorPrecision::F32 };
+        let workplace = Workplace { device: LearnerDevice::Processor, settings };
         Replicas::start(vec![workplace; count]).unwrap()
     }
 

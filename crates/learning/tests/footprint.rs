@@ -8,7 +8,7 @@ mod harness;
 
 use std::process::Command;
 
-use harness::{MEMORY_MODES, estimated_bytes, is_fused, steps_of_one_sequence};
+use harness::{estimated_bytes, is_on_processor, memory_modes, steps_of_one_sequence};
 use still_decoder::DecoderConfig;
 
 /// Marks the process of one case.
@@ -35,9 +35,9 @@ fn training_allocates_what_was_foretold_within_a_tenth() {
         steps_of_one_sequence(decoder_config(), mode, threads, tokens);
         return println!("{PEAK}{}", allocations::peak_bytes());
     }
-    for mode in MEMORY_MODES {
+    for mode in memory_modes() {
         // composed operators know no threads, and take their time here
-        let cases = if is_fused(mode) {
+        let cases = if is_on_processor(mode) {
             &[(1, 1_500), (2, 1_500), (2, 3_000)][..]
         } else {
             &[(1, 1_000), (1, 1_500)][..]

@@ -152,10 +152,10 @@ fn training(config: &Config, form: &DecoderConfig, weights: &Arc<DecoderWeights>
         |checkpoint| PathBuf::from(checkpoint.as_str()),
         |folder| Err(format!("`{}` is no policy", folder.display())),
     );
-    let devices = open_learners(&config.device).ok()?;
+    let devices = open_learners(&config.device, learner.precision()).ok()?;
     let base = BasePolicy { name: None, config: form.clone() };
     let encoder = Arc::new(SameLength(length));
-    let mut learner = PolicyLearner::new(learner, base, Arc::new(library), encoder, devices, true);
+    let mut learner = PolicyLearner::new(learner, base, Arc::new(library), encoder, devices);
     let example = Example::Sft(SftExample { problem: "".into(), response: Response::Tokens(Vec::new()) });
     let examples = ExamplesInMemory(vec![example; count]);
     let begun = learner.begin(&LearnerJob::fresh(TrainingJob {

@@ -9,11 +9,9 @@ use std::collections::BTreeSet;
 
 use still_control::{Exit, Failure};
 use still_decoder::{CpuDecoder, DecoderConfig};
-use still_learning::tensor_precision;
+use still_learning::{LearnerDevice, tensor_precision};
 use still_operator::config::{Config, Device, DeviceSection};
-use still_tensor_decoder::{
-    CacheSize, DecoderMemory, Device as TensorDevice, DeviceError, DeviceName, TensorPrecision,
-};
+use still_tensor_decoder::{CacheSize, DecoderMemory, DeviceError, DeviceName, TensorPrecision};
 
 use crate::host_memory;
 
@@ -187,9 +185,21 @@ pub const fn device_name(device: Device) -> DeviceName {
     }
 }
 
-/// The learner's devices, ready for gradients.
-pub fn open_learners(section: &DeviceSection) -> Result<Vec<TensorDevice>, DeviceError> {
-    let open = |device: &Device| device_name(*device).open().map(TensorDevice::autodiff);
+/// The learner's devices, ready for gradients. `precision` is what GPUs store matrices in.
+///
+/// # Errors
+/// When a device is not there, or the program was built without it.
+pub fn open_learners(
+    section: &DeviceSection,
+    precision: TensorPrecision,
+) -> Result<Vec<LearnerDevice>, DeviceError> {
+    let open = |device: &Device| match device {
+        Device::Cpu => Ok(LearnerDevice::Processor),
+        Device::Cuda(_) => {
+            let opened = device_name(*device).open()?.autodiff();
+            Ok(LearnerDevice::Tensors(opened, precision))
+        }
+    };
     section.learners.iter().map(open).collect()
 }
 

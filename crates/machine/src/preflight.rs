@@ -6,7 +6,10 @@ use still_control::{Exit, Failure, OrExit};
 use still_domain::Problem;
 use still_engines::LaunchPlan;
 use still_judge::StandardVerifier;
-use still_operator::{admission::JudgeCheck, config::Config};
+use still_operator::{
+    admission::JudgeCheck,
+    config::{Config, Device},
+};
 use still_text::Prompter;
 
 use crate::{
@@ -37,7 +40,7 @@ pub fn remarks(config: &Config, model: &Model) -> Vec<String> {
 /// # Errors
 /// Names what takes the most of it, and what helps.
 pub fn refuse_misfit(plan: &Plan) -> Result<(), Failure> {
-    let (taken, has) = (plan.on_host(), placement::total_bytes(still_operator::config::Device::Cpu));
+    let (taken, has) = (plan.on_host(), placement::total_bytes(Device::Cpu));
     match has.filter(|has| taken > *has) {
         Some(has) => {
             let (what, bytes) = plan.largest_on_host();
@@ -57,7 +60,7 @@ pub fn refuse_misfit(plan: &Plan) -> Result<(), Failure> {
     }
 }
 
-/// Opens every device that a configuration names, and lets it go.
+/// Opens every GPU that a configuration names, and lets it go.
 ///
 /// # Errors
 /// When one is not there, or not in this build.
@@ -65,7 +68,8 @@ pub fn refuse_absent_devices(config: &Config) -> Result<(), Failure> {
     let section = &config.device;
     let draws_here = !still_engines::is_remote(&config.engines);
     let generators = section.samplers.iter().chain([&section.evaluator]).filter(|_| draws_here);
-    for device in section.learners.iter().chain(generators) {
+    let named = section.learners.iter().chain(generators);
+    for device in named.filter(|device| **device != Device::Cpu) {
         device_name(*device).open().map_err(|error| Failure::new(Exit::Device, error))?;
     }
     Ok(())

@@ -62,13 +62,13 @@ fn embedded(
 ) -> Result<TrainingFactory, Failure> {
     let devices = config.device.clone();
     // a device that is not there is told now, not by the first training job
-    open_learners(&devices).or_exit(Exit::Device)?;
     let (settings, base, library) = (settings::learner(config), model.base_policy(), Arc::clone(library));
+    let precision = settings.precision();
+    open_learners(&devices, precision).or_exit(Exit::Device)?;
     Ok(EmbeddedTraining::factory("learner", move || {
-        let opened = open_learners(&devices).map_err(|error| error.to_string())?;
+        let opened = open_learners(&devices, precision).map_err(|error| error.to_string())?;
         let (base, library, encoder) = (base.clone(), Arc::clone(&library), Arc::clone(&encoder));
-        let fused = devices.learns_on_cpu();
-        let learner = PolicyLearner::new(settings.clone(), base, library, encoder, opened, fused);
+        let learner = PolicyLearner::new(settings.clone(), base, library, encoder, opened);
         let learner: Box<dyn Learner> = Box::new(learner);
         Ok(learner)
     }))

@@ -119,14 +119,23 @@ impl Projection {
         }
     }
 
-    /// The fused matrix that holds it.
-    fn fused(self, layer: &mut LayerWeights) -> &mut Matrix {
+    /// The fused matrix that holds it, of the four that a block has.
+    pub(crate) const fn fused_index(self) -> usize {
         match self {
-            Self::Query | Self::Key | Self::Value => &mut layer.qkv,
-            Self::Output => &mut layer.output,
-            Self::Gate | Self::Up => &mut layer.gate_up,
-            Self::Down => &mut layer.down,
+            Self::Query | Self::Key | Self::Value => 0,
+            Self::Output => 1,
+            Self::Gate | Self::Up => 2,
+            Self::Down => 3,
         }
+    }
+
+    /// That matrix.
+    fn fused(self, layer: &mut LayerWeights) -> &mut Matrix {
+        let matrices = [&mut layer.qkv, &mut layer.output, &mut layer.gate_up, &mut layer.down];
+        matrices
+            .into_iter()
+            .nth(self.fused_index())
+            .unwrap_or_else(|| unreachable!("a block has four matrices"))
     }
 }
 

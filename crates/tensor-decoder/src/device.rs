@@ -2,11 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use burn::tensor::Device;
 use thiserror::Error;
 
+use crate::Device;
+
 #[cfg(feature = "cuda")]
-use crate::cuda;
+use crate::tensors::cuda;
 
 /// A device's name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -55,13 +56,14 @@ impl DeviceName {
     /// When the program was built without support for it, or the driver does not give it.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
+            #[cfg(feature = "tensors")]
             Self::Cpu => Ok(Device::flex()),
             #[cfg(feature = "cuda")]
             Self::Cuda(number) => {
                 cuda::open(number).map_err(|reason| DeviceError::Unavailable { device: self, reason })
             }
             #[cfg(not(feature = "cuda"))]
-            Self::Cuda(_) => Err(DeviceError::NotBuilt(self)),
+            _ => Err(DeviceError::NotBuilt(self)),
         }
     }
 

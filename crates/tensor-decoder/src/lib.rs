@@ -1,45 +1,47 @@
-//! The policy as a burn module: a decoder whose layers are fused operators on the CPU.
+//! The policy as it is trained, and as GPUs draw with it.
 //!
 //! | module | noun |
 //! |---|---|
-//! | [`Decoder`] | parameters as burn tensors; log-probabilities, and gradients of losses of them |
+//! | [`TrainableDecoder`] | what a learner asks of a decoder: log-probabilities, and gradients of losses of them |
+//! | [`HostDecoder`] | one on the processor, by the kernels of `still-decoder` |
 //! | [`TokenBatch`] | sequences laid end to end, with the tokens whose log-probabilities are wanted |
 //! | [`ParameterList`], [`Parameters`] | what an optimizer walks over, on the host; gradients and moments |
 //! | [`Adapters`] | low-rank changes of a decoder that stays as it is |
 //! | [`peft`] | adapters in the layout of PEFT, in and out |
-//! | [`fused`] | operators with their own backward pass on host slices, inside burn's autodiff graph |
-//! | `composed` | the same decoder of burn's own operators, with memory linear in length |
-//! | [`composed_pass_bytes`] | what that takes, estimated beforehand |
-//! | [`Scorer`] | log-probabilities of given tokens on a device |
-//! | [`DeviceDecoder`] | the decoder that generates on a device: weights, key-value cache, steps |
-//! | [`DeviceName`] | where tensors live, by name |
+//! | [`DeviceName`] | where a decoder lies, by name |
+//! | [`DecoderMemory`], [`composed_pass_bytes`] | what decoders take on a device, estimated beforehand |
+//! | [`Decoder`], [`DeviceDecoder`], [`Scorer`] | the same as burn modules, for GPUs, in builds with the feature `tensors` |
 //!
-//! On the CPU a whole decoder layer is one operator of burn's graph (see `docs/adr/0002`); elsewhere the same
-//! layer is composed of burn's own operators. Both are held to the same numbers by tests.
+//! On the processor nothing goes through a tensor library (see `docs/adr/0002`). Both ways are held to the same numbers by
+//! tests.
 
+#[cfg(not(feature = "tensors"))]
+mod absent;
 mod adapters;
 mod batch;
-mod composed;
-#[cfg(feature = "cuda")]
-mod cuda;
-mod decoder;
 mod device;
-pub mod fused;
-mod gradients;
-mod inference;
-mod matrix;
+mod host;
+mod memory;
 mod parameters;
 pub mod peft;
-mod scorer;
+mod precision;
+#[cfg(feature = "tensors")]
+mod tensors;
+mod trainable;
 
 /// A device that tensors live on, opened by [`DeviceName::open`].
+#[cfg(feature = "tensors")]
 pub use burn::tensor::Device;
 
+#[cfg(not(feature = "tensors"))]
+pub use absent::{Decoder, Device, DeviceDecoder, Scorer};
 pub use adapters::{Adapter, AdapterError, Adapters, LoraConfig, Projection};
 pub use batch::{BatchError, TokenBatch};
-pub use composed::composed_pass_bytes;
-pub use decoder::{Decoder, DecoderLayer, ForwardSettings, LayerObserver, TensorPrecision};
 pub use device::{DeviceError, DeviceMemory, DeviceName};
-pub use inference::{CacheSize, DecoderMemory, DeviceDecoder};
+pub use host::HostDecoder;
+pub use memory::{CacheSize, DecoderMemory, composed_pass_bytes};
 pub use parameters::{ParameterList, Parameters, Role};
-pub use scorer::Scorer;
+pub use precision::TensorPrecision;
+#[cfg(feature = "tensors")]
+pub use tensors::{Decoder, DecoderLayer, DeviceDecoder, Scorer};
+pub use trainable::{ForwardSettings, LayerObserver, TrainableDecoder};

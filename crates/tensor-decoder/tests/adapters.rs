@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, LayerObserver, LoraConfig, ParameterList, Parameters, Projection,
-    TensorPrecision, TokenBatch, peft,
+    Adapters, Decoder, Device, ForwardSettings, HostDecoder, LayerObserver, LoraConfig, ParameterList,
+    Parameters, Projection, TensorPrecision, TokenBatch, TrainableDecoder, peft,
 };
 
 fn config() -> DecoderConfig {
@@ -20,12 +19,11 @@ fn config() -> DecoderConfig {
     DecoderConfig::from_hugging_face(&json).unwrap()
 }
 
-fn settings(fused: bool) -> ForwardSettings {
+fn settings() -> ForwardSettings {
     ForwardSettings {
         config: Arc::new(config()),
         threads: Threads::new(2),
         recompute: false,
-        fused,
         observer: LayerObserver::default(),
     }
 }
@@ -66,13 +64,17 @@ fn adapters_act_as_the_merged_weights_do_and_get_their_share_of_the_gradient() {
         let adapters = busy_adapters(targets);
         let merged = adapters.merge(&weights, &config);
         assert!(merged != weights);
-        let whole = Decoder::from_weights(&merged, &device, TensorPrecision::F32);
-        let (loss, whole) = whole.loss_and_gradients(&batch(), &settings(true), |found| found.mean().neg());
+        let whole = HostDecoder::whole(Arc::new(merged));
+        let mean = -1.0 / batch().targets.len() as f64;
+        let (loss, whole) = whole.weighted_likelihood_and_gradients(&batch(), &settings(), mean);
         let Parameters::Full(whole) = whole else { panic!("all parameters are trained") };
         let whole = whole.to_named(&config);
-        let decoder = Decoder::with_adapters(&weights, &adapters, &config, &device, TensorPrecision::F32);
-        for fused in [true, false] {
-            let found = decoder.loss_and_gradients(&batch(), &settings(fused), |found| found.mean().neg());
+        let decoders: [Box<dyn TrainableDecoder>; 2] = [
+            Box::new(HostDecoder::adapted(Arc::new(weights.clone()), adapters.clone())),
+            Box::new(Decoder::with_adapters(&weights, &adapters, &config, &device, TensorPrecision::F32)),
+        ];
+        for decoder in decoders {
+            let found = decoder.weighted_likelihood_and_gradients(&batch(), &settings(), mean);
             assert_close("loss", &[loss as f32], &[found.0 as f32]);
             let Parameters::Adapters(found) = found.1 else { panic!("adapters are trained") };
             assert_eq!(found.values().len(), adapters.values().len());

@@ -6,13 +6,12 @@
 
 use std::{collections::HashMap, fs, path::Path, sync::Arc};
 
-use burn::tensor::{Device, Tensor};
 use half::bf16;
 use safetensors::SafeTensors;
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, ForwardSettings, LayerObserver, ParameterList, Parameters, TensorPrecision,
-    TokenBatch, peft,
+    Adapters, Decoder, Device, ForwardSettings, LayerObserver, ParameterList, Parameters, TensorPrecision,
+    TokenBatch, TrainableDecoder, peft,
 };
 
 const MODELS: [&str; 3] = ["llama", "qwen2", "qwen3"];
@@ -92,16 +91,15 @@ fn computed(
         config: Arc::new(config.clone()),
         threads: Threads::new(2),
         recompute: false,
-        fused: false,
         observer: LayerObserver::default(),
     };
     let batch =
         TokenBatch::new(sequences.iter().map(|row| (row.as_slice(), 1..row.len())), config.vocabulary_size)
             .unwrap();
     let decoder = Decoder::with_adapters(weights, adapters, config, &device, precision);
-    let log_probabilities =
-        decoder.target_log_probabilities(&batch, &settings).into_data().try_to_vec().unwrap();
-    let (_, gradients) = decoder.loss_and_gradients(&batch, &settings, Tensor::mean);
+    let log_probabilities = decoder.target_log_probabilities(&batch, &settings);
+    let mean = 1.0 / batch.targets.len() as f64;
+    let (_, gradients) = decoder.weighted_likelihood_and_gradients(&batch, &settings, mean);
     let Parameters::Adapters(gradients) = gradients else { panic!("adapters are trained") };
     let gradients = gradients.values().into_iter().flat_map(|(_, values)| values.to_vec()).collect();
     Numbers { log_probabilities, gradients }

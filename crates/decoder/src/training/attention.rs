@@ -224,7 +224,7 @@ impl HeadSpan {
                 1.0,
                 probabilities,
                 self.view(qkv, self.value, 0, seen),
-                gemm::Parallelism::None,
+                gemm_common::Parallelism::None,
             );
         }
     }
@@ -242,7 +242,7 @@ impl HeadSpan {
         scratch: &mut Scratch,
     ) {
         let Scratch { probabilities, grad_scores } = scratch;
-        let (width, none) = (self.width, gemm::Parallelism::None);
+        let (width, none) = (self.width, gemm_common::Parallelism::None);
         let (query, others) = gradients.split_at_mut(self.len() * width);
         let (key, value) = others.split_at_mut(self.len() * width);
         for first in (0..self.len()).step_by(BLOCK) {
@@ -294,7 +294,7 @@ impl HeadSpan {
         let queries = self.view(qkv, self.query, first, count);
         let keys = self.view(qkv, self.key, 0, seen);
         let target = Target::store(scores, seen);
-        multiply(target, self.scale, queries, keys.transposed(), gemm::Parallelism::None);
+        multiply(target, self.scale, queries, keys.transposed(), gemm_common::Parallelism::None);
     }
 
     /// Queries in the block at `first`, and keys that its last query sees.

@@ -1,6 +1,6 @@
 //! Matrices with singular values near one: what the optimizer Muon makes of a momentum.
 
-use gemm::Parallelism;
+use gemm_common::Parallelism;
 
 use crate::product::{Target, View, multiply};
 

@@ -129,12 +129,11 @@ impl Maker<'_> {
         if let Some(folder) = folder {
             let name = format!("{}-{}-adapter", id.0, prepared.name);
             let (publication, rank) = Publication::make_adapter(self.root, &name, &folder)?;
-            let base = match base {
-                Some(base) => base,
-                None => {
-                    let name = PolicyVersion(0).into();
-                    Arc::new(self.whole(base_id, &PolicyRef { name, checkpoint: None })?)
-                }
+            let base = if let Some(base) = base {
+                base
+            } else {
+                let name = PolicyVersion(0).into();
+                Arc::new(self.whole(base_id, &PolicyRef { name, checkpoint: None })?)
             };
             prepared.adapter = Some(PreparedAdapter { publication, rank, base });
         }

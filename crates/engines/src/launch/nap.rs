@@ -28,13 +28,13 @@ pub(super) async fn up(http: &Http) {
 
 /// Has a server of vLLM let its devices' memory go: weights to the host's memory, the cache away.
 pub(super) async fn sleep(http: &Http) -> Result<(), String> {
-    http.order("/sleep?level=1", MOVE).await.map_err(|fault| fault.to_string())?;
+    http.order("/sleep?level=1", None, MOVE).await.map_err(|fault| fault.to_string())?;
     sleeps(http, true).await
 }
 
 /// Has it take its devices' memory back. What its weights are by then is the fleet's to find out.
 pub(super) async fn wake(http: &Http) -> Result<(), String> {
-    http.order("/wake_up", MOVE).await.map_err(|fault| fault.to_string())?;
+    http.order("/wake_up", None, MOVE).await.map_err(|fault| fault.to_string())?;
     sleeps(http, false).await
 }
 

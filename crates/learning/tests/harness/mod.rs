@@ -7,17 +7,20 @@ use std::{
     sync::Arc,
 };
 
-use burn::tensor::Device;
 use still_decoder::{DecoderConfig, DecoderWeights};
 use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, Statement, TrainingSetId};
 use still_embedded::{Learner, LearnerJob};
-use still_learning::{BasePolicy, Footprint, LearnerConfig, ModelName, PolicyLearner, load_policy};
+use still_learning::{
+    BasePolicy, Footprint, LearnerConfig, LearnerDevice, ModelName, PolicyLearner, load_policy,
+};
 use still_library::{BaseModel, PolicyLibrary};
 use still_quickstart::QuickStartTask;
 use still_recipe::{LearnerSettings, LoraSettings, Precision, Schedule, TrainingSection};
 use still_roles::{
     Example, ExamplesInMemory, NoCheckpoints, PreferenceExample, Response, SftExample, TrainingJob,
 };
+#[cfg(feature = "tensors")]
+use still_tensor_decoder::Device;
 use still_text::{Tokenizer, thought};
 use still_training_data::{EncodedExample, ExampleEncoder};
 
@@ -108,7 +111,7 @@ pub fn learner_on(replicas: usize, width: usize, layers: usize, settings: Learne
     let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
     let name = ModelName { name: "owner/base".to_owned(), revision: Some("c0ffee".to_owned()) };
     let base = BasePolicy { name: Some(name), config };
-    PolicyLearner::new(settings, base, library, encoder, vec![Device::flex().autodiff(); replicas], true)
+    PolicyLearner::new(settings, base, library, encoder, vec![LearnerDevice::Processor; replicas])
 }
 
 /// A base model in memory, and whatever checkpoints are asked for by the names of their folders.
@@ -162,20 +165,21 @@ pub fn job(examples: Vec<Example>) -> LearnerJob {
     })
 }
 
-/// Ways to work of which memory is measured: first by the CPU's fused operators, then by the composed ones of GPUs.
-pub const MEMORY_MODES: [&str; 7] = [
-    "kept",
-    "recomputed",
-    "adapters",
-    "composed",
-    "composed-bf16",
-    "composed-adapters",
-    "composed-bf16-adapters",
-];
+/// Ways to work of which memory is measured: by the processor's kernels,
+pub const PROCESSOR_MODES: [&str; 3] = ["kept", "recomputed", "adapters"];
+/// and, in builds with tensors, by the operators of GPUs.
+pub const TENSOR_MODES: [&str; 4] =
+    ["composed", "composed-bf16", "composed-adapters", "composed-bf16-adapters"];
+
+/// All that this build has.
+pub fn memory_modes() -> Vec<&'static str> {
+    let tensors = if cfg!(feature = "tensors") { &TENSOR_MODES[..] } else { &[] };
+    [&PROCESSOR_MODES, tensors].concat()
+}
 
 /// Whether it is one of the former.
-pub fn is_fused(mode: &str) -> bool {
-    !mode.starts_with("composed")
+pub fn is_on_processor(mode: &str) -> bool {
+    PROCESSOR_MODES.contains(&mode)
 }
 
 /// How a learner works in such a mode.
@@ -190,11 +194,11 @@ fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
 
 /// Bytes estimated of a process that takes [`steps_of_one_sequence`].
 pub fn estimated_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens: usize) -> usize {
-    let (settings, fused) = (memory_settings(mode, threads), is_fused(mode));
+    let (settings, on_processor) = (memory_settings(mode, threads), is_on_processor(mode));
     // beside the learner: the base policy, which adapters share
     let base = if settings.lora().is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };
-    let footprint = Footprint::new(config, &settings, tokens, fused);
-    base + footprint.total() + footprint.summed(1, false, fused)
+    let footprint = Footprint::new(config, &settings, tokens, on_processor);
+    base + footprint.total() + footprint.summed(1, false, on_processor)
 }
 
 /// Takes three steps on a sequence of so many tokens.
@@ -203,8 +207,13 @@ pub fn steps_of_one_sequence(config: DecoderConfig, mode: &str, threads: usize, 
     let library = library(DecoderWeights::random(&config, 1));
     let base = BasePolicy { name: None, config };
     let encoder = Arc::new(Encoder(Tokenizer::quick_start().unwrap()));
-    let (settings, devices) = (memory_settings(mode, threads), vec![Device::flex().autodiff()]);
-    let mut learner = PolicyLearner::new(settings, base, library, encoder, devices, is_fused(mode));
+    let settings = memory_settings(mode, threads);
+    let device = match is_on_processor(mode) {
+        #[cfg(feature = "tensors")]
+        false => LearnerDevice::Tensors(Device::flex().autodiff(), settings.precision()),
+        _ => LearnerDevice::Processor,
+    };
+    let mut learner = PolicyLearner::new(settings, base, library, encoder, vec![device]);
     let example = SftExample {
         problem: "1+1=".into(),
         response: Response::Tokens(

@@ -4,7 +4,7 @@ use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData, activation
 use still_decoder::{DecoderConfig, RopeTable, Segments};
 
 use super::attention::{Attention, Heads};
-use crate::decoder::DecoderLayer;
+use crate::tensors::decoder::DecoderLayer;
 
 /// What every block of a pass has in common.
 pub(super) struct Block<'a> {

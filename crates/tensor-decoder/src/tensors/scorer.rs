@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::{module::Module, tensor::Device};
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_rollout::StepError;
 
+use super::{composed::target_log_probabilities, decoder::Decoder, inference::guarded};
 use crate::{
     batch::TokenBatch,
-    decoder::{Decoder, ForwardSettings, LayerObserver, TensorPrecision},
-    inference::guarded,
+    precision::TensorPrecision,
+    trainable::{ForwardSettings, LayerObserver},
 };
 
 /// A decoder that tells what it thinks of tokens it did not draw; memory grows linearly with their number.
@@ -34,7 +35,7 @@ impl Scorer {
         let decoder = guarded(|| Ok(Decoder::from_weights(weights, &device, precision)))?;
         let (config, threads) = (Arc::new(config), Threads::single());
         let observer = LayerObserver::default();
-        let settings = ForwardSettings { config, threads, recompute: true, fused: false, observer };
+        let settings = ForwardSettings { config, threads, recompute: true, observer };
         Ok(Self { decoder, settings })
     }
 
@@ -49,7 +50,7 @@ impl Scorer {
         let batch = TokenBatch::new([(tokens, 1..tokens.len())], self.settings.config.vocabulary_size)
             .map_err(|error| StepError::Device(error.to_string()))?;
         guarded(|| {
-            let found = self.decoder.target_log_probabilities(&batch, &self.settings);
+            let found = target_log_probabilities(&self.decoder.valid(), &batch, &self.settings);
             let values = found.try_into_data()?.convert::<f32>().try_into_vec();
             Ok(values.unwrap_or_default())
         })

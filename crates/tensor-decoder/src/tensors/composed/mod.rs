@@ -1,4 +1,4 @@
-//! The decoder composed of burn's own operators: for every device, and the measure of the fused ones.
+//! Passes through the decoder, composed of burn's own operators.
 //!
 //! No graph ever spans more than half a block. The forward pass keeps the input of each block and nothing
 //! else; the backward pass computes a block again, half by half, under autodiff, and goes through attention
@@ -6,25 +6,26 @@
 
 mod attention;
 mod block;
-mod memory;
 
 use burn::{
     module::Module,
     tensor::{Device, FloatDType, Gradients, IndexingUpdateOp, Int, Tensor, TensorData, activation},
 };
 
+use still_decoder::Loss;
+
 use crate::{
     batch::TokenBatch,
-    decoder::{Decoder, ForwardSettings, scalar},
-    gradients::{Collected, LayerGradients, OutsideGradients},
+    memory::CHUNK_LOGITS,
     parameters::Parameters,
+    tensors::{
+        decoder::Decoder,
+        gradients::{Collected, LayerGradients, OutsideGradients, host_values},
+    },
+    trainable::ForwardSettings,
 };
 use block::Block;
 pub(crate) use block::rms_norm;
-pub use memory::composed_pass_bytes;
-
-/// Logits held at once.
-const CHUNK_LOGITS: usize = 32 << 20;
 
 /// Log-probabilities of a batch's targets, `[targets]`. The decoder has no graph.
 pub(crate) fn target_log_probabilities(
@@ -41,16 +42,14 @@ pub(crate) fn loss_and_gradients(
     decoder: &Decoder,
     batch: &TokenBatch,
     settings: &ForwardSettings,
-    loss: impl FnOnce(Tensor<1>) -> Tensor<1>,
+    loss: &mut Loss<'_>,
 ) -> (f64, Parameters) {
     let plain = decoder.valid();
     let (inputs, x) = hidden_states(&plain, batch, settings);
     let device = x.device();
-    let leaf = all_log_probabilities(&plain, &x, batch, settings).autodiff().require_grad();
-    let loss = loss(leaf.clone());
-    let of_loss = loss.backward();
-    let value = scalar(loss);
-    let grad = leaf.grad(&of_loss).unwrap_or_else(|| leaf.zeros_like().inner());
+    let found = host_values(all_log_probabilities(&plain, &x, batch, settings));
+    let (value, grad) = loss(&found);
+    let grad = Tensor::<1>::from_data(TensorData::new(grad, [found.len()]), &device);
 
     let mut outside = OutsideGradients::default();
     let mut grad_x = x.zeros_like();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use still_rollout::{Span, StepError};
 
-use super::cache::EXTENT_STEP;
+use crate::memory::EXTENT_STEP;
 
 /// Spans up to this length are padded to a power of two and share groups; longer ones to a multiple of it,
 /// a group each.

@@ -3,10 +3,10 @@
 //! the device never holds two sets.
 
 use burn::tensor::{DType, Device, ExecutionError, Tensor, TensorData};
-use still_decoder::{DecoderConfig, DecoderWeights, LayerWeights, Matrix, Storage};
+use still_decoder::{DecoderWeights, LayerWeights, Matrix, Storage};
 
 use super::cache::prove;
-use crate::TensorPrecision;
+use crate::{TensorPrecision, tensors::decoder::storage_dtype};
 
 /// The parameters.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ struct Uploader {
 impl DeviceWeights {
     /// Puts parameters on a device. Whether the memory was there shows in [`Self::prove`].
     pub(super) fn new(weights: &DecoderWeights, device: &Device, precision: TensorPrecision) -> Self {
-        let uploader = Uploader { device: device.clone(), matrix_dtype: precision.storage_dtype() };
+        let uploader = Uploader { device: device.clone(), matrix_dtype: storage_dtype(precision) };
         let layers = weights.layers.iter().map(|layer| LayerTensors {
             input_norm: uploader.vector(&layer.input_norm),
             qkv: uploader.matrix(&layer.qkv),
@@ -88,16 +88,6 @@ impl DeviceWeights {
     /// The output head, `[vocabulary, hidden]` in f32.
     pub(super) fn head(&self) -> &Tensor<2> {
         self.head.as_ref().unwrap_or(&self.embedding)
-    }
-
-    /// Bytes that a decoder's parameters take, each stored in `element_bytes` but for head and vectors.
-    pub(super) fn memory_bytes(config: &DecoderConfig, element_bytes: usize) -> usize {
-        let table = config.vocabulary_size * config.hidden_size;
-        let vectors = vector_count(config);
-        let matrices =
-            config.parameter_count() - vectors - if config.tied_embeddings { table } else { 2 * table };
-        let embedding = if config.tied_embeddings { 0 } else { table * element_bytes };
-        matrices * element_bytes + embedding + (table + vectors) * size_of::<f32>()
     }
 
     /// Bytes that the tensors take.
@@ -164,17 +154,6 @@ impl Uploader {
         let data = TensorData::new(values.to_vec(), [values.len()]);
         Tensor::from_data(data, (&self.device, DType::F32))
     }
-}
-
-/// Numbers that are in no matrix: norms and biases.
-const fn vector_count(config: &DecoderConfig) -> usize {
-    let biases = if config.attention_bias {
-        (config.attention_head_count + 2 * config.key_value_head_count) * config.head_dim
-    } else {
-        0
-    };
-    let head_norms = if config.query_key_norm { 2 * config.head_dim } else { 0 };
-    config.layer_count * (2 * config.hidden_size + biases + head_norms) + config.hidden_size
 }
 
 /// Bytes that a tensor's numbers take.

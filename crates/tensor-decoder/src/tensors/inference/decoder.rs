@@ -7,22 +7,17 @@ use still_decoder::{DecoderConfig, DecoderWeights, RopeTable};
 use still_rollout::{Span, StepError, StepModel};
 
 use super::{
-    attention::{GroupAttention, Heads, MAX_SCORES, joined},
+    attention::{GroupAttention, Heads, joined},
     cache::{DeviceCache, NewKeysAndValues},
     failure::guarded,
     layout::StepLayout,
     weights::{DeviceWeights, LayerTensors},
 };
-use crate::{TensorPrecision, composed::rms_norm};
-
-/// How many rows a cache holds, and how long they may get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheSize {
-    /// Rows at once.
-    pub slots: usize,
-    /// Positions of each.
-    pub slot_capacity_tokens: usize,
-}
+use crate::{
+    CacheSize, TensorPrecision,
+    memory::{MAX_SCORES, cache_bytes, weights_bytes},
+    tensors::{composed::rms_norm, decoder::storage_dtype},
+};
 
 /// A decoder on a device, with its cache.
 #[derive(Debug)]
@@ -75,7 +70,7 @@ impl DeviceDecoder {
         precision: TensorPrecision,
         size: CacheSize,
     ) -> Result<Self, StepError> {
-        let dtype = precision.storage_dtype();
+        let dtype = storage_dtype(precision);
         let made = guarded(|| {
             let weights = DeviceWeights::new(weights, device, precision);
             weights.prove()?;
@@ -101,9 +96,9 @@ impl DeviceDecoder {
             Err(StepError::OutOfMemory(reason)) => {
                 device.memory_cleanup();
                 let element = dtype.size();
-                let weights = DeviceWeights::memory_bytes(&config, element);
+                let weights = weights_bytes(&config, element);
                 let tokens = size.slot_capacity_tokens;
-                let cache = DeviceCache::memory_bytes(&config, size.slots, tokens, element);
+                let cache = cache_bytes(&config, CacheSize { slot_capacity_tokens: tokens, ..size }, element);
                 Err(StepError::OutOfMemory(format!(
                     "weights of {} MiB and a cache of {} MiB ({} rows of {tokens} tokens) do not fit: lower \
                      the rollouts at once or their length ({reason})",
@@ -129,7 +124,7 @@ impl DeviceDecoder {
 
     /// Bytes that weights and cache take, by the tensors that are there.
     #[cfg(test)]
-    pub(super) fn allocated_bytes(&self) -> [usize; 2] {
+    pub(crate) fn allocated_bytes(&self) -> [usize; 2] {
         [self.weights.allocated_bytes(), self.cache.allocated_bytes()]
     }
 

@@ -3,7 +3,6 @@
 //! | module | noun |
 //! |---|---|
 //! | [`DeviceDecoder`] | a decoder with its key-value cache as burn tensors: an engine's model |
-//! | [`DecoderMemory`] | what it takes on the device, estimated beforehand |
 //! | `layout` | the rows of a step: spans in groups of equal padded length |
 //! | `attention` | a group's queries against cached and new keys |
 //! | `cache` | keys and values of past tokens, a fixed capacity for each slot |
@@ -22,11 +21,9 @@ mod cache;
 mod decoder;
 mod failure;
 mod layout;
-mod memory;
 mod weights;
 
-pub use decoder::{CacheSize, DeviceDecoder};
+pub use decoder::DeviceDecoder;
 pub(crate) use failure::guarded;
 #[cfg(feature = "cuda")]
 pub(crate) use failure::panic_text;
-pub use memory::DecoderMemory;

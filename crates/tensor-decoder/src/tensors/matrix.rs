@@ -6,7 +6,7 @@ use burn::{
 };
 use still_decoder::Matrix;
 
-use crate::{adapters::Adapter, fused::ChangeShape};
+use crate::adapters::Adapter;
 
 /// A fused projection, `[out, in]`.
 #[derive(Module, Debug)]
@@ -72,29 +72,6 @@ impl FusedMatrix {
             parts.push(columns(row, total - row));
         }
         Tensor::cat(parts, 1)
-    }
-
-    /// Where the changes act, for operators on the host.
-    pub(crate) fn change_shapes(&self) -> Vec<ChangeShape> {
-        let count = |factor: &Param<Tensor<2>>| factor.val().shape().num_elements();
-        let shape = |change: &LowRankChange| ChangeShape {
-            rank: change.down.val().dims()[0],
-            down: count(&change.down),
-            up: count(&change.up),
-            first_row: change.first_row,
-            scale: change.scale as f32,
-        };
-        self.changes.iter().map(shape).collect()
-    }
-
-    /// The factors of the changes, of each `A` and then `B`, as vectors.
-    pub(crate) fn factors(&self) -> impl Iterator<Item = Tensor<1>> {
-        let factors = self.changes.iter().flat_map(|change| [&change.down, &change.up]);
-        factors.map(|factor| {
-            let factor = factor.val();
-            let count = factor.shape().num_elements();
-            factor.reshape([count])
-        })
     }
 }
 

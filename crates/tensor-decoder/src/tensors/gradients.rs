@@ -10,8 +10,8 @@ use still_decoder::{DecoderWeights, LayerWeights, Matrix};
 
 use crate::{
     adapters::{Adapter, Adapters, Projection},
-    decoder::{Decoder, DecoderLayer},
     parameters::Parameters,
+    tensors::decoder::{Decoder, DecoderLayer},
 };
 
 /// Gradients of one or several backward passes over parts of one graph; a parameter's gradient is the sum.
@@ -33,16 +33,7 @@ pub(crate) enum LayerGradients {
 }
 
 impl Decoder {
-    /// Every trained parameter's gradient; zero where none reached.
-    pub(crate) fn gradients(&self, mut gradients: Gradients) -> Parameters {
-        let mut outside = OutsideGradients::default();
-        outside.add(self, &mut gradients);
-        let blocks = Collected::new([gradients]);
-        let layers = self.layers.iter().map(|layer| layer.gradients(&blocks)).collect();
-        self.gradients_with_layers(layers, outside)
-    }
-
-    /// The same from the gradients of the blocks and of what lies outside them.
+    /// Every trained parameter's gradient, from those of the blocks and of what lies outside them; zero where none reached.
     pub(crate) fn gradients_with_layers(
         &self,
         layers: Vec<LayerGradients>,

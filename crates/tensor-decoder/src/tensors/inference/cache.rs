@@ -7,9 +7,7 @@ use burn::tensor::{DType, Device, ExecutionError, IndexingUpdateOp, Int, Tensor,
 use still_decoder::DecoderConfig;
 
 use super::layout::StepLayout;
-
-/// Attention reads cached positions in multiples of this.
-pub(super) const EXTENT_STEP: usize = 256;
+use crate::memory::{EXTENT_STEP, padded};
 
 /// Keys and values of every layer, slot and head.
 #[derive(Debug)]
@@ -34,11 +32,6 @@ pub(super) struct NewKeysAndValues {
     pub(super) values: Tensor<3>,
 }
 
-/// Positions that a slot of this capacity takes: one more, for what nobody reads, and then rounded up.
-const fn padded(capacity_tokens: usize) -> usize {
-    (capacity_tokens + 1).next_multiple_of(EXTENT_STEP)
-}
-
 impl DeviceCache {
     /// Empty slots of `capacity_tokens` each. Whether the memory was there shows in [`Self::prove`].
     pub(super) fn new(
@@ -59,17 +52,6 @@ impl DeviceCache {
             head_count: config.key_value_head_count,
             padded_tokens,
         }
-    }
-
-    /// Bytes that a cache of this size takes.
-    pub(super) fn memory_bytes(
-        config: &DecoderConfig,
-        slots: usize,
-        capacity_tokens: usize,
-        element_bytes: usize,
-    ) -> usize {
-        let positions = config.layer_count * slots * padded(capacity_tokens);
-        2 * positions * config.key_value_size() * element_bytes
     }
 
     /// Reads a number of every tensor: fails when one could not be had, or a write to it was lost.

@@ -1,4 +1,4 @@
-//! What gradients by composed operators take on their device, estimated beforehand.
+//! What gradients by operators of burn take on their device.
 //!
 //! With `e` bytes to a number of the chosen precision, a part of `T` tokens through `L` blocks of hidden size `H`, inner
 //! size `I`, `q` queries and `k` keys over `h` heads of `d` takes the inputs of the blocks, `T * L * H * e`, and the most
@@ -17,16 +17,18 @@
 
 use still_decoder::DecoderConfig;
 
-use super::{CHUNK_LOGITS, attention::QUERY_BLOCK};
 use crate::{LoraConfig, TensorPrecision};
 
+/// Logits held at once.
+pub(crate) const CHUNK_LOGITS: usize = 32 << 20;
+/// Queries of a head that are worked on at once.
+pub(crate) const QUERY_BLOCK: usize = 512;
 /// Bytes of an f32.
 const FLOAT: usize = size_of::<f32>();
 /// f32 buffers of a chunk's logits that are alive at once.
 const LIVE_LOGITS: usize = 3;
 
-/// Bytes that [`Decoder::loss_and_gradients`](crate::Decoder::loss_and_gradients) takes beside the parameters, without
-/// fused operators: of a batch of so many tokens, in one sequence at worst. Gradients leave for the host as they come.
+/// Bytes that a loss and its gradients take beside the parameters, by operators of burn: of a batch of so many tokens, in one sequence at worst. Gradients leave for the host as they come.
 pub fn composed_pass_bytes(
     config: &DecoderConfig,
     precision: TensorPrecision,

@@ -14,8 +14,6 @@ use super::{
     layout::{Group, Lanes},
 };
 
-/// Scores held at once.
-pub(super) const MAX_SCORES: usize = 64 << 20;
 /// Stands for minus infinity, without its pitfalls.
 const HIDDEN_SCORE: f32 = -1e30;
 

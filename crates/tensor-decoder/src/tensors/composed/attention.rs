@@ -9,8 +9,8 @@ use std::ops::Range;
 use burn::tensor::{Bool, FloatDType, Int, Tensor, activation};
 use still_decoder::Segments;
 
-/// Queries of a head that are taken at once.
-pub(super) const QUERY_BLOCK: usize = 512;
+use crate::memory::QUERY_BLOCK;
+
 /// What hides a score; finite, so that no row of it ever becomes NaN.
 const HIDDEN_SCORE: f32 = -1e30;
 

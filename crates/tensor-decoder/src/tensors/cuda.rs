@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor};
 use cubecl_cuda::install::cuda_path;
 use cudarc::driver::{CudaContext, DriverError};
 
-use crate::{DeviceMemory, inference::panic_text};
+use super::inference::panic_text;
+use crate::DeviceMemory;
 
 /// Opens a GPU and proves it with a first tensor, so that what is amiss shows here and not in mid-run.
 ///

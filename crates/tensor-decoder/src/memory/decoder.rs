@@ -1,14 +1,26 @@
-//! What a decoder takes on a device, estimated beforehand.
+//! What a decoder that generates takes on a device.
 
 use still_decoder::DecoderConfig;
 
-use super::{attention::MAX_SCORES, cache::DeviceCache, decoder::CacheSize, weights::DeviceWeights};
 use crate::TensorPrecision;
 
+/// Scores of a step's queries that are held at once.
+pub(crate) const MAX_SCORES: usize = 64 << 20;
+/// Attention reads cached positions in multiples of this.
+pub(crate) const EXTENT_STEP: usize = 256;
 /// Buffers of the size of a layer's widest output that are alive at once in a step.
 const LIVE_BUFFERS: usize = 4;
 /// f32 buffers of the size of the scores that are alive at once: scores, masked scores, shares.
 const LIVE_SCORES: usize = 3;
+
+/// How many rows a cache holds, and how long they may get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSize {
+    /// Rows at once.
+    pub slots: usize,
+    /// Positions of each.
+    pub slot_capacity_tokens: usize,
+}
 
 /// Bytes that a decoder takes on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,20 +53,53 @@ impl DecoderMemory {
         let scores = MAX_SCORES.min(config.attention_head_count * rows * positions);
         let logits = slots.next_power_of_two() * config.vocabulary_size * float;
         Self {
-            weights_bytes: DeviceWeights::memory_bytes(config, element),
-            cache_bytes: DeviceCache::memory_bytes(config, slots, cache.slot_capacity_tokens, element),
+            weights_bytes: weights_bytes(config, element),
+            cache_bytes: cache_bytes(config, cache, element),
             step_bytes: kept + stream + LIVE_SCORES * scores * float + logits,
         }
     }
 }
 
-#[cfg(test)]
+/// Positions that a slot of this capacity takes: one more, for what nobody reads, and then rounded up.
+pub(crate) const fn padded(capacity_tokens: usize) -> usize {
+    (capacity_tokens + 1).next_multiple_of(EXTENT_STEP)
+}
+
+/// Bytes that a decoder's parameters take, each stored in `element_bytes` but for head and vectors.
+pub(crate) fn weights_bytes(config: &DecoderConfig, element_bytes: usize) -> usize {
+    let table = config.vocabulary_size * config.hidden_size;
+    let vectors = vector_count(config);
+    let tables = if config.tied_embeddings { table } else { 2 * table };
+    let matrices = config.parameter_count() - vectors - tables;
+    let embedding = if config.tied_embeddings { 0 } else { table * element_bytes };
+    matrices * element_bytes + embedding + (table + vectors) * size_of::<f32>()
+}
+
+/// Bytes that a cache of this size takes.
+pub(crate) fn cache_bytes(config: &DecoderConfig, cache: CacheSize, element_bytes: usize) -> usize {
+    let positions = config.layer_count * cache.slots * padded(cache.slot_capacity_tokens);
+    2 * positions * config.key_value_size() * element_bytes
+}
+
+/// Numbers of norms and biases.
+const fn vector_count(config: &DecoderConfig) -> usize {
+    let biases = if config.attention_bias {
+        (config.attention_head_count + 2 * config.key_value_head_count) * config.head_dim
+    } else {
+        0
+    };
+    let head_norms = if config.query_key_norm { 2 * config.head_dim } else { 0 };
+    config.layer_count * (2 * config.hidden_size + biases + head_norms) + config.hidden_size
+}
+
+#[cfg(all(test, feature = "tensors"))]
 mod tests {
     use burn::tensor::Device;
     use serde_json::json;
     use still_decoder::DecoderWeights;
 
-    use super::{super::DeviceDecoder, *};
+    use super::*;
+    use crate::DeviceDecoder;
 
     /// Every architecture's switches, tied and untied heads.
     fn configs() -> Vec<DecoderConfig> {
