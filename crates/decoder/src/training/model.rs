@@ -262,7 +262,9 @@ impl ModelView<'_> {
                     self.trains_tables,
                     threads,
                 );
-                (weight * sum(&found.log_probabilities), found.grad_hidden, found.grad_head)
+                // rounded as logits are: what was recorded of earlier runs stays what it was
+                let value = (weight * sum(&found.log_probabilities)) as f32;
+                (f64::from(value), found.grad_hidden, found.grad_head)
             }
             Objective::Of(loss) => {
                 let found = token_log_probabilities(hidden, self.head(), hidden_size, targets, threads);
