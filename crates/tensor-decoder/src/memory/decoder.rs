@@ -92,7 +92,8 @@ const fn vector_count(config: &DecoderConfig) -> usize {
     config.layer_count * (2 * config.hidden_size + biases + head_norms) + config.hidden_size
 }
 
-#[cfg(all(test, feature = "tensors"))]
+#[cfg(test)]
+#[cfg(feature = "tensors")]
 mod tests {
     use burn::tensor::Device;
     use serde_json::json;
