@@ -111,6 +111,11 @@ fn ratio(numerator: i64, denominator: u64) -> RBig {
     RBig::from_parts(IBig::from(numerator), denominator.into())
 }
 
+/// So many electronvolts in joules, exact by the definition of 2019.
+fn electronvolts(count: i64) -> RBig {
+    ratio(1_602_176_634, 1_000_000_000_000_000_000) * ratio(count, 10_000_000_000)
+}
+
 #[rustfmt::skip]
 fn lookup(word: &str) -> Option<(RBig, Dimensions)> {
     const LENGTH: Dimensions = [1, 0, 0, 0, 0, 0, 0];
@@ -192,9 +197,21 @@ fn lookup(word: &str) -> Option<(RBig, Dimensions)> {
         "N" | "newton" => (ratio(1, 1), FORCE),
         "J" | "joule" => (ratio(1, 1), ENERGY),
         "kJ" | "kj" => (ratio(1000, 1), ENERGY),
+        "cal" | "calorie" => (ratio(4184, 1000), ENERGY),
+        "kcal" | "kilocalorie" => (ratio(4184, 1), ENERGY),
+        "kWh" | "kwh" => (ratio(3_600_000, 1), ENERGY),
+        "eV" | "electronvolt" => (electronvolts(1), ENERGY),
+        "meV" => (electronvolts(1) / RBig::from(1000), ENERGY),
+        "keV" => (electronvolts(1000), ENERGY),
+        "MeV" => (electronvolts(1_000_000), ENERGY),
+        "GeV" => (electronvolts(1_000_000_000), ENERGY),
+        "TeV" => (electronvolts(1_000_000_000_000), ENERGY),
         "W" | "watt" => (ratio(1, 1), POWER),
         "kW" | "kw" => (ratio(1000, 1), POWER),
         "Hz" | "hz" | "hertz" => (ratio(1, 1), FREQUENCY),
+        "kHz" | "khz" => (ratio(1000, 1), FREQUENCY),
+        "MHz" | "mhz" => (ratio(1_000_000, 1), FREQUENCY),
+        "GHz" | "ghz" => (ratio(1_000_000_000, 1), FREQUENCY),
         "C" | "coulomb" => (ratio(1, 1), CHARGE),
         "A" | "amp" | "ampere" => (ratio(1, 1), CURRENT),
         "V" | "volt" => (ratio(1, 1), VOLTAGE),
@@ -208,6 +225,11 @@ fn lookup(word: &str) -> Option<(RBig, Dimensions)> {
         "μA" => (ratio(1, 1_000_000), CURRENT),
         "μV" => (ratio(1, 1_000_000), VOLTAGE),
         "Pa" | "pascal" => (ratio(1, 1), PRESSURE),
+        "hPa" => (ratio(100, 1), PRESSURE),
+        "kPa" => (ratio(1000, 1), PRESSURE),
+        "MPa" => (ratio(1_000_000, 1), PRESSURE),
+        "GPa" => (ratio(1_000_000_000, 1), PRESSURE),
+        "atm" | "atmosphere" => (ratio(101_325, 1), PRESSURE),
         "mol" | "mole" => (ratio(1, 1), AMOUNT),
         _ => return None,
     })
