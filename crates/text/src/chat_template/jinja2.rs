@@ -37,12 +37,13 @@ pub(super) fn install(environment: &mut Environment<'static>) {
     environment.add_filter("float", float);
     // filters of text take the text of any value
     let text = python_value::text;
-    environment.add_filter("upper", move |value: &Value| text(value).to_uppercase());
-    environment.add_filter("lower", move |value: &Value| text(value).to_lowercase());
-    environment.add_filter("capitalize", move |value: &Value| capitalized(&text(value)));
+    let as_markup_of = python_value::as_markup_of;
+    environment.add_filter("upper", move |value: &Value| as_markup_of(value, text(value).to_uppercase()));
+    environment.add_filter("lower", move |value: &Value| as_markup_of(value, text(value).to_lowercase()));
+    environment.add_filter("capitalize", move |value: &Value| as_markup_of(value, capitalized(&text(value))));
     environment.add_filter("title", move |value: &Value| filters::title(text(value).into()));
     environment.add_filter("trim", move |value: &Value, characters: Option<String>| {
-        trimmed(&text(value), characters.as_deref())
+        as_markup_of(value, trimmed(&text(value), characters.as_deref()))
     });
     environment.add_filter("center", move |value: &Value, width: Option<usize>| {
         center(&text(value), width.unwrap_or(80))

@@ -19,7 +19,13 @@ pub(super) fn call(state: &mut State, value: &Value, method: &str, args: &[Value
         ValueKind::Seq | ValueKind::Map if method == "copy" => Some(from_args(args).map(|()| value.clone())),
         _ => None,
     };
-    own.unwrap_or_else(|| minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args))
+    let found = own.unwrap_or_else(|| {
+        minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
+    })?;
+    Ok(match found.as_str() {
+        Some(text) => python_value::as_markup_of(value, text.to_owned()),
+        None => found,
+    })
 }
 
 /// What `dict.keys`, `dict.values` and `dict.items` give: something to go through that prints itself by its name.

@@ -2,6 +2,11 @@
 
 use minijinja::{Value, value::ValueKind};
 
+/// A text that was made of another value: markup where that is markup.
+pub(super) fn as_markup_of(value: &Value, text: String) -> Value {
+    if value.is_safe() { Value::from_safe_string(text) } else { Value::from(text) }
+}
+
 /// What `str()` of a value gives.
 pub(super) fn text(value: &Value) -> String {
     match value.kind() {

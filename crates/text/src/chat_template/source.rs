@@ -24,11 +24,12 @@ const OF_MARKUP: [&str; 4] = ["safe", "e", "escape", "forceescape"];
 /// The source in words that `minijinja` has.
 pub(super) fn rewritten(source: &str) -> String {
     let source = with_line_feeds(source);
+    let makes_markup = makes_markup(&source);
     let mut output = String::with_capacity(source.len());
     let mut rest = source.as_str();
     while let Some((before, tag, behind)) = next_tag(rest) {
         output.push_str(before);
-        output.push_str(&of_tag(tag));
+        output.push_str(&of_tag(tag, makes_markup));
         rest = behind;
         if tag_name(tag) == Some("raw") {
             let end = rest.match_indices("{%").find(|(at, _)| {
@@ -94,7 +95,8 @@ fn tag_name(tag: &str) -> Option<&str> {
         .map(|name| name.trim_end_matches(['-', '+']))
 }
 
-fn of_tag(tag: &str) -> String {
+/// A tag; in a template that makes markup, what is added may have been kept from another tag.
+fn of_tag(tag: &str, makes_markup: bool) -> String {
     if tag.starts_with("{#") {
         return tag.to_owned();
     }
@@ -109,7 +111,7 @@ fn of_tag(tag: &str) -> String {
     if tag_name(tag) == Some("for") {
         iterate_by_filter(&mut tokens);
     }
-    let adds_markup = adds_markup(&tokens);
+    let adds_markup = makes_markup && adds(&tokens);
     let inner: String = tokens.into_iter().map(|token| token.text).collect();
     match (adds_markup, tag_name(tag)) {
         (true, None) => {
@@ -127,17 +129,29 @@ fn of_tag(tag: &str) -> String {
     }
 }
 
-/// Whether markup is added to something; `~` makes plain text of it.
-fn adds_markup(tokens: &[Token]) -> bool {
+/// Whether a tag of the template makes markup of something.
+fn makes_markup(source: &str) -> bool {
+    let mut rest = source;
+    while let Some((_, tag, behind)) = next_tag(rest) {
+        let mut is_filter = false;
+        let is_of_markup =
+            tokens(parts(tag).1).iter().filter(|token| token.kind != Kind::Blank).any(|token| {
+                let is_behind_bar =
+                    std::mem::replace(&mut is_filter, token.kind == Kind::Mark && token.text == "|");
+                is_behind_bar && OF_MARKUP.contains(&token.text.as_str())
+            });
+        if is_of_markup && !tag.starts_with("{#") {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+/// Whether something is added to something; `~` makes plain text of markup.
+fn adds(tokens: &[Token]) -> bool {
     let has = |mark: &str| (0..tokens.len()).any(|at| is_mark(tokens, at, mark));
-    let mut words = tokens.iter().filter(|token| token.kind != Kind::Blank);
-    let mut is_filter = false;
-    let has_filter = words.any(|token| {
-        let is_of_markup = is_filter && OF_MARKUP.contains(&token.text.as_str());
-        is_filter = token.kind == Kind::Mark && token.text == "|";
-        is_of_markup
-    });
-    has_filter && has("+") && !has("~")
+    has("+") && !has("~")
 }
 
 /// A tag's opening, its content and its end, marks of white space included.
@@ -391,6 +405,11 @@ mod tests {
                 "{{- 'a'|safe + b }}",
                 "{%- autoescape 'html' %}{{ ('a'|safe + b)|shown_as_it_is }}{% endautoescape +%}",
             ),
+            (
+                "{% set a = b|safe %}{{ a + c }}",
+                "{% set a = b|safe %}{%+ autoescape 'html' %}{{ (a + c)|shown_as_it_is }}{% endautoescape +%}",
+            ),
+            ("{# a|safe #}{{ a + c }}", "{# a|safe #}{{ a + c }}"),
             ("{{ 'a'|safe ~ b + c }}", "{{ 'a'|safe ~ b + c }}"),
             ("{% set a = b + c|e -%}", "{% autoescape 'html' %}{% set a = b + c|e %}{% endautoescape -%}"),
             ("a\r\nb\rc", "a\nb\nc"),
