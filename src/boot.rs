@@ -28,8 +28,8 @@ use std::{
 };
 
 use still_actors::{Clock, FinishReason, Roles, StartError, System};
-use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit, SOCKET_NAME};
-use still_domain::PolicyRecord;
+use still_control::{Exit, Failure, OrExit, SOCKET_NAME};
+use still_domain::{CHECKPOINTS_NAME, PolicyRecord};
 use still_embedded::EmbeddedGenerator;
 use still_engines::{Fleet, LaunchSeams, Launcher, Placement, ServerStatus, schedule::Lane};
 use still_judge::StandardVerifier;

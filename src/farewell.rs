@@ -2,8 +2,7 @@
 
 use std::io::{Write, stdout};
 
-use still_control::CHECKPOINTS_NAME;
-use still_domain::{PolicyRecord, Split};
+use still_domain::{CHECKPOINTS_NAME, PolicyRecord, Split};
 use still_operator::config::{Config, ResponseFormat, TaskSection};
 use still_store::Store;
 use still_text::Format;

@@ -255,6 +255,14 @@ fn a_disk_without_room_for_a_checkpoint_ends_the_daemon_with_the_stores_code() {
     let (status, output) = Daemon::launch(on_a_small_disk(folder.path(), 2_200, &small(&[]))).finish();
     assert_eq!(status.code(), Some(5), "{output}");
     holds(&output, &["checkpoint", "is the disk full?"]);
+    let mut half_written = fs::read_dir(folder.path().join("checkpoints")).unwrap();
+    assert!(half_written.any(|one| one.unwrap().file_name().to_string_lossy().starts_with("pending-round-")));
+    // what fills the disk goes before the store needs any of it
+    let nothing = on_a_small_disk(folder.path(), 0, &small(&[]));
+    let (status, output) = Daemon::launch(nothing).finish();
+    assert_eq!(status.code(), Some(5), "{output}");
+    let mut left = fs::read_dir(folder.path().join("checkpoints")).unwrap();
+    assert!(left.all(|one| !one.unwrap().file_name().to_string_lossy().starts_with("pending-")));
     let (status, output) = Daemon::start(folder.path(), 1, &small(&[])).finish();
     assert!(status.success(), "{output}");
     assert_eq!(rounds(folder.path()).len(), 2);

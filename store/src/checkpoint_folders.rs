@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the name of a checkpoint starts with.
-const ID_PREFIX: &str = "round-";
+pub(crate) const ID_PREFIX: &str = "round-";
 
 /// The folder that holds a folder for every checkpoint.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use still_control::{CHECKPOINTS_NAME, Exit, SOCKET_NAME};
-use still_domain::{AttemptId, CheckpointId, Outcome, Split};
+use still_control::{Exit, SOCKET_NAME};
+use still_domain::{AttemptId, CHECKPOINTS_NAME, CheckpointId, Outcome, Split};
 
 /// Controls a running stilld over its socket.
 #[derive(Debug, Parser)]

@@ -59,7 +59,5 @@ pub use task::{
 
 /// Name of the control socket inside the data directory.
 pub const SOCKET_NAME: &str = "stilld.sock";
-/// Name of the folder of checkpoints inside the data directory; a published policy is one of its folders.
-pub const CHECKPOINTS_NAME: &str = "checkpoints";
 /// What every path of this version of the protocol begins with.
 pub const PREFIX: &str = "/v1";

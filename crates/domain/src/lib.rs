@@ -40,7 +40,9 @@ pub use ids::{
     AttemptId, AttemptIdError, AttemptNumber, CheckpointId, DemonstrationId, PolicyVersion, ProblemId,
     ProvenanceId, RoundNumber, TrainingSetId,
 };
-pub use policy::{CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef};
+pub use policy::{
+    CHECKPOINTS_NAME, CheckpointFile, CheckpointManifest, PolicyName, PolicyOrigin, PolicyRecord, PolicyRef,
+};
 pub use problem::{AnswerKind, Demonstration, Problem, Revival, Split, Statement};
 pub use provenance::Provenance;
 pub use round::{LogProbabilityGap, Round, RoundPhase, RoundTally, VersionTally};

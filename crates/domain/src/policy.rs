@@ -9,6 +9,9 @@ use crate::{
     ids::{CheckpointId, PolicyVersion, RoundNumber, TrainingSetId},
 };
 
+/// Name of the folder of checkpoints inside the data directory; a published policy is one of its folders.
+pub const CHECKPOINTS_NAME: &str = "checkpoints";
+
 /// A policy by name.
 ///
 /// Written as a number where it is published, and as `{"candidate": round}` where it is not yet.

@@ -3,8 +3,8 @@
 use std::io::{Write, stdout};
 
 use serde_json::json;
-use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit};
-use still_domain::CheckpointId;
+use still_control::{Exit, Failure, OrExit};
+use still_domain::{CHECKPOINTS_NAME, CheckpointId};
 use still_operator::cli::CheckArguments;
 use still_store::{CheckpointFiles, Store, Verified};
 

@@ -6,8 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use still_control::{CHECKPOINTS_NAME, Exit, Failure, OrExit};
-use still_domain::{PolicyOrigin, PolicyRecord, PolicyVersion};
+use still_control::{Exit, Failure, OrExit};
+use still_domain::{CHECKPOINTS_NAME, PolicyOrigin, PolicyRecord, PolicyVersion};
 use still_operator::cli::{PoliciesArguments, PoliciesCommand};
 use still_store::{CheckpointFiles, Store};
 
