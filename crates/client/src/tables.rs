@@ -526,8 +526,8 @@ fn round_report(report: &RoundReport) -> String {
         report.selected,
         duration(report.seconds)
     ));
-    if let Some(decision) = &report.decision {
-        text.push_str(&format!(" ({decision})"));
+    if let Some(reason) = report.reason() {
+        text.push_str(&format!(" ({reason})"));
     }
     text
 }
@@ -551,7 +551,12 @@ fn estimate(estimate: &Estimate) -> String {
 }
 
 fn share(part: u64, whole: u64) -> String {
-    if whole == 0 { part.to_string() } else { format!("{part} of {whole}") }
+    match whole {
+        0 => part.to_string(),
+        // what is under way when the last is asked for comes as well
+        _ if part > whole => format!("{part}, of which {whole} were asked for"),
+        _ => format!("{part} of {whole}"),
+    }
 }
 
 fn duration(seconds: f64) -> String {

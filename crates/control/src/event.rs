@@ -173,6 +173,13 @@ pub struct RoundReport {
 }
 
 impl RoundReport {
+    /// Why, without the word that tells the phase: for lines that name it already.
+    pub fn reason(&self) -> Option<&str> {
+        let decision = self.decision.as_deref()?;
+        let bare = decision.strip_prefix(self.phase.name()).and_then(|rest| rest.strip_prefix(": "));
+        Some(bare.unwrap_or(decision))
+    }
+
     /// The figures of a round; token rates are not kept in it and stay zero.
     pub fn of(round: &Round) -> Self {
         let evaluation = round.evaluation.as_ref();
@@ -224,6 +231,12 @@ mod tests {
         round.tally.outcomes.insert(still_domain::Outcome::Correct, 3);
         round.tally.outcomes.insert(still_domain::Outcome::Wrong, 4);
         round.ended_at_ms = Some(3_500);
+        round.phase = RoundPhase::Promoted;
+        for (decision, reason) in [("promoted: it is first", "it is first"), ("as asked for", "as asked for")]
+        {
+            round.decision = Some(decision.to_owned());
+            assert_eq!(RoundReport::of(&round).reason(), Some(reason));
+        }
         let mut report = RoundReport::of(&round);
         assert_eq!((report.judged, report.seconds), (7, 2.5));
         let estimate = Estimate { value: 0.5, low: 0.4, high: 0.6, correct: 1, total: 2 };

@@ -116,8 +116,8 @@ pub(crate) fn line(report: &RoundReport) -> String {
         line.push_str(&format!(", trained {} tokens/s", rate(report.training_tokens_per_second)));
     }
     line.push_str(&format!(", {}", seconds(report.seconds)));
-    if let Some(decision) = &report.decision {
-        line.push_str(&format!(" ({decision})"));
+    if let Some(reason) = report.reason() {
+        line.push_str(&format!(" ({reason})"));
     }
     line
 }
