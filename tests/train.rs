@@ -108,6 +108,37 @@ fn imitation_trains_on_every_layout_and_leaves_a_model_and_a_picture() {
 }
 
 #[test]
+fn a_trained_model_is_written_in_the_precision_that_is_asked_for() {
+    let workspace = Workspace::new(&DEMONSTRATIONS);
+    let settings = ["--set", "training.improvement.peak_learning_rate=3e-3"];
+    succeed(&mut workspace.train("sft", "whole", 2, &settings));
+    let half: Vec<_> = settings.into_iter().chain(["--precision", "bf16"]).collect();
+    succeed(&mut workspace.train("sft", "half", 2, &half));
+    let (whole, half) = (weights(&workspace.out("whole")), weights(&workspace.out("half")));
+    assert!(half.len() < whole.len() * 6 / 10, "{} of {}", half.len(), whole.len());
+    let numbers = |file: &[u8]| -> Vec<f32> {
+        let tensors = safetensors::SafeTensors::deserialize(file).unwrap();
+        let data = tensors.tensor("model.norm.weight").unwrap();
+        match data.dtype() {
+            safetensors::Dtype::F32 => {
+                data.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+            }
+            _ => data
+                .data()
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes([0, 0, bytes[0], bytes[1]]))
+                .collect(),
+        }
+    };
+    let (whole, half) = (numbers(&whole), numbers(&half));
+    assert!(whole.iter().zip(&half).all(|(one, other)| (one - other).abs() <= one.abs() / 256.0));
+    assert_ne!(whole, half, "it was rounded");
+    assert!(generated(&[workspace.out("half").to_str().unwrap()])["token_ids"].is_array());
+}
+
+#[test]
 fn preference_optimisation_trains_on_every_layout_and_records_margins() {
     let workspace = Workspace::new(&PAIRS);
     let rate = ["--set", "training.preference.peak_learning_rate=3e-3"];

@@ -31,10 +31,10 @@ use std::{
 use still_control::{Exit, Failure, OrExit};
 use still_decoder::hugging_face::{DEFAULT_MAX_SHARD_BYTES, Precision, save_folder};
 use still_domain::{Algorithm, PolicyRef, Recipe, RoundNumber};
-use still_library::PolicyLibrary;
+use still_library::Weights;
 use still_machine::{Model, prompter, training};
 use still_operator::{
-    cli::{ModelArguments, TrainArguments, TrainCommand},
+    cli::{ModelArguments, TrainArguments, TrainCommand, WrittenPrecision},
     config::{Config, PromptStyle},
     signals::{EndSignals, exit_at_once},
 };
@@ -100,7 +100,8 @@ pub fn train(command: &TrainCommand, config: &Config) -> Result<Exit, Failure> {
         Ended::Halted => Ok(Exit::Interrupted),
         Ended::Done(policy, checkpoint) => {
             watched.refuse_nothing()?;
-            save_policy(&library, &policy, &checkpoint, &model, &arguments.out)?;
+            let weights = library.host_weights(&policy).or_exit(Exit::Store)?;
+            save_policy(&weights, arguments.precision, &checkpoint, &model, &arguments.out)?;
             eprintln!("the trained model is in `{}`", arguments.out.display());
             Ok(Exit::Success)
         }
@@ -270,16 +271,18 @@ impl Watched {
 
 /// The trained policy, and its adapters beside it where they are of use.
 fn save_policy(
-    library: &PolicyLibrary,
-    policy: &PolicyRef,
+    weights: &Weights,
+    precision: WrittenPrecision,
     checkpoint: &Path,
     model: &Model,
     folder: &Path,
 ) -> Result<(), Failure> {
-    let weights = library.host_weights(policy).or_exit(Exit::Store)?;
+    let precision = match precision {
+        WrittenPrecision::F32 => Precision::F32,
+        WrittenPrecision::Bf16 => Precision::Bf16,
+    };
     model.tokenizer.save(folder).or_exit(Exit::Store)?;
-    save_folder(folder, &model.config, &weights, Precision::F32, DEFAULT_MAX_SHARD_BYTES)
-        .or_exit(Exit::Store)?;
+    save_folder(folder, &model.config, weights, precision, DEFAULT_MAX_SHARD_BYTES).or_exit(Exit::Store)?;
     let (trained, adapter) = (checkpoint.join(ADAPTER), folder.join(ADAPTER));
     if trained.is_dir() {
         let named = |error| format!("`{}`: {error}", adapter.display());

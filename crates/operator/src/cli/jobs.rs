@@ -254,6 +254,9 @@ pub struct TrainArguments {
     /// Folder for the trained model and its checkpoints.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Precision of the trained model's file; checkpoints hold what training goes on from in f32 all the same.
+    #[arg(long, value_enum, default_value_t = WrittenPrecision::F32)]
+    pub precision: WrittenPrecision,
     /// Go on from the newest checkpoint in the output folder.
     #[arg(long)]
     pub resume: bool,
@@ -273,6 +276,15 @@ pub struct TrainArguments {
     /// Low-rank adaptation.
     #[command(flatten)]
     pub lora: LoraArguments,
+}
+
+/// How the numbers of a trained model are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WrittenPrecision {
+    /// As they were trained.
+    F32,
+    /// Rounded to half the size, as most models are published.
+    Bf16,
 }
 
 /// Low-rank adaptation: stands for `[training.lora]`.
