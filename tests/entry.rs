@@ -13,7 +13,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use harness::{Daemon, pool, rounds, small, stillctl, stilld};
+use harness::{Daemon, pool, rounds, small, stillctl, stillctl_json, stilld};
 use serde_json::Value;
 
 /// One round on problems of three digits, in seconds.
@@ -269,6 +269,54 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     generate.args(["generate", "--model", "embedded", "--prompt", "2*3=", "--max-new-tokens", "4"]);
     generate.args(["--count", "300", "--temperature", "1"]);
     seen_enough(generate);
+}
+
+#[test]
+fn an_evaluation_tells_how_far_it_is_at_most_twenty_times_and_no_line_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let problems = folder.path().join("p.jsonl");
+    let line = |number: u32| {
+        format!("{{\"id\": \"{number}\", \"problem\": \"{number}*2=?\", \"answer\": \"{}\"}}\n", 2 * number)
+    };
+    fs::write(&problems, (1..=200).map(line).collect::<String>()).unwrap();
+    let mut eval = stilld();
+    eval.args(["eval", "--model", "embedded", "--prompt", "raw", "--max-new-tokens", "2", "--problems"]);
+    let output = run({
+        eval.arg(&problems);
+        eval
+    });
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    let progress = told.lines().filter(|line| line.contains("of 200 answers")).count();
+    assert!((1..=20).contains(&progress), "{told}");
+}
+
+#[test]
+fn several_responses_that_cannot_differ_are_refused() {
+    let mut command = stilld();
+    command.args(["generate", "--model", "embedded", "--prompt", "2*3=", "--count", "2"]);
+    refused(command, 2, &["--temperature 0", "--count 1"]);
+}
+
+#[test]
+fn a_data_directory_that_was_named_from_somewhere_is_told_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = stilld();
+    command.current_dir(folder.path()).args(["run", "--config"]);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/quickstart.toml"));
+    command.args(["--data-dir", "mine"]);
+    for setting in small(&["http.listen=127.0.0.1:0", "training.imitation.steps=1000000"]) {
+        command.args(["--set", setting]);
+    }
+    let mut daemon = Daemon::launch(command);
+    daemon.wait_until_up();
+    let data = folder.path().join("mine");
+    let status = stillctl_json(&data, &["status"]);
+    let told = Path::new(status["data_dir"].as_str().unwrap());
+    assert!(told.is_absolute(), "{status}");
+    assert_eq!(told.canonicalize().unwrap(), data.canonicalize().unwrap());
+    assert!(stillctl(&data, &["stop"]).status.success());
+    assert!(daemon.finish().0.success());
 }
 
 /// Reads the first byte of what a command prints, and no more.
