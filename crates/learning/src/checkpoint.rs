@@ -248,3 +248,39 @@ impl View for Floats<'_> {
         size_of_val(self.values)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use still_tensor_decoder::{Adapters, LoraConfig, Projection};
+
+    use super::*;
+
+    /// What a checkpoint of the version before held, read and written again; the fixtures' README tells how they were made.
+    fn written_again(kind: &str, fresh: impl Fn(&Path, &DecoderConfig) -> Trained) -> [Vec<u8>; 2] {
+        let before =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/before-seams").join(kind);
+        let before = before.join("checkpoints/step-60");
+        let (config, policy) = load_policy(&before).unwrap();
+        let (state, reference) = load(&before, fresh(&before, &config)).unwrap();
+        assert_eq!((state.position.step, state.optimizer.updates), (60, 60));
+        let folder = tempfile::tempdir().unwrap();
+        let policy = state.trained.base().map(|_| policy);
+        save(folder.path(), &state, &reference, policy.as_ref()).unwrap();
+        [before.as_path(), folder.path()].map(|folder| fs::read(folder.join(STATE_FILE)).unwrap())
+    }
+
+    #[test]
+    fn masters_moments_and_reference_of_the_version_before_are_gone_on_from_to_the_bit() {
+        let every = |_: &Path, config: &DecoderConfig| Trained::Full(DecoderWeights::zeros(config));
+        let adapted = |before: &Path, config: &DecoderConfig| {
+            let lora = LoraConfig { rank: 2, alpha: 4.0, targets: vec![Projection::Query, Projection::Down] };
+            let adapters = Adapters::new(&lora, config, 0).unwrap();
+            Trained::Adapters { adapters, base: Arc::new(load_policy(before).unwrap().1) }
+        };
+        let [sft, dpo] = ["sft", "dpo"].map(|kind| written_again(kind, every));
+        for (kind, [before, again]) in [("sft", sft), ("dpo", dpo), ("lora", written_again("lora", adapted))]
+        {
+            assert!(before == again, "{kind}");
+        }
+    }
+}

@@ -42,6 +42,15 @@ pub struct Footprint {
     pub pass: usize,
 }
 
+/// Where gradients are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the host, where the masters are.
+    Processor,
+    /// On devices that have parameters of their own.
+    Gpus,
+}
+
 /// How a job's steps are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepParts {
@@ -52,22 +61,25 @@ pub struct StepParts {
 }
 
 impl Footprint {
-    /// Of one job with parts of at most `tokens` tokens at once on each device. `fused` is the CPU.
-    pub fn new(decoder: &DecoderConfig, learner: &LearnerConfig, tokens: usize, fused: bool) -> Self {
+    /// Of one job with parts of at most `tokens` tokens at once on each device.
+    pub fn new(decoder: &DecoderConfig, learner: &LearnerConfig, tokens: usize, place: Place) -> Self {
         let parameters = decoder.parameter_count();
         let lora = learner.lora();
         let lora = lora.as_ref();
         let trained = lora.map_or(parameters, |lora| lora.parameter_count(decoder));
         let base = lora.map_or(0, |_| parameters);
         let keeps_back = trained <= learner.training.max_kept_parameters;
-        let (device, pass) = if fused {
-            let pass = FusedPass { decoder, learner, tokens, trained };
-            // the kernels read the masters where they are
-            (0, FLOAT_BYTES * pass.numbers())
-        } else {
-            let pass = composed_pass_bytes(decoder, learner.precision(), lora, tokens);
-            let adapters = lora.map_or(0, |_| FLOAT_BYTES * trained);
-            (parameters * learner.precision().bytes() + adapters, pass)
+        let (device, pass) = match place {
+            Place::Processor => {
+                let pass = FusedPass { decoder, learner, tokens, trained };
+                // the kernels read the masters where they are
+                (0, FLOAT_BYTES * pass.numbers())
+            }
+            Place::Gpus => {
+                let pass = composed_pass_bytes(decoder, learner.precision(), lora, tokens);
+                let adapters = lora.map_or(0, |_| FLOAT_BYTES * trained);
+                (parameters * learner.precision().bytes() + adapters, pass)
+            }
         };
         Self {
             state: FLOAT_BYTES * (3 * trained + base),
@@ -80,12 +92,12 @@ impl Footprint {
 
     /// Gradients on the host while the parts of a step are added up: the sum, and one that waits for each GPU; of the
     /// only part of a step, one. On the CPU they are where they were made, and that of one device is the sum.
-    pub const fn summed(&self, replicas: usize, several_parts: bool, fused: bool) -> usize {
-        match (fused, replicas) {
-            (true, 0 | 1) if !several_parts => 0,
-            (true, _) => self.gradient,
-            (false, _) if !several_parts => self.gradient,
-            (false, _) => self.gradient * (1 + replicas),
+    pub const fn summed(&self, replicas: usize, several_parts: bool, place: Place) -> usize {
+        match (place, replicas) {
+            (Place::Processor, 0 | 1) if !several_parts => 0,
+            (Place::Processor, _) => self.gradient,
+            (Place::Gpus, _) if !several_parts => self.gradient,
+            (Place::Gpus, _) => self.gradient * (1 + replicas),
         }
     }
 
@@ -262,12 +274,13 @@ mod tests {
     #[test]
     fn a_pass_grows_in_a_straight_line_and_adapters_have_no_moments_of_the_base() {
         let config = learner(|_| {});
-        let of = |tokens| Footprint::new(&decoder(), &config, tokens, true).pass;
+        let of = |tokens| Footprint::new(&decoder(), &config, tokens, Place::Processor).pass;
         assert_eq!(of(12_000_000) - of(8_000_000), of(8_000_000) - of(4_000_000));
         let lora = LoraSettings { rank: 4, alpha: 8.0, targets: vec!["q_proj".to_owned()] };
         let adapted = learner(|training| training.lora = lora);
-        let (whole, adapted) =
-            (Footprint::new(&decoder(), &config, 100, true), Footprint::new(&decoder(), &adapted, 100, true));
+        let (whole, adapted) = [&config, &adapted]
+            .map(|config| Footprint::new(&decoder(), config, 100, Place::Processor))
+            .into();
         let trained = 3 * 4 * (64 + 64);
         assert_eq!(adapted.last_good, FLOAT_BYTES * 3 * trained);
         assert!(adapted.state < whole.state && adapted.pass < whole.pass);
@@ -277,23 +290,23 @@ mod tests {
     #[test]
     fn only_composed_operators_hold_matrices_of_half_precision() {
         let halved = learner(|training| training.precision = Precision::Bf16);
-        let of = |config: &LearnerConfig, fused| Footprint::new(&decoder(), config, 100, fused);
+        let of = |config: &LearnerConfig, place| Footprint::new(&decoder(), config, 100, place);
         let whole = learner(|_| {});
-        assert_eq!(of(&halved, true), of(&whole, true));
-        assert_eq!(2 * of(&halved, false).device, of(&whole, false).device);
-        assert!(of(&halved, false).pass < of(&whole, false).pass);
-        assert_eq!(of(&halved, false).state, of(&whole, false).state);
+        assert_eq!(of(&halved, Place::Processor), of(&whole, Place::Processor));
+        assert_eq!(2 * of(&halved, Place::Gpus).device, of(&whole, Place::Gpus).device);
+        assert!(of(&halved, Place::Gpus).pass < of(&whole, Place::Gpus).pass);
+        assert_eq!(of(&halved, Place::Gpus).state, of(&whole, Place::Gpus).state);
     }
 
     #[test]
     fn gradients_are_summed_up_beside_a_pass_where_there_are_several_parts_or_devices() {
-        let footprint = Footprint::new(&decoder(), &learner(|_| {}), 100, true);
+        let footprint = Footprint::new(&decoder(), &learner(|_| {}), 100, Place::Processor);
         let one = footprint.gradient;
         assert_eq!(
             [(1, false), (1, true), (2, false)]
-                .map(|(replicas, several)| { footprint.summed(replicas, several, true) / one }),
+                .map(|(replicas, several)| { footprint.summed(replicas, several, Place::Processor) / one }),
             [0, 1, 1]
         );
-        assert_eq!([false, true].map(|several| footprint.summed(2, several, false) / one), [1, 3]);
+        assert_eq!([false, true].map(|several| footprint.summed(2, several, Place::Gpus) / one), [1, 3]);
     }
 }

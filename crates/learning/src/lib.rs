@@ -47,6 +47,6 @@ mod trained;
 pub use allocator::keep_freed_memory;
 pub use checkpoint::{holds_policy, load_policy};
 pub use config::{LearnerConfig, tensor_precision};
-pub use footprint::{Footprint, StepParts};
+pub use footprint::{Footprint, Place, StepParts};
 pub use learner::{BasePolicy, ModelName, PolicyLearner};
 pub use replicas::LearnerDevice;

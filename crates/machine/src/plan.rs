@@ -6,7 +6,7 @@ use still_control::Failure;
 use still_decoder::DecoderConfig;
 use still_domain::Algorithm;
 use still_engines::{LaunchPlan, Placement as ServerPlacement};
-use still_learning::{Footprint, StepParts};
+use still_learning::{Footprint, Place, StepParts};
 use still_operator::config::{Config, Device, DeviceSection};
 use still_recipe::TrainingEngine;
 
@@ -171,7 +171,7 @@ impl LearnerPlan {
         let parts = |job, sequences| StepParts::of(job, &learner, decoder.max_position_count, sequences);
         let sequences = if config.round.algorithm == Algorithm::Dpo { 2 } else { 1 };
         let parts = parts(&learner.training.imitation, 1).or(parts(config.round_learner().1, sequences));
-        let training = Footprint::new(decoder, &learner, parts.tokens, config.device.learns_on_cpu());
+        let training = Footprint::new(decoder, &learner, parts.tokens, learning_place(&config.device));
         Self { training, parts }
     }
 
@@ -183,7 +183,7 @@ impl LearnerPlan {
             item("learner: last good state, checkpoint".to_owned(), Device::Cpu, training.last_good),
         ];
         let count = devices.learners.len();
-        let summed = training.summed(count, *several, devices.learns_on_cpu());
+        let summed = training.summed(count, *several, learning_place(devices));
         if summed > 0 {
             items.push(item("learner: gradients to be summed".to_owned(), Device::Cpu, summed));
         }
@@ -195,6 +195,11 @@ impl LearnerPlan {
         }
         items
     }
+}
+
+/// Where the learner's gradients are made.
+fn learning_place(devices: &DeviceSection) -> Place {
+    if devices.learns_on_cpu() { Place::Processor } else { Place::Gpus }
 }
 
 fn generator_items(role: &str, placed: &GeneratorPlacement, decoder: &DecoderConfig) -> Vec<Item> {

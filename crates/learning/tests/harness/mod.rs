@@ -11,7 +11,7 @@ use still_decoder::{DecoderConfig, DecoderWeights};
 use still_domain::{Algorithm, CheckpointId, Recipe, RoundNumber, Statement, TrainingSetId};
 use still_embedded::{Learner, LearnerJob};
 use still_learning::{
-    BasePolicy, Footprint, LearnerConfig, LearnerDevice, ModelName, PolicyLearner, load_policy,
+    BasePolicy, Footprint, LearnerConfig, LearnerDevice, ModelName, Place, PolicyLearner, load_policy,
 };
 use still_library::{BaseModel, PolicyLibrary};
 use still_quickstart::QuickStartTask;
@@ -194,11 +194,12 @@ fn memory_settings(mode: &str, threads: usize) -> LearnerConfig {
 
 /// Bytes estimated of a process that takes [`steps_of_one_sequence`].
 pub fn estimated_bytes(config: &DecoderConfig, mode: &str, threads: usize, tokens: usize) -> usize {
-    let (settings, on_processor) = (memory_settings(mode, threads), is_on_processor(mode));
+    let settings = memory_settings(mode, threads);
+    let place = if is_on_processor(mode) { Place::Processor } else { Place::Gpus };
     // beside the learner: the base policy, which adapters share
     let base = if settings.lora().is_some() { 0 } else { config.parameter_count() * size_of::<f32>() };
-    let footprint = Footprint::new(config, &settings, tokens, on_processor);
-    base + footprint.total() + footprint.summed(1, false, on_processor)
+    let footprint = Footprint::new(config, &settings, tokens, place);
+    base + footprint.total() + footprint.summed(1, false, place)
 }
 
 /// Takes three steps on a sequence of so many tokens.
