@@ -24,12 +24,12 @@ const OF_MARKUP: [&str; 4] = ["safe", "e", "escape", "forceescape"];
 /// The source in words that `minijinja` has.
 pub(super) fn rewritten(source: &str) -> String {
     let source = with_line_feeds(source);
-    let makes_markup = makes_markup(&source);
+    let keeps_markup = keeps_markup(&source);
     let mut output = String::with_capacity(source.len());
     let mut rest = source.as_str();
     while let Some((before, tag, behind)) = next_tag(rest) {
         output.push_str(before);
-        output.push_str(&of_tag(tag, makes_markup));
+        output.push_str(&of_tag(tag, keeps_markup));
         rest = behind;
         if tag_name(tag) == Some("raw") {
             let end = rest.match_indices("{%").find(|(at, _)| {
@@ -95,8 +95,8 @@ fn tag_name(tag: &str) -> Option<&str> {
         .map(|name| name.trim_end_matches(['-', '+']))
 }
 
-/// A tag; in a template that makes markup, what is added may have been kept from another tag.
-fn of_tag(tag: &str, makes_markup: bool) -> String {
+/// A tag; where the template keeps markup, what is added may be of another tag.
+fn of_tag(tag: &str, keeps_markup: bool) -> String {
     if tag.starts_with("{#") {
         return tag.to_owned();
     }
@@ -111,7 +111,7 @@ fn of_tag(tag: &str, makes_markup: bool) -> String {
     if tag_name(tag) == Some("for") {
         iterate_by_filter(&mut tokens);
     }
-    let adds_markup = makes_markup && adds(&tokens);
+    let adds_markup = adds(&tokens) && (keeps_markup || makes_markup(&tokens));
     let inner: String = tokens.into_iter().map(|token| token.text).collect();
     match (adds_markup, tag_name(tag)) {
         (true, None) => {
@@ -129,23 +129,33 @@ fn of_tag(tag: &str, makes_markup: bool) -> String {
     }
 }
 
-/// Whether a tag of the template makes markup of something.
-fn makes_markup(source: &str) -> bool {
-    let mut rest = source;
+/// Whether a tag of the template makes markup of something. Not where a macro or a block gives a text: to `minijinja` that is
+/// markup, and to Jinja2 it is none.
+fn keeps_markup(source: &str) -> bool {
+    let (mut rest, mut makes) = (source, false);
     while let Some((_, tag, behind)) = next_tag(rest) {
-        let mut is_filter = false;
-        let is_of_markup =
-            tokens(parts(tag).1).iter().filter(|token| token.kind != Kind::Blank).any(|token| {
-                let is_behind_bar =
-                    std::mem::replace(&mut is_filter, token.kind == Kind::Mark && token.text == "|");
-                is_behind_bar && OF_MARKUP.contains(&token.text.as_str())
-            });
-        if is_of_markup && !tag.starts_with("{#") {
-            return true;
-        }
         rest = behind;
+        if tag.starts_with("{#") {
+            continue;
+        }
+        let tokens = tokens(parts(tag).1);
+        let is_block = || !(0..tokens.len()).any(|at| is_mark(&tokens, at, "="));
+        match tag_name(tag) {
+            Some("macro" | "call") => return false,
+            Some("set") if is_block() => return false,
+            _ => makes |= makes_markup(&tokens),
+        }
     }
-    false
+    makes
+}
+
+/// Whether a tag makes markup of something.
+fn makes_markup(tokens: &[Token]) -> bool {
+    let mut is_filter = false;
+    tokens.iter().filter(|token| token.kind != Kind::Blank).any(|token| {
+        let is_behind_bar = std::mem::replace(&mut is_filter, token.kind == Kind::Mark && token.text == "|");
+        is_behind_bar && OF_MARKUP.contains(&token.text.as_str())
+    })
 }
 
 /// Whether something is added to something; `~` makes plain text of markup.
