@@ -11,9 +11,12 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
-use harness::{Daemon, Watch, ids, model, pool, rounds, small, stillctl_json, stillctl_refused, stilld};
+use harness::{
+    Daemon, Manner, Proxy, Watch, ids, model, pool, rounds, small, stillctl_json, stillctl_refused, stilld,
+};
 use still_decoder::{
     DecoderConfig, DecoderWeights, Segments, Threads,
     hugging_face::{Precision, load_folder, save_folder},
@@ -252,9 +255,33 @@ impl Drop for Vllm {
     }
 }
 
+/// A disk of no size over a folder, for as long as it lives.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where the user may mount nothing.
+    fn over(folder: &Path) -> Option<Self> {
+        fs::create_dir_all(folder).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(folder);
+        let is_mounted = mount.status().is_ok_and(|status| status.success());
+        if !is_mounted {
+            println!("a full disk is left out: this user may mount nothing");
+        }
+        is_mounted.then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // though something in it is still open
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
 #[test]
 #[ignore = "needs a live vLLM: run by .ci/vllm"]
-fn rounds_go_on_while_a_live_server_is_killed_stopped_and_started_anew_with_other_weights() {
+fn rounds_go_on_while_a_live_server_is_killed_stopped_slow_busy_broken_and_has_no_room() {
     let folder = tempfile::tempdir().unwrap();
     let base = PathBuf::from(env::var("STILL_VLLM_MODEL").expect("STILL_VLLM_MODEL names a model's folder"));
     let strange = folder.path().join("strange");
@@ -266,12 +293,13 @@ fn rounds_go_on_while_a_live_server_is_killed_stopped_and_started_anew_with_othe
         fs::copy(base.join(name), strange.join(name)).unwrap();
     }
     let mut server = Vllm::start(folder.path(), &base);
+    let proxy = Proxy::start(server.port);
     let data_dir = folder.path().join("data");
     let source = format!("model.source={}", base.display());
     let engines = format!(
         "engines=[{{kind = \"vllm\", addresses = [\"http://127.0.0.1:{}\"], max_silence_seconds = 60, \
          max_gap_nats = 0.005}}]",
-        server.port
+        proxy.port()
     );
     let settings = [
         &*source,
@@ -282,7 +310,7 @@ fn rounds_go_on_while_a_live_server_is_killed_stopped_and_started_anew_with_othe
         "training.improvement.batch_sequences=2",
         "training.precision=f32",
         "checkpoints.every_steps=10",
-        "round.problems=12",
+        "round.problems=16",
         "task.quickstart.problems=60",
         "task.quickstart.held_out_per_level=2",
         "exploration.attempts_per_visit=2",
@@ -304,7 +332,21 @@ fn rounds_go_on_while_a_live_server_is_killed_stopped_and_started_anew_with_othe
     server.signal("STOP");
     watch.wait_for("warning", |event| event["message"].as_str().unwrap().contains("left out"));
     server.signal("CONT");
+    watch.wait_for("explored", explored(1, 8));
+    proxy.behave_for(Manner::Busy, 20);
+    watch.wait_for("explored", explored(1, 10));
+    // the candidate and then the policy that it becomes have no room where servers are named them
+    let small = SmallDisk::over(&data_dir.join("published"));
+    if small.is_some() {
+        watch.wait_for("device_failed", |event| event["reason"].as_str().unwrap().contains("No space left"));
+    }
+    drop(small);
     watch.wait_for("explored", explored(2, 2));
+    proxy.behave_for(Manner::Drop, 6);
+    watch.wait_for("explored", explored(2, 6));
+    proxy.behave(Manner::Slow(Duration::from_millis(500)));
+    watch.wait_for("explored", explored(2, 10));
+    proxy.behave(Manner::Pass);
     let (status, output) = daemon.finish();
     assert!(status.success(), "{output}");
     assert_eq!(rounds(&data_dir).len(), 3);

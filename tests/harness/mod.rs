@@ -16,6 +16,7 @@ mod client;
 mod lines;
 mod model;
 mod page;
+mod proxy;
 
 use std::{
     path::Path,
@@ -30,6 +31,7 @@ pub use self::{
     client::{Watch, stillctl, stillctl_json, stillctl_refused},
     model::model,
     page::get,
+    proxy::{Manner, Proxy},
 };
 
 /// Far more than anything here takes; a test that waits this long has found a hang.
