@@ -75,7 +75,8 @@ def compare(given, model, trained, peers, shape):
     for _ in range(given.turns):
         for side, found in turns.items():
             found.append(still(given, model, shape) if side == "still" else peer(given, side, shape))
-            print(f"{name}, {trained}, {side}: {found[-1]['seconds']}", file=sys.stderr, flush=True)
+            step = statistics.median(found[-1]["seconds"])
+            print(f"{name}, {trained}, {side}: {step:.4g} s a step", file=sys.stderr, flush=True)
     rates = {}
     for side, found in turns.items():
         seconds = [second for turn in found for second in turn["seconds"]]
