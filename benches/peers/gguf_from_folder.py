@@ -1,6 +1,7 @@
-"""Writes a Llama folder as a GGUF file without a vocabulary: `gguf_from_folder.py MODEL_FOLDER OUT.gguf f32|f16`.
+"""Writes a folder of a Llama or a Qwen2 model as a GGUF file: `gguf_from_folder.py MODEL_FOLDER OUT.gguf f32|f16|bf16`.
 
-llama.cpp keeps query and key rows interleaved, head by head; transformers keeps the halves of a head apart.
+It has no vocabulary: the workers exchange ids. Of a Llama model llama.cpp keeps query and key rows interleaved, head by
+head, where transformers keeps the halves of a head apart; Qwen2's it keeps as they are.
 """
 
 import json
@@ -11,6 +12,12 @@ import gguf
 import numpy
 from safetensors import safe_open
 
+MODEL_TYPES = ("llama", "qwen2")
+MATRIX_TYPES = {
+    "f32": gguf.GGMLQuantizationType.F32,
+    "f16": gguf.GGMLQuantizationType.F16,
+    "bf16": gguf.GGMLQuantizationType.BF16,
+}
 LAYER_NAMES = {
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
@@ -27,11 +34,12 @@ LAYER_NAMES = {
 def main():
     folder, out, precision = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     config = json.loads((folder / "config.json").read_text())
-    if config["model_type"] != "llama":
-        sys.exit(f"{folder}: only model_type llama can be written as GGUF here, not {config['model_type']}")
+    model_type = config["model_type"]
+    if model_type not in MODEL_TYPES:
+        sys.exit(f"{folder}: only {' and '.join(MODEL_TYPES)} can be written as GGUF here, not {model_type}")
     heads, key_heads = config["num_attention_heads"], config["num_key_value_heads"]
     width = config.get("head_dim") or config["hidden_size"] // heads
-    writer = gguf.GGUFWriter(out, "llama")
+    writer = gguf.GGUFWriter(out, model_type)
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
@@ -49,11 +57,12 @@ def main():
                 if name == "lm_head.weight" and config.get("tie_word_embeddings"):
                     continue
                 values = tensors.get_tensor(name).float().numpy()
-                if name.endswith(("q_proj.weight", "k_proj.weight")):
-                    values = interleaved(values, heads if "q_proj" in name else key_heads)
-                if precision == "f16" and values.ndim == 2:
-                    values = values.astype(numpy.float16)
-                writer.add_tensor(gguf_name(name), values)
+                if model_type == "llama" and ".q_proj." in name:
+                    values = interleaved(values, heads)
+                if model_type == "llama" and ".k_proj." in name:
+                    values = interleaved(values, key_heads)
+                kind = MATRIX_TYPES[precision if values.ndim == 2 else "f32"]
+                writer.add_tensor(gguf_name(name), gguf.quantize(values, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -69,13 +78,13 @@ def gguf_name(name):
     if name in outer:
         return outer[name]
     _, _, layer, rest = name.split(".", 3)
-    return f"blk.{layer}.{LAYER_NAMES[rest.removesuffix('.weight')]}.weight"
+    part, kind = rest.rsplit(".", 1)
+    return f"blk.{layer}.{LAYER_NAMES[part]}.{kind}"
 
 
 def interleaved(values, heads):
-    rows, columns = values.shape
-    halves = values.reshape(heads, 2, rows // heads // 2, columns)
-    return numpy.ascontiguousarray(halves.swapaxes(1, 2).reshape(rows, columns))
+    halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
+    return numpy.ascontiguousarray(halves.swapaxes(1, 2).reshape(values.shape))
 
 
 main()

@@ -2,15 +2,18 @@
 """Rates of this engine beside those of transformers on torch and of llama.cpp, in one run.
 
     benches/peers/run.py MODEL_FOLDER [--threads 2] [--repetitions 5] [--measures decode,prefill,queue]
-                         [--peers transformers,llama.cpp] [--queue-requests 64] [--rows 32] [--venv DIR]
-                         [--export-check FOLDER ...]
+                         [--peers transformers,llama.cpp] [--decode-prompt 64] [--decode-steps 96,48,24]
+                         [--queue-requests 64] [--rows 32] [--venv DIR] [--export-check FOLDER ...]
 
-MODEL_FOLDER is a Hugging Face folder of a Llama model, such as HuggingFaceTB/SmolLM2-135M. The script needs Python 3.10,
-cargo and, for llama.cpp, a C++ compiler: it makes an environment of its own (under target/peers unless --venv names one)
-and installs requirements.txt there. A peer that cannot be installed or started is named and left out.
+MODEL_FOLDER is a Hugging Face folder of a Llama or a Qwen2 model, such as HuggingFaceTB/SmolLM2-135M. The script needs
+Python 3.10, cargo and, for llama.cpp, a C++ compiler: it makes an environment of its own (under target/peers unless
+--venv names one) and installs requirements.txt there. A peer that cannot be installed or started is named and left out.
 
-Every engine is a process that waits for a line while the others work; they take turns, so that whatever else the machine
-does meets all of them. Printed are medians and their ratios, as Markdown tables.
+Every engine is a process that waits for a line while the others work; they take turns, so that whatever else the
+machine does meets all of them. Printed are medians and their ratios, as Markdown tables.
+
+Before anything is timed, all continue a sentence by the likeliest tokens. Those whose weights are f32 must agree on
+every token, or the script fails at its end; of those that compute in 16 bits it is told how far they agree.
 """
 
 import argparse
@@ -26,7 +29,8 @@ import venv
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BATCHES = (1, 8, 32)
-DECODE_PROMPT, DECODE_STEPS = 64, {1: 96, 8: 48, 32: 24}
+# In SmolLM2-135M and Qwen2.5-Coder-0.5B the likeliest token is ahead of the next by 0.036 at least.
+GREEDY_TEXT, GREEDY_TOKENS = "The planets of the solar system, in order: Mercury, Venus, Earth,", 24
 PREFILL_PROMPT = 128
 QUEUE_PROMPT, QUEUE_NEW = (16, 64), (32, 512)
 
@@ -43,6 +47,7 @@ def main():
     engines = start(arguments, python, programs["worker"], target / "peers")
     print(f"{arguments.model.name}: {config['num_hidden_layers']} layers, width {config['hidden_size']}; ", end="")
     print(f"{arguments.threads} threads of {processor()}; {arguments.repetitions} repetitions in turns", flush=True)
+    different = disagreement(engines, sentence(python, arguments.model))
     for title, unit, cases in measures(arguments):
         table(title, unit, cases, engines, arguments.repetitions)
     limits(engines)
@@ -51,6 +56,8 @@ def main():
         print(f"| {engine.name} | {engine.peak_gib():.2f} GiB |")
     for engine in engines:
         engine.stop()
+    if different:
+        sys.exit(different)
 
 
 def parse():
@@ -60,6 +67,9 @@ def parse():
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--measures", default="decode,prefill,queue", type=lambda text: text.split(","))
     parser.add_argument("--peers", default="transformers,llama.cpp", type=lambda text: text.split(","))
+    numbers = lambda text: list(map(int, text.split(",")))
+    parser.add_argument("--decode-prompt", type=int, default=64, help="tokens that are there before the first step")
+    parser.add_argument("--decode-steps", default="96,48,24", type=numbers, help=f"at {BATCHES} rows")
     parser.add_argument("--queue-requests", type=int, default=64)
     parser.add_argument("--rows", type=int, default=32, help="rows that an engine decodes together at most")
     parser.add_argument("--venv", type=pathlib.Path)
@@ -100,12 +110,16 @@ def start(arguments, python, worker, scratch):
     slot = str(QUEUE_PROMPT[1] + QUEUE_NEW[1] + 64)
     commands = {"still, f32": [worker, model, "as-given", threads, rows, slot]}
     # a bf16 folder is kept so anyway, and widened, which is exact, as it is read
-    if not is_bf16(model):
+    has_bf16 = is_bf16(model)
+    if not has_bf16:
         commands["still, bf16"] = [worker, model, "bf16", threads, rows, slot]
     if "transformers" in arguments.peers:
-        commands["transformers, f32"] = [python, HERE / "worker_transformers.py", model, "f32", threads, rows]
+        for precision in ("f32", "bf16") if has_bf16 else ("f32",):
+            command = [python, HERE / "worker_transformers.py", model, precision, threads, rows]
+            commands[f"transformers, {precision}"] = command
     if "llama.cpp" in arguments.peers:
-        for precision in ("f32", "f16"):
+        # 16 bits that round no weight
+        for precision in ("f32", "bf16" if has_bf16 else "f16"):
             gguf = scratch / f"{model.resolve().name}.{precision}.gguf"
             if not gguf.exists():
                 scratch.mkdir(parents=True, exist_ok=True)
@@ -136,13 +150,18 @@ class Engine:
             print(f"{self.name} did not start; it is left out", file=sys.stderr)
         return line == "ready"
 
-    def rate(self, line):
-        """Tokens a second."""
+    def ask(self, line):
+        """The words of the answer to a line."""
         print(line, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline().split()
-        if len(answer) != 2:
+        if not answer:
             sys.exit(f"{self.name} ended at `{line[:60]}`")
-        return float(answer[1]) / float(answer[0])
+        return answer
+
+    def rate(self, line):
+        """Tokens a second."""
+        seconds, tokens = map(float, self.ask(line))
+        return tokens / seconds
 
     def peak_gib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status")
@@ -154,17 +173,42 @@ class Engine:
         self.process.wait()
 
 
+def sentence(python, model):
+    """The ids of a short prompt."""
+    encode = "import sys, tokenizers; print(*tokenizers.Tokenizer.from_file(sys.argv[1]).encode(sys.argv[2]).ids)"
+    command = [python, "-c", encode, model / "tokenizer.json", GREEDY_TEXT]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def disagreement(engines, prompt):
+    """Has all engines draw the likeliest tokens after a prompt; returns what those of f32 weights do not agree on."""
+    drawn = {engine.name: engine.ask(f"greedy {GREEDY_TOKENS} {prompt}") for engine in engines}
+    expected = drawn[engines[0].name]
+    print(f"\n| engine | of {GREEDY_TOKENS} greedy tokens as still's |\n|---|---|")
+    different = []
+    for name, tokens in drawn.items():
+        first = next((at for at, pair in enumerate(zip(tokens, expected)) if pair[0] != pair[1]), len(expected))
+        agrees = len(tokens) == len(expected) == first
+        print(f"| {name} | {'all' if agrees else f'the first {first}'} |", flush=True)
+        if not agrees and name.endswith(", f32"):
+            different.append(f"{name}: {' '.join(tokens)}")
+    if not different:
+        return None
+    return "\n".join(["engines of f32 weights do not agree", f"still: {' '.join(expected)}", *different])
+
+
 def measures(arguments):
     """Title, unit and cases (heading, line, most repetitions) of every measure."""
     batches = [batch for batch in BATCHES if batch <= arguments.rows]
-    decode = [(f"batch {batch}", f"decode {batch} {DECODE_PROMPT} {DECODE_STEPS[batch]}") for batch in batches]
+    steps = dict(zip(BATCHES, arguments.decode_steps))
+    decode = [(f"batch {batch}", f"decode {batch} {arguments.decode_prompt} {steps[batch]}") for batch in batches]
     prefill = [(f"batch {batch}", f"prefill {batch} {PREFILL_PROMPT}") for batch in batches]
     draw = random.Random(0)
     lengths = [(draw.randint(*QUEUE_PROMPT), draw.randint(*QUEUE_NEW)) for _ in range(arguments.queue_requests)]
     queue = "queue " + " ".join(f"{prompt}:{new}" for prompt, new in lengths)
     heading = f"{arguments.queue_requests} requests, {arguments.rows} rows"
     tables = {
-        "decode": (f"Decode after {DECODE_PROMPT} tokens", "tokens/s", decode),
+        "decode": (f"Decode after {arguments.decode_prompt} tokens", "tokens/s", decode),
         "prefill": (f"Prefill of {PREFILL_PROMPT} tokens", "tokens/s", prefill),
         "queue": (f"Queue of {QUEUE_NEW[0]} to {QUEUE_NEW[1]} new tokens", "useful tokens/s", [(heading, queue)]),
     }
@@ -199,7 +243,7 @@ def table(title, unit, cases, engines, repetitions):
 def limits(engines):
     """What the machine could do at best just now, by torch's own kernels."""
     for engine in engines:
-        if engine.name.startswith("transformers"):
+        if engine.name == "transformers, f32":
             bandwidth = max(engine.rate("bandwidth") for _ in range(5)) / 1e9
             products = max(engine.rate("products") for _ in range(5)) / 1e9
             print(f"\nThe machine reads {bandwidth:.1f} GB/s and multiplies matrices at {products:.0f} GFLOP/s.")

@@ -33,8 +33,7 @@ def main():
     print("ready", flush=True)
     for line in sys.stdin:
         kind, *rest = line.split()
-        seconds, tokens = getattr(worker, kind)(*rest)
-        print(seconds, tokens, flush=True)
+        print(*getattr(worker, kind)(*rest), flush=True)
 
 
 class Worker:
@@ -79,6 +78,14 @@ class Worker:
         drawn = []
         for first in range(0, len(entries), BATCH_TOKENS):
             drawn += self.step(entries[first : first + BATCH_TOKENS])
+        return drawn
+
+    def greedy(self, new, *prompt):
+        """The likeliest tokens after a prompt."""
+        self.forget()
+        drawn = self.run_prompts([list(map(int, prompt))])
+        while len(drawn) < int(new):
+            drawn += self.step([(drawn[-1], len(prompt) + len(drawn) - 1, 0, True)])
         return drawn
 
     def decode(self, batch, prompt, steps):

@@ -4,7 +4,8 @@
 //! `worker MODEL_FOLDER as-given|bf16 THREADS ROWS SLOT_TOKENS`, then lines of
 //! - `decode BATCH PROMPT STEPS`: steps of a batch whose prompts have been run;
 //! - `prefill BATCH PROMPT`: prompts up to their first token;
-//! - `queue PROMPT:NEW ...`: requests of mixed lengths, submitted all at once.
+//! - `queue PROMPT:NEW ...`: requests of mixed lengths, submitted all at once;
+//! - `greedy NEW ID ...`: the likeliest tokens after a prompt, one by one, which are answered instead.
 //!
 //! Every token is drawn by the engine, its log-probability included, at temperature 0. No prompt occurs twice, so that
 //! nothing comes from what a slot still holds.
@@ -52,8 +53,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut worker = Worker { engine: Engine::new(decoder, PolicyVersion(0), settings), next: 0 };
     println!("ready");
     for line in stdin().lock().lines() {
-        let (seconds, tokens) = worker.measure(&line?)?;
-        println!("{seconds} {tokens}");
+        let line = line?;
+        if let Some(words) = line.strip_prefix("greedy ") {
+            println!("{}", worker.greedy(words)?);
+        } else {
+            let (seconds, tokens) = worker.measure(&line)?;
+            println!("{seconds} {tokens}");
+        }
         stdout().flush()?;
     }
     Ok(())
@@ -79,6 +85,18 @@ impl Worker {
             }
             _ => Err(format!("`{line}` is nothing to measure").into()),
         }
+    }
+
+    /// The likeliest tokens after a prompt, with a blank between them.
+    fn greedy(&mut self, words: &str) -> Result<String, Box<dyn Error>> {
+        let numbers = words.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+        let (new, prompt) = numbers.split_first().ok_or("greedy NEW ID ...")?;
+        self.request(prompt.into(), *new)?;
+        let mut drawn = Vec::new();
+        while !self.engine.is_idle() {
+            drawn.extend(self.engine.step()?.finished.into_iter().flat_map(|finished| finished.tokens));
+        }
+        Ok(drawn.iter().map(u32::to_string).collect::<Vec<_>>().join(" "))
     }
 
     /// Steps of a batch, from where every row has its first token.
@@ -122,23 +140,24 @@ impl Worker {
         let first = self.next;
         for (prompt, max_new_tokens) in lengths {
             let id = self.next as usize;
-            let request = Request {
-                id: self.next,
-                prompt: (0..*prompt)
-                    .map(|position| ((id * 7919 + position * 31 + 3) % vocabulary) as u32)
-                    .collect(),
-                settings: SamplingSettings {
-                    temperature: 0.0,
-                    max_new_tokens: *max_new_tokens,
-                    ..SamplingSettings::default()
-                },
-                seed: 0,
-                stop_ids: Arc::new([]),
-                stop_strings: Arc::new([]),
-            };
-            self.engine.submit(request)?;
-            self.next += 1;
+            let token = |position: usize| ((id * 7919 + position * 31 + 3) % vocabulary) as u32;
+            self.request((0..*prompt).map(token).collect(), *max_new_tokens)?;
         }
         Ok((first..self.next).collect())
+    }
+
+    /// Submits one request.
+    fn request(&mut self, prompt: Arc<[u32]>, max_new_tokens: u32) -> Result<(), Box<dyn Error>> {
+        let settings = SamplingSettings { temperature: 0.0, max_new_tokens, ..SamplingSettings::default() };
+        self.engine.submit(Request {
+            id: self.next,
+            prompt,
+            settings,
+            seed: 0,
+            stop_ids: Arc::new([]),
+            stop_strings: Arc::new([]),
+        })?;
+        self.next += 1;
+        Ok(())
     }
 }
