@@ -161,19 +161,46 @@ fn a_program_that_cannot_be_run_is_told_by_the_check_of_the_configuration() {
     );
 }
 
-/// Settings that have TRL train in so many processes, in the environment that `STILL_TRL_PYTHON` names.
-fn trl(processes: u32) -> Vec<String> {
+/// How TRL is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Launch {
+    /// In one process.
+    Alone,
+    /// In two, which share examples out.
+    Two,
+    /// In two, among which the recipe of `trainers/accelerate-zero3.yaml` shards the model.
+    Zero3,
+}
+
+/// Settings that have TRL train, in the environment that `STILL_TRL_PYTHON` names.
+fn trl(launch: Launch) -> Vec<String> {
     let python = std::env::var("STILL_TRL_PYTHON").expect("STILL_TRL_PYTHON names a Python with TRL");
-    let launch = format!(
-        "\"-m\", \"accelerate.commands.launch\", \"--cpu\", \"--num_processes\", \"{processes}\", \
-         \"--num_machines\", \"1\", \"--mixed_precision\", \"no\", \"--dynamo_backend\", \"no\", "
-    );
-    let launch = if processes == 1 { String::new() } else { launch };
-    vec![
+    let words: &[&str] = match launch {
+        Launch::Alone => &[],
+        Launch::Two => &["--cpu", "--num_machines", "1"],
+        Launch::Zero3 => &["--config_file", "trainers/accelerate-zero3.yaml"],
+    };
+    let accelerate = ["-m", "accelerate.commands.launch", "--num_processes", "2"];
+    let plain = ["--mixed_precision", "no", "--dynamo_backend", "no"];
+    let launched: Vec<&str> = match launch {
+        Launch::Alone => Vec::new(),
+        Launch::Two | Launch::Zero3 => [&accelerate, words, &plain].concat(),
+    };
+    let words: String = launched.iter().map(|word| format!("\"{word}\", ")).collect();
+    let mut settings = vec![
         "training.engine=command".to_owned(),
         format!("training.command.program={python}"),
-        format!("training.command.arguments=[{launch}\"trainers/trl_trainer.py\"]"),
-    ]
+        format!("training.command.arguments=[{words}\"trainers/trl_trainer.py\"]"),
+    ];
+    if launch == Launch::Zero3 {
+        // it compiles something, with the `ninja` of that environment
+        let folder = Path::new(&python).parent().unwrap().display();
+        let path = std::env::var("PATH").unwrap();
+        settings.push(format!(
+            "training.command.environment={{PATH = \"{folder}:{path}\", DS_ACCELERATOR = \"cpu\"}}"
+        ));
+    }
+    settings
 }
 
 #[test]
@@ -181,18 +208,30 @@ fn trl(processes: u32) -> Vec<String> {
 fn trl_takes_the_very_steps_of_the_embedded_learner() {
     let folder = tempfile::tempdir().unwrap();
     let base = model(folder.path());
-    for (algorithm, processes) in [("sft", 1), ("dpo", 2)] {
+    for (algorithm, launch) in
+        [("sft", Launch::Alone), ("dpo", Launch::Two), ("sft", Launch::Zero3), ("dpo", Launch::Zero3)]
+    {
         let data = folder.path().join(format!("{algorithm}.jsonl"));
         fs::write(&data, lines(algorithm == "dpo")).unwrap();
         // 22 examples in steps of four: the last step of a pass has two, and parts of steps are filled up
         let settings =
             ["training.improvement.steps=8", "training.micro_batch_tokens=48", "checkpoints.every_steps=3"];
-        let trl = trl(processes);
+        let trl = trl(launch);
         let command: Vec<&str> = settings.into_iter().chain(trl.iter().map(String::as_str)).collect();
-        let ours =
-            train(algorithm, &base, &data, &folder.path().join(format!("{algorithm}-here")), &settings);
-        let theirs =
-            train(algorithm, &base, &data, &folder.path().join(format!("{algorithm}-trl")), &command);
+        let ours = train(
+            algorithm,
+            &base,
+            &data,
+            &folder.path().join(format!("{algorithm}-here-{launch:?}")),
+            &settings,
+        );
+        let theirs = train(
+            algorithm,
+            &base,
+            &data,
+            &folder.path().join(format!("{algorithm}-trl-{launch:?}")),
+            &command,
+        );
         assert_eq!((ours.len(), theirs.len()), (8, 8));
         let fields: &[&str] = match algorithm {
             "sft" => &["loss", "gradient_norm", "learning_rate", "tokens"],
@@ -212,8 +251,10 @@ fn trl_takes_the_very_steps_of_the_embedded_learner() {
             for field in fields {
                 let (ours, theirs) = (ours[*field].as_f64().unwrap(), theirs[*field].as_f64().unwrap());
                 let apart = (ours - theirs).abs() / ours.abs().max(1e-2);
-                eprintln!("{algorithm} {field}: {ours:.7} here, {theirs:.7} by TRL, {apart:.1e} apart");
-                assert!(apart < 1e-4, "{algorithm} {field}: {ours} and {theirs}");
+                eprintln!(
+                    "{algorithm} {launch:?} {field}: {ours:.7} here, {theirs:.7} by TRL, {apart:.1e} apart"
+                );
+                assert!(apart < 1e-4, "{algorithm} {launch:?} {field}: {ours} and {theirs}");
             }
         }
     }
@@ -227,10 +268,15 @@ fn rounds_trained_by_trl_are_promoted_and_survive_the_end_of_daemon_and_trainer(
     let data_dir = folder.path().join("data");
     let start = |rounds: u32| {
         let source = format!("model.source={}", base.display());
-        let trl = trl(1);
+        let trl = trl(Launch::Alone);
         let settings = small(&[
             "training.imitation.steps=24",
             "training.improvement.steps=8",
+            // the quick start's is one that TRL has not
+            "training.imitation.optimizer=adamw",
+            "training.improvement.optimizer=adamw",
+            "training.imitation.peak_learning_rate=3e-3",
+            "training.improvement.peak_learning_rate=2e-3",
             "checkpoints.every_steps=4",
         ]);
         let settings: Vec<&str> =

@@ -255,6 +255,8 @@ def settings(job, parts):
     if how.get("optimizer", "adamw") != "adamw":
         refuse("this trainer has AdamW alone: set `optimizer = \"adamw\"` in the section of `training`")
     on_gpu = torch.cuda.is_available()
+    # accelerate shards nothing where it is told of a processor; where it is not, DeepSpeed shards there as well
+    by_deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
     every = job["checkpoint_every_steps"]
     return dict(
         output_dir=job["checkpoints"],
@@ -269,7 +271,8 @@ def settings(job, parts):
         max_grad_norm=how["clip_norm"],
         optim="adamw_torch",
         seed=job["seed"] % 2**32,
-        use_cpu=not on_gpu,
+        use_cpu=not on_gpu and not by_deepspeed,
+        ddp_backend="gloo" if by_deepspeed and not on_gpu else None,
         bf16=on_gpu and job["precision"] == "bf16",
         gradient_checkpointing=job["recompute_activations"],
         save_strategy="steps" if every else "no",
