@@ -9,7 +9,7 @@ use still_engines::{Fleet, FleetSeams, Policies, ReadResponse, Texts};
 use still_generator::{measured, prompt_name, question_of};
 use still_library::PolicyLibrary;
 use still_operator::config::Config;
-use still_roles::{ScoreRequest, Scorer};
+use still_roles::ScoreRequest;
 use still_tensor_decoder::{DeviceName, TensorPrecision};
 use still_text::Prompter;
 use tokio::runtime::Handle;
@@ -113,7 +113,7 @@ impl Policies for RunPolicies {
         let (library, config) = (Arc::clone(&self.library), self.config.clone());
         let scorer = PolicyScorer::new(library, config, DeviceName::Cpu, TensorPrecision::F32);
         let request = ScoreRequest { tokens: tokens.to_vec(), from: 1 };
-        let scored = scorer.map_err(|failure| failure.message)?.score(policy, &request);
+        let scored = scorer.map_err(|failure| failure.message)?.log_probabilities(policy, &request);
         scored.map_err(|error| error.to_string())
     }
 }

@@ -38,5 +38,5 @@ pub use prompter::{prompt_book, prompt_tokens, prompter};
 pub use scorer::PolicyScorer;
 pub use still_generator::{measured, prompt_name, question_of};
 pub use training::training;
-pub use trajectory_scorer::PolicyTrajectoryScorer;
+pub use trajectory_scorer::PromptedScorer;
 pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, response_judge, same_answer, verifier};
