@@ -92,6 +92,25 @@ async fn a_score_that_comes_to_nothing_costs_its_trajectory_alone_and_is_asked_f
 }
 
 #[tokio::test]
+async fn a_pass_that_brings_nothing_is_given_up_and_tried_again_in_the_next_round() {
+    let harness = Harness::new(World::default());
+    let lost = &harness.script.score_losses;
+    lost.store(32, std::sync::atomic::Ordering::SeqCst);
+    let mut config = config(2);
+    config.selection.scored_by = ScoredBy::Current;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let failed =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("scoring failed"));
+    wait_for(&system, &mut events, failed).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    // the pool of the first round has more than as many
+    let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
+    assert_eq!((ranked[0], ranked[1]), (None, None));
+    assert!(ranked[2].is_some(), "{ranked:?}");
+}
+
+#[tokio::test]
 async fn engines_are_compared_with_the_learner_every_round_and_one_that_is_too_far_is_warned_of() {
     let harness = Harness::new(World::default());
     harness.script.gap_thousandths.store(200, std::sync::atomic::Ordering::SeqCst);

@@ -21,6 +21,10 @@ use crate::ground::{
 /// Scores between two commits.
 const BATCH: usize = 32;
 
+/// Trajectories that may come to nothing before the first is scored: a pass that brings nothing may be what ends the servers
+/// that it asks.
+const MAX_LOST: u64 = 32;
+
 /// The policy that sets are ranked by, and whose record says where its weights are; `None` where each trajectory's own
 /// sampler's perplexities count.
 pub(crate) fn ranking_policy(
@@ -162,7 +166,9 @@ impl ScoringPass<TrajectoryRequest, Measures> for Pass<'_> {
         {
             self.failure = Some(failure);
         }
-        if self.failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let is_hopeless =
+            self.scored == 0 && self.lost.as_ref().is_some_and(|lost| lost.trajectories >= MAX_LOST);
+        if self.failure.is_some() || is_hopeless { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
