@@ -84,6 +84,21 @@ fn nothing_is_lost_or_doubled_when_servers_fail_in_every_way_and_come_back_with_
 }
 
 #[test]
+fn a_server_that_was_started_anew_with_other_weights_while_nobody_asked_it_anything_adds_nothing_false() {
+    for has_generate in [true, false] {
+        let (world, mut doubles) = one(|options| Options { has_generate, ..options });
+        let strange = world.two.folders[1].clone();
+        for start in [0, 40] {
+            let mut pass = Pass::of(start..start + 40);
+            score(&world, &base(), &mut pass).unwrap();
+            pass.check(&world.two, 0, 40);
+            doubles[0].restart(Some(&strange));
+        }
+        assert_eq!(asked(&doubles[0], "/collective_rpc"), 2);
+    }
+}
+
+#[test]
 fn a_server_that_hangs_is_left_out_and_what_it_holds_is_scored_elsewhere() {
     let (world, doubles) = world(|two| {
         let (doubles, section) = two_doubles(two);
