@@ -35,7 +35,7 @@ use still_engines::{Fleet, LaunchSeams, Launcher, Placement, ServerStatus, sched
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
-    Encoder, GeneratorPlacement, GeneratorShape, Model, fleet,
+    Encoder, GeneratorPlacement, GeneratorShape, Model, fleet, fleet_scorers,
     plan::Plan,
     preflight::{problem_check, refuse_misfit, remarks},
     prompter, response_judge, same_answer, settings as machine_settings, training, verifier,
@@ -484,7 +484,10 @@ fn build_roles(
         generators,
         evaluation_generator,
         training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING), turns)?,
-        scorer: model.scorers(&library, learner, prompter),
+        scorer: match &fleet {
+            Some(fleet) => fleet_scorers(fleet, prompter),
+            None => model.scorers(&library, learner, prompter),
+        },
         // engines are compared with what is computed here
         learner_scorer: model.learner_scorers(&library, learner, prompter),
         verifier,

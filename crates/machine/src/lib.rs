@@ -31,7 +31,7 @@ pub mod training;
 pub mod trajectory_scorer;
 pub mod verifier;
 
-pub use fleet::fleet;
+pub use fleet::{fleet, fleet_scorers};
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use prompter::{prompt_book, prompt_tokens, prompter};
