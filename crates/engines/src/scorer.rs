@@ -69,7 +69,11 @@ impl Scorer for FleetScorer {
         let mut under_way: HashMap<u64, usize> = HashMap::new();
         let (mut tokens, mut capacity, mut is_all) = (0, 0, false);
         loop {
-            while !is_all && under_way.len() < capacity && (tokens < MAX_TOKENS || under_way.is_empty()) {
+            while !is_all
+                && !withdrawal.is_withdrawn()
+                && under_way.len() < capacity
+                && (tokens < MAX_TOKENS || under_way.is_empty())
+            {
                 match pass.next() {
                     Some((number, request)) => {
                         under_way.insert(number, request.tokens.len());
