@@ -143,13 +143,13 @@ impl Subject {
         self.attaches().await;
         self.draws().await;
         self.refuses().await;
-        self.scores().await;
+        Box::pin(self.scores()).await;
         self.is_given_weights().await;
         self.is_given_back_what_it_had().await;
         self.is_set_right_after_a_pause().await;
         if self.endpoint.about().unwrap().adapters.is_some() {
             self.takes_adapters().await;
-            self.scores_under_adapters().await;
+            Box::pin(self.scores_under_adapters()).await;
         }
     }
 

@@ -71,7 +71,9 @@ fn nothing_is_lost_or_doubled_when_servers_fail_in_every_way_and_come_back_with_
         130 => doubles[1].restart(None),
         150 => {
             doubles.iter_mut().for_each(EngineDouble::kill);
-            doubles.iter_mut().for_each(|double| double.restart(None));
+            for double in &mut doubles {
+                double.restart(None);
+            }
         }
         _ => {}
     });
@@ -174,8 +176,8 @@ fn a_pass_that_is_withdrawn_or_wants_no_more_or_loses_its_lane_leaves_nothing_un
     double.wait_until_open(0);
     double.fail(GENERATE, Fault::Hang, usize::MAX);
     let hung = |before: usize| {
-        double
-            .wait_until_asked(|log| log.iter().filter(|asked| asked.contains(GENERATE)).count() > before + 1)
+        let is_asked = |asked: &&String| asked.contains(GENERATE);
+        double.wait_until_asked(|log| log.iter().filter(is_asked).count() > before + 1);
     };
     thread::scope(|scope| {
         let (withdrawal, before) = (Withdrawal::default(), asked(double, GENERATE));

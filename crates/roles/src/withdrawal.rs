@@ -25,7 +25,9 @@ impl Withdrawal {
         let before = std::mem::replace(&mut *self.state(), State::Withdrawn);
         // a hook may ask this very object
         if let State::Awaited(hooks) = before {
-            hooks.into_iter().for_each(|hook| hook());
+            for hook in hooks {
+                hook();
+            }
         }
     }
 
