@@ -35,7 +35,7 @@ use still_engines::{Fleet, LaunchSeams, Launcher, Placement, ServerStatus, sched
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
-    Encoder, GeneratorPlacement, GeneratorShape, Model, fleet,
+    Encoder, GeneratorPlacement, GeneratorShape, Model, fleet, fleet_scorers,
     plan::Plan,
     preflight::{problem_check, refuse_misfit, remarks},
     prompter, response_judge, same_answer, settings as machine_settings, training, verifier,
@@ -478,12 +478,18 @@ fn build_roles(
     };
     let (turns, launch) = if fleet.is_some() { launching(config, &library)? } else { (None, None) };
     let encoder = Arc::new(Encoder::new(prompter.clone()));
+    // the learner does not work while a set is chosen
+    let learner = device.learners.first().copied().unwrap_or_default();
     let roles = Roles {
         generators,
         evaluation_generator,
         training: training(config, model, &library, encoder, config.run.data_dir.join(TRAINING), turns)?,
-        // the learner does not work while a set is chosen
-        scorer: model.scorers(&library, device.learners.first().copied().unwrap_or_default(), prompter),
+        scorer: match &fleet {
+            Some(fleet) => fleet_scorers(fleet, prompter),
+            None => model.scorers(&library, learner, prompter),
+        },
+        // engines are compared with what is computed here
+        learner_scorer: model.learner_scorers(&library, learner, prompter),
         verifier,
         check,
         clock: Clock::system(),

@@ -5,7 +5,7 @@
 mod harness;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
     net::TcpListener,
     os::unix::process::CommandExt,
@@ -22,7 +22,7 @@ use still_decoder::{
     hugging_face::{Precision, load_folder, save_folder},
     model_hidden_states, token_log_probabilities,
 };
-use still_domain::PolicyName;
+use still_domain::{PolicyName, PolicyRecord, PolicyVersion, ProblemId};
 use still_engine_double::{EngineDouble, Fault, Options};
 use still_store::Store;
 use still_text::{PromptStyle, Prompter, Tokenizer};
@@ -47,6 +47,28 @@ impl Policy {
     }
 }
 
+/// The policies of a stopped daemon that are still on the disk.
+fn policies(store: &Store, data_dir: &Path, base: &Path) -> BTreeMap<PolicyVersion, Policy> {
+    let folder = |record: &PolicyRecord| match &record.checkpoint {
+        Some(checkpoint) => data_dir.join("checkpoints").join(checkpoint.as_str()),
+        None => base.to_owned(),
+    };
+    let records = store.policies().unwrap();
+    let there = records.iter().filter(|record| folder(record).exists());
+    let read = |record: &PolicyRecord| {
+        let (config, weights) = load_folder(&folder(record)).unwrap();
+        (record.version, Policy(config, weights))
+    };
+    there.map(read).collect()
+}
+
+/// How texts are asked, and the problems of a store.
+fn asked(store: &Store, base: &Path, prompt: PromptStyle) -> (Prompter, BTreeMap<ProblemId, String>) {
+    let prompter = Prompter::new(Tokenizer::load(base).unwrap(), prompt);
+    let problems = store.each_problem().map(|problem| problem.unwrap()).map(|one| (one.id, one.text));
+    (prompter, problems.collect())
+}
+
 /// Makes sure that every trajectory of a stopped daemon was drawn by the policy that it names, as far as that is still on
 /// the disk; gives how many were drawn by each policy that was looked at. `most_apart` is what arithmetic may differ by.
 fn checked(
@@ -56,20 +78,10 @@ fn checked(
     most_apart: f32,
 ) -> BTreeMap<PolicyName, usize> {
     let store = Store::open_read_only(data_dir).unwrap();
-    let prompter = Prompter::new(Tokenizer::load(base).unwrap(), prompt);
-    let mut policies = BTreeMap::new();
-    for record in store.policies().unwrap() {
-        let folder = match &record.checkpoint {
-            Some(checkpoint) => data_dir.join("checkpoints").join(checkpoint.as_str()),
-            None => base.to_owned(),
-        };
-        if folder.exists() {
-            let (config, weights) = load_folder(&folder).unwrap();
-            policies.insert(PolicyName::from(record.version), Policy(config, weights));
-        }
-    }
-    let problems: BTreeMap<_, _> =
-        store.each_problem().map(|problem| problem.unwrap()).map(|one| (one.id, one.text)).collect();
+    let policies = policies(&store, data_dir, base);
+    let policies: BTreeMap<_, _> =
+        policies.into_iter().map(|(version, policy)| (PolicyName::from(version), policy)).collect();
+    let (prompter, problems) = asked(&store, base, prompt);
     let mut counts = BTreeMap::new();
     for judged in store.trajectories() {
         let trajectory = judged.unwrap().trajectory;
@@ -86,6 +98,56 @@ fn checked(
         }
     }
     counts
+}
+
+#[test]
+fn perplexities_that_sets_are_chosen_by_come_from_the_servers_and_are_those_of_the_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = model(folder.path());
+    let doubles: Vec<_> = (0..2).map(|_| EngineDouble::start(Options::new(&base))).collect();
+    let data_dir = folder.path().join("data");
+    let source = format!("model.source={}", base.display());
+    let engines = engines(&doubles.iter().map(EngineDouble::address).collect::<Vec<_>>());
+    let settings =
+        small(&["selection.scored_by=current", "selection.perplexity=low", "selection.verified_only=false"]);
+    let settings: Vec<&str> = settings.into_iter().chain([&*source, &*engines]).collect();
+    let (status, output) = Daemon::start(&data_dir, 2, &settings).finish();
+    assert!(status.success(), "{output}");
+    let store = Store::open_read_only(&data_dir).unwrap();
+    let (policies, (prompter, problems)) =
+        (policies(&store, &data_dir, &base), asked(&store, &base, PromptStyle::Raw));
+    let (mut compared, mut versions) = (0, BTreeSet::new());
+    for round in &store.rounds().unwrap()[1..] {
+        let version = round.tally.ranked_under.unwrap();
+        // that which explored, unless it is an earlier one that was put in force again
+        assert!(version <= round.policy_version);
+        versions.insert(version);
+        let gap = round.gap.as_ref().unwrap();
+        assert!(gap.trajectories > 0 && gap.mean_nats < 1e-3, "{gap:?}");
+    }
+    let mut scores = 0;
+    for version in versions {
+        let of_policy = store.scores(version).unwrap();
+        assert!(!of_policy.is_empty());
+        scores += of_policy.len();
+        let Some(policy) = policies.get(&version) else { continue };
+        for (id, score) in of_policy {
+            let trajectory = store.trajectory(&id).unwrap().unwrap().trajectory;
+            let prompt = prompter.prompt(problems[&id.problem].as_str()).unwrap();
+            let values = policy.score(&[&prompt[..], &trajectory.tokens].concat());
+            let values = &values[prompt.len() - 1..];
+            let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64;
+            let apart = f64::from(score.perplexity).ln() + mean;
+            assert!(apart.abs() < 1e-3, "{id}: {} under policy {version}, {mean} here", score.perplexity);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 24, "{compared} of {scores}");
+    // a probe each time that weights were given, and each score once: the comparison with the learner asks no server
+    let given =
+        |double: &EngineDouble| double.log().iter().filter(|one| one.contains("/collective_rpc")).count();
+    let scored: usize = doubles.iter().map(|double| double.scored() - given(double)).sum();
+    assert_eq!(scored, scores);
 }
 
 #[test]

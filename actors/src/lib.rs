@@ -37,7 +37,7 @@ pub use ground::{
     finish::FinishReason,
     name::{ActorName, UnknownActor},
     restart::RestartPolicy,
-    status_board::{EvaluationProgress, RoundProgress, TrainingProgress},
+    status_board::{EvaluationProgress, Measuring, RoundProgress, TrainingProgress},
 };
 pub use still_control::{Activity, ActorState, ActorStatus, DeviceState, DeviceStatus, Event, Wait};
 pub use supervision::Roles;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use still_actors::{Event, FinishReason};
 use still_curation::{PerplexityPreference, ScoredBy};
-use still_domain::{AttemptId, JudgedTrajectory, PolicyVersion, ProblemId, RoundNumber};
+use still_domain::{
+    AttemptFact, AttemptId, JudgedTrajectory, Outcome, PolicyVersion, ProblemId, RoundNumber,
+};
 use still_testkit::{
     Harness, World,
     harness::{config, finished, wait_for},
@@ -63,6 +65,49 @@ async fn a_pass_of_scoring_that_fails_is_told_and_leaves_the_samplers_perplexiti
     let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
     assert_eq!((ranked[0], ranked[1]), (None, None));
     assert!(ranked[2].is_some(), "the next round is scored again");
+}
+
+#[tokio::test]
+async fn a_score_that_comes_to_nothing_costs_its_trajectory_alone_and_is_asked_for_again() {
+    let harness = Harness::new(World::default());
+    harness.script.score_losses.store(1, std::sync::atomic::Ordering::SeqCst);
+    let mut config = config(2);
+    config.selection.scored_by = ScoredBy::Imitated;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let is_told = |event: &Event| matches!(event, Event::Warning { message } if message.contains("1 trajectories have no perplexity"));
+    wait_for(&system, &mut events, is_told).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
+    assert_eq!(ranked, [None, Some(PolicyVersion(1)), Some(PolicyVersion(1))]);
+    // the first of the pool was lost in the first round, and scored in the second
+    let asked = harness.script.scores();
+    let is_wanted = |fact: &&AttemptFact| {
+        fact.rejection.is_none() && matches!(fact.outcome, Outcome::Correct | Outcome::Wrong)
+    };
+    let facts = harness.store.facts().unwrap();
+    let first = &facts.iter().find(is_wanted).unwrap().id;
+    assert!(asked.first() != Some(first) && asked.contains(first), "{asked:?}");
+    assert!(harness.store.scores(PolicyVersion(1)).unwrap().contains_key(first));
+}
+
+#[tokio::test]
+async fn a_pass_that_brings_nothing_is_given_up_and_tried_again_in_the_next_round() {
+    let harness = Harness::new(World::default());
+    let lost = &harness.script.score_losses;
+    lost.store(32, std::sync::atomic::Ordering::SeqCst);
+    let mut config = config(2);
+    config.selection.scored_by = ScoredBy::Current;
+    let system = harness.start(config).await;
+    let mut events = system.subscribe();
+    let failed =
+        |event: &Event| matches!(event, Event::Warning { message } if message.contains("scoring failed"));
+    wait_for(&system, &mut events, failed).await;
+    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
+    // the pool of the first round has more than as many
+    let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
+    assert_eq!((ranked[0], ranked[1]), (None, None));
+    assert!(ranked[2].is_some(), "{ranked:?}");
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ use still_roles::{GeneratorEvent, TrainingEvent};
 
 pub use self::work::{
     Attempt, CommittedGroup, Delivery, Dryness, EvaluationOrder, ExplorationOrder, ExploredRound,
-    GapMeasured, Judged, Promotion, Purpose, Rescored, TrainedPolicy, TrainingOrder, Unanswered, Unjudged,
+    GapMeasured, Judged, Lost, Promotion, Purpose, Rescored, TrainedPolicy, TrainingOrder, Unanswered,
+    Unjudged,
 };
 use crate::ground::{error::Refusal, finish::FinishReason, name::ActorName};
 

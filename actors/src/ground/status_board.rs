@@ -64,6 +64,16 @@ impl Meter {
     }
 }
 
+/// What is measured before a set is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measuring {
+    /// How far the engines' log-probabilities are from the learner's.
+    Gap,
+    /// Perplexities of the pool under one policy.
+    Perplexities,
+}
+
 /// How the round stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoundProgress {
@@ -77,6 +87,9 @@ pub struct RoundProgress {
     pub correct: u64,
     /// Judgements that the round waits for; 0 when it has no quota.
     pub quota: u64,
+    /// What is measured before the round's set is sealed, while that is at work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measuring: Option<Measuring>,
     /// Trajectories in the pool, right and wrong.
     pub pool: u64,
     /// Newly selected into the round's sealed set; 0 before it is sealed.

@@ -5,7 +5,7 @@ use still_domain::RoundPhase;
 
 use crate::ground::{
     name::ActorName,
-    status_board::{EvaluationProgress, RoundProgress, TrainingProgress},
+    status_board::{EvaluationProgress, Measuring, RoundProgress, TrainingProgress},
 };
 
 /// What waits are read off.
@@ -106,6 +106,17 @@ impl Standing<'_> {
 
     fn conducting(&self, waits: &mut Vec<Wait>) {
         let (Some(number), Some(phase)) = (self.round.round, self.round.phase) else { return };
+        let measured = match self.round.measuring {
+            Some(Measuring::Gap) => Some(("the learner's arithmetic", "how far engines are from it")),
+            Some(Measuring::Perplexities) => {
+                Some(("the scorer", "perplexities of the pool under one policy"))
+            }
+            None => None,
+        };
+        if let Some((whom, what)) = measured {
+            let reason = format!("{what}, before round {number} is sealed");
+            return waits.push(wait(ActorName::Conductor, whom, reason, None));
+        }
         let (whom, reason) = match phase {
             RoundPhase::Exploring => {
                 let RoundProgress { judged, quota, .. } = *self.round;
@@ -242,5 +253,10 @@ mod tests {
         );
         standing.exploration_paused = true;
         assert!(sentences(&standing).iter().any(|wait| wait.starts_with("problem_supply > the operator")));
+        let measured = RoundProgress { measuring: Some(Measuring::Perplexities), ..round.clone() };
+        standing.round = &measured;
+        let told = sentences(&standing).pop().unwrap();
+        let expected = "conductor > the scorer: perplexities of the pool under one policy, before round 2 is sealed (None)";
+        assert_eq!(told, expected);
     }
 }

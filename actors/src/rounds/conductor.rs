@@ -8,18 +8,12 @@ mod gap;
 mod ranking;
 mod telling;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use still_control::ActorState;
 use still_domain::{PolicyRef, PolicyVersion, Round, RoundNumber, Split};
-use still_roles::OpenScorer;
+use still_roles::{OpenLearnerScorer, OpenScorer, Withdrawal};
 use tokio::task::AbortHandle;
 
 use crate::{
@@ -53,6 +47,7 @@ pub(crate) struct ConductorArguments {
     pub(crate) machine: MachineConfig,
     pub(crate) sealing: SealingConfig,
     pub(crate) scorer: OpenScorer,
+    pub(crate) learner_scorer: OpenLearnerScorer,
     pub(crate) access: StoreAccess,
     pub(crate) observer: Observer,
     pub(crate) ports: ConductorPorts,
@@ -79,7 +74,7 @@ pub(crate) struct ConductorState {
     /// How far the measurement of the round's gap is.
     gap: Option<(RoundNumber, Gap)>,
     /// Tells the pass of scoring at work that nobody waits for it any more.
-    is_withdrawn: Arc<AtomicBool>,
+    withdrawal: Withdrawal,
     warned_starved: Option<RoundNumber>,
     round_began: Mark,
     training_began: Mark,
@@ -105,7 +100,7 @@ impl Actor for Conductor {
             alarm: None,
             ranking: None,
             gap: None,
-            is_withdrawn: Arc::default(),
+            withdrawal: Withdrawal::default(),
             warned_starved: None,
             round_began: Mark::default(),
             training_began: Mark::default(),
@@ -383,7 +378,7 @@ impl ConductorState {
 
 impl Drop for ConductorState {
     fn drop(&mut self) {
-        self.is_withdrawn.store(true, Ordering::Relaxed);
+        self.withdrawal.withdraw();
         if let Some(alarm) = &self.alarm {
             alarm.abort();
         }

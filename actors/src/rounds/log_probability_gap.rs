@@ -4,14 +4,12 @@
 //! What is trained on as likely as it was drawn would be a fiction where an engine calculates otherwise: with other
 //! weights, coarser numbers, another template. Each trajectory's provenance names the engine.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use ractor::ActorProcessingErr;
 use still_domain::{
     AttemptFact, AttemptId, JudgedTrajectory, LogProbabilityGap, Outcome, PolicyRecord, PolicyRef, Round,
     seed,
 };
-use still_roles::{OpenScorer, ScoreError};
+use still_roles::{OpenLearnerScorer, ScoreError, TrajectoryRequest, Withdrawal};
 
 use crate::{
     config::RoundSection,
@@ -68,8 +66,8 @@ impl GapSample {
     pub(crate) fn measure(
         &self,
         access: &StoreAccess,
-        open: &OpenScorer,
-        is_withdrawn: &AtomicBool,
+        open: &OpenLearnerScorer,
+        withdrawal: &Withdrawal,
     ) -> Result<GapMeasured, ActorProcessingErr> {
         let facts: Vec<AttemptFact> = access.store.facts_since(0).collect::<Result<_, _>>()?;
         let policy = PolicyRef::from(&self.policy);
@@ -78,7 +76,7 @@ impl GapSample {
             if sum.trajectories as usize == self.trajectories {
                 break;
             }
-            if is_withdrawn.load(Ordering::Relaxed) {
+            if withdrawal.is_withdrawn() {
                 return Ok(GapMeasured::Withdrawn);
             }
             let (Some(mut judged), Some(problem)) =
@@ -89,9 +87,9 @@ impl GapSample {
             if !is_exact(access, &judged)? {
                 continue;
             }
-            let trajectory = &mut judged.trajectory;
-            trajectory.tokens.truncate(self.tokens);
-            trajectory.log_probabilities.truncate(self.tokens);
+            judged.trajectory.tokens.truncate(self.tokens);
+            judged.trajectory.log_probabilities.truncate(self.tokens);
+            let asked = TrajectoryRequest { problem, trajectory: judged.trajectory };
             let scorer = match &mut scorer {
                 Some(scorer) => scorer,
                 none => match open() {
@@ -99,8 +97,8 @@ impl GapSample {
                     Err(reason) => return Ok(GapMeasured::Failed(reason)),
                 },
             };
-            match scorer.log_probabilities(&policy, &problem, trajectory) {
-                Ok(ours) => sum.add(id, &trajectory.log_probabilities, &ours),
+            match scorer.log_probabilities(&policy, &asked) {
+                Ok(ours) => sum.add(id, &asked.trajectory.log_probabilities, &ours),
                 Err(ScoreError::Refused(reason)) => {
                     tracing::debug!(attempt = %id, reason, "a trajectory cannot be compared");
                 }

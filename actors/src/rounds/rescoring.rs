@@ -1,31 +1,29 @@
 //! Perplexities under one policy, before a set is chosen by them: those that the samplers measured are each under the
 //! policy that drew the text, and an easy text of a weak policy looks as hard as a hard one of a strong policy.
 //!
-//! Scores are durable in batches as they come, so a pass that is interrupted goes on where it stopped. It works on a
-//! thread of its own and opens its model for as long as it lasts.
+//! Scores are durable in batches as they come, in any order, so a pass that is interrupted goes on with what is missing. It
+//! works on a thread of its own and opens its scorer for as long as it lasts.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use ractor::ActorProcessingErr;
 use still_curation::{Candidate, ScoredBy};
 use still_domain::{
-    AttemptId, Outcome, PolicyOrigin, PolicyRecord, PolicyRef, PolicyVersion, RoundNumber, Score,
+    AttemptId, Measures, Outcome, PolicyOrigin, PolicyRecord, PolicyRef, PolicyVersion, RoundNumber, Score,
 };
-use still_roles::{OpenScorer, ScoreError};
+use still_roles::{OpenScorer, ScoringPass, TrajectoryRequest, Unscored, Withdrawal};
 
 use crate::ground::{
-    protocol::Rescored,
+    protocol::{Lost, Rescored},
     store_access::{StoreAccess, effective_version},
 };
 
-/// Trajectories scored between two commits.
+/// Scores between two commits.
 const BATCH: usize = 32;
+
+/// Trajectories that may come to nothing before the first is scored: a pass that brings nothing may be what ends the servers
+/// that it asks.
+const MAX_LOST: u64 = 32;
 
 /// The policy that sets are ranked by, and whose record says where its weights are; `None` where each trajectory's own
 /// sampler's perplexities count.
@@ -55,7 +53,7 @@ pub(crate) fn rescore(
     open: &OpenScorer,
     policy: &PolicyRecord,
     pool: &[Candidate],
-    is_withdrawn: &Arc<AtomicBool>,
+    withdrawal: &Withdrawal,
 ) -> Result<Rescored, ActorProcessingErr> {
     let known = access.store.scores(policy.version)?;
     let is_wanted = |one: &&Candidate| {
@@ -64,39 +62,114 @@ pub(crate) fn rescore(
             && !known.contains_key(&one.id)
     };
     let missing: Vec<&AttemptId> = pool.iter().filter(is_wanted).map(|one| &one.id).collect();
-    let mut refused = 0;
     if missing.is_empty() {
-        return Ok(Rescored::Done { refused });
+        return Ok(Rescored::Done { refused: 0, lost: None });
     }
     let mut scorer = match open() {
         Ok(scorer) => scorer,
         Err(reason) => return Ok(Rescored::Failed(reason)),
     };
-    let policy_ref = PolicyRef::from(policy);
-    for ids in missing.chunks(BATCH) {
-        let mut scores = Vec::with_capacity(ids.len());
-        for id in ids {
-            if is_withdrawn.load(Ordering::Relaxed) {
-                return Ok(Rescored::Withdrawn);
+    let mut pass = Pass::of(access, policy.version, &missing);
+    let ended = scorer.score(&PolicyRef::from(policy), &mut pass, withdrawal);
+    pass.commit()?;
+    let Pass { scored, refused, lost, failure, .. } = pass;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    Ok(match (ended, lost) {
+        _ if withdrawal.is_withdrawn() => Rescored::Withdrawn,
+        (Err(reason), _) => Rescored::Failed(reason),
+        (Ok(()), Some(Lost { last, .. })) if scored == 0 => Rescored::Failed(last),
+        (Ok(()), lost) => Rescored::Done { refused, lost },
+    })
+}
+
+/// A pass over trajectories of the store, each by its place among those that are missing.
+struct Pass<'a> {
+    access: &'a StoreAccess,
+    version: PolicyVersion,
+    missing: &'a [&'a AttemptId],
+    place: usize,
+    /// Not yet durable.
+    scores: Vec<Score>,
+    scored: u64,
+    refused: u64,
+    lost: Option<Lost>,
+    /// The store's.
+    failure: Option<ActorProcessingErr>,
+}
+
+impl<'a> Pass<'a> {
+    const fn of(access: &'a StoreAccess, version: PolicyVersion, missing: &'a [&'a AttemptId]) -> Self {
+        let scores = Vec::new();
+        Self { access, version, missing, place: 0, scores, scored: 0, refused: 0, lost: None, failure: None }
+    }
+
+    fn read_next(&mut self) -> Result<Option<(u64, TrajectoryRequest)>, ActorProcessingErr> {
+        let store = &self.access.store;
+        while let Some(id) = self.missing.get(self.place) {
+            let number = self.place as u64;
+            self.place += 1;
+            if let (Some(judged), Some(problem)) = (store.trajectory(id)?, store.problem(&id.problem)?) {
+                return Ok(Some((number, TrajectoryRequest { problem, trajectory: judged.trajectory })));
             }
-            let (Some(judged), Some(problem)) =
-                (access.store.trajectory(id)?, access.store.problem(&id.problem)?)
-            else {
-                refused += 1;
-                continue;
-            };
-            match scorer.score(&policy_ref, &problem, &judged.trajectory) {
-                Ok(measures) => scores.push(Score::of((*id).clone(), policy.version, &measures)),
-                Err(ScoreError::Refused(reason)) => {
-                    tracing::debug!(attempt = %id, reason, "a trajectory cannot be scored");
-                    refused += 1;
-                }
-                Err(ScoreError::Failed(reason)) => return Ok(Rescored::Failed(reason)),
+            self.refused += 1;
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, number: u64, found: Result<Measures, Unscored>) -> Result<(), ActorProcessingErr> {
+        let place = usize::try_from(number).unwrap_or(usize::MAX);
+        let Some(id) = self.missing.get(place) else { return Ok(()) };
+        match found {
+            Ok(measures) => {
+                self.scores.push(Score::of((*id).clone(), self.version, &measures));
+                self.scored += 1;
+            }
+            Err(Unscored::Refused(reason)) => {
+                tracing::debug!(attempt = %id, reason, "a trajectory cannot be scored");
+                self.refused += 1;
+            }
+            Err(Unscored::Lost(last)) => {
+                tracing::debug!(attempt = %id, reason = last, "a trajectory is not scored this time");
+                let trajectories = self.lost.as_ref().map_or(0, |lost| lost.trajectories) + 1;
+                self.lost = Some(Lost { trajectories, last });
             }
         }
-        access.store.put_scores(&scores)?;
+        if self.scores.len() < BATCH { Ok(()) } else { self.commit() }
     }
-    Ok(Rescored::Done { refused })
+
+    /// Makes what is scored durable.
+    fn commit(&mut self) -> Result<(), ActorProcessingErr> {
+        let scores = std::mem::take(&mut self.scores);
+        if scores.is_empty() {
+            return Ok(());
+        }
+        Ok(self.access.store.put_scores(&scores)?)
+    }
+}
+
+impl ScoringPass<TrajectoryRequest, Measures> for Pass<'_> {
+    fn next(&mut self) -> Option<(u64, TrajectoryRequest)> {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.read_next().unwrap_or_else(|failure| {
+            self.failure = Some(failure);
+            None
+        })
+    }
+
+    fn scored(&mut self, number: u64, found: Result<Measures, Unscored>) -> ControlFlow<()> {
+        if self.failure.is_none()
+            && let Err(failure) = self.take(number, found)
+        {
+            self.failure = Some(failure);
+        }
+        let is_hopeless =
+            self.scored == 0 && self.lost.as_ref().is_some_and(|lost| lost.trajectories >= MAX_LOST);
+        if self.failure.is_some() || is_hopeless { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// The pool with its perplexities under one policy; unknown where there is no score.

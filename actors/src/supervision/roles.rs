@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use still_roles::{GeneratorFactory, OpenScorer, ProblemCheck, TrainingFactory, Verifier};
+use still_roles::{GeneratorFactory, OpenLearnerScorer, OpenScorer, ProblemCheck, TrainingFactory, Verifier};
 
 use crate::ground::clock::Clock;
 
@@ -17,6 +17,8 @@ pub struct Roles {
     pub training: TrainingFactory,
     /// What measures trajectories under one policy before they are ranked; opened where selection asks for it.
     pub scorer: OpenScorer,
+    /// The learner's own arithmetic, which what engines drew is compared with.
+    pub learner_scorer: OpenLearnerScorer,
     /// The verifier.
     pub verifier: Arc<dyn Verifier>,
     /// Which problems of the store can be asked and judged here; others are not attempted.

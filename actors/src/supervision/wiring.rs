@@ -143,6 +143,7 @@ impl Wiring {
                 max_sequence_tokens: Some(config.max_sequence_tokens).filter(|limit| *limit > 0),
             },
             scorer: Arc::clone(&self.roles.scorer),
+            learner_scorer: Arc::clone(&self.roles.learner_scorer),
             access: self.access.clone(),
             observer: self.observer.clone(),
             ports: ConductorPorts {

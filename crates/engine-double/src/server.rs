@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::Sender,
     },
     thread,
@@ -121,6 +121,7 @@ struct Running {
     orders: Sender<Order>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
+    process: Arc<Process>,
 }
 
 /// What outlives a process of the double.
@@ -129,9 +130,13 @@ struct Shared {
     faults: Mutex<Faults>,
     log: watch::Sender<Vec<String>>,
     frozen: watch::Sender<bool>,
+    /// Questions that it has not answered.
+    open: watch::Sender<usize>,
+    scored: AtomicUsize,
 }
 
 /// What a process of it is.
+#[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) options: Options,
     pub(crate) sizes: Sizes,
@@ -144,6 +149,7 @@ pub(crate) struct Process {
 }
 
 /// What it says of its weights.
+#[derive(Debug)]
 struct Named {
     version: String,
     path: String,
@@ -156,6 +162,8 @@ impl EngineDouble {
             faults: Mutex::default(),
             log: watch::Sender::new(Vec::new()),
             frozen: watch::Sender::new(false),
+            open: watch::Sender::new(0),
+            scored: AtomicUsize::new(0),
         });
         let address = SocketAddr::from(([127, 0, 0, 1], options.port));
         let mut double = Self { options, address, running: None, shared };
@@ -205,20 +213,20 @@ impl EngineDouble {
             }),
             next: AtomicU64::new(0),
         });
-        let at = self.address;
+        let (at, served) = (self.address, Arc::clone(&process));
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind(at).await.unwrap();
                 bound.send(listener.local_addr().unwrap()).unwrap();
                 tokio::select! {
-                    () = accept(listener, process) => {}
+                    () = accept(listener, served) => {}
                     _ = stopped => {}
                 }
             });
         });
         self.address = address.recv().unwrap();
-        self.running = Some(Running { orders, stop: Some(stop), thread: Some(thread) });
+        self.running = Some(Running { orders, stop: Some(stop), thread: Some(thread), process });
     }
 
     /// Stops or goes on as a process does that is sent SIGSTOP or SIGCONT: it accepts, and says nothing.
@@ -227,6 +235,25 @@ impl EngineDouble {
         if let Some(running) = &self.running {
             let _ = running.orders.send(Order::Freeze(is_frozen));
         }
+    }
+
+    /// Pauses it or has it go on, as somebody else may.
+    pub fn pause(&self, is_paused: bool) {
+        let Some(running) = &self.running else { return };
+        running.process.set_paused(is_paused);
+        let _ = running.orders.send(Order::Pause(is_paused));
+    }
+
+    /// Texts that it has scored, probes among them.
+    pub fn scored(&self) -> usize {
+        self.shared.scored.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many questions wait for their answers: those that nobody waits for any more are given up. Blocks.
+    pub fn wait_until_open(&self, count: usize) {
+        let mut open = self.shared.open.subscribe();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { open.wait_for(|open| *open == count).await.unwrap() });
     }
 
     /// Has the next `times` questions at `path` fail.
@@ -338,6 +365,7 @@ async fn answer(process: Arc<Process>, request: Request<Incoming>) -> Result<Res
         request.headers().get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = request.into_body().collect().await.map_err(|_| Dropped)?.to_bytes();
     process.shared.log.send_modify(|log| log.push(format!("{method} {uri}")));
+    let _open = Open::new(&process.shared);
     let mut frozen = process.shared.frozen.subscribe();
     frozen.wait_for(|is_frozen| !is_frozen).await.map_err(|_| Dropped)?;
     let wanted = process.options.key.as_ref().map(|key| format!("Bearer {key}"));
@@ -469,7 +497,10 @@ impl Process {
         if is_scored {
             let (adapter, tokens) = (draw.adapter.clone(), draw.prompt.clone());
             match self.ask(|answer| Order::Score { adapter, tokens, answer }).await? {
-                Ok(values) => scored = Some(values),
+                Ok(values) => {
+                    self.shared.scored.fetch_add(1, Ordering::Relaxed);
+                    scored = Some(values);
+                }
                 Err(reason) => return Ok(Err(reason)),
             }
         }
@@ -488,6 +519,22 @@ impl Process {
         let (answer, answered) = oneshot::channel();
         self.order(order(answer))?;
         answered.await.map_err(|_| Dropped)
+    }
+}
+
+/// A question that is not answered yet; it ends with its connection too.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.send_modify(|open| *open += 1);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use still_engines::{
     Load,
-    schedule::{JobId, Lane, Limits, Order, PolicyId, Schedule, ServerId},
+    schedule::{JobId, Lane, Limits, Order, PolicyId, Schedule, ServerId, Shares},
 };
 
 const POLICY: PolicyId = PolicyId(0);
@@ -21,8 +21,9 @@ const MEASURED: u64 = 300_000;
 
 fn main() {
     println!("servers  in flight  ns a request  least and most held by a server");
-    for servers in [10, 100, 1_000] {
-        let mut fleet = Fleet::new(servers);
+    for (servers, is_scored) in [10, 100, 1_000].into_iter().flat_map(|count| [(count, false), (count, true)])
+    {
+        let mut fleet = Fleet::new(servers, is_scored);
         fleet.fill();
         let began = Instant::now();
         for _ in 0..MEASURED {
@@ -32,7 +33,8 @@ fn main() {
         let cost = began.elapsed().as_nanos() as f64 / MEASURED as f64;
         let held: Vec<usize> = (0..servers).map(|server| fleet.schedule.held(ServerId(server))).collect();
         let (least, most) = (held.iter().min().unwrap_or(&0), held.iter().max().unwrap_or(&0));
-        println!("{servers:>7}  {:>9}  {cost:>12.0}  {least} and {most}", fleet.sent.len());
+        let beside = if is_scored { ", a quarter of the requests scored" } else { "" };
+        println!("{servers:>7}  {:>9}  {cost:>12.0}  {least} and {most}{beside}", fleet.sent.len());
     }
 }
 
@@ -40,25 +42,30 @@ fn main() {
 struct Fleet {
     schedule: Schedule,
     servers: usize,
+    /// Whether a quarter of what is asked for is scored, under the policy that draws.
+    is_scored: bool,
     sent: VecDeque<(JobId, u64)>,
     next: u64,
     now: Duration,
 }
 
 impl Fleet {
-    fn new(servers: usize) -> Self {
+    fn new(servers: usize, is_scored: bool) -> Self {
         let limits = Limits {
             max_in_flight: ON_A_SERVER,
             poll_every: Duration::from_secs(1),
             max_silence: Duration::from_mins(10),
         };
-        let mut schedule = Schedule::new(0.25);
+        let mut schedule = Schedule::new(Shares::default());
         for _ in 0..servers {
             schedule.add_server(Duration::ZERO, limits);
         }
-        let mut fleet = Self { schedule, servers, sent: VecDeque::new(), next: 0, now: Duration::ZERO };
+        let (sent, now) = (VecDeque::new(), Duration::ZERO);
+        let mut fleet = Self { schedule, servers, is_scored, sent, next: 0, now };
         fleet.obey();
-        fleet.schedule.adopt(fleet.now, Lane::Exploration, Some(POLICY));
+        for lane in [Lane::Exploration, Lane::Scoring] {
+            fleet.schedule.adopt(fleet.now, lane, Some(POLICY));
+        }
         fleet.obey();
         fleet
     }
@@ -79,7 +86,11 @@ impl Fleet {
     fn submit_one(&mut self) {
         let job = JobId(self.next);
         self.next += 1;
-        self.schedule.submit(self.now, Lane::Exploration, job, job.0 / 4, 1_000);
+        if self.is_scored && job.0.is_multiple_of(4) {
+            self.schedule.submit(self.now, Lane::Scoring, job, None, 1_000);
+        } else {
+            self.schedule.submit(self.now, Lane::Exploration, job, Some(job.0 / 4), 1_000);
+        }
         self.obey();
     }
 

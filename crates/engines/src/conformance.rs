@@ -2,6 +2,8 @@
 //! against a live server by `.ci/vllm`, which names its address in `STILL_VLLM_ADDRESS` and its model's folder in
 //! `STILL_VLLM_MODEL`.
 
+mod scores;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -141,11 +143,13 @@ impl Subject {
         self.attaches().await;
         self.draws().await;
         self.refuses().await;
+        Box::pin(self.scores()).await;
         self.is_given_weights().await;
         self.is_given_back_what_it_had().await;
         self.is_set_right_after_a_pause().await;
         if self.endpoint.about().unwrap().adapters.is_some() {
             self.takes_adapters().await;
+            Box::pin(self.scores_under_adapters()).await;
         }
     }
 

@@ -4,17 +4,17 @@
 mod lane;
 mod obedience;
 mod policies;
+mod work;
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     pin::pin,
     sync::{Arc, mpsc::Sender},
     time::Duration,
 };
 
 use still_domain::{AttemptId, PolicyRef};
-use still_roles::{EventSink, FinishedRollout, GeneratorEvent, Rollout};
+use still_roles::GeneratorEvent;
 use tokio::{
     sync::{
         mpsc::{self, UnboundedReceiver, UnboundedSender},
@@ -24,18 +24,24 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use self::{lane::LaneState, obedience::cancelled, policies::Shelf};
+use self::{
+    lane::LaneState,
+    policies::Shelf,
+    work::{Answer, WorkName, cancelled},
+};
+pub(crate) use self::{
+    lane::{Holder, ScorerEvent},
+    work::Work,
+};
 use crate::{
     endpoint::{Endpoint, Prepared},
     engine::{Fault, Load},
     fleet::FleetSeams,
     http::Address,
-    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, ServerState, Verdict},
+    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, ServerState, Shares, Verdict},
     status::ServerStatus,
 };
 
-/// Share of the servers that evaluation takes while exploration goes on under another policy.
-const EVALUATION_SHARE: f64 = 0.25;
 /// Whoever holds a lane hears that it is alive as often; a server's silence is the schedule's business.
 const BEAT: Duration = Duration::from_secs(1);
 
@@ -44,7 +50,7 @@ pub(crate) enum Command {
     Open {
         lane: Lane,
         incarnation: u64,
-        events: EventSink<GeneratorEvent>,
+        holder: Holder,
     },
     Adopt {
         lane: Lane,
@@ -54,7 +60,7 @@ pub(crate) enum Command {
     Submit {
         lane: Lane,
         incarnation: u64,
-        rollout: Rollout,
+        work: Work,
     },
     Cancel {
         lane: Lane,
@@ -96,13 +102,13 @@ pub(super) enum Outcome {
     Attached { server: ServerId, epoch: u64, result: Result<Option<PolicyId>, String> },
     Swapped { server: ServerId, epoch: u64, result: Result<(), String> },
     Polled { server: ServerId, epoch: u64, result: Result<Load, String> },
-    Ended { job: JobId, ticket: u64, result: Result<Box<FinishedRollout>, Fault> },
+    Ended { job: JobId, ticket: u64, result: Result<Answer, Fault> },
 }
 
-/// A rollout that was submitted and has not ended.
+/// Work that was submitted and has not ended.
 struct Held {
     lane: Lane,
-    rollout: Arc<Rollout>,
+    work: Arc<Work>,
     task: Option<AbortHandle>,
 }
 
@@ -135,7 +141,7 @@ impl Dispatcher {
         Self {
             probe: seams.texts.probe().into(),
             stop_ids: seams.texts.stop_ids().into(),
-            schedule: Schedule::new(EVALUATION_SHARE),
+            schedule: Schedule::new(Shares::default()),
             lanes: Lane::ALL.into_iter().map(|lane| (lane, LaneState::default())).collect(),
             shelf: Shelf::new(seams.publications.clone()),
             held: HashMap::new(),
@@ -196,16 +202,16 @@ impl Dispatcher {
 
     fn take(&mut self, command: Command) {
         match command {
-            Command::Open { lane, incarnation, events } => {
+            Command::Open { lane, incarnation, holder } => {
                 self.close(lane);
                 let capacity = self.schedule.capacity(lane);
-                self.lane(lane).open(incarnation, events, capacity);
+                self.lane(lane).open(incarnation, holder, capacity);
             }
             Command::Adopt { lane, incarnation, policy } if self.lane(lane).is(incarnation) => {
                 self.adopt(lane, policy);
             }
-            Command::Submit { lane, incarnation, rollout } if self.lane(lane).is(incarnation) => {
-                self.submit(lane, rollout);
+            Command::Submit { lane, incarnation, work } if self.lane(lane).is(incarnation) => {
+                self.submit(lane, work);
             }
             Command::Cancel { lane, incarnation, id } if self.lane(lane).is(incarnation) => {
                 self.cancel(lane, &id);
@@ -296,25 +302,24 @@ impl Dispatcher {
         }
     }
 
-    fn submit(&mut self, lane: Lane, rollout: Rollout) {
+    fn submit(&mut self, lane: Lane, work: Work) {
         let (now, job) = (self.now(), JobId(self.next_job));
         self.next_job += 1;
-        let mut hasher = DefaultHasher::new();
-        rollout.id.problem.hash(&mut hasher);
-        let (group, max_tokens) = (hasher.finish(), rollout.sampling.max_new_tokens);
-        self.lane(lane).jobs.insert(rollout.id.clone(), job);
-        self.held.insert(job, Held { lane, rollout: Arc::new(rollout), task: None });
+        let (group, max_tokens) = (work.group(), work.max_tokens());
+        self.lane(lane).jobs.insert(work.name(), job);
+        self.held.insert(job, Held { lane, work: Arc::new(work), task: None });
         self.schedule.submit(now, lane, job, group, max_tokens);
     }
 
     fn cancel(&mut self, lane: Lane, id: &AttemptId) {
         let now = self.now();
-        let Some(job) = self.lane(lane).jobs.remove(id) else { return };
+        let Some(job) = self.lane(lane).jobs.remove(&WorkName::Rollout(id.clone())) else { return };
         self.schedule.cancel(now, job);
         self.obey();
         let Some(held) = self.held.remove(&job) else { return };
-        let cancelled = cancelled(&held.rollout);
-        self.lane(lane).tell(GeneratorEvent::Finished(vec![cancelled]));
+        if let Work::Rollout(rollout) = &*held.work {
+            self.lane(lane).tell(GeneratorEvent::Finished(vec![cancelled(rollout)]));
+        }
     }
 
     /// Forgets all that a lane holds.
@@ -372,7 +377,7 @@ impl Dispatcher {
                 }
                 Err(reason) => {
                     state.wanted = None;
-                    state.tell(GeneratorEvent::NotAdopted { policy: wanted.name, reason: reason.clone() });
+                    state.tell_not_adopted(wanted.name, reason);
                 }
             }
         }
@@ -380,23 +385,21 @@ impl Dispatcher {
         self.shelf.forget_all_but_a_few(wanted);
     }
 
-    fn ended(&mut self, job: JobId, ticket: u64, result: Result<Box<FinishedRollout>, Fault>) {
+    fn ended(&mut self, job: JobId, ticket: u64, result: Result<Answer, Fault>) {
         let now = self.now();
-        let end = result.as_ref().map(|rollout| rollout.trajectory.tokens.len() as u32);
+        let Some(held) = self.held.get(&job) else { return };
+        let end = result.as_ref().map(|answer| held.work.tokens_of(answer));
         if self.schedule.ended(now, job, ticket, end) != Verdict::Settled {
             return;
         }
         let Some(held) = self.held.remove(&job) else { return };
-        let id = held.rollout.id.clone();
+        let name = held.work.name();
         let state = self.lane(held.lane);
-        state.jobs.remove(&id);
+        state.jobs.remove(&name);
         match result {
-            Ok(rollout) => {
-                state.tell(GeneratorEvent::Drawn(rollout.trajectory.tokens.len() as u64));
-                state.tell(GeneratorEvent::Finished(vec![*rollout]));
-            }
-            Err(Fault::Refused(reason)) => state.tell(GeneratorEvent::Refused { id, reason }),
-            Err(fault) => state.tell(GeneratorEvent::Lost { id, reason: format!("{fault:?}") }),
+            Ok(answer) => state.tell_done(name, answer),
+            Err(Fault::Refused(reason)) => state.tell_refused(name, reason),
+            Err(fault) => state.tell_lost(name, format!("{fault:?}")),
         }
     }
 

@@ -141,6 +141,14 @@ impl Endpoint {
         self.known().about = Some(about);
     }
 
+    /// Whether responses come with their weights' version, once one has or has not. Nothing else that is known of it is touched:
+    /// answers come while it is looked at.
+    pub(crate) fn set_has_generate(&self, has_generate: bool) {
+        if let Some(about) = &mut self.known().about {
+            about.has_generate = Some(has_generate);
+        }
+    }
+
     pub(crate) fn serves(&self) -> Option<Serves> {
         self.known().serves.clone()
     }

@@ -31,6 +31,15 @@ pub(crate) struct Response {
     pub(crate) finish: FinishReason,
 }
 
+/// What a server thinks of a sequence.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scores {
+    /// Of every token but the first, under the unmodified distribution, in nats.
+    pub(crate) log_probabilities: Vec<f32>,
+    /// What it called its weights when it answered, where it tells that with the answer.
+    pub(crate) versions: Option<Vec<String>>,
+}
+
 /// What a server says of its own load.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Load {
@@ -64,6 +73,19 @@ pub enum Fault {
     Broken(String),
     /// It was drawn by other weights than those asked for.
     OtherWeights(String),
+}
+
+impl Fault {
+    /// What it says.
+    pub(crate) fn reason(&self) -> &str {
+        let (Self::Refused(reason)
+        | Self::Busy(reason)
+        | Self::Aborted(reason)
+        | Self::Failed(reason)
+        | Self::Broken(reason)
+        | Self::OtherWeights(reason)) = self;
+        reason
+    }
 }
 
 /// How long each thing may take.

@@ -17,6 +17,7 @@ use crate::{
     http::{Address, Http},
     publication,
     schedule::{Lane, Limits, ServerState},
+    scorer::FleetScorer,
     seams::{Policies, Texts},
     settings::{EngineKind, EngineSection},
     status::ServerStatus,
@@ -185,6 +186,11 @@ impl Fleet {
     /// Generators on this fleet, as operators know them by `name`; the newest one opened on a lane has it.
     pub fn generators(&self, name: &str, lane: Lane) -> GeneratorFactory {
         generator::factory(self, name, lane)
+    }
+
+    /// A scorer on this fleet. One pass is at work at a time: one that begins ends the one before.
+    pub fn scorer(&self) -> FleetScorer {
+        FleetScorer::new(self.clone())
     }
 
     pub(crate) fn orders(&self) -> mpsc::UnboundedSender<Command> {

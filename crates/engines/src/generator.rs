@@ -12,10 +12,14 @@ use still_domain::{AttemptId, PolicyRef};
 use still_roles::{Generator, GeneratorFactory, Role, Rollout};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{dispatcher::Command, fleet::Fleet, schedule::Lane};
+use crate::{
+    dispatcher::{Command, Holder, Work},
+    fleet::Fleet,
+    schedule::Lane,
+};
 
-/// Longest wait for the dispatcher to drop its connections.
-const END: Duration = Duration::from_secs(30);
+/// Longest wait for the dispatcher to drop a lane's connections.
+pub(crate) const END: Duration = Duration::from_secs(30);
 
 /// A lane of a fleet, held by an actor.
 #[derive(Debug)]
@@ -31,7 +35,7 @@ pub(crate) fn factory(fleet: &Fleet, name: &str, lane: Lane) -> GeneratorFactory
     GeneratorFactory::new(name, move |events| {
         let incarnation = openings.fetch_add(1, Ordering::Relaxed) + 1;
         let orders = fleet.orders();
-        let opened = Command::Open { lane, incarnation, events };
+        let opened = Command::Open { lane, incarnation, holder: Holder::Generator(events) };
         orders.send(opened).map_err(|_| "the fleet of servers has ended".to_owned())?;
         let generator: Box<dyn Generator> = Box::new(FleetGenerator { orders, lane, incarnation });
         Ok(generator)
@@ -68,7 +72,7 @@ impl Generator for FleetGenerator {
     }
 
     fn submit(&mut self, rollout: Rollout) {
-        self.order(|lane, incarnation| Command::Submit { lane, incarnation, rollout });
+        self.order(|lane, incarnation| Command::Submit { lane, incarnation, work: Work::Rollout(rollout) });
     }
 
     fn cancel(&mut self, id: &AttemptId) {

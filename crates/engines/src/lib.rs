@@ -1,4 +1,4 @@
-//! Rollouts by inference servers: a fleet of them, behind the generator role.
+//! Rollouts and scores by inference servers: a fleet of them, behind the generator's role and the scorer's.
 //!
 //! | module | noun |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | [`Fleet`] | the servers of a run: what is asked of them, and what comes of it |
 //! | [`schedule`] | which request goes where, and which server is left out: a machine without input or output |
 //! | `generator` | the role that the sampler and the evaluator hold |
+//! | [`FleetScorer`] | the role that the conductor has a pool scored by |
 //! | `protocol` | what every kind of server is asked, in which order |
 //! | `vllm`, `sglang` | that in the words of a kind of server |
 //! | [`Launcher`] | servers that the daemon starts, watches and ends itself, in turns with a trainer or beside it |
@@ -31,6 +32,7 @@ mod probe;
 mod protocol;
 mod publication;
 pub mod schedule;
+mod scorer;
 mod seams;
 mod settings;
 mod sglang;
@@ -43,6 +45,7 @@ pub use engine::{Fault, Load};
 pub use fleet::{Fleet, FleetRefusal, FleetSeams};
 pub use launch::{LaunchPlan, LaunchSeams, Launcher, Placement};
 pub use openai::{TextAnswer, TextFault, TextQuestion, TextServers};
+pub use scorer::FleetScorer;
 pub use seams::{Policies, ReadResponse, Texts};
 pub use settings::{EngineKind, EngineSection, expected_tokens_per_second, is_remote, validate};
 pub use status::{Launched, ServerStatus};

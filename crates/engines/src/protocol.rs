@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared, Serves},
-    engine::{Fault, Load, Request, Response},
+    engine::{Fault, Load, Request, Response, Scores},
     http::HttpFault,
     probe,
     publication::Publication,
@@ -45,6 +45,9 @@ pub(crate) struct LoadFault {
 
 /// What a kind of server is asked.
 pub(crate) trait Protocol {
+    /// The option that it is started with for longer sequences.
+    const CONTEXT_OPTION: &'static str;
+
     /// Whether it is there, and what it is.
     fn look(endpoint: &Endpoint) -> impl Future<Output = Result<Look, String>> + Send;
 
@@ -61,6 +64,9 @@ pub(crate) trait Protocol {
     /// Has it draw again, and makes sure that it does.
     fn resume(endpoint: &Endpoint) -> impl Future<Output = Result<(), String>> + Send;
 
+    /// What it calls its weights.
+    fn version(endpoint: &Endpoint) -> impl Future<Output = Result<String, String>> + Send;
+
     /// What it says of its load.
     fn poll(endpoint: &Endpoint) -> impl Future<Output = Result<Load, String>> + Send;
 
@@ -70,12 +76,12 @@ pub(crate) trait Protocol {
         request: &Request,
     ) -> impl Future<Output = Result<Response, Fault>> + Send;
 
-    /// The log-probability of every token but the first, by the weights alone or with an adapter of this name.
+    /// What it thinks of two tokens or more, by the weights alone or with an adapter.
     fn score(
         endpoint: &Endpoint,
-        adapter: Option<&str>,
+        adapter: Option<&Adapter>,
         tokens: &[u32],
-    ) -> impl Future<Output = Result<Vec<f32>, HttpFault>> + Send;
+    ) -> impl Future<Output = Result<Scores, Fault>> + Send;
 
     /// Has it take an adapter in, whatever it draws meanwhile.
     fn load_adapter(
@@ -98,6 +104,10 @@ macro_rules! spoken {
         }
     };
 }
+
+mod score;
+
+pub(crate) use score::score;
 
 /// What is no server of a fleet says so.
 fn no_server(kind: EngineKind) -> String {
@@ -293,8 +303,8 @@ async fn confirm<P: Protocol>(
     others: &[Arc<Prepared>],
     probe: &[u32],
 ) -> Result<f64, String> {
-    let scored = P::score(endpoint, adapter.map(|adapter| adapter.name.as_str()), probe).await;
-    let scored = scored.map_err(|fault| format!("the probe: {}", told(&fault)))?;
+    let scored = P::score(endpoint, adapter, probe).await;
+    let scored = scored.map_err(|fault| format!("the probe: {}", fault.reason()))?.log_probabilities;
     let base = policy.adapter.as_ref().map(|adapter| &adapter.base);
     let others = others.iter().chain(base).filter(|one| one.id != policy.id);
     let others = others.map(|one| (one.name.as_str(), &one.reference[..]));
@@ -367,9 +377,9 @@ fn nanoseconds() -> u128 {
 }
 
 /// What an answer that is none means for a request, which may be asked of an adapter that is not there any more.
-pub(crate) fn fault_of_request(fault: &HttpFault, request: &Request) -> Fault {
+pub(crate) fn fault_of_request(fault: &HttpFault, adapter: Option<&Adapter>) -> Fault {
     let text = fault.to_string();
-    match &request.adapter {
+    match adapter {
         Some(adapter) if matches!(fault.status(), Some(400 | 404)) && text.contains(&adapter.name) => {
             Fault::OtherWeights(format!("it does not hold the adapter any more: {text}"))
         }

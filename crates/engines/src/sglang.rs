@@ -20,7 +20,7 @@ use still_domain::FinishReason;
 
 use crate::{
     endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared},
-    engine::{Fault, Load, Request, Response},
+    engine::{Fault, Load, Request, Response, Scores},
     http::HttpFault,
     protocol::{
         LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
@@ -39,6 +39,8 @@ const NO_LOG_PROBABILITY: &str = "a token has no log-probability";
 pub(crate) struct Sglang;
 
 impl Protocol for Sglang {
+    const CONTEXT_OPTION: &'static str = "--context-length";
+
     async fn look(endpoint: &Endpoint) -> Result<Look, String> {
         let (http, word) = (&endpoint.http, endpoint.patience.word);
         let info = http.get("/model_info", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
@@ -105,6 +107,10 @@ impl Protocol for Sglang {
         }
     }
 
+    async fn version(endpoint: &Endpoint) -> Result<String, String> {
+        weight_version(endpoint).await
+    }
+
     async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
         let loads = endpoint.http.get("/v1/loads?include=core", endpoint.patience.sign).await;
         let loads = loads.map_err(|fault| told(&fault))?;
@@ -126,7 +132,7 @@ impl Protocol for Sglang {
     async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
         let about =
             endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
-        let room = room(about.context, &request.prompt, "--context-length")?;
+        let room = room(about.context, &request.prompt, Self::CONTEXT_OPTION)?;
         let mut sampling = sampling_fields(request);
         sampling["max_new_tokens"] = json!(u64::from(request.sampling.max_new_tokens).min(room));
         sampling["sampling_seed"] = json!(signed_seed(request));
@@ -138,12 +144,12 @@ impl Protocol for Sglang {
             "return_logprob": true,
             "stream": false,
         });
-        let adapter = request.adapter.as_ref().map(|adapter| adapter.name.as_str());
+        let adapter = request.adapter.as_deref();
         if let Some(adapter) = adapter {
-            body["lora_path"] = json!(adapter);
+            body["lora_path"] = json!(adapter.name);
         }
         let answer = endpoint.http.post(GENERATE, Some(&body), None).await;
-        let answer = answer.map_err(|fault| fault_of_request(&fault, request))?;
+        let answer = answer.map_err(|fault| fault_of_request(&fault, adapter))?;
         let (mut response, versions) = read_answer(&answer)?;
         if versions.iter().any(|version| *version != request.version) {
             return Err(Fault::OtherWeights(format!(
@@ -154,8 +160,7 @@ impl Protocol for Sglang {
         if !request.sampling.is_unmodified() {
             // those of the answer are of the distribution that was drawn from, unless the server was told otherwise
             let tokens = [&request.prompt[..], &response.tokens].concat();
-            let scored = Self::score(endpoint, adapter, &tokens).await;
-            let scored = scored.map_err(|fault| fault_of_request(&fault, request))?;
+            let scored = Self::score(endpoint, adapter, &tokens).await?.log_probabilities;
             let of_response = scored.get(request.prompt.len() - 1..).unwrap_or_default();
             response.log_probabilities = of_response.to_vec();
             // a name is given once: weights that have it now had it then
@@ -178,11 +183,7 @@ impl Protocol for Sglang {
         endpoint.http.order("/unload_lora_adapter", Some(&body), endpoint.patience.load).await
     }
 
-    async fn score(
-        endpoint: &Endpoint,
-        adapter: Option<&str>,
-        tokens: &[u32],
-    ) -> Result<Vec<f32>, HttpFault> {
+    async fn score(endpoint: &Endpoint, adapter: Option<&Adapter>, tokens: &[u32]) -> Result<Scores, Fault> {
         let mut body = json!({
             "input_ids": tokens,
             "sampling_params": {"max_new_tokens": 1, "temperature": 0.0},
@@ -191,10 +192,11 @@ impl Protocol for Sglang {
             "stream": false,
         });
         if let Some(adapter) = adapter {
-            body["lora_path"] = json!(adapter);
+            body["lora_path"] = json!(adapter.name);
         }
-        let answer = endpoint.http.post(GENERATE, Some(&body), Some(endpoint.patience.load)).await?;
-        read_scores(&answer["meta_info"]["input_token_logprobs"], tokens)
+        let answer = endpoint.http.post(GENERATE, Some(&body), Some(endpoint.patience.load)).await;
+        let answer = answer.map_err(|fault| fault_of_request(&fault, adapter))?;
+        read_scores(&answer["meta_info"], tokens)
     }
 }
 
@@ -234,23 +236,32 @@ fn read_answer(answer: &Value) -> Result<(Response, Vec<String>), Fault> {
     let drawn = drawn.filter(|drawn| !drawn.is_empty());
     let (log_probabilities, tokens) =
         drawn.ok_or_else(|| failed("a token without its log-probability"))?.into_iter().unzip();
+    Ok((Response { tokens, log_probabilities, finish }, versions(meta)))
+}
+
+/// What an answer says of the weights that drew its tokens, and read its prompt before.
+fn versions(meta: &Value) -> Vec<String> {
     let spans = meta["weight_versions"].as_array().filter(|spans| !spans.is_empty());
-    let versions = match spans {
+    match spans {
         Some(spans) => {
             spans.iter().map(|span| span["version"].as_str().unwrap_or_default().to_owned()).collect()
         }
         None => vec![meta["weight_version"].as_str().unwrap_or_default().to_owned()],
-    };
-    Ok((Response { tokens, log_probabilities, finish }, versions))
+    }
 }
 
-fn read_scores(values: &Value, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
-    let none = || HttpFault::Content(NO_LOG_PROBABILITY.to_owned());
+fn read_scores(meta: &Value, tokens: &[u32]) -> Result<Scores, Fault> {
+    if meta["finish_reason"]["type"] == "abort" {
+        return Err(Fault::Aborted("the server ended it before its time".to_owned()));
+    }
+    let none = || Fault::Failed(NO_LOG_PROBABILITY.to_owned());
+    let values = &meta["input_token_logprobs"];
     let values = values.as_array().filter(|values| values.len() == tokens.len()).ok_or_else(none)?;
     let of = |(value, token): (&Value, &u32)| {
         value[0].as_f64().filter(|_| value[1].as_u64() == Some(u64::from(*token))).map(|value| value as f32)
     };
-    values.iter().zip(tokens).skip(1).map(of).collect::<Option<_>>().ok_or_else(none)
+    let log_probabilities: Option<_> = values.iter().zip(tokens).skip(1).map(of).collect();
+    Ok(Scores { log_probabilities: log_probabilities.ok_or_else(none)?, versions: Some(versions(meta)) })
 }
 
 #[cfg(test)]
@@ -285,9 +296,15 @@ mod tests {
 
     #[test]
     fn a_score_is_of_the_very_token() {
-        let values = json!([[null, 1, null], [-3.5, 5, null], [-2.0, 7, null]]);
-        assert_eq!(read_scores(&values, &[1, 5, 7]).unwrap(), [-3.5, -2.0]);
-        assert!(read_scores(&values, &[1, 4, 7]).is_err());
-        assert!(read_scores(&values, &[1, 5]).is_err());
+        let mut meta = answer(&json!({"type": "length", "length": 1}))["meta_info"].take();
+        meta["input_token_logprobs"] = json!([[null, 1, null], [-3.5, 5, null], [-2.0, 7, null]]);
+        let scores = read_scores(&meta, &[1, 5, 7]).unwrap();
+        assert_eq!(scores.log_probabilities, [-3.5, -2.0]);
+        assert_eq!(scores.versions, Some(vec!["v1".to_owned(), "v2".to_owned()]));
+        assert!(read_scores(&meta, &[1, 4, 7]).is_err());
+        assert!(read_scores(&meta, &[1, 5]).is_err());
+        // whatever an answer holds that was broken off
+        meta["finish_reason"] = json!({"type": "abort"});
+        assert!(matches!(read_scores(&meta, &[1, 5, 7]), Err(Fault::Aborted(_))));
     }
 }

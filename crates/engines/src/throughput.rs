@@ -150,7 +150,7 @@ async fn a_fleet_beside_a_bare_client() {
     let http = Http::new(address.parse().unwrap(), None, None).unwrap();
     let endpoint = Arc::new(Endpoint::new(EngineKind::Vllm, http, patience, 1e9));
     attach(&endpoint, true).await.unwrap();
-    let reference = Vllm::score(&endpoint, None, &prompt(0)).await.unwrap();
+    let reference = Vllm::score(&endpoint, None, &prompt(0)).await.unwrap().log_probabilities;
     let folder = tempfile::tempdir().unwrap();
     let seams = Arc::new(Seams { model: PathBuf::from(model), reference });
     let seams = FleetSeams {

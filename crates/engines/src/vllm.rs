@@ -17,7 +17,7 @@ use still_domain::FinishReason;
 
 use crate::{
     endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared},
-    engine::{Fault, Load, Request, Response},
+    engine::{Fault, Load, Request, Response, Scores},
     http::HttpFault,
     metrics::Metrics,
     protocol::{
@@ -43,6 +43,8 @@ const NO_LOG_PROBABILITY: &str = "a token has no log-probability";
 pub(crate) struct Vllm;
 
 impl Protocol for Vllm {
+    const CONTEXT_OPTION: &'static str = "--max-model-len";
+
     async fn look(endpoint: &Endpoint) -> Result<Look, String> {
         let (http, word) = (&endpoint.http, endpoint.patience.word);
         http.text("/health", endpoint.patience.sign).await.map_err(|fault| told(&fault))?;
@@ -93,6 +95,10 @@ impl Protocol for Vllm {
         if is_paused(endpoint).await? { Err("it is still paused after /resume".to_owned()) } else { Ok(()) }
     }
 
+    async fn version(endpoint: &Endpoint) -> Result<String, String> {
+        weight_version(endpoint).await
+    }
+
     async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
         poll(endpoint).await
     }
@@ -101,11 +107,7 @@ impl Protocol for Vllm {
         generate(endpoint, request).await
     }
 
-    async fn score(
-        endpoint: &Endpoint,
-        adapter: Option<&str>,
-        tokens: &[u32],
-    ) -> Result<Vec<f32>, HttpFault> {
+    async fn score(endpoint: &Endpoint, adapter: Option<&Adapter>, tokens: &[u32]) -> Result<Scores, Fault> {
         score(endpoint, adapter, tokens).await
     }
 
@@ -190,7 +192,7 @@ async fn poll(endpoint: &Endpoint) -> Result<Load, String> {
 /// Asks for a response.
 async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fault> {
     let about = endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
-    let room = room(about.context, &request.prompt, "--max-model-len")?;
+    let room = room(about.context, &request.prompt, Vllm::CONTEXT_OPTION)?;
     let model = request.adapter.as_ref().map_or(&about.model, |adapter| &adapter.name);
     let mut body = sampling_fields(request);
     body["max_tokens"] = json!(u64::from(request.sampling.max_new_tokens).min(room));
@@ -213,7 +215,7 @@ async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fa
         }
     }
     let answer = endpoint.http.post(path, Some(&body), None).await;
-    let answer = answer.map_err(|fault| fault_of_request(&fault, request))?;
+    let answer = answer.map_err(|fault| fault_of_request(&fault, request.adapter.as_deref()))?;
     let choice = &answer["choices"][0];
     let (response, versions) = read_choice(choice, path == GENERATE)?;
     match versions {
@@ -268,18 +270,20 @@ fn read_choice(choice: &Value, is_generate: bool) -> Result<(Response, Option<Ve
     if tokens.len() != ids.len() || tokens.is_empty() || log_probabilities.len() != tokens.len() {
         return Err(failed("tokens and log-probabilities are not of one length"));
     }
-    let spans = choice["weight_versions"].as_array();
-    let versions = spans.map(|spans| {
-        spans.iter().map(|span| span["version"].as_str().unwrap_or_default().to_owned()).collect()
-    });
-    Ok((Response { tokens, log_probabilities, finish }, versions))
+    Ok((Response { tokens, log_probabilities, finish }, versions(choice)))
 }
 
-/// The log-probability of every token but the first.
-async fn score(endpoint: &Endpoint, adapter: Option<&str>, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
-    let about =
-        endpoint.about().ok_or_else(|| HttpFault::Content("nothing is known of the server".to_owned()))?;
-    let model = adapter.unwrap_or(&about.model);
+/// What a choice says of the weights that drew its tokens, and read its prompt before.
+fn versions(choice: &Value) -> Option<Vec<String>> {
+    let spans = choice["weight_versions"].as_array()?;
+    Some(spans.iter().map(|span| span["version"].as_str().unwrap_or_default().to_owned()).collect())
+}
+
+/// What it thinks of a text: one token is drawn after it, whose weights are told where those of a response are.
+async fn score(endpoint: &Endpoint, adapter: Option<&Adapter>, tokens: &[u32]) -> Result<Scores, Fault> {
+    let about = endpoint.about().ok_or_else(|| Fault::Failed("nothing is known of the server".to_owned()))?;
+    let model = adapter.map_or(&about.model, |adapter| &adapter.name);
+    let fault = |fault: HttpFault| fault_of_request(&fault, adapter);
     if about.has_generate != Some(false) {
         let body = json!({
             "model": model, "token_ids": tokens,
@@ -289,27 +293,35 @@ async fn score(endpoint: &Endpoint, adapter: Option<&str>, tokens: &[u32]) -> Re
             // it is off
             Err(HttpFault::Status { status: 403 | 404 | 405 | 501, text }) if !text.contains(model) => {}
             answer => {
-                endpoint.set_about(About { has_generate: Some(true), ..about });
-                return read_scores(&answer?["prompt_logprobs"], tokens);
+                let answer = answer.map_err(fault)?;
+                endpoint.set_has_generate(true);
+                return read_scores(&answer["choices"][0], &answer["prompt_logprobs"], tokens);
             }
         }
     }
     let body = json!({
-        "model": model, "prompt": tokens, "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0
+        "model": model, "prompt": tokens, "max_tokens": 1, "temperature": 1.0, "prompt_logprobs": 0,
+        "return_weight_versions": true
     });
-    let answer = endpoint.http.post(COMPLETIONS, Some(&body), Some(endpoint.patience.load)).await?;
-    endpoint.set_about(About { has_generate: Some(false), ..about });
-    read_scores(&answer["choices"][0]["prompt_logprobs"], tokens)
+    let answer = endpoint.http.post(COMPLETIONS, Some(&body), Some(endpoint.patience.load)).await;
+    let answer = answer.map_err(fault)?;
+    endpoint.set_has_generate(false);
+    let choice = &answer["choices"][0];
+    read_scores(choice, &choice["prompt_logprobs"], tokens)
 }
 
-fn read_scores(values: &Value, tokens: &[u32]) -> Result<Vec<f32>, HttpFault> {
-    let none = || HttpFault::Content(NO_LOG_PROBABILITY.to_owned());
+fn read_scores(choice: &Value, values: &Value, tokens: &[u32]) -> Result<Scores, Fault> {
+    if choice["finish_reason"] == "abort" {
+        return Err(Fault::Aborted("the server ended it before its time".to_owned()));
+    }
+    let none = || Fault::Failed(NO_LOG_PROBABILITY.to_owned());
     let values = values.as_array().filter(|values| values.len() == tokens.len()).ok_or_else(none)?;
     // by the token itself: the most likely one may stand beside it
     let of = |(value, token): (&Value, &u32)| {
         value[token.to_string()]["logprob"].as_f64().map(|value| value as f32)
     };
-    values.iter().zip(tokens).skip(1).map(of).collect::<Option<_>>().ok_or_else(none)
+    let log_probabilities: Option<_> = values.iter().zip(tokens).skip(1).map(of).collect();
+    Ok(Scores { log_probabilities: log_probabilities.ok_or_else(none)?, versions: versions(choice) })
 }
 
 fn no_development_mode(fault: &HttpFault) -> String {
@@ -369,8 +381,15 @@ mod tests {
     fn a_score_is_looked_up_by_its_token() {
         let values =
             json!([null, {"9": {"logprob": -0.1}, "5": {"logprob": -3.5}}, {"7": {"logprob": -2.0}}]);
-        assert_eq!(read_scores(&values, &[1, 5, 7]).unwrap(), [-3.5, -2.0]);
-        assert!(read_scores(&values, &[1, 4, 7]).is_err());
-        assert!(read_scores(&values, &[1, 5]).is_err());
+        let scores = read_scores(&choice("length"), &values, &[1, 5, 7]).unwrap();
+        assert_eq!(
+            (scores.log_probabilities, scores.versions),
+            (vec![-3.5, -2.0], Some(vec!["v1".to_owned()]))
+        );
+        assert!(read_scores(&choice("length"), &values, &[1, 4, 7]).is_err());
+        assert!(read_scores(&choice("length"), &values, &[1, 5]).is_err());
+        // whatever an answer holds that was broken off
+        let aborted = read_scores(&choice("abort"), &values, &[1, 5, 7]);
+        assert!(matches!(aborted, Err(Fault::Aborted(_))), "{aborted:?}");
     }
 }

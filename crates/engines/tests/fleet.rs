@@ -2,143 +2,27 @@
 //! whatever becomes of the servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod harness;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        mpsc::{Receiver, channel},
-    },
-    time::{Duration, Instant},
+    path::Path,
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Instant,
 };
 
-use still_decoder::{
-    DecoderConfig, DecoderWeights, Segments, Threads,
-    hugging_face::{Precision, load_folder, save_folder},
-    model_hidden_states, token_log_probabilities,
-};
+use harness::{FIXTURE, PATIENCE, Pass, Two, World, base, other, section, two_doubles, world, world_of};
+use still_decoder::hugging_face::{Precision, load_folder, save_folder};
 use still_domain::{
-    AttemptId, AttemptNumber, CheckpointId, FinishReason, Measures, PolicyRef, PolicyVersion, ProblemId,
-    Provenance, RoundNumber, SamplingSettings, Statement, Trajectory,
+    AttemptId, AttemptNumber, FinishReason, ProblemId, Provenance, SamplingSettings, Trajectory,
 };
-use still_engine_double::{EngineDouble, Fault, Options, write_adapter};
+use still_engine_double::{EngineDouble, Fault, Options};
 use still_engines::{
-    EngineKind, EngineSection, Fleet, FleetRefusal, FleetSeams, Policies, ReadResponse, Texts,
+    EngineSection, Fleet, FleetRefusal,
     schedule::{Lane, ServerState},
 };
-use still_roles::{EventSink, Generator, GeneratorEvent, Rollout};
-use tokio::runtime::Runtime;
-
-const FIXTURE: &str = "../decoder/tests/fixtures/llama_smollm";
-/// Far more than anything here takes.
-const PATIENCE: Duration = Duration::from_mins(4);
-
-/// Problems are numbers, and prompts so many tokens.
-struct Numbers;
-
-impl Texts for Numbers {
-    fn prompt(&self, problem: &Statement) -> Result<Vec<u32>, String> {
-        let text = &problem.text;
-        let number: u32 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
-        Ok((0..6).map(|place| (number * 13 + place * 7) % 500).collect())
-    }
-
-    fn read(&self, tokens: &[u32], _: FinishReason, _: &[f32]) -> Result<ReadResponse, String> {
-        Ok(ReadResponse { text: format!("{tokens:?}"), measures: Measures::default(), is_well_formed: false })
-    }
-
-    fn prompt_name(&self) -> &'static str {
-        "numbers"
-    }
-
-    fn stop_ids(&self) -> &[u32] {
-        &[2]
-    }
-
-    fn probe(&self) -> Vec<u32> {
-        (0..20).map(|place| (place * 31 + 3) % 500).collect()
-    }
-}
-
-/// Two policies: the base and one checkpoint.
-struct Two {
-    folders: [PathBuf; 2],
-    models: [(DecoderConfig, DecoderWeights); 2],
-}
-
-impl Two {
-    fn make(folder: &Path) -> Self {
-        let (config, mut weights) = load_folder(Path::new(FIXTURE)).unwrap();
-        for (place, value) in weights.final_norm.iter_mut().enumerate() {
-            *value *= 1.0 + 0.1 * (place % 5) as f32;
-        }
-        weights.embedding.as_f32_mut().unwrap().iter_mut().step_by(5).for_each(|value| *value *= 1.05);
-        let other = folder.join("other");
-        save_folder(&other, &config, &weights, Precision::F32, u64::MAX).unwrap();
-        let base = folder.join("base");
-        fs::create_dir_all(&base).unwrap();
-        for name in ["config.json", "model.safetensors"] {
-            fs::copy(Path::new(FIXTURE).join(name), base.join(name)).unwrap();
-        }
-        let models = [load_folder(&base).unwrap(), load_folder(&other).unwrap()];
-        Self { folders: [base, other], models }
-    }
-
-    /// The other one is an adapter of the base.
-    fn make_adapter(folder: &Path) -> Self {
-        let mut two = Self::make(folder);
-        let [base, other] = &two.folders;
-        two.models[1].1 = write_adapter(base, &other.join("adapter"), 4);
-        let (config, weights) = &two.models[1];
-        save_folder(other, config, weights, Precision::F32, u64::MAX).unwrap();
-        two
-    }
-
-    fn score(&self, number: usize, tokens: &[u32]) -> Vec<f32> {
-        let (config, weights) = &self.models[number];
-        let (inputs, targets, threads) = (&tokens[..tokens.len() - 1], &tokens[1..], Threads::single());
-        let segments = Segments::from_lengths([inputs.len()]);
-        let hidden = model_hidden_states(config, weights, &segments, inputs, &threads).unwrap();
-        let head = weights.head().as_f32().unwrap();
-        token_log_probabilities(&hidden, head, config.hidden_size, targets, &threads).values
-    }
-
-    /// Makes sure that a trajectory was drawn by the policy that it names.
-    fn check(&self, problem: &str, trajectory: &Trajectory) {
-        let [span] = &trajectory.versions[..] else { panic!("one policy: {:?}", trajectory.versions) };
-        assert_eq!((span.start, span.end as usize), (0, trajectory.tokens.len()));
-        let number = usize::from(span.policy != PolicyVersion(0).into());
-        let prompt = Numbers.prompt(&problem.into()).unwrap();
-        let scored = self.score(number, &[&prompt[..], &trajectory.tokens].concat());
-        let apart = scored[prompt.len() - 1..].iter().zip(&trajectory.log_probabilities);
-        let most = apart.map(|(one, two)| (one - two).abs()).fold(0.0, f32::max);
-        assert!(most < 1e-3, "{} is {most} from what policy {} draws", trajectory.id, span.policy);
-    }
-}
-
-fn base() -> PolicyRef {
-    PolicyRef { name: PolicyVersion(0).into(), checkpoint: None }
-}
-
-fn other() -> PolicyRef {
-    PolicyRef::candidate(RoundNumber(1), CheckpointId::new("round-1-step-9"))
-}
-
-impl Policies for Two {
-    fn folder(&self, policy: &PolicyRef) -> Result<PathBuf, String> {
-        Ok(self.folders[usize::from(policy.checkpoint.is_some())].clone())
-    }
-
-    fn adapter(&self, policy: &PolicyRef) -> Option<PathBuf> {
-        let folder = self.folders[usize::from(policy.checkpoint.is_some())].join("adapter");
-        folder.exists().then_some(folder)
-    }
-
-    fn log_probabilities(&self, policy: &PolicyRef, tokens: &[u32]) -> Result<Vec<f32>, String> {
-        Ok(self.score(usize::from(policy.checkpoint.is_some()), tokens))
-    }
-}
+use still_roles::{EventSink, Generator, GeneratorEvent, Rollout, Scorer, Withdrawal};
 
 /// A lane of a fleet, with what it has told.
 struct Holder {
@@ -219,54 +103,10 @@ fn rollout(number: u32, max_new_tokens: u32) -> Rollout {
     }
 }
 
-fn section(doubles: &[EngineDouble]) -> EngineSection {
-    EngineSection {
-        kind: EngineKind::Vllm,
-        addresses: doubles.iter().map(EngineDouble::address).collect(),
-        poll_milliseconds: 20,
-        ..EngineSection::default()
-    }
-}
-
-struct World {
-    fleet: Fleet,
-    two: Arc<Two>,
-    folder: tempfile::TempDir,
-    runtime: Runtime,
-}
-
-fn world(make: impl FnOnce(&Two) -> (Vec<EngineDouble>, EngineSection)) -> (World, Vec<EngineDouble>) {
-    world_of(Two::make, make)
-}
-
-fn world_of(
-    policies: impl FnOnce(&Path) -> Two,
-    make: impl FnOnce(&Two) -> (Vec<EngineDouble>, EngineSection),
-) -> (World, Vec<EngineDouble>) {
-    let folder = tempfile::tempdir().unwrap();
-    let two = Arc::new(policies(folder.path()));
-    let (doubles, section) = make(&two);
-    let runtime = Runtime::new().unwrap();
-    let seams = FleetSeams {
-        texts: Arc::new(Numbers),
-        policies: Arc::clone(&two) as Arc<dyn Policies>,
-        publications: folder.path().join("published"),
-    };
-    let fleet = Fleet::start(&[section], seams, runtime.handle()).unwrap();
-    (World { fleet, two, folder, runtime }, doubles)
-}
-
-fn two_doubles(two: &Two) -> (Vec<EngineDouble>, EngineSection) {
-    let doubles: Vec<_> = (0..2).map(|_| EngineDouble::start(Options::new(&two.folders[0]))).collect();
-    let section = section(&doubles);
-    (doubles, section)
-}
-
-impl World {
-    fn check(&self, holder: &Holder) {
-        for (number, trajectory) in &holder.ended {
-            self.two.check(&(number % 10).to_string(), trajectory);
-        }
+/// Makes sure that all that has ended was drawn by the policy that it names.
+fn check(world: &World, holder: &Holder) {
+    for (number, trajectory) in &holder.ended {
+        world.two.check(&(number % 10).to_string(), trajectory);
     }
 }
 
@@ -281,7 +121,7 @@ fn rollouts_come_back_with_the_policy_that_drew_them_across_a_publication() {
     holder.generator.adopt(&other());
     holder.submit(40..60, 20);
     holder.until_ended(60);
-    world.check(&holder);
+    check(&world, &holder);
     let by_other = |number: u32| holder.ended[&number].versions[0].policy == other().name;
     assert!((40..60).all(by_other), "what is submitted after a policy is drawn by it");
     assert!((0..10).all(|number| !by_other(number)));
@@ -319,7 +159,7 @@ fn an_adapter_is_published_while_servers_draw_and_loaded_again_by_one_that_was_s
     holder.generator.adopt(&other());
     holder.submit(16..40, 20);
     holder.until_ended(40);
-    world.check(&holder);
+    check(&world, &holder);
     assert!((16..40).all(|number| holder.ended[&number].versions[0].policy == other().name));
     for double in &doubles {
         assert_eq!(asked(double, "/pause?"), 1, "{:?}", double.log());
@@ -329,7 +169,7 @@ fn an_adapter_is_published_while_servers_draw_and_loaded_again_by_one_that_was_s
     doubles[0].restart(None);
     holder.submit(40..80, 20);
     holder.until_ended(80);
-    world.check(&holder);
+    check(&world, &holder);
     assert!((40..80).all(|number| holder.ended[&number].versions[0].policy == other().name));
     assert!(asked(&doubles[0], "/v1/load_lora_adapter") <= 2);
 }
@@ -351,10 +191,33 @@ fn evaluation_and_exploration_share_one_server_in_turns() {
     exploring.submit(8..16, 10);
     evaluating.until_ended(10);
     exploring.until_ended(16);
-    world.check(&exploring);
-    world.check(&evaluating);
+    check(&world, &exploring);
+    check(&world, &evaluating);
     assert!(evaluating.ended.values().all(|one| one.versions[0].policy == other().name));
     assert!(exploring.ended.values().all(|one| one.versions[0].policy == base().name));
+}
+
+#[test]
+fn rollouts_are_drawn_while_sequences_are_scored_under_the_same_policy_and_under_another() {
+    let (world, _doubles) = world(two_doubles);
+    let mut holder = Holder::open(&world.fleet, Lane::Exploration);
+    holder.generator.adopt(&base());
+    holder.submit(0..8, 20);
+    holder.until_ended(4);
+    for (round, (number, policy)) in [(1, other()), (0, base())].into_iter().enumerate() {
+        let mut pass = Pass::of(0..60);
+        thread::scope(|scope| {
+            let scored =
+                scope.spawn(|| world.fleet.scorer().score(&policy, &mut pass, &Withdrawal::default()));
+            let start = 8 + 40 * round as u32;
+            holder.submit(start..start + 40, 20);
+            holder.until_ended(start as usize + 40);
+            scored.join().unwrap().unwrap();
+        });
+        pass.check(&world.two, number, 60);
+    }
+    check(&world, &holder);
+    assert!(holder.ended.values().all(|one| one.versions[0].policy == base().name));
 }
 
 #[test]
@@ -385,7 +248,7 @@ fn nothing_is_lost_or_doubled_when_servers_fail_in_every_way_and_come_back_as_ot
         holder.until_ended(start as usize + 40);
     }
     assert_eq!(holder.ended.len(), 180);
-    world.check(&holder);
+    check(&world, &holder);
     assert!(holder.ended.values().all(|one| one.versions[0].policy == other().name));
     assert!(
         holder.others.iter().all(|event| matches!(event, GeneratorEvent::Adopted(_))),
@@ -423,7 +286,7 @@ fn a_server_that_stops_is_left_out_and_what_it_holds_goes_elsewhere() {
     holder.submit(submitted + 36..submitted + 56, 10);
     holder.until_ended(submitted as usize + 56);
     doubles[0].wait_until_asked(|log| log.iter().skip(asked).any(|one| one.contains("/is_paused")));
-    world.check(&holder);
+    check(&world, &holder);
 }
 
 #[test]
@@ -451,7 +314,7 @@ fn a_server_that_serves_something_else_under_the_name_is_not_used_and_named() {
     // another policy is another matter
     holder.generator.adopt(&base());
     holder.until_ended(4);
-    world.check(&holder);
+    check(&world, &holder);
 }
 
 #[test]
@@ -534,7 +397,7 @@ fn servers_are_added_and_removed_while_rollouts_are_drawn_and_each_trajectory_na
     assert_eq!(asked_to_draw(&doubles[0]), asked, "it is sent nothing more");
     let states: Vec<_> = fleet.servers().iter().map(|one| (one.address.clone(), one.state)).collect();
     assert_eq!(states, [(first.clone(), ServerState::Gone), (second.clone(), ServerState::Serving)]);
-    world.check(&holder);
+    check(&world, &holder);
     let names: HashMap<_, _> = [&first, &second]
         .map(|address| {
             let manner = Provenance {

@@ -1,12 +1,16 @@
 //! `stilld pool`: a stopped daemon's pool judged or inspected anew, or some of it put out.
 
 use std::{
+    collections::BTreeMap,
     io::{Write, stdout},
+    ops::ControlFlow,
     sync::Arc,
 };
 
 use still_control::{Exit, Failure, OrExit};
-use still_domain::{AttemptFact, Outcome, PolicyRef, PolicyVersion, Problem, ProblemId, Score};
+use still_domain::{
+    AttemptFact, AttemptId, Measures, Outcome, PolicyRef, PolicyVersion, Problem, ProblemId, Score,
+};
 use still_machine::{Model, prompter, refuse_unjudgeable_store, same_answer, verifier};
 use still_operator::{
     cli::{
@@ -16,7 +20,7 @@ use still_operator::{
     maintenance::{self, Change, Eviction, EvictionQuery, RevisionReport},
     suspects::{suspects, table},
 };
-use still_roles::{ScoreError, Verifier, sheltered_judgement};
+use still_roles::{ScoringPass, TrajectoryRequest, Unscored, Verifier, Withdrawal, sheltered_judgement};
 use still_store::{Store, StoreError};
 
 use super::{RolloutImport, output_failed};
@@ -111,35 +115,94 @@ fn rescore(arguments: &RescoreArguments) -> Result<Exit, Failure> {
     let device = config.device.learners.first().copied().unwrap_or_default();
     let open = model.scorers(&library, device, &prompter(&model, &config.task, clock(&store)?)?);
     let mut scorer = open().or_exit(Exit::Device)?;
-    let policy = PolicyRef::from(&record);
-    let (mut scored, mut refused) = (0_u64, 0_u64);
-    for fact in missing {
-        let judged = store.trajectory(&fact.id).or_exit(Exit::Store)?;
-        let problem = store.problem(&fact.id.problem).or_exit(Exit::Store)?;
-        let (Some(judged), Some(problem)) = (judged, problem) else { continue };
-        match scorer.score(&policy, &problem, &judged.trajectory) {
-            Ok(measures) => {
-                let score = Score::of(fact.id.clone(), version, &measures);
-                let line = if revision.json {
-                    serde_json::to_string(&score).or_exit(Exit::Internal)?
-                } else {
-                    format!("{}  {:.4} -> {:.4}", score.id, judged.measures.perplexity, score.perplexity)
-                };
-                store.put_scores(&[score]).or_exit(Exit::Store)?;
-                scored += 1;
-                tell(line)?;
-            }
-            Err(ScoreError::Refused(reason)) => {
-                eprintln!("{} is left out: {reason}", fact.id);
-                refused += 1;
-            }
-            Err(ScoreError::Failed(reason)) => return Err(Failure::new(Exit::Device, reason)),
-        }
+    let mut pass = Rescoring {
+        store: &store,
+        version,
+        missing: missing.into_iter().enumerate(),
+        under_way: BTreeMap::new(),
+        is_json: revision.json,
+        tell: &mut tell,
+        scored: 0,
+        unscored: 0,
+        failure: None,
+    };
+    let ended = scorer.score(&PolicyRef::from(&record), &mut pass, &Withdrawal::default());
+    let Rescoring { scored, unscored, failure, .. } = pass;
+    if let Some(failure) = failure {
+        return Err(failure);
     }
+    ended.or_exit(Exit::Device)?;
     if !revision.json {
-        tell(format!("{scored} trajectories scored, {} were, {refused} cannot be", known.len()))?;
+        tell(format!("{scored} trajectories scored, {} were, {unscored} cannot be", known.len()))?;
     }
     Ok(Exit::Success)
+}
+
+/// A pass over what has no score under a policy; each is durable before it is told.
+struct Rescoring<'a, Missing> {
+    store: &'a Store,
+    version: PolicyVersion,
+    missing: Missing,
+    /// What is being scored: its name, and the perplexity that its sampler measured.
+    under_way: BTreeMap<u64, (AttemptId, f32)>,
+    is_json: bool,
+    tell: &'a mut dyn FnMut(String) -> Result<(), Failure>,
+    scored: u64,
+    unscored: u64,
+    failure: Option<Failure>,
+}
+
+impl<'a, Missing: Iterator<Item = (usize, &'a AttemptFact)>> Rescoring<'_, Missing> {
+    fn read_next(&mut self) -> Result<Option<(u64, TrajectoryRequest)>, Failure> {
+        for (number, fact) in self.missing.by_ref() {
+            let judged = self.store.trajectory(&fact.id).or_exit(Exit::Store)?;
+            let problem = self.store.problem(&fact.id.problem).or_exit(Exit::Store)?;
+            if let (Some(judged), Some(problem)) = (judged, problem) {
+                let number = number as u64;
+                self.under_way.insert(number, (fact.id.clone(), judged.measures.perplexity));
+                return Ok(Some((number, TrajectoryRequest { problem, trajectory: judged.trajectory })));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, number: u64, found: Result<Measures, Unscored>) -> Result<(), Failure> {
+        let Some((id, before)) = self.under_way.remove(&number) else { return Ok(()) };
+        let measures = match found {
+            Ok(measures) => measures,
+            Err(reason) => {
+                eprintln!("{id} is left out: {reason}");
+                self.unscored += 1;
+                return Ok(());
+            }
+        };
+        let score = Score::of(id, self.version, &measures);
+        let line = if self.is_json {
+            serde_json::to_string(&score).or_exit(Exit::Internal)?
+        } else {
+            format!("{}  {before:.4} -> {:.4}", score.id, score.perplexity)
+        };
+        self.store.put_scores(&[score]).or_exit(Exit::Store)?;
+        self.scored += 1;
+        (self.tell)(line)
+    }
+}
+
+impl<'a, Missing: Iterator<Item = (usize, &'a AttemptFact)>> ScoringPass<TrajectoryRequest, Measures>
+    for Rescoring<'_, Missing>
+{
+    fn next(&mut self) -> Option<(u64, TrajectoryRequest)> {
+        self.read_next().unwrap_or_else(|failure| {
+            self.failure = Some(failure);
+            None
+        })
+    }
+
+    fn scored(&mut self, number: u64, found: Result<Measures, Unscored>) -> ControlFlow<()> {
+        let Err(failure) = self.take(number, found) else { return ControlFlow::Continue(()) };
+        self.failure = Some(failure);
+        ControlFlow::Break(())
+    }
 }
 
 fn list_suspects(arguments: &SuspectsArguments) -> Result<Exit, Failure> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use still_control::{Exit, Failure, OrExit};
 use still_machine::{Model, PolicyScorer, device_name};
 use still_operator::cli::ScoreArguments;
-use still_roles::{ScoreError, ScoreRequest, Scorer};
+use still_roles::{ScoreError, ScoreRequest};
 use still_text::{ChatContext, Tokenizer, thought};
 
 use super::{chat_context, open_input, output_failed, precision};
@@ -128,10 +128,10 @@ fn tokens_of_line(line: &str, tokenizer: &Tokenizer) -> Result<Vec<u32>, String>
 fn score_tokens(
     tokens: Vec<u32>,
     tokenizer: &Tokenizer,
-    scorer: &mut dyn Scorer,
+    scorer: &mut PolicyScorer,
 ) -> Result<Score, ScoreError> {
     let request = ScoreRequest { tokens, from: 1 };
-    let log_probabilities = scorer.score(&Model::policy(), &request)?;
+    let log_probabilities = scorer.log_probabilities(&Model::policy(), &request)?;
     let tokens = request.tokens;
     let decoded =
         tokenizer.decode_with_ends(&tokens).map_err(|error| ScoreError::Failed(error.to_string()))?;

@@ -9,12 +9,12 @@ use still_engines::{Fleet, FleetSeams, Policies, ReadResponse, Texts};
 use still_generator::{measured, prompt_name, question_of};
 use still_library::PolicyLibrary;
 use still_operator::config::Config;
-use still_roles::{ScoreRequest, Scorer};
+use still_roles::{OpenScorer, ScoreRequest};
 use still_tensor_decoder::{DeviceName, TensorPrecision};
 use still_text::Prompter;
 use tokio::runtime::Handle;
 
-use crate::{Model, PolicyScorer};
+use crate::{Model, PolicyScorer, PromptedScorer};
 
 /// What every policy is asked about.
 const PROBE: &str = "What is 12*34? Let us multiply: 12*30=360 and 12*4=48, so 360+48=408. Check: 408/12=34.";
@@ -46,6 +46,12 @@ pub fn fleet(
     let policies = RunPolicies { library: Arc::clone(library), config: model.config.clone() };
     let seams = FleetSeams { texts: Arc::new(texts), policies: Arc::new(policies), publications };
     Fleet::start(&config.engines, seams, runtime).or_exit(Exit::Configuration)
+}
+
+/// Scorers of trajectories on the servers that draw.
+pub fn fleet_scorers(fleet: &Fleet, prompter: &Prompter) -> OpenScorer {
+    let (fleet, prompter) = (fleet.clone(), prompter.clone());
+    Arc::new(move || Ok(Box::new(PromptedScorer::new(fleet.scorer(), prompter.clone()))))
 }
 
 /// Texts as the run's prompter makes and reads them.
@@ -113,7 +119,7 @@ impl Policies for RunPolicies {
         let (library, config) = (Arc::clone(&self.library), self.config.clone());
         let scorer = PolicyScorer::new(library, config, DeviceName::Cpu, TensorPrecision::F32);
         let request = ScoreRequest { tokens: tokens.to_vec(), from: 1 };
-        let scored = scorer.map_err(|failure| failure.message)?.score(policy, &request);
+        let scored = scorer.map_err(|failure| failure.message)?.log_probabilities(policy, &request);
         scored.map_err(|error| error.to_string())
     }
 }

@@ -31,12 +31,12 @@ pub mod training;
 pub mod trajectory_scorer;
 pub mod verifier;
 
-pub use fleet::fleet;
+pub use fleet::{fleet, fleet_scorers};
 pub use model::{Encoder, GeneratorShape, Model};
 pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
 pub use prompter::{prompt_book, prompt_tokens, prompter};
 pub use scorer::PolicyScorer;
 pub use still_generator::{measured, prompt_name, question_of};
 pub use training::training;
-pub use trajectory_scorer::PolicyTrajectoryScorer;
+pub use trajectory_scorer::PromptedScorer;
 pub use verifier::{refuse_unjudgeable, refuse_unjudgeable_store, response_judge, same_answer, verifier};

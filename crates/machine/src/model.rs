@@ -23,14 +23,14 @@ use still_operator::{
     cli::ModelArguments,
     config::{Config, Device, EmbeddedModel, ModelSource},
 };
-use still_roles::{OpenScorer, Response};
+use still_roles::{OpenLearnerScorer, OpenScorer, Response};
 use still_rollout::EngineConfig;
 use still_tensor_decoder::{CacheSize, DeviceDecoder, DeviceName, TensorPrecision, peft};
 use still_text::{Prompter, Tokenizer};
 use still_training_data::{EncodedExample, ExampleEncoder};
 
 use crate::{
-    PolicyScorer, PolicyTrajectoryScorer,
+    PolicyScorer, PromptedScorer,
     placement::{GPU_PREFILL_TOKENS, device_name},
 };
 
@@ -259,17 +259,38 @@ impl Model {
 
     /// Scorers of trajectories under the policies of a library, on a device.
     pub fn scorers(&self, library: &Arc<PolicyLibrary>, device: Device, prompter: &Prompter) -> OpenScorer {
+        let open = self.prompted(library, device, prompter);
+        Arc::new(move || Ok(Box::new(open()?)))
+    }
+
+    /// The learner's arithmetic on trajectories under the policies of a library, on a device.
+    pub fn learner_scorers(
+        &self,
+        library: &Arc<PolicyLibrary>,
+        device: Device,
+        prompter: &Prompter,
+    ) -> OpenLearnerScorer {
+        let open = self.prompted(library, device, prompter);
+        Arc::new(move || Ok(Box::new(open()?)))
+    }
+
+    /// Opens scorers of this process.
+    fn prompted(
+        &self,
+        library: &Arc<PolicyLibrary>,
+        device: Device,
+        prompter: &Prompter,
+    ) -> impl Fn() -> Result<PromptedScorer<PolicyScorer>, String> + Send + Sync + use<> {
         let (model, library, prompter) = (self.clone(), Arc::clone(library), prompter.clone());
-        Arc::new(move || {
+        move || {
             let precision = match device {
                 Device::Cpu => TensorPrecision::F32,
                 Device::Cuda(_) => TensorPrecision::Bf16,
             };
             let (library, config) = (Arc::clone(&library), model.config.clone());
             let scorer = PolicyScorer::new(library, config, device_name(device), precision);
-            let scorer = scorer.map_err(|failure| failure.message.clone())?;
-            Ok(Box::new(PolicyTrajectoryScorer::new(scorer, prompter.clone())))
-        })
+            Ok(PromptedScorer::new(scorer.map_err(|failure| failure.message)?, prompter.clone()))
+        }
     }
 }
 

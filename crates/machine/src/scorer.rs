@@ -1,4 +1,4 @@
-//! [`Scorer`] on the host's arithmetic or on a device: log-probabilities of texts under policies by name.
+//! [`Scorer`] on the host's arithmetic or on a device: log-probabilities of texts under policies by name, one after another.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use still_control::{Exit, Failure, OrExit};
 use still_decoder::{DecoderConfig, Segments, Threads, model_hidden_states, token_log_probabilities};
 use still_domain::PolicyRef;
 use still_library::{PolicyLibrary, Weights};
-use still_roles::{ScoreError, ScoreRequest, Scorer};
+use still_roles::{ScoreError, ScoreRequest, Scorer, ScoringPass, Unscored, Withdrawal};
 use still_tensor_decoder::{Device, DeviceName, TensorPrecision};
 
 use crate::settings::threads;
@@ -86,10 +86,17 @@ impl PolicyScorer {
             _ => Ok(()),
         }
     }
-}
 
-impl Scorer for PolicyScorer {
-    fn score(&mut self, policy: &PolicyRef, request: &ScoreRequest) -> Result<Vec<f32>, ScoreError> {
+    /// The log-probability of every token from `request.from` on under a policy's unmodified distribution, in nats, given
+    /// all tokens before it.
+    ///
+    /// # Errors
+    /// When the sequence cannot be scored, or no sequence can be at present.
+    pub fn log_probabilities(
+        &mut self,
+        policy: &PolicyRef,
+        request: &ScoreRequest,
+    ) -> Result<Vec<f32>, ScoreError> {
         self.refuse_misfit(request)?;
         self.prepare(policy)?;
         let Some((_, targets)) = request.tokens.split_first().filter(|(_, targets)| !targets.is_empty())
@@ -112,6 +119,29 @@ impl Scorer for PolicyScorer {
         };
         values.drain(..request.from.saturating_sub(1).min(values.len()));
         Ok(values)
+    }
+}
+
+impl Scorer for PolicyScorer {
+    fn score(
+        &mut self,
+        policy: &PolicyRef,
+        pass: &mut dyn ScoringPass<ScoreRequest, Vec<f32>>,
+        withdrawal: &Withdrawal,
+    ) -> Result<(), String> {
+        while !withdrawal.is_withdrawn()
+            && let Some((number, request)) = pass.next()
+        {
+            let found = match self.log_probabilities(policy, &request) {
+                Ok(values) => Ok(values),
+                Err(ScoreError::Refused(reason)) => Err(Unscored::Refused(reason)),
+                Err(ScoreError::Failed(reason)) => return Err(reason),
+            };
+            if pass.scored(number, found).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -149,7 +179,7 @@ mod tests {
     }
 
     fn score(scorer: &mut PolicyScorer, tokens: &[u32], from: usize) -> Result<Vec<f32>, ScoreError> {
-        scorer.score(&Model::policy(), &ScoreRequest { tokens: tokens.to_vec(), from })
+        scorer.log_probabilities(&Model::policy(), &ScoreRequest { tokens: tokens.to_vec(), from })
     }
 
     #[test]

@@ -9,8 +9,9 @@
 //! |---|---|---|
 //! | [`Generator`] | the sampler and the evaluator | many rollouts at once, under a policy that it is given by name |
 //! | [`TrainingRun`] | the trainer | one training job at a time |
-//! | [`Scorer`] | whoever ranks or compares texts | log-probabilities of texts under policies by name |
+//! | [`Scorer`] | whoever ranks texts | log-probabilities of many texts under a policy by name |
 //! | [`TrajectoryScorer`] | the conductor, before it seals a set | perplexities of trajectories under one policy |
+//! | [`LearnerScorer`] | the conductor, before it seals a set | the learner's own log-probabilities, to compare engines with |
 //! | [`Verifier`] | the verifier pool's workers | one judgement, in bounded time |
 //!
 //! Policies travel by name ([`still_domain::PolicyRef`]): whoever computes in this process looks their weights up,
@@ -22,15 +23,20 @@ mod role;
 mod scorer;
 mod training;
 mod verifier;
+mod withdrawal;
 
 pub use example::{
     Example, ExampleSource, ExamplesInMemory, PreferenceExample, Response, SftExample, SourceError,
 };
 pub use generator::{FinishedRollout, Generator, GeneratorEvent, GeneratorFactory, Rollout};
 pub use role::{EventSink, Role, RoleFactory};
-pub use scorer::{OpenScorer, ScoreError, ScoreRequest, Scorer, TrajectoryScorer};
+pub use scorer::{
+    LearnerScorer, OpenLearnerScorer, OpenScorer, ScoreError, ScoreRequest, Scorer, ScoringPass,
+    TrajectoryRequest, TrajectoryScorer, Unscored,
+};
 pub use training::{
     CheckpointStore, LearnerStep, NoCheckpoints, PreferenceAlarm, PreferenceMetrics, SavedCheckpoint,
     TrainingEvent, TrainingFactory, TrainingFailure, TrainingJob, TrainingPlan, TrainingRun,
 };
 pub use verifier::{ProblemCheck, Verifier, panic_text, sheltered_judgement};
+pub use withdrawal::Withdrawal;

@@ -22,7 +22,7 @@ use tokio::sync::broadcast;
 use crate::{
     generator::{ScriptedGenerator, SkillOf},
     learner::ScriptedLearner,
-    scorer::scripted_scorers,
+    scorer::{scripted_learner_scorers, scripted_scorers},
     script::{Script, take_one},
     verifier::ScriptedVerifier,
     world::{BASE_SKILL, World},
@@ -187,6 +187,7 @@ fn roles(script: &Arc<Script>, checkpoints: &CheckpointFolders) -> Roles {
         evaluation_generator: generator("evaluator", 16),
         training,
         scorer: scripted_scorers(script, skill_of(checkpoints)),
+        learner_scorer: scripted_learner_scorers(script),
         verifier: Arc::new(ScriptedVerifier::new(Arc::clone(script))),
         check: Arc::new(|_| Ok(())),
         clock: Clock::new(move || ticks.fetch_add(1, Ordering::Relaxed)),

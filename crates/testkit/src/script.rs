@@ -91,6 +91,8 @@ pub struct Script {
     pub learner_build_failures: AtomicU32,
     /// So many coming scores fail, and with each of them its pass.
     pub scorer_failures: AtomicU32,
+    /// So many coming scores come to nothing, each alone.
+    pub score_losses: AtomicU32,
     /// So many coming comparisons of an engine's log-probabilities with the learner's fail.
     pub gap_failures: AtomicU32,
     /// How far the learner's log-probabilities are below the engine's, in thousandths of a nat.

@@ -144,15 +144,26 @@ pub struct Dryness {
 /// How a pass of scoring ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rescored {
-    /// Everything that can be scored is.
+    /// Everything that can be scored at present is.
     Done {
         /// Trajectories that can never be scored.
         refused: u64,
+        /// Those that came to nothing this time.
+        lost: Option<Lost>,
     },
     /// The policy cannot be had, or the device failed.
     Failed(String),
     /// Nobody waits for it any more.
     Withdrawn,
+}
+
+/// What a pass of scoring has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// So many trajectories; another pass may score them.
+    pub trajectories: u64,
+    /// What stood in the way of the last of them.
+    pub last: String,
 }
 
 /// What comparing a round's engines with the learner came to.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ractor::ActorRef;
 use still_domain::{LogProbabilityGap, Recipe, Round, RoundNumber};
+use still_roles::Withdrawal;
 
 use super::ConductorState;
 use crate::{
@@ -35,12 +36,12 @@ impl ConductorState {
         };
         let Some(sample) = sample else { return Gap::Known(None) };
         self.gap = Some((round.round, Gap::AtWork));
-        self.is_withdrawn = Arc::default();
-        let (number, withdrawn) = (round.round, Arc::clone(&self.is_withdrawn));
-        let (access, open) = (self.given.access.clone(), Arc::clone(&self.given.scorer));
+        self.withdrawal = Withdrawal::default();
+        let (number, withdrawal) = (round.round, self.withdrawal.clone());
+        let (access, open) = (self.given.access.clone(), Arc::clone(&self.given.learner_scorer));
         let myself = myself.clone();
         tokio::spawn(async move {
-            let work = tokio::task::spawn_blocking(move || sample.measure(&access, &open, &withdrawn));
+            let work = tokio::task::spawn_blocking(move || sample.measure(&access, &open, &withdrawal));
             let measured = work.await.unwrap_or_else(|panic| Err(panic.into()));
             // a conductor that is gone is replaced, and measures anew
             let _ = myself.cast(ConductorMessage::GapMeasured(number, measured));

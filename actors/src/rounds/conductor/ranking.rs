@@ -6,10 +6,11 @@ use std::sync::Arc;
 use ractor::ActorRef;
 use still_curation::ScoredBy;
 use still_domain::{PolicyVersion, Recipe, Round, RoundNumber};
+use still_roles::Withdrawal;
 
 use super::ConductorState;
 use crate::{
-    ground::protocol::{ConductorMessage, Rescored},
+    ground::protocol::{ConductorMessage, Lost, Rescored},
     rounds::rescoring::{ranking_policy, rescore},
 };
 
@@ -35,14 +36,14 @@ impl ConductorState {
         let ranking = ranking_policy(scored_by, round.policy_version, self.machine.policies());
         let Some(policy) = ranking else { return Ranking::Under(None) };
         self.ranking = Some((round.round, Ranking::AtWork));
-        self.is_withdrawn = Arc::default();
-        let (number, withdrawn) = (round.round, Arc::clone(&self.is_withdrawn));
+        self.withdrawal = Withdrawal::default();
+        let (number, withdrawal) = (round.round, self.withdrawal.clone());
         let (access, open) = (self.given.access.clone(), Arc::clone(&self.given.scorer));
         let pool: Vec<_> = self.machine.pool().facts().cloned().collect();
         let myself = myself.clone();
         tokio::spawn(async move {
             let work =
-                tokio::task::spawn_blocking(move || rescore(&access, &open, &policy, &pool, &withdrawn));
+                tokio::task::spawn_blocking(move || rescore(&access, &open, &policy, &pool, &withdrawal));
             let rescored = work.await.unwrap_or_else(|panic| Err(panic.into()));
             // a conductor that is gone is replaced, and scores what is missing
             let _ = myself.cast(ConductorMessage::PoolRescored(number, rescored));
@@ -60,10 +61,16 @@ impl ConductorState {
         let scored_by = self.given.sealing.selection.scored_by;
         let policy = ranking_policy(scored_by, round.policy_version, self.machine.policies());
         let under = match rescored {
-            Rescored::Done { refused } => {
+            Rescored::Done { refused, lost } => {
                 if refused > 0 {
                     let told = format!("{refused} trajectories cannot be scored and have no perplexity");
                     self.given.observer.warn(told);
+                }
+                if let Some(Lost { trajectories, last }) = lost {
+                    self.given.observer.warn(format!(
+                        "round {number}: {trajectories} trajectories have no perplexity, and are scored again for the next \
+                         round: the last came to nothing because {last}"
+                    ));
                 }
                 policy.map(|policy| policy.version)
             }

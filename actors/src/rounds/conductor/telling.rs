@@ -3,10 +3,10 @@
 use still_control::Event;
 use still_domain::Round;
 
-use super::ConductorState;
+use super::{ConductorState, gap::Gap, ranking::Ranking};
 use crate::ground::{
     name::ActorName,
-    status_board::{Mark, update},
+    status_board::{Mark, Measuring, update},
 };
 
 impl ConductorState {
@@ -40,6 +40,15 @@ impl ConductorState {
         self.given.observer.round_ended(round, rollout_rate, training_rate);
     }
 
+    /// What is measured at present before the round's set is sealed.
+    fn measuring(&self) -> Option<Measuring> {
+        match (&self.gap, &self.ranking) {
+            (Some((_, Gap::AtWork)), _) => Some(Measuring::Gap),
+            (_, Some((_, Ranking::AtWork))) => Some(Measuring::Perplexities),
+            _ => None,
+        }
+    }
+
     /// Writes the board, and says once when the round waits for an import.
     pub(super) fn show(&mut self) {
         let observer = &self.given.observer;
@@ -51,6 +60,7 @@ impl ConductorState {
             progress.judged = judged;
             progress.correct = correct;
             progress.quota = self.machine.quota();
+            progress.measuring = self.measuring();
             progress.pool = pool;
             progress.selected = round.map_or(0, |round| round.tally.selected);
             progress.rounds_over = self.machine.rounds_over();

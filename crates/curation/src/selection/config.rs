@@ -99,7 +99,8 @@ pub struct SelectionConfig {
     pub length: LengthPreference,
     /// What both are measured over. Default: `thought`.
     pub span: Span,
-    /// Whose perplexities are preferred and bounded, in sets and in pairs. Default: `sampler`.
+    /// Whose perplexities are preferred and bounded, in sets and in pairs; those of one policy are measured by whoever
+    /// draws, this process or the servers of `[[engines]]`. Default: `sampler`.
     pub scored_by: ScoredBy,
     /// Trajectories of one problem in the set. Default: 2.
     pub max_per_problem: u32,

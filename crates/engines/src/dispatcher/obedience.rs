@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use still_domain::{PolicyRef, Trajectory, VersionSpan};
-use still_roles::{FinishedRollout, GeneratorEvent, Rollout};
+use still_roles::GeneratorEvent;
 use tokio::task::AbortHandle;
 
-use super::{Dispatcher, Outcome, lane::LaneState};
+use super::{Dispatcher, Outcome, lane::LaneState, work::Asking};
 use crate::{
-    endpoint::{Endpoint, Serves},
-    engine::{Fault, Request},
+    endpoint::Endpoint,
+    engine::Fault,
     protocol,
     schedule::{JobId, Lane, Order, ServerId},
-    seams::Texts,
 };
 
 impl Dispatcher {
@@ -52,10 +50,10 @@ impl Dispatcher {
                 }
                 Order::Lose { job, reason } => {
                     let Some(held) = self.held.remove(&job) else { continue };
-                    let id = held.rollout.id.clone();
+                    let name = held.work.name();
                     let state = self.lane(held.lane);
-                    state.jobs.remove(&id);
-                    state.tell(GeneratorEvent::Lost { id, reason });
+                    state.jobs.remove(&name);
+                    state.tell_lost(name, reason);
                 }
                 Order::Warn { server, text } => self.warn(server, &text),
             }
@@ -90,12 +88,12 @@ impl Dispatcher {
         let Some(held) = self.held.get_mut(&job) else { return };
         let wanted = self.lanes.get(&held.lane).and_then(|lane| lane.wanted.clone());
         let served = wanted.as_ref().and_then(|wanted| self.shelf.find(wanted));
-        let rollout = Arc::clone(&held.rollout);
+        let work = Arc::clone(&held.work);
         let task = tokio::spawn(async move {
             let result = match (wanted, endpoint.serves().filter(|one| Some(one.policy) == served)) {
                 (Some(policy), Some(serves)) => {
                     let name = format!("still-{}-{ticket}", job.0);
-                    draw(&endpoint, &*texts, &rollout, &policy, name, serves, stop_ids).await
+                    work.ask(&endpoint, Asking { name, policy, serves, texts, stop_ids }).await
                 }
                 _ => Err(Fault::OtherWeights("it has been given other weights meanwhile".to_owned())),
             };
@@ -112,56 +110,11 @@ impl Dispatcher {
     pub(super) fn tell_operator(&mut self, warning: String) {
         let open = [Lane::Exploration, Lane::Evaluation]
             .into_iter()
-            .find(|lane| self.lanes.get(lane).is_some_and(LaneState::is_open));
+            .find(|lane| self.lanes.get(lane).is_some_and(LaneState::is_heard_by_operators));
         if let Some(lane) = open {
             self.lane(lane).tell(GeneratorEvent::Warning(warning));
         } else {
             tracing::warn!("{warning}");
         }
     }
-}
-
-/// Draws a rollout on a server.
-async fn draw(
-    endpoint: &Endpoint,
-    texts: &dyn Texts,
-    rollout: &Rollout,
-    policy: &PolicyRef,
-    name: String,
-    serves: Serves,
-    stop_ids: Arc<[u32]>,
-) -> Result<Box<FinishedRollout>, Fault> {
-    let prompt = texts.prompt(&rollout.problem).map_err(Fault::Refused)?;
-    let prompt_token_count = prompt.len() as u32;
-    let Serves { version, adapter, .. } = serves;
-    let (sampling, seed) = (rollout.sampling, rollout.seed);
-    let request = Request { name, prompt, sampling, seed, stop_ids, version, adapter };
-    let response = protocol::generate(endpoint, &request).await?;
-    let read =
-        texts.read(&response.tokens, response.finish, &response.log_probabilities).map_err(Fault::Refused)?;
-    let end = response.tokens.len() as u32;
-    let provenance = endpoint.provenance(texts.prompt_name());
-    Ok(Box::new(FinishedRollout {
-        measures: read.measures,
-        is_well_formed: read.is_well_formed,
-        trajectory: Trajectory {
-            id: rollout.id.clone(),
-            prompt_token_count,
-            tokens: response.tokens,
-            log_probabilities: response.log_probabilities,
-            sampling_log_probabilities: Vec::new(),
-            text: read.text,
-            sampling: rollout.sampling,
-            seed: rollout.seed,
-            finish: response.finish,
-            versions: vec![VersionSpan { policy: policy.name, start: 0, end }],
-            provenance: Some(provenance.id()),
-        },
-        provenance: Some(Arc::new(provenance)),
-    }))
-}
-
-/// A rollout that was withdrawn: what the server had drawn of it went with its connection.
-pub(super) fn cancelled(rollout: &Rollout) -> FinishedRollout {
-    FinishedRollout::undrawn(rollout.id.clone(), rollout.seed, rollout.sampling, None)
 }

@@ -11,6 +11,7 @@
 //!
 //! A request costs a logarithm of the number of servers: those with room are kept in order of load.
 
+mod lane;
 mod requests;
 mod server;
 mod servers;
@@ -25,7 +26,10 @@ use std::{
 };
 
 use self::server::{Phase, Server};
-pub use self::server::{ServerState, Standing};
+pub use self::{
+    lane::{Lane, Shares},
+    server::{ServerState, Standing},
+};
 use crate::engine::{Fault, Load};
 
 /// Polls in a row that may fail.
@@ -46,27 +50,6 @@ pub struct JobId(pub u64);
 /// Weights by number: policies of the same checkpoint are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyId(pub u64);
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// Rounds' rollouts.
-    Exploration,
-    /// Held-out problems, for which the round waits.
-    Evaluation,
-}
-
-impl Lane {
-    /// Both, in the order in which they are served.
-    pub const ALL: [Self; 2] = [Self::Evaluation, Self::Exploration];
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Exploration => 0,
-            Self::Evaluation => 1,
-        }
-    }
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +130,8 @@ pub struct Limits {
 struct Job {
     lane: Lane,
     /// Requests of one group share a prefix.
-    group: u64,
+    group: Option<u64>,
+    /// Those that it draws at most, or has.
     max_tokens: u32,
     tries: u32,
     sent: Option<Sent>,
@@ -167,6 +151,8 @@ struct Queue {
     waiting: VecDeque<JobId>,
     /// Requests that are waiting or sent.
     jobs: usize,
+    /// Requests that are sent.
+    sent: usize,
     /// It had work not long ago.
     claim_until: Duration,
 }
@@ -176,7 +162,7 @@ struct Queue {
 pub struct Schedule {
     limits: Vec<Limits>,
     servers: Vec<Server>,
-    queues: [Queue; 2],
+    queues: [Queue; 3],
     jobs: HashMap<JobId, Job>,
     /// Servers with room, by policy, the least loaded first.
     room: HashMap<PolicyId, BTreeSet<(u32, ServerId)>>,
@@ -188,17 +174,17 @@ pub struct Schedule {
     orders: Vec<Order>,
     /// What the targets were made of has changed.
     is_unsettled: bool,
-    evaluation_share: f64,
+    shares: Shares,
 }
 
 impl Schedule {
-    /// A fleet of no server. `evaluation_share` is what evaluation takes of the servers while exploration goes on under
-    /// another policy, where there are several.
-    pub fn new(evaluation_share: f64) -> Self {
+    /// A fleet of no server. Lanes that want policies of their own take their shares in servers, those that want the same one
+    /// in requests.
+    pub fn new(shares: Shares) -> Self {
         Self {
             limits: Vec::new(),
             servers: Vec::new(),
-            queues: [Queue::default(), Queue::default()],
+            queues: [Queue::default(), Queue::default(), Queue::default()],
             jobs: HashMap::new(),
             room: HashMap::new(),
             prefixes: HashMap::new(),
@@ -207,7 +193,7 @@ impl Schedule {
             next_ticket: 0,
             orders: Vec::new(),
             is_unsettled: false,
-            evaluation_share,
+            shares,
         }
     }
 
@@ -258,15 +244,15 @@ impl Schedule {
         [server, deadline, claim].into_iter().flatten().min()
     }
 
-    /// Has a lane's requests drawn by a policy from now on; `None` keeps what is not yet sent waiting.
+    /// Has a lane's requests answered by a policy from now on; `None` keeps what is not yet sent waiting.
     pub fn adopt(&mut self, now: Duration, lane: Lane, policy: Option<PolicyId>) {
         self.queues[lane.index()].policy = policy;
         self.is_unsettled = true;
         self.go_on(now);
     }
 
-    /// Takes a request in.
-    pub fn submit(&mut self, now: Duration, lane: Lane, job: JobId, group: u64, max_tokens: u32) {
+    /// Takes a request in, of so many tokens at most. Those of one group share a prefix, and go where that lies.
+    pub fn submit(&mut self, now: Duration, lane: Lane, job: JobId, group: Option<u64>, max_tokens: u32) {
         self.is_unsettled |= !self.wants(lane);
         self.jobs.insert(job, Job { lane, group, max_tokens, tries: 0, sent: None });
         let queue = &mut self.queues[lane.index()];
@@ -292,9 +278,11 @@ impl Schedule {
         let held = self.servers[id.0].held.len();
         let verdict = match end {
             Ok(tokens) => {
-                self.forget_quietly(now, job);
+                let lane = self.forget_quietly(now, job).map(|job| job.lane);
                 let server = &mut self.servers[id.0];
-                server.learn_pace(tokens, now.saturating_sub(sent.at));
+                if let Some(lane) = lane {
+                    server.learn_pace(lane, tokens, now.saturating_sub(sent.at));
+                }
                 (server.failures, server.strikes, server.last_progress) = (0, 0, now);
                 server.window.grow(held);
                 Verdict::Settled
@@ -404,16 +392,11 @@ impl Schedule {
         if count == 0 {
             return 0;
         }
-        let here = match lane {
-            Lane::Exploration if self.is_shared() => {
-                let left = count - self.evaluation_servers(count);
-                if left == 0 {
-                    return 0;
-                }
-                (windows * left).div_ceil(count)
-            }
-            _ => windows,
-        };
+        let left = self.servers_of(lane, count);
+        if left == 0 {
+            return 0;
+        }
+        let here = (windows * left).div_ceil(count);
         // some that wait keep every server busy, and show whether a window can grow
         here + here / 4 + count
     }

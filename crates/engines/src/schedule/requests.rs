@@ -22,15 +22,11 @@ impl Schedule {
             self.deadlines.remove(&(deadline, id));
         }
         self.servers[sent.server.0].held.remove(&id);
+        self.queues[lane.index()].sent -= 1;
         if is_lost {
             self.jobs.remove(&id);
             self.queues[lane.index()].jobs -= 1;
-            let (Fault::Refused(reason)
-            | Fault::Busy(reason)
-            | Fault::Aborted(reason)
-            | Fault::Failed(reason)
-            | Fault::Broken(reason)
-            | Fault::OtherWeights(reason)) = fault;
+            let reason = fault.reason();
             let reason = format!("it came to nothing {MAX_TRIES} times, the last time because: {reason}");
             self.orders.push(Order::Lose { job: id, reason });
         } else {
@@ -56,6 +52,7 @@ impl Schedule {
             queue.claim_until = now + CLAIM;
         }
         if let Some(sent) = job.sent {
+            queue.sent -= 1;
             if let Some(deadline) = sent.deadline {
                 self.deadlines.remove(&(deadline, id));
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::{JobId, PolicyId, window::Window};
+use super::{JobId, Lane, PolicyId, window::Window};
 use crate::engine::Load;
 
 /// Where a server stands.
@@ -128,7 +128,9 @@ pub(super) struct Server {
     /// Requests in a row that came to nothing while the server itself seemed well.
     pub(super) strikes: u32,
     /// Tokens a second that one request is drawn with.
-    pub(super) pace: Option<f64>,
+    drawing_pace: Option<f64>,
+    /// Tokens a second that one sequence is read and scored with: hundreds of times as many.
+    scoring_pace: Option<f64>,
     /// When it was last seen to draw, or given the first request.
     pub(super) last_progress: Duration,
     pub(super) generated_tokens: u64,
@@ -160,7 +162,8 @@ impl Server {
             beside: HashSet::new(),
             failures: 0,
             strikes: 0,
-            pace: None,
+            drawing_pace: None,
+            scoring_pace: None,
             last_progress: Duration::ZERO,
             generated_tokens: 0,
             told: None,
@@ -233,13 +236,25 @@ impl Server {
         u32::try_from(self.held.len() * 1000 / limit).unwrap_or(u32::MAX)
     }
 
-    /// Learns from a request that brought so many tokens in so long.
-    pub(super) fn learn_pace(&mut self, tokens: u32, took: Duration) {
+    /// Tokens a second that one request of a lane is answered with, where that is known.
+    pub(super) const fn pace(&self, lane: Lane) -> Option<f64> {
+        match lane {
+            Lane::Exploration | Lane::Evaluation => self.drawing_pace,
+            Lane::Scoring => self.scoring_pace,
+        }
+    }
+
+    /// Learns from a request of a lane that brought so many tokens in so long.
+    pub(super) fn learn_pace(&mut self, lane: Lane, tokens: u32, took: Duration) {
         let seconds = took.as_secs_f64();
         if tokens == 0 || seconds <= 0.0 {
             return;
         }
         let pace = f64::from(tokens) / seconds;
-        self.pace = Some(self.pace.map_or(pace, |known| known * 0.8 + pace * 0.2));
+        let known = match lane {
+            Lane::Exploration | Lane::Evaluation => &mut self.drawing_pace,
+            Lane::Scoring => &mut self.scoring_pace,
+        };
+        *known = Some(known.map_or(pace, |known| known * 0.8 + pace * 0.2));
     }
 }

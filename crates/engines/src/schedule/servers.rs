@@ -38,6 +38,8 @@ impl Schedule {
                     let text =
                         format!("it is still paused after {} s: it is set right", PAUSE_PATIENCE.as_secs());
                     self.orders.push(Order::Warn { server: id, text });
+                    // what reached it while it was paused is answered by nobody, and it is given nothing while it holds that
+                    self.take_all_back(id, &Fault::Aborted("its server was left paused".to_owned()));
                     self.attach(id, now, true);
                 }
             }

@@ -1,9 +1,12 @@
+mod sharing;
+
 use std::collections::HashSet;
 
 use super::*;
 
 const BASE: PolicyId = PolicyId(0);
 const NEXT: PolicyId = PolicyId(1);
+const FIRST: PolicyId = PolicyId(9);
 
 fn limits() -> Limits {
     Limits { max_in_flight: 16, poll_every: Duration::from_secs(1), max_silence: Duration::from_secs(100) }
@@ -31,7 +34,7 @@ struct World {
 
 impl World {
     fn new(servers: usize) -> Self {
-        let mut schedule = Schedule::new(0.25);
+        let mut schedule = Schedule::new(Shares::default());
         for _ in 0..servers {
             schedule.add_server(Duration::ZERO, limits());
         }
@@ -114,7 +117,8 @@ impl World {
     fn submit(&mut self, lane: Lane, jobs: std::ops::Range<u64>) {
         for job in jobs {
             self.lanes.insert(JobId(job), lane);
-            self.schedule.submit(self.now, lane, JobId(job), job / 4, 100);
+            let group = (lane != Lane::Scoring).then_some(job / 4);
+            self.schedule.submit(self.now, lane, JobId(job), group, 100);
             self.obey();
         }
     }
@@ -141,6 +145,11 @@ impl World {
             finished += usize::from(self.end(job, Ok(10)) == Verdict::Settled);
         }
         finished
+    }
+
+    /// Requests of a lane that are under way.
+    fn of(&self, lane: Lane) -> usize {
+        self.sent.keys().filter(|job| self.lanes[job] == lane).count()
     }
 
     fn on(&self, server: usize) -> usize {
@@ -354,50 +363,40 @@ fn answers_of_other_weights_are_thrown_away_and_the_server_is_given_the_right_on
 }
 
 #[test]
-fn evaluation_has_a_share_of_several_servers_and_the_only_one_first() {
-    let mut world = World::new(8);
-    world.adopt(Lane::Exploration, BASE);
-    world.submit(Lane::Exploration, 0..4);
-    world.adopt(Lane::Evaluation, NEXT);
-    world.submit(Lane::Evaluation, 100..140);
-    assert_eq!((world.schedule.serving(NEXT), world.schedule.serving(BASE)), (2, 6));
-    world.finish_all();
-    world.pass(10);
-    assert_eq!(world.schedule.serving(BASE), 8, "what evaluation no longer needs goes back");
-    assert_eq!(world.wrong, 0);
-
+fn how_fast_sequences_are_scored_is_no_measure_of_how_fast_rollouts_are_drawn() {
     let mut world = World::new(1);
     world.adopt(Lane::Exploration, BASE);
-    world.submit(Lane::Exploration, 0..2);
-    world.adopt(Lane::Evaluation, NEXT);
-    world.submit(Lane::Evaluation, 100..104);
-    world.submit(Lane::Exploration, 2..4);
-    assert_eq!(world.schedule.capacity(Lane::Exploration), 0);
-    let mut order = Vec::new();
-    while let Some(job) = world.sent.keys().min().copied() {
-        order.push((job.0, world.serves[0]));
-        world.end(job, Ok(10));
-        if world.sent.is_empty() {
-            world.pass(10);
-        }
+    world.adopt(Lane::Scoring, BASE);
+    world.submit(Lane::Scoring, 0..1);
+    world.now += Duration::from_millis(1);
+    world.end(JobId(0), Ok(100));
+    world.submit(Lane::Exploration, 1..2);
+    world.submit(Lane::Scoring, 2..3);
+    let tickets = [1, 2].map(|job| world.sent[&JobId(job)].1);
+    for _ in 0..90 {
+        world.load.generated_tokens += 1;
+        world.pass(1);
     }
-    let of: Vec<_> = order.iter().map(|(job, _)| job / 100).collect();
-    assert_eq!(of, [0, 0, 1, 1, 1, 1, 0, 0], "under way, then evaluation, then what waited");
-    assert!(order.iter().all(|(job, serves)| *serves == Some(if *job >= 100 { NEXT } else { BASE })));
+    assert_eq!(world.sent[&JobId(1)].1, tickets[0], "it is drawn as long as it takes");
+    assert_ne!(world.sent[&JobId(2)].1, tickets[1], "a score is far beyond its pace");
+    assert_eq!((world.finish_all(), world.lost.len()), (2, 0));
 }
 
 #[test]
-fn the_policy_that_was_evaluated_is_published_without_a_swap() {
+fn what_reached_a_server_that_is_left_paused_goes_elsewhere_and_is_not_waited_for() {
     let mut world = World::new(1);
-    world.adopt(Lane::Exploration, BASE);
-    world.adopt(Lane::Evaluation, NEXT);
-    world.submit(Lane::Evaluation, 0..2);
-    world.finish_all();
-    let swaps = world.swaps.len();
-    world.adopt(Lane::Exploration, NEXT);
+    world.adopt(Lane::Scoring, BASE);
+    world.submit(Lane::Scoring, 0..2);
+    let ticket = world.sent[&JobId(0)].1;
+    // as long as it is paused it answers nothing, and no pace is known that would say since when that is too long
+    world.load.is_paused = true;
+    world.serves[0] = None;
+    world.pass(40);
+    assert_ne!(world.sent.get(&JobId(0)).map(|(_, ticket)| *ticket), Some(ticket));
+    world.load.is_paused = false;
     world.pass(10);
-    world.submit(Lane::Exploration, 2..4);
-    assert_eq!((world.finish_all(), world.swaps.len()), (2, swaps));
+    assert_eq!((world.finish_all(), world.lost.len(), world.wrong), (2, 0, 0));
+    assert_eq!(world.swaps.len(), 2, "it was given its weights again: {:?}", world.warnings);
 }
 
 #[test]
@@ -465,6 +464,7 @@ fn whatever_happens_every_request_ends_once() {
     };
     let mut world = World::new(5);
     world.adopt(Lane::Exploration, BASE);
+    world.adopt(Lane::Scoring, FIRST);
     let (mut submitted, mut settled, mut policy) = (0, 0, 0);
     for _ in 0..4_000 {
         match random(20) {
@@ -485,7 +485,8 @@ fn whatever_happens_every_request_ends_once() {
                 }
             }
             2..6 => {
-                world.submit(Lane::Exploration, submitted..submitted + 1);
+                let lane = if random(3) == 0 { Lane::Scoring } else { Lane::Exploration };
+                world.submit(lane, submitted..submitted + 1);
                 submitted += 1;
             }
             6..9 => world.pass(1 + random(3)),
