@@ -27,6 +27,9 @@ use still_engine_double::{EngineDouble, Fault, Options};
 use still_store::Store;
 use still_text::{PromptStyle, Prompter, Tokenizer};
 
+/// Exploration ahead of a round must not use the problems up before the next begins, however long training takes.
+const LITTLE_AHEAD: &str = "exploration.max_ahead_attempts=48";
+
 /// The settings that have these servers draw.
 fn engines(addresses: &[String]) -> String {
     let addresses: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
@@ -108,8 +111,12 @@ fn perplexities_that_sets_are_chosen_by_come_from_the_servers_and_are_those_of_t
     let data_dir = folder.path().join("data");
     let source = format!("model.source={}", base.display());
     let engines = engines(&doubles.iter().map(EngineDouble::address).collect::<Vec<_>>());
-    let settings =
-        small(&["selection.scored_by=current", "selection.perplexity=low", "selection.verified_only=false"]);
+    let settings = small(&[
+        LITTLE_AHEAD,
+        "selection.scored_by=current",
+        "selection.perplexity=low",
+        "selection.verified_only=false",
+    ]);
     let settings: Vec<&str> = settings.into_iter().chain([&*source, &*engines]).collect();
     let (status, output) = Daemon::start(&data_dir, 2, &settings).finish();
     assert!(status.success(), "{output}");
@@ -158,7 +165,7 @@ fn rounds_go_on_while_servers_are_killed_started_anew_with_other_weights_and_fai
     let data_dir = folder.path().join("data");
     let source = format!("model.source={}", base.display());
     let engines = engines(&doubles.iter().map(EngineDouble::address).collect::<Vec<_>>());
-    let settings = small(&[]);
+    let settings = small(&[LITTLE_AHEAD]);
     let settings: Vec<&str> = settings.into_iter().chain([&*source, &*engines]).collect();
     let mut daemon = Daemon::start(&data_dir, 2, &settings);
     daemon.wait_until_up();
