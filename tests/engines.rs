@@ -150,11 +150,13 @@ fn perplexities_that_sets_are_chosen_by_come_from_the_servers_and_are_those_of_t
         }
     }
     assert!(compared >= 24, "{compared} of {scores}");
-    // a probe each time that weights were given, and each score once: the comparison with the learner asks no server
+    // a probe each time that weights were given, but for what the end of the run broke off, and each score once: the
+    // comparison with the learner asks no server
     let given =
         |double: &EngineDouble| double.log().iter().filter(|one| one.contains("/collective_rpc")).count();
-    let scored: usize = doubles.iter().map(|double| double.scored() - given(double)).sum();
-    assert_eq!(scored, scores);
+    let probes: usize = doubles.iter().map(given).sum();
+    let scored: usize = doubles.iter().map(EngineDouble::scored).sum();
+    assert!((scores..=scores + probes).contains(&scored), "{scored} of {scores} and {probes} probes");
 }
 
 #[test]
