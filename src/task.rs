@@ -16,7 +16,7 @@ use still_machine::{prompt_tokens, refuse_unjudgeable, refuse_unjudgeable_store}
 use still_operator::{
     admission::{Admission, AdmissionError, Admitted, JudgeCheck},
     config::{Config, TaskSource},
-    import::{self, Batch, Parsed},
+    import::{self, Batch},
 };
 use still_store::{RunIdentity, Store};
 use still_text::Prompter;
@@ -252,7 +252,7 @@ fn of_files(config: &Config) -> Result<ReadTask, Failure> {
     ];
     for path in &files.demonstrations {
         let parsed = import::demonstrations_from_file(path, config.task.format.into()).map_err(failed)?;
-        task.told.extend(read_in_words(path, "demonstrations", &parsed, ""));
+        task.told.extend(parsed.in_words(path, "demonstrations"));
         task.demonstrations.extend(parsed.into_batch());
     }
     for (paths, split, what) in splits {
@@ -260,25 +260,9 @@ fn of_files(config: &Config) -> Result<ReadTask, Failure> {
             let parsed = import::problems_from_file(path, split, config.verifier.kind).map_err(failed)?;
             let kinds = import::kinds(&parsed.records);
             let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            task.told.extend(read_in_words(path, what, &parsed, &format!(" ({})", kinds.join(", "))));
+            task.told.extend(parsed.in_words(path, &format!("{what} ({})", kinds.join(", "))));
             task.problems.extend(parsed.into_batch());
         }
     }
     Ok(task)
-}
-
-/// What a file held.
-fn read_in_words<T>(path: &Path, what: &str, parsed: &Parsed<T>, kinds: &str) -> Vec<String> {
-    let path = path.display();
-    let mut text = format!("{path}: {} {what}{kinds}", parsed.records.len());
-    if parsed.repeated > 0 {
-        text.push_str(&format!(", {} lines repeat others", parsed.repeated));
-    }
-    if let Some(first) = parsed.left_out.first() {
-        let count = parsed.left_out.len();
-        text.push_str(&format!(", {count} left out that have no answer, the first: {first}"));
-    }
-    let mut told = vec![text];
-    told.extend(parsed.remarks.iter().map(|remark| format!("{path}: {remark}")));
-    told
 }

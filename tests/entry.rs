@@ -292,6 +292,29 @@ fn an_evaluation_tells_how_far_it_is_at_most_twenty_times_and_no_line_an_answer(
 }
 
 #[test]
+fn a_job_tells_what_it_read_otherwise_than_it_stands_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let problems = folder.path().join("p.jsonl");
+    fs::write(
+        &problems,
+        "{\"problem\": \"6*7=?\", \"answer\": \"42\", \"level\": \"hard\"}\n\
+         {\"problem\": \"prove it\", \"answer\": \"proof\"}\n",
+    )
+    .unwrap();
+    for words in [&["eval"][..], &["generate", "--count", "1", "--out", "drawn.jsonl"]] {
+        let mut command = stilld();
+        command.current_dir(folder.path()).args(words);
+        command.args(["--model", "embedded", "--max-new-tokens", "2", "--problems"]).arg(&problems);
+        let output = run(command);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        for part in ["1 problems, 1 left out", "`level` is \"hard\"", "left out"] {
+            assert!(told.contains(part), "`{part}` is missing in: {told}");
+        }
+    }
+}
+
+#[test]
 fn several_responses_that_cannot_differ_are_refused() {
     let mut command = stilld();
     command.args(["generate", "--model", "embedded", "--prompt", "2*3=", "--count", "2"]);

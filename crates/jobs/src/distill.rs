@@ -22,14 +22,14 @@ use still_domain::{
 use still_engines::{TeacherSection, TextAnswer, TextFault, TextQuestion, TextServers};
 use still_judge::StandardVerifier;
 use still_machine::{prompt_book, question_of, verifier};
-use still_operator::{cli::DistillArguments, config::Config, import};
+use still_operator::{cli::DistillArguments, config::Config};
 use still_roles::sheltered_judgement;
 use still_text::{Format, PromptBook};
 use tokio::task::JoinSet;
 
 use super::{
     draw_file::{DrawFile, read_draws},
-    output_failed,
+    output_failed, read_problems,
 };
 
 /// Why a right answer is imitated or not, in the line of its draw.
@@ -44,8 +44,7 @@ pub fn distill(arguments: &DistillArguments) -> Result<Exit, Failure> {
                        [\"https://api.example.com/v1\"], or what `stilld generate --problems` has drawn by `--responses`";
         return Err(Failure::new(Exit::Configuration, message));
     }
-    let read = import::problems_from_file(&arguments.problems, Split::Explore, config.verifier.kind);
-    let mut problems = read.map_err(|error| Failure::new(error.exit(), error))?.records;
+    let mut problems = read_problems(&arguments.problems, Split::Explore, config.verifier.kind)?;
     if arguments.limit > 0 {
         problems.truncate(arguments.limit);
     }

@@ -16,13 +16,13 @@ use still_domain::{AnswerKind, Estimate, Evaluation, Problem, SamplingSettings, 
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_judge::StandardVerifier;
 use still_machine::{Model, prompter, refuse_unjudgeable};
-use still_operator::{cli::EvalArguments, config::PromptStyle, import};
+use still_operator::{cli::EvalArguments, config::PromptStyle};
 use still_roles::{FinishedRollout, Rollout, sheltered_judgement};
 use still_text::{PromptBook, Prompter};
 
 use super::{
-    answer_file::AnswerFile, conversations, generate, output_failed, shape, sign_of_life::SignOfLife,
-    verifier_of_job,
+    answer_file::AnswerFile, conversations, generate, output_failed, read_problems, shape,
+    sign_of_life::SignOfLife, verifier_of_job,
 };
 
 /// Answers every problem, judges the answers and prints the accuracy.
@@ -74,8 +74,7 @@ fn read(arguments: &EvalArguments, model: &Model) -> Result<Vec<Problem>, Failur
         return conversations::problems(path, &arguments.asked.variables, &model.tokenizer);
     }
     let path = arguments.problems.as_deref().unwrap_or_else(|| Path::new("-"));
-    let read = import::problems_from_file(path, Split::Dev, AnswerKind::default());
-    Ok(read.map_err(|error| Failure::new(error.exit(), error))?.records)
+    read_problems(path, Split::Dev, AnswerKind::default())
 }
 
 /// How the problems are asked.

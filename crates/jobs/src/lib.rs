@@ -33,12 +33,13 @@ use std::{fs::File, path::Path};
 
 use serde_json::{Map, Value};
 use still_control::{Exit, Failure, OrExit};
-use still_domain::Problem;
+use still_domain::{AnswerKind, Problem, Split};
 use still_judge::StandardVerifier;
 use still_machine::{GeneratorShape, Model, prompt_tokens, settings::threads};
 use still_operator::{
     cli::{GradeProfile, environment},
     config::{ConfigLayers, Device, VerifierProfile, VerifierSection},
+    import,
 };
 use still_tensor_decoder::TensorPrecision;
 use still_text::{ChatContext, Prompter};
@@ -101,6 +102,16 @@ fn chat_context(fields: &Map<String, Value>) -> Result<ChatContext, String> {
         }
     };
     Ok(ChatContext { tools, variables, ..ChatContext::default() })
+}
+
+/// The problems of a file, of which is told what was read of it.
+fn read_problems(path: &Path, split: Split, kind: AnswerKind) -> Result<Vec<Problem>, Failure> {
+    let parsed = import::problems_from_file(path, split, kind);
+    let parsed = parsed.map_err(|error| Failure::new(error.exit(), error))?;
+    for line in parsed.in_words(path, "problems") {
+        eprintln!("{line}");
+    }
+    Ok(parsed.records)
 }
 
 /// How output that cannot be written ends a job: a reader that has seen enough is no failure.

@@ -18,7 +18,7 @@ use still_roles::{FinishedRollout, Rollout};
 use still_text::Prompter;
 
 use super::settings;
-use crate::{draw_file::DrawFile, output_failed, shape};
+use crate::{draw_file::DrawFile, output_failed, read_problems, shape};
 
 /// Draws what the file does not hold yet.
 pub(super) fn generate_for_problems(arguments: &GenerateArguments) -> Result<Exit, Failure> {
@@ -28,8 +28,7 @@ pub(super) fn generate_for_problems(arguments: &GenerateArguments) -> Result<Exi
             "`--problems` wants `--out`, the file that responses are written to",
         ));
     };
-    let read = import::problems_from_file(path, Split::Explore, arguments.kind.unwrap_or(AnswerKind::Math));
-    let problems = read.map_err(|error| Failure::new(error.exit(), error))?.records;
+    let problems = read_problems(path, Split::Explore, arguments.kind.unwrap_or(AnswerKind::Math))?;
     let model = Model::to_generate(&arguments.model)?;
     // a model without a template has learnt from plain problems
     let usual = if model.tokenizer.chat_template().is_some() { PromptStyle::Paper } else { PromptStyle::Raw };

@@ -62,6 +62,24 @@ pub struct Parsed<T> {
     pub broken: Vec<LineProblem>,
 }
 
+impl<T> Parsed<T> {
+    /// What a file held, in lines for people.
+    pub fn in_words(&self, path: &Path, what: &str) -> Vec<String> {
+        let path = path.display();
+        let mut text = format!("{path}: {} {what}", self.records.len());
+        if self.repeated > 0 {
+            text.push_str(&format!(", {} lines repeat others", self.repeated));
+        }
+        if let Some(first) = self.left_out.first() {
+            let count = self.left_out.len();
+            text.push_str(&format!(", {count} left out that have no answer, the first: {first}"));
+        }
+        let mut told = vec![text];
+        told.extend(self.remarks.iter().map(|remark| format!("{path}: {remark}")));
+        told
+    }
+}
+
 /// Records on their way into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<T> {
