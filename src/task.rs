@@ -3,10 +3,7 @@
 //! What is there already is no change, so every start does it, by the rules of every import
 //! ([`still_operator::admission`]).
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use still_control::{Exit, Failure, OrExit};
 use still_domain::{Demonstration, Problem, Split, Task};

@@ -13,7 +13,7 @@ use still_domain::{
 };
 use still_embedded::{GeneratorError, StepGenerator, Unserved};
 use still_machine::{Model, prompt_name, prompter};
-use still_operator::{cli::GenerateArguments, config::PromptStyle, import};
+use still_operator::{cli::GenerateArguments, config::PromptStyle};
 use still_roles::{FinishedRollout, Rollout};
 use still_text::Prompter;
 
