@@ -161,36 +161,42 @@ fn a_program_that_cannot_be_run_is_told_by_the_check_of_the_configuration() {
     );
 }
 
-/// How TRL is started.
+/// What trains, and how it is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Launch {
-    /// In one process.
+    /// TRL in one process.
     Alone,
     /// In two, which share examples out.
     Two,
     /// In two, among which the recipe of `trainers/accelerate-zero3.yaml` shards the model.
     Zero3,
+    /// LLaMA-Factory in one process.
+    LlamaFactory,
 }
 
-/// Settings that have TRL train, in the environment that `STILL_TRL_PYTHON` names.
-fn trl(launch: Launch) -> Vec<String> {
-    let python = std::env::var("STILL_TRL_PYTHON").expect("STILL_TRL_PYTHON names a Python with TRL");
+/// Settings that have a trainer that comes along train, in the environment that a variable names.
+fn trainer(launch: Launch) -> Vec<String> {
+    let (variable, program) = match launch {
+        Launch::LlamaFactory => ("STILL_LLAMAFACTORY_PYTHON", "trainers/llamafactory_trainer.py"),
+        Launch::Alone | Launch::Two | Launch::Zero3 => ("STILL_TRL_PYTHON", "trainers/trl_trainer.py"),
+    };
+    let python = std::env::var(variable).unwrap_or_else(|_| panic!("{variable} names a Python with it"));
     let words: &[&str] = match launch {
-        Launch::Alone => &[],
+        Launch::Alone | Launch::LlamaFactory => &[],
         Launch::Two => &["--cpu", "--num_machines", "1"],
         Launch::Zero3 => &["--config_file", "trainers/accelerate-zero3.yaml"],
     };
     let accelerate = ["-m", "accelerate.commands.launch", "--num_processes", "2"];
     let plain = ["--mixed_precision", "no", "--dynamo_backend", "no"];
     let launched: Vec<&str> = match launch {
-        Launch::Alone => Vec::new(),
+        Launch::Alone | Launch::LlamaFactory => Vec::new(),
         Launch::Two | Launch::Zero3 => [&accelerate, words, &plain].concat(),
     };
     let words: String = launched.iter().map(|word| format!("\"{word}\", ")).collect();
     let mut settings = vec![
         "training.engine=command".to_owned(),
         format!("training.command.program={python}"),
-        format!("training.command.arguments=[{words}\"trainers/trl_trainer.py\"]"),
+        format!("training.command.arguments=[{words}\"{program}\"]"),
     ];
     if launch == Launch::Zero3 {
         // it compiles something, with the `ninja` of that environment
@@ -204,20 +210,24 @@ fn trl(launch: Launch) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs TRL: run by .ci/long"]
-fn trl_takes_the_very_steps_of_the_embedded_learner() {
+#[ignore = "needs TRL and LLaMA-Factory: run by .ci/long"]
+fn trainers_that_come_along_take_the_very_steps_of_the_embedded_learner() {
     let folder = tempfile::tempdir().unwrap();
     let base = model(folder.path());
-    for (algorithm, launch) in
-        [("sft", Launch::Alone), ("dpo", Launch::Two), ("sft", Launch::Zero3), ("dpo", Launch::Zero3)]
-    {
+    for (algorithm, launch) in [
+        ("sft", Launch::Alone),
+        ("dpo", Launch::Two),
+        ("sft", Launch::Zero3),
+        ("dpo", Launch::Zero3),
+        ("sft", Launch::LlamaFactory),
+    ] {
         let data = folder.path().join(format!("{algorithm}.jsonl"));
         fs::write(&data, lines(algorithm == "dpo")).unwrap();
         // 22 examples in steps of four: the last step of a pass has two, and parts of steps are filled up
         let settings =
             ["training.improvement.steps=8", "training.micro_batch_tokens=48", "checkpoints.every_steps=3"];
-        let trl = trl(launch);
-        let command: Vec<&str> = settings.into_iter().chain(trl.iter().map(String::as_str)).collect();
+        let trainer = trainer(launch);
+        let command: Vec<&str> = settings.into_iter().chain(trainer.iter().map(String::as_str)).collect();
         let ours = train(
             algorithm,
             &base,
@@ -229,7 +239,7 @@ fn trl_takes_the_very_steps_of_the_embedded_learner() {
             algorithm,
             &base,
             &data,
-            &folder.path().join(format!("{algorithm}-trl-{launch:?}")),
+            &folder.path().join(format!("{algorithm}-there-{launch:?}")),
             &command,
         );
         assert_eq!((ours.len(), theirs.len()), (8, 8));
@@ -252,7 +262,7 @@ fn trl_takes_the_very_steps_of_the_embedded_learner() {
                 let (ours, theirs) = (ours[*field].as_f64().unwrap(), theirs[*field].as_f64().unwrap());
                 let apart = (ours - theirs).abs() / ours.abs().max(1e-2);
                 eprintln!(
-                    "{algorithm} {launch:?} {field}: {ours:.7} here, {theirs:.7} by TRL, {apart:.1e} apart"
+                    "{algorithm} {launch:?} {field}: {ours:.7} here, {theirs:.7} there, {apart:.1e} apart"
                 );
                 assert!(apart < 1e-4, "{algorithm} {launch:?} {field}: {ours} and {theirs}");
             }
@@ -268,7 +278,7 @@ fn rounds_trained_by_trl_are_promoted_and_survive_the_end_of_daemon_and_trainer(
     let data_dir = folder.path().join("data");
     let start = |rounds: u32| {
         let source = format!("model.source={}", base.display());
-        let trl = trl(Launch::Alone);
+        let trl = trainer(Launch::Alone);
         let settings = small(&[
             "training.imitation.steps=24",
             "training.improvement.steps=8",

@@ -12,10 +12,12 @@ use std::{
 
 use still_control::{Exit, Failure, OrExit};
 
+use super::TRAINING;
+
 /// Held while a training writes; holds its process id.
 const LOCK: &str = "train.lock";
-/// What a training that never came to a checkpoint may have left.
-const HARMLESS: [&str; 4] = [LOCK, CHECKPOINTS, "loss.jsonl", "loss.svg"];
+/// What a training that never came to a checkpoint may have left; nothing of somebody else's is replaced by these names.
+const HARMLESS: [&str; 5] = [LOCK, CHECKPOINTS, TRAINING, "loss.jsonl", "loss.svg"];
 const CHECKPOINTS: &str = "checkpoints";
 /// Foreign files that a refusal names.
 const MAX_NAMED: usize = 3;
@@ -124,6 +126,15 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was written");
         fs::create_dir_all(folder.path().join("checkpoints/step-2")).unwrap();
         OutputFolder::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_command_was_given_before_its_first_checkpoint_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("training/round-1-a")).unwrap();
+        fs::create_dir(folder.path().join("checkpoints")).unwrap();
+        drop(OutputFolder::take(folder.path()).unwrap());
+        assert!(folder.path().join("training/round-1-a").is_dir());
     }
 
     #[test]
