@@ -45,7 +45,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                thread::spawn(move || state.carry(client));
+                thread::spawn(move || state.carry(&client));
             }
         });
         Self { port, state }
@@ -82,7 +82,7 @@ impl State {
         manner.0
     }
 
-    fn carry(self: Arc<Self>, client: TcpStream) {
+    fn carry(self: Arc<Self>, client: &TcpStream) {
         // a server that is gone takes no connection: neither does this
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else { return };
         let (answers, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
@@ -96,7 +96,7 @@ impl State {
                 manner => manner != Manner::Drop,
             });
         });
-        copy(&client, &server, |client| {
+        copy(client, &server, |client| {
             let is_busy = self.manner() == Manner::Busy;
             if is_busy {
                 let answer =
