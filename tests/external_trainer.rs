@@ -192,7 +192,7 @@ fn trainer(launch: Launch) -> Vec<String> {
         Launch::Alone | Launch::LlamaFactory => Vec::new(),
         Launch::Two | Launch::Zero3 => [&accelerate, words, &plain].concat(),
     };
-    let words: String = launched.iter().map(|word| format!("\"{word}\", ")).collect();
+    let words: String = launched.iter().flat_map(|word| ["\"", word, "\", "]).collect();
     let mut settings = vec![
         "training.engine=command".to_owned(),
         format!("training.command.program={python}"),
