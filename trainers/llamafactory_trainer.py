@@ -15,19 +15,15 @@ from still_job import Job, refuse
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-import torch
 from datasets import Dataset
 from llamafactory.train.sft import workflow
 from llamafactory.train.tuner import run_exp
-from transformers_job import AsTheJobSays, Collator, Parts, Voice, all_steps_taken, resumed
+from transformers_job import AsTheJobSays, Collator, Parts, Voice, all_steps_taken, resumed, settings
 
 
-def settings(job, parts, tokenized):
+def settings_of_factory(job, parts, tokenized):
     """The job's settings in LLaMA-Factory's words."""
-    how, lora, every = job["hyperparameters"], job.get("lora"), job["checkpoint_every_steps"]
-    if how.get("optimizer", "adamw") != "adamw":
-        refuse("this trainer has AdamW alone: set `optimizer = \"adamw\"` in the section of `training`")
-    on_gpu = torch.cuda.is_available()
+    lora = job.get("lora")
     adapters = {}
     if lora is not None:
         adapters = dict(
@@ -36,7 +32,7 @@ def settings(job, parts, tokenized):
             lora_target=",".join(lora["targets"]),
             lora_dropout=0.0,
         )
-    return dict(
+    return settings(job, parts) | dict(
         stage="sft",
         do_train=True,
         model_name_or_path=job["base"],
@@ -47,29 +43,7 @@ def settings(job, parts, tokenized):
         tokenized_path=str(tokenized),
         template="empty",
         disable_shuffling=True,
-        output_dir=job["checkpoints"],
-        max_steps=len(parts.steps),
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=parts.accumulation,
-        learning_rate=how["peak_learning_rate"],
-        adam_beta1=how["betas"][0],
-        adam_beta2=how["betas"][1],
-        adam_epsilon=how["epsilon"],
-        weight_decay=how["weight_decay"],
-        max_grad_norm=how["clip_norm"],
-        optim="adamw_torch",
-        seed=job["seed"] % 2**32,
-        use_cpu=not on_gpu,
-        bf16=on_gpu and job["precision"] == "bf16",
         disable_gradient_checkpointing=not job["recompute_activations"],
-        save_strategy="steps" if every else "no",
-        save_steps=every or 1,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to="none",
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
         resume_from_checkpoint=job.resume,
     )
 
@@ -112,7 +86,7 @@ def main():
     Dataset.from_dict({"part": list(range(len(parts)))}).save_to_disk(str(tokenized))
     workflow.CustomSeq2SeqTrainer = trainer_of(job, parts, voice)
     with resumed(job, voice):
-        run_exp(settings(job, parts, tokenized), callbacks=[voice])
+        run_exp(settings_of_factory(job, parts, tokenized), callbacks=[voice])
     if is_first:
         job.done(job.folder / "output.part")
 

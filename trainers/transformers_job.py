@@ -9,7 +9,7 @@ from pathlib import Path
 
 import still_job
 import torch
-from still_job import Job, heartbeat, say, unfit
+from still_job import Job, heartbeat, refuse, say, unfit
 from torch.utils.data import SequentialSampler
 from transformers import TrainerCallback
 
@@ -180,6 +180,38 @@ class Voice(TrainerCallback):
         if state.is_world_process_zero:
             self.job.checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}", state.global_step)
         self.trainer.accelerator.wait_for_everyone()
+
+
+def settings(job, parts):
+    """The job's settings in the words of transformers' Trainer."""
+    how, every = job["hyperparameters"], job["checkpoint_every_steps"]
+    if how.get("optimizer", "adamw") != "adamw":
+        refuse("this trainer has AdamW alone: set `optimizer = \"adamw\"` in the section of `training`")
+    on_gpu = torch.cuda.is_available()
+    return dict(
+        output_dir=job["checkpoints"],
+        max_steps=len(parts.steps),
+        per_device_train_batch_size=1,  # a part is a batch
+        gradient_accumulation_steps=parts.accumulation,
+        learning_rate=how["peak_learning_rate"],
+        adam_beta1=how["betas"][0],
+        adam_beta2=how["betas"][1],
+        adam_epsilon=how["epsilon"],
+        weight_decay=how["weight_decay"],
+        max_grad_norm=how["clip_norm"],
+        optim="adamw_torch",
+        seed=job["seed"] % 2**32,
+        use_cpu=not on_gpu,
+        bf16=on_gpu and job["precision"] == "bf16",
+        save_strategy="steps" if every else "no",
+        save_steps=every or 1,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+    )
 
 
 @contextlib.contextmanager

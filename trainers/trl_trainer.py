@@ -21,7 +21,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers_job import AsTheJobSays, Collator, Parts, Voice, all_steps_taken, resumed
+from transformers_job import AsTheJobSays, Collator, Parts, Voice, all_steps_taken, resumed, settings
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 
@@ -78,43 +78,13 @@ class JobDPOTrainer(AsTheJobSays, DPOTrainer):
         super().log(logs, start_time)
 
 
-def settings(job, parts):
+def settings_of_trl(job, parts):
     """The job's settings as both of TRL's configurations take them."""
-    how = job["hyperparameters"]
-    if how.get("optimizer", "adamw") != "adamw":
-        refuse("this trainer has AdamW alone: set `optimizer = \"adamw\"` in the section of `training`")
-    on_gpu = torch.cuda.is_available()
+    named = settings(job, parts)
     # accelerate shards nothing where it is told of a processor; where it is not, DeepSpeed shards there as well
-    by_deepspeed = os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
-    every = job["checkpoint_every_steps"]
-    return dict(
-        output_dir=job["checkpoints"],
-        max_steps=len(parts.steps),
-        per_device_train_batch_size=1,  # a part is a batch
-        gradient_accumulation_steps=parts.accumulation,
-        learning_rate=how["peak_learning_rate"],
-        adam_beta1=how["betas"][0],
-        adam_beta2=how["betas"][1],
-        adam_epsilon=how["epsilon"],
-        weight_decay=how["weight_decay"],
-        max_grad_norm=how["clip_norm"],
-        optim="adamw_torch",
-        seed=job["seed"] % 2**32,
-        use_cpu=not on_gpu and not by_deepspeed,
-        ddp_backend="gloo" if by_deepspeed and not on_gpu else None,
-        bf16=on_gpu and job["precision"] == "bf16",
-        gradient_checkpointing=job["recompute_activations"],
-        save_strategy="steps" if every else "no",
-        save_steps=every or 1,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_num_workers=0,
-        max_length=None,
-        disable_dropout=True,
-    )
+    if named["use_cpu"] and os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
+        named |= dict(use_cpu=False, ddp_backend="gloo")
+    return named | dict(gradient_checkpointing=job["recompute_activations"], max_length=None, disable_dropout=True)
 
 
 def adapters(job):
@@ -146,7 +116,7 @@ def build(job, parts, voice):
         callbacks=[voice],
         peft_config=adapters(job),
     )
-    named = settings(job, parts)
+    named = settings_of_trl(job, parts)
     if job["objective"] == "sft":
         del named["disable_dropout"]
         trainer = JobSFTTrainer(args=SFTConfig(**named, average_tokens_across_devices=True), **shared)
