@@ -54,17 +54,7 @@ async fn sets_are_chosen_by_the_perplexities_of_one_policy_where_that_is_asked_f
 async fn a_pass_of_scoring_that_fails_is_told_and_leaves_the_samplers_perplexities() {
     let harness = Harness::new(World::default());
     harness.script.scorer_failures.store(1, std::sync::atomic::Ordering::SeqCst);
-    let mut config = config(2);
-    config.selection.scored_by = ScoredBy::Current;
-    let system = harness.start(config).await;
-    let mut events = system.subscribe();
-    let failed =
-        |event: &Event| matches!(event, Event::Warning { message } if message.contains("scoring failed"));
-    wait_for(&system, &mut events, failed).await;
-    assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
-    assert_eq!((ranked[0], ranked[1]), (None, None));
-    assert!(ranked[2].is_some(), "the next round is scored again");
+    scoring_fails_in_the_first_round_alone(&harness).await;
 }
 
 #[tokio::test]
@@ -94,8 +84,13 @@ async fn a_score_that_comes_to_nothing_costs_its_trajectory_alone_and_is_asked_f
 #[tokio::test]
 async fn a_pass_that_brings_nothing_is_given_up_and_tried_again_in_the_next_round() {
     let harness = Harness::new(World::default());
-    let lost = &harness.script.score_losses;
-    lost.store(32, std::sync::atomic::Ordering::SeqCst);
+    // the pool of the first round has more than as many
+    harness.script.score_losses.store(32, std::sync::atomic::Ordering::SeqCst);
+    scoring_fails_in_the_first_round_alone(&harness).await;
+}
+
+/// Runs two rounds, of which the first is told to be ranked by what its samplers measured.
+async fn scoring_fails_in_the_first_round_alone(harness: &Harness) {
     let mut config = config(2);
     config.selection.scored_by = ScoredBy::Current;
     let system = harness.start(config).await;
@@ -104,10 +99,9 @@ async fn a_pass_that_brings_nothing_is_given_up_and_tried_again_in_the_next_roun
         |event: &Event| matches!(event, Event::Warning { message } if message.contains("scoring failed"));
     wait_for(&system, &mut events, failed).await;
     assert_eq!(finished(&system).await, FinishReason::RoundsDone);
-    // the pool of the first round has more than as many
     let ranked: Vec<_> = harness.rounds().iter().map(|round| round.tally.ranked_under).collect();
     assert_eq!((ranked[0], ranked[1]), (None, None));
-    assert!(ranked[2].is_some(), "{ranked:?}");
+    assert!(ranked[2].is_some(), "the next round is scored again: {ranked:?}");
 }
 
 #[tokio::test]
