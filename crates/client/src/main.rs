@@ -9,6 +9,7 @@
 //! | [`connection`] | one HTTP/1.1 exchange over the Unix domain socket |
 //! | [`commands`] | what each command asks, and how the answer is shown |
 //! | [`tables`] | answers as tables for people |
+//! | [`figures`] | figures and texts in cells and lines |
 //! | [`watch`] | which events are worth a line |
 //! | [`clock`] | the time of day |
 
@@ -17,6 +18,7 @@ mod clock;
 mod commands;
 mod connection;
 mod error;
+mod figures;
 mod tables;
 mod watch;
 

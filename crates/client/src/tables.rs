@@ -12,8 +12,7 @@ use still_domain::{
     SamplingSettings, SealingDecision, Split,
 };
 
-/// Longest text in a cell, in characters.
-const CELL_WIDTH: usize = 48;
+use crate::figures::{duration, estimate, share, short};
 
 /// How the daemon stands.
 pub(crate) fn status(status: &Status) -> String {
@@ -538,43 +537,6 @@ fn by_level(levels: &BTreeMap<u8, Estimate>) -> String {
         return String::new();
     }
     format!(", by level {}", levels.iter().map(one).collect::<Vec<_>>().join(" / "))
-}
-
-fn estimate(estimate: &Estimate) -> String {
-    let percent = |share: f64| share * 100.0;
-    format!(
-        "{:.1} % ({:.1} to {:.1})",
-        percent(estimate.value),
-        percent(estimate.low),
-        percent(estimate.high)
-    )
-}
-
-fn share(part: u64, whole: u64) -> String {
-    match whole {
-        0 => part.to_string(),
-        // what is under way when the last is asked for comes as well
-        _ if part > whole => format!("{part}, of which {whole} were asked for"),
-        _ => format!("{part} of {whole}"),
-    }
-}
-
-fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
-/// A text on one line, cut to the width of a cell.
-fn short(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= CELL_WIDTH {
-        return line;
-    }
-    line.chars().take(CELL_WIDTH - 1).chain(['…']).collect()
 }
 
 fn plain() -> Table {

@@ -1,0 +1,70 @@
+//! Figures and texts as people read them in a cell or a line.
+
+use still_domain::Estimate;
+
+/// Longest text in a cell, in characters.
+const CELL_WIDTH: usize = 48;
+
+/// A share with its 95 % interval, in percent.
+pub(crate) fn estimate(estimate: &Estimate) -> String {
+    let percent = |share: f64| share * 100.0;
+    format!(
+        "{:.1} % ({:.1} to {:.1})",
+        percent(estimate.value),
+        percent(estimate.low),
+        percent(estimate.high)
+    )
+}
+
+/// How far something is; without an end, how much there is.
+pub(crate) fn share(part: u64, whole: u64) -> String {
+    match whole {
+        0 => part.to_string(),
+        // what is under way when the last is asked for comes as well
+        _ if part > whole => format!("{part}, of which {whole} were asked for"),
+        _ => format!("{part} of {whole}"),
+    }
+}
+
+/// A time as people say it.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// A text on one line, cut to the width of a cell.
+pub(crate) fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= CELL_WIDTH {
+        return line;
+    }
+    line.chars().take(CELL_WIDTH - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_beyond_what_was_asked_for_is_told_as_such() {
+        let told = [(3, 0), (3, 4), (4, 4), (3_610, 3_600)].map(|(part, whole)| share(part, whole));
+        assert_eq!(told, ["3", "3 of 4", "4 of 4", "3610, of which 3600 were asked for"]);
+    }
+
+    #[test]
+    fn a_time_is_told_in_the_units_that_fit_it() {
+        let told = [7.5, 61.0, 7_325.0].map(duration);
+        assert_eq!(told, ["7.5 s", "1 min 01 s", "2 h 02 min"]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_to_one_line_of_a_cell() {
+        assert_eq!(short("a  b\nc"), "a b c");
+        let cut = short(&"x".repeat(60));
+        assert!(cut.chars().count() == CELL_WIDTH && cut.ends_with('…'), "{cut}");
+    }
+}
