@@ -17,20 +17,27 @@ use std::{
 
 use harness::{Daemon, Watch, ids, model, pool, rounds, small, stillctl_json, stillctl_refused, stilld};
 use serde_json::Value;
-use still_engine_double::{EngineDouble, Options};
+use still_engine_double::{EngineDouble, Fault, Options};
 
-/// Names the port of a double that this program is to be, its model, and the file of what it was asked.
+/// Names the port of a double that this program is to be, its model, the file of what it was asked, and what it fails at.
 const PORT: &str = "DOUBLE_PORT";
 const MODEL: &str = "DOUBLE_MODEL";
 const LOG: &str = "DOUBLE_LOG";
+const FAILS: &str = "DOUBLE_FAILS";
+/// Has it speak as servers of OpenAI's kind do.
+const COMPLETES: &str = "DOUBLE_COMPLETES";
 
 /// Serves until it is ended, where the environment asks for it; else there is nothing to do.
 #[test]
 fn serve() {
     let Ok(port) = env::var(PORT) else { return };
     let model = env::var(MODEL).unwrap();
+    let options = if env::var_os(COMPLETES).is_some() { Options::completions } else { Options::new };
     let double =
-        EngineDouble::start(Options { port: port.parse().unwrap(), ..Options::new(Path::new(&model)) });
+        EngineDouble::start(Options { port: port.parse().unwrap(), ..options(Path::new(&model)) });
+    if let Ok(path) = env::var(FAILS) {
+        double.fail(&path, Fault::Status(404), usize::MAX);
+    }
     println!("a double serves {model} on {port}");
     let log =
         env::var_os(LOG).map(|path| fs::OpenOptions::new().create(true).append(true).open(path).unwrap());
@@ -52,9 +59,14 @@ fn serve() {
 
 /// The words of a command that starts this program as a double.
 fn double() -> String {
+    double_after("")
+}
+
+/// The same after some commands of a shell, for which `$2` is the model.
+fn double_after(before: &str) -> String {
     let program = env::current_exe().unwrap();
     let script = format!(
-        "exec env {PORT}=$1 {MODEL}=$2 {} --exact serve --nocapture --test-threads 1",
+        "{before} exec env {PORT}=$1 {MODEL}=$2 {} --exact serve --nocapture --test-threads 1",
         program.display()
     );
     format!("[\"sh\", \"-c\", \"{script}\", \"double\", \"{{port}}\", \"{{model}}\"]")
@@ -62,9 +74,21 @@ fn double() -> String {
 
 /// A daemon whose servers are doubles; `more` are keys of their section.
 fn daemon(data_dir: &Path, base: &Path, rounds: u32, more: &str, settings: &[&str]) -> Daemon {
+    daemon_of("vllm", &double(), data_dir, base, rounds, more, settings)
+}
+
+/// The same with servers of another kind and command.
+fn daemon_of(
+    kind: &str,
+    command: &str,
+    data_dir: &Path,
+    base: &Path,
+    rounds: u32,
+    more: &str,
+    settings: &[&str],
+) -> Daemon {
     let engines = format!(
-        "engines=[{{kind = \"vllm\", launch = true, poll_milliseconds = 50, backoff_seconds = 0, command = {}, {more}}}]",
-        double()
+        "engines=[{{kind = \"{kind}\", launch = true, poll_milliseconds = 50, backoff_seconds = 0, command = {command}, {more}}}]"
     );
     let source = format!("model.source={}", base.display());
     let own = small(&[]);
@@ -194,6 +218,71 @@ fn a_server_that_dies_again_and_again_is_left_out_alone_and_one_that_does_not_en
     assert_eq!(rounds(&data_dir).len(), 2);
 }
 
+/// Two rounds by servers that begin anew with every policy. Gives what they were asked, what they began with, and how what
+/// they drew was drawn.
+fn rounds_by_restart(kind: &str, command: &str, keys: &str) -> (String, Vec<String>, Vec<Value>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (base, log) = (model(folder.path()), folder.path().join("asked.log"));
+    let data_dir = folder.path().join("data");
+    let keys = format!("{keys} = \"{}\"}}", log.display());
+    let daemon = daemon_of(kind, command, &data_dir, &base, 2, &keys, &[]);
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    assert_eq!(left(&data_dir), Vec::<String>::new());
+    let rounds = rounds(&data_dir);
+    assert!(rounds.len() == 3 && rounds.iter().all(|round| round["phase"] == "promoted"), "{rounds:?}");
+    ids(&pool(&data_dir));
+    let manners = stilld().args(["inspect", "provenances", "--json", "--data-dir"]).arg(&data_dir).output();
+    let manners = serde_json::from_slice(&manners.unwrap().stdout).unwrap();
+    let served = fs::read_to_string(data_dir.join("servers/server-0.log")).unwrap();
+    let served = served.lines().filter_map(|line| Some(line.split_once("a double serves ")?.1));
+    let served = served.map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    (fs::read_to_string(&log).unwrap(), served, manners)
+}
+
+/// The policies in what servers began with: `base`, then one a round.
+fn policies(served: &[String]) -> Vec<&str> {
+    let known = ["round-0", "round-1", "round-2"];
+    served.iter().map(|path| known.into_iter().find(|name| path.contains(name)).unwrap_or("base")).collect()
+}
+
+#[test]
+fn a_server_that_cannot_load_weights_begins_anew_with_every_policy() {
+    let keys = format!("servers = 1, environment = {{{FAILS} = \"/collective_rpc\", {LOG}");
+    let (asked, served, _) = rounds_by_restart("vllm", &double(), &keys);
+    let policies = policies(&served);
+    assert_eq!(policies[..3], ["base", "round-0", "round-1"], "{served:?}");
+    let tries = asked.lines().filter(|line| line.contains("/collective_rpc")).count();
+    // what was asked just before its end may be missing
+    assert!(tries < served.len(), "it is asked once before each, and never for what it began with: {asked}");
+}
+
+#[test]
+fn a_server_that_is_to_begin_anew_is_never_asked_to_load_and_begins_with_the_base_where_a_policy_does_not_come_up() {
+    // the first time that it is to serve a policy it does not come up
+    let flag = tempfile::tempdir().unwrap();
+    let flag = flag.path().join("failed");
+    let fails_once =
+        format!("case $2 in *round-0*) if mkdir {} 2>/dev/null; then exit 7; fi;; esac;", flag.display());
+    let keys = format!("servers = 1, renewal = \"restart\", environment = {{{LOG}");
+    let (asked, served, _) = rounds_by_restart("vllm", &double_after(&fails_once), &keys);
+    assert!(!asked.contains("/collective_rpc"), "{asked}");
+    let policies = policies(&served);
+    assert_eq!(policies[..4], ["base", "base", "round-0", "round-1"], "{served:?}");
+}
+
+#[test]
+fn a_server_of_openais_kind_draws_for_rounds_by_a_process_for_every_policy() {
+    let keys = format!("servers = 1, environment = {{{COMPLETES} = \"1\", {LOG}");
+    let (asked, served, manners) = rounds_by_restart("openai", &double(), &keys);
+    let policies = policies(&served);
+    assert_eq!(policies[..3], ["base", "round-0", "round-1"], "{served:?}");
+    let is_known = |line: &str| line.ends_with(" GET /v1/models") || line.ends_with(" POST /v1/completions");
+    assert!(asked.lines().all(is_known), "{asked}");
+    let is_told = |one: &Value| one["engine"] == "openai" && one["is_retokenized"] == true;
+    assert!(!manners.is_empty() && manners.iter().all(is_told), "{manners:?}");
+}
+
 /// A trainer that says when it begins and ends into the servers' log, and brings what it began with.
 fn trainer(folder: &Path, log: &Path) -> PathBuf {
     let script = format!(
@@ -321,18 +410,15 @@ fn a_plan_tells_which_servers_are_started_on_which_gpus_and_a_program_that_is_mi
     assert!(error.contains("no-such-server") && error.contains("PATH"), "{error}");
 }
 
-#[test]
-#[ignore = "needs a live vLLM: run by .ci/vllm"]
-fn a_live_server_is_started_given_weights_killed_and_started_again() {
-    let folder = tempfile::tempdir().unwrap();
+/// A daemon of one round whose only server is a live vLLM that it starts itself.
+fn daemon_of_a_live_server(data_dir: &Path, kind: &str) -> Daemon {
     let base = PathBuf::from(env::var("STILL_VLLM_MODEL").expect("STILL_VLLM_MODEL names a model's folder"));
     let program = env::var("STILL_VLLM_SERVE").expect("STILL_VLLM_SERVE names .ci/vllm");
     let venv = env::var("STILL_VLLM_VENV").expect("STILL_VLLM_VENV names where it is installed");
-    let data_dir = folder.path().join("data");
     let source = format!("model.source={}", base.display());
     // the processor's package knows no `vllm serve`
     let engines = format!(
-        "engines=[{{kind = \"vllm\", launch = true, backoff_seconds = 0, max_gap_nats = 0.005, \
+        "engines=[{{kind = \"{kind}\", launch = true, backoff_seconds = 0, max_gap_nats = 0.005, \
          command = [\"{program}\", \"serve\", \"{{port}}\", \"{{model}}\"], environment = {{STILL_VLLM_VENV = \"{venv}\"}}}}]"
     );
     let settings = [
@@ -352,7 +438,28 @@ fn a_live_server_is_started_given_weights_killed_and_started_again() {
         "evaluation.sampling.max_new_tokens=16",
         "supervision.max_silence_ms=900000",
     ];
-    let mut daemon = Daemon::start(&data_dir, 1, &settings);
+    Daemon::start(data_dir, 1, &settings)
+}
+
+#[test]
+#[ignore = "needs a live vLLM: run by .ci/vllm"]
+fn a_live_server_of_openais_kind_begins_anew_with_every_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let daemon = daemon_of_a_live_server(&data_dir, "openai");
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    assert_eq!(left(&data_dir), Vec::<String>::new(), "none outlives the daemon");
+    assert_eq!(rounds(&data_dir).len(), 2);
+    println!("{} trajectories\n{output}", ids(&pool(&data_dir)).len());
+}
+
+#[test]
+#[ignore = "needs a live vLLM: run by .ci/vllm"]
+fn a_live_server_is_started_given_weights_killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let mut daemon = daemon_of_a_live_server(&data_dir, "vllm");
     daemon.wait_until_up();
     let mut watch = Watch::start(&data_dir);
     watch.wait_for("explored", |event| event["judged"].as_u64() >= Some(2));

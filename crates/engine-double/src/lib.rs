@@ -4,10 +4,11 @@
 //! draws with a real model (the CPU's decoder, continuously batched), keeps its prefix cache wrong until it is emptied after
 //! new weights, is without a model after a load that failed, and fails when and how a test says ([`Fault`]). One suite of
 //! `still-engines` holds both dialects to what that crate takes for granted, and a live vLLM too. As `OpenAI`'s servers do
-//! it speaks with answers that a test makes up ([`Teacher`]).
+//! it speaks with such a model too, or with answers that a test makes up ([`Teacher`]).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod adapter;
+mod completions;
 mod fault;
 mod model;
 mod openai;

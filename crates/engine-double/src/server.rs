@@ -15,6 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use still_text::Tokenizer;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -32,6 +33,7 @@ use tokio_rustls::{
 
 use crate::{
     adapter::{AdapterFault, Factors},
+    completions,
     fault::{Armed, Fault, Faults},
     model::{self, Draw, Drawn, Order, Sizes},
     openai::{self, Teacher},
@@ -48,6 +50,8 @@ pub enum Dialect {
     Sglang,
     /// As `OpenAI`'s servers do, with these answers.
     Openai(Teacher),
+    /// As they do, with a model.
+    Completions,
 }
 
 /// How a double is started.
@@ -87,6 +91,11 @@ impl Options {
     /// A server that speaks as `OpenAI`'s do, and answers as a teacher.
     pub fn openai(teacher: Teacher) -> Self {
         Self { dialect: Dialect::Openai(teacher), ..Self::new(Path::new("none")) }
+    }
+
+    /// A server that speaks as `OpenAI`'s do, with a model behind it.
+    pub fn completions(model: &Path) -> Self {
+        Self { dialect: Dialect::Completions, ..Self::new(model) }
     }
 
     /// A server of vLLM as a run wants it.
@@ -140,6 +149,8 @@ struct Shared {
 pub(crate) struct Process {
     pub(crate) options: Options,
     pub(crate) sizes: Sizes,
+    /// Where it speaks in texts.
+    tokenizer: Option<Tokenizer>,
     orders: Sender<Order>,
     shared: Arc<Shared>,
     paused: watch::Sender<bool>,
@@ -194,7 +205,7 @@ impl EngineDouble {
         let (orders, sizes) = match self.options.dialect {
             // nothing is drawn
             Dialect::Openai(_) => (std::sync::mpsc::channel().0, Sizes { context: 0, vocabulary: 0 }),
-            Dialect::Vllm | Dialect::Sglang => {
+            Dialect::Vllm | Dialect::Sglang | Dialect::Completions => {
                 model::start(&self.options.model, self.options.slots, self.options.context)
             }
         };
@@ -203,6 +214,8 @@ impl EngineDouble {
         let process = Arc::new(Process {
             options: self.options.clone(),
             sizes,
+            tokenizer: matches!(self.options.dialect, Dialect::Completions)
+                .then(|| Tokenizer::load(&self.options.model).unwrap()),
             orders: orders.clone(),
             shared: Arc::clone(&self.shared),
             paused: watch::Sender::new(false),
@@ -409,6 +422,10 @@ impl Process {
         match &self.options.dialect {
             Dialect::Vllm => vllm::obey(self, method, path, query, &json, fault).await,
             Dialect::Sglang => sglang::obey(self, method, path, &json, fault).await,
+            Dialect::Completions => match &self.tokenizer {
+                Some(tokenizer) => completions::obey(self, tokenizer, method, path, &json).await,
+                None => Err(Dropped),
+            },
             Dialect::Openai(teacher) => Ok(openai::obey(teacher, method, path, &json)),
         }
     }

@@ -8,7 +8,8 @@ use std::{
 use still_domain::Provenance;
 
 use crate::{
-    engine::Patience, http::Http, publication::Publication, schedule::PolicyId, settings::EngineKind,
+    beginning::Beginning, engine::Patience, http::Http, publication::Publication, schedule::PolicyId,
+    seams::Texts, settings::EngineKind,
 };
 
 /// A policy that servers can be given.
@@ -98,6 +99,10 @@ pub(crate) struct Endpoint {
     pub(crate) http: Http,
     pub(crate) patience: Patience,
     pub(crate) max_gap_nats: f64,
+    /// Of its process, where the daemon started that.
+    pub(crate) beginning: Option<Arc<Beginning>>,
+    /// Reads what it answers, where that is text.
+    pub(crate) texts: Option<Arc<dyn Texts>>,
     known: Mutex<Known>,
 }
 
@@ -106,6 +111,8 @@ struct Known {
     about: Option<About>,
     serves: Option<Serves>,
     whole: Option<Whole>,
+    /// What its weights are called, where a server knows no names.
+    named: Option<String>,
     /// Adapters that it holds beside them.
     adapters: Vec<Arc<Adapter>>,
     /// Policies whose adapter it has refused.
@@ -116,7 +123,17 @@ struct Known {
 
 impl Endpoint {
     pub(crate) fn new(kind: EngineKind, http: Http, patience: Patience, max_gap_nats: f64) -> Self {
-        Self { kind, http, patience, max_gap_nats, known: Mutex::default() }
+        Self { kind, http, patience, max_gap_nats, beginning: None, texts: None, known: Mutex::default() }
+    }
+
+    /// The same, of a process that the daemon started.
+    pub(crate) fn begun(self, beginning: Option<Arc<Beginning>>) -> Self {
+        Self { beginning, ..self }
+    }
+
+    /// The same, with who reads its texts.
+    pub(crate) fn reading(self, texts: &Arc<dyn Texts>) -> Self {
+        Self { texts: Some(Arc::clone(texts)), ..self }
     }
 
     /// How what it draws is drawn.
@@ -129,7 +146,7 @@ impl Endpoint {
             version,
             precision,
             prompt: prompt.to_owned(),
-            is_retokenized: false,
+            is_retokenized: self.kind == EngineKind::Openai,
         }
     }
 
@@ -160,6 +177,15 @@ impl Endpoint {
     /// The version of the weights that it holds for certain.
     pub(crate) fn version(&self) -> Option<String> {
         self.known().whole.as_ref().map(|whole| whole.version.clone())
+    }
+
+    /// What its weights are called by who names them for it.
+    pub(crate) fn named(&self) -> Option<String> {
+        self.known().named.clone()
+    }
+
+    pub(crate) fn set_named(&self, version: &str) {
+        self.known().named = Some(version.to_owned());
     }
 
     /// It holds these weights, and no adapter; or nobody knows which.

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    beginning::Beginning,
     dispatcher::{Command, Dispatcher},
     endpoint::Endpoint,
     engine::Patience,
@@ -42,6 +43,7 @@ pub struct FleetSeams {
 pub struct Fleet {
     orders: mpsc::UnboundedSender<Command>,
     sections: Arc<[EngineSection]>,
+    texts: Arc<dyn Texts>,
     shown: watch::Receiver<Vec<ServerStatus>>,
     launched: Arc<watch::Sender<Vec<ServerLaunched>>>,
 }
@@ -87,14 +89,16 @@ impl Fleet {
         for section in sections.iter().filter(|section| section.kind != EngineKind::Embedded) {
             let key = section.key()?;
             for address in &section.addresses {
-                servers.push((endpoint(section, address.parse()?, key.as_deref())?, section.limits()));
+                let endpoint = endpoint(section, address.parse()?, key.as_deref())?.reading(&seams.texts);
+                servers.push((Arc::new(endpoint), section.limits()));
             }
         }
         let (orders, taken) = mpsc::unbounded_channel();
+        let texts = Arc::clone(&seams.texts);
         let (show, shown) = watch::channel(Vec::new());
         runtime.spawn(Dispatcher::new(seams, servers, show).run(taken));
         let launched = Arc::new(watch::Sender::new(Vec::new()));
-        Ok(Self { orders, sections: sections.into(), shown, launched })
+        Ok(Self { orders, sections: sections.into(), texts, shown, launched })
     }
 
     /// How every server stands, those that were taken out at last.
@@ -140,18 +144,26 @@ impl Fleet {
                 "no section of `[[engines]]` is of the kind {kind}: a server is run by the settings of its kind"
             ))
         })?;
-        self.take_in(section, parsed).await
+        if section.kind == EngineKind::Openai {
+            return Err(FleetRefusal::Bad(
+                "servers of the kind openai take no weights while they are up: only those that the daemon starts draw for it"
+                    .to_owned(),
+            ));
+        }
+        self.take_in(section, parsed, None).await
     }
 
-    /// The same under the settings of a section.
+    /// The same under the settings of a section; `beginning` is that of a process that the daemon started.
     pub(crate) async fn take_in(
         &self,
         section: &EngineSection,
         address: Address,
+        beginning: Option<Arc<Beginning>>,
     ) -> Result<(), FleetRefusal> {
         let key = section.key().map_err(FleetRefusal::Bad)?;
         let told = address.to_string();
         let endpoint = endpoint(section, address, key.as_deref()).map_err(FleetRefusal::Bad)?;
+        let endpoint = Arc::new(endpoint.reading(&self.texts).begun(beginning));
         let (answer, answered) = oneshot::channel();
         let limits = section.limits();
         self.orders.send(Command::Add { endpoint, limits, answer }).map_err(|_| FleetRefusal::Ended)?;
@@ -199,14 +211,14 @@ impl Fleet {
 }
 
 /// A server as its section has it.
-fn endpoint(section: &EngineSection, address: Address, key: Option<&str>) -> Result<Arc<Endpoint>, String> {
+fn endpoint(section: &EngineSection, address: Address, key: Option<&str>) -> Result<Endpoint, String> {
     let patience = Patience {
         word: WORD,
         sign: WORD.min(Duration::from_secs(section.max_silence_seconds)),
         load: Duration::from_secs(section.max_load_seconds),
     };
     let http = Http::new(address, key, section.certificate_file.as_deref())?;
-    Ok(Arc::new(Endpoint::new(section.kind, http, patience, section.max_gap_nats)))
+    Ok(Endpoint::new(section.kind, http, patience, section.max_gap_nats))
 }
 
 impl std::fmt::Debug for FleetSeams {

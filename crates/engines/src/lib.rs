@@ -8,8 +8,9 @@
 //! | `generator` | the role that the sampler and the evaluator hold |
 //! | [`FleetScorer`] | the role that the conductor has a pool scored by |
 //! | `protocol` | what every kind of server is asked, in which order |
-//! | `vllm`, `sglang` | that in the words of a kind of server |
+//! | `vllm`, `sglang`, `completions` | that in the words of a kind of server |
 //! | [`Launcher`] | servers that the daemon starts, watches and ends itself, in turns with a trainer or beside it |
+//! | `beginning` | what a process of theirs began with, and how another is begun in its place |
 //! | [`TextServers`], [`TeacherSection`] | servers that take text and no weights: a teacher |
 //! | `publication` | a policy as a folder that servers read |
 //! | `probe` | what a server serves, told by what it thinks of a fixed text |
@@ -18,6 +19,8 @@
 //! Nothing here computes: what texts and policies are it asks of [`Texts`] and [`Policies`]. Requests are tasks of one
 //! runtime, not threads. What is said to servers and heard of them is docs/engines.md.
 
+mod beginning;
+mod completions;
 mod connections;
 mod dispatcher;
 mod endpoint;
@@ -41,6 +44,7 @@ mod teacher;
 mod tls;
 mod vllm;
 
+pub use beginning::Renewal;
 pub use engine::{Fault, Load};
 pub use fleet::{Fleet, FleetRefusal, FleetSeams};
 pub use launch::{LaunchPlan, LaunchSeams, Launcher, Placement};

@@ -12,6 +12,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    completions::Completions,
     endpoint::{About, Adapter, AdapterLimits, Endpoint, Prepared, Serves},
     engine::{Fault, Load, Request, Response, Scores},
     http::HttpFault,
@@ -54,12 +55,16 @@ pub(crate) trait Protocol {
     /// Has it end what it draws, and draw nothing until it is resumed.
     fn pause(endpoint: &Endpoint) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Has a paused server take a policy's weights, forget what those before computed, and call them `version`.
+    /// Has a paused server take a policy's weights, forget what those before computed, and call them `version`; whether it
+    /// does is asked after.
     fn load(
         endpoint: &Endpoint,
         policy: &Prepared,
         version: &str,
     ) -> impl Future<Output = Result<(), LoadFault>> + Send;
+
+    /// Has it call the weights that it holds `version`.
+    fn name(endpoint: &Endpoint, version: &str) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Has it draw again, and makes sure that it does.
     fn resume(endpoint: &Endpoint) -> impl Future<Output = Result<(), String>> + Send;
@@ -100,7 +105,8 @@ macro_rules! spoken {
         match $endpoint.kind {
             EngineKind::Vllm => $function::<Vllm>($endpoint, $($argument),*).await,
             EngineKind::Sglang => $function::<Sglang>($endpoint, $($argument),*).await,
-            EngineKind::Embedded | EngineKind::Openai => Err($none),
+            EngineKind::Openai => $function::<Completions>($endpoint, $($argument),*).await,
+            EngineKind::Embedded => Err($none),
         }
     };
 }
@@ -214,6 +220,10 @@ async fn give_whole<P: Protocol>(
     probe: &[u32],
 ) -> Result<(), String> {
     endpoint.set_whole(None);
+    if let Some(beginning) = endpoint.beginning.as_ref().filter(|one| one.loads_nothing() && !one.holds(policy)) {
+        beginning.begin_with(policy);
+        return Err(format!("it is started anew with {}", policy.name));
+    }
     P::pause(endpoint).await?;
     let version = match load_paused::<P>(endpoint, policy).await {
         Ok(version) => version,
@@ -224,7 +234,12 @@ async fn give_whole<P: Protocol>(
         Err(LoadFault { reason, .. }) => return Err(reason),
     };
     P::resume(endpoint).await?;
-    let gap = confirm::<P>(endpoint, policy, None, others, probe).await?;
+    let gap = confirm::<P>(endpoint, policy, None, others, probe).await.inspect_err(|_| {
+        // it does not hold what it began with, whatever was done to it: next time it is given that
+        if let Some(beginning) = endpoint.beginning.as_ref().filter(|one| !one.loads_nothing()) {
+            beginning.touch();
+        }
+    })?;
     endpoint.set_good(policy);
     endpoint.set_whole(Some((&version, policy.id)));
     endpoint.set_serves(Some(Serves { version, policy: policy.id, adapter: None }));
@@ -330,10 +345,30 @@ async fn unload<P: Protocol>(endpoint: &Endpoint, name: &str) -> Result<(), Stri
     }
 }
 
-/// Loads weights into a paused server; where that fails, those that it had. Gives what they are called.
-async fn load_paused<P: Protocol>(endpoint: &Endpoint, policy: &Prepared) -> Result<String, LoadFault> {
+/// Has a paused server hold a policy's weights under a name: gives it those that it does not hold yet.
+async fn hold<P: Protocol>(endpoint: &Endpoint, policy: &Prepared, version: &str) -> Result<(), LoadFault> {
+    let whole = |reason| LoadFault { reason, is_whole: true };
+    match &endpoint.beginning {
+        Some(beginning) if beginning.holds(policy) => P::name(endpoint, version).await.map_err(whole)?,
+        beginning => {
+            if let Some(beginning) = beginning {
+                beginning.touch();
+            }
+            P::load(endpoint, policy, version).await?;
+        }
+    }
+    let found = P::version(endpoint).await.map_err(whole)?;
+    if found == version {
+        Ok(())
+    } else {
+        Err(whole(format!("it calls its weights `{found}` and not `{version}`")))
+    }
+}
+
+/// Has a paused server hold a policy's weights; where that fails, those that it had. Gives what they are called.
+async fn load_paused<P: Protocol>(endpoint: &Endpoint, policy: &Arc<Prepared>) -> Result<String, LoadFault> {
     let version = new_version(&policy.name);
-    let LoadFault { reason, is_whole } = match P::load(endpoint, policy, &version).await {
+    let LoadFault { reason, is_whole } = match hold::<P>(endpoint, policy, &version).await {
         Ok(()) => return Ok(version),
         Err(fault) => fault,
     };
@@ -341,13 +376,17 @@ async fn load_paused<P: Protocol>(endpoint: &Endpoint, policy: &Prepared) -> Res
         return Err(LoadFault { reason, is_whole });
     }
     let reason = format!("it cannot load {}: {reason}", policy.name);
+    if let Some(beginning) = &endpoint.beginning {
+        beginning.begin_with(policy);
+        return Err(LoadFault { reason: format!("{reason}; it is started anew with it"), is_whole: false });
+    }
     // a failed load leaves no model behind: the first request would end the server
     let Some(good) = endpoint.good() else {
         let reason = format!("{reason}; it is left paused, for it may hold no model any more: start it anew");
         return Err(LoadFault { reason, is_whole: false });
     };
     let version = new_version(&good.name);
-    Err(match P::load(endpoint, &good, &version).await {
+    Err(match hold::<P>(endpoint, &good, &version).await {
         Ok(()) => {
             endpoint.set_whole(Some((&version, good.id)));
             endpoint.set_serves(Some(Serves { version, policy: good.id, adapter: None }));
@@ -372,7 +411,8 @@ fn new_version(name: &str) -> String {
     format!("still {name} {:x}", nanoseconds())
 }
 
-fn nanoseconds() -> u128 {
+/// Nanoseconds since the beginning of 1970: never the same again.
+pub(crate) fn nanoseconds() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
@@ -450,6 +490,11 @@ pub(crate) fn sampling_fields(request: &Request) -> Value {
         "stop_token_ids": &request.stop_ids[..],
         "n": 1,
     })
+}
+
+/// The beginning of an answer, for people.
+pub(crate) fn short(value: &Value) -> String {
+    value.to_string().chars().take(200).collect()
 }
 
 /// The seed as engines take it, of 63 bits.

@@ -1,6 +1,6 @@
 //! What a fleet needs of the house: texts as tokens, policies as folders, and what they think of a probe.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use still_domain::{FinishReason, Measures, PolicyRef, Statement};
 
@@ -34,6 +34,18 @@ pub trait Texts: Send + Sync {
         log_probabilities: &[f32],
     ) -> Result<ReadResponse, String>;
 
+    /// The tokens of a text, special ones where it writes them, and none besides.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot write it.
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, String>;
+
+    /// The text of tokens, special ones written out.
+    ///
+    /// # Errors
+    /// When the tokens are no text.
+    fn text(&self, tokens: &[u32]) -> Result<String, String>;
+
     /// Names what asks, as provenances name it.
     fn prompt_name(&self) -> &str;
 
@@ -42,6 +54,12 @@ pub trait Texts: Send + Sync {
 
     /// Tokens that every policy is asked about, more than one and fewer than the shortest context. Always the same.
     fn probe(&self) -> Vec<u32>;
+}
+
+impl fmt::Debug for dyn Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Texts").field("prompt", &self.prompt_name()).finish_non_exhaustive()
+    }
 }
 
 /// The policies of the run.

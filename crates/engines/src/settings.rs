@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use still_settings::Findings;
 
 use crate::{
+    beginning::Renewal,
     http::Address,
     launch::{self, Placement},
     schedule::Limits,
@@ -64,6 +65,8 @@ pub struct EngineSection {
     pub environment: BTreeMap<String, String>,
     /// Whether a trainer (`training.engine = "command"`) has GPUs of its own or the launched servers' in turns with them.
     pub placement: Placement,
+    /// How launched servers come by new weights.
+    pub renewal: Renewal,
     /// How long a launched server may take to come up, in seconds.
     pub start_seconds: u64,
     /// Time that a launched server is given to end by itself, in seconds; then it is killed.
@@ -89,7 +92,9 @@ pub enum EngineKind {
     Vllm,
     /// Servers of `SGLang`.
     Sglang,
-    /// Servers that speak as `OpenAI`'s do: they take no weights, so they are teachers (`[teacher]`) and no engines.
+    /// Servers that speak as `OpenAI`'s do. They take no weights while they are up, so the daemon has to start them
+    /// (`launch`), one process a policy; what they draw is text, whose tokens are made here. As teachers they stand in
+    /// `[teacher]`.
     Openai,
 }
 
@@ -126,6 +131,7 @@ impl Default for EngineSection {
             arguments: Vec::new(),
             environment: BTreeMap::new(),
             placement: Placement::default(),
+            renewal: Renewal::default(),
             start_seconds: 1800,
             stop_seconds: 30,
             retries: 3,
@@ -175,9 +181,9 @@ impl EngineSection {
     fn validate(&self, key: &str, findings: &mut Findings) {
         let is_remote = self.kind != EngineKind::Embedded;
         let kind = format!("{key}.kind");
-        findings.require(self.kind != EngineKind::Openai, &kind, || {
-            "servers that speak as OpenAI's do take no weights, so they cannot draw for rounds: take \"vllm\", \"sglang\" or \
-             \"embedded\"; as a teacher they stand in `[teacher]`"
+        findings.require(self.kind != EngineKind::Openai || self.launch, &kind, || {
+            "servers that speak as OpenAI's do take no weights while they are up: have the daemon start them, anew with every \
+             policy (`launch = true` and their `command`); as a teacher they stand in `[teacher]`"
                 .to_owned()
         });
         let addresses = format!("{key}.addresses");
@@ -236,6 +242,23 @@ impl EngineSection {
     /// The wait before the start of a launched server that follows so many failures in a row, from 1.
     pub(crate) fn backoff(&self, failures: u32) -> Duration {
         still_settings::backoff(self.backoff_seconds, failures)
+    }
+
+    /// How its launched servers come by new weights.
+    pub(crate) const fn renewal(&self) -> Renewal {
+        match self.kind {
+            // there is no other way
+            EngineKind::Openai => Renewal::Restart,
+            _ => self.renewal,
+        }
+    }
+
+    /// What a server answers once it is up.
+    pub(crate) const fn sign_of_life(&self) -> &'static str {
+        match self.kind {
+            EngineKind::Openai => "/v1/models",
+            _ => "/health",
+        }
     }
 
     pub(crate) const fn limits(&self) -> Limits {
@@ -304,7 +327,7 @@ mod tests {
             (
                 vec![EngineSection { kind: EngineKind::Openai, ..vllm(&[sound]) }],
                 "engines[0].kind",
-                "[teacher]",
+                "launch = true",
             ),
             (vec![vllm(&[sound]), EngineSection::default()], "engines", "either"),
             (vec![vllm(&[])], "engines[0].addresses", "at least one"),

@@ -24,7 +24,7 @@ use crate::{
     http::HttpFault,
     protocol::{
         LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
-        signed_seed, told,
+        short, signed_seed, told,
     },
 };
 
@@ -87,12 +87,15 @@ impl Protocol for Sglang {
             }
             load().await.map_err(|fault| failed(&fault))?;
         }
-        let found = weight_version(endpoint).await.map_err(|reason| LoadFault { reason, is_whole: true })?;
-        if found == version {
-            return Ok(());
-        }
-        let reason = format!("it calls its weights `{found}` and not `{version}`");
-        Err(LoadFault { reason, is_whole: true })
+        Ok(())
+    }
+
+    async fn name(endpoint: &Endpoint, version: &str) -> Result<(), String> {
+        // by itself it would end what is drawn
+        let body = json!({"new_version": version, "abort_all_requests": false});
+        let (http, word) = (&endpoint.http, endpoint.patience.word);
+        let named = http.post("/update_weight_version", Some(&body), Some(word)).await;
+        named.map(drop).map_err(|fault| told(&fault))
     }
 
     async fn resume(endpoint: &Endpoint) -> Result<(), String> {
@@ -143,6 +146,7 @@ impl Protocol for Sglang {
             "sampling_params": sampling,
             "return_logprob": true,
             "stream": false,
+            "cache_salt": request.version,
         });
         let adapter = request.adapter.as_deref();
         if let Some(adapter) = adapter {
@@ -220,8 +224,7 @@ async fn is_paused(endpoint: &Endpoint) -> Result<bool, String> {
 fn read_answer(answer: &Value) -> Result<(Response, Vec<String>), Fault> {
     let meta = &answer["meta_info"];
     let failed = |reason: &str| {
-        let short: String = meta.to_string().chars().take(200).collect();
-        Fault::Failed(format!("an answer that is none: {reason}: {short}"))
+        Fault::Failed(format!("an answer that is none: {reason}: {}", short(meta)))
     };
     let finish = match meta["finish_reason"]["type"].as_str() {
         Some("stop") => FinishReason::Stop,

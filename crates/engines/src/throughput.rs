@@ -51,6 +51,14 @@ impl Texts for Seams {
         Ok(ReadResponse { text: String::new(), measures: Measures::default(), is_well_formed: false })
     }
 
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, String> {
+        Err(format!("there are no texts here: {text}"))
+    }
+
+    fn text(&self, _: &[u32]) -> Result<String, String> {
+        Err("there are no texts here".to_owned())
+    }
+
     fn prompt_name(&self) -> &'static str {
         "numbers"
     }

@@ -22,7 +22,7 @@ use crate::{
     metrics::Metrics,
     protocol::{
         LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
-        signed_seed, told,
+        short, signed_seed, told,
     },
 };
 
@@ -86,7 +86,18 @@ impl Protocol for Vllm {
         let body = json!({"method": "reload_weights", "kwargs": {"weights_path": folder}});
         let loaded = endpoint.http.post("/collective_rpc", Some(&body), Some(endpoint.patience.load)).await;
         loaded.map_err(|fault| LoadFault { reason: told(&fault), is_whole: false })?;
-        renew(endpoint, version).await.map_err(|reason| LoadFault { reason, is_whole: true })
+        let renewed = async {
+            empty_cache(endpoint).await?;
+            Self::name(endpoint, version).await
+        };
+        renewed.await.map_err(|reason| LoadFault { reason, is_whole: true })
+    }
+
+    async fn name(endpoint: &Endpoint, version: &str) -> Result<(), String> {
+        let body = json!({"new_version": version});
+        let (http, word) = (&endpoint.http, endpoint.patience.word);
+        let named = http.post("/update_weight_version", Some(&body), Some(word)).await;
+        named.map(drop).map_err(|fault| told(&fault))
     }
 
     async fn resume(endpoint: &Endpoint) -> Result<(), String> {
@@ -131,8 +142,8 @@ async fn takes_adapters(endpoint: &Endpoint) -> bool {
     }
 }
 
-/// Forgets what the weights before have computed, and names the new ones.
-async fn renew(endpoint: &Endpoint, version: &str) -> Result<(), String> {
+/// Has it forget what the weights before have computed.
+async fn empty_cache(endpoint: &Endpoint) -> Result<(), String> {
     let mut tries = 0;
     loop {
         let answer = endpoint
@@ -141,7 +152,7 @@ async fn renew(endpoint: &Endpoint, version: &str) -> Result<(), String> {
             .await
             .map_err(|fault| told(&fault))?;
         if answer["success"] != json!(false) {
-            break;
+            return Ok(());
         }
         tries += 1;
         if tries == CACHE_TRIES {
@@ -151,11 +162,6 @@ async fn renew(endpoint: &Endpoint, version: &str) -> Result<(), String> {
         }
         tokio::time::sleep(CACHE_WAIT).await;
     }
-    let body = json!({"new_version": version});
-    let named = endpoint.http.post("/update_weight_version", Some(&body), Some(endpoint.patience.word)).await;
-    named.map_err(|fault| told(&fault))?;
-    let found = weight_version(endpoint).await?;
-    if found == version { Ok(()) } else { Err(format!("it calls its weights `{found}` and not `{version}`")) }
 }
 
 async fn weight_version(endpoint: &Endpoint) -> Result<String, String> {
@@ -201,7 +207,8 @@ async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fa
     let path = if about.has_generate == Some(false) { COMPLETIONS } else { GENERATE };
     if path == GENERATE {
         body = json!({
-            "model": model, "request_id": request.name, "token_ids": request.prompt, "sampling_params": body
+            "model": model, "request_id": request.name, "token_ids": request.prompt, "sampling_params": body,
+            "cache_salt": request.version
         });
     } else {
         let fields = [
@@ -209,6 +216,7 @@ async fn generate(endpoint: &Endpoint, request: &Request) -> Result<Response, Fa
             ("prompt", json!(request.prompt)),
             ("return_token_ids", json!(true)),
             ("return_weight_versions", json!(true)),
+            ("cache_salt", json!(request.version)),
         ];
         for (name, value) in fields {
             body[name] = value;
@@ -331,10 +339,6 @@ fn no_development_mode(fault: &HttpFault) -> String {
         }
         _ => told(fault),
     }
-}
-
-fn short(value: &Value) -> String {
-    value.to_string().chars().take(200).collect()
 }
 
 #[cfg(test)]

@@ -78,6 +78,14 @@ impl Texts for RunTexts {
         Ok(ReadResponse { text: read.text, measures: read.measures, is_well_formed: read.is_well_formed })
     }
 
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, String> {
+        self.prompter.tokenizer().encode(text, false).map_err(|error| error.to_string())
+    }
+
+    fn text(&self, tokens: &[u32]) -> Result<String, String> {
+        self.prompter.tokenizer().decode(tokens).map_err(|error| error.to_string())
+    }
+
     fn prompt_name(&self) -> &str {
         &self.prompt_name
     }

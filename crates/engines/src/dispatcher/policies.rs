@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Outcome;
 use crate::{
+    beginning::BASE,
     endpoint::{Prepared, PreparedAdapter},
     fleet::FleetSeams,
     publication::Publication,
@@ -143,7 +144,7 @@ impl Maker<'_> {
     fn whole(&self, id: PolicyId, policy: &PolicyRef) -> Result<Prepared, String> {
         let name = match &policy.checkpoint {
             Some(checkpoint) => checkpoint.to_string(),
-            None => "base".to_owned(),
+            None => BASE.to_owned(),
         };
         let folder = self.policies.folder(policy)?;
         let publication = Publication::make(self.root, &format!("{}-{name}", id.0), &folder)?;

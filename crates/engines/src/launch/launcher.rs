@@ -23,6 +23,8 @@ use super::{
     server::{Ending, Goal, LaunchedServer, Phase, Running, free_port, open_log},
 };
 use crate::{
+    beginning::Beginning,
+    endpoint::Prepared,
     fleet::{Fleet, ServerLaunched},
     http::Http,
     settings::EngineSection,
@@ -63,6 +65,8 @@ enum Said {
     Up,
     Slept(Result<(), String>),
     Woken(Result<(), String>),
+    /// It cannot be given a policy: another process has to begin with that.
+    Unfit(Arc<Prepared>),
 }
 
 /// What the thread holds.
@@ -246,13 +250,18 @@ impl Work {
         server.start += 1;
         server.log.begin();
         let (start, tell) = (server.start, self.tell.clone());
+        // a launcher that has ended hears nothing more
+        let tell = move |said| drop(tell.send(Word { server: index, start, said }));
+        let unfit = tell.clone();
+        let renewal = server.section.renewal();
+        let beginning = Beginning::new(server.policy.as_deref(), renewal, move |policy| unfit(Said::Unfit(policy)));
         let tell = move |heard: Heard<Infallible>| {
             let Heard::Ended(status) = heard;
-            // a launcher that has ended hears nothing more
-            let _ = tell.send(Word { server: index, start, said: Said::Ended(status) });
+            tell(Said::Ended(status));
         };
         let begun = server.settle_port().and_then(|()| {
-            let mut command = server.plan.command(server.number, server.port, server.key.as_deref())?;
+            let model = server.policy.as_ref().map(|policy| policy.publication.folder());
+            let mut command = server.plan.command(server.number, server.port, server.key.as_deref(), model)?;
             command.env(SERVERS_VARIABLE, &self.folder);
             ProcessTree::start(command, &server.log, |_| None, tell).map_err(|error| error.to_string())
         });
@@ -261,11 +270,12 @@ impl Work {
                 let until = Instant::now() + Duration::from_secs(server.section.start_seconds);
                 let (address, process_id) = (server.address(), process.id());
                 tracing::info!(%address, process_id, log = %server.log.path().display(), "a server is started");
-                let asked = self.ask(index, |http| async move {
-                    nap::up(&http).await;
+                let sign = server.section.sign_of_life();
+                let asked = self.ask(index, move |http| async move {
+                    nap::up(&http, sign).await;
                     Said::Up
                 });
-                let running = Running::new(process);
+                let running = Running::new(process, Arc::new(beginning));
                 if let (Some(server), Some(task)) = (self.servers.get_mut(index), asked) {
                     server.phase = Phase::Starting(running.asked(task), until);
                 }
@@ -330,6 +340,12 @@ impl Work {
                 server.came_up();
                 self.enter(index);
             }
+            (Said::Unfit(policy), Phase::Up(running)) => {
+                tracing::info!(server = %server.address(), policy = policy.name, "a server is ended and begun with a policy");
+                server.goes_on_with(policy);
+                server.phase = ended(running, None, patience);
+                self.leave(index);
+            }
             (Said::Slept(Ok(())), Phase::Dozing(running)) => server.phase = Phase::Asleep(running),
             (Said::Slept(Err(reason)), Phase::Dozing(running)) => {
                 server.phase = ended(running, None, patience);
@@ -353,8 +369,10 @@ impl Work {
     /// Gives a server that is up to the fleet.
     fn enter(&self, index: usize) {
         let Some(server) = self.servers.get(index) else { return };
+        let Phase::Up(running) = &server.phase else { return };
+        let beginning = Some(Arc::clone(&running.beginning));
         // a fleet that has ended takes nothing in, and one that has it keeps it
-        let _ = self.runtime.block_on(self.fleet.take_in(&server.section, server.address()));
+        let _ = self.runtime.block_on(self.fleet.take_in(&server.section, server.address(), beginning));
     }
 
     /// Takes a server out of the fleet: what it holds is drawn elsewhere, and counts against nothing.

@@ -14,13 +14,13 @@ const SIGN: Duration = Duration::from_secs(5);
 /// Longest wait for weights to leave the devices, or to come back.
 const MOVE: Duration = Duration::from_mins(5);
 
-/// Over when the server answers that it is well.
-pub(super) async fn up(http: &Http) {
+/// Over when the server answers a question that it answers once it is well.
+pub(super) async fn up(http: &Http, question: &str) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        if http.text("/health", SIGN).await.is_ok() {
+        if http.text(question, SIGN).await.is_ok() {
             return;
         }
     }

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_settings::{Findings, find_program};
 
-use crate::settings::{EngineKind, EngineSection};
+use crate::{
+    beginning::Renewal,
+    settings::{EngineKind, EngineSection},
+};
 
 /// What stands for the model's folder in a command.
 const MODEL: &str = "{model}";
@@ -45,7 +48,9 @@ pub struct LaunchPlan {
     pub placement: Placement,
     /// Whether a server can let its memory go without being ended.
     pub can_sleep: bool,
-    /// The command's words, with what stands for the port.
+    /// The run's model, as a folder.
+    model: PathBuf,
+    /// The command's words, with what stands for the model and the port.
     words: Vec<String>,
     environment: BTreeMap<String, String>,
 }
@@ -67,10 +72,7 @@ impl LaunchPlan {
             && section.placement == Placement::Turns
             && !section.devices.is_empty();
         let words = words(section, can_sleep);
-        let fill = |word: &String| {
-            let word = word.replace(MODEL, &model.display().to_string());
-            word.replace(TENSOR_PARALLEL, &parallel.to_string())
-        };
+        let fill = |word: &String| word.replace(TENSOR_PARALLEL, &parallel.to_string());
         let mut environment = BTreeMap::new();
         if section.kind == EngineKind::Vllm {
             environment.insert("VLLM_SERVER_DEV_MODE".to_owned(), "1".to_owned());
@@ -80,6 +82,7 @@ impl LaunchPlan {
             servers,
             placement: section.placement,
             can_sleep,
+            model: model.to_owned(),
             words: words.iter().map(fill).collect(),
             environment,
         })
@@ -94,12 +97,19 @@ impl LaunchPlan {
             .map_err(|reason| format!("servers cannot be started (`engines`, `command`): {reason}"))
     }
 
-    /// The command of a server.
+    /// The command of a server that begins with the model of a folder, or with the run's.
     ///
     /// # Errors
     /// When there is no such program.
-    pub(crate) fn command(&self, server: usize, port: u16, key: Option<&str>) -> Result<Command, String> {
-        let words = self.words.iter().skip(1).map(|word| word.replace(PORT, &port.to_string()));
+    pub(crate) fn command(
+        &self,
+        server: usize,
+        port: u16,
+        key: Option<&str>,
+        model: Option<&Path>,
+    ) -> Result<Command, String> {
+        let model = model.unwrap_or(&self.model);
+        let words = self.words_with(model).skip(1).map(|word| word.replace(PORT, &port.to_string()));
         let mut command = Command::new(self.executable()?);
         command.args(words).envs(self.environment(server));
         if let Some(key) = key {
@@ -112,8 +122,13 @@ impl LaunchPlan {
     pub fn command_line(&self, server: usize) -> String {
         let variables =
             self.environment(server).into_iter().map(|(name, value)| format!("{name}={}", Quoted(&value)));
-        let words = self.words.iter().map(|word| Quoted(word).to_string());
+        let words = self.words_with(&self.model).map(|word| Quoted(&word).to_string());
         variables.chain(words).collect::<Vec<_>>().join(" ")
+    }
+
+    fn words_with(&self, model: &Path) -> impl Iterator<Item = String> {
+        let model = model.display().to_string();
+        self.words.iter().map(move |word| word.replace(MODEL, &model))
     }
 
     fn environment(&self, server: usize) -> BTreeMap<String, String> {
@@ -144,7 +159,8 @@ fn words(section: &EngineSection, can_sleep: bool) -> Vec<String> {
                 "--tp-size",
                 TENSOR_PARALLEL,
             ],
-            _ => &[
+            EngineKind::Openai | EngineKind::Embedded => &[],
+            EngineKind::Vllm => &[
                 "vllm",
                 "serve",
                 MODEL,
@@ -179,6 +195,7 @@ pub(crate) fn validate(section: &EngineSection, key: &str, findings: &mut Findin
             ("arguments", section.arguments != usual.arguments),
             ("environment", section.environment != usual.environment),
             ("placement", section.placement != usual.placement),
+            ("renewal", section.renewal != usual.renewal),
         ] {
             findings.require(!is_set, &at(name), || {
                 format!("is for servers that the daemon starts: set `{key}.launch = true`, or leave it out")
@@ -186,9 +203,8 @@ pub(crate) fn validate(section: &EngineSection, key: &str, findings: &mut Findin
         }
         return;
     }
-    let is_launched = matches!(section.kind, EngineKind::Vllm | EngineKind::Sglang);
-    findings.require(is_launched, &at("launch"), || {
-        "servers of the kinds \"vllm\" and \"sglang\" can be started: name one of them".to_owned()
+    findings.require(section.kind != EngineKind::Embedded, &at("launch"), || {
+        "servers of the kinds \"vllm\", \"sglang\" and \"openai\" can be started: name one of them".to_owned()
     });
     findings.require(section.addresses.is_empty(), &at("addresses"), || {
         "the daemon finds the addresses of servers that it starts: leave them out, or put servers that others start into a \
@@ -228,8 +244,12 @@ pub(crate) fn validate(section: &EngineSection, key: &str, findings: &mut Findin
         format!("{DEVICES_VARIABLE} follows from `devices`: leave it out")
     });
     let words = words(section, false);
-    findings.require(words.iter().any(|word| word.contains(PORT)), &at("command"), || {
+    let has = |mark: &str| words.iter().any(|word| word.contains(mark));
+    findings.require(has(PORT), &at("command"), || {
         format!("{PORT} is missing: it stands for the port that the server has to open")
+    });
+    findings.require(has(MODEL) || section.renewal() == Renewal::Load, &at("command"), || {
+        format!("{MODEL} is missing: it stands for the folder of the policy that the server begins with")
     });
     findings.require(words.first().is_some_and(|program| !program.is_empty()), &at("command"), || {
         "begins with the program, for example [\"vllm\", \"serve\"]".to_owned()
@@ -294,8 +314,10 @@ mod tests {
             ..launched(EngineKind::Vllm)
         };
         let plan = LaunchPlan::of(&section, Path::new("m")).unwrap();
-        let command = plan.command(0, 81, Some("s3cret")).unwrap();
+        let command = plan.command(0, 81, Some("s3cret"), None).unwrap();
         assert_eq!(command.get_args().collect::<Vec<_>>(), ["serve", "m:81"]);
+        let with_other = plan.command(0, 81, None, Some(Path::new("other"))).unwrap();
+        assert_eq!(with_other.get_args().collect::<Vec<_>>(), ["serve", "other:81"]);
         assert!(!plan.command_line(0).contains("s3cret"));
         let key = command.get_envs().find(|(name, _)| *name == KEY_VARIABLE);
         assert_eq!(key.and_then(|(_, value)| value), Some("s3cret".as_ref()));
@@ -313,13 +335,16 @@ mod tests {
         assert!(found(&sound).is_empty() && found(&EngineSection::default()).is_empty());
         for (section, key) in [
             (EngineSection { launch: false, devices: vec![0], ..EngineSection::default() }, "devices"),
-            (EngineSection { kind: EngineKind::Openai, ..sound.clone() }, "launch"),
+            (EngineSection { kind: EngineKind::Embedded, ..sound.clone() }, "launch"),
+            (EngineSection { kind: EngineKind::Openai, ..sound.clone() }, "command"),
             (EngineSection { addresses: vec!["http://a:1".to_owned()], ..sound.clone() }, "addresses"),
             (EngineSection { devices: vec![0, 1, 2], tensor_parallel: 2, ..sound.clone() }, "devices"),
             (EngineSection { devices: vec![0], servers: 2, ..sound.clone() }, "servers"),
             (EngineSection { servers: 0, ..sound.clone() }, "servers"),
             (EngineSection { command: vec!["sh".to_owned()], ..sound.clone() }, "command"),
             (EngineSection { command: vec![String::new(), PORT.to_owned()], ..sound.clone() }, "command"),
+            (EngineSection { renewal: Renewal::Restart, ..sound.clone() }, "command"),
+            (EngineSection { launch: false, renewal: Renewal::Restart, ..EngineSection::default() }, "renewal"),
             (
                 EngineSection {
                     environment: BTreeMap::from([(DEVICES_VARIABLE.to_owned(), String::new())]),

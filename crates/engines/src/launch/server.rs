@@ -12,6 +12,8 @@ use tokio::task::AbortHandle;
 
 use super::plan::LaunchPlan;
 use crate::{
+    beginning::Beginning,
+    endpoint::Prepared,
     http::Address,
     schedule::ServerState,
     settings::EngineSection,
@@ -57,6 +59,8 @@ pub(super) enum Phase {
 /// A process.
 pub(super) struct Running {
     pub(super) process: ProcessTree,
+    /// What it began with.
+    pub(super) beginning: Arc<Beginning>,
     /// What is being asked of it.
     task: Option<AbortHandle>,
 }
@@ -80,6 +84,8 @@ pub(super) struct LaunchedServer {
     pub(super) phase: Phase,
     /// Counts its starts: what is told of an earlier one is not listened to.
     pub(super) start: u64,
+    /// What its next process begins with; the run's model where there is none.
+    pub(super) policy: Option<Arc<Prepared>>,
     failures: u32,
     up_at: Option<Instant>,
     last_failure: Option<String>,
@@ -87,8 +93,8 @@ pub(super) struct LaunchedServer {
 }
 
 impl Running {
-    pub(super) const fn new(process: ProcessTree) -> Self {
-        Self { process, task: None }
+    pub(super) const fn new(process: ProcessTree, beginning: Arc<Beginning>) -> Self {
+        Self { process, beginning, task: None }
     }
 
     /// Asks for one thing at a time.
@@ -126,6 +132,7 @@ impl LaunchedServer {
             log: Arc::new(log),
             phase: Phase::Waiting(Instant::now()),
             start: 0,
+            policy: None,
             failures: 0,
             up_at: None,
             last_failure: None,
@@ -151,6 +158,11 @@ impl LaunchedServer {
         (self.up_at, self.is_left_out) = (Some(Instant::now()), false);
     }
 
+    /// It is ended for another process that begins with a policy.
+    pub(super) fn goes_on_with(&mut self, policy: Arc<Prepared>) {
+        (self.policy, self.up_at) = (Some(policy), None);
+    }
+
     /// When something is due for it.
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.phase {
@@ -168,8 +180,11 @@ impl LaunchedServer {
 
     /// It failed: it is started again after a while. Gives what to tell.
     pub(super) fn failed(&mut self, reason: &str) -> String {
-        if self.up_at.take().is_some_and(|at| at.elapsed() >= STEADY) {
-            self.failures = 0;
+        match self.up_at.take() {
+            Some(at) if at.elapsed() >= STEADY => self.failures = 0,
+            Some(_) => {}
+            // it did not come up: it may be the policy's fault
+            None => self.policy = None,
         }
         self.failures = self.failures.saturating_add(1);
         let (tail, log, address) = (self.log.tail(), self.log.path().display(), self.address());

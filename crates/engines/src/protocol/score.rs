@@ -1,6 +1,6 @@
 //! The score of a sequence, which is of the policy that the server was given or is none.
 
-use super::{Protocol, Sglang, Vllm, no_server};
+use super::{Completions, Protocol, Sglang, Vllm, no_server};
 use crate::{
     endpoint::{Endpoint, Serves},
     engine::{Fault, Scores},
