@@ -108,11 +108,12 @@ def start(arguments, python, worker, scratch):
     """The engines that could be started, ours first."""
     model, threads, rows = arguments.model, str(arguments.threads), str(arguments.rows)
     slot = str(QUEUE_PROMPT[1] + QUEUE_NEW[1] + 64)
-    commands = {"still, f32": [worker, model, "as-given", threads, rows, slot]}
-    # a bf16 folder is kept so anyway, and widened, which is exact, as it is read
+    # a bf16 folder is kept so anyway; as given it is widened as it is read, which is exact, and multiplied in f32
+    commands = {
+        "still, f32": [worker, model, "as-given", threads, rows, slot],
+        "still, bf16": [worker, model, "bf16", threads, rows, slot],
+    }
     has_bf16 = is_bf16(model)
-    if not has_bf16:
-        commands["still, bf16"] = [worker, model, "bf16", threads, rows, slot]
     if "transformers" in arguments.peers:
         for precision in ("f32", "bf16") if has_bf16 else ("f32",):
             command = [python, HERE / "worker_transformers.py", model, precision, threads, rows]

@@ -156,7 +156,7 @@ fn bf16_storage_gives_the_bits_of_the_widened_weights() {
 }
 
 #[test]
-fn a_decoder_in_bf16_rounds_the_weights_that_it_is_given_first_and_later() {
+fn a_decoder_in_bf16_rounds_the_weights_that_it_is_given_first_and_later_and_at_most_what_they_multiply() {
     for name in MODELS {
         let fixture = Fixture::load(name);
         let tokens = &fixture.sequences[1];
@@ -170,7 +170,12 @@ fn a_decoder_in_bf16_rounds_the_weights_that_it_is_given_first_and_later() {
             rounding.set_weights(weights);
             let found = alone(&mut rounding, 0, tokens, 4);
             let mut rounded = new(&weights.to_bf16(), WeightPrecision::AsGiven);
-            assert_eq!(found, alone(&mut rounded, 0, tokens, 4), "{name}");
+            let rounded = alone(&mut rounded, 0, tokens, 4).concat();
+            let largest = rounded.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+            let apart = found.iter().flatten().zip(&rounded).map(|(one, two)| (one - two).abs());
+            let apart = apart.fold(0.0, f32::max);
+            // to the bit where the processor does not multiply bf16 itself
+            assert!(apart <= largest * 0.03, "{name}: {apart} of {largest}");
             let mut exact = new(weights, WeightPrecision::AsGiven);
             assert_ne!(found, alone(&mut exact, 0, tokens, 4), "{name}");
         }

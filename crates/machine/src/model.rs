@@ -338,7 +338,7 @@ impl GeneratorShape {
         }
     }
 
-    /// How the processor stores matrices; it calculates in f32 either way.
+    /// How the processor stores matrices, and multiplies by them.
     const fn weight_precision(&self) -> WeightPrecision {
         match self.precision {
             TensorPrecision::F32 => WeightPrecision::AsGiven,

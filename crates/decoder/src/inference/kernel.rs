@@ -1,7 +1,7 @@
 //! The micro-kernel: rows times panels, every output one chain of fused multiply-adds in the order of the inner index.
 //!
 //! A tile of rows is held in registers against one panel. Tiles and threads change which outputs are computed together,
-//! never how one is computed.
+//! never how one is computed. Where inputs are rounded to bf16 as well, pairs of them are multiplied at once (`pairs`).
 #![expect(
     unsafe_code,
     reason = "the innermost loop reads without bounds checks; `Product::run` asserts the bounds"
@@ -11,6 +11,8 @@
     reason = "only an inlined body is compiled for its caller's instruction set"
 )]
 
+mod pairs;
+
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
@@ -18,6 +20,8 @@ use pulp::{Simd, WithSimd};
 use super::panels::{PANEL, PanelSlice};
 use super::shared::SharedSlice;
 use super::team::{ALONE, Team};
+
+pub(super) use self::pairs::are_multiplied_here;
 
 /// Bytes of input rows that stay near while panels stream by.
 const ROW_BLOCK_BYTES: usize = 512 << 10;
@@ -38,18 +42,45 @@ const MAX_ROWS_OF_SIXTEEN: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct PackedRows {
     values: Vec<f32>,
+    pairs: Vec<u32>,
 }
 
 /// A view of rows in tiles.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'a> {
-    values: &'a [f32],
+    numbers: Numbers<'a>,
     count: usize,
     inner: usize,
     in_tile: usize,
 }
 
+/// Numbers of rows.
+#[derive(Debug, Clone, Copy)]
+enum Numbers<'a> {
+    /// One for every inner index.
+    Single(&'a [f32]),
+    /// One for every two inner indices, both as bf16.
+    Pairs(&'a [u32]),
+}
+
 impl PackedRows {
+    /// The same, rounded to bf16, in pairs of inner indices; where [`are_multiplied_here`].
+    pub(super) fn pack_pairs<'a>(&'a mut self, x: &[f32], count: usize, inner: usize, team: &Team) -> Rows<'a> {
+        let (pairs, tile_rows) = (inner / 2, even_tiles(count, MAX_ROWS));
+        self.pairs.resize(count * pairs, 0);
+        let team = if count * inner < MIN_SHARED_NUMBERS { &ALONE } else { team };
+        team.for_each_chunk(&mut self.pairs, tile_rows * pairs, |tile, target| {
+            let rows = target.len() / pairs;
+            for row in 0..rows {
+                let x = x[(tile * tile_rows + row) * inner..][..inner].chunks_exact(2);
+                for (target, x) in target[row..].iter_mut().step_by(rows).zip(x) {
+                    *target = pairs::pair(x[0], x[1]);
+                }
+            }
+        });
+        Rows { numbers: Numbers::Pairs(&self.pairs), count, inner, in_tile: tile_rows }
+    }
+
     /// Interleaves `count` rows of `inner` numbers that start `stride` apart.
     pub(super) fn pack<'a>(
         &'a mut self,
@@ -71,10 +102,10 @@ impl PackedRows {
         max_rows: usize,
         team: &Team,
     ) -> Rows<'a> {
-        // as even as the registers allow
-        let tile_rows = count.div_ceil(count.div_ceil(max_rows).max(1)).max(1);
+        let tile_rows = even_tiles(count, max_rows);
         if count <= 1 {
-            return Rows { values: &x[..count * inner], count, inner, in_tile: tile_rows };
+            let numbers = Numbers::Single(&x[..count * inner]);
+            return Rows { numbers, count, inner, in_tile: tile_rows };
         }
         self.values.resize(count * inner, 0.0);
         let team = if count * inner < MIN_SHARED_NUMBERS { &ALONE } else { team };
@@ -87,8 +118,13 @@ impl PackedRows {
                 }
             }
         });
-        Rows { values: &self.values, count, inner, in_tile: tile_rows }
+        Rows { numbers: Numbers::Single(&self.values), count, inner, in_tile: tile_rows }
     }
+}
+
+/// Rows of a tile, as even as the registers allow.
+fn even_tiles(count: usize, max_rows: usize) -> usize {
+    count.div_ceil(count.div_ceil(max_rows).max(1)).max(1)
 }
 
 /// Rows that a tile holds at most on this machine.
@@ -142,7 +178,7 @@ impl Product<'_> {
     /// Computes the product with the instruction set `simd`.
     #[inline(always)]
     pub(super) fn run<S: Simd>(&self, simd: S) {
-        let Rows { values, count, inner, .. } = self.x;
+        let Rows { numbers, count, inner, .. } = self.x;
         if count == 0 || self.range.is_empty() {
             return;
         }
@@ -154,7 +190,16 @@ impl Product<'_> {
             }
         };
         assert!((self.range.end - 1) * self.panel_stride + per_panel <= length, "panels inside their slice");
-        assert!(count * inner <= values.len(), "input rows inside their slice");
+        match numbers {
+            Numbers::Single(values) => {
+                assert!(count * inner <= values.len(), "input rows inside their slice");
+            }
+            Numbers::Pairs(pairs) => {
+                assert!(count * (inner / 2) <= pairs.len(), "input rows inside their slice");
+                assert!(matches!(self.panels, PanelSlice::Bf16(_)), "pairs on both sides");
+                assert!(are_multiplied_here(), "pairs where they are multiplied");
+            }
+        }
         assert!(self.range.end <= self.columns.div_ceil(PANEL), "panels inside the output");
         assert!(self.x.in_tile <= max_rows_of::<S>(), "tiles that fit the registers");
         match S::F32_LANES {
@@ -215,11 +260,15 @@ impl Product<'_> {
         let inner = self.x.inner;
         let start = panel * self.panel_stride;
         let ahead = self.ahead(panel, first);
+        let x = match self.x.numbers {
+            Numbers::Single(values) => values,
+            Numbers::Pairs(x) => return self.tile_of_pairs::<ROWS>(x, panel, first, ahead),
+        };
         // SAFETY: `run` asserted that all rows lie inside `x`, so that the tile from `first` has `inner` groups of ROWS
         // numbers, and that `inner` (or, for pairs, `inner / 2`) lines of PANEL numbers from `start` lie inside the panels;
         // VECTORS * F32_LANES is PANEL.
         let sums = unsafe {
-            let x = self.x.values.as_ptr().add(first * inner);
+            let x = x.as_ptr().add(first * inner);
             match self.panels {
                 PanelSlice::F32(values) if values.len() > CACHED_NUMBERS => {
                     single_sums::<S, VECTORS, ROWS, true>(simd, x, values.as_ptr().add(start), inner, ahead)
@@ -235,20 +284,48 @@ impl Product<'_> {
                 }
             }
         };
+        for (row, sums) in sums.iter().enumerate() {
+            self.put(panel, first + row, bytemuck::cast_slice(sums));
+        }
+    }
+
+    /// The same for pairs on both sides.
+    fn tile_of_pairs<const ROWS: usize>(&self, x: &[u32], panel: usize, first: usize, ahead: Ahead) {
+        #[cfg(target_arch = "x86_64")]
+        if let PanelSlice::Bf16(pairs) = self.panels {
+            let (count, start) = (self.x.inner / 2, panel * self.panel_stride);
+            // SAFETY: `run` asserted that the processor has the instruction, that all rows lie inside `x`, so that the tile from
+            // `first` has `count` groups of ROWS pairs, and that `count` lines of PANEL pairs from `start` lie inside the panels.
+            let sums = unsafe {
+                let (x, line) = (x.as_ptr().add(first * count), pairs.as_ptr().add(start));
+                if pairs.len() > CACHED_NUMBERS {
+                    pairs::sums::<ROWS, true>(x, line, count, ahead)
+                } else {
+                    pairs::sums::<ROWS, false>(x, line, count, ahead)
+                }
+            };
+            for (row, sums) in sums.iter().enumerate() {
+                self.put(panel, first + row, sums);
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (x, panel, first, ahead);
+    }
+
+    /// Writes what a row against a panel came to.
+    #[inline(always)]
+    fn put(&self, panel: usize, row: usize, sums: &[f32]) {
         let column = panel * PANEL;
         let count = PANEL.min(self.columns - column);
-        for (row, sums) in sums.iter().enumerate() {
-            let at = (first + row) * self.out_stride + column;
-            // SAFETY: callers give every panel to one thread, and this row of this panel is written here only.
-            let out = unsafe { self.out.part(at..at + count) };
-            let sums: &[f32] = bytemuck::cast_slice(sums);
-            if self.accumulates {
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out += sum;
-                }
-            } else {
-                out.copy_from_slice(&sums[..count]);
+        let at = row * self.out_stride + column;
+        // SAFETY: callers give every panel to one thread, and this row of this panel is written here only.
+        let out = unsafe { self.out.part(at..at + count) };
+        if self.accumulates {
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out += sum;
             }
+        } else {
+            out.copy_from_slice(&sums[..count]);
         }
     }
 }

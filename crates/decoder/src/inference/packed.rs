@@ -175,7 +175,11 @@ impl PanelMatrix {
         } else {
             panels.min(team.count() * PIECES_PER_THREAD)
         };
-        let x = packed.pack(x, rows, self.inner(), self.inner(), team);
+        let x = if self.takes_pairs() {
+            packed.pack_pairs(x, rows, self.inner(), team)
+        } else {
+            packed.pack(x, rows, self.inner(), self.inner(), team)
+        };
         let out = SharedSlice::new(out);
         let panels_slice = self.slice(pages);
         let panel_stride = match panels_slice {

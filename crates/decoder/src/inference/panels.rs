@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytemuck::{Pod, Zeroable};
 use half::bf16;
 
+use super::kernel::are_multiplied_here;
 use super::pages::Pages;
 use super::team::Team;
 use crate::{Matrix, Storage};
@@ -20,14 +21,15 @@ pub(super) const LINE: usize = 16;
 #[repr(C, align(64))]
 pub(super) struct Line([f32; LINE]);
 
-/// How a decoder that serves holds its matrices. Arithmetic is f32 either way: bf16 is widened, which is exact, while it
-/// streams, so that a step of few rows, which takes as long as its weights take to read, takes half the time.
+/// How a decoder that serves holds its matrices, and multiplies by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WeightPrecision {
-    /// In the format that they come in.
+    /// In the format that they come in. Arithmetic is f32: bf16 is widened, which is exact, while it streams, so that a step
+    /// of few rows, which takes as long as its weights take to read, takes half the time.
     #[default]
     AsGiven,
-    /// As bf16, rounded to the nearest, ties to even.
+    /// As bf16, rounded to the nearest, ties to even. What they are multiplied by is rounded too where the processor multiplies
+    /// pairs of bf16, and sums are f32: twice the arithmetic in the same time.
     Bf16,
 }
 
@@ -52,6 +54,8 @@ pub(super) struct PanelMatrix {
     rows: usize,
     inner: usize,
     is_bf16: bool,
+    /// Whether what they are multiplied by is rounded to bf16 too.
+    takes_pairs: bool,
     /// Lines of the pages before it.
     first_line: usize,
 }
@@ -62,7 +66,8 @@ impl Layout {
         let (rows, inner) = (matrix.rows(), matrix.columns());
         let wants_bf16 = precision == WeightPrecision::Bf16 || matches!(matrix.storage(), Storage::Bf16(_));
         let is_bf16 = wants_bf16 && inner.is_multiple_of(2);
-        let placed = PanelMatrix { rows, inner, is_bf16, first_line: self.line_count };
+        let takes_pairs = is_bf16 && precision == WeightPrecision::Bf16 && are_multiplied_here();
+        let placed = PanelMatrix { rows, inner, is_bf16, takes_pairs, first_line: self.line_count };
         self.line_count += placed.line_count();
         placed
     }
@@ -105,6 +110,11 @@ impl PanelMatrix {
     /// Inputs.
     pub(super) fn inner(&self) -> usize {
         self.inner
+    }
+
+    /// Whether what they are multiplied by is rounded to bf16 too.
+    pub(super) fn takes_pairs(&self) -> bool {
+        self.takes_pairs
     }
 
     /// The panels.

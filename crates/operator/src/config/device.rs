@@ -24,7 +24,8 @@ pub struct DeviceSection {
     pub sampler_threads: usize,
     /// Threads of the evaluator on the CPU; 0 takes what the machine has.
     pub evaluator_threads: usize,
-    /// Number format of the weights that rollouts are drawn with.
+    /// Number format of the weights that rollouts are drawn with. A processor multiplies in bf16 where it has AVX512-BF16, and in
+    /// f32 elsewhere; weights that come in bf16 are kept so either way.
     pub precision: Precision,
 }
 

@@ -47,6 +47,53 @@ fn check<S: Simd>(simd: S, max_rows: usize) {
     }
 }
 
+/// The nearest bf16.
+fn rounded(value: f32) -> f32 {
+    half::bf16::from_f32(value).to_f32()
+}
+
+#[test]
+fn a_product_of_pairs_is_that_of_rounded_numbers_and_the_same_in_every_tile() {
+    if !are_multiplied_here() {
+        return;
+    }
+    let (inner, columns) = (38, 45);
+    let value = |index: usize| ((index * 2_654_435_761) % 1000) as f32 * 1e-3 - 0.5;
+    let x: Vec<f32> = (0..30 * inner).map(value).collect();
+    let weight = |column: usize, index: usize| rounded(value(column * inner + index + 9));
+    let mut panels = vec![0_u32; 2 * inner / 2 * PANEL];
+    for column in 0..2 * PANEL {
+        for index in (0..inner).step_by(2) {
+            let at = column / PANEL * (inner / 2 * PANEL) + index / 2 * PANEL + column % PANEL;
+            panels[at] = pairs::pair(weight(column, index), weight(column, index + 1));
+        }
+    }
+    let mut before: Vec<f32> = Vec::new();
+    for rows in 1..30 {
+        let mut packed = PackedRows::default();
+        let mut out = vec![0.5; rows * columns];
+        pulp::Arch::new().dispatch(Product {
+            x: packed.pack_pairs(&x, rows, inner, &ALONE),
+            panels: PanelSlice::Bf16(&panels),
+            panel_stride: inner / 2 * PANEL,
+            range: 0..2,
+            out: SharedSlice::new(&mut out),
+            out_stride: columns,
+            columns,
+            accumulates: true,
+        });
+        assert_eq!(out[..before.len()], before, "{rows} rows");
+        for (index, found) in out.iter().enumerate() {
+            let (row, column) = (index / columns, index % columns);
+            let exact: f64 = (0..inner)
+                .map(|index| f64::from(rounded(x[row * inner + index])) * f64::from(weight(column, index)))
+                .sum();
+            assert!((f64::from(*found) - 0.5 - exact).abs() < 1e-5, "{rows} rows, {row}, {column}: {found} {exact}");
+        }
+        before = out;
+    }
+}
+
 #[test]
 fn every_output_is_one_chain_of_multiply_adds_whatever_the_tile_and_the_instruction_set() {
     check(pulp::Scalar, 1);
