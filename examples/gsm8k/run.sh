@@ -18,13 +18,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=300 asked=120 dev=60 test=120 rounds=2 dpo= settings=()
+problems=160 demonstrations=320 dev=60 test=200 rounds=2 dpo= settings=()
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
-        problems=6000 asked=900 dev=500 test=1319
+        problems=6000 demonstrations=900 dev=500 test=1319
         rounds=6
-        settings+=(run.rounds=6 round.problems=1000 training.improvement.epochs=2.0 gate.tolerance=0.02)
+        settings+=(run.rounds=6 round.problems=1000 round.init=base gate.tolerance=0.02)
+        settings+=(training.imitation.epochs=2.0 training.improvement.steps=0 training.improvement.epochs=2.0)
         ;;
     --dpo) dpo=yes ;;
     --)
@@ -47,7 +48,9 @@ for split in train test; do
 done
 # what is explored, what is imitated, what gates and what is only reported have no problem in common
 head -n "$problems" "$folder/train.jsonl" >"$folder/problems.jsonl"
-sed -n "$((problems + 1)),$((problems + asked))p" "$folder/train.jsonl" >"$folder/asked.jsonl"
+# GSM8K's notes for a calculator are left out, and its last line becomes a box
+sed -n "$((problems + 1)),$((problems + demonstrations))p" "$folder/train.jsonl" |
+    sed -E 's/<<[^>]*>>//g; s/\\n#### ([^"]*)"\}$/\\nThe answer is \\\\boxed{\1}."}/' >"$folder/demonstrations.jsonl"
 tail -n "$dev" "$folder/train.jsonl" >"$folder/dev.jsonl"
 head -n "$test" "$folder/test.jsonl" >"$folder/held-out.jsonl"
 cp "$here/gsm8k.toml" "$folder/gsm8k.toml"
@@ -58,11 +61,6 @@ arguments=()
 for setting in "${settings[@]}"; do arguments+=(--set "$setting"); done
 
 cd "$folder"
-# what the base model finds right itself is imitated
-"$stilld" generate --model "${MODEL:-hf:Qwen/Qwen2.5-Coder-0.5B-Instruct}" --problems asked.jsonl --out drawn.jsonl --count 2 \
-    --style chat --system 'Please reason step by step, and put your final answer within \boxed{}.' --format none \
-    --temperature 0.8 --top-p 0.95 --max-new-tokens 256
-"$stilld" distill --config gsm8k.toml --problems asked.jsonl --responses drawn.jsonl --out demonstrations.jsonl
 "$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"
 "$stilld" inspect results --data-dir data
 if [ -n "$dpo" ]; then
