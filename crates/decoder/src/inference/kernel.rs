@@ -20,6 +20,7 @@ use pulp::{Simd, WithSimd};
 use super::panels::{PANEL, PanelSlice};
 use super::shared::SharedSlice;
 use super::team::{ALONE, Team};
+use crate::lanes::vectorised;
 
 pub(super) use self::pairs::are_multiplied_here;
 
@@ -33,6 +34,8 @@ const MAX_ROWS: usize = 12;
 const CACHED_NUMBERS: usize = 128 << 10;
 /// Numbers that lie between what is read and what is asked for, where one tile reads a panel.
 const AHEAD_NUMBERS: usize = 64 * PANEL;
+/// Pairs that are rounded at once, before they are interleaved.
+const ROUNDED_AT_ONCE: usize = 64;
 /// Rows of a tile where there are 16 registers.
 const MAX_ROWS_OF_SIXTEEN: usize = 3;
 
@@ -71,12 +74,24 @@ impl PackedRows {
         let team = if count * inner < MIN_SHARED_NUMBERS { &ALONE } else { team };
         team.for_each_chunk(&mut self.pairs, tile_rows * pairs, |tile, target| {
             let rows = target.len() / pairs;
-            for row in 0..rows {
-                let x = x[(tile * tile_rows + row) * inner..][..inner].chunks_exact(2);
-                for (target, x) in target[row..].iter_mut().step_by(rows).zip(x) {
-                    *target = pairs::pair(x[0], x[1]);
-                }
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    let mut rounded = [0; ROUNDED_AT_ONCE];
+                    for row in 0..rows {
+                        let x = &x[(tile * tile_rows + row) * inner..][..inner];
+                        let target = target[row..].chunks_mut(ROUNDED_AT_ONCE * rows);
+                        for (target, x) in target.zip(x.chunks(2 * ROUNDED_AT_ONCE)) {
+                            for (pair, x) in rounded.iter_mut().zip(x.chunks_exact(2)) {
+                                *pair = pairs::pair(x[0], x[1]);
+                            }
+                            for (target, pair) in target.iter_mut().step_by(rows).zip(&rounded) {
+                                *target = *pair;
+                            }
+                        }
+                    }
+                },
+            );
         });
         Rows { numbers: Numbers::Pairs(&self.pairs), count, inner, in_tile: tile_rows }
     }

@@ -53,6 +53,17 @@ fn rounded(value: f32) -> f32 {
 }
 
 #[test]
+fn a_pair_is_two_nearest_bf16() {
+    let bits = (0..=u32::MAX).step_by(9_973).chain([0x7f80_0000, 0x7fff_ffff, 0x3f80_8000, 0x3f81_8000]);
+    for bits in bits {
+        let value = f32::from_bits(bits);
+        let nearest = u32::from(half::bf16::from_f32(value).to_bits());
+        assert_eq!(pairs::pair(value, 0.0), nearest, "{value}");
+        assert_eq!(pairs::pair(0.0, value), nearest << 16, "{value}");
+    }
+}
+
+#[test]
 fn a_product_of_pairs_is_that_of_rounded_numbers_and_the_same_in_every_tile() {
     if !are_multiplied_here() {
         return;
