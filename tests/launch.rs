@@ -33,8 +33,7 @@ fn serve() {
     let Ok(port) = env::var(PORT) else { return };
     let model = env::var(MODEL).unwrap();
     let options = if env::var_os(COMPLETES).is_some() { Options::completions } else { Options::new };
-    let double =
-        EngineDouble::start(Options { port: port.parse().unwrap(), ..options(Path::new(&model)) });
+    let double = EngineDouble::start(Options { port: port.parse().unwrap(), ..options(Path::new(&model)) });
     if let Ok(path) = env::var(FAILS) {
         double.fail(&path, Fault::Status(404), usize::MAX);
     }
@@ -258,7 +257,8 @@ fn a_server_that_cannot_load_weights_begins_anew_with_every_policy() {
 }
 
 #[test]
-fn a_server_that_is_to_begin_anew_is_never_asked_to_load_and_begins_with_the_base_where_a_policy_does_not_come_up() {
+fn a_server_that_is_to_begin_anew_is_never_asked_to_load_and_begins_with_the_base_where_a_policy_does_not_come_up()
+ {
     // the first time that it is to serve a policy it does not come up
     let flag = tempfile::tempdir().unwrap();
     let flag = flag.path().join("failed");

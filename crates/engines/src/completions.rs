@@ -116,7 +116,8 @@ impl Protocol for Completions {
         if endpoint.named().as_ref() != Some(&request.version) {
             return Err(Fault::OtherWeights("it has been given another name meanwhile".to_owned()));
         }
-        let texts = endpoint.texts.as_ref().ok_or_else(|| Fault::Failed("nobody reads its texts".to_owned()))?;
+        let texts =
+            endpoint.texts.as_ref().ok_or_else(|| Fault::Failed("nobody reads its texts".to_owned()))?;
         read_choice(&answer["choices"][0], &**texts)
     }
 
@@ -188,9 +189,7 @@ fn pieces(logprobs: &Value) -> Option<Vec<Piece<'_>>> {
     }
     let pieces = texts.iter().zip(values);
     pieces
-        .map(|(text, value)| {
-            Some(Piece { text: text.as_str()?, log_probability: value.as_f64()? as f32 })
-        })
+        .map(|(text, value)| Some(Piece { text: text.as_str()?, log_probability: value.as_f64()? as f32 }))
         .collect()
 }
 
@@ -274,7 +273,8 @@ mod tests {
         fn tokens(&self, text: &str) -> Result<Vec<u32>, String> {
             let (mut rest, mut ids) = (text, Vec::new());
             while let Some(letter) = rest.chars().next() {
-                let known = [("<e>", STOP), ("ab", PAIR)].into_iter().find(|(word, _)| rest.starts_with(word));
+                let known =
+                    [("<e>", STOP), ("ab", PAIR)].into_iter().find(|(word, _)| rest.starts_with(word));
                 let (id, length) =
                     known.map_or((letter as u32, letter.len_utf8()), |(word, id)| (id, word.len()));
                 ids.push(id);

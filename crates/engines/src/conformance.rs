@@ -554,6 +554,16 @@ async fn weights_that_are_there_beside_a_cache_that_is_not_emptied_are_loaded_on
     subject.assert_drawn_by(1, &request, &response);
 }
 
+#[test]
+fn a_server_that_is_gone_keeps_no_policy_on_the_disk() {
+    let subject = Subject::new(EngineKind::Vllm, "http://127.0.0.1:1", Path::new(FIXTURE));
+    let held = Arc::strong_count(&subject.base);
+    subject.endpoint.set_good(&subject.base);
+    assert_eq!(Arc::strong_count(&subject.base), held + 1);
+    subject.endpoint.let_go();
+    assert_eq!(Arc::strong_count(&subject.base), held);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_speaks_tls_and_wants_a_key_is_asked_as_any_other_by_who_trusts_it() {
     let base = Path::new(FIXTURE);

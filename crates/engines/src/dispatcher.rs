@@ -277,10 +277,13 @@ impl Dispatcher {
         Ok(self.schedule.held(server))
     }
 
-    /// Shows how every server stands.
+    /// Shows how every server stands, and lets go of those that are gone.
     fn show(&self) {
         let status = |(index, (endpoint, _)): (usize, &(Arc<Endpoint>, Limits))| {
             let standing = self.schedule.standing(ServerId(index))?;
+            if standing.state == ServerState::Gone {
+                endpoint.let_go();
+            }
             let policy = standing.serves.and_then(|policy| self.shelf.name(policy));
             Some(ServerStatus::of(endpoint, standing, policy))
         };

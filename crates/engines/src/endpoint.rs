@@ -234,6 +234,12 @@ impl Endpoint {
         self.known().adapters.extract_if(.., |one| Arc::strong_count(one) == 1).collect()
     }
 
+    /// Nothing will be asked of it any more: the policies that it was given need not be kept for it.
+    pub(crate) fn let_go(&self) {
+        let mut known = self.known();
+        *known = Known { about: known.about.take(), ..Known::default() };
+    }
+
     pub(crate) fn good(&self) -> Option<Arc<Prepared>> {
         self.known().good.clone()
     }

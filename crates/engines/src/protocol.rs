@@ -4,6 +4,7 @@
 //! resume whatever happened, then the probe; and weights that this run has not named are never taken for a policy's.
 
 use std::{
+    future,
     path::Path,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -220,9 +221,12 @@ async fn give_whole<P: Protocol>(
     probe: &[u32],
 ) -> Result<(), String> {
     endpoint.set_whole(None);
-    if let Some(beginning) = endpoint.beginning.as_ref().filter(|one| one.loads_nothing() && !one.holds(policy)) {
+    if let Some(beginning) =
+        endpoint.beginning.as_ref().filter(|one| one.loads_nothing() && !one.holds(policy))
+    {
         beginning.begin_with(policy);
-        return Err(format!("it is started anew with {}", policy.name));
+        // that takes it out of the fleet
+        return future::pending().await;
     }
     P::pause(endpoint).await?;
     let version = match load_paused::<P>(endpoint, policy).await {

@@ -23,8 +23,8 @@ use crate::{
     engine::{Fault, Load, Request, Response, Scores},
     http::HttpFault,
     protocol::{
-        LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
-        short, signed_seed, told,
+        LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields, short,
+        signed_seed, told,
     },
 };
 
@@ -223,9 +223,7 @@ async fn is_paused(endpoint: &Endpoint) -> Result<bool, String> {
 /// A response, and the versions that its tokens were drawn with.
 fn read_answer(answer: &Value) -> Result<(Response, Vec<String>), Fault> {
     let meta = &answer["meta_info"];
-    let failed = |reason: &str| {
-        Fault::Failed(format!("an answer that is none: {reason}: {}", short(meta)))
-    };
+    let failed = |reason: &str| Fault::Failed(format!("an answer that is none: {reason}: {}", short(meta)));
     let finish = match meta["finish_reason"]["type"].as_str() {
         Some("stop") => FinishReason::Stop,
         Some("length") => FinishReason::Length,

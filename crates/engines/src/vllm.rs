@@ -21,8 +21,8 @@ use crate::{
     http::HttpFault,
     metrics::Metrics,
     protocol::{
-        LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields,
-        short, signed_seed, told,
+        LoadFault, Look, Protocol, adapter_names, fault_of_request, precision, room, sampling_fields, short,
+        signed_seed, told,
     },
 };
 

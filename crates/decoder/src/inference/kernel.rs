@@ -68,7 +68,13 @@ enum Numbers<'a> {
 
 impl PackedRows {
     /// The same, rounded to bf16, in pairs of inner indices; where [`are_multiplied_here`].
-    pub(super) fn pack_pairs<'a>(&'a mut self, x: &[f32], count: usize, inner: usize, team: &Team) -> Rows<'a> {
+    pub(super) fn pack_pairs<'a>(
+        &'a mut self,
+        x: &[f32],
+        count: usize,
+        inner: usize,
+        team: &Team,
+    ) -> Rows<'a> {
         let (pairs, tile_rows) = (inner / 2, even_tiles(count, MAX_ROWS));
         self.pairs.resize(count * pairs, 0);
         let team = if count * inner < MIN_SHARED_NUMBERS { &ALONE } else { team };

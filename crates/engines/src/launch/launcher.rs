@@ -254,14 +254,16 @@ impl Work {
         let tell = move |said| drop(tell.send(Word { server: index, start, said }));
         let unfit = tell.clone();
         let renewal = server.section.renewal();
-        let beginning = Beginning::new(server.policy.as_deref(), renewal, move |policy| unfit(Said::Unfit(policy)));
+        let beginning =
+            Beginning::new(server.policy.as_deref(), renewal, move |policy| unfit(Said::Unfit(policy)));
         let tell = move |heard: Heard<Infallible>| {
             let Heard::Ended(status) = heard;
             tell(Said::Ended(status));
         };
         let begun = server.settle_port().and_then(|()| {
             let model = server.policy.as_ref().map(|policy| policy.publication.folder());
-            let mut command = server.plan.command(server.number, server.port, server.key.as_deref(), model)?;
+            let mut command =
+                server.plan.command(server.number, server.port, server.key.as_deref(), model)?;
             command.env(SERVERS_VARIABLE, &self.folder);
             ProcessTree::start(command, &server.log, |_| None, tell).map_err(|error| error.to_string())
         });

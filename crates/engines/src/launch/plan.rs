@@ -344,7 +344,10 @@ mod tests {
             (EngineSection { command: vec!["sh".to_owned()], ..sound.clone() }, "command"),
             (EngineSection { command: vec![String::new(), PORT.to_owned()], ..sound.clone() }, "command"),
             (EngineSection { renewal: Renewal::Restart, ..sound.clone() }, "command"),
-            (EngineSection { launch: false, renewal: Renewal::Restart, ..EngineSection::default() }, "renewal"),
+            (
+                EngineSection { launch: false, renewal: Renewal::Restart, ..EngineSection::default() },
+                "renewal",
+            ),
             (
                 EngineSection {
                     environment: BTreeMap::from([(DEVICES_VARIABLE.to_owned(), String::new())]),

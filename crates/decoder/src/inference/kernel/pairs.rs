@@ -5,7 +5,10 @@
 //! the inner index, whatever shares its tile. The instruction rounds to nearest and takes subnormal numbers for zero.
 #![cfg_attr(
     target_arch = "x86_64",
-    expect(unsafe_code, reason = "the innermost loop reads without bounds checks, by an instruction that few processors have")
+    expect(
+        unsafe_code,
+        reason = "the innermost loop reads without bounds checks, by an instruction that few processors have"
+    )
 )]
 
 use super::super::panels::PANEL;
@@ -52,7 +55,8 @@ pub(super) unsafe fn sums<const ROWS: usize, const AHEAD: bool>(
     ahead: Ahead,
 ) -> [[f32; PANEL]; ROWS] {
     use std::arch::x86_64::{
-        __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+        _mm512_storeu_ps,
     };
     use std::mem::transmute;
 
@@ -71,7 +75,8 @@ pub(super) unsafe fn sums<const ROWS: usize, const AHEAD: bool>(
                 *weights = transmute(_mm512_loadu_si512(line.add(vector * LINE).cast()));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let x: __m512bh = transmute(_mm512_set1_epi32(x.add(index * ROWS + row).read().cast_signed()));
+                let x: __m512bh =
+                    transmute(_mm512_set1_epi32(x.add(index * ROWS + row).read().cast_signed()));
                 for (sum, weights) in sums.iter_mut().zip(weights) {
                     *sum = _mm512_dpbf16_ps(*sum, x, weights);
                 }

@@ -99,7 +99,10 @@ fn a_product_of_pairs_is_that_of_rounded_numbers_and_the_same_in_every_tile() {
             let exact: f64 = (0..inner)
                 .map(|index| f64::from(rounded(x[row * inner + index])) * f64::from(weight(column, index)))
                 .sum();
-            assert!((f64::from(*found) - 0.5 - exact).abs() < 1e-5, "{rows} rows, {row}, {column}: {found} {exact}");
+            assert!(
+                (f64::from(*found) - 0.5 - exact).abs() < 1e-5,
+                "{rows} rows, {row}, {column}: {found} {exact}"
+            );
         }
         before = out;
     }
