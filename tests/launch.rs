@@ -90,7 +90,8 @@ fn daemon_of(
         "engines=[{{kind = \"{kind}\", launch = true, poll_milliseconds = 50, backoff_seconds = 0, command = {command}, {more}}}]"
     );
     let source = format!("model.source={}", base.display());
-    let own = small(&[]);
+    // exploration ahead of a round must not use the problems up before the next begins, however long training takes
+    let own = small(&["exploration.max_ahead_attempts=48"]);
     let settings: Vec<&str> =
         own.into_iter().chain([&*source, &*engines]).chain(settings.iter().copied()).collect();
     Daemon::start(data_dir, rounds, &settings)
