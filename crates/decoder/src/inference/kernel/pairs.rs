@@ -55,30 +55,31 @@ pub(super) unsafe fn sums<const ROWS: usize, const AHEAD: bool>(
     ahead: Ahead,
 ) -> [[f32; PANEL]; ROWS] {
     use std::arch::x86_64::{
-        __m512bh, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-        _mm512_storeu_ps,
+        __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
+        _mm512_setzero_si512, _mm512_storeu_ps,
     };
     use std::mem::transmute;
 
     use super::super::panels::LINE;
 
+    // SAFETY: both are registers of 512 bits.
+    let pairs_of = |register: __m512i| unsafe { transmute::<__m512i, __m512bh>(register) };
     let mut sums = [[_mm512_setzero_ps(); PANEL / LINE]; ROWS];
     for index in 0..pairs {
-        // SAFETY: by the contract; the transmutes are between registers of 512 bits.
+        // SAFETY: by the contract.
         unsafe {
             let line = panel.add(index * PANEL);
             if AHEAD {
                 super::prefetch(panel.wrapping_add(ahead.start + index * ahead.step).cast());
             }
-            let mut weights: [__m512bh; PANEL / LINE] = [transmute(_mm512_setzero_ps()); PANEL / LINE];
+            let mut weights = [_mm512_setzero_si512(); PANEL / LINE];
             for (vector, weights) in weights.iter_mut().enumerate() {
-                *weights = transmute(_mm512_loadu_si512(line.add(vector * LINE).cast()));
+                *weights = _mm512_loadu_si512(line.add(vector * LINE).cast());
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let x: __m512bh =
-                    transmute(_mm512_set1_epi32(x.add(index * ROWS + row).read().cast_signed()));
+                let x = pairs_of(_mm512_set1_epi32(x.add(index * ROWS + row).read().cast_signed()));
                 for (sum, weights) in sums.iter_mut().zip(weights) {
-                    *sum = _mm512_dpbf16_ps(*sum, x, weights);
+                    *sum = _mm512_dpbf16_ps(*sum, x, pairs_of(weights));
                 }
             }
         }
