@@ -24,7 +24,7 @@ const PORT: &str = "DOUBLE_PORT";
 const MODEL: &str = "DOUBLE_MODEL";
 const LOG: &str = "DOUBLE_LOG";
 const FAILS: &str = "DOUBLE_FAILS";
-/// Has it speak as servers of OpenAI's kind do.
+/// Has it speak as servers of `OpenAI`'s kind do.
 const COMPLETES: &str = "DOUBLE_COMPLETES";
 
 /// Serves until it is ended, where the environment asks for it; else there is nothing to do.
