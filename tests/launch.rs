@@ -218,6 +218,16 @@ fn a_server_that_dies_again_and_again_is_left_out_alone_and_one_that_does_not_en
     assert_eq!(rounds(&data_dir).len(), 2);
 }
 
+/// Ends a daemon's run: no server is left, every round was promoted, and nothing is in the pool twice.
+fn all_is_promoted(daemon: Daemon, data_dir: &Path, count: usize) {
+    let (status, output) = daemon.finish();
+    assert!(status.success(), "{output}");
+    assert_eq!(left(data_dir), Vec::<String>::new());
+    let rounds = rounds(data_dir);
+    assert!(rounds.len() == count && rounds.iter().all(|round| round["phase"] == "promoted"), "{rounds:?}");
+    ids(&pool(data_dir));
+}
+
 /// Two rounds by servers that begin anew with every policy. Gives what they were asked, what they began with, and how what
 /// they drew was drawn.
 fn rounds_by_restart(kind: &str, command: &str, keys: &str) -> (String, Vec<String>, Vec<Value>) {
@@ -226,12 +236,7 @@ fn rounds_by_restart(kind: &str, command: &str, keys: &str) -> (String, Vec<Stri
     let data_dir = folder.path().join("data");
     let keys = format!("{keys} = \"{}\"}}", log.display());
     let daemon = daemon_of(kind, command, &data_dir, &base, 2, &keys, &[]);
-    let (status, output) = daemon.finish();
-    assert!(status.success(), "{output}");
-    assert_eq!(left(&data_dir), Vec::<String>::new());
-    let rounds = rounds(&data_dir);
-    assert!(rounds.len() == 3 && rounds.iter().all(|round| round["phase"] == "promoted"), "{rounds:?}");
-    ids(&pool(&data_dir));
+    all_is_promoted(daemon, &data_dir, 3);
     let manners = stilld().args(["inspect", "provenances", "--json", "--data-dir"]).arg(&data_dir).output();
     let manners = serde_json::from_slice(&manners.unwrap().stdout).unwrap();
     let served = fs::read_to_string(data_dir.join("servers/server-0.log")).unwrap();
@@ -328,12 +333,7 @@ fn run_in_turns(devices: &str) -> Vec<String> {
     let expected = if devices.contains("devices") { "asleep" } else { "yielded" };
     assert!(states.len() == 2 && states.iter().all(|state| state == expected), "{states:?}");
     fs::write(folder.path().join("go"), "").unwrap();
-    let (status, output) = daemon.finish();
-    assert!(status.success(), "{output}");
-    assert_eq!(left(&data_dir), Vec::<String>::new());
-    let rounds = rounds(&data_dir);
-    assert!(rounds.len() == 2 && rounds.iter().all(|round| round["phase"] == "promoted"), "{rounds:?}");
-    ids(&pool(&data_dir));
+    all_is_promoted(daemon, &data_dir, 2);
     fs::read_to_string(&log).unwrap().lines().map(str::to_owned).collect()
 }
 

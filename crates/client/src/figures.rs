@@ -26,16 +26,6 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
     }
 }
 
-/// A time as people say it.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
 /// A text on one line, cut to the width of a cell.
 pub(crate) fn short(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -53,12 +43,6 @@ mod tests {
     fn what_is_made_beyond_what_was_asked_for_is_told_as_such() {
         let told = [(3, 0), (3, 4), (4, 4), (3_610, 3_600)].map(|(part, whole)| share(part, whole));
         assert_eq!(told, ["3", "3 of 4", "4 of 4", "3610, of which 3600 were asked for"]);
-    }
-
-    #[test]
-    fn a_time_is_told_in_the_units_that_fit_it() {
-        let told = [7.5, 61.0, 7_325.0].map(duration);
-        assert_eq!(told, ["7.5 s", "1 min 01 s", "2 h 02 min"]);
     }
 
     #[test]

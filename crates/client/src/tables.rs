@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use comfy_table::{ContentArrangement, Table, presets};
 use still_control::{
     DemonstrationList, Event, ImportReport, LeftOut, PoolEntry, PoolRecord, ProblemLine, ProblemList,
-    RoundReport, ServerLine, SetLine, Status, SuspectLine,
+    RoundReport, ServerLine, SetLine, Status, SuspectLine, duration,
 };
 use still_domain::{
     AnswerKind, CheckpointId, Demonstration, Estimate, LogProbabilityGap, PolicyRecord, Problem,
     SamplingSettings, SealingDecision, Split,
 };
 
-use crate::figures::{duration, estimate, share, short};
+use crate::figures::{estimate, share, short};
 
 /// How the daemon stands.
 pub(crate) fn status(status: &Status) -> String {

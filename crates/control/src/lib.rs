@@ -29,6 +29,7 @@
 //! | `POST /v1/servers/remove` | [`RemoveServerRequest`] | [`Done`] |
 //! | `POST /v1/fault/kill` (builds with fault injection) | [`KillRequest`] | [`Done`] |
 
+mod duration;
 mod error;
 mod event;
 mod exit;
@@ -39,6 +40,7 @@ mod request;
 mod status;
 mod task;
 
+pub use duration::duration;
 pub use error::{ErrorKind, ErrorReply};
 pub use event::{Event, RoundReport};
 pub use exit::Exit;

@@ -5,7 +5,9 @@ use serde::Serialize;
 use still_curation::{PairedDifference, Rival};
 use still_domain::{Estimate, Evaluation, Outcome, Round, RoundNumber, Split};
 
-use crate::round_table::{interval, seconds};
+use still_control::duration;
+
+use crate::round_table::interval;
 
 /// A policy's score on the held-out problems of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -137,7 +139,7 @@ pub(crate) fn table(results: &[PolicyResult]) -> String {
             gain(result.over_base),
             gain(result.over_imitation),
             attempts.map(|(judged, correct)| format!("{judged}, {correct}")).unwrap_or_default(),
-            result.seconds.map(seconds).unwrap_or_default(),
+            result.seconds.map(duration).unwrap_or_default(),
         ]);
     }
     table.to_string()

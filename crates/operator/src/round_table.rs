@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::{Table, presets};
-use still_control::RoundReport;
+use still_control::{RoundReport, duration};
 use still_domain::Estimate;
 
 /// A column: its name, how much it is worth, and its cells.
@@ -72,7 +72,7 @@ fn columns(rounds: &[RoundReport]) -> Vec<Column> {
         column("gap, nats", 2, &|report| report.gap_nats.map(|gap| format!("{gap:.4}")).unwrap_or_default()),
         column("drawn/s", 1, &|report| rate(report.rollout_tokens_per_second)),
         column("trained/s", 1, &|report| rate(report.training_tokens_per_second)),
-        column("wall", 4, &|report| seconds(report.seconds)),
+        column("wall", 4, &|report| duration(report.seconds)),
     ]);
     // what nobody measured, in rounds of an earlier life of the daemon, takes no room
     columns.retain(|column| column.worth == u8::MAX || column.cells.iter().any(|cell| !cell.is_empty()));
@@ -115,7 +115,7 @@ pub(crate) fn line(report: &RoundReport) -> String {
     if report.training_tokens_per_second > 0.0 {
         line.push_str(&format!(", trained {} tokens/s", rate(report.training_tokens_per_second)));
     }
-    line.push_str(&format!(", {}", seconds(report.seconds)));
+    line.push_str(&format!(", {}", duration(report.seconds)));
     if let Some(reason) = report.reason() {
         line.push_str(&format!(" ({reason})"));
     }
@@ -130,16 +130,6 @@ pub(crate) fn interval(estimate: &Estimate) -> String {
 /// A share in percent, one decimal.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}", share * 100.0)
-}
-
-/// A duration for people.
-pub(crate) fn seconds(seconds: f64) -> String {
-    let whole = seconds.max(0.0) as u64;
-    match whole {
-        0..60 => format!("{seconds:.1} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
 }
 
 fn rate(per_second: f64) -> String {

@@ -1,9 +1,9 @@
 //! The dashboard: one page without scripts or foreign files, drawn anew on every request.
 
-use still_control::{RoundReport, Status};
+use still_control::{RoundReport, Status, duration};
 use still_domain::Estimate;
 
-use crate::round_table::{interval, seconds};
+use crate::round_table::interval;
 
 /// The page around the figures.
 const PAGE: &str = include_str!("dashboard.html");
@@ -30,7 +30,7 @@ fn facts(status: &Status) -> String {
         ("pool", status.pool.to_string()),
         ("tokens drawn a second", format!("{:.0}", status.rollout_tokens_per_second)),
         ("tokens trained a second", format!("{:.0}", status.training_tokens_per_second)),
-        ("up", seconds(status.uptime_seconds)),
+        ("up", duration(status.uptime_seconds)),
         ("data directory", status.data_dir.clone()),
     ]
     .iter()
@@ -51,7 +51,7 @@ fn rounds_table(rounds: &[RoundReport]) -> String {
             estimate(&report.hard_accuracy),
             report.pool.to_string(),
             report.selected.to_string(),
-            seconds(report.seconds),
+            duration(report.seconds),
             report.decision.clone().unwrap_or_default(),
         ]
         .map(|cell| format!("<td>{}</td>", escaped(&cell)))
@@ -68,7 +68,7 @@ fn actors(status: &Status) -> String {
             actor.state.name().to_owned(),
             actor.queued.to_string(),
             actor.in_flight.to_string(),
-            seconds(actor.idle_seconds),
+            duration(actor.idle_seconds),
             actor.restarts.to_string(),
         ];
         format!("{table}<tr>{}</tr>", cells.map(|cell| format!("<td>{}</td>", escaped(&cell))).concat())
