@@ -142,7 +142,10 @@ async fn an_attempt_that_is_lost_each_time_is_an_error_of_nobodys_answer() {
     problem.text = "level 1: 2*7=? lose".to_owned();
     problem.split = still_domain::Split::Explore;
     harness.store.import_problems(&[problem.clone()]).unwrap();
-    assert_eq!(harness.run(SystemConfig { lockstep: true, ..config(1) }).await, FinishReason::RoundsDone);
+    let mut config = SystemConfig { lockstep: true, ..config(1) };
+    // so few that others have taken them all when it comes back: it waits for one, and is not drawn again
+    config.exploration.in_flight_attempts = 2;
+    assert_eq!(harness.run(config).await, FinishReason::RoundsDone);
     let pool = harness.pool();
     let unlucky: Vec<_> = pool.iter().filter(|judged| judged.id().problem == problem.id).collect();
     assert!(!unlucky.is_empty());

@@ -48,6 +48,8 @@ pub enum TrainingStart {
     Base,
     /// The published policy: suits a budget of minutes.
     Previous,
+    /// The policy that imitation brought: rounds cost their own steps only, and none builds on another.
+    Imitated,
 }
 
 /// What training on pairs starts from.

@@ -4,7 +4,7 @@
 //! store when it comes up, takes credits, and sends attempts down.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -61,6 +61,8 @@ pub(crate) struct ProblemSupplyState {
     credits: Credits,
     dispatch: Dispatch,
     problems: HashMap<ProblemId, Arc<Problem>>,
+    /// Attempts that were lost as often as one may be, each with why: the verifiers learn of them, a credit each.
+    given_up: VecDeque<(AttemptId, String)>,
     /// The round whose dryness has been reported.
     told_dry: Option<RoundNumber>,
     /// What has been told to be delivered.
@@ -86,6 +88,7 @@ impl Actor for ProblemSupply {
             given,
             dispatch,
             problems: HashMap::new(),
+            given_up: VecDeque::new(),
             told_dry: None,
             told_delivered: None,
         })
@@ -125,7 +128,7 @@ impl Actor for ProblemSupply {
                     state.tell_plan();
                 }
             }
-            ProblemSupplyMessage::AttemptLost { id, reason } => state.lost(&id, &reason),
+            ProblemSupplyMessage::AttemptLost { id, reason } => state.lost(id, &reason),
             ProblemSupplyMessage::AttemptRefused(id) => state.dispatch.refused(&id.problem),
             ProblemSupplyMessage::PolicyPublished(version) => {
                 state.dispatch.policy_published(version);
@@ -180,6 +183,7 @@ impl ProblemSupplyState {
     }
 
     fn give_out(&mut self) {
+        self.give_up();
         let switches = &self.given.switches;
         let may = self.given.config.enabled && !switches.exploration_paused() && !self.draining;
         while let Some(credit) = self.credits.take().filter(|_| may) {
@@ -211,24 +215,32 @@ impl ProblemSupplyState {
     }
 
     /// A lost attempt is asked for again, but not for ever: one that is lost each time is an error of nobody's answer.
-    fn lost(&mut self, id: &AttemptId, reason: &str) {
-        let Loss::GivenUp { losses } = self.dispatch.lost(id) else { return };
-        let (Some(problem), Some(credit)) = (self.problems.get(&id.problem), self.credits.take()) else {
-            // without a credit it waits for its turn like any other
-            self.dispatch.try_again(id);
-            return;
-        };
-        self.given.observer.warn(format!("attempt {id} is given up after {losses} losses: {reason}"));
-        let unanswered = Unanswered {
-            id: id.clone(),
-            problem: Arc::clone(problem),
-            sampling: self.given.config.sampling.settings(),
-            seed: seed::of_attempt(self.given.run_seed, id),
-            policy: self.dispatch.newest().unwrap_or_default().into(),
-            reason: format!("lost {losses} times: {reason}"),
-            credit,
-        };
-        self.given.ports.verifiers.send(VerifiersMessage::Unanswered(Box::new(unanswered)));
+    fn lost(&mut self, id: AttemptId, reason: &str) {
+        if let Loss::GivenUp { losses } = self.dispatch.lost(&id) {
+            self.given.observer.warn(format!("attempt {id} is given up after {losses} losses: {reason}"));
+            self.given_up.push_back((id, format!("lost {losses} times: {reason}")));
+        }
+    }
+
+    /// Has what was given up recorded, as far as there are credits.
+    fn give_up(&mut self) {
+        while let Some((id, reason)) = self.given_up.pop_front() {
+            let Some(problem) = self.problems.get(&id.problem) else { continue };
+            let Some(credit) = self.credits.take() else {
+                self.given_up.push_front((id, reason));
+                return;
+            };
+            let unanswered = Unanswered {
+                problem: Arc::clone(problem),
+                sampling: self.given.config.sampling.settings(),
+                seed: seed::of_attempt(self.given.run_seed, &id),
+                policy: self.dispatch.newest().unwrap_or_default().into(),
+                id,
+                reason,
+                credit,
+            };
+            self.given.ports.verifiers.send(VerifiersMessage::Unanswered(Box::new(unanswered)));
+        }
     }
 
     fn tell_plan(&self) {

@@ -180,11 +180,6 @@ impl Dispatch {
         Loss::Again
     }
 
-    /// Gives an attempt out once more that could not be given up.
-    pub(crate) fn try_again(&mut self, id: &AttemptId) {
-        self.again.push_back(id.clone());
-    }
-
     /// Learns of the policy in force.
     pub(crate) fn policy_published(&mut self, version: PolicyVersion) {
         self.newest = self.newest.max(Some(version));

@@ -174,27 +174,35 @@ impl RoundMachine {
     fn train(&mut self, round: &Round) -> Next {
         let Some(training_set) = round.training_set.clone() else { return Next::Wait };
         let recipe = round.recipe();
-        let (objective, start_from) = match (recipe, self.config.round.algorithm, self.config.round.init) {
+        let config = &self.config.round;
+        let (objective, start_from) = match (recipe, config.algorithm, config.init) {
             (Recipe::Imitation, ..) | (Recipe::Improvement, Algorithm::Sft, TrainingStart::Base) => {
                 (Algorithm::Sft, None)
             }
             (Recipe::Improvement, Algorithm::Sft, TrainingStart::Previous) => {
                 (Algorithm::Sft, Some(round.policy_version))
             }
+            (Recipe::Improvement, Algorithm::Sft, TrainingStart::Imitated) => {
+                (Algorithm::Sft, Some(self.imitated_or(round.policy_version)))
+            }
             (Recipe::Improvement, Algorithm::Dpo, _) => {
-                let of_imitation = PolicyOrigin::Round(RoundNumber::IMITATION);
-                let imitated = match self.config.round.preference_init {
-                    PreferenceStart::Imitated => {
-                        self.policies.iter().find(|record| record.origin == of_imitation)
-                    }
-                    PreferenceStart::Current => None,
+                let reference = match config.preference_init {
+                    PreferenceStart::Imitated => self.imitated_or(round.policy_version),
+                    PreferenceStart::Current => round.policy_version,
                 };
-                (Algorithm::Dpo, Some(imitated.map_or(round.policy_version, |record| record.version)))
+                (Algorithm::Dpo, Some(reference))
             }
         };
         let order = TrainingOrder { round: round.round, training_set, recipe, objective, start_from };
         let ahead = self.ahead_of(round);
         self.once(Asked::Training(round.round), Next::Train { order, ahead })
+    }
+
+    /// The policy that imitation brought, or another where there was none to imitate.
+    fn imitated_or(&self, other: PolicyVersion) -> PolicyVersion {
+        let of_imitation = PolicyOrigin::Round(RoundNumber::IMITATION);
+        let imitated = self.policies.iter().find(|record| record.origin == of_imitation);
+        imitated.map_or(other, |record| record.version)
     }
 
     /// Trajectories that came after the round's set was sealed.

@@ -159,6 +159,8 @@ fn training_starts_where_the_configuration_says() {
     let start_of = |init, algorithm, number| start_from(init, Imitated, algorithm, number);
     assert_eq!(start_of(Base, Sft, 2), (Sft, None));
     assert_eq!(start_of(Previous, Sft, 2), (Sft, Some(PolicyVersion(2))));
+    assert_eq!(start_of(TrainingStart::Imitated, Sft, 2), (Sft, Some(PolicyVersion(1))));
+    assert_eq!(start_of(TrainingStart::Imitated, Sft, 0), (Sft, None), "there is nothing before it");
     assert_eq!(start_of(Previous, Dpo, 2), (Dpo, Some(PolicyVersion(1))));
     assert_eq!(start_of(Previous, Dpo, 0), (Sft, None), "imitation is always supervised, from the base");
     assert_eq!(start_from(Base, Current, Dpo, 2), (Dpo, Some(PolicyVersion(2))));
