@@ -2,15 +2,17 @@
 # Makes a small language model better at GSM8K by its own exploration, on the CPU. The same command goes on where it was
 # stopped, and prints the results at its end.
 #
-#   examples/gsm8k/run.sh FOLDER [--full] [--dpo] [-- SETTING=VALUE ...]
+#   examples/gsm8k/run.sh FOLDER [--full] [--dpo] [--ablations] [-- SETTING=VALUE ...]
 #
 # FOLDER gets data, policies and results. MODEL names another model than Qwen2.5-Coder-0.5B-Instruct: a folder, or
 # `hf:owner/name`. GSM8K (MIT licence) is fetched, unless FOLDER holds its train.jsonl and test.jsonl.
-#   --full   many more problems, rounds and held-out problems: a day or two on two cores
-#   --dpo    after the rounds of SFT, one of DPO on pairs of the same pool, in a copy of the data directory
+#   --full       many more problems, rounds and held-out problems: a day or two on two cores
+#   --dpo        after the rounds of SFT, one of DPO on pairs of the same pool, in a copy of the data directory
+#   --ablations  after the rounds, by as many steps, in copies again: the pool's right answers as they are selected, at
+#                random, right or wrong, and the worked answers alone
 set -euo pipefail
 usage() {
-    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 [ $# -ge 1 ] || usage
@@ -18,16 +20,19 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=160 demonstrations=320 dev=60 test=200 rounds=2 dpo= settings=()
+problems=160 demonstrations=320 dev=60 test=200 rounds=2 dpo= ablations= settings=()
+equal=(round.init=imitated training.improvement.steps=120)
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
         problems=6000 demonstrations=900 dev=500 test=1319
         rounds=6
         settings+=(run.rounds=6 round.problems=1000 round.init=base gate.tolerance=0.02)
-        settings+=(training.imitation.epochs=2.0 training.improvement.steps=0 training.improvement.epochs=2.0)
+        settings+=(training.imitation.epochs=2.0 training.improvement.steps=1500)
+        equal=()
         ;;
     --dpo) dpo=yes ;;
+    --ablations) ablations=yes ;;
     --)
         shift
         settings+=("$@")
@@ -63,10 +68,28 @@ for setting in "${settings[@]}"; do arguments+=(--set "$setting"); done
 cd "$folder"
 "$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"
 "$stilld" inspect results --data-dir data
+
+# one round more from the pool as it is, in a copy of the data directory: NAME [SETTING=VALUE ...]
+copy() {
+    [ -d "$1" ] || { cp -r data "$1.part" && mv "$1.part" "$1"; }
+}
+one_more() {
+    local copy=$1 settings=()
+    shift
+    for setting in "$@"; do settings+=(--set "$setting"); done
+    "$stilld" run --config gsm8k.toml --data-dir "$copy" "${arguments[@]}" --set exploration.enabled=false \
+        --set "run.rounds=$((rounds + 1))" "${settings[@]}"
+    "$stilld" inspect results --data-dir "$copy"
+}
 if [ -n "$dpo" ]; then
-    # the pool and its policies as they are, and one round more of them
-    [ -d dpo ] || { cp -r data dpo.part && mv dpo.part dpo; }
-    "$stilld" run --config gsm8k.toml --data-dir dpo "${arguments[@]}" --set exploration.enabled=false \
-        --set round.algorithm=dpo --set round.preference_init=current --set "run.rounds=$((rounds + 1))"
-    "$stilld" inspect results --data-dir dpo
+    copy dpo
+    one_more dpo round.algorithm=dpo round.preference_init=current
+fi
+if [ -n "$ablations" ]; then
+    for name in selected random unverified demonstrations; do copy "$name"; done
+    "$stilld" pool evict --verdict correct --reason "worked answers alone" --config gsm8k.toml --data-dir demonstrations
+    one_more selected selection.keep=none "${equal[@]}"
+    one_more random selection.keep=none "${equal[@]}" selection.order=random
+    one_more unverified selection.keep=none "${equal[@]}" selection.verified_only=false
+    one_more demonstrations selection.keep=none "${equal[@]}"
 fi

@@ -2,10 +2,9 @@
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use still_control::duration;
 use still_curation::{PairedDifference, Rival};
 use still_domain::{Estimate, Evaluation, Outcome, Round, RoundNumber, Split};
-
-use still_control::duration;
 
 use crate::round_table::interval;
 

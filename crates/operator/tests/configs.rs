@@ -175,7 +175,10 @@ fn a_wrong_type_and_a_wrong_value_name_key_and_place() {
     for (text, parts) in [
         ("[run]\nseed = \"x\"\n", ["my.toml:2: `run.seed`", "expected u64"]),
         ("[run]\nseed = -1\n", ["my.toml:2: `run.seed`", "expected u64"]),
-        ("[round]\ninit = \"bass\"\n", ["my.toml:2: `round.init`", "expected one of `base`, `previous`, `imitated`"]),
+        (
+            "[round]\ninit = \"bass\"\n",
+            ["my.toml:2: `round.init`", "expected one of `base`, `previous`, `imitated`"],
+        ),
         ("[device]\nlearners = [\"gpu\"]\n", ["my.toml:2: `device.learners[0]`", "cuda:0"]),
         ("[device]\nlearners = []\n", ["my.toml:2: `device.learners`", "at least one device"]),
         ("[device]\nlearners = [\"cpu\", \"cuda:0\"]\n", ["my.toml:2: `device.learners`", "not both"]),
