@@ -31,7 +31,7 @@ use still_actors::{Clock, FinishReason, Roles, StartError, System};
 use still_control::{Exit, Failure, OrExit, SOCKET_NAME};
 use still_domain::{CHECKPOINTS_NAME, PolicyRecord};
 use still_embedded::EmbeddedGenerator;
-use still_engines::{Fleet, LaunchSeams, Launcher, Placement, ServerStatus, schedule::Lane};
+use still_engines::{Fleet, LaunchSeams, Launcher, Placement, schedule::Lane};
 use still_judge::StandardVerifier;
 use still_library::PolicyLibrary;
 use still_machine::{
@@ -55,7 +55,7 @@ use still_operator::{
 use still_process::Turns;
 use still_roles::GeneratorFactory;
 use still_store::{CheckpointFolders, RunIdentity, Store};
-use still_telemetry::{Exporter, event::ServerMeasured};
+use still_telemetry::{Exporter, event::ServersMeasured};
 use still_text::Prompter;
 use tokio::{
     sync::{Notify, watch},
@@ -360,9 +360,11 @@ impl Watchers {
         }));
         if let Some(page) = page {
             let (system, fleet) = (plane.system.clone(), plane.fleet.clone());
+            let servers = ServersMeasured::default();
             let metrics = move || {
                 system.refresh_metrics();
-                fleet.iter().flat_map(Fleet::servers).for_each(|server| measured(&server).emit());
+                let found: Vec<_> = fleet.iter().flat_map(Fleet::servers).collect();
+                servers.emit(&found);
                 exporter.render()
             };
             let serving = page.serve(Arc::clone(plane), metrics, shutdown_asked(asked));
@@ -382,20 +384,6 @@ impl Watchers {
             }
         };
         let _late_ones_are_cut_off = tokio::time::timeout(PATIENCE, reported).await;
-    }
-}
-
-/// A server in the words of the telemetry.
-fn measured(server: &ServerStatus) -> ServerMeasured<'_> {
-    ServerMeasured {
-        server: &server.address,
-        is_healthy: server.state.is_healthy(),
-        running: server.running,
-        waiting: server.waiting,
-        cache_share: server.cache_share,
-        in_flight: server.in_flight,
-        window: server.window,
-        tokens_per_second: server.tokens_per_second,
     }
 }
 

@@ -5,14 +5,14 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 use still_actors::{Refusal, System, SystemStatus};
 use still_control::{
     Activity, AddServerRequest, DemonstrationList, DemonstrationQuery, Done, ErrorKind, ErrorReply, Event,
-    LaunchedLine, OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest,
-    ReviveRequest, RoundReport, ServerLine, SetLine, Status, SuspectLine, Wait,
+    OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest,
+    RoundReport, ServerStatus, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, PolicyRecord, PolicyVersion, Problem, ProblemId,
     RoundNumber, RoundPhase,
 };
-use still_engines::{Fleet, FleetRefusal, ServerStatus};
+use still_engines::{Fleet, FleetRefusal};
 use still_operator::{
     control::{ControlPlane, EventStream, Imported, TrajectoryStream, event_stream},
     import::Batch,
@@ -197,8 +197,8 @@ impl ControlPlane for LiveControlPlane {
         Ok(Done::new(format!("the policy before is in force again, as version {promoted}")))
     }
 
-    async fn servers(&self) -> Result<Vec<ServerLine>, ErrorReply> {
-        Ok(self.fleet()?.servers().into_iter().map(server_line).collect())
+    async fn servers(&self) -> Result<Vec<ServerStatus>, ErrorReply> {
+        Ok(self.fleet()?.servers())
     }
 
     async fn add_server(&self, request: AddServerRequest) -> Result<Done, ErrorReply> {
@@ -250,35 +250,6 @@ impl LiveControlPlane {
             let message = "rollouts are drawn by this process: `[[engines]]` names no servers";
             ErrorReply::new(ErrorKind::Conflict, message)
         })
-    }
-}
-
-/// A time that is still to come.
-fn seconds_until(moment: Instant) -> f64 {
-    moment.saturating_duration_since(Instant::now()).as_secs_f64()
-}
-
-fn server_line(status: ServerStatus) -> ServerLine {
-    ServerLine {
-        address: status.address,
-        engine: status.engine.to_owned(),
-        version: status.version,
-        precision: status.precision,
-        state: status.state.name().to_owned(),
-        policy: status.policy,
-        running: status.running,
-        waiting: status.waiting,
-        cache_share: status.cache_share,
-        in_flight: status.in_flight,
-        window: status.window,
-        tokens_per_second: status.tokens_per_second,
-        last_failure: status.last_failure,
-        launched: status.launched.map(|launched| LaunchedLine {
-            process: launched.process,
-            log: launched.log.display().to_string(),
-            devices: launched.devices,
-            restarts_in_seconds: launched.restarts_at.map(seconds_until),
-        }),
     }
 }
 

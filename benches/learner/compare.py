@@ -5,7 +5,7 @@ Without a model folder it is the quick start's model. Of a folder all parameters
 16 beside all seven projections. The peers are a lean decoder in PyTorch, which is faster than the model classes of
 transformers, and PEFT on those; `--sides` names others (torch_steps.py tells what they are). The losses of a side must
 be ours to a thousandth of a nat, beside adapters, which begin at random, the first: otherwise the script fails. Of sides
-that compute in bf16 they are only told.
+that compute in bf16 they are only told, and where `still, bf16` is among the sides they are compared with that.
 """
 
 import argparse
@@ -21,6 +21,7 @@ RANK = 16
 MAX_LOSS_DIFFERENCE = 1e-3
 # by side: the code, and whether it computes in bf16
 PEERS = {
+    "still, bf16": ("still", True),
     "torch": ("lean", False),
     "torch, bf16 autocast": ("lean", True),
     "transformers": ("transformers", False),
@@ -41,9 +42,9 @@ def main():
     shape = {name: getattr(given, name) for name in ("sequences", "tokens", "part_sequences", "warm_up", "steps")}
     different = []
     for trained, rank, rate in [("whole", 0, 1e-5), ("adapters", RANK, 1e-4)]:
-        is_for_adapters = lambda side: side.startswith("PEFT")
-        sides = [side for side in given.sides if is_for_adapters(side) == (rank > 0)]
-        if sides:
+        is_for = lambda side: side.startswith("still") or side.startswith("PEFT") == (rank > 0)
+        sides = [side for side in given.sides if is_for(side)]
+        if any(not side.startswith("still") for side in sides):
             different += compare(given, "folder", trained, sides, shape | {"rank": rank, "rate": rate})
     if different:
         sys.exit(f"other losses than ours: {', '.join(different)}")
@@ -74,7 +75,9 @@ def compare(given, model, trained, peers, shape):
     turns = {side: [] for side in ["still", *peers]}
     for _ in range(given.turns):
         for side, found in turns.items():
-            found.append(still(given, model, shape) if side == "still" else peer(given, side, shape))
+            code, is_bf16 = PEERS.get(side, ("still", False))
+            ours = code == "still"
+            found.append(still(given, model, shape | {"bf16": int(is_bf16)}) if ours else peer(given, side, shape))
             step = statistics.median(found[-1]["seconds"])
             print(f"{name}, {trained}, {side}: {step:.4g} s a step", file=sys.stderr, flush=True)
     rates = {}
@@ -88,7 +91,8 @@ def compare(given, model, trained, peers, shape):
         cells = [name, trained, side, f"{rates[side]:.0f}", f"{median:.4g}", spread, peak, *losses]
         print("| " + " | ".join(cells) + " |")
     for side in peers:
-        print(f"| {name} | {trained} | still / {side} | {rates['still'] / rates[side]:.2f} | | | | | |", flush=True)
+        ours = "still, bf16" if PEERS[side][1] and "still, bf16" in peers and side != "still, bf16" else "still"
+        print(f"| {name} | {trained} | {ours} / {side} | {rates[ours] / rates[side]:.2f} | | | | | |", flush=True)
     return [side for side in peers if given.folder and differs(side, trained, turns["still"][0], turns[side][0])]
 
 
@@ -103,7 +107,7 @@ def differs(side, trained, ours, theirs):
 
 
 def still(given, model, shape):
-    arguments = {name: shape[name] for name in ("steps", "warm_up", "sequences", "tokens", "rank")}
+    arguments = {name: shape[name] for name in ("steps", "warm_up", "sequences", "tokens", "rank", "bf16")}
     arguments["part_tokens"] = shape["part_sequences"] * shape["tokens"]
     if given.folder:
         arguments["rate_millionths"] = round(shape["rate"] * 1e6)

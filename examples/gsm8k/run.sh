@@ -9,7 +9,7 @@
 #   --full       many more problems, rounds and held-out problems: a day or two on two cores
 #   --dpo        after the rounds of SFT, one of DPO on pairs of the same pool, in a copy of the data directory
 #   --ablations  after the rounds, by as many steps, in copies again: the pool's right answers as they are selected, at
-#                random, right or wrong, and the worked answers alone
+#                random, right or wrong, and what was imitated alone
 set -euo pipefail
 usage() {
     sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
@@ -20,15 +20,15 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=160 demonstrations=320 dev=60 test=200 rounds=2 dpo= ablations= settings=()
+problems=240 imitated=120 dev=60 test=200 rounds=2 dpo= ablations= settings=()
 equal=(round.init=imitated training.improvement.steps=120)
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
-        problems=6000 demonstrations=900 dev=500 test=1319
+        problems=6000 imitated=900 dev=500 test=1319
         rounds=6
         settings+=(run.rounds=6 round.problems=1000 round.init=base gate.tolerance=0.02)
-        settings+=(training.imitation.epochs=2.0 training.improvement.steps=1500)
+        settings+=(training.imitation.steps=400 training.improvement.steps=1500)
         equal=()
         ;;
     --dpo) dpo=yes ;;
@@ -42,7 +42,8 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -z "${MODEL:-}" ] || settings+=("model.source=$MODEL")
+model=${MODEL:-hf:Qwen/Qwen2.5-Coder-0.5B-Instruct}
+settings+=("model.source=$model")
 
 for split in train test; do
     if [ ! -f "$folder/$split.jsonl" ]; then
@@ -53,9 +54,7 @@ for split in train test; do
 done
 # what is explored, what is imitated, what gates and what is only reported have no problem in common
 head -n "$problems" "$folder/train.jsonl" >"$folder/problems.jsonl"
-# GSM8K's notes for a calculator are left out, and its last line becomes a box
-sed -n "$((problems + 1)),$((problems + demonstrations))p" "$folder/train.jsonl" |
-    sed -E 's/<<[^>]*>>//g; s/\\n#### ([^"]*)"\}$/\\nThe answer is \\\\boxed{\1}."}/' >"$folder/demonstrations.jsonl"
+sed -n "$((problems + 1)),$((problems + imitated))p" "$folder/train.jsonl" >"$folder/imitated.jsonl"
 tail -n "$dev" "$folder/train.jsonl" >"$folder/dev.jsonl"
 head -n "$test" "$folder/test.jsonl" >"$folder/held-out.jsonl"
 cp "$here/gsm8k.toml" "$folder/gsm8k.toml"
@@ -66,6 +65,12 @@ arguments=()
 for setting in "${settings[@]}"; do arguments+=(--set "$setting"); done
 
 cd "$folder"
+# what is imitated at first: right answers of the model's own
+system=$(sed -n 's/^system = "\(.*\)"$/\1/p' gsm8k.toml | sed 's/\\\\/\\/g')
+"$stilld" generate --model "$model" --problems imitated.jsonl --count 4 --style chat --system "$system" --format none \
+    --temperature 0.8 --top-p 0.95 --max-new-tokens 256 --out own.jsonl
+"$stilld" distill --config gsm8k.toml --set teacher.keep=2 --problems imitated.jsonl --responses own.jsonl \
+    --out demonstrations.jsonl
 "$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"
 "$stilld" inspect results --data-dir data
 
@@ -87,7 +92,7 @@ if [ -n "$dpo" ]; then
 fi
 if [ -n "$ablations" ]; then
     for name in selected random unverified demonstrations; do copy "$name"; done
-    "$stilld" pool evict --verdict correct --reason "worked answers alone" --config gsm8k.toml --data-dir demonstrations
+    "$stilld" pool evict --verdict correct --reason "what was imitated alone" --config gsm8k.toml --data-dir demonstrations
     one_more selected selection.keep=none "${equal[@]}"
     one_more random selection.keep=none "${equal[@]}" selection.order=random
     one_more unverified selection.keep=none "${equal[@]}" selection.verified_only=false

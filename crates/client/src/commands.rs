@@ -11,7 +11,7 @@ use serde::Serialize;
 use still_control::{
     ActivityRequest, AddServerRequest, DemonstrationList, Done, ErrorReply, Event, ImportReport, KillRequest,
     PoolEntry, PoolRecord, ProblemList, PromoteRequest, RemoveServerRequest, ReviveRequest, RoundReport,
-    ServerLine, SetLine, Status, SuspectLine,
+    ServerStatus, SetLine, Status, SuspectLine,
 };
 use still_domain::{Demonstration, JudgedTrajectory, PolicyRecord, PolicyVersion, Problem, ProblemId, Split};
 
@@ -217,7 +217,7 @@ impl Asked<'_> {
     fn servers(&mut self, command: &ServersCommand) -> Outcome {
         match command {
             ServersCommand::List => {
-                let servers: Vec<ServerLine> = self.get("/v1/servers", &[])?.json()?;
+                let servers: Vec<ServerStatus> = self.get("/v1/servers", &[])?.json()?;
                 self.tell(&servers, |servers| tables::servers(servers))
             }
             ServersCommand::Add { address, kind } => {

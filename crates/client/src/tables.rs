@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use comfy_table::{ContentArrangement, Table, presets};
 use still_control::{
     DemonstrationList, Event, ImportReport, LeftOut, PoolEntry, PoolRecord, ProblemLine, ProblemList,
-    RoundReport, ServerLine, SetLine, Status, SuspectLine, duration,
+    RoundReport, ServerState, ServerStatus, SetLine, Status, SuspectLine, duration,
 };
 use still_domain::{
     AnswerKind, CheckpointId, Demonstration, Estimate, LogProbabilityGap, PolicyRecord, Problem,
@@ -244,7 +244,7 @@ pub(crate) fn rounds(rounds: &[RoundReport]) -> String {
 }
 
 /// Servers with their load.
-pub(crate) fn servers(servers: &[ServerLine]) -> String {
+pub(crate) fn servers(servers: &[ServerStatus]) -> String {
     let mut table = headed(&[
         "server",
         "engine",
@@ -273,7 +273,9 @@ pub(crate) fn servers(servers: &[ServerLine]) -> String {
         ]);
     }
     let mut text = drawn(&table);
-    let is_away = |server: &&ServerLine| ["left_out", "restarting", "given_up"].contains(&&*server.state);
+    let is_away = |server: &&ServerStatus| {
+        matches!(server.state, ServerState::LeftOut | ServerState::Restarting | ServerState::GivenUp)
+    };
     for server in servers.iter().filter(is_away) {
         text.push_str(&format!(
             "\n{}: {}",
@@ -285,10 +287,10 @@ pub(crate) fn servers(servers: &[ServerLine]) -> String {
 }
 
 /// A server's state, and when it is started where that is waited for.
-fn server_state(server: &ServerLine) -> String {
+fn server_state(server: &ServerStatus) -> String {
     match server.launched.as_ref().and_then(|launched| launched.restarts_in_seconds) {
-        Some(seconds) => format!("{} in {seconds:.0} s", server.state),
-        None => server.state.clone(),
+        Some(seconds) => format!("{} in {seconds:.0} s", server.state.name()),
+        None => server.state.name().to_owned(),
     }
 }
 

@@ -24,7 +24,7 @@
 //! | `GET /v1/policies` | | list of `still_domain::PolicyRecord` |
 //! | `POST /v1/policies/promote` | [`PromoteRequest`] | [`Done`] |
 //! | `POST /v1/policies/rollback` | | [`Done`] |
-//! | `GET /v1/servers` | | list of [`ServerLine`] |
+//! | `GET /v1/servers` | | list of [`ServerStatus`] |
 //! | `POST /v1/servers/add` | [`AddServerRequest`] | [`Done`] |
 //! | `POST /v1/servers/remove` | [`RemoveServerRequest`] | [`Done`] |
 //! | `POST /v1/fault/kill` (builds with fault injection) | [`KillRequest`] | [`Done`] |
@@ -37,6 +37,7 @@ mod failure;
 mod levels;
 mod pool;
 mod request;
+mod servers;
 mod status;
 mod task;
 
@@ -51,9 +52,8 @@ pub use request::{
     LeftOut, LineProblem, OnConflict, OnError, PoolQuery, PoolShowQuery, PromoteRequest, RemoveServerRequest,
     ReviveRequest, SuspectLine,
 };
-pub use status::{
-    ActorState, ActorStatus, DeviceState, DeviceStatus, LaunchedLine, ServerLine, Status, Wait,
-};
+pub use servers::{LaunchStatus, ServerState, ServerStatus};
+pub use status::{ActorState, ActorStatus, DeviceState, DeviceStatus, Status, Wait};
 pub use task::{
     DemonstrationLine, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, ProblemLine,
     ProblemList, ProblemQuery, ProblemShowQuery, SetLine,

@@ -115,55 +115,7 @@ pub struct DeviceStatus {
     pub last_failure: Option<String>,
 }
 
-/// A server that draws, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServerLine {
-    /// Its address.
-    pub address: String,
-    /// What kind of engine it is.
-    pub engine: String,
-    /// The engine's version, where it told.
-    pub version: Option<String>,
-    /// What it calculates in, where it told.
-    pub precision: Option<String>,
-    /// How it stands: attaching, swapping, serving, paused, full, `left_out`, leaving or gone; where the daemon starts it
-    /// itself also starting, restarting, `given_up`, asleep, waking, ending or yielded.
-    pub state: String,
-    /// The checkpoint that it serves for certain, or `base`.
-    pub policy: Option<String>,
-    /// Requests that it says it draws.
-    pub running: u64,
-    /// Requests that it says wait there.
-    pub waiting: u64,
-    /// Share of its key-value cache in use.
-    pub cache_share: f64,
-    /// Requests of this run that it holds.
-    pub in_flight: u64,
-    /// Requests that it may hold.
-    pub window: u64,
-    /// Tokens a second that it says it reads and draws.
-    pub tokens_per_second: f64,
-    /// Why it was left out last.
-    pub last_failure: Option<String>,
-    /// Where the daemon starts it itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub launched: Option<LaunchedLine>,
-}
-
-/// What there is to know of a server that the daemon starts itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LaunchedLine {
-    /// Its process, where there is one.
-    pub process: Option<u32>,
-    /// What it prints.
-    pub log: String,
-    /// Its GPUs.
-    pub devices: Vec<u32>,
-    /// Seconds until it is started, where that is waited for.
-    pub restarts_in_seconds: Option<f64>,
-}
-
-/// How a device or server stands.
+/// How a device stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceState {

@@ -1,7 +1,8 @@
 //! The decoder on plain slices: configuration, weights, safetensors, forward and backward kernels.
 //!
-//! One implementation serves Llama, Qwen2 and Qwen3 (see [`DecoderConfig`]). Everything here works on host memory and f32
-//! arithmetic, without a tensor library, so that an operation costs its arithmetic and nothing else:
+//! One implementation serves Llama, Qwen2 and Qwen3 (see [`DecoderConfig`]). Everything here works on host memory, in f32
+//! unless bf16 is asked for ([`WeightPrecision`], [`Arithmetic`]), without a tensor library, so that an operation costs its
+//! arithmetic and nothing else:
 //!
 //! - [`DecoderConfig`], [`DecoderWeights`]: what a model is, with query, key and value projections fused, and gate and up;
 //! - [`hugging_face`]: folders in and out;
@@ -33,6 +34,7 @@ pub use config::{Architecture, DecoderConfig, Llama3Scaling, RopeConfig, Special
 pub use error::DecoderError;
 pub use inference::{CpuDecoder, KeyValueCache, Span, WeightPrecision};
 pub use matrix::{Matrix, Storage};
+pub use product::Arithmetic;
 pub use rope::RopeTable;
 pub use threads::Threads;
 pub use training::{

@@ -1,9 +1,25 @@
 //! Matrix products on strided views of slices: the one place that calls `gemm_f32`.
 //!
-//! It takes raw pointers; [`multiply`] checks every view against its slice before it hands them over.
+//! It takes raw pointers; [`multiply`] checks every view against its slice before it hands them over. Products of weights
+//! go through [`Threads::multiply`], which may round both factors to bf16 instead.
 #![expect(unsafe_code, reason = "kernels take raw pointers; the views' bounds are checked here")]
 
+mod pairs;
+
 use gemm_common::Parallelism;
+
+use crate::Threads;
+use crate::inference::are_multiplied_here;
+
+/// What weights are multiplied in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arithmetic {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// Both factors are rounded to bf16, and sums are f32; on a processor without the instruction for that as [`Self::F32`].
+    Bf16,
+}
 
 /// A read-only matrix in a slice.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +84,29 @@ impl<'a> Target<'a> {
     }
 }
 
+impl Threads {
+    /// `target (+)= left * right`, one of them a matrix of weights or its gradient; call it inside [`Threads::run`].
+    pub(crate) fn multiply(&self, target: Target<'_>, left: View<'_>, right: View<'_>) {
+        if self.arithmetic() == Arithmetic::Bf16 && left.columns > 0 && are_multiplied_here() {
+            check(&target, left, right);
+            pairs::multiply(target, left, right, self);
+        } else {
+            multiply(target, 1.0, left, right, self.parallelism());
+        }
+    }
+}
+
+/// Makes sure that a product fits its slices.
+fn check(target: &Target<'_>, left: View<'_>, right: View<'_>) {
+    assert_eq!(left.columns, right.rows, "the inner sizes of a product");
+    let reached = extent(left.rows, right.columns, target.row_stride, 1);
+    assert!(reached <= target.values.len(), "the target of a product");
+    for view in [left, right] {
+        let extent = extent(view.rows, view.columns, view.row_stride, view.column_stride);
+        assert!(extent <= view.values.len(), "a factor of a product");
+    }
+}
+
 /// `target (+)= scale * left * right`.
 #[expect(clippy::needless_pass_by_value, reason = "a target is made for one product")]
 pub(crate) fn multiply(
@@ -78,14 +117,9 @@ pub(crate) fn multiply(
     parallelism: Parallelism,
 ) {
     let (rows, inner, columns) = (left.rows, left.columns, right.columns);
-    assert_eq!(inner, right.rows, "the inner sizes of a product");
+    check(&target, left, right);
     if rows == 0 || columns == 0 {
         return;
-    }
-    assert!(extent(rows, columns, target.row_stride, 1) <= target.values.len(), "the target of a product");
-    for view in [left, right] {
-        let extent = extent(view.rows, view.columns, view.row_stride, view.column_stride);
-        assert!(extent <= view.values.len(), "a factor of a product");
     }
     let target_strides = (1, target.row_stride as isize);
     let of_left = (left.values.as_ptr(), left.column_stride as isize, left.row_stride as isize);

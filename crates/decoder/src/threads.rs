@@ -1,4 +1,4 @@
-//! How many threads a computation may use: threads of its own that park when idle, or none at all.
+//! How a computation may compute: with threads of its own that park when idle, or none at all, and in what.
 //!
 //! Work is cut by fixed rules (never by who is idle), so that the same number of threads gives the same bits.
 
@@ -8,16 +8,20 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// A number of threads, and the threads behind it when it is more than one; a clone shares them.
+use crate::Arithmetic;
+
+/// A number of threads, and the threads behind it when it is more than one, with what they multiply weights in; a clone
+/// shares them.
 #[derive(Debug, Clone)]
 pub struct Threads {
     workers: Option<Arc<ThreadPool>>,
+    arithmetic: Arithmetic,
 }
 
 impl Threads {
     /// The calling thread alone.
     pub fn single() -> Self {
-        Self { workers: None }
+        Self { workers: None, arithmetic: Arithmetic::F32 }
     }
 
     /// `count` threads; one, or a system that refuses to start them, means the calling thread alone.
@@ -29,7 +33,23 @@ impl Threads {
                 .build()
         };
         let workers = (count > 1).then(|| build().ok().map(Arc::new)).flatten();
-        Self { workers }
+        Self { workers, arithmetic: Arithmetic::F32 }
+    }
+
+    /// The same threads, which multiply weights so.
+    #[must_use]
+    pub fn multiplying_in(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic, ..self }
+    }
+
+    /// The calling thread alone, which computes as these do.
+    pub(crate) fn alone(&self) -> Self {
+        Self { workers: None, arithmetic: self.arithmetic }
+    }
+
+    /// What weights are multiplied in.
+    pub(crate) const fn arithmetic(&self) -> Arithmetic {
+        self.arithmetic
     }
 
     /// How many there are.

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use still_control::{ServerState, ServerStatus};
 use still_domain::{AttemptId, PolicyRef};
 use still_roles::GeneratorEvent;
 use tokio::{
@@ -38,8 +39,8 @@ use crate::{
     engine::{Fault, Load},
     fleet::FleetSeams,
     http::Address,
-    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, ServerState, Shares, Verdict},
-    status::ServerStatus,
+    schedule::{JobId, Lane, Limits, PolicyId, Schedule, ServerId, Shares, Verdict},
+    status::status_of,
 };
 
 /// Whoever holds a lane hears that it is alive as often; a server's silence is the schedule's business.
@@ -259,9 +260,11 @@ impl Dispatcher {
         if self.server_at(endpoint.http.address()).is_some() {
             return Err(Known);
         }
-        let now = self.now();
-        self.servers.push((endpoint, limits));
-        self.schedule.add_server(now, limits);
+        let id = self.schedule.add_server(self.now(), limits);
+        match self.servers.get_mut(id.0) {
+            Some(gone) => *gone = (endpoint, limits),
+            None => self.servers.push((endpoint, limits)),
+        }
         Ok(())
     }
 
@@ -285,7 +288,7 @@ impl Dispatcher {
                 endpoint.let_go();
             }
             let policy = standing.serves.and_then(|policy| self.shelf.name(policy));
-            Some(ServerStatus::of(endpoint, standing, policy))
+            Some(status_of(endpoint, standing, policy))
         };
         self.shown.send_replace(self.servers.iter().enumerate().filter_map(status).collect());
     }

@@ -1,7 +1,12 @@
 //! The servers of a run, as one.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use still_control::{ServerState, ServerStatus};
 use still_roles::GeneratorFactory;
 use thiserror::Error;
 use tokio::{
@@ -17,11 +22,10 @@ use crate::{
     generator,
     http::{Address, Http},
     publication,
-    schedule::{Lane, Limits, ServerState},
+    schedule::{Lane, Limits},
     scorer::FleetScorer,
     seams::{Policies, Texts},
     settings::{EngineKind, EngineSection},
-    status::ServerStatus,
 };
 
 /// Longest wait for an answer that takes no work.
@@ -54,6 +58,8 @@ pub(crate) struct ServerLaunched {
     /// Whether the fleet has it, and knows its state.
     pub(crate) is_in_fleet: bool,
     pub(crate) status: ServerStatus,
+    /// When it is started, where that is waited for.
+    pub(crate) restarts_at: Option<Instant>,
 }
 
 /// Why a server was not taken in or out.
@@ -104,16 +110,21 @@ impl Fleet {
     /// How every server stands, those that were taken out at last.
     pub fn servers(&self) -> Vec<ServerStatus> {
         let mut servers = self.shown.borrow().clone();
-        for ServerLaunched { is_in_fleet, status } in self.launched.borrow().iter() {
+        for ServerLaunched { is_in_fleet, status, restarts_at } in self.launched.borrow().iter() {
+            let mut status = status.clone();
+            if let Some(launched) = &mut status.launched {
+                let seconds = |at: &Instant| at.saturating_duration_since(Instant::now()).as_secs_f64();
+                launched.restarts_in_seconds = restarts_at.as_ref().map(seconds);
+            }
             let is_it = |one: &ServerStatus| one.address == status.address;
             // what was taken out under its address is its own past
             servers.retain(|one| !is_it(one) || (*is_in_fleet && one.state != ServerState::Gone));
             match servers.iter_mut().find(|one| is_it(one)) {
                 Some(server) => {
-                    server.last_failure = server.last_failure.take().or_else(|| status.last_failure.clone());
-                    server.launched.clone_from(&status.launched);
+                    server.last_failure = server.last_failure.take().or(status.last_failure);
+                    server.launched = status.launched;
                 }
-                None => servers.push(status.clone()),
+                None => servers.push(status),
             }
         }
         servers

@@ -52,7 +52,6 @@ pub use openai::{TextAnswer, TextFault, TextQuestion, TextServers};
 pub use scorer::FleetScorer;
 pub use seams::{Policies, ReadResponse, Texts};
 pub use settings::{EngineKind, EngineSection, expected_tokens_per_second, is_remote, validate};
-pub use status::{Launched, ServerStatus};
 pub use teacher::{TeacherSection, TextApi};
 
 #[cfg(test)]

@@ -13,15 +13,13 @@ use std::{
 };
 
 use harness::{FIXTURE, PATIENCE, Pass, Two, World, base, other, section, two_doubles, world, world_of};
+use still_control::ServerState;
 use still_decoder::hugging_face::{Precision, load_folder, save_folder};
 use still_domain::{
     AttemptId, AttemptNumber, FinishReason, ProblemId, Provenance, SamplingSettings, Trajectory,
 };
 use still_engine_double::{EngineDouble, Fault, Options};
-use still_engines::{
-    EngineSection, Fleet, FleetRefusal,
-    schedule::{Lane, ServerState},
-};
+use still_engines::{EngineSection, Fleet, FleetRefusal, schedule::Lane};
 use still_roles::{EventSink, Generator, GeneratorEvent, Rollout, Scorer, Withdrawal};
 
 /// A lane of a fleet, with what it has told.

@@ -18,7 +18,7 @@ use harness::{Encoder, decoder_config, job, job_config, learner_config, library,
 use still_decoder::{DecoderConfig, DecoderWeights, hugging_face};
 use still_embedded::Learner;
 use still_learning::{BasePolicy, LearnerConfig, LearnerDevice, PolicyLearner, keep_freed_memory};
-use still_recipe::{LearnerSettings, Schedule};
+use still_recipe::{CpuArithmetic, LearnerSettings, Schedule};
 use still_roles::{Example, Response, SftExample};
 use still_text::Tokenizer;
 
@@ -43,6 +43,7 @@ struct Shape {
     rank: u32,
     /// The learning rate of every step, in millionths; 0 keeps the quick start's schedule.
     rate_millionths: u32,
+    arithmetic: CpuArithmetic,
 }
 
 impl Shape {
@@ -55,6 +56,7 @@ impl Shape {
             part_tokens: 32_768,
             rank: 0,
             rate_millionths: 0,
+            arithmetic: CpuArithmetic::F32,
         };
         for argument in arguments {
             let (name, number) = argument.split_once('=').unwrap();
@@ -67,6 +69,9 @@ impl Shape {
                 "part_tokens" => shape.part_tokens = number,
                 "rank" => shape.rank = number,
                 "rate_millionths" => shape.rate_millionths = number,
+                "bf16" => {
+                    shape.arithmetic = if number > 0 { CpuArithmetic::Bf16 } else { CpuArithmetic::F32 }
+                }
                 other => panic!("`{other}` is no part of a shape"),
             }
         }
@@ -118,6 +123,7 @@ fn measure(config: DecoderConfig, weights: DecoderWeights, shape: &Shape) -> ser
         training.imitation = job_config.clone();
         training.improvement = job_config;
         training.micro_batch_tokens = shape.part_tokens;
+        training.cpu_arithmetic = shape.arithmetic;
         training.lora = lora(shape.rank, f64::from(2 * shape.rank));
     });
     let settings = LearnerConfig { threads: THREADS, ..settings };

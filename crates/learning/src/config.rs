@@ -1,6 +1,7 @@
 //! The settings of `still-recipe` in the terms of the learner's parts.
 
-use still_recipe::{Precision, TrainingSection};
+use still_decoder::Arithmetic;
+use still_recipe::{CpuArithmetic, Precision, TrainingSection};
 use still_tensor_decoder::{LoraConfig, Projection, TensorPrecision};
 
 /// How the learner works.
@@ -29,6 +30,14 @@ impl LearnerConfig {
     /// moments are f32 all the same.
     pub const fn precision(&self) -> TensorPrecision {
         tensor_precision(self.training.precision)
+    }
+
+    /// What the processor multiplies weights in.
+    pub(crate) const fn arithmetic(&self) -> Arithmetic {
+        match self.training.cpu_arithmetic {
+            CpuArithmetic::F32 => Arithmetic::F32,
+            CpuArithmetic::Bf16 => Arithmetic::Bf16,
+        }
     }
 
     /// Tokens that go through the device at once.

@@ -6,7 +6,7 @@ use still_decoder::{DecoderConfig, Threads};
 use still_domain::seed;
 use still_embedded::{Learner, LearnerError, LearnerJob, LearnerSnapshot};
 use still_library::{PolicyLibrary, Weights};
-use still_recipe::Precision;
+use still_recipe::{CpuArithmetic, Precision};
 use still_roles::{LearnerStep, TrainingJob, TrainingPlan};
 use still_tensor_decoder::{Adapters, ForwardSettings, LayerObserver, ParameterList, Role};
 use still_training_data::ExampleEncoder;
@@ -70,13 +70,17 @@ impl PolicyLearner {
         encoder: Arc<dyn ExampleEncoder>,
         devices: Vec<LearnerDevice>,
     ) -> Self {
-        // its kernels know nothing else, and a job is the same whatever is asked of it
-        if devices.iter().all(|device| matches!(device, LearnerDevice::Processor)) {
+        // a job is the same whatever is asked of what it does not use
+        let is_processor = |device: &LearnerDevice| matches!(device, LearnerDevice::Processor);
+        if devices.iter().all(is_processor) {
             config.training.precision = Precision::F32;
+        }
+        if !devices.iter().any(is_processor) {
+            config.training.cpu_arithmetic = CpuArithmetic::F32;
         }
         let settings = ForwardSettings {
             config: Arc::new(base.config.clone()),
-            threads: Threads::new(config.threads),
+            threads: Threads::new(config.threads).multiplying_in(config.arithmetic()),
             recompute: config.training.recompute_activations,
             observer: LayerObserver::default(),
         };

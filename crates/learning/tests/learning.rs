@@ -12,9 +12,11 @@ use harness::{
     job, job_config, learner, learner_config, learner_on, learner_with, lora, preference_examples,
     sft_examples,
 };
+use still_decoder::WeightPrecision;
 use still_domain::Recipe;
 use still_embedded::{Halting, Learner, LearnerError, LearnerJob, StepOversight};
-use still_recipe::LearnerSettings;
+use still_learning::LearnerConfig;
+use still_recipe::{CpuArithmetic, LearnerSettings};
 
 #[test]
 fn imitation_learns_the_form_of_the_demonstrations() {
@@ -103,6 +105,32 @@ fn adapters_alone_learn_as_well() {
     learner.begin(&job(sft_examples())).unwrap();
     let losses: Vec<f64> = (0..80).map(|_| learner.step().unwrap().loss).collect();
     assert!(losses[79] < 0.7 * losses[0], "{losses:?}");
+}
+
+#[test]
+fn products_in_bf16_take_the_same_way_within_their_rounding() {
+    for rank in [0, 8] {
+        for examples in [sft_examples(), preference_examples()] {
+            let run = |cpu_arithmetic, threads| {
+                let config = learner_config(20, |training| {
+                    training.cpu_arithmetic = cpu_arithmetic;
+                    training.lora = lora(rank, 32.0);
+                });
+                let mut learner = learner_with(32, 2, LearnerConfig { threads, ..config });
+                learner.begin(&job(examples.clone())).unwrap();
+                (0..20).map(|_| learner.step().unwrap().loss).collect::<Vec<_>>()
+            };
+            let (exact, rounded) = (run(CpuArithmetic::F32, 1), run(CpuArithmetic::Bf16, 1));
+            for (exact, rounded) in exact.iter().zip(&rounded) {
+                assert!((exact - rounded).abs() < 0.02 * exact, "{exact} {rounded}");
+            }
+            assert_eq!(exact != rounded, WeightPrecision::Bf16.rounds_inputs(), "where it can, it rounds");
+            let shared = run(CpuArithmetic::Bf16, 2);
+            for (one, two) in rounded.iter().zip(&shared) {
+                assert!((one - two).abs() < 1e-2 * one, "{one} {two}");
+            }
+        }
+    }
 }
 
 #[test]

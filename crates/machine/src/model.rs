@@ -329,12 +329,22 @@ impl GeneratorShape {
             engine: "embedded".to_owned(),
             name: self.device.to_string(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            precision: Some(match self.precision {
-                TensorPrecision::F32 => "f32".to_owned(),
-                TensorPrecision::Bf16 => "bf16".to_owned(),
-            }),
+            precision: Some(self.arithmetic().to_owned()),
             prompt: prompt_name(&self.prompter),
             is_retokenized: false,
+        }
+    }
+
+    /// What it calculates in, as provenances name it.
+    fn arithmetic(&self) -> &'static str {
+        match self.precision {
+            TensorPrecision::F32 => "f32",
+            TensorPrecision::Bf16
+                if self.device == Device::Cpu && !self.weight_precision().rounds_inputs() =>
+            {
+                "f32 (weights in bf16)"
+            }
+            TensorPrecision::Bf16 => "bf16",
         }
     }
 

@@ -7,7 +7,7 @@
 //! | [`DpoSettings`] | what preference optimisation minimises, and how far it may go |
 //! | [`LoraSettings`] | adapters instead of all parameters |
 //! | [`TrainingEngine`], [`TrainingCommand`] | who takes the steps |
-//! | [`Precision`] | number formats of weights |
+//! | [`Precision`], [`CpuArithmetic`] | number formats of weights, and of their products |
 
 mod command;
 mod dpo;
@@ -20,5 +20,5 @@ pub use command::{TrainingCommand, TrainingEngine};
 pub use dpo::{BoundReached, DpoSettings, DpoSpan, PreferenceBound, PreferenceLoss};
 pub use job::{LearnerSettings, OptimizerName, Schedule};
 pub use lora::LoraSettings;
-pub use precision::Precision;
+pub use precision::{CpuArithmetic, Precision};
 pub use training::TrainingSection;

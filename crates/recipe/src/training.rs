@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use still_settings::Findings;
 
-use crate::{DpoSettings, LearnerSettings, LoraSettings, Precision, TrainingCommand, TrainingEngine};
+use crate::{
+    CpuArithmetic, DpoSettings, LearnerSettings, LoraSettings, Precision, TrainingCommand, TrainingEngine,
+};
 
 /// How the learner works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,8 +29,11 @@ pub struct TrainingSection {
     /// Low-rank adaptation.
     pub lora: LoraSettings,
     /// Number format of the matrices on GPUs that gradients are made on. Their masters and moments on the host are
-    /// f32, and so is all that the CPU computes.
+    /// f32.
     pub precision: Precision,
+    /// What the CPU multiplies weights in while it makes gradients. The weights themselves, their moments and all else stay
+    /// in f32.
+    pub cpu_arithmetic: CpuArithmetic,
     /// Tokens that go through the device at once; a step's batch is cut into as many parts as it takes.
     pub micro_batch_tokens: u32,
     /// Steps in a row that may be left out because loss or gradient is not finite; one more, and training
@@ -53,6 +58,7 @@ impl Default for TrainingSection {
             dpo: DpoSettings::default(),
             lora: LoraSettings::default(),
             precision: Precision::Bf16,
+            cpu_arithmetic: CpuArithmetic::F32,
             micro_batch_tokens: 32_768,
             max_skipped_steps: 5,
             max_kept_parameters: 400_000_000,

@@ -22,7 +22,7 @@ use super::shared::SharedSlice;
 use super::team::{ALONE, Team};
 use crate::lanes::vectorised;
 
-pub(super) use self::pairs::are_multiplied_here;
+pub(crate) use self::pairs::{are_multiplied_here, pair, turn_squares};
 
 /// Bytes of input rows that stay near while panels stream by.
 const ROW_BLOCK_BYTES: usize = 512 << 10;
@@ -50,7 +50,7 @@ pub(super) struct PackedRows {
 
 /// A view of rows in tiles.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     numbers: Numbers<'a>,
     count: usize,
     inner: usize,
@@ -99,7 +99,7 @@ impl PackedRows {
                 },
             );
         });
-        Rows { numbers: Numbers::Pairs(&self.pairs), count, inner, in_tile: tile_rows }
+        Rows::of_pairs(&self.pairs, count, inner, tile_rows)
     }
 
     /// Interleaves `count` rows of `inner` numbers that start `stride` apart.
@@ -143,6 +143,18 @@ impl PackedRows {
     }
 }
 
+impl<'a> Rows<'a> {
+    /// Rows of a tile where so many are multiplied as pairs.
+    pub(crate) fn of_a_tile(count: usize) -> usize {
+        even_tiles(count, MAX_ROWS)
+    }
+
+    /// `count` rows of pairs in tiles of [as many](Self::of_a_tile); `inner` is even.
+    pub(crate) const fn of_pairs(pairs: &'a [u32], count: usize, inner: usize, in_tile: usize) -> Self {
+        Self { numbers: Numbers::Pairs(pairs), count, inner, in_tile }
+    }
+}
+
 /// Rows of a tile, as even as the registers allow.
 fn even_tiles(count: usize, max_rows: usize) -> usize {
     count.div_ceil(count.div_ceil(max_rows).max(1)).max(1)
@@ -171,19 +183,19 @@ fn max_rows_of<S: Simd>() -> usize {
 }
 
 /// `out[row][column] (+)= sum over index of x[row][index] * panels[column][index]`.
-pub(super) struct Product<'a> {
-    pub(super) x: Rows<'a>,
-    pub(super) panels: PanelSlice<'a>,
+pub(crate) struct Product<'a> {
+    pub(crate) x: Rows<'a>,
+    pub(crate) panels: PanelSlice<'a>,
     /// Distance of panels, in numbers of the slice.
-    pub(super) panel_stride: usize,
+    pub(crate) panel_stride: usize,
     /// Which panels to do.
-    pub(super) range: Range<usize>,
-    pub(super) out: SharedSlice<'a>,
-    pub(super) out_stride: usize,
+    pub(crate) range: Range<usize>,
+    pub(crate) out: SharedSlice<'a>,
+    pub(crate) out_stride: usize,
     /// Columns of the output; the last panel may reach beyond.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// Adds to the output instead of overwriting it.
-    pub(super) accumulates: bool,
+    pub(crate) accumulates: bool,
 }
 
 impl WithSimd for Product<'_> {

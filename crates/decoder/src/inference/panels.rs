@@ -11,7 +11,7 @@ use super::team::Team;
 use crate::{Matrix, Storage};
 
 /// Columns of a panel: two AVX-512 registers, four AVX registers.
-pub(super) const PANEL: usize = 32;
+pub(crate) const PANEL: usize = 32;
 
 /// Numbers of a line.
 pub(super) const LINE: usize = 16;
@@ -33,9 +33,16 @@ pub enum WeightPrecision {
     Bf16,
 }
 
+impl WeightPrecision {
+    /// Whether what bf16 matrices are multiplied by is rounded to bf16 on this processor.
+    pub fn rounds_inputs(self) -> bool {
+        self == Self::Bf16 && are_multiplied_here()
+    }
+}
+
 /// Numbers in panels.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum PanelSlice<'a> {
+pub(crate) enum PanelSlice<'a> {
     /// `[panels][inner][32]`
     F32(&'a [f32]),
     /// `[panels][inner / 2][32]`: the even inner index in the lower, the odd one in the upper half.
@@ -66,7 +73,7 @@ impl Layout {
         let (rows, inner) = (matrix.rows(), matrix.columns());
         let wants_bf16 = precision == WeightPrecision::Bf16 || matches!(matrix.storage(), Storage::Bf16(_));
         let is_bf16 = wants_bf16 && inner.is_multiple_of(2);
-        let takes_pairs = is_bf16 && precision == WeightPrecision::Bf16 && are_multiplied_here();
+        let takes_pairs = is_bf16 && precision.rounds_inputs();
         let placed = PanelMatrix { rows, inner, is_bf16, takes_pairs, first_line: self.line_count };
         self.line_count += placed.line_count();
         placed

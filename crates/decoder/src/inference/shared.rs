@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// A mutably borrowed slice that hands out parts to several threads.
 #[derive(Clone, Copy)]
-pub(super) struct SharedSlice<'a, T = f32> {
+pub(crate) struct SharedSlice<'a, T = f32> {
     start: *mut T,
     length: usize,
     borrow: PhantomData<&'a mut [T]>,
@@ -18,8 +18,15 @@ unsafe impl<T: Send> Send for SharedSlice<'_, T> {}
 unsafe impl<T: Send> Sync for SharedSlice<'_, T> {}
 
 impl<'a, T> SharedSlice<'a, T> {
-    pub(super) fn new(values: &'a mut [T]) -> Self {
+    pub(crate) fn new(values: &'a mut [T]) -> Self {
         Self { start: values.as_mut_ptr(), length: values.len(), borrow: PhantomData }
+    }
+
+    /// What lies behind the first `count` entries.
+    pub(crate) fn after(&self, count: usize) -> Self {
+        assert!(count <= self.length, "entries inside the slice");
+        // SAFETY: the count is not above the length.
+        Self { start: unsafe { self.start.add(count) }, length: self.length - count, ..*self }
     }
 
     /// The entries `range`.
@@ -29,7 +36,7 @@ impl<'a, T> SharedSlice<'a, T> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it is called for every row of every tile")]
     #[expect(clippy::mut_from_ref, reason = "the caller promises that parts are disjoint")]
-    pub(super) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
+    pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.length, "a part inside the slice");
         // SAFETY: the range lies inside the slice that was borrowed for 'a, and the caller promises disjoint parts.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::Threads;
 use crate::lanes::{exponentiate, maximum, sum, vectorised};
-use crate::product::{Target, View, multiply};
+use crate::product::{Target, View};
 
 /// Logits of a block of tokens,
 const BLOCK_LOGITS: usize = 8 << 20;
@@ -190,8 +190,7 @@ impl<'a> Head<'a> {
     fn logits(&self, hidden: &[f32], rows: Range<usize>, logits: &mut Vec<f32>) {
         logits.resize(rows.len() * self.vocabulary, 0.0);
         let target = Target::store(logits, self.vocabulary);
-        let parallelism = self.threads.parallelism();
-        multiply(target, 1.0, self.hidden(hidden, &rows), self.view().transposed(), parallelism);
+        self.threads.multiply(target, self.hidden(hidden, &rows), self.view().transposed());
     }
 
     fn log_normalizers(&self, logits: &mut [f32]) -> Vec<f32> {
@@ -243,13 +242,12 @@ impl<'a> Head<'a> {
         grad_head: &mut HeadGradient,
     ) {
         let grad_logits = View::new(grad_logits, rows.len(), self.vocabulary);
-        let parallelism = self.threads.parallelism();
         let target = Target::store(&mut grad_hidden[rows.start * self.hidden_size..], self.hidden_size);
-        multiply(target, 1.0, grad_logits, self.view(), parallelism);
+        self.threads.multiply(target, grad_logits, self.view());
         if grad_head.values.is_empty() {
             return;
         }
         let target = grad_head.target(self.hidden_size);
-        multiply(target, 1.0, grad_logits.transposed(), self.hidden(hidden, &rows), parallelism);
+        self.threads.multiply(target, grad_logits.transposed(), self.hidden(hidden, &rows));
     }
 }

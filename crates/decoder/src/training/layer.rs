@@ -197,7 +197,7 @@ impl LayerPass<'_> {
             }
             parts => self.threads.map(parts.len(), |index| {
                 let (segments, tokens) = &parts[index];
-                work(LayerPass { segments, threads: &Threads::single(), ..*self }, tokens.clone())
+                work(LayerPass { segments, threads: &self.threads.alone(), ..*self }, tokens.clone())
             }),
         }
     }

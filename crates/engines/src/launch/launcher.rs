@@ -22,13 +22,7 @@ use super::{
     plan::{LaunchPlan, Placement},
     server::{Ending, Goal, LaunchedServer, Phase, Running, free_port, open_log},
 };
-use crate::{
-    beginning::Beginning,
-    endpoint::Prepared,
-    fleet::{Fleet, ServerLaunched},
-    http::Http,
-    settings::EngineSection,
-};
+use crate::{beginning::Beginning, endpoint::Prepared, fleet::Fleet, http::Http, settings::EngineSection};
 
 /// Names the folder of the servers' logs in their environment: what an earlier daemon left is found by it.
 const SERVERS_VARIABLE: &str = "STILL_SERVERS";
@@ -384,10 +378,7 @@ impl Work {
     }
 
     fn show(&self) {
-        let shown = self.servers.iter().map(|server| {
-            let (state, status) = server.status();
-            ServerLaunched { is_in_fleet: state.is_none(), status }
-        });
+        let shown = self.servers.iter().map(LaunchedServer::shown);
         self.fleet.show_launched(shown.collect());
     }
 }

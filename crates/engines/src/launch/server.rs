@@ -7,17 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use still_control::{LaunchStatus, ServerState, ServerStatus};
 use still_process::{ProcessLog, ProcessTree};
 use tokio::task::AbortHandle;
 
 use super::plan::LaunchPlan;
 use crate::{
-    beginning::Beginning,
-    endpoint::Prepared,
-    http::Address,
-    schedule::ServerState,
-    settings::EngineSection,
-    status::{Launched, ServerStatus},
+    beginning::Beginning, endpoint::Prepared, fleet::ServerLaunched, http::Address, settings::EngineSection,
 };
 
 /// A server that was up for as long is taken to be sound: what fails then is no failure in a row.
@@ -215,8 +211,8 @@ impl LaunchedServer {
         text
     }
 
-    /// How it stands; `None` for the state of one that is the fleet's, which knows better.
-    pub(super) fn status(&self) -> (Option<ServerState>, ServerStatus) {
+    /// How it stands: in a state of its own, or in the fleet's, which knows better.
+    pub(super) fn shown(&self) -> ServerLaunched {
         let (state, process) = match &self.phase {
             Phase::Waiting(_) if self.is_left_out => (Some(ServerState::GivenUp), None),
             Phase::Waiting(_) => (Some(ServerState::Restarting), None),
@@ -231,22 +227,19 @@ impl LaunchedServer {
             Phase::Waiting(at) => Some(at),
             _ => None,
         };
-        let launched = Launched {
+        let launched = LaunchStatus {
             process: process.map(|running| running.process.id()),
-            log: self.log.path().to_owned(),
+            log: self.log.path().display().to_string(),
             devices: self.plan.servers.get(self.number).cloned().unwrap_or_default(),
-            restarts_at,
+            restarts_in_seconds: None,
         };
+        let (address, engine) = (self.address().to_string(), self.section.kind.name().to_owned());
         let status = ServerStatus {
             last_failure: self.last_failure.clone(),
-            ..ServerStatus::launched(
-                self.address().to_string(),
-                self.section.kind.name(),
-                state.unwrap_or(ServerState::Starting),
-                launched,
-            )
+            launched: Some(launched),
+            ..ServerStatus::at(address, engine, state.unwrap_or(ServerState::Starting))
         };
-        (state, status)
+        ServerLaunched { is_in_fleet: state.is_none(), status, restarts_at }
     }
 }
 

@@ -28,7 +28,7 @@ use std::{
 use self::server::{Phase, Server};
 pub use self::{
     lane::{Lane, Shares},
-    server::{ServerState, Standing},
+    server::Standing,
 };
 use crate::engine::{Fault, Load};
 
@@ -197,11 +197,20 @@ impl Schedule {
         }
     }
 
-    /// Takes a server in, and has it looked at.
+    /// Takes a server in, and has it looked at: under the number of one that is gone, if there is any, so that a fleet whose
+    /// servers come and go does not grow.
     pub fn add_server(&mut self, now: Duration, limits: Limits) -> ServerId {
-        let id = ServerId(self.servers.len());
-        self.servers.push(Server::new(limits.max_in_flight));
-        self.limits.push(limits);
+        let mut fresh = Server::new(limits.max_in_flight);
+        let gone = self.servers.iter().position(|server| server.phase == Phase::Gone);
+        let id = ServerId(gone.unwrap_or(self.servers.len()));
+        if let (Some(server), Some(known)) = (self.servers.get_mut(id.0), self.limits.get_mut(id.0)) {
+            // what was asked of the one that is gone is not listened to
+            fresh.epoch = server.epoch;
+            (*server, *known) = (fresh, limits);
+        } else {
+            self.servers.push(fresh);
+            self.limits.push(limits);
+        }
         self.attach(id, now, false);
         id
     }

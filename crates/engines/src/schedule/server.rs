@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use still_control::ServerState;
+
 use super::{JobId, Lane, PolicyId, window::Window};
 use crate::engine::Load;
 
@@ -22,74 +24,6 @@ pub(super) enum Phase {
     Swapping(PolicyId),
     /// An operator took it out, and it holds nothing any more.
     Gone,
-}
-
-/// How a server stands, as operators see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerState {
-    /// It is being looked at.
-    Attaching,
-    /// It is being given a policy.
-    Swapping,
-    /// It serves a policy.
-    Serving,
-    /// Somebody has paused it.
-    Paused,
-    /// It takes nothing at present.
-    Full,
-    /// It failed, and is looked at again later.
-    LeftOut,
-    /// It was taken out, and ends what it holds.
-    Leaving,
-    /// It was taken out.
-    Gone,
-    /// It was started, and is not up yet.
-    Starting,
-    /// It failed, and is started again in a moment.
-    Restarting,
-    /// It failed too often, and is started again much later.
-    GivenUp,
-    /// It has let its devices go, and wakes when they come back.
-    Asleep,
-    /// It is taking its devices back.
-    Waking,
-    /// It is asked to end.
-    Ending,
-    /// It was ended, as its devices are the trainer's; it is started again when they come back.
-    Yielded,
-}
-
-impl ServerState {
-    /// The name used in JSON and in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Attaching => "attaching",
-            Self::Swapping => "swapping",
-            Self::Serving => "serving",
-            Self::Paused => "paused",
-            Self::Full => "full",
-            Self::LeftOut => "left_out",
-            Self::Leaving => "leaving",
-            Self::Gone => "gone",
-            Self::Starting => "starting",
-            Self::Restarting => "restarting",
-            Self::GivenUp => "given_up",
-            Self::Asleep => "asleep",
-            Self::Waking => "waking",
-            Self::Ending => "ending",
-            Self::Yielded => "yielded",
-        }
-    }
-
-    /// Whether it has let its devices go to whoever uses them in turns with it.
-    pub const fn has_yielded(self) -> bool {
-        matches!(self, Self::Asleep | Self::Yielded)
-    }
-
-    /// Whether it can be counted on before long.
-    pub const fn is_healthy(self) -> bool {
-        !matches!(self, Self::LeftOut | Self::Gone | Self::Restarting | Self::GivenUp)
-    }
 }
 
 /// What there is to show of a server.

@@ -2,6 +2,8 @@ mod sharing;
 
 use std::collections::HashSet;
 
+use still_control::ServerState;
+
 use super::*;
 
 const BASE: PolicyId = PolicyId(0);
@@ -416,9 +418,13 @@ fn a_server_that_is_taken_out_ends_what_it_holds_and_is_sent_nothing_more() {
     assert_eq!(state(&world, leaves), ServerState::Gone);
     world.submit(Lane::Exploration, 24..28);
     assert!(world.sent.values().all(|(server, _)| *server == stays));
-    // and what is added meanwhile is given the policy and its share
+    // and what is added meanwhile takes its place, and is given the policy and its share; what was asked of the one that
+    // is gone is not taken for its word
     let added = world.schedule.add_server(world.now, limits());
-    world.serves.push(None);
+    assert_eq!(added, leaves);
+    world.schedule.attached(world.now, added, 1, Ok(Some(BASE)));
+    assert_eq!(state(&world, added), ServerState::Attaching);
+    world.serves[added.0] = None;
     world.obey();
     assert_eq!(state(&world, added), ServerState::Serving);
     world.submit(Lane::Exploration, 28..40);

@@ -8,7 +8,7 @@ mod legacy;
 
 use still_decoder::DecoderWeights;
 use still_domain::fingerprint::NamedFields;
-use still_recipe::{LearnerSettings, OptimizerName, PreferenceLoss, TrainingSection};
+use still_recipe::{CpuArithmetic, LearnerSettings, OptimizerName, PreferenceLoss, TrainingSection};
 use still_roles::TrainingJob;
 use still_training_data::{Examples, JobVersion, identity};
 
@@ -37,6 +37,7 @@ impl JobIdentity<'_> {
             dpo,
             lora,
             precision,
+            cpu_arithmetic,
             micro_batch_tokens,
             // these change when a step is taken, and not what comes of it
             recompute_activations: _,
@@ -60,6 +61,9 @@ impl JobIdentity<'_> {
         if matches!(self.examples, Examples::Dpo(_)) {
             fields = fields.record("dpo", &identity::preferences(dpo));
         }
+        if *cpu_arithmetic == CpuArithmetic::Bf16 {
+            fields = fields.text("cpu_arithmetic", "bf16");
+        }
         if lora.rank > 0 {
             fields = fields.record("lora", &identity::adapters(lora));
         }
@@ -74,6 +78,7 @@ impl JobIdentity<'_> {
     /// Whether a job of the version was ever called that, by this program or by one before it.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         let is_of_legacy = self.version == JobVersion::Two
+            && self.learner.training.cpu_arithmetic == CpuArithmetic::F32
             && self.learner.training.dpo.loss == PreferenceLoss::Sigmoid
             && self.config.optimizer == OptimizerName::AdamW;
         name == self.name() || (is_of_legacy && name == legacy::name(self))
@@ -174,6 +179,8 @@ pub(crate) mod tests {
         let shifted =
             Examples::Sft([Sequence { tokens: vec![1, 2, 3], prompt_tokens: 1, target: 2..3 }].into());
         assert_ne!(name(&learner, &config, &shifted), one);
+        let rounded = self::learner(|training| training.cpu_arithmetic = CpuArithmetic::Bf16);
+        assert_ne!(name(&rounded, &config, &examples()), one);
         let lora = LoraSettings { rank: 2, ..LoraSettings::default() };
         assert_ne!(name(&self::learner(|training| training.lora = lora), &config, &examples()), one);
 

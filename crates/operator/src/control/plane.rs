@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream, stream::BoxStream};
 use still_control::{
     Activity, AddServerRequest, DemonstrationList, DemonstrationQuery, Done, ErrorReply, Event, LeftOut,
     OnConflict, PoolQuery, PoolRecord, ProblemList, ProblemQuery, RemoveServerRequest, ReviveRequest,
-    RoundReport, ServerLine, SetLine, Status, SuspectLine,
+    RoundReport, ServerStatus, SetLine, Status, SuspectLine,
 };
 use still_domain::{
     AnswerKind, AttemptId, Demonstration, DemonstrationId, JudgedTrajectory, PolicyRecord, PolicyVersion,
@@ -146,7 +146,7 @@ pub trait ControlPlane: Send + Sync + 'static {
     fn rollback(&self) -> impl Future<Output = Result<Done, ErrorReply>> + Send;
 
     /// The servers that draw, where rollouts are drawn by some.
-    fn servers(&self) -> impl Future<Output = Result<Vec<ServerLine>, ErrorReply>> + Send;
+    fn servers(&self) -> impl Future<Output = Result<Vec<ServerStatus>, ErrorReply>> + Send;
 
     /// Takes a server in while rounds go on.
     fn add_server(&self, request: AddServerRequest) -> impl Future<Output = Result<Done, ErrorReply>> + Send;

@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use still_control::{
     ActivityRequest, DemonstrationList, DemonstrationQuery, DemonstrationShowQuery, Done, ErrorKind,
     ErrorReply, Event, ImportQuery, ImportReport, KillRequest, OnError, PoolEntry, PoolQuery, PoolRecord,
-    PoolShowQuery, ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, ServerLine, SetLine,
+    PoolShowQuery, ProblemQuery, ProblemShowQuery, PromoteRequest, RoundReport, ServerStatus, SetLine,
 };
 use tokio::sync::watch;
 
@@ -239,7 +239,7 @@ async fn rollback<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Done> {
     answer(shared.plane.rollback().await)
 }
 
-async fn servers<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<ServerLine>> {
+async fn servers<C: ControlPlane>(State(shared): Shell<C>) -> Answer<Vec<ServerStatus>> {
     answer(shared.plane.servers().await)
 }
 

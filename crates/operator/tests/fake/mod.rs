@@ -13,9 +13,9 @@ use std::{
 use futures_util::{StreamExt, stream};
 use still_control::{
     Activity, ActorState, ActorStatus, AddServerRequest, DemonstrationLine, DemonstrationList,
-    DemonstrationQuery, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, LaunchedLine,
+    DemonstrationQuery, DeviceState, DeviceStatus, Done, ErrorKind, ErrorReply, Event, LaunchStatus,
     OnConflict, PoolQuery, PoolRecord, ProblemLine, ProblemList, ProblemQuery, RemoveServerRequest,
-    ReviveRequest, RoundReport, ServerLine, SetLine, Status, SuspectLine, Wait,
+    ReviveRequest, RoundReport, ServerState, ServerStatus, SetLine, Status, SuspectLine, Wait,
 };
 use still_domain::{
     AttemptId, Demonstration, DemonstrationId, Estimate, FinishReason, JudgedTrajectory, Measures, Outcome,
@@ -438,13 +438,13 @@ impl ControlPlane for FakePlane {
         self.done("rollback".to_owned())
     }
 
-    async fn servers(&self) -> Result<Vec<ServerLine>, ErrorReply> {
-        let left_out = ServerLine {
+    async fn servers(&self) -> Result<Vec<ServerStatus>, ErrorReply> {
+        let left_out = ServerStatus {
             address: "http://node-1:8000".to_owned(),
             engine: "vllm".to_owned(),
             version: Some("0.32.0".to_owned()),
             precision: Some("bf16".to_owned()),
-            state: "left_out".to_owned(),
+            state: ServerState::LeftOut,
             policy: None,
             running: 12,
             waiting: 1,
@@ -455,15 +455,15 @@ impl ControlPlane for FakePlane {
             last_failure: Some("connection refused".to_owned()),
             launched: None,
         };
-        let launched = LaunchedLine {
+        let launched = LaunchStatus {
             process: None,
             log: "data/servers/server-0.log".to_owned(),
             devices: vec![0, 1],
             restarts_in_seconds: Some(4.2),
         };
-        let restarting = ServerLine {
+        let restarting = ServerStatus {
             address: "http://127.0.0.1:4321".to_owned(),
-            state: "restarting".to_owned(),
+            state: ServerState::Restarting,
             last_failure: Some("exit status: 3".to_owned()),
             launched: Some(launched),
             ..left_out.clone()

@@ -28,7 +28,7 @@ pub use judgement::{JudgementEnded, JudgementRetried};
 pub use learning::{CheckpointCommitted, PairsCompared, StepTaken};
 pub use rates::RatesMeasured;
 pub use rounds::{GapMeasured, PolicyPublished, RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed};
-pub use servers::ServerMeasured;
+pub use servers::ServersMeasured;
 pub use store::StoreMeasured;
 
 pub(crate) use learning::age_checkpoint;

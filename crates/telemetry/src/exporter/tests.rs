@@ -5,6 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use still_control::{ServerState, ServerStatus};
 use still_domain::{
     CheckpointId, Estimate, Evaluation, LogProbabilityGap, Outcome, PolicyOrigin, PolicyVersion, Rejection,
     Round, RoundNumber, RoundPhase, Split, TrainingSetId,
@@ -17,7 +18,7 @@ use crate::Metric;
 use crate::event::{
     ActorProgressed, ActorRestarted, AttemptsLost, CheckpointCommitted, DeviceFailed, GapMeasured,
     LossReason, PairsCompared, PolicyPublished, PoolCounted, Purpose, RatesMeasured, RolloutsFinished,
-    RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, ServerMeasured, StepTaken, StoreMeasured,
+    RoundEnded, RoundEvaluated, RoundPhaseEntered, RoundSealed, ServersMeasured, StepTaken, StoreMeasured,
     TokensDrawn, TrajectoryCommitted, age_checkpoint,
 };
 
@@ -40,18 +41,19 @@ fn emit_everything() {
     TokensDrawn { purpose: Purpose::Pool, tokens: 64 }.emit();
     RatesMeasured { rollout_tokens_per_second: 900.5, training_tokens_per_second: 50.0 }.emit();
     RolloutsFinished { count: 2 }.emit();
-    let server = ServerMeasured {
-        server: "http://node-1:8000",
-        is_healthy: true,
+    let at = |address: &str| ServerStatus {
         running: 3,
         waiting: 1,
         cache_share: 0.25,
         in_flight: 4,
         window: 8,
         tokens_per_second: 120.5,
+        ..ServerStatus::at(address.to_owned(), "vllm".to_owned(), ServerState::Serving)
     };
-    server.emit();
-    ServerMeasured { server: "http://node-2:8000", is_healthy: false, ..server }.emit();
+    let (server, gone) = (at("http://node-1:8000"), at("http://node-2:8000"));
+    let servers = ServersMeasured::default();
+    servers.emit(&[server.clone(), gone]);
+    servers.emit(&[server]);
     let gap = LogProbabilityGap {
         policy: PolicyVersion(1),
         trajectories: 2,

@@ -15,7 +15,7 @@ use super::super::panels::PANEL;
 use super::{Ahead, MAX_ROWS, max_rows};
 
 /// Whether this processor has the instruction, and its tiles are those of AVX-512.
-pub(in crate::inference) fn are_multiplied_here() -> bool {
+pub(crate) fn are_multiplied_here() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
         std::arch::is_x86_feature_detected!("avx512bf16") && max_rows() == MAX_ROWS
@@ -29,7 +29,7 @@ pub(in crate::inference) fn are_multiplied_here() -> bool {
 
 /// Two neighbours as a lane holds them, each rounded to nearest, ties to even.
 #[inline(always)]
-pub(super) fn pair(even: f32, odd: f32) -> u32 {
+pub(crate) fn pair(even: f32, odd: f32) -> u32 {
     rounded(even) >> 16 | rounded(odd)
 }
 
@@ -40,6 +40,92 @@ fn rounded(value: f32) -> u32 {
     let up = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     // a number that is none stays so
     (if value.is_nan() { bits | 0x40_0000 } else { up }) & 0xffff_0000
+}
+
+/// Lanes and pairs of a square.
+const SQUARE: usize = 16;
+
+/// Rounds pairs of some lanes, whose numbers begin `stride` apart, and lays them out pair by pair: those of a pair together,
+/// `width` apart from those of the next. Of both as many as fill squares; says how many lanes and pairs these were.
+///
+/// # Panics
+/// Where squares go beyond either slice, or the processor [multiplies no pairs](are_multiplied_here).
+pub(crate) fn turn_squares(
+    values: &[f32],
+    stride: usize,
+    [lanes, pairs]: [usize; 2],
+    target: &mut [u32],
+    width: usize,
+) -> [usize; 2] {
+    let (lanes, pairs) = (lanes / SQUARE * SQUARE, pairs / SQUARE * SQUARE);
+    if lanes == 0 || pairs == 0 {
+        return [0, 0];
+    }
+    assert!((lanes - 1) * stride + 2 * pairs <= values.len(), "numbers inside their slice");
+    assert!(lanes <= width && (pairs - 1) * width + lanes <= target.len(), "pairs inside their slice");
+    assert!(are_multiplied_here(), "pairs where they are multiplied");
+    #[cfg(target_arch = "x86_64")]
+    for pair in (0..pairs).step_by(SQUARE) {
+        for lane in (0..lanes).step_by(SQUARE) {
+            // SAFETY: asserted above, for the last square of both.
+            unsafe {
+                let x = values.as_ptr().add(lane * stride + 2 * pair);
+                turn(x, stride, target.as_mut_ptr().add(pair * width + lane), width);
+            }
+        }
+    }
+    [lanes, pairs]
+}
+
+/// # Safety
+/// [`are_multiplied_here`]; SQUARE groups of `2 * SQUARE` numbers lie `stride` apart, and places for as many groups of SQUARE
+/// pairs `width` apart.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bf16")]
+unsafe fn turn(values: *const f32, stride: usize, target: *mut u32, width: usize) {
+    use std::arch::x86_64::{
+        __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+        _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+        _mm512_unpacklo_epi64,
+    };
+    use std::mem::transmute;
+
+    let mut lanes = [_mm512_setzero_si512(); SQUARE];
+    for (lane, pairs) in lanes.iter_mut().enumerate() {
+        // SAFETY: by the contract; both are registers of 512 bits.
+        *pairs = unsafe {
+            let x = values.add(lane * stride);
+            let (first, second) = (_mm512_loadu_ps(x), _mm512_loadu_ps(x.add(SQUARE)));
+            transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first))
+        };
+    }
+    // four lanes at a time: the four pairs of every quarter are brought together
+    let mut quarters = lanes;
+    for four in (0..SQUARE).step_by(4) {
+        let [a, b, c, d] = [lanes[four], lanes[four + 1], lanes[four + 2], lanes[four + 3]];
+        let (low, more_low) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+        let (high, more_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+        quarters[four] = _mm512_unpacklo_epi64(low, more_low);
+        quarters[four + 1] = _mm512_unpackhi_epi64(low, more_low);
+        quarters[four + 2] = _mm512_unpacklo_epi64(high, more_high);
+        quarters[four + 3] = _mm512_unpackhi_epi64(high, more_high);
+    }
+    // then the quarters of equal place in all four
+    for pair in 0..4 {
+        let [a, b, c, d] = [quarters[pair], quarters[pair + 4], quarters[pair + 8], quarters[pair + 12]];
+        let (even, odd) = (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+        let (more_even, more_odd) = (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+        let turned = [
+            _mm512_shuffle_i32x4::<0x88>(even, more_even),
+            _mm512_shuffle_i32x4::<0x88>(odd, more_odd),
+            _mm512_shuffle_i32x4::<0xdd>(even, more_even),
+            _mm512_shuffle_i32x4::<0xdd>(odd, more_odd),
+        ];
+        for (quarter, turned) in turned.into_iter().enumerate() {
+            // SAFETY: by the contract.
+            unsafe { _mm512_storeu_si512(target.add((4 * quarter + pair) * width).cast(), turned) };
+        }
+    }
 }
 
 /// The sums of a tile against a panel of pairs.

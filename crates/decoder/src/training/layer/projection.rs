@@ -27,9 +27,9 @@ impl LayerPass<'_> {
 
     fn project_into(&self, mut y: Target<'_>, x: &[f32], projection: ProjectionView<'_>, inner: usize) {
         let (rows, columns) = (x.len() / inner, projection.weight.len() / inner);
-        let (weight, parallelism) =
-            (View::new(projection.weight, columns, inner), self.threads.parallelism());
-        multiply(y.reborrow(), 1.0, View::new(x, rows, inner), weight.transposed(), parallelism);
+        let weight = View::new(projection.weight, columns, inner).transposed();
+        self.threads.multiply(y.reborrow(), View::new(x, rows, inner), weight);
+        let parallelism = self.threads.parallelism();
         for change in projection.changes() {
             let thin = self.through_down(x, change, inner);
             let up = View::new(change.up, change.rows(), change.rank).transposed();
@@ -67,13 +67,13 @@ impl LayerPass<'_> {
         grad_y: &[f32],
     ) -> Vec<f32> {
         let (rows, columns) = (x.len() / inner, projection.weight.len() / inner);
-        let (of_y, parallelism) = (View::new(grad_y, rows, columns), self.threads.parallelism());
-        multiply(grad_x.reborrow(), 1.0, of_y, View::new(projection.weight, columns, inner), parallelism);
+        let of_y = View::new(grad_y, rows, columns);
+        self.threads.multiply(grad_x.reborrow(), of_y, View::new(projection.weight, columns, inner));
         match projection.trained {
             Trained::Weight => {
                 let mut grad_weight = vec![0.0; projection.weight.len()];
                 let target = Target::store(&mut grad_weight, inner);
-                multiply(target, 1.0, of_y.transposed(), View::new(x, rows, inner), parallelism);
+                self.threads.multiply(target, of_y.transposed(), View::new(x, rows, inner));
                 grad_weight
             }
             Trained::Changes(changes) => {
