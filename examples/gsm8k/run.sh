@@ -20,8 +20,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 shift
-problems=240 imitated=120 dev=60 test=200 rounds=2 dpo= ablations= settings=()
-equal=(round.init=imitated training.improvement.steps=120)
+problems=120 imitated=120 dev=60 test=200 rounds=1 dpo= ablations= settings=()
+equal=(round.init=imitated training.improvement.steps=60)
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
