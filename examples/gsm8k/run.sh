@@ -74,10 +74,17 @@ system=$(sed -n 's/^system = "\(.*\)"$/\1/p' gsm8k.toml | sed 's/\\\\/\\/g')
 "$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"
 "$stilld" inspect results --data-dir data
 
-# one round more from the pool as it is, in a copy of the data directory: NAME [SETTING=VALUE ...]
+# a copy of the data directory: NAME
 copy() {
-    [ -d "$1" ] || { cp -r data "$1.part" && mv "$1.part" "$1"; }
+    [ ! -d "$1" ] || return 0
+    rm -rf "$1.part"
+    mkdir "$1.part"
+    cp -r data/store "$1.part/store"
+    # policies are gigabytes that never change: they lie on the disk once
+    cp -rl data/checkpoints "$1.part/checkpoints"
+    mv "$1.part" "$1"
 }
+# one round more from the pool as it is, in a copy: NAME [SETTING=VALUE ...]
 one_more() {
     local copy=$1 settings=()
     shift
