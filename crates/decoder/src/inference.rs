@@ -19,7 +19,7 @@ mod team;
 
 pub use cache::KeyValueCache;
 pub use decoder::{CpuDecoder, Span};
-pub(crate) use kernel::{Product, Rows, are_multiplied_here, pair, turn_squares};
+pub(crate) use kernel::{Product, Rows, are_multiplied_here, lay_out_rows, pair};
 pub use panels::WeightPrecision;
 pub(crate) use panels::{PANEL, PanelSlice};
 pub(crate) use shared::SharedSlice;

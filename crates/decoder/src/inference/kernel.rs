@@ -22,7 +22,7 @@ use super::shared::SharedSlice;
 use super::team::{ALONE, Team};
 use crate::lanes::vectorised;
 
-pub(crate) use self::pairs::{are_multiplied_here, pair, turn_squares};
+pub(crate) use self::pairs::{are_multiplied_here, lay_out_rows, pair};
 
 /// Bytes of input rows that stay near while panels stream by.
 const ROW_BLOCK_BYTES: usize = 512 << 10;
@@ -34,8 +34,6 @@ const MAX_ROWS: usize = 12;
 const CACHED_NUMBERS: usize = 128 << 10;
 /// Numbers that lie between what is read and what is asked for, where one tile reads a panel.
 const AHEAD_NUMBERS: usize = 64 * PANEL;
-/// Pairs that are rounded at once, before they are interleaved.
-const ROUNDED_AT_ONCE: usize = 64;
 /// Rows of a tile where there are 16 registers.
 const MAX_ROWS_OF_SIXTEEN: usize = 3;
 
@@ -82,21 +80,7 @@ impl PackedRows {
             let rows = target.len() / pairs;
             vectorised(
                 #[inline(always)]
-                || {
-                    let mut rounded = [0; ROUNDED_AT_ONCE];
-                    for row in 0..rows {
-                        let x = &x[(tile * tile_rows + row) * inner..][..inner];
-                        let target = target[row..].chunks_mut(ROUNDED_AT_ONCE * rows);
-                        for (target, x) in target.zip(x.chunks(2 * ROUNDED_AT_ONCE)) {
-                            for (pair, x) in rounded.iter_mut().zip(x.chunks_exact(2)) {
-                                *pair = pairs::pair(x[0], x[1]);
-                            }
-                            for (target, pair) in target.iter_mut().step_by(rows).zip(&rounded) {
-                                *target = *pair;
-                            }
-                        }
-                    }
-                },
+                || lay_out_rows(&x[tile * tile_rows * inner..], inner, [rows, inner], target, rows),
             );
         });
         Rows::of_pairs(&self.pairs, count, inner, tile_rows)

@@ -16,15 +16,13 @@ use pulp::Arch;
 use super::{Target, View};
 use crate::Threads;
 use crate::buffer::Buffer;
-use crate::inference::{PANEL, PanelSlice, Product, Rows, SharedSlice, pair, turn_squares};
+use crate::inference::{PANEL, PanelSlice, Product, Rows, SharedSlice, lay_out_rows, pair};
 use crate::lanes::vectorised;
 
 /// Inner indices of a block at most: a few panels of them, and the rows that meet them, lie in a second-level cache.
 const BLOCK: usize = 2048;
 /// Panels that a thread lays out before it multiplies by them: so often less are the rows read.
 const GROUP: usize = 4;
-/// Pairs of a lane that are rounded at once, before they are laid out among those of other lanes.
-const ROUNDED_AT_ONCE: usize = 64;
 
 /// `target (+)= left * right`, both rounded to bf16.
 pub(super) fn multiply(target: Target<'_>, left: View<'_>, right: View<'_>, threads: &Threads) {
@@ -84,7 +82,9 @@ fn interleave(source: View<'_>, block: &Range<usize>, lanes: Range<usize>, width
             }
             let firsts = lanes.clone().step_by(width);
             for (first, target) in firsts.zip(target.chunks_exact_mut(per_group)) {
-                interleave_rows(source, block, first..lanes.end.min(first + width), width, target);
+                let values = &source.values[first * source.row_stride + block.start..];
+                let count = width.min(lanes.end - first);
+                lay_out_rows(values, source.row_stride, [count, block.len()], target, width);
             }
         },
     );
@@ -112,43 +112,6 @@ fn interleave_columns(
                 *target = pair(*even, *odd);
             }
             none.fill(0);
-        }
-    }
-}
-
-/// The same where the numbers of a lane lie together, for one group of lanes.
-#[inline(always)]
-fn interleave_rows(
-    View { values, row_stride, .. }: View<'_>,
-    block: &Range<usize>,
-    lanes: Range<usize>,
-    width: usize,
-    target: &mut [u32],
-) {
-    // squares of lanes and pairs, then the lanes and the pairs that fill none
-    let (of_block, pairs) = (lanes.start * row_stride + block.start, block.len() / 2);
-    let turned = turn_squares(&values[of_block..], row_stride, [lanes.len(), pairs], target, width);
-    let mut rounded = [0; ROUNDED_AT_ONCE];
-    for lane in 0..width {
-        let first = if lane < turned[0] { turned[1] } else { 0 };
-        if lane >= lanes.len() {
-            target.iter_mut().skip(lane).step_by(width).for_each(|target| *target = 0);
-            continue;
-        }
-        let x = &values[of_block + lane * row_stride..][2 * first..block.len()];
-        let firsts = (first..).step_by(ROUNDED_AT_ONCE);
-        for (first, x) in firsts.zip(x.chunks(2 * ROUNDED_AT_ONCE)) {
-            let (both, alone) = x.as_chunks::<2>();
-            for (rounded, [even, odd]) in rounded.iter_mut().zip(both) {
-                *rounded = pair(*even, *odd);
-            }
-            if let [even] = alone {
-                rounded[both.len()] = pair(*even, 0.0);
-            }
-            let target = target.iter_mut().skip(first * width + lane).step_by(width);
-            for (target, rounded) in target.zip(&rounded[..x.len().div_ceil(2)]) {
-                *target = *rounded;
-            }
         }
     }
 }

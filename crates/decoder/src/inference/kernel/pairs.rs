@@ -42,15 +42,54 @@ fn rounded(value: f32) -> u32 {
     (if value.is_nan() { bits | 0x40_0000 } else { up }) & 0xffff_0000
 }
 
+/// Pairs of a lane that are rounded at once, before they are laid out among those of other lanes.
+const ROUNDED_AT_ONCE: usize = 64;
 /// Lanes and pairs of a square.
 const SQUARE: usize = 16;
+
+/// Lays out `inner` numbers of each of some lanes, whose numbers begin `stride` apart, as pairs: for every pair of indices that
+/// of each lane, `width` of them. An index without a neighbour has zero beside it, and so have lanes that are none.
+#[inline(always)]
+pub(crate) fn lay_out_rows(
+    values: &[f32],
+    stride: usize,
+    [lanes, inner]: [usize; 2],
+    target: &mut [u32],
+    width: usize,
+) {
+    // squares of lanes and pairs, then the lanes and the pairs that fill none
+    let turned = turn_squares(values, stride, [lanes, inner / 2], target, width);
+    let mut rounded = [0; ROUNDED_AT_ONCE];
+    for lane in 0..width {
+        let first = if lane < turned[0] { turned[1] } else { 0 };
+        if lane >= lanes {
+            target.iter_mut().skip(lane).step_by(width).for_each(|target| *target = 0);
+            continue;
+        }
+        let x = &values[lane * stride..][2 * first..inner];
+        let firsts = (first..).step_by(ROUNDED_AT_ONCE);
+        for (first, x) in firsts.zip(x.chunks(2 * ROUNDED_AT_ONCE)) {
+            let (both, alone) = x.as_chunks::<2>();
+            for (rounded, [even, odd]) in rounded.iter_mut().zip(both) {
+                *rounded = pair(*even, *odd);
+            }
+            if let [even] = alone {
+                rounded[both.len()] = pair(*even, 0.0);
+            }
+            let target = target.iter_mut().skip(first * width + lane).step_by(width);
+            for (target, rounded) in target.zip(&rounded[..x.len().div_ceil(2)]) {
+                *target = *rounded;
+            }
+        }
+    }
+}
 
 /// Rounds pairs of some lanes, whose numbers begin `stride` apart, and lays them out pair by pair: those of a pair together,
 /// `width` apart from those of the next. Of both as many as fill squares; says how many lanes and pairs these were.
 ///
 /// # Panics
 /// Where squares go beyond either slice, or the processor [multiplies no pairs](are_multiplied_here).
-pub(crate) fn turn_squares(
+fn turn_squares(
     values: &[f32],
     stride: usize,
     [lanes, pairs]: [usize; 2],
