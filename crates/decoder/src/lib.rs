@@ -40,9 +40,9 @@ pub use threads::Threads;
 pub use training::{
     ActivationMode, DecoderGradients, LayerActivations, LayerGradients, LayerPass, LogLikelihoodGradients,
     Loss, ModelPass, ModelView, Objective, Segments, TargetsView, TokenLogProbabilities, embedding_backward,
-    embedding_forward, layer_backward, layer_forward, model_gradients, model_hidden_states,
-    model_log_probabilities, model_loss, most_logits, orthogonalize, rms_norm_backward, rms_norm_forward,
-    token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
+    embedding_forward, layer_backward, layer_forward, merge_change, merged_change_backward, model_gradients,
+    model_hidden_states, model_log_probabilities, model_loss, most_logits, orthogonalize, rms_norm_backward,
+    rms_norm_forward, token_log_probabilities, token_log_probabilities_backward, weighted_log_likelihood,
 };
 pub use weights::{
     DecoderWeights, LayerMatrix, LayerNorm, LayerView, LayerWeights, LowRankView, NamedParameter,

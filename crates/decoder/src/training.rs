@@ -14,6 +14,7 @@ mod embedding;
 mod head;
 mod heads;
 mod layer;
+mod merged;
 mod model;
 mod norm;
 mod orthogonal;
@@ -25,6 +26,7 @@ pub use head::{
     token_log_probabilities_backward, weighted_log_likelihood,
 };
 pub use layer::{ActivationMode, LayerActivations, LayerGradients, LayerPass, layer_backward, layer_forward};
+pub use merged::{merge_change, merged_change_backward};
 pub use model::{
     DecoderGradients, Loss, ModelPass, ModelView, Objective, TargetsView, model_gradients,
     model_hidden_states, model_log_probabilities, model_loss,

@@ -158,13 +158,14 @@ impl Job {
         batch: &[usize],
         limit: usize,
     ) -> Result<StepGradients, LearnerError> {
-        let (step_pairs, dpo) = (batch.len(), self.dpo.clone());
+        let (step_pairs, dpo, version) = (batch.len(), self.dpo.clone(), self.version);
         let (pairs, reference) = (Arc::clone(pairs), Arc::clone(&self.reference));
         self.sum(replicas, batch, limit, move |settings, decoder, part| {
             let part = part.iter().filter_map(|index| pairs.get(*index).zip(reference.get(*index).copied()));
             let (part, reference): (Vec<_>, Vec<_>) = part.unzip();
             allocate(part.iter().copied().map(pair_length).sum());
-            let (found, metrics) = loss::preference(decoder, &part, &reference, step_pairs, &dpo, settings)?;
+            let (found, metrics) =
+                loss::preference(decoder, &part, &reference, step_pairs, &dpo, version, settings)?;
             Ok((found, Some(metrics)))
         })
     }
@@ -184,11 +185,11 @@ impl Job {
         // forward and backward
         let observer = observer(&self.oversight, self.state.position.decoder.layer_count, 2 * parts.len());
         let parts = parts.into_iter().map(<[usize]>::to_vec).collect();
-        let (trained, overseen) = (self.state.trained.clone(), self.oversight.clone());
+        let (trained, version, overseen) = (self.state.trained.clone(), self.version, self.oversight.clone());
         let mut sum: Option<Part> = None;
         replicas.each(
             // the masters are let go of before the first part, so that nothing is shared when they change
-            move |replica| replica.decoder(trained),
+            move |replica| replica.decoder(trained, version),
             parts,
             move |replica, decoder, part| {
                 overseen.goes_on()?;

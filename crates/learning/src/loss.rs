@@ -1,9 +1,11 @@
 //! The losses, as functions of the log-probabilities of a batch's targets.
 
+mod rounded;
+
 use still_recipe::{DpoSettings, PreferenceLoss};
 use still_roles::PreferenceMetrics;
 use still_tensor_decoder::{BatchError, ForwardSettings, Parameters, TokenBatch, TrainableDecoder};
-use still_training_data::Sequence;
+use still_training_data::{JobVersion, Sequence};
 
 /// A loss with its gradients.
 pub(crate) struct LossAndGradients {
@@ -48,6 +50,7 @@ pub(crate) fn preference(
     reference: &[PairSums],
     step_pairs: usize,
     config: &DpoSettings,
+    version: JobVersion,
     settings: &ForwardSettings,
 ) -> Result<(LossAndGradients, PreferenceMetrics), BatchError> {
     let sequences: Vec<&Sequence> = pairs.iter().flat_map(|(chosen, rejected)| [chosen, rejected]).collect();
@@ -55,8 +58,16 @@ pub(crate) fn preference(
     let reference: Vec<f32> = reference.iter().flat_map(|(chosen, rejected)| [*chosen, *rejected]).collect();
     let mut sums = Vec::new();
     let (loss, gradients) = decoder.loss_and_gradients(&batch, settings, &mut |found| {
-        sums = sums_by_sequence(found, &batch.target_counts);
-        let (loss, of_sums) = preference_loss(&sums, &reference, &batch.target_counts, step_pairs, config);
+        let counts = &batch.target_counts;
+        let loss_and_slopes = if version.rounds_preference_losses() && config.loss == PreferenceLoss::Sigmoid
+        {
+            sums = rounded::sums_by_sequence(found, counts);
+            rounded::sigmoid_loss(&sums, &reference, counts, step_pairs, config)
+        } else {
+            sums = sums_by_sequence(found, counts);
+            preference_loss(&sums, &reference, counts, step_pairs, config)
+        };
+        let (loss, of_sums) = loss_and_slopes;
         let of_targets = of_sums.iter().zip(&batch.target_counts);
         (loss, of_targets.flat_map(|(grad, count)| std::iter::repeat_n(*grad as f32, *count)).collect())
     });

@@ -9,7 +9,7 @@ use still_recipe::{DpoSettings, OptimizerName};
 #[cfg(feature = "tensors")]
 use still_tensor_decoder::{Decoder, Device, TensorPrecision};
 use still_tensor_decoder::{ForwardSettings, HostDecoder, LayerObserver, Parameters, TrainableDecoder};
-use still_training_data::Sequence;
+use still_training_data::{JobVersion, Sequence};
 
 use crate::{
     loss,
@@ -216,7 +216,8 @@ fn preference_loss_and_its_gradient_are_pytorchs() {
         let config = DpoSettings { beta: 0.1, ..DpoSettings::default() };
         for policy in Fixture::decoders(policy) {
             let (found, metrics) =
-                loss::preference(&*policy, &[&pair], &[reference], 1, &config, &settings).unwrap();
+                loss::preference(&*policy, &[&pair], &[reference], 1, &config, JobVersion::Three, &settings)
+                    .unwrap();
             assert_close(name, found.loss, expected["loss"].as_f64().unwrap(), 1e-3);
             assert_close(
                 name,

@@ -18,8 +18,11 @@ use std::{
 use still_embedded::LearnerError;
 use still_library::Weights;
 use still_tensor_decoder::{
-    Decoder, Device, ForwardSettings, HostDecoder, LayerObserver, TensorPrecision, TrainableDecoder,
+    Decoder, Device, ForwardSettings, HostDecoder, LayerObserver, MergedDecoder, TensorPrecision,
+    TrainableDecoder,
 };
+
+use still_training_data::JobVersion;
 
 use crate::trained::Trained;
 
@@ -79,11 +82,14 @@ impl Replica {
         Self { workplace, frozen: None }
     }
 
-    /// What is trained, on the device. The base of adapters stays there from one step to the next.
-    pub(crate) fn decoder(&mut self, trained: Trained) -> Box<dyn TrainableDecoder> {
+    /// What a job of some version trains, on the device. The base of adapters stays there from one step to the next.
+    pub(crate) fn decoder(&mut self, trained: Trained, version: JobVersion) -> Box<dyn TrainableDecoder> {
         match trained {
             Trained::Full(weights) => self.whole(Arc::new(weights)),
             Trained::Adapters { adapters, base } => match &self.workplace.device {
+                LearnerDevice::Processor if version.merges_adapters() => {
+                    Box::new(MergedDecoder::new(&base, adapters, &self.workplace.settings))
+                }
                 LearnerDevice::Processor => Box::new(HostDecoder::adapted(single_precision(base), adapters)),
                 LearnerDevice::Tensors(device, precision) => {
                     let (device, precision) = (device.clone(), *precision);

@@ -3,7 +3,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use still_decoder::{DecoderConfig, DecoderWeights, LayerWeights, Matrix};
+use still_decoder::{DecoderConfig, DecoderWeights, LayerWeights, LowRankView, Matrix};
 use thiserror::Error;
 
 use crate::parameters::{floats, floats_mut, zero_matrix};
@@ -130,7 +130,7 @@ impl Projection {
     }
 
     /// That matrix.
-    fn fused(self, layer: &mut LayerWeights) -> &mut Matrix {
+    pub(crate) fn fused(self, layer: &mut LayerWeights) -> &mut Matrix {
         let matrices = [&mut layer.qkv, &mut layer.output, &mut layer.gate_up, &mut layer.down];
         matrices
             .into_iter()
@@ -144,6 +144,19 @@ impl LoraConfig {
     pub fn parameter_count(&self, config: &DecoderConfig) -> usize {
         let sizes = self.targets.iter().map(|target| target.shape(config).iter().sum::<usize>());
         config.layer_count * self.rank * sizes.sum::<usize>()
+    }
+}
+
+impl Adapter {
+    /// The change as kernels take it.
+    pub(crate) fn view(&self, scale: f32, config: &DecoderConfig) -> LowRankView<'_> {
+        LowRankView {
+            down: floats(&self.down),
+            up: floats(&self.up),
+            rank: self.down.rows(),
+            first_row: self.projection.first_row(config),
+            scale,
+        }
     }
 }
 

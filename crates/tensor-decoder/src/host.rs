@@ -45,13 +45,8 @@ impl HostDecoder {
         let of_block = |block: &'a [Adapter]| {
             let mut changes: Changes<'a> = Changes::default();
             for adapter in block {
-                changes[adapter.projection.fused_index()].push(LowRankView {
-                    down: floats(&adapter.down),
-                    up: floats(&adapter.up),
-                    rank: adapter.down.rows(),
-                    first_row: adapter.projection.first_row(&settings.config),
-                    scale: adapters.scale,
-                });
+                let change = adapter.view(adapters.scale, &settings.config);
+                changes[adapter.projection.fused_index()].push(change);
             }
             changes
         };

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`TrainableDecoder`] | what a learner asks of a decoder: log-probabilities, and gradients of losses of them |
 //! | [`HostDecoder`] | one on the processor, by the kernels of `still-decoder` |
+//! | [`MergedDecoder`] | one whose adapters are merged before a pass, for jobs that were begun so |
 //! | [`TokenBatch`] | sequences laid end to end, with the tokens whose log-probabilities are wanted |
 //! | [`ParameterList`], [`Parameters`] | what an optimizer walks over, on the host; gradients and moments |
 //! | [`Adapters`] | low-rank changes of a decoder that stays as it is |
@@ -22,6 +23,7 @@ mod batch;
 mod device;
 mod host;
 mod memory;
+mod merged;
 mod parameters;
 pub mod peft;
 mod precision;
@@ -40,6 +42,7 @@ pub use batch::{BatchError, TokenBatch};
 pub use device::{DeviceError, DeviceMemory, DeviceName};
 pub use host::HostDecoder;
 pub use memory::{CacheSize, DecoderMemory, composed_pass_bytes};
+pub use merged::MergedDecoder;
 pub use parameters::{ParameterList, Parameters, Role};
 pub use precision::TensorPrecision;
 #[cfg(feature = "tensors")]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use still_decoder::{DecoderConfig, DecoderWeights, Threads};
 use still_tensor_decoder::{
-    Adapters, Decoder, Device, ForwardSettings, HostDecoder, LayerObserver, LoraConfig, ParameterList,
-    Parameters, Projection, TensorPrecision, TokenBatch, TrainableDecoder, peft,
+    Adapters, Decoder, Device, ForwardSettings, HostDecoder, LayerObserver, LoraConfig, MergedDecoder,
+    ParameterList, Parameters, Projection, TensorPrecision, TokenBatch, TrainableDecoder, peft,
 };
 
 fn config() -> DecoderConfig {
@@ -69,8 +69,9 @@ fn adapters_act_as_the_merged_weights_do_and_get_their_share_of_the_gradient() {
         let (loss, whole) = whole.weighted_likelihood_and_gradients(&batch(), &settings(), mean);
         let Parameters::Full(whole) = whole else { panic!("all parameters are trained") };
         let whole = whole.to_named(&config);
-        let decoders: [Box<dyn TrainableDecoder>; 2] = [
+        let decoders: [Box<dyn TrainableDecoder>; 3] = [
             Box::new(HostDecoder::adapted(Arc::new(weights.clone()), adapters.clone())),
+            Box::new(MergedDecoder::new(&weights, adapters.clone(), &settings())),
             Box::new(Decoder::with_adapters(&weights, &adapters, &config, &device, TensorPrecision::F32)),
         ];
         for decoder in decoders {

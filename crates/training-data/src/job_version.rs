@@ -12,7 +12,8 @@ use still_roles::TrainingJob;
 pub enum JobVersion {
     /// Batches of like length, the same in every pass of a small set; the last step of a schedule that falls to 0 has a
     /// rate of 0. Pairs obey the settings of other examples, and have no bounds; a response without a thought is compared
-    /// as a whole with the thought of the other.
+    /// as a whole with the thought of the other. Adapters are merged before each step, and losses of pairs are in single
+    /// precision.
     Two,
     /// Short and long examples meet in every step, and the last step learns. Pairs have settings and bounds of their own,
     /// and compare like with like.
@@ -40,6 +41,16 @@ impl JobVersion {
     /// Whether preference optimisation ends where it goes beyond its bounds.
     pub fn is_bounded(self) -> bool {
         self == Self::Three
+    }
+
+    /// Whether adapters are merged into what they change before each step; else they are computed beside it.
+    pub fn merges_adapters(self) -> bool {
+        self == Self::Two
+    }
+
+    /// Whether losses of pairs are computed in single precision.
+    pub fn rounds_preference_losses(self) -> bool {
+        self == Self::Two
     }
 
     /// The learning rate of step `step` (from 0) of `total` steps.
