@@ -83,6 +83,9 @@ fn a_setting_or_a_command_that_means_nothing_is_refused_in_its_own_words() {
     let mut generate = stilld();
     generate.args(["generate", "--model", "embedded", "--prompt", "2*3=", "--temperature", "-1"]);
     holds(&refused(generate, 2), &["temperature", "0 (greedy) or more"]);
+    let mut generate = stilld();
+    generate.args(["generate", "--model", "embedded", "--prompt", "2*3=", "--precision", "f16"]);
+    holds(&refused(generate, 2), &["--precision", "write f32 or bf16"]);
     holds(&refused(with(&["inspect", "rounds"]), 5), &["holds no store", "--data-dir"]);
     assert!(!folder.path().join("data").exists(), "nothing was made");
 }

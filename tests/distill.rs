@@ -189,22 +189,15 @@ fn what_no_answer_can_come_of_ends_at_once_with_the_remedy_and_without_the_key()
 fn responses_to_a_file_of_problems_go_on_where_they_were_ended_and_can_be_imported() {
     let folder = tempfile::tempdir().unwrap();
     let (problems, out) = (problems(folder.path(), 3), folder.path().join("responses.jsonl"));
-    let generate = |seed: &str| {
+    let generate_into = |out: &Path, arguments: &[&str]| {
         let mut command = stilld();
-        command.args([
-            "generate",
-            "--model",
-            "embedded",
-            "--count",
-            "3",
-            "--temperature",
-            "1",
-            "--seed",
-            seed,
-        ]);
-        command.args(["--max-new-tokens", "12", "--problems"]).arg(&problems).arg("--out").arg(&out);
+        command
+            .args(["generate", "--model", "embedded", "--count", "3", "--temperature", "1"])
+            .args(arguments);
+        command.args(["--max-new-tokens", "12", "--problems"]).arg(&problems).arg("--out").arg(out);
         command.output().unwrap()
     };
+    let generate = |seed: &str| generate_into(&out, &["--seed", seed]);
     let output = generate("5");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let whole = lines(&out);
@@ -221,6 +214,12 @@ fn responses_to_a_file_of_problems_go_on_where_they_were_ended_and_can_be_import
         lines
     };
     assert_eq!(sorted(lines(&out)), sorted(whole), "a seed repeats");
-    let output = generate("6");
-    assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    let rounded = ["--seed", "5", "--precision", "bf16"];
+    for output in [generate("6"), generate_into(&out, &rounded)] {
+        assert_eq!(output.status.code(), Some(4), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let out = folder.path().join("rounded.jsonl");
+    assert!(generate_into(&out, &rounded).status.success());
+    let precision = lines(&out)[0]["drawn_by"]["precision"].to_string();
+    assert!(precision.contains("bf16"), "{precision}");
 }

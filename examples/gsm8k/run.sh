@@ -6,7 +6,7 @@
 #
 # FOLDER gets data, policies and results. MODEL names another model than Qwen2.5-Coder-0.5B-Instruct: a folder, or
 # `hf:owner/name`. GSM8K (MIT licence) is fetched, unless FOLDER holds its train.jsonl and test.jsonl.
-#   --full       many more problems, rounds and held-out problems: a day or two on two cores
+#   --full       more problems, three rounds and the whole test split: some five hours on two cores
 #   --dpo        after the rounds of SFT, one of DPO on pairs of the same pool, in a copy of the data directory
 #   --ablations  after the rounds, by as many steps, in copies again: the pool's right answers as they are selected, at
 #                random, right or wrong, and what was imitated alone
@@ -25,10 +25,10 @@ equal=(round.init=imitated training.improvement.steps=60)
 while [ $# -gt 0 ]; do
     case $1 in
     --full)
-        problems=6000 imitated=900 dev=500 test=1319
-        rounds=6
-        settings+=(run.rounds=6 round.problems=1000 round.init=base gate.tolerance=0.02)
-        settings+=(training.imitation.steps=400 training.improvement.steps=1500)
+        problems=720 imitated=240 dev=100 test=1319
+        rounds=3
+        settings+=(run.rounds=3 round.problems=240 round.init=base)
+        settings+=(training.imitation.steps=80 training.improvement.steps=240)
         equal=()
         ;;
     --dpo) dpo=yes ;;
@@ -68,7 +68,7 @@ cd "$folder"
 # what is imitated at first: right answers of the model's own
 system=$(sed -n 's/^system = "\(.*\)"$/\1/p' gsm8k.toml | sed 's/\\\\/\\/g')
 "$stilld" generate --model "$model" --problems imitated.jsonl --count 4 --style chat --system "$system" --format none \
-    --temperature 0.8 --top-p 0.95 --max-new-tokens 256 --out own.jsonl
+    --precision bf16 --temperature 0.8 --top-p 0.95 --max-new-tokens 256 --out own.jsonl
 "$stilld" distill --config gsm8k.toml --set teacher.keep=2 --problems imitated.jsonl --responses own.jsonl \
     --out demonstrations.jsonl
 "$stilld" run --config gsm8k.toml --data-dir data "${arguments[@]}"

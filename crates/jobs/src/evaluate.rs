@@ -44,8 +44,8 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<Exit, Failure> {
     let verifier = verifier_of_job(arguments.profile)?;
     refuse_unjudgeable(&verifier, &problems)?;
     let prompter = prompter_of(arguments, &model)?;
-    let (device, longest) = (arguments.device, arguments.sampling.max_new_tokens);
-    let shape = shape(device, &model, &problems, arguments.samples, longest, prompter)?;
+    let longest = arguments.sampling.max_new_tokens;
+    let shape = shape(arguments.place, &model, &problems, arguments.samples, longest, prompter)?;
     let library = Arc::new(model.alone());
     let mut generator = model.generator(&library, &shape).or_exit(Exit::Device)?;
     let scoring = Scoring::new(Model::policy().name, arguments.sampling.seed, problems, arguments.samples);

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use still_control::{Exit, Failure, OrExit};
 use still_decoder::CpuDecoder;
 use still_domain::{AnswerKind, PolicyVersion, SamplingSettings};
-use still_machine::{Model, device_name, prompter, settings};
+use still_machine::{Model, device_name, prompter, settings, weight_precision};
 use still_operator::{
     cli::{GenerateArguments, SamplingArguments},
     config::PromptStyle,
@@ -48,16 +48,17 @@ pub fn generate(arguments: &GenerateArguments) -> Result<Exit, Failure> {
     let tokens = longest.min(prompt.len() + settings.max_new_tokens.max(1) as usize);
     let slots = (arguments.count as usize).clamp(1, 64);
     let threads = settings::threads(0);
-    let name = device_name(arguments.device);
+    let name = device_name(arguments.place.device);
+    let precision = precision(arguments.place);
     let weights = model.weights()?;
     if name == DeviceName::Cpu {
-        let decoder = CpuDecoder::new(model.config, &weights, slots, tokens, threads);
+        let precision = weight_precision(precision);
+        let decoder = CpuDecoder::with_precision(model.config, &weights, precision, slots, tokens, threads);
         drop(weights);
         return respond(arguments, &model.tokenizer, decoder, &prompt);
     }
     let device = name.open().or_exit(Exit::Device)?;
     let size = CacheSize { slots, slot_capacity_tokens: tokens };
-    let precision = precision(arguments.device);
     let decoder = DeviceDecoder::new(model.config, &weights, &device, precision, size);
     drop(weights);
     respond(arguments, &model.tokenizer, decoder.or_exit(Exit::Device)?, &prompt)

@@ -35,9 +35,10 @@ use serde_json::{Map, Value};
 use still_control::{Exit, Failure, OrExit};
 use still_domain::{AnswerKind, Problem, Split};
 use still_judge::StandardVerifier;
+use still_learning::tensor_precision;
 use still_machine::{GeneratorShape, Model, prompt_tokens, settings::threads};
 use still_operator::{
-    cli::{GradeProfile, environment},
+    cli::{GradeProfile, PlaceArguments, environment},
     config::{ConfigLayers, Device, VerifierProfile, VerifierSection},
     import,
 };
@@ -123,7 +124,7 @@ fn output_failed(error: &io::Error) -> Failure {
 /// A generator with room for the longest prompt of these problems and the longest response, as far as the model reaches,
 /// and for so many attempts at each, up to [`MAX_ROLLOUTS`] at once.
 fn shape(
-    device: Device,
+    place: PlaceArguments,
     model: &Model,
     problems: &[Problem],
     attempts: u32,
@@ -135,8 +136,8 @@ fn shape(
         longest = longest.max(prompt_tokens(&prompter, problem)?);
     }
     Ok(GeneratorShape {
-        device,
-        precision: precision(device),
+        device: place.device,
+        precision: precision(place),
         threads: threads(0),
         rollouts: problems.len().saturating_mul(attempts as usize).clamp(1, MAX_ROLLOUTS),
         tokens: (longest + max_new_tokens as usize).min(model.config.max_position_count),
@@ -146,7 +147,12 @@ fn shape(
 }
 
 /// What a job stores a model's matrices in.
-const fn precision(device: Device) -> TensorPrecision {
+fn precision(place: PlaceArguments) -> TensorPrecision {
+    place.precision.map_or_else(|| usual_precision(place.device), tensor_precision)
+}
+
+/// The same where nothing is said.
+const fn usual_precision(device: Device) -> TensorPrecision {
     match device {
         Device::Cpu => TensorPrecision::F32,
         Device::Cuda(_) => TensorPrecision::Bf16,

@@ -14,7 +14,7 @@ use still_operator::cli::ScoreArguments;
 use still_roles::{ScoreError, ScoreRequest};
 use still_text::{ChatContext, Tokenizer, thought};
 
-use super::{chat_context, open_input, output_failed, precision};
+use super::{chat_context, open_input, output_failed, usual_precision};
 
 /// What comes back for a line.
 #[derive(Debug, Serialize)]
@@ -39,7 +39,7 @@ pub fn score(arguments: &ScoreArguments) -> Result<Exit, Failure> {
     // a model that cannot be read is reported before the first line
     let _held = library.base_weights().or_exit(Exit::BadInput)?;
     let mut scorer =
-        PolicyScorer::new(library, model.config.clone(), device_name(device), precision(device))?;
+        PolicyScorer::new(library, model.config.clone(), device_name(device), usual_precision(device))?;
     let mut out = stdout().lock();
     let (mut count, mut sum, mut lines, mut broken) = (0_usize, 0.0, 0_u64, 0_u64);
     for (index, line) in input.lines().enumerate() {

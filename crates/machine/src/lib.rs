@@ -33,7 +33,7 @@ pub mod verifier;
 
 pub use fleet::{fleet, fleet_scorers};
 pub use model::{Encoder, GeneratorShape, Model};
-pub use placement::{GeneratorPlacement, Placement, device_name, open_learners};
+pub use placement::{GeneratorPlacement, Placement, device_name, open_learners, weight_precision};
 pub use prompter::{prompt_book, prompt_tokens, prompter};
 pub use scorer::PolicyScorer;
 pub use still_generator::{measured, prompt_name, question_of};

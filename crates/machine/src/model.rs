@@ -10,7 +10,6 @@ use std::{
 use still_control::{Exit, Failure, OrExit};
 use still_decoder::{
     Architecture, CpuDecoder, DecoderConfig, DecoderError, DecoderWeights, RopeConfig, SpecialTokens,
-    WeightPrecision,
     hugging_face::{load_config, load_folder, load_folder_as_stored},
 };
 use still_domain::{CheckpointId, PolicyRef, PolicyVersion, Provenance, Statement, seed};
@@ -31,7 +30,7 @@ use still_training_data::{EncodedExample, ExampleEncoder};
 
 use crate::{
     PolicyScorer, PromptedScorer,
-    placement::{GPU_PREFILL_TOKENS, device_name},
+    placement::{GPU_PREFILL_TOKENS, device_name, weight_precision},
 };
 
 /// How a Hugging Face folder is read.
@@ -239,7 +238,8 @@ impl Model {
         generator.engine.sampling_threads = shape.threads.max(1);
         if name == DeviceName::Cpu {
             return Ok(Box::new(PolicyGenerator::new(library, generator, move |weights| {
-                let (precision, slots, tokens) = (shape.weight_precision(), shape.rollouts, shape.tokens);
+                let (precision, slots, tokens) =
+                    (weight_precision(shape.precision), shape.rollouts, shape.tokens);
                 Ok(CpuDecoder::with_precision(
                     config.clone(),
                     weights,
@@ -340,19 +340,11 @@ impl GeneratorShape {
         match self.precision {
             TensorPrecision::F32 => "f32",
             TensorPrecision::Bf16
-                if self.device == Device::Cpu && !self.weight_precision().rounds_inputs() =>
+                if self.device == Device::Cpu && !weight_precision(self.precision).rounds_inputs() =>
             {
                 "f32 (weights in bf16)"
             }
             TensorPrecision::Bf16 => "bf16",
-        }
-    }
-
-    /// How the processor stores matrices, and multiplies by them.
-    const fn weight_precision(&self) -> WeightPrecision {
-        match self.precision {
-            TensorPrecision::F32 => WeightPrecision::AsGiven,
-            TensorPrecision::Bf16 => WeightPrecision::Bf16,
         }
     }
 

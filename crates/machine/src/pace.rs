@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Span, WeightPrecision};
+use still_decoder::{CpuDecoder, DecoderConfig, DecoderWeights, Span};
 use still_domain::{Algorithm, Recipe, RoundNumber, Statement, TrainingSetId};
 use still_embedded::{Learner, LearnerJob};
 use still_learning::{BasePolicy, PolicyLearner};
@@ -17,11 +17,10 @@ use still_library::{BaseModel, PolicyLibrary};
 use still_operator::config::{Config, Device};
 use still_recipe::{LearnerSettings, TrainingEngine};
 use still_roles::{Example, ExamplesInMemory, NoCheckpoints, Response, SftExample, TrainingJob};
-use still_tensor_decoder::TensorPrecision;
 use still_training_data::{EncodedExample, ExampleEncoder};
 
 use crate::{
-    placement::{GeneratorPlacement, Placement, open_learners},
+    placement::{GeneratorPlacement, Placement, open_learners, weight_precision},
     settings,
 };
 
@@ -114,10 +113,7 @@ fn drawing(
     placed: &GeneratorPlacement,
     threads: usize,
 ) -> f64 {
-    let precision = match placed.precision {
-        TensorPrecision::F32 => WeightPrecision::AsGiven,
-        TensorPrecision::Bf16 => WeightPrecision::Bf16,
-    };
+    let precision = weight_precision(placed.precision);
     let slots = placed.rollouts.clamp(1, MAX_ROLLOUTS);
     let tokens = placed.tokens.clamp(2, MAX_SEQUENCE);
     let mut decoder = CpuDecoder::with_precision(form.clone(), weights, precision, slots, tokens, threads);

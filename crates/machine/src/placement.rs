@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use still_control::{Exit, Failure};
-use still_decoder::{CpuDecoder, DecoderConfig};
+use still_decoder::{CpuDecoder, DecoderConfig, WeightPrecision};
 use still_learning::{LearnerDevice, tensor_precision};
 use still_operator::config::{Config, Device, DeviceSection};
 use still_tensor_decoder::{CacheSize, DecoderMemory, DeviceError, DeviceName, TensorPrecision};
@@ -174,6 +174,14 @@ impl GeneratorMemory {
     /// All of it.
     pub const fn total(self) -> usize {
         self.weights + self.cache + self.step
+    }
+}
+
+/// How the processor stores matrices, and multiplies by them.
+pub const fn weight_precision(precision: TensorPrecision) -> WeightPrecision {
+    match precision {
+        TensorPrecision::F32 => WeightPrecision::AsGiven,
+        TensorPrecision::Bf16 => WeightPrecision::Bf16,
     }
 }
 

@@ -16,6 +16,7 @@ use still_machine::{Model, prompt_name, prompter};
 use still_operator::{cli::GenerateArguments, config::PromptStyle};
 use still_roles::{FinishedRollout, Rollout};
 use still_text::Prompter;
+use still_training_data::identity;
 
 use super::settings;
 use crate::{draw_file::DrawFile, output_failed, read_problems, shape};
@@ -48,8 +49,8 @@ pub(super) fn generate_for_problems(arguments: &GenerateArguments) -> Result<Exi
         .collect();
     let mut failed = 0;
     if !left.is_empty() {
-        let (device, longest) = (arguments.device, arguments.sampling.max_new_tokens);
-        let mut shape = shape(device, &model, &problems, arguments.count, longest, prompter)?;
+        let longest = arguments.sampling.max_new_tokens;
+        let mut shape = shape(arguments.place, &model, &problems, arguments.count, longest, prompter)?;
         shape.stop_strings.clone_from(&arguments.stops);
         let mut generator = model.generator(&Arc::new(model.alone()), &shape).or_exit(Exit::Device)?;
         failed = draw(&mut *generator, &left, arguments.sampling.seed, sampling, &mut file)?;
@@ -76,7 +77,7 @@ fn named(
     sampling: &SamplingSettings,
 ) -> NamedFields {
     let adapter = arguments.model.adapter.as_ref().map(|path| path.display().to_string());
-    NamedFields::new("still generate 1")
+    let mut fields = NamedFields::new("still generate 1")
         .text("model", &arguments.model.model.to_string())
         .text("sizes", &model.sizes())
         .text("adapter", &adapter.unwrap_or_default())
@@ -88,7 +89,11 @@ fn named(
         .real("min_p", f64::from(sampling.min_p))
         .real("repetition_penalty", f64::from(sampling.repetition_penalty))
         .number("longest", u64::from(sampling.max_new_tokens))
-        .number("seed", arguments.sampling.seed)
+        .number("seed", arguments.sampling.seed);
+    if let Some(precision) = arguments.place.precision {
+        fields = fields.text("precision", identity::precision_name(precision));
+    }
+    fields
 }
 
 /// Draws, as many at once as the generator holds; how many can never be.

@@ -4,12 +4,25 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use still_domain::AnswerKind;
+use still_recipe::Precision;
 
 use super::configuration::{ConfigArguments, environment};
 use crate::config::{
     ConfigError, ConfigLayers, Device, LoadedConfig, ModelSource, PromptStyle, PromptTexts, ResponseFormat,
     TaskSection,
 };
+
+/// Where a model draws, and in what.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PlaceArguments {
+    /// "cpu" or "cuda:0".
+    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
+    pub device: Device,
+    /// What matrices are held in, "f32" or "bf16", as `device.precision` says it for the daemon; by default f32 on the
+    /// processor and bf16 on a GPU.
+    #[arg(long, value_name = "PRECISION", value_parser = precision)]
+    pub precision: Option<Precision>,
+}
 
 /// A model.
 #[derive(Debug, Clone, Args)]
@@ -88,9 +101,9 @@ pub struct GenerateArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
-    /// "cpu" or "cuda:0".
-    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
-    pub device: Device,
+    /// Where it draws.
+    #[command(flatten)]
+    pub place: PlaceArguments,
     /// The prompt; "-" reads standard input.
     #[arg(long, required_unless_present_any = ["messages", "problems"])]
     pub prompt: Option<String>,
@@ -307,9 +320,9 @@ pub struct EvalArguments {
     /// The model.
     #[command(flatten)]
     pub model: ModelArguments,
-    /// "cpu" or "cuda:0".
-    #[arg(long, default_value = "cpu", value_parser = |text: &str| text.parse::<Device>())]
-    pub device: Device,
+    /// Where it draws.
+    #[command(flatten)]
+    pub place: PlaceArguments,
     /// Problems as JSONL in any layout that `problems import` reads.
     #[arg(long, value_name = "FILE.jsonl", required_unless_present = "messages")]
     pub problems: Option<PathBuf>,
@@ -347,6 +360,11 @@ pub struct EvalArguments {
 /// A style by its name in the configuration.
 fn prompt_style(name: &str) -> Result<PromptStyle, String> {
     serde_json::from_value(name.into()).map_err(|_| "write raw, chat or paper".to_owned())
+}
+
+/// A precision by its name in the configuration.
+fn precision(name: &str) -> Result<Precision, String> {
+    serde_json::from_value(name.into()).map_err(|_| "write f32 or bf16".to_owned())
 }
 
 /// A format by its name in the configuration.

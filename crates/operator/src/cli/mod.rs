@@ -15,7 +15,8 @@ pub use self::{
     configuration::{ConfigArguments, ConfigCommand, ConfigCommandError, environment},
     jobs::{
         DistillArguments, EvalArguments, GenerateArguments, GradeArguments, GradeProfile, ModelArguments,
-        OnError, SamplingArguments, ScoreArguments, TrainArguments, TrainCommand, WrittenPrecision,
+        OnError, PlaceArguments, SamplingArguments, ScoreArguments, TrainArguments, TrainCommand,
+        WrittenPrecision,
     },
     pool::{
         EvictArguments, PoolCommand, RescoreArguments, RevisionArguments, RolloutArguments, SuspectsArguments,
