@@ -4,6 +4,7 @@ use std::io::{Write, stdout};
 
 use still_domain::{CHECKPOINTS_NAME, PolicyRecord, Split};
 use still_operator::config::{Config, ResponseFormat, TaskSection};
+use still_recipe::Precision;
 use still_store::Store;
 use still_text::Format;
 
@@ -36,7 +37,7 @@ pub(crate) fn farewell(config: &Config, store: &Store) {
     }
 }
 
-/// What a command needs to ask as the run does, beside the style.
+/// What a command needs to ask and draw as the run does, beside the style.
 fn asked_by(config: &Config) -> String {
     let TaskSection { format, prompts, .. } = &config.task;
     let mut more = String::new();
@@ -52,5 +53,23 @@ fn asked_by(config: &Config) -> String {
     for (name, value) in &prompts.variables {
         more.push_str(&format!(" --template-variable '{name}={value}'"));
     }
+    if config.device.precision == Precision::Bf16 {
+        more.push_str(" --precision bf16");
+    }
     more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_asks_and_draws_as_the_run_did() {
+        let mut config = Config::default();
+        assert_eq!(asked_by(&config), "");
+        config.task.format = ResponseFormat::None;
+        config.task.prompts.system = "It's a sum.".to_owned();
+        config.device.precision = Precision::Bf16;
+        assert_eq!(asked_by(&config), " --format none --system 'It'\\''s a sum.' --precision bf16");
+    }
 }
