@@ -61,10 +61,10 @@ pub(crate) fn preference(
         let counts = &batch.target_counts;
         let loss_and_slopes = if version.rounds_preference_losses() && config.loss == PreferenceLoss::Sigmoid
         {
-            sums = rounded::sums_by_sequence(found, counts);
+            sums = sums_by_sequence(found, counts, rounded::sum);
             rounded::sigmoid_loss(&sums, &reference, counts, step_pairs, config)
         } else {
-            sums = sums_by_sequence(found, counts);
+            sums = sums_by_sequence(found, counts, sum);
             preference_loss(&sums, &reference, counts, step_pairs, config)
         };
         let (loss, of_sums) = loss_and_slopes;
@@ -83,7 +83,7 @@ pub(crate) fn pair_sums(
 ) -> Result<PairSums, BatchError> {
     let batch = batch_of(&[chosen, rejected], settings)?;
     let found = decoder.target_log_probabilities(&batch, settings);
-    let sums = sums_by_sequence(&found, &batch.target_counts);
+    let sums = sums_by_sequence(&found, &batch.target_counts, sum);
     Ok((sums.first().copied().unwrap_or_default(), sums.get(1).copied().unwrap_or_default()))
 }
 
@@ -123,14 +123,18 @@ fn batch_of(sequences: &[&Sequence], settings: &ForwardSettings) -> Result<Token
 }
 
 /// The summed log-probabilities of each sequence's targets: chosen and rejected by turns.
-fn sums_by_sequence(found: &[f32], target_counts: &[usize]) -> Vec<f32> {
+fn sums_by_sequence(found: &[f32], target_counts: &[usize], sum: fn(&[f32]) -> f32) -> Vec<f32> {
     let mut rest = found;
-    let sum = |count: &usize| {
+    let of_sequence = |count: &usize| {
         let (targets, more) = rest.split_at(*count);
         rest = more;
-        targets.iter().map(|value| f64::from(*value)).sum::<f64>() as f32
+        sum(targets)
     };
-    target_counts.iter().map(sum).collect()
+    target_counts.iter().map(of_sequence).collect()
+}
+
+fn sum(values: &[f32]) -> f32 {
+    values.iter().map(|value| f64::from(*value)).sum::<f64>() as f32
 }
 
 /// The loss, and its gradient in the summed log-probabilities of each sequence.

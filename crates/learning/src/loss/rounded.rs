@@ -12,17 +12,6 @@ const CHAINS: usize = 8;
 /// The loss of a pair that lags by more is its lag.
 const LINEAR_FROM: f32 = 20.0;
 
-/// The summed log-probabilities of each sequence's targets: chosen and rejected by turns.
-pub(super) fn sums_by_sequence(found: &[f32], target_counts: &[usize]) -> Vec<f32> {
-    let mut rest = found;
-    let of_sequence = |count: &usize| {
-        let (targets, more) = rest.split_at(*count);
-        rest = more;
-        sum(targets)
-    };
-    target_counts.iter().map(of_sequence).collect()
-}
-
 /// The loss that is `PreferenceLoss::Sigmoid`, and its gradient in the summed log-probabilities of each sequence.
 pub(super) fn sigmoid_loss(
     sums: &[f32],
@@ -56,7 +45,7 @@ pub(super) fn sigmoid_loss(
 }
 
 /// A sum in as many chains as AVX2 has lanes, eight times over, which are then added by halves.
-fn sum(values: &[f32]) -> f32 {
+pub(super) fn sum(values: &[f32]) -> f32 {
     let plus = |one: [f32; LANES], other: [f32; LANES]| array::from_fn(|lane| one[lane] + other[lane]);
     let (vectors, rest) = values.as_chunks::<LANES>();
     let (blocks, vectors) = vectors.as_chunks::<CHAINS>();
